@@ -1,0 +1,60 @@
+"""Generate a small dataset in VOC's layout, painted pebbles on a grey beach, with a corpus that names its classes."""
+
+import argparse
+import pathlib
+import shutil
+
+import PIL.Image
+
+from zs3 import images, params, progress, storage, toy, toy_corpus
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Run the stage."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=pathlib.Path, required=True, help="data root to write; what it held is removed")
+    args = parser.parse_args(argv)
+    try:
+        settings = params.load("params.yaml", "toy", toy.Params)
+        run(settings, args.out)
+    except ValueError as error:
+        raise SystemExit(str(error)) from error
+
+
+def run(settings: toy.Params, out: pathlib.Path) -> None:
+    """Write the dataset beside `out` and put it in place when it is whole.
+
+    Raises:
+        ValueError: if `out` holds something that is not a dataset made here, and would be lost.
+    """
+    if out.exists() and not out.is_dir() or out.is_dir() and any(out.iterdir()) and not (out / "classes.txt").exists():
+        raise ValueError(f"{out}: holds something else than a dataset of make_toy; move it away or name another --out")
+    unfinished = out.with_name(f".{out.name}.tmp")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    write(settings, unfinished)
+    if out.exists():
+        shutil.rmtree(out)
+    unfinished.rename(out)
+
+
+def write(settings: toy.Params, root: pathlib.Path) -> None:
+    """Write pictures, masks, lists, class names and corpus into the new folder `root`."""
+    (root / "JPEGImages").mkdir(parents=True)
+    lists: dict[str, list[str]] = {"train": [], "val": []}
+    numbers = [("train", index) for index in range(settings.n_train)] + [
+        ("val", index) for index in range(settings.n_val)
+    ]
+    for split, index in progress.track(numbers, "make_toy"):
+        name = f"{split}_{index:05d}"
+        image, mask = toy.draw(settings, split, index)
+        PIL.Image.fromarray(image).save(root / "JPEGImages" / f"{name}.png")
+        images.write_mask(root / "SegmentationClass" / f"{name}.png", mask)
+        lists[split].append(name)
+    for split, names in lists.items():
+        storage.write_text(root / "ImageSets" / "Segmentation" / f"{split}.txt", "\n".join(names) + "\n")
+    storage.write_text(root / "classes.txt", "\n".join(toy.class_names()) + "\n")
+    storage.write_text(root / "corpus.txt", "\n".join(toy_corpus.sentences(settings)) + "\n")
+
+
+if __name__ == "__main__":
+    main()

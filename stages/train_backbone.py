@@ -1,0 +1,71 @@
+"""Train DeepLabv3+ on the seen classes and keep its last layer beside it as the model without zero-shot learning."""
+
+import argparse
+import json
+import pathlib
+
+import pandas
+
+from zs3 import backbone, checkpoints, params, pixel_classifier, progress, runtime, scratch, splits, storage, weights
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Run the stage."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=pathlib.Path, required=True, help="data set root")
+    parser.add_argument("--split", type=pathlib.Path, required=True)
+    parser.add_argument("--masks", type=pathlib.Path, required=True, help="training masks")
+    parser.add_argument("--weights", type=pathlib.Path, required=True, help="initial weights of the trunk")
+    parser.add_argument("--backbone", type=pathlib.Path, required=True, help="out: the network")
+    parser.add_argument("--classifier", type=pathlib.Path, required=True, help="out: its last layer, seen classes only")
+    parser.add_argument("--curve", type=pathlib.Path, required=True, help="out: loss by epoch")
+    paths = parser.parse_args(argv)
+    options = params.load("params.yaml", "backbone", backbone.Params)
+    settings = params.load("params.yaml", "runtime", runtime.Params)
+    split = splits.read(paths.split)
+
+    try:
+        network = backbone.build(options, len(split.seen), paths.weights)
+    except weights.WeightsError as error:
+        raise SystemExit(str(error)) from error
+    dataset = backbone.TrainingImages(split, paths.data, paths.masks, options)
+    resume_file = resume_folder(paths, options, split, settings) / "state.pt"
+    state = checkpoints.load(resume_file) if resume_file.exists() else {"epoch": -1, "rows": []}
+    rows = state.pop("rows")
+    epochs = backbone.fit(
+        network, dataset, options, runtime.device(settings), settings.workers, state if rows else None
+    )
+    for row, state in progress.track(epochs, "train_backbone", total=options.epochs, initial=len(rows)):
+        rows.append(row)
+        checkpoints.save(resume_file, {**state, "rows": rows})
+
+    facts = {
+        "classes": list(split.classes),
+        "seen": list(split.seen),
+        "unseen": list(split.unseen),
+        "exclude": split.exclude,
+    }
+    checkpoints.save(paths.backbone, {**facts, "config": params.to_dict(options), "network": network.state_dict()})
+    pixel_classifier.save(paths.classifier, backbone.last_layer(network, split), **facts)
+    with storage.replacing(paths.curve) as file:
+        pandas.DataFrame(rows).to_csv(file, index=False)
+    resume_file.unlink()
+
+
+def resume_folder(
+    paths: argparse.Namespace, options: backbone.Params, split: splits.Split, settings: runtime.Params
+) -> pathlib.Path:
+    """Return the scratch folder of exactly this training."""
+    return scratch.folder(
+        settings.scratch,
+        "train_backbone",
+        json.dumps(params.to_dict(options)).encode(),
+        paths.split.read_bytes(),
+        paths.weights.read_bytes(),
+        scratch.fingerprint(paths.masks, [f"{item.id}.png" for item in split.train]),
+        scratch.fingerprint(paths.data, [item.image for item in split.train]),
+    )
+
+
+if __name__ == "__main__":
+    main()

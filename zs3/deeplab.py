@@ -1,0 +1,124 @@
+"""DeepLabv3+ (Chen et al., ECCV 2018) on torchvision parts, cut into `features` and a 1x1 `classifier` (paper section 2.2, step 0)."""
+
+from typing import Literal
+
+import torch
+import torchvision
+from torch import nn
+from torch.nn import functional
+from torchvision.models.segmentation import deeplabv3
+
+Encoder = Literal["resnet18", "resnet34", "resnet50", "resnet101", "mobilenet_v2"]
+FEATURE_DIM = 256
+STRIDE = 4
+_LOW_LEVEL_DIM = 48
+_MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+class DeepLabV3Plus(nn.Module):
+    """Segmentation network whose last layer works on one pixel feature at a time.
+
+    Args:
+        encoder: name of the torchvision classification network that is the trunk.
+        output_stride: 16 or 8, the stride of the trunk's last feature map.
+        n_classes: rows of the classifier.
+        separable: depthwise separable 3x3 convolutions in the decoder, as Chen et al. use, at about a seventh of the
+            multiplications; the released ZS3 code has ordinary ones.
+        dropout: probability before the classifier (the ASPP has torchvision's own, 0.5).
+    """
+
+    def __init__(self, encoder: Encoder, output_stride: int, n_classes: int, separable: bool, dropout: float) -> None:
+        super().__init__()
+        self.output_stride = output_stride
+        self.stem, self.trunk, low_dim, high_dim = cut_encoder(
+            encoder, torchvision.models.get_model(encoder), output_stride
+        )
+        self.aspp = deeplabv3.ASPP(high_dim, [6, 12, 18] if output_stride == 16 else [12, 24, 36], FEATURE_DIM)
+        self.low_level = nn.Sequential(
+            nn.Conv2d(low_dim, _LOW_LEVEL_DIM, 1, bias=False), nn.BatchNorm2d(_LOW_LEVEL_DIM), nn.ReLU()
+        )
+        self.decoder = nn.Sequential(
+            *_conv3x3(FEATURE_DIM + _LOW_LEVEL_DIM, FEATURE_DIM, separable),
+            *_conv3x3(FEATURE_DIM, FEATURE_DIM, separable),
+        )
+        self.dropout = nn.Dropout(dropout)
+        self.classifier = nn.Conv2d(FEATURE_DIM, n_classes, 1)
+        self.register_buffer("mean", torch.tensor(_MEAN).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(_STD).view(1, 3, 1, 1), persistent=False)
+
+    def features(self, images: torch.Tensor) -> torch.Tensor:
+        """Return the input of the last layer.
+
+        Args:
+            images: (b, 3, H, W) uint8, RGB.
+
+        Returns:
+            (b, 256, ceil(H / 4), ceil(W / 4)) float, non-negative (after a ReLU).
+        """
+        low = self.stem((images / 255 - self.mean) / self.std)
+        context = self.aspp(self.trunk(low))
+        context = functional.interpolate(context, size=low.shape[-2:], mode="bilinear", align_corners=False)
+        return self.decoder(torch.cat([context, self.low_level(low)], dim=1))
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Return logits (b, n_classes, ceil(H / 4), ceil(W / 4)) of uint8 images (b, 3, H, W)."""
+        return self.classifier(self.dropout(self.features(images)))
+
+
+def upsample(logits: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
+    """Resize logits (b, c, h, w) bilinearly to (b, c, *size).
+
+    Half-pixel centres (align_corners=False), so that one rule serves every image size; the released code aligns corners,
+    which places features right for sides of 4k + 1 only.
+    """
+    return functional.interpolate(logits, size=size, mode="bilinear", align_corners=False)
+
+
+def cut_encoder(encoder: Encoder, network: nn.Module, output_stride: int) -> tuple[nn.Module, nn.Module, int, int]:
+    """Cut a torchvision classification network, whose strides it changes, into what DeepLabv3+ needs of it.
+
+    Returns:
+        The layers up to stride 4, the layers from there to `output_stride`, and the channels that each of the two gives.
+    """
+    if encoder == "mobilenet_v2":
+        blocks = network.features
+        stages = [blocks[4:7], blocks[7:14], blocks[14:18]]
+        stem, low_dim, high_dim = blocks[:4], 24, 320
+    else:
+        stages = [network.layer2, network.layer3, network.layer4]
+        stem = nn.Sequential(network.conv1, network.bn1, network.relu, network.maxpool, network.layer1)
+        expansion = network.layer1[0].expansion
+        low_dim, high_dim = 64 * expansion, 512 * expansion
+    rate = 1
+    for stage in stages[1 if output_stride == 8 else 2 :]:
+        rate *= 2
+        _dilate(stage, rate)
+    return stem, nn.Sequential(*stages), low_dim, high_dim
+
+
+def downsample(labels: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
+    """Pick, for labels (b, H, W) of any integer type, the pixel nearest to the centre of each cell of a (b, *size) feature map."""
+    return functional.interpolate(labels[:, None].double(), size=size, mode="nearest-exact")[:, 0].to(labels.dtype)
+
+
+def _conv3x3(in_dim: int, out_dim: int, separable: bool) -> list[nn.Module]:
+    if not separable:
+        convolutions = [nn.Conv2d(in_dim, out_dim, 3, padding=1, bias=False)]
+    else:
+        convolutions = [
+            nn.Conv2d(in_dim, in_dim, 3, padding=1, groups=in_dim, bias=False),
+            nn.BatchNorm2d(in_dim),
+            nn.Conv2d(in_dim, out_dim, 1, bias=False),
+        ]
+    return [*convolutions, nn.BatchNorm2d(out_dim), nn.ReLU()]
+
+
+def _dilate(stage: nn.Module, rate: int) -> None:
+    """Take the stride of 2 out of `stage` and dilate its 3x3 convolutions instead; the one that had the stride keeps half the rate."""
+    for module in stage.modules():
+        if not isinstance(module, nn.Conv2d):
+            continue
+        dilation = rate // 2 if module.stride == (2, 2) else rate
+        module.stride = (1, 1)
+        if module.kernel_size == (3, 3):
+            module.dilation = module.padding = (dilation, dilation)

@@ -1,0 +1,111 @@
+"""Strict loading of one section of params.yaml into the frozen dataclass of the stage that owns it.
+
+A section's dataclass stands beside the algorithm it configures (`gmmn.Params`, `splits.Params`, ...). It is made with the
+`section` decorator below, so every field is required, unknown keys are refused and types are not guessed.
+"""
+
+import difflib
+import json
+import pathlib
+import re
+from typing import Annotated, Any, TypeVar
+
+import pydantic
+import pydantic.dataclasses
+import yaml
+
+Section = TypeVar("Section")
+
+section = pydantic.dataclasses.dataclass(
+    frozen=True, config=pydantic.ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+)
+
+_YAML12_FLOAT = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)[eE][-+]?\d+")
+
+
+def _read_exponent(value: Any) -> Any:
+    """Turn the text of a number such as `5e-05` into the number.
+
+    DVC writes and reads YAML 1.2, where `5e-05` is a number; PyYAML reads YAML 1.1, where it is a string.
+    """
+    if isinstance(value, str) and _YAML12_FLOAT.fullmatch(value):
+        return float(value)
+    return value
+
+
+Float = Annotated[float, pydantic.BeforeValidator(_read_exponent)]
+Positive = Annotated[Float, pydantic.Field(gt=0)]
+NonNegative = Annotated[Float, pydantic.Field(ge=0)]
+Fraction = Annotated[Float, pydantic.Field(ge=0, le=1)]
+Count = Annotated[int, pydantic.Field(ge=1)]
+Seed = Annotated[int, pydantic.Field(ge=0, lt=2**31)]
+T = TypeVar("T")
+List = tuple[T, ...]
+
+
+class ParamsError(ValueError):
+    """Raised when params.yaml does not fit the dataclass of a section; the text lists every fault."""
+
+
+def load(path: str | pathlib.Path, name: str, cls: type[Section]) -> Section:
+    """Load section `name` of the parameter file at `path`.
+
+    Args:
+        path: a YAML file whose top level is a mapping from section names to mappings.
+        name: the section, for example `gmmn`.
+        cls: the dataclass of that section, made with `params.section`.
+
+    Raises:
+        ParamsError: if the file cannot be read, or with one line for every missing, unknown or wrong key.
+    """
+    path = pathlib.Path(path)
+    try:
+        document = yaml.safe_load(path.read_text())
+    except (OSError, yaml.YAMLError) as error:
+        raise ParamsError(f"{path}: cannot be read as YAML: {error}") from error
+    if not isinstance(document, dict) or not isinstance(document.get(name), dict):
+        raise ParamsError(f"{path}: needs a section `{name}:` with keys under it")
+    return build(document[name], cls, prefix=name, source=str(path))
+
+
+def build(values: dict[str, Any], cls: type[Section], prefix: str, source: str = "params") -> Section:
+    """Check a mapping against `cls` and build it.
+
+    Args:
+        values: the section's keys and values, for example from a checkpoint's `config`.
+        cls: the dataclass.
+        prefix: put before every key in messages, as in `gmmn.lr`.
+        source: the file named in messages.
+
+    Raises:
+        ParamsError: with one line for every missing, unknown or wrong key.
+    """
+    try:
+        # Read as JSON, whose lists may be tuples and whose mappings may be dataclasses even where nothing else is converted.
+        return pydantic.TypeAdapter(cls).validate_json(json.dumps(values, default=str))
+    except pydantic.ValidationError as error:
+        lines = [_describe(fault, values, cls, prefix) for fault in error.errors()]
+        raise ParamsError("\n".join([f"{source}: {len(lines)} wrong", *(f"  {line}" for line in lines)])) from None
+
+
+def to_dict(params: Any) -> dict[str, Any]:
+    """Return a section as plain lists, numbers and strings, fit for a checkpoint or JSON."""
+    return pydantic.TypeAdapter(type(params)).dump_python(params, mode="json")
+
+
+def _describe(fault: Any, values: Any, cls: type, prefix: str) -> str:
+    where = [str(part) for part in fault["loc"]]
+    key = ".".join([prefix, *where])
+    if fault["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
+        if len(where) > 1:
+            return f"{key}: unknown key"
+        close = difflib.get_close_matches(where[-1], cls.__dataclass_fields__, n=1)
+        hint = (
+            f"; did you mean `{prefix}.{close[0]}`?"
+            if close
+            else f"; known keys: {', '.join(cls.__dataclass_fields__)}"
+        )
+        return f"{key}: unknown key{hint}"
+    if fault["type"] in ("missing", "missing_argument"):
+        return f"{key}: missing"
+    return f"{key}: {fault['msg'].removeprefix('Value error, ')} (found {fault['input']!r})"

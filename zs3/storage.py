@@ -1,0 +1,52 @@
+"""Writing files so that a reader never sees half of one, and naming their content."""
+
+import contextlib
+import hashlib
+import json
+import os
+import pathlib
+from collections.abc import Iterator
+from typing import Any, BinaryIO
+
+
+@contextlib.contextmanager
+def replacing(path: str | pathlib.Path) -> Iterator[pathlib.Path]:
+    """Yield a temporary path beside `path`; on success flush it to disk and rename it to `path`.
+
+    An artefact may be a hard link into DVC's cache, so it is replaced, never opened for writing (DESIGN.md, section 5).
+    On an exception the temporary file is removed and `path` stays as it was.
+    """
+    path = pathlib.Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.tmp")
+    try:
+        yield temporary
+        with open(temporary, "rb") as file:
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def writing(path: str | pathlib.Path) -> Iterator[BinaryIO]:
+    """Like `replacing`, but yield an open binary file, for writers whose bytes depend on the file's name (torch.save)."""
+    with replacing(path) as temporary, open(temporary, "wb") as file:
+        yield file
+
+
+def write_text(path: str | pathlib.Path, text: str) -> None:
+    """Write `text` as UTF-8, whole or not at all."""
+    with writing(path) as file:
+        file.write(text.encode())
+
+
+def write_json(path: str | pathlib.Path, value: Any) -> None:
+    """Write `value` as indented JSON with a final newline; not-a-number is refused with a ValueError (write None instead)."""
+    write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
+
+
+def sha256(path: str | pathlib.Path) -> str:
+    """Return the SHA-256 of the file at `path` as 64 hexadecimal digits."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

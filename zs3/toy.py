@@ -1,0 +1,125 @@
+"""Scenes of painted pebbles on a grey beach: a generated data set whose classes are combinations of hue and pattern.
+
+An unseen class is then a new combination of a hue and a pattern that other classes show. The beach is full of bare
+pebbles, many with the same patterns in grey, so neither a pattern nor an outline alone tells an object from the
+background.
+"""
+
+import itertools
+import math
+from typing import Annotated
+
+import numpy as np
+import pydantic
+
+from zs3 import params, pebbles
+
+# Name -> lightness, chroma and hue angle in degrees (OKLCh), far apart on the wheel.
+HUES = {
+    "red": (0.59, 0.22, 26.0),
+    "orange": (0.73, 0.175, 58.0),
+    "yellow": (0.88, 0.175, 99.0),
+    "green": (0.67, 0.19, 144.0),
+    "cyan": (0.79, 0.125, 202.0),
+    "blue": (0.53, 0.21, 263.0),
+    "violet": (0.60, 0.24, 318.0),
+}
+PATTERNS = tuple(pebbles.PATTERNS)
+SPLITS = ("train", "val")
+
+# Streams of random numbers, so that none depends on how much another draws.
+_COUNTS, _CLASSES, _SCENE = range(3)
+
+
+@params.section
+class Params:
+    """Section `toy` of params.yaml, where each key is explained."""
+
+    seed: params.Seed
+    n_train: params.Count
+    n_val: params.Count
+    image_size: Annotated[int, pydantic.Field(ge=16, le=1024)]
+    max_objects: Annotated[int, pydantic.Field(ge=1, le=6)]
+    sentences: params.Count
+
+
+def class_names() -> tuple[str, ...]:
+    """Return the names in label order: `background`, then `red-plain`, `red-striped`, ... hue by hue."""
+    return ("background", *(f"{hue}-{pattern}" for hue, pattern in itertools.product(HUES, PATTERNS)))
+
+
+def attributes(label: int) -> tuple[str, str]:
+    """Return hue and pattern of an object's class; the first such label is 1."""
+    hue, pattern = divmod(label - 1, len(PATTERNS))
+    return tuple(HUES)[hue], PATTERNS[pattern]
+
+
+def draw(settings: Params, split: str, index: int) -> tuple[np.ndarray, np.ndarray]:
+    """Draw one picture and its mask; they depend on seed, split and index, not on how many others are drawn.
+
+    Args:
+        settings: of which seed, image_size and max_objects matter here.
+        split: one of `SPLITS`.
+        index: number of the picture within its split, from 0.
+
+    Returns:
+        image: (H, W, 3) uint8, RGB.
+        mask: (H, W) uint8, positions in `class_names()`, and 255 along the outlines of objects.
+    """
+    rng = np.random.default_rng([settings.seed, SPLITS.index(split), _SCENE, index])
+    canvas = pebbles.sand(rng, settings.image_size)
+    mask = np.full(canvas.shape[:2], pebbles.BACKGROUND, np.uint8)
+    for pebble in _bare(rng) + _painted(rng, draw_labels(settings, split, index)):
+        pebbles.paint(canvas, mask, pebble)
+    return pebbles.develop(canvas, rng.normal(0, 0.012, (*mask.shape, 1))), mask
+
+
+def draw_labels(settings: Params, split: str, index: int) -> tuple[int, ...]:
+    """Return the labels of the objects in one picture, from back to front: at least one, at most max_objects.
+
+    Counts and classes are dealt like cards: every run of max_objects pictures has each count once, and every run of as
+    many objects as there are classes has each class once. So classes are balanced however many pictures there are.
+    """
+    most, stream = settings.max_objects, SPLITS.index(split)
+    block, place = divmod(index, most)
+    counts = 1 + np.random.default_rng([settings.seed, stream, _COUNTS, block]).permutation(most)
+    first = block * (most * (most + 1) // 2) + int(counts[:place].sum())
+    n_classes = len(HUES) * len(PATTERNS)
+    labels = []
+    for card in range(first, first + int(counts[place])):
+        deck, position = divmod(card, n_classes)
+        order = np.random.default_rng([settings.seed, stream, _CLASSES, deck]).permutation(n_classes)
+        labels.append(1 + int(order[position]))
+    return tuple(labels)
+
+
+def _bare(rng: np.random.Generator) -> list[pebbles.Pebble]:
+    """Scatter grey pebbles, the larger ones below; those large enough to show it may have a pattern."""
+    radii = np.sort(rng.uniform(3, 11, rng.integers(11, 24)))[::-1]
+    n = len(radii)
+    centres = rng.uniform(0, pebbles.SIDE, (n, 2))
+    patterns = np.where(radii > 6, rng.integers(len(PATTERNS), size=n), PATTERNS.index("plain"))
+    lightness = rng.uniform(0.35, 0.72, n)
+    contrast = rng.choice([-1, 1], n) * rng.uniform(0.08, 0.2, n)
+    tint = rng.uniform(0, 0.02, (n, 1)), rng.uniform(0, 360, (n, 1))
+    tones = pebbles.oklch(np.stack([lightness, lightness + contrast], 1), *tint)  # (n, 2, 3)
+    return [
+        pebbles.shape(rng, centre, radius, pebbles.BACKGROUND, tone, PATTERNS[pattern])
+        for centre, radius, tone, pattern in zip(centres, radii, tones, patterns, strict=True)
+    ]
+
+
+def _painted(rng: np.random.Generator, labels: tuple[int, ...]) -> list[pebbles.Pebble]:
+    """Place one painted pebble per label: smaller where there are more, each at the roomiest of a dozen places."""
+    placed: list[pebbles.Pebble] = []
+    largest = 23 - 3.2 * min(len(labels), 4)
+    for label in labels:
+        radius = rng.uniform(0.75, 1) * largest
+        places = rng.uniform(0.75 * radius, pebbles.SIDE - 0.75 * radius, (12, 2))
+        room = [min((math.dist(place, other.centre) - other.radius for other in placed), default=0) for place in places]
+        hue, pattern = attributes(label)
+        lightness, chroma, angle = HUES[hue]
+        lightness, angle = lightness + rng.uniform(-0.03, 0.03), angle + rng.uniform(-6, 6)
+        tones = pebbles.oklch(lightness * np.array([1, 0.5]), chroma * np.array([1, 0.6]), angle)
+        placed.append(pebbles.shape(rng, places[int(np.argmax(room))], radius, label, tones, pattern))
+    return placed
