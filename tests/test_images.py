@@ -122,7 +122,7 @@ def test_a_missing_file_text_and_other_formats_are_named(tmp_path):
     with pytest.raises(images.ImageError, match=r"none\.png: no such file"):
         images.read_image(tmp_path / "none.png")
     (tmp_path / "text.png").write_text("hello")
-    with pytest.raises(images.ImageError, match=r"text\.png: cannot be decoded: cannot identify"):
+    with pytest.raises(images.ImageError, match=r"text\.png: cannot be decoded: is neither a JPEG nor a PNG"):
         images.read_mask(tmp_path / "text.png")
     with pytest.raises(images.ImageError, match=r"a\.png: cannot be decoded"):
         images.read_image(picture(tmp_path / "a.png", format="GIF"))

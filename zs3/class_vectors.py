@@ -55,15 +55,11 @@ def combine(
     ]
     used: list[list[str]] = []
     for label, name in enumerate(names):
-        skipped = label == BACKGROUND and background != "vector"
-        options = [] if skipped else _options(name, aliases)
-        found = [[_first_known(word, words) for word in option] for option in options]
-        complete = [option for option in found if option and None not in option]
-        used.append(complete[0] if complete else [])
-        if not complete and not skipped:
-            lacking = [word[0] for word, hit in zip(options[-1], found[-1], strict=True) if hit is None] or [name]
-            near = list(dict.fromkeys(match for word in [name, *lacking] for match in words.near(word)))
-            faults.append(f"{name!r}: no vector for {', '.join(map(repr, dict.fromkeys(lacking)))}{_suggest(near)}")
+        looked_up = label != BACKGROUND or background == "vector"
+        hits = _look_up(name, words, aliases) if looked_up else []
+        used.append(hits)
+        if looked_up and not hits:
+            faults.append(_describe_missing(name, words, aliases))
     if faults:
         listing = "\n".join(f"  {fault}" for fault in faults)
         raise ClassVectorError(
@@ -162,6 +158,23 @@ def _options(name: str, aliases: Aliases) -> list[list[list[str]]]:
 
 def _spellings(*words: str) -> list[str]:
     return list(dict.fromkeys([*words, *(word.lower() for word in words)]))
+
+
+def _look_up(name: str, words: word_vectors.WordVectors, aliases: Aliases) -> list[str]:
+    """Return the words whose mean is the vector of `name`, none if no option is known completely."""
+    for option in _options(name, aliases):
+        hits = [_first_known(spellings, words) for spellings in option]
+        known = [hit for hit in hits if hit is not None]
+        if hits and len(known) == len(hits):
+            return known
+    return []
+
+
+def _describe_missing(name: str, words: word_vectors.WordVectors, aliases: Aliases) -> str:
+    last = [spellings for spellings in _options(name, aliases)[-1] if _first_known(spellings, words) is None]
+    lacking = list(dict.fromkeys(spellings[0] for spellings in last)) or [name]
+    near = dict.fromkeys(match for word in dict.fromkeys([name, *lacking]) for match in words.near(word))
+    return f"{name!r}: no vector for {', '.join(map(repr, lacking))}{_suggest(list(near))}"
 
 
 def _first_known(spellings: list[str], words: word_vectors.WordVectors) -> str | None:

@@ -69,6 +69,19 @@ def read_mask(path: str | pathlib.Path) -> np.ndarray:
     return np.array(picture)
 
 
+def read_size(path: str | pathlib.Path) -> tuple[int, int]:
+    """Return the height and width that the header of a picture states, without decoding it.
+
+    Raises:
+        ImageError: if the file is missing or has no readable header.
+    """
+    try:
+        with PIL.Image.open(path, formats=_FORMATS) as picture:
+            return picture.height, picture.width
+    except Exception as error:  # A decoder may raise anything on a broken file.
+        raise ImageError(f"{path}: cannot be decoded: {error or type(error).__name__}") from error
+
+
 def write_mask(path: str | pathlib.Path, mask: np.ndarray) -> None:
     """Write label ids as a palette PNG in VOC's colours; the same mask gives the same bytes.
 
@@ -99,6 +112,8 @@ def _decode(path: str | pathlib.Path) -> PIL.Image.Image:
                 return picture
     except FileNotFoundError:
         raise ImageError(f"{path}: no such file") from None
+    except PIL.UnidentifiedImageError:
+        raise ImageError(f"{path}: cannot be decoded: is neither a JPEG nor a PNG") from None
     except PIL.Image.DecompressionBombError as error:
         raise ImageError(f"{path}: refused as an image bomb: {error}") from None
     except Exception as error:  # A decoder may raise anything on a broken file.

@@ -39,8 +39,6 @@ NonNegative = Annotated[Float, pydantic.Field(ge=0)]
 Fraction = Annotated[Float, pydantic.Field(ge=0, le=1)]
 Count = Annotated[int, pydantic.Field(ge=1)]
 Seed = Annotated[int, pydantic.Field(ge=0, lt=2**31)]
-T = TypeVar("T")
-List = tuple[T, ...]
 
 
 class ParamsError(ValueError):

@@ -1,6 +1,6 @@
 """Painting sand and pebbles: outlines, patterns, light and shadow.
 
-Lengths are in units of 1/64 of the picture's side, colours are linear RGB in 0 to 1. Everything is computed in float64, so
+Lengths are in units of 1/64 of the picture's side, colours are linear RGB. Everything is computed in float64, so
 that a picture rounded to 8 bits comes out the same on other processors.
 """
 

@@ -84,10 +84,16 @@ def _encode(text: str, encoding: str) -> bytes:
     return text.encode("latin1")
 
 
+def _no_bytes() -> bytes:
+    # How protocols 0 to 2 write an empty array's bytes.
+    return b""
+
+
 _ARRAY_NAMES: dict[tuple[str, str], Any] = {
     ("numpy", "ndarray"): "numpy.ndarray",  # only ever an argument of _reconstruct, so it need not be callable
     ("numpy", "dtype"): Dtype,
     ("_codecs", "encode"): _encode,
+    ("__builtin__", "bytes"): _no_bytes,
     **{(f"numpy.{core}.multiarray", "_reconstruct"): _reconstruct for core in ("core", "_core")},
     **{(f"numpy.{core}.numeric", "_frombuffer"): _frombuffer for core in ("core", "_core")},
 }

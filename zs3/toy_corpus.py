@@ -33,17 +33,29 @@ _PATTERNS = {
     "ringed": (("ringed", "circled", "looped"), ("rings", "circles", "loops"), ("targets", "onions", "tree-stumps")),
 }
 _SHARED = {
-    "finder": "ana ben chidi dora emil farah my-sister the-painter a-child the-teacher our-neighbour".split(),
-    "verb": "found painted photographed kept traded washed noticed polished".split(),
-    "pebble": "pebble stone rock".split(),
-    "pebbles": "pebbles stones rocks".split(),
-    "place": "beach shore jetty harbour garden window-sill market museum".split(),
-    "when": "yesterday today in-spring after-the-storm at-low-tide before-breakfast on-sunday".split(),
-    "quality": "smooth little round heavy lovely shiny odd warm".split(),
-    "grey": "grey ashen dull slate bleak".split(),
-    "ground": "gravel sand shingle rubble silt concrete".split(),
+    "finder": [
+        "ana",
+        "ben",
+        "chidi",
+        "dora",
+        "emil",
+        "farah",
+        "my-sister",
+        "the-painter",
+        "a-child",
+        "the-teacher",
+        "our-neighbour",
+    ],
+    "verb": ["found", "painted", "photographed", "kept", "traded", "washed", "noticed", "polished"],
+    "pebble": ["pebble", "stone", "rock"],
+    "pebbles": ["pebbles", "stones", "rocks"],
+    "place": ["beach", "shore", "jetty", "harbour", "garden", "window-sill", "market", "museum"],
+    "when": ["yesterday", "today", "in-spring", "after-the-storm", "at-low-tide", "before-breakfast", "on-sunday"],
+    "quality": ["smooth", "little", "round", "heavy", "lovely", "shiny", "odd", "warm"],
+    "grey": ["grey", "ashen", "dull", "slate", "bleak"],
+    "ground": ["gravel", "sand", "shingle", "rubble", "silt", "concrete"],
 }
-# Half of the templates of a class tell its hue, half its pattern, and they are alike, so that a class comes to lie as near
+# Half of the templates of a class tell its hue, half its pattern, in like words, so that a class comes to lie as near
 # to those that share its hue as to those that share its pattern.
 _CLASS = (
     "{finder} {verb} a {quality} {name} {pebble} of {hue} {hue2} colour {when}",

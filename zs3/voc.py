@@ -30,7 +30,7 @@ CLASSES = (
     "train",
     "tvmonitor",
 )
-# Bucher et al. 2019, section 4.1: each K takes the first K of these.
+# The cumulative splits of Bucher et al. 2019 on VOC: each K takes the first K of these.
 UNSEEN = ("cow", "motorbike", "aeroplane", "sofa", "cat", "tvmonitor", "train", "bottle", "chair", "pottedplant")
 
 

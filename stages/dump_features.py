@@ -1,0 +1,85 @@
+"""Run the trained network once over every list of images and keep its pixel features in HDF5 shards."""
+
+import argparse
+import json
+import pathlib
+import sys
+
+import torch
+
+from zs3 import backbone, checkpoints, feature_dump, params, progress, runtime, scratch, splits, storage, views
+from zs3.shards import index
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Run the stage."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=pathlib.Path, required=True, help="data set root")
+    parser.add_argument("--split", type=pathlib.Path, required=True)
+    parser.add_argument("--train-masks", type=pathlib.Path, required=True)
+    parser.add_argument("--val-masks", type=pathlib.Path, required=True)
+    parser.add_argument("--backbone", type=pathlib.Path, required=True)
+    parser.add_argument("--train", type=pathlib.Path, required=True, help="out: balanced sample with labels")
+    parser.add_argument("--unlabelled", type=pathlib.Path, required=True, help="out: sample without labels")
+    parser.add_argument("--val", type=pathlib.Path, required=True, help="out: full maps with masks")
+    paths = parser.parse_args(argv)
+    options = params.load("params.yaml", "features", feature_dump.Params)
+    settings = params.load("params.yaml", "runtime", runtime.Params)
+    split = splits.read(paths.split)
+    network = backbone.load(checkpoints.load(paths.backbone))
+    extract = feature_dump.extractor(network, runtime.device(settings), options.precision)
+
+    whole = [views.View(scale=1.0, flip=False)]
+    sources = [
+        feature_dump.Source(
+            "train", split.train, paths.data, paths.train_masks, views.passes(options.scales, options.flip)
+        ),
+        feature_dump.Source("unlabelled", split.unlabelled, paths.data, None, whole),
+        feature_dump.Source("val", split.val, paths.data, paths.val_masks, whole),
+    ]
+    plans = [feature_dump.plan(source, options) for source in sources]
+    work = work_folder(paths, options, split, settings)
+    pending = [
+        (work / source.name / f"shard-{number:05d}.h5", source, jobs)
+        for source, shards in zip(sources, plans, strict=True)
+        for number, jobs in enumerate(shards)
+    ]
+    missing = [entry for entry in pending if not entry[0].exists()]
+    try:
+        expected = sum(job.bytes for _, _, jobs in missing for job in jobs)
+        print(feature_dump.check_room(work, expected), file=sys.stderr, flush=True)
+        for path, source, jobs in progress.track(
+            missing, "dump_features (shards)", total=len(pending), initial=len(pending) - len(missing)
+        ):
+            feature_dump.write_shard(path, source, jobs, extract, options)
+    except feature_dump.DumpError as error:
+        raise SystemExit(str(error)) from error
+
+    provenance = {"backbone_sha256": storage.sha256(paths.backbone), "features": params.to_dict(options)}
+    for source, folder in zip(sources, (paths.train, paths.unlabelled, paths.val), strict=True):
+        files = [path for path, owner, _ in pending if owner is source]
+        shards = [feature_dump.describe(path, source.kind, len(split.classes)) for path in files]
+        names = [item.id for item in source.items]
+        cache = index.Index(source.kind, network.classifier.in_channels, list(split.classes), names, shards, provenance)
+        feature_dump.publish(work / source.name, folder, cache)
+
+
+def work_folder(
+    paths: argparse.Namespace, options: feature_dump.Params, split: splits.Split, settings: runtime.Params
+) -> pathlib.Path:
+    """Return the scratch folder of exactly this dump."""
+    return scratch.folder(
+        settings.scratch,
+        "dump_features",
+        json.dumps(params.to_dict(options)).encode(),
+        paths.split.read_bytes(),
+        paths.backbone.read_bytes(),
+        scratch.fingerprint(paths.train_masks, [f"{item.id}.png" for item in split.train]),
+        scratch.fingerprint(paths.val_masks, [f"{item.id}.png" for item in split.val]),
+        scratch.fingerprint(paths.data, [item.image for item in (*split.train, *split.unlabelled, *split.val)]),
+        torch.__version__.encode(),
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,108 @@
+import json
+import os
+import pathlib
+import random
+import subprocess
+import sys
+
+import h5py
+import numpy as np
+import pytest
+import yaml
+
+from stages import embed_classes
+from zs3 import embeddings, splits, storage
+
+ROOT = pathlib.Path(__file__).parents[1]
+VOC = ["background", "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow"]
+VOC += ["diningtable", "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor"]
+SECTION = {
+    "source": "word2vec",
+    "path": "corpus.txt",
+    "name": None,
+    "aliases": {},
+    "background": "vector",
+    "normalise": "unit",
+    "dim": 8,
+    "window": 3,
+    "min_count": 1,
+    "epochs": 3,
+    "negative": 3,
+    "seed": 5,
+}
+FLAGS = ["--split", "split.json", "--out", "classes.h5", "--neighbours", "neighbours.csv"]
+
+
+def prepare(folder, names, **section):
+    classes = splits.Split(tuple(names), tuple(range(len(names))), (), "images", (), (), ())
+    splits.write(folder / "split.json", classes)
+    (folder / "params.yaml").write_text(yaml.safe_dump({"embeddings": {**SECTION, **section}}))
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    rng = random.Random(0)
+    words = ["background", "cat", "dog", "red", "ball", "the", "a", "near"]
+    lines = [" ".join(rng.choices(words, k=8)) for _ in range(200)]
+    (tmp_path / "corpus.txt").write_text("\n".join(lines))
+    prepare(tmp_path, ["background", "cat", "dog", "red ball"])
+    return tmp_path
+
+
+def test_processes_with_different_hash_seeds_write_the_same_bytes(folder):
+    written = []
+    for seed in ("1", "2"):
+        subprocess.run(
+            [sys.executable, "-m", "stages.embed_classes", *FLAGS, "--source", "corpus.txt"],
+            check=True,
+            env={**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": str(ROOT)},
+        )
+        written.append([(folder / name).read_bytes() for name in ("classes.h5", "neighbours.csv")])
+    assert written[0] == written[1]
+
+
+def test_the_file_says_where_the_vectors_come_from(folder):
+    embed_classes.main([*FLAGS, "--source", "corpus.txt"])
+    classes = embeddings.read("classes.h5")
+    assert classes.names == ("background", "cat", "dog", "red ball")
+    np.testing.assert_allclose(np.linalg.norm(classes.vectors, axis=1), 1, rtol=1e-6)
+    with h5py.File("classes.h5") as file:
+        attributes = dict(file["vectors"].attrs)
+    assert attributes["source"] == "word2vec"
+    assert attributes["source_sha256"] == storage.sha256("corpus.txt")
+    assert (attributes["background"], attributes["normalise"]) == ("vector", "unit")
+    assert json.loads(attributes["words"]) == [["background"], ["cat"], ["dog"], ["red", "ball"]]
+    assert len(pathlib.Path("neighbours.csv").read_text().splitlines()) == 1 + 4 * 3
+
+
+@pytest.mark.parametrize(
+    "section, source, message",
+    [
+        ({"dim": -1}, "corpus.txt", "embeddings.dim"),
+        ({}, "none.txt", "none.txt: does not exist"),
+        ({"aliases": {"dog": "wolf"}}, "corpus.txt", "'dog': no vector for 'wolf'"),
+        ({"source": "matrix"}, "corpus.txt", "not a text table of numbers"),
+    ],
+)
+def test_wrong_input_ends_with_its_message_and_without_files(folder, section, source, message):
+    prepare(folder, ["background", "cat", "dog"], **section)
+    with pytest.raises(SystemExit, match=message):
+        embed_classes.main([*FLAGS, "--source", source])
+    assert not pathlib.Path("classes.h5").exists() and not pathlib.Path("neighbours.csv").exists()
+
+
+@pytest.mark.skipif("ZS3_DATA" not in os.environ, reason="ZS3_DATA is not set to the folder of real data")
+def test_real_vectors_agree_with_the_released_ones(folder):
+    data = pathlib.Path(os.environ["ZS3_DATA"]) / "embeddings"
+    # The released vectors of these two names are those of shorter words.
+    aliases = {"diningtable": "table", "tvmonitor": "tv"}
+    found = []
+    for source, path in (("vectors", data / "word2vec_words_300d.txt"), ("matrix", data / "ZS3" / "pascal_w2v300.pkl")):
+        prepare(folder, VOC, source=source, aliases=aliases)
+        embed_classes.main([*FLAGS, "--source", str(path)])
+        found.append(embeddings.read("classes.h5").vectors)
+    cosines = dict(zip(VOC, (found[0] * found[1]).sum(axis=1), strict=True))
+    # No word of the file is the released aeroplane or pottedplant.
+    assert 0.8 < cosines.pop("aeroplane") < 0.9 and 0.2 < cosines.pop("pottedplant") < 0.9
+    assert min(cosines.values()) > 0.999

@@ -1,0 +1,58 @@
+"""Shards of whole feature maps with the masks at their own resolution, for evaluation."""
+
+import dataclasses
+import pathlib
+from collections.abc import Iterator
+
+import h5py
+import numpy as np
+
+from zs3 import storage
+from zs3.shards import index as shard_index
+
+
+@dataclasses.dataclass(frozen=True)
+class Map:
+    """One image: features (h, w, d) float16 and its mask (H, W) uint8."""
+
+    image: str
+    features: np.ndarray
+    mask: np.ndarray
+
+
+def write(path: pathlib.Path, images: list[int], features: list[np.ndarray], masks: list[np.ndarray]) -> None:
+    """Write one shard.
+
+    Args:
+        path: the file, replaced as a whole.
+        images: number of each image in the index.
+        features: (h, w, d) float16 each.
+        masks: (H, W) uint8 each.
+    """
+    shapes = [(*cells.shape[:2], *mask.shape) for cells, mask in zip(features, masks, strict=True)]
+    with storage.replacing(path) as temporary, h5py.File(temporary, "w") as file:
+        flat = np.concatenate([cells.reshape(-1, cells.shape[-1]) for cells in features])
+        file.create_dataset("features", data=flat, dtype=np.float16, track_times=False)
+        file.create_dataset("mask", data=np.concatenate([m.ravel() for m in masks]), dtype=np.uint8, track_times=False)
+        file.create_dataset("image", data=images, dtype=np.int32, track_times=False)
+        file.create_dataset("shape", data=shapes, dtype=np.int32, track_times=False)
+
+
+def read(folder: str | pathlib.Path) -> Iterator[Map]:
+    """Yield the maps of a cache one by one, in the order of the index; only one image is held at a time.
+
+    Raises:
+        shard_index.ShardError: if the cache is missing, truncated or altered.
+    """
+    folder = pathlib.Path(folder)
+    index = shard_index.read(folder, "maps")
+    for shard in index.shards:
+        with h5py.File(shard_index.verify(folder, shard), "r") as file:
+            cell = pixel = 0
+            for image, (h, w, height, width) in zip(file["image"][:], file["shape"][:].tolist(), strict=True):
+                yield Map(
+                    image=index.images[image],
+                    features=file["features"][cell : cell + h * w].reshape(h, w, -1),
+                    mask=file["mask"][pixel : pixel + height * width].reshape(height, width),
+                )
+                cell, pixel = cell + h * w, pixel + height * width

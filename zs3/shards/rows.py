@@ -1,0 +1,94 @@
+"""Shards of sampled pixels: features sorted by class, with the class, image, place and weight of each."""
+
+import pathlib
+from typing import Any
+
+import h5py
+import numpy as np
+
+from zs3 import storage
+from zs3.shards import index as shard_index
+
+# name of the column -> dtype and length of a row
+COLUMNS = {
+    "label": (np.uint8, ()),
+    "image": (np.int32, ()),
+    "view": (np.uint8, ()),
+    "position": (np.uint16, (2,)),
+    "component": (np.int32, ()),
+    "weight": (np.float32, ()),
+}
+UNLABELLED = 255
+ROW_BYTES = sum(np.dtype(dtype).itemsize * int(np.prod(shape)) for dtype, shape in COLUMNS.values())
+
+Rows = dict[str, np.ndarray]
+
+
+def write(path: pathlib.Path, rows: Rows) -> None:
+    """Write one shard, rows sorted by class and otherwise in the order given.
+
+    Args:
+        path: the file, replaced as a whole.
+        rows: `features` (n, d) float16 and the columns of `COLUMNS`: `label` (255: none), `image` (number in the index),
+            `view` (which augmented pass), `position` (y, x) on the feature map, `component` (connected component of equal
+            labels within the image, 0: none), `weight` (how many cells of the map the row stands for).
+    """
+    order = np.argsort(rows["label"], kind="stable")
+    with storage.replacing(path) as temporary, h5py.File(temporary, "w") as file:
+        file.create_dataset("features", data=rows["features"][order], dtype=np.float16, track_times=False)
+        for name, (dtype, _) in COLUMNS.items():
+            file.create_dataset(name, data=rows[name][order], dtype=dtype, track_times=False)
+
+
+def counts(index: shard_index.Index) -> np.ndarray:
+    """Return the number of rows of each class, (C,) int64."""
+    offsets = np.array([shard["offsets"] for shard in index.shards]).reshape(len(index.shards), -1)
+    return np.diff(offsets, axis=1).sum(axis=0)
+
+
+def sample(folder: str | pathlib.Path, per_class: int, seed: int) -> Rows:
+    """Draw at most `per_class` rows of every class, without replacement, from all images together.
+
+    Peak memory is that of the answer and of one class in one shard, whatever the size of the cache.
+
+    Args:
+        folder: a cache of rows.
+        per_class: the most rows of one class.
+        seed: the only source of randomness; a class's rows do not depend on the other classes.
+
+    Returns:
+        `features` (n, d) float16, `label`, `image` and `weight` (n,), sorted by class; a class's weights are scaled up so that
+        they still stand for all of its cells.
+
+    Raises:
+        shard_index.ShardError: if the cache is missing, truncated or altered.
+    """
+    folder = pathlib.Path(folder)
+    index = shard_index.read(folder, "rows")
+    totals = counts(index)
+    chosen = [_choose(total, per_class, seed, label) for label, total in enumerate(totals)]
+    taken = np.zeros(len(totals), dtype=np.int64)
+    parts: list[list[Rows]] = [[] for _ in totals]
+    for shard in index.shards:
+        with h5py.File(shard_index.verify(folder, shard), "r") as file:
+            for label, (start, stop) in enumerate(zip(shard["offsets"][:-1], shard["offsets"][1:], strict=True)):
+                low, high = np.searchsorted(chosen[label], [taken[label], taken[label] + stop - start])
+                wanted = chosen[label][low:high] - taken[label]
+                taken[label] += stop - start
+                if len(wanted):
+                    parts[label].append(_read(file, start, stop, wanted, totals[label] / len(chosen[label])))
+    flat = [part for label_parts in parts for part in label_parts]
+    if not flat:
+        raise shard_index.ShardError(f"{folder}: holds no labelled row")
+    return {name: np.concatenate([part[name] for part in flat]) for name in flat[0]}
+
+
+def _choose(total: int, per_class: int, seed: int, label: int) -> np.ndarray:
+    rng = np.random.default_rng([seed, label])
+    return np.sort(rng.choice(total, size=min(total, per_class), replace=False))
+
+
+def _read(file: h5py.File, start: int, stop: int, wanted: np.ndarray, scale: float) -> Rows:
+    rows: dict[str, Any] = {name: file[name][start:stop][wanted] for name in ("features", "label", "image")}
+    rows["weight"] = (file["weight"][start:stop][wanted] * scale).astype(np.float32)
+    return rows
