@@ -4,8 +4,6 @@ import argparse
 import json
 import pathlib
 
-import pandas
-
 from zs3 import backbone, checkpoints, params, pixel_classifier, progress, runtime, scratch, splits, storage, weights
 
 
@@ -47,8 +45,7 @@ def main(argv: list[str] | None = None) -> None:
     }
     checkpoints.save(paths.backbone, {**facts, "config": params.to_dict(options), "network": network.state_dict()})
     pixel_classifier.save(paths.classifier, backbone.last_layer(network, split), **facts)
-    with storage.replacing(paths.curve) as file:
-        pandas.DataFrame(rows).to_csv(file, index=False)
+    storage.write_csv(paths.curve, rows)
     resume_file.unlink()
 
 

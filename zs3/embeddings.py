@@ -12,7 +12,7 @@ import pydantic
 
 from zs3 import params, storage
 
-Words = Annotated[params.List[str], pydantic.Field(min_length=1)]
+Words = Annotated[tuple[str, ...], pydantic.Field(min_length=1)]
 
 
 @params.section

@@ -5,8 +5,10 @@ import hashlib
 import json
 import os
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, BinaryIO
+
+import pandas
 
 
 @contextlib.contextmanager
@@ -44,6 +46,14 @@ def write_text(path: str | pathlib.Path, text: str) -> None:
 def write_json(path: str | pathlib.Path, value: Any) -> None:
     """Write `value` as indented JSON with a final newline; not-a-number is refused with a ValueError (write None instead)."""
     write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
+
+
+def write_csv(
+    path: str | pathlib.Path, rows: Sequence[Mapping[str, Any]], columns: Sequence[str] | None = None
+) -> None:
+    """Write rows (mappings from column to value) as CSV; `columns` gives their order, and the header where there are no rows."""
+    with replacing(path) as temporary:
+        pandas.DataFrame(list(rows), columns=columns).to_csv(temporary, index=False)
 
 
 def sha256(path: str | pathlib.Path) -> str:

@@ -24,6 +24,7 @@ HUES = {
     "blue": (0.53, 0.21, 263.0),
     "violet": (0.60, 0.24, 318.0),
 }
+INKS = {"plain": 0.5, "striped": 0.96, "dotted": 0.22, "checked": 0.96, "ringed": 0.22}
 PATTERNS = tuple(pebbles.PATTERNS)
 SPLITS = ("train", "val")
 
@@ -120,6 +121,7 @@ def _painted(rng: np.random.Generator, labels: tuple[int, ...]) -> list[pebbles.
         hue, pattern = attributes(label)
         lightness, chroma, angle = HUES[hue]
         lightness, angle = lightness + rng.uniform(-0.03, 0.03), angle + rng.uniform(-6, 6)
-        tones = pebbles.oklch(lightness * np.array([1, 0.5]), chroma * np.array([1, 0.6]), angle)
+        ink = INKS[pattern]
+        tones = pebbles.oklch(np.array([lightness, ink]), np.array([chroma, 0.01]), angle)
         placed.append(pebbles.shape(rng, places[int(np.argmax(room))], radius, label, tones, pattern))
     return placed

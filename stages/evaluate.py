@@ -1,0 +1,39 @@
+"""Score one classifier on the cached maps of the evaluation images: seen, unseen and harmonic-mean IoU."""
+
+import argparse
+import pathlib
+
+from zs3 import evaluation, metrics, params, pixel_classifier, progress, runtime, splits, storage
+from zs3.shards import index, maps
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Run the stage."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--split", type=pathlib.Path, required=True)
+    parser.add_argument("--features", type=pathlib.Path, required=True, help="cache of full maps with masks")
+    parser.add_argument("--classifier", type=pathlib.Path, required=True)
+    parser.add_argument("--metrics", type=pathlib.Path, required=True, help="out: the figures, in per cent")
+    parser.add_argument("--classes", type=pathlib.Path, required=True, help="out: IoU and accuracy by class")
+    parser.add_argument("--confusion", type=pathlib.Path, required=True, help="out: confusion matrix, long form")
+    paths = parser.parse_args(argv)
+    settings = params.load("params.yaml", "runtime", runtime.Params)
+    split = splits.read(paths.split)
+    classifier, _ = pixel_classifier.load(paths.classifier)
+
+    total = len(index.read(paths.features, "maps").images)
+    cache = progress.track(maps.read(paths.features), "evaluate (images)", total=total)
+    confusions = evaluation.confusions(classifier.to(runtime.device(settings)), cache, len(split.classes))
+    figures = {name: metrics.summarise(matrix, split.seen, split.unseen) for name, matrix in confusions.items()}
+
+    protocol = {"seen_bias": classifier.seen_bias, "exclude": split.exclude, "images": total}
+    storage.write_json(
+        paths.metrics, {"generalised": figures["calibrated"], "without_bias": figures["uncalibrated"], **protocol}
+    )
+    matrix = confusions["calibrated"]
+    storage.write_csv(paths.classes, evaluation.class_table(matrix, split.classes, split.unseen))
+    storage.write_csv(paths.confusion, evaluation.confusion_table(matrix, split.classes))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,71 @@
+"""Fine-tune the last layer on real seen and synthetic unseen features, and calibrate its bias towards seen classes."""
+
+import argparse
+import dataclasses
+import pathlib
+
+import torch
+
+from zs3 import (
+    calibration,
+    checkpoints,
+    classifier,
+    gmmn,
+    params,
+    pixel_classifier,
+    progress,
+    runtime,
+    splits,
+    storage,
+    zero_shot_cv,
+)
+from zs3.shards import rows
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Run the stage."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--split", type=pathlib.Path, required=True)
+    parser.add_argument("--features", type=pathlib.Path, required=True, help="cache of training pixels")
+    parser.add_argument("--gmmn", type=pathlib.Path, required=True)
+    parser.add_argument("--start", type=pathlib.Path, required=True, help="the backbone's last layer")
+    parser.add_argument("--classifier", type=pathlib.Path, required=True, help="out: the classifier of all classes")
+    parser.add_argument("--curve", type=pathlib.Path, required=True, help="out: loss by epoch")
+    parser.add_argument("--calibration", type=pathlib.Path, required=True, help="out: hIoU by bias and fold")
+    paths = parser.parse_args(argv)
+    options = params.load("params.yaml", "classifier", classifier.Params)
+    settings = params.load("params.yaml", "runtime", runtime.Params)
+    device = runtime.device(settings)
+    split = splits.read(paths.split)
+    start, facts = pixel_classifier.load(paths.start)
+    generator = gmmn.load_dict(checkpoints.load(paths.gmmn), device)
+    sampled = rows.sample(paths.features, options.pool_per_class, options.seed)
+
+    seen = list(split.seen)
+    epochs = classifier.fit(
+        start, gmmn.pool(sampled, seen), zero_shot_cv.class_sizes(sampled, seen), generator, split.unseen, options
+    )
+    curve, trained = zip(*progress.track(epochs, "finetune_classifier", total=options.epochs), strict=True)
+    model = trained[-1]
+
+    biases = options.calibration.biases
+    rehearsals = []
+    if options.calibration.enabled and split.unseen:
+        folds = zero_shot_cv.bias_curves(sampled, start, generator.embeddings, generator.options, options, device)
+        rehearsals = list(progress.track(folds, "calibrate (folds)", total=options.calibration.folds))
+        bias = calibration.choose([scores for _, scores in rehearsals], biases)
+        model = dataclasses.replace(model, seen_bias=bias)
+
+    recipe = {"config": params.to_dict(options), "gmmn": params.to_dict(generator.options)}
+    pixel_classifier.save(paths.classifier, model.to(torch.device("cpu")), **facts, **recipe)
+    table = [
+        {"held_out": " ".join(split.classes[label] for label in held_out), "bias": bias, "hIoU": score}
+        for held_out, scores in rehearsals
+        for bias, score in zip(biases, scores, strict=True)
+    ]
+    storage.write_csv(paths.curve, curve)
+    storage.write_csv(paths.calibration, table, ["held_out", "bias", "hIoU"])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,42 @@
+"""Train the generator of features on the seen classes of the cache."""
+
+import argparse
+import pathlib
+
+import numpy as np
+import torch
+
+from zs3 import checkpoints, embeddings, gmmn, params, progress, runtime, splits, storage
+from zs3.shards import rows
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Run the stage."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--split", type=pathlib.Path, required=True)
+    parser.add_argument("--features", type=pathlib.Path, required=True, help="cache of training pixels")
+    parser.add_argument("--embeddings", type=pathlib.Path, required=True)
+    parser.add_argument("--gmmn", type=pathlib.Path, required=True, help="out: the generator")
+    parser.add_argument("--curve", type=pathlib.Path, required=True, help="out: loss and live kernels by epoch")
+    parser.add_argument("--quality", type=pathlib.Path, required=True, help="out: held-out MMD by class")
+    paths = parser.parse_args(argv)
+    options = params.load("params.yaml", "gmmn", gmmn.Params)
+    settings = params.load("params.yaml", "runtime", runtime.Params)
+    split = splits.read(paths.split)
+    vectors = embeddings.read(paths.embeddings).vectors
+    sampled = rows.sample(paths.features, options.pool_per_class, options.seed)
+
+    held_out = np.random.default_rng(options.seed).random(len(sampled["label"])) < gmmn.HELD_OUT_SHARE
+    real = gmmn.pool({name: column[~held_out] for name, column in sampled.items()}, list(split.seen))
+    test = gmmn.pool({name: column[held_out] for name, column in sampled.items()}, list(split.seen))
+    generator = gmmn.build(options, torch.from_numpy(vectors), sampled["features"].shape[1], runtime.device(settings))
+    curve = list(progress.track(gmmn.fit(generator, real), "train_gmmn", total=options.epochs))
+
+    checkpoints.save(paths.gmmn, {"classes": list(split.classes), **gmmn.save_dict(generator)})
+    quality = [{"class": split.classes[row.pop("label")], **row} for row in gmmn.quality(generator, test, real)]
+    storage.write_csv(paths.curve, curve)
+    storage.write_csv(paths.quality, quality)
+
+
+if __name__ == "__main__":
+    main()

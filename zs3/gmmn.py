@@ -1,0 +1,200 @@
+"""The generative moment matching network: training and sampling (paper section 2.2, step 1)."""
+
+import dataclasses
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal
+
+import numpy as np
+import pydantic
+import torch
+from torch import nn
+
+from zs3 import generators, mmd, params, training
+from zs3.shards import rows
+
+HELD_OUT_SHARE = 0.1
+
+
+@params.section
+class Params:
+    """The section `gmmn`; see params.yaml."""
+
+    generator: generators.Name
+    hidden_dim: params.Count
+    noise_dim: params.Count
+    noise: Literal["gaussian", "uniform"]
+    dropout: params.Fraction
+    sampling_dropout: bool
+    output: generators.Output
+    bandwidths: Annotated[tuple[params.Positive, ...], pydantic.Field(min_length=1)]
+    kernel: mmd.Reading
+    estimator: mmd.Estimator
+    pool_per_class: params.Count
+    batch_per_class: Annotated[int, pydantic.Field(ge=2)]
+    epochs: params.Count
+    steps_per_epoch: params.Count
+    lr: params.Positive
+    seed: params.Seed
+
+
+@dataclasses.dataclass(frozen=True)
+class Pool:
+    """Real features by class, from which batches are drawn.
+
+    Attributes:
+        features: (m, d) float16, sorted by class.
+        starts: (c + 1,) int64; the rows of class k are starts[k]:starts[k + 1].
+        labels: (c,) int64, the label id of each class.
+    """
+
+    features: torch.Tensor
+    starts: torch.Tensor
+    labels: torch.Tensor
+
+
+def pool(sampled: rows.Rows, labels: list[int]) -> Pool:
+    """Keep the rows of `labels` (ascending label ids) of a sample sorted by class; a class without rows is left out."""
+    keep = np.isin(sampled["label"], labels)
+    present, counts = np.unique(sampled["label"][keep], return_counts=True)
+    return Pool(
+        torch.from_numpy(sampled["features"][keep]),
+        torch.from_numpy(np.concatenate([[0], np.cumsum(counts)])),
+        torch.from_numpy(present.astype(np.int64)),
+    )
+
+
+def batch(real: Pool, per_class: int, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+    """Draw `per_class` rows of every class, without replacement.
+
+    Returns:
+        features (c, per_class, d) float32, and a mask (c, per_class) bool that is False beyond the rows that a class has.
+    """
+    counts = real.starts.diff()
+    index = torch.zeros(len(counts), per_class, dtype=torch.int64)
+    mask = torch.arange(per_class) < counts[:, None]
+    for k, count in enumerate(counts.tolist()):
+        drawn = torch.randperm(count, generator=generator)[:per_class]
+        index[k, : len(drawn)] = real.starts[k] + drawn
+    return real.features[index].float(), mask
+
+
+@dataclasses.dataclass
+class Generator:
+    """A trained generator with what it takes to sample from it.
+
+    Attributes:
+        network: maps (embeddings, noise) to features.
+        embeddings: (C, d_a) float32, of all classes in label order.
+        options: how it was made.
+    """
+
+    network: nn.Module
+    embeddings: torch.Tensor
+    options: Params
+
+    def sample(self, labels: torch.Tensor, random: torch.Generator) -> torch.Tensor:
+        """Return one synthetic feature for each label.
+
+        Args:
+            labels: (...,) int64 label ids.
+            random: the source of the noise (and, with `sampling_dropout`, torch's global generator).
+
+        Returns:
+            (..., d) float32 on the device of `embeddings`.
+        """
+        shape = (*labels.shape, self.options.noise_dim)
+        draw = torch.randn if self.options.noise == "gaussian" else torch.rand
+        noise = draw(shape, generator=random).to(self.embeddings.device)
+        return self.network(self.embeddings[labels.to(self.embeddings.device)], noise)
+
+
+def build(options: Params, embeddings: torch.Tensor, feature_dim: int, device: torch.device) -> Generator:
+    """Return an untrained generator; its initial weights depend on `options.seed` alone."""
+    training.seed_torch(options.seed)
+    network = generators.GENERATORS[options.generator](
+        embeddings.shape[1], options.noise_dim, options.hidden_dim, feature_dim, options.dropout, options.output
+    )
+    return Generator(network.to(device), embeddings.to(device), options)
+
+
+def fit(generator: Generator, real: Pool) -> Iterator[dict[str, float]]:
+    """Train `generator` in place to match the real features of every class of `real`, all classes in one step.
+
+    Yields:
+        after each epoch {epoch, loss, live_kernels}: the mean loss over steps and classes, and the share of live kernels.
+
+    Raises:
+        training.DivergedError: at the first loss that is not finite.
+    """
+    options = generator.options
+    device = generator.embeddings.device
+    random = torch.Generator().manual_seed(options.seed)
+    kernel_variances = mmd.variances(options.bandwidths, options.kernel, median(real, options))
+    optimizer = torch.optim.Adam(generator.network.parameters(), lr=options.lr)
+    labels = real.labels[:, None].expand(-1, options.batch_per_class)
+    generator.network.train()
+    for epoch in range(options.epochs):
+        total = 0.0
+        for step in range(options.steps_per_epoch):
+            x, mask = (tensor.to(device) for tensor in batch(real, options.batch_per_class, random))
+            loss = mmd.mmd(x, generator.sample(labels, random), kernel_variances, options.estimator, mask).mean()
+            total += training.check_finite(loss.item(), "gmmn", epoch, step)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        live = mmd.live_share(x, kernel_variances)
+        yield {"epoch": epoch, "loss": total / options.steps_per_epoch, "live_kernels": live}
+    generator.network.train(options.sampling_dropout)
+
+
+def median(real: Pool, options: Params) -> float:
+    """Return the median squared distance within a class of one batch of the pool."""
+    return mmd.median_squared_distance(
+        *batch(real, options.batch_per_class, torch.Generator().manual_seed(options.seed))
+    )
+
+
+@torch.no_grad()
+def quality(generator: Generator, held_out: Pool, real: Pool) -> list[dict[str, Any]]:
+    """Compare generated with held-out real features, class by class, beside real with held-out real ones.
+
+    Returns:
+        a row {label, generated, real} for each class: unbiased squared MMD, so about 0 is as good as real.
+    """
+    options = generator.options
+    kernel_variances = mmd.variances(options.bandwidths, options.kernel, median(real, options))
+    random = torch.Generator().manual_seed(options.seed)
+    rows_of = []
+    for k, label in enumerate(held_out.labels.tolist()):
+        x = held_out.features[held_out.starts[k] : held_out.starts[k + 1]][None].float()
+        own = int((real.labels == label).nonzero())
+        other = real.features[real.starts[own] : real.starts[own + 1]][None, : x.shape[1]].float()
+        fake = generator.sample(torch.full((1, x.shape[1]), label), random).cpu()
+        values = {
+            name: mmd.mmd(x, y, kernel_variances, "unbiased").item()
+            for name, y in (("generated", fake), ("real", other))
+        }
+        rows_of.append({"label": label, **values})
+    return rows_of
+
+
+def save_dict(generator: Generator) -> dict[str, Any]:
+    """Return a generator as plain values and tensors for a checkpoint."""
+    feature_dim = generator.network(
+        generator.embeddings[:1], torch.zeros(1, generator.options.noise_dim, device=generator.embeddings.device)
+    ).shape[1]
+    return {
+        "config": params.to_dict(generator.options),
+        "feature_dim": feature_dim,
+        "embeddings": generator.embeddings,
+        "network": generator.network.state_dict(),
+    }
+
+
+def load_dict(checkpoint: dict[str, Any], device: torch.device) -> Generator:
+    """Rebuild a generator from what `save_dict` returned, ready to sample."""
+    options = params.build(checkpoint["config"], Params, "gmmn", "generator checkpoint")
+    generator = build(options, checkpoint["embeddings"], checkpoint["feature_dim"], device)
+    generator.network.load_state_dict(checkpoint["network"])
+    generator.network.train(options.sampling_dropout)
+    return generator

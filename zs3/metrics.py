@@ -1,0 +1,83 @@
+"""Segmentation metrics from one confusion matrix (paper section 3.1; DESIGN.md, section 4)."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+
+def confusion(
+    truth: np.ndarray, prediction: np.ndarray, n_classes: int, weights: np.ndarray | None = None
+) -> np.ndarray:
+    """Count pixels by true class (row) and predicted class (column).
+
+    Args:
+        truth: label ids of any shape; ids of n_classes and above (255: ignore) are left out.
+        prediction: label ids below n_classes, in the shape of `truth`.
+        n_classes: C.
+        weights: what each pixel counts, in the shape of `truth`; 1 if None.
+
+    Returns:
+        (C, C), int64, or float64 with weights.
+    """
+    valid = truth < n_classes
+    pairs = truth[valid].astype(np.int64) * n_classes + prediction[valid]
+    counted = np.bincount(pairs, weights=None if weights is None else weights[valid], minlength=n_classes**2)
+    return counted.reshape(n_classes, n_classes)
+
+
+def iou(matrix: np.ndarray) -> np.ndarray:
+    """Return the intersection over union of each class, (C,) float64; nan for a class without a true pixel."""
+    hits, truth, predicted = np.diag(matrix), matrix.sum(axis=1), matrix.sum(axis=0)
+    return np.divide(hits, truth + predicted - hits, out=np.full(len(hits), np.nan), where=truth > 0)
+
+
+def accuracy(matrix: np.ndarray) -> np.ndarray:
+    """Return the share of each class's pixels that are right, (C,) float64; nan for a class without a true pixel."""
+    truth = matrix.sum(axis=1)
+    return np.divide(np.diag(matrix), truth, out=np.full(len(truth), np.nan), where=truth > 0)
+
+
+def hiou(seen: float | None, unseen: float | None) -> float | None:
+    """Return the harmonic mean of the mIoU of seen and unseen classes; None if one of them is."""
+    if seen is None or unseen is None:
+        return None
+    return 2 * seen * unseen / (seen + unseen) if seen + unseen else 0.0
+
+
+def summarise(matrix: np.ndarray, seen: Sequence[int], unseen: Sequence[int]) -> dict[str, Any]:
+    """Return the paper's figures in per cent.
+
+    IoU is taken over all valid pixels, so that seen classes pay for pixels of unseen ones and the other way round. A class
+    without a true pixel is left out of the means.
+
+    Args:
+        matrix: (C, C), true classes in rows.
+        seen: label ids, the background among them.
+        unseen: label ids.
+
+    Returns:
+        {seen: {PA, MA, mIoU}, unseen: {...}, all: {...}, hIoU}; None where there is no class to average over.
+    """
+    groups = {"seen": list(seen), "unseen": list(unseen), "all": sorted([*seen, *unseen])}
+    ious, accuracies = iou(matrix), accuracy(matrix)
+    figures: dict[str, Any] = {}
+    for name, labels in groups.items():
+        pixels = matrix[labels].sum()
+        figures[name] = {
+            "PA": percent(np.diag(matrix)[labels].sum() / pixels if pixels else np.nan),
+            "MA": percent(_mean(accuracies[labels])),
+            "mIoU": percent(_mean(ious[labels])),
+        }
+    figures["hIoU"] = hiou(figures["seen"]["mIoU"], figures["unseen"]["mIoU"])
+    return figures
+
+
+def _mean(values: np.ndarray) -> float:
+    values = values[~np.isnan(values)]
+    return float(values.mean()) if len(values) else np.nan
+
+
+def percent(share: float) -> float | None:
+    """Return 100 times a share, None for nan."""
+    return None if np.isnan(share) else 100 * float(share)

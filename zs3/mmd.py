@@ -1,0 +1,105 @@
+"""Maximum mean discrepancy between populations of features, for all classes at once (paper section 2.2, L_GMMN)."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+
+Reading = Literal["paper", "release", "median"]
+Estimator = Literal["biased", "biased_sqrt", "unbiased"]
+# Keeps the gradient of the square root finite where two populations agree.
+_SQRT_FLOOR = 1e-8
+
+
+def variances(bandwidths: Sequence[float], reading: Reading, median: float) -> list[float]:
+    """Return v of the kernels k(x, y) = exp(-|x - y|^2 / (2 v)).
+
+    Args:
+        bandwidths: one number for each kernel.
+        reading: `paper`: v = sigma^2 (section 2.2); `release`: v = sigma (the released code does not square);
+            `median`: v = sigma * median, so that bandwidths are multiples of the scale of the features.
+        median: the median squared distance within a class, see `median_squared_distance`.
+    """
+    scale = {"paper": lambda s: s * s, "release": lambda s: s, "median": lambda s: s * median}[reading]
+    return [float(scale(sigma)) for sigma in bandwidths]
+
+
+def squared_distances(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    """Return |x_i - y_j|^2 of (c, n, d) and (c, m, d) as (c, n, m), never negative.
+
+    Both are centred first: far from the origin, |x|^2 + |y|^2 - 2 xy loses the digits that the kernels need.
+    """
+    centre = x.mean(dim=1, keepdim=True).detach()
+    x, y = x - centre, y - centre
+    products = x @ y.transpose(1, 2)
+    return (x.square().sum(2)[:, :, None] + y.square().sum(2)[:, None, :] - 2 * products).clamp(min=0)
+
+
+def gaussian(squared: torch.Tensor, kernel_variances: Sequence[float]) -> torch.Tensor:
+    """Return the sum over kernels of exp(-squared / (2 v)), in the shape of `squared`."""
+    return sum(torch.exp(squared * (-0.5 / variance)) for variance in kernel_variances)
+
+
+def mmd(
+    x: torch.Tensor,
+    y: torch.Tensor,
+    kernel_variances: Sequence[float],
+    estimator: Estimator,
+    mask: torch.Tensor | None = None,
+) -> torch.Tensor:
+    """Estimate the squared MMD between x and y, class by class, summed over the kernels.
+
+    mean k(x, x') + mean k(y, y') - 2 mean k(x, y): the paper's sums over populations, divided by the number of pairs, so that
+    neither the classes nor the populations need be of one size.
+
+    Args:
+        x: (c, n, d) float32, real features.
+        y: (c, m, d) float32, generated features.
+        kernel_variances: v of each kernel.
+        estimator: `biased` keeps the pairs of a feature with itself (never negative, too large by O(1/n)); `biased_sqrt` is its
+            square root, as in the released code; `unbiased` leaves them out and is negative half of the time where x and y agree.
+        mask: (c, n) bool, which rows of x count; all if None.
+
+    Returns:
+        (c,) float32.
+    """
+    w = torch.ones(x.shape[:2], device=x.device) if mask is None else mask.float()
+    w = w / w.sum(dim=1, keepdim=True)
+    u = torch.full(y.shape[:2], 1 / y.shape[1], device=y.device)
+    unbiased = estimator == "unbiased"
+    within = _mean_within(x, w, kernel_variances, unbiased) + _mean_within(y, u, kernel_variances, unbiased)
+    across = torch.einsum("cn,cnm,cm->c", w, gaussian(squared_distances(x, y), kernel_variances), u)
+    value = within - 2 * across
+    return (value.clamp(min=0) + _SQRT_FLOOR).sqrt() if estimator == "biased_sqrt" else value
+
+
+def live_share(x: torch.Tensor, kernel_variances: Sequence[float], low: float = 0.01, high: float = 0.99) -> float:
+    """Return the share of kernels that tell features apart: whose mean over pairs of one class lies between `low` and `high`.
+
+    A kernel near 0 for every pair sees only equal features, one near 1 sees only a constant; neither has a gradient to speak of.
+
+    Args:
+        x: (c, n, d) float32.
+    """
+    off_diagonal = ~torch.eye(x.shape[1], dtype=torch.bool, device=x.device)
+    squared = squared_distances(x, x)[:, off_diagonal]
+    means = [gaussian(squared, [variance]).mean().item() for variance in kernel_variances]
+    return sum(low < mean < high for mean in means) / len(means)
+
+
+def median_squared_distance(x: torch.Tensor, mask: torch.Tensor | None = None) -> float:
+    """Return the median of |x_i - x_j|^2 over pairs of different rows of one class, x being (c, n, d) and mask (c, n) bool."""
+    mask = torch.ones(x.shape[:2], dtype=torch.bool, device=x.device) if mask is None else mask
+    pairs = mask[:, :, None] & mask[:, None, :] & ~torch.eye(x.shape[1], dtype=torch.bool, device=x.device)
+    return squared_distances(x, x)[pairs].median().item()
+
+
+def _mean_within(x: torch.Tensor, w: torch.Tensor, kernel_variances: Sequence[float], unbiased: bool) -> torch.Tensor:
+    squared = squared_distances(x, x)
+    total = torch.einsum("cn,cnm,cm->c", w, gaussian(squared, kernel_variances), w)
+    if not unbiased:
+        return total
+    # The kernel of a feature with itself is 1 in exact arithmetic; take away what rounding made of it.
+    diagonal = gaussian(squared.diagonal(dim1=1, dim2=2), kernel_variances)
+    own = (w.square() * diagonal).sum(dim=1)
+    return (total - own) / (1 - w.square().sum(dim=1))

@@ -1,0 +1,71 @@
+"""Zero-shot cross-validation over seen classes: rehearse the task with classes whose truth may be read (paper section 3.1)."""
+
+import dataclasses
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+
+from zs3 import calibration, classifier, gmmn, pixel_classifier
+from zs3.shards import rows
+
+
+def bias_curves(
+    sampled: rows.Rows,
+    start: pixel_classifier.PixelClassifier,
+    embeddings: torch.Tensor,
+    gmmn_options: gmmn.Params,
+    options: classifier.Params,
+    device: torch.device,
+) -> Iterator[tuple[list[int], list[float]]]:
+    """Train generator and classifier without some seen classes and score them on training images, fold by fold.
+
+    The backbone is not trained again, so its features know the held-out classes better than really unseen ones.
+
+    Args:
+        sampled: real features of seen classes, sorted by class, with their weights.
+        start: the backbone's last layer over the seen classes.
+        embeddings: (C, d_a) float32 of all classes.
+        gmmn_options: how the generator is trained.
+        options: how the classifier is trained, and the folds and biases to try.
+        device: where to train.
+
+    Yields:
+        the held-out label ids and the hIoU at each bias, for each fold.
+    """
+    settings = options.calibration
+    present = set(np.unique(sampled["label"]).tolist())
+    candidates = [label for label in start.labels.tolist() if label != 0 and label in present]
+    for held_out in calibration.folds(candidates, settings.folds, settings.held_out, options.seed):
+        kept = [label for label in start.labels.tolist() if label not in held_out]
+        generator = gmmn.build(gmmn_options, embeddings, sampled["features"].shape[1], device)
+        for _ in gmmn.fit(generator, gmmn.pool(sampled, kept)):
+            pass
+        reduced = restrict(start, kept)
+        for _, trained in classifier.fit(
+            reduced, gmmn.pool(sampled, kept), class_sizes(sampled, kept), generator, held_out, options
+        ):
+            result = trained
+        features = torch.from_numpy(sampled["features"])
+        yield (
+            held_out,
+            calibration.hiou_by_bias(result, features, sampled["label"], sampled["weight"], settings.biases),
+        )
+
+
+def restrict(start: pixel_classifier.PixelClassifier, labels: list[int]) -> pixel_classifier.PixelClassifier:
+    """Return the rows of `start` that belong to `labels`."""
+    keep = torch.isin(start.labels, torch.tensor(labels))
+    return dataclasses.replace(
+        start,
+        weight=start.weight[keep],
+        bias=start.bias[keep],
+        labels=start.labels[keep],
+        unseen=start.unseen[keep],
+    )
+
+
+def class_sizes(sampled: rows.Rows, labels: list[int]) -> torch.Tensor:
+    """Return how many cells of the training images each class of `labels` that has rows holds, (c,) float64."""
+    sizes = np.bincount(sampled["label"], weights=sampled["weight"], minlength=256)[labels]
+    return torch.from_numpy(sizes[sizes > 0])
