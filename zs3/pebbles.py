@@ -159,14 +159,14 @@ def _figure(pebble: Pebble, x: np.ndarray, y: np.ndarray, ring: np.ndarray) -> n
     k = 2 * math.pi / pebble.period
     cosine, sine = math.cos(pebble.angle), math.sin(pebble.angle)
     if pebble.pattern == "ringed":
-        wave = np.sin(k * ring + pebble.phase[0])
+        wave = np.sin(k * ring + pebble.phase[0]) - 0.35
     else:
         u = k * (cosine * x + sine * y) + pebble.phase[0]
         v = k * (cosine * y - sine * x) + pebble.phase[1]
         if pebble.pattern == "striped":
             wave = np.sin(u)
         elif pebble.pattern == "dotted":
-            wave = np.cos(u) + np.cos(v) - 0.55
+            wave = np.cos(u) + np.cos(v) - 0.9
         else:
             wave = 1.5 * np.sin(u) * np.sin(v)
     return np.clip(0.5 + 1.3 * wave, 0, 1)

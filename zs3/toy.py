@@ -24,7 +24,7 @@ HUES = {
     "blue": (0.53, 0.21, 263.0),
     "violet": (0.60, 0.24, 318.0),
 }
-INKS = {"plain": 0.5, "striped": 0.96, "dotted": 0.22, "checked": 0.96, "ringed": 0.22}
+INKS = {"plain": 0.5, "striped": 0.96, "dotted": 0.97, "checked": 0.22, "ringed": 0.22}
 PATTERNS = tuple(pebbles.PATTERNS)
 SPLITS = ("train", "val")
 

@@ -1,0 +1,35 @@
+# Two commands: `make repro` and `make test`. Both set up what they need and are quick when nothing changed.
+
+PYTHON ?= python3
+BIN := .venv/bin
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.PHONY: repro test freeze
+
+repro: .venv/requirements.txt
+	dvc repro
+	python -m zs3.results metrics
+
+test: .venv/requirements-test.txt
+	ruff check .
+	ruff format --check .
+	pytest
+
+# Each marker is a copy of the list that was installed; a changed list is installed again.
+.venv/requirements.txt: requirements.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	pip install --quiet --disable-pip-version-check -r $<
+	cp $< $@
+
+.venv/requirements-test.txt: requirements-test.txt .venv/requirements.txt
+	pip install --quiet --disable-pip-version-check -r $<
+	cp $< $@
+
+# After a change of requirements.in or requirements-test.in: resolve in fresh environments and write down what came of it.
+freeze:
+	for list in requirements requirements-test; do \
+		rm -rf .venv-freeze && $(PYTHON) -m venv .venv-freeze && \
+		.venv-freeze/bin/pip install --quiet -r $$list.in && \
+		.venv-freeze/bin/pip freeze > $$list.txt || exit 1; \
+	done
+	rm -rf .venv-freeze

@@ -1,0 +1,23 @@
+"""Describe a feature cache: `python -m zs3.shards features/train`."""
+
+import argparse
+import sys
+
+from zs3.shards import describe, index
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Print the description of each folder; return 1 if one cannot be read."""
+    parser = argparse.ArgumentParser(prog="python -m zs3.shards", description=__doc__)
+    parser.add_argument("folders", nargs="+", metavar="DIR", help="a cache, such as features/train")
+    try:
+        for folder in parser.parse_args(argv).folders:
+            print(describe.describe(folder))
+    except index.ShardError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
