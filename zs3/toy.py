@@ -14,7 +14,7 @@ import pydantic
 
 from zs3 import params, pebbles
 
-# Name -> lightness, chroma and hue angle in degrees (OKLCh), far apart on the wheel.
+# Name -> lightness, chroma and hue angle in degrees (OKLCh), far enough apart for the jitter.
 HUES = {
     "red": (0.59, 0.22, 26.0),
     "orange": (0.73, 0.175, 58.0),
@@ -24,8 +24,10 @@ HUES = {
     "blue": (0.53, 0.21, 263.0),
     "violet": (0.60, 0.24, 318.0),
 }
-INKS = {"plain": 0.5, "striped": 0.96, "dotted": 0.97, "checked": 0.22, "ringed": 0.22}
 PATTERNS = tuple(pebbles.PATTERNS)
+# Lightness of the figure: white or black whatever the hue, so that a pattern looks alike on a hue it was never seen
+# with. Patterns of one ink differ in how much of the pebble they cover.
+_INKS = {"plain": 0.5, "striped": 0.96, "dotted": 0.97, "checked": 0.22, "ringed": 0.22}
 SPLITS = ("train", "val")
 
 # Streams of random numbers, so that none depends on how much another draws.
@@ -120,8 +122,8 @@ def _painted(rng: np.random.Generator, labels: tuple[int, ...]) -> list[pebbles.
         room = [min((math.dist(place, other.centre) - other.radius for other in placed), default=0) for place in places]
         hue, pattern = attributes(label)
         lightness, chroma, angle = HUES[hue]
-        lightness, angle = lightness + rng.uniform(-0.03, 0.03), angle + rng.uniform(-6, 6)
-        ink = INKS[pattern]
-        tones = pebbles.oklch(np.array([lightness, ink]), np.array([chroma, 0.01]), angle)
+        # Hues that almost touch leave no gap in which a network could learn a pattern for one hue alone.
+        lightness, angle = lightness + rng.uniform(-0.05, 0.05), angle + rng.uniform(-12, 12)
+        tones = pebbles.oklch(np.array([lightness, _INKS[pattern]]), np.array([chroma, 0.01]), angle)
         placed.append(pebbles.shape(rng, places[int(np.argmax(room))], radius, label, tones, pattern))
     return placed
