@@ -7,7 +7,19 @@ import sys
 
 import torch
 
-from zs3 import backbone, checkpoints, feature_dump, params, progress, runtime, scratch, splits, storage, views
+from zs3 import (
+    backbone,
+    checkpoints,
+    feature_dump,
+    feature_plan,
+    params,
+    progress,
+    runtime,
+    scratch,
+    splits,
+    storage,
+    views,
+)
 from zs3.shards import index
 
 
@@ -23,7 +35,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--unlabelled", type=pathlib.Path, required=True, help="out: sample without labels")
     parser.add_argument("--val", type=pathlib.Path, required=True, help="out: full maps with masks")
     paths = parser.parse_args(argv)
-    options = params.load("params.yaml", "features", feature_dump.Params)
+    options = params.load("params.yaml", "features", feature_plan.Params)
     settings = params.load("params.yaml", "runtime", runtime.Params)
     split = splits.read(paths.split)
     network = backbone.load(checkpoints.load(paths.backbone))
@@ -31,13 +43,13 @@ def main(argv: list[str] | None = None) -> None:
 
     whole = [views.View(scale=1.0, flip=False)]
     sources = [
-        feature_dump.Source(
+        feature_plan.Source(
             "train", split.train, paths.data, paths.train_masks, views.passes(options.scales, options.flip)
         ),
-        feature_dump.Source("unlabelled", split.unlabelled, paths.data, None, whole),
-        feature_dump.Source("val", split.val, paths.data, paths.val_masks, whole),
+        feature_plan.Source("unlabelled", split.unlabelled, paths.data, None, whole),
+        feature_plan.Source("val", split.val, paths.data, paths.val_masks, whole),
     ]
-    plans = [feature_dump.plan(source, options) for source in sources]
+    plans = [feature_plan.plan(source, options) for source in sources]
     work = work_folder(paths, options, split, settings)
     pending = [
         (work / source.name / f"shard-{number:05d}.h5", source, jobs)
@@ -47,12 +59,12 @@ def main(argv: list[str] | None = None) -> None:
     missing = [entry for entry in pending if not entry[0].exists()]
     try:
         expected = sum(job.bytes for _, _, jobs in missing for job in jobs)
-        print(feature_dump.check_room(work, expected), file=sys.stderr, flush=True)
+        print(feature_plan.check_room(work, expected), file=sys.stderr, flush=True)
         for path, source, jobs in progress.track(
             missing, "dump_features (shards)", total=len(pending), initial=len(pending) - len(missing)
         ):
             feature_dump.write_shard(path, source, jobs, extract, options)
-    except feature_dump.DumpError as error:
+    except feature_plan.DumpError as error:
         raise SystemExit(str(error)) from error
 
     provenance = {"backbone_sha256": storage.sha256(paths.backbone), "features": params.to_dict(options)}
@@ -65,7 +77,7 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def work_folder(
-    paths: argparse.Namespace, options: feature_dump.Params, split: splits.Split, settings: runtime.Params
+    paths: argparse.Namespace, options: feature_plan.Params, split: splits.Split, settings: runtime.Params
 ) -> pathlib.Path:
     """Return the scratch folder of exactly this dump."""
     return scratch.folder(

@@ -13,6 +13,7 @@ from zs3 import (
     gmmn,
     params,
     pixel_classifier,
+    pools,
     progress,
     runtime,
     splits,
@@ -41,10 +42,7 @@ def main(argv: list[str] | None = None) -> None:
     generator = gmmn.load_dict(checkpoints.load(paths.gmmn), device)
     sampled = rows.sample(paths.features, options.pool_per_class, options.seed)
 
-    seen = list(split.seen)
-    epochs = classifier.fit(
-        start, gmmn.pool(sampled, seen), zero_shot_cv.class_sizes(sampled, seen), generator, split.unseen, options
-    )
+    epochs = classifier.fit(start, pools.select(sampled, split.seen), generator, split.unseen, options)
     curve, trained = zip(*progress.track(epochs, "finetune_classifier", total=options.epochs), strict=True)
     model = trained[-1]
 

@@ -6,7 +6,7 @@ import pathlib
 import numpy as np
 import torch
 
-from zs3 import checkpoints, embeddings, gmmn, params, progress, runtime, splits, storage
+from zs3 import checkpoints, embeddings, gmmn, params, pools, progress, runtime, splits, storage
 from zs3.shards import rows
 
 
@@ -27,8 +27,8 @@ def main(argv: list[str] | None = None) -> None:
     sampled = rows.sample(paths.features, options.pool_per_class, options.seed)
 
     held_out = np.random.default_rng(options.seed).random(len(sampled["label"])) < gmmn.HELD_OUT_SHARE
-    real = gmmn.pool({name: column[~held_out] for name, column in sampled.items()}, list(split.seen))
-    test = gmmn.pool({name: column[held_out] for name, column in sampled.items()}, list(split.seen))
+    real = pools.select({name: column[~held_out] for name, column in sampled.items()}, split.seen)
+    test = pools.select({name: column[held_out] for name, column in sampled.items()}, split.seen)
     generator = gmmn.build(options, torch.from_numpy(vectors), sampled["features"].shape[1], runtime.device(settings))
     curve = list(progress.track(gmmn.fit(generator, real), "train_gmmn", total=options.epochs))
 

@@ -1,6 +1,7 @@
 """Checkpoints: dictionaries of tensors and plain types, written whole, read without running code from them."""
 
 import pathlib
+import sys
 from typing import Any
 
 import torch
@@ -23,7 +24,10 @@ def _plain(value: Any) -> Any:
     if isinstance(value, torch.Tensor):
         return value.detach().cpu().clone(memory_format=torch.contiguous_format)
     if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
+        return {_plain(key): _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
+    if isinstance(value, str):
+        # A pickle holds a string once and refers back to it, if it is one object: equal strings must be one.
+        return sys.intern(value)
     return value

@@ -6,7 +6,7 @@ from typing import Literal
 import torch
 from torch.nn import functional
 
-from zs3 import calibration, gmmn, params, pixel_classifier, training
+from zs3 import calibration, gmmn, params, pixel_classifier, pools, training
 
 
 @params.section
@@ -29,8 +29,7 @@ class Params:
 
 def fit(
     start: pixel_classifier.PixelClassifier,
-    real: gmmn.Pool,
-    class_sizes: torch.Tensor,
+    real: pools.Pool,
     generator: gmmn.Generator,
     unseen: Sequence[int],
     options: Params,
@@ -40,10 +39,9 @@ def fit(
     Args:
         start: the backbone's last layer over the seen classes of `real`; its rows are where the new ones start.
         real: features of the seen classes.
-        class_sizes: (c,) float, how many cells each class of `real` has in the training images.
         generator: makes the features of the unseen classes, one kind of fresh ones at every step.
         unseen: label ids without real features.
-        options: seen classes are drawn with probability proportional to class_sizes ** class_balance (0: all alike, 1: as in
+        options: seen classes are drawn with probability proportional to real.sizes ** class_balance (0: all alike, 1: as in
             the images); an unseen class as often as `synthetic_ratio` average seen ones.
 
     Yields:
@@ -64,12 +62,12 @@ def fit(
     row_of_label = torch.full((256,), -1)
     row_of_label[model.labels.cpu()] = torch.arange(len(model.labels))
     n_synthetic = _synthetic_count(len(real.labels), len(unseen), options)
-    odds = class_sizes.double() ** options.class_balance
+    odds = real.sizes**options.class_balance
     for epoch in range(options.epochs):
         total = 0.0
         for step in range(options.steps_per_epoch):
             classes = torch.multinomial(odds, options.batch_size - n_synthetic, replacement=True, generator=random)
-            x = _draw(real, classes, random).to(device)
+            x = pools.draw(real, classes, random).to(device)
             target = row_of_label[real.labels[classes]].to(device)
             with torch.no_grad():
                 taught = before.logits(x)
@@ -106,13 +104,6 @@ def _freeze(model: pixel_classifier.PixelClassifier) -> pixel_classifier.PixelCl
     return pixel_classifier.PixelClassifier(
         model.weight.detach().clone(), model.bias.detach().clone(), model.labels, model.unseen
     )
-
-
-def _draw(real: gmmn.Pool, classes: torch.Tensor, random: torch.Generator) -> torch.Tensor:
-    """Return one feature (n, d) float32 for each entry of `classes` (n,), an index into real.labels."""
-    counts = real.starts.diff()[classes]
-    offset = (torch.rand(len(classes), generator=random, dtype=torch.float64) * counts).long()
-    return real.features[real.starts[classes] + offset].float()
 
 
 def _synthetic_count(n_seen: int, n_unseen: int, options: Params) -> int:

@@ -4,13 +4,11 @@ import dataclasses
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
-import numpy as np
 import pydantic
 import torch
 from torch import nn
 
-from zs3 import generators, mmd, params, training
-from zs3.shards import rows
+from zs3 import generators, mmd, params, pools, training
 
 HELD_OUT_SHARE = 0.1
 
@@ -35,47 +33,6 @@ class Params:
     steps_per_epoch: params.Count
     lr: params.Positive
     seed: params.Seed
-
-
-@dataclasses.dataclass(frozen=True)
-class Pool:
-    """Real features by class, from which batches are drawn.
-
-    Attributes:
-        features: (m, d) float16, sorted by class.
-        starts: (c + 1,) int64; the rows of class k are starts[k]:starts[k + 1].
-        labels: (c,) int64, the label id of each class.
-    """
-
-    features: torch.Tensor
-    starts: torch.Tensor
-    labels: torch.Tensor
-
-
-def pool(sampled: rows.Rows, labels: list[int]) -> Pool:
-    """Keep the rows of `labels` (ascending label ids) of a sample sorted by class; a class without rows is left out."""
-    keep = np.isin(sampled["label"], labels)
-    present, counts = np.unique(sampled["label"][keep], return_counts=True)
-    return Pool(
-        torch.from_numpy(sampled["features"][keep]),
-        torch.from_numpy(np.concatenate([[0], np.cumsum(counts)])),
-        torch.from_numpy(present.astype(np.int64)),
-    )
-
-
-def batch(real: Pool, per_class: int, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
-    """Draw `per_class` rows of every class, without replacement.
-
-    Returns:
-        features (c, per_class, d) float32, and a mask (c, per_class) bool that is False beyond the rows that a class has.
-    """
-    counts = real.starts.diff()
-    index = torch.zeros(len(counts), per_class, dtype=torch.int64)
-    mask = torch.arange(per_class) < counts[:, None]
-    for k, count in enumerate(counts.tolist()):
-        drawn = torch.randperm(count, generator=generator)[:per_class]
-        index[k, : len(drawn)] = real.starts[k] + drawn
-    return real.features[index].float(), mask
 
 
 @dataclasses.dataclass
@@ -117,7 +74,7 @@ def build(options: Params, embeddings: torch.Tensor, feature_dim: int, device: t
     return Generator(network.to(device), embeddings.to(device), options)
 
 
-def fit(generator: Generator, real: Pool) -> Iterator[dict[str, float]]:
+def fit(generator: Generator, real: pools.Pool) -> Iterator[dict[str, float]]:
     """Train `generator` in place to match the real features of every class of `real`, all classes in one step.
 
     Yields:
@@ -136,7 +93,7 @@ def fit(generator: Generator, real: Pool) -> Iterator[dict[str, float]]:
     for epoch in range(options.epochs):
         total = 0.0
         for step in range(options.steps_per_epoch):
-            x, mask = (tensor.to(device) for tensor in batch(real, options.batch_per_class, random))
+            x, mask = (tensor.to(device) for tensor in pools.batch(real, options.batch_per_class, random))
             loss = mmd.mmd(x, generator.sample(labels, random), kernel_variances, options.estimator, mask).mean()
             total += training.check_finite(loss.item(), "gmmn", epoch, step)
             optimizer.zero_grad()
@@ -147,15 +104,15 @@ def fit(generator: Generator, real: Pool) -> Iterator[dict[str, float]]:
     generator.network.train(options.sampling_dropout)
 
 
-def median(real: Pool, options: Params) -> float:
+def median(real: pools.Pool, options: Params) -> float:
     """Return the median squared distance within a class of one batch of the pool."""
     return mmd.median_squared_distance(
-        *batch(real, options.batch_per_class, torch.Generator().manual_seed(options.seed))
+        *pools.batch(real, options.batch_per_class, torch.Generator().manual_seed(options.seed))
     )
 
 
 @torch.no_grad()
-def quality(generator: Generator, held_out: Pool, real: Pool) -> list[dict[str, Any]]:
+def quality(generator: Generator, held_out: pools.Pool, real: pools.Pool) -> list[dict[str, Any]]:
     """Compare generated with held-out real features, class by class, beside real with held-out real ones.
 
     Returns:

@@ -102,4 +102,5 @@ def _mean_within(x: torch.Tensor, w: torch.Tensor, kernel_variances: Sequence[fl
     # The kernel of a feature with itself is 1 in exact arithmetic; take away what rounding made of it.
     diagonal = gaussian(squared.diagonal(dim1=1, dim2=2), kernel_variances)
     own = (w.square() * diagonal).sum(dim=1)
-    return (total - own) / (1 - w.square().sum(dim=1))
+    # A class of a single row has no pair; its term is then 0.
+    return (total - own) / (1 - w.square().sum(dim=1)).clamp(min=torch.finfo(w.dtype).eps)

@@ -95,15 +95,14 @@ def _describe(fault: Any, values: Any, cls: type, prefix: str) -> str:
     where = [str(part) for part in fault["loc"]]
     key = ".".join([prefix, *where])
     if fault["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
-        if len(where) > 1:
-            return f"{key}: unknown key"
-        close = difflib.get_close_matches(where[-1], cls.__dataclass_fields__, n=1)
+        for part in where[:-1]:
+            cls = cls.__dataclass_fields__[part].type
+        known = cls.__dataclass_fields__
+        close = difflib.get_close_matches(where[-1], known, n=1)
         hint = (
-            f"; did you mean `{prefix}.{close[0]}`?"
-            if close
-            else f"; known keys: {', '.join(cls.__dataclass_fields__)}"
+            f"did you mean `{'.'.join([prefix, *where[:-1], close[0]])}`?" if close else f"known keys: {', '.join(known)}"
         )
-        return f"{key}: unknown key{hint}"
+        return f"{key}: unknown key; {hint}"
     if fault["type"] in ("missing", "missing_argument"):
         return f"{key}: missing"
     return f"{key}: {fault['msg'].removeprefix('Value error, ')} (found {fault['input']!r})"

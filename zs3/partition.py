@@ -1,9 +1,7 @@
 """Sorting a dataset's images into train, unlabelled and val, with one check of everything (DESIGN.md, section 3)."""
 
-import csv
 import dataclasses
 import difflib
-import io
 import pathlib
 import shutil
 from collections.abc import Iterable, Iterator
@@ -125,16 +123,15 @@ def write_counts(path: str | pathlib.Path, split: splits.Split, counts: dict[str
         split: for names and roles.
         counts: for each list, pixels per label of each image, (256,) int64.
     """
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["class", "role", "list", "images", "pixels"])
+    rows = []
     for name, pixels in counts.items():
         stacked = np.array(pixels, dtype=np.int64).reshape(-1, 256)
         for label, class_name in enumerate(split.classes):
             role = "unseen" if label in split.unseen else "seen"
             column = stacked[:, label]
-            writer.writerow([class_name, role, name, np.count_nonzero(column), column.sum()])
-    storage.write_text(path, text.getvalue())
+            held = {"images": np.count_nonzero(column), "pixels": column.sum()}
+            rows.append({"class": class_name, "role": role, "list": name, **held})
+    storage.write_csv(path, rows)
 
 
 def _map(function: Any, entries: Iterable[layout.Entry], workers: int) -> Iterator[Any]:

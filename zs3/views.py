@@ -28,7 +28,7 @@ class View:
     def _apply(self, array: np.ndarray, resampling: PIL.Image.Resampling) -> np.ndarray:
         height, width = self.size(*array.shape[:2])
         if (height, width) != array.shape[:2]:
-            array = np.asarray(PIL.Image.fromarray(array).resize((width, height), resampling))
+            array = np.array(PIL.Image.fromarray(array).resize((width, height), resampling))
         return np.ascontiguousarray(array[:, ::-1]) if self.flip else array
 
 

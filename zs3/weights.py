@@ -1,7 +1,6 @@
 """Initial weights of the trunk: from a file, from torchvision, or none; never half a network by accident."""
 
 import pathlib
-import pickle
 
 import torch
 import torchvision
@@ -23,10 +22,13 @@ def read_file(path: str | pathlib.Path) -> dict[str, torch.Tensor]:
     """
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
-        raise WeightsError(f"{path}: cannot be read as PyTorch weights: {error}") from error
+    except Exception as error:  # The unpickler may raise anything on a file that is no checkpoint.
+        cause = f"{type(error).__name__} {error}".rstrip()
+        raise WeightsError(f"{path}: cannot be read as PyTorch weights: {cause}") from error
     state = state.get("state_dict", state) if isinstance(state, dict) else state
-    if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
+    if not isinstance(state, dict) or not all(
+        isinstance(key, str) and isinstance(value, torch.Tensor) for key, value in state.items()
+    ):
         raise WeightsError(f"{path}: needs a state dict (names to tensors), found {type(state).__name__}")
     return {key.removeprefix("module."): value for key, value in state.items()}
 
@@ -59,21 +61,22 @@ def load_encoder(
     """
     template = torchvision.models.get_model(encoder)
     expected = {key: value.shape for key, value in template.state_dict().items()}
-    missing = [key for key in expected if key not in state]
+    # Weights saved before PyTorch 0.4.1, torchvision's IMAGENET1K_V1 of the ResNets among them, have no such counters.
+    missing = [key for key in expected if key not in state and not key.endswith(".num_batches_tracked")]
     unexpected = [key for key in state if key not in expected]
     misshapen = [
         f"{key} {tuple(state[key].shape)} where {tuple(shape)} is needed"
         for key, shape in expected.items()
         if key in state and state[key].shape != shape
     ]
-    faults = (
-        {"misshapen": misshapen} if partial else {"missing": missing, "unexpected": unexpected, "misshapen": misshapen}
-    )
-    if any(faults.values()) or len(missing) == len(expected):
+    faults = {"misshapen": misshapen}
+    if not partial or expected.keys().isdisjoint(state):
+        faults = {"missing": missing, "unexpected": unexpected, **faults}
+    if any(faults.values()):
         lines = [f"  {kind} ({len(keys)}): {', '.join(keys)}" for kind, keys in faults.items() if keys]
         hint = [] if partial else ["  a partial checkpoint is loaded only with backbone.partial_weights: true"]
         raise WeightsError("\n".join([f"weights do not fit {encoder}", *lines, *hint]))
-    template.load_state_dict(state, strict=not partial)
+    template.load_state_dict(state, strict=False)
     stem, trunk, _, _ = deeplab.cut_encoder(encoder, template, network.output_stride)
     network.stem.load_state_dict(stem.state_dict())
     network.trunk.load_state_dict(trunk.state_dict())

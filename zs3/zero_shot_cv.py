@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 
-from zs3 import calibration, classifier, gmmn, pixel_classifier
+from zs3 import calibration, classifier, gmmn, pixel_classifier, pools
 from zs3.shards import rows
 
 
@@ -39,12 +39,10 @@ def bias_curves(
     for held_out in calibration.folds(candidates, settings.folds, settings.held_out, options.seed):
         kept = [label for label in start.labels.tolist() if label not in held_out]
         generator = gmmn.build(gmmn_options, embeddings, sampled["features"].shape[1], device)
-        for _ in gmmn.fit(generator, gmmn.pool(sampled, kept)):
+        real = pools.select(sampled, kept)
+        for _ in gmmn.fit(generator, real):
             pass
-        reduced = restrict(start, kept)
-        for _, trained in classifier.fit(
-            reduced, gmmn.pool(sampled, kept), class_sizes(sampled, kept), generator, held_out, options
-        ):
+        for _, trained in classifier.fit(restrict(start, kept), real, generator, held_out, options):
             result = trained
         features = torch.from_numpy(sampled["features"])
         yield (
@@ -63,9 +61,3 @@ def restrict(start: pixel_classifier.PixelClassifier, labels: list[int]) -> pixe
         labels=start.labels[keep],
         unseen=start.unseen[keep],
     )
-
-
-def class_sizes(sampled: rows.Rows, labels: list[int]) -> torch.Tensor:
-    """Return how many cells of the training images each class of `labels` that has rows holds, (c,) float64."""
-    sizes = np.bincount(sampled["label"], weights=sampled["weight"], minlength=256)[labels]
-    return torch.from_numpy(sizes[sizes > 0])

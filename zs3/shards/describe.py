@@ -29,7 +29,9 @@ def describe(folder: str | pathlib.Path) -> str:
     ]
     if index.kind == "rows":
         lines += [f"  {'class':24}{'rows':>9}{'mean':>9}{'std':>9}{'max':>9}{'non-zero':>10}"]
-        groups = [*enumerate(index.classes), (rows.UNLABELLED, "(no label)")]
+        # A sample without labels has no classes to miss.
+        classes = enumerate(index.classes) if rows.counts(index).any() else ()
+        groups = [*classes, (rows.UNLABELLED, "(no label)")]
     else:
         groups = [(None, "all")]
     totals = {name: Moments() for _, name in groups}

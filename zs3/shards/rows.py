@@ -1,7 +1,6 @@
 """Shards of sampled pixels: features sorted by class, with the class, image, place and weight of each."""
 
 import pathlib
-from typing import Any
 
 import h5py
 import numpy as np
@@ -42,8 +41,8 @@ def write(path: pathlib.Path, rows: Rows) -> None:
 
 def counts(index: shard_index.Index) -> np.ndarray:
     """Return the number of rows of each class, (C,) int64."""
-    offsets = np.array([shard["offsets"] for shard in index.shards]).reshape(len(index.shards), -1)
-    return np.diff(offsets, axis=1).sum(axis=0)
+    offsets = np.array([shard["offsets"] for shard in index.shards], dtype=np.int64)
+    return np.diff(offsets.reshape(len(index.shards), len(index.classes) + 1), axis=1).sum(axis=0)
 
 
 def sample(folder: str | pathlib.Path, per_class: int, seed: int) -> Rows:
@@ -67,28 +66,29 @@ def sample(folder: str | pathlib.Path, per_class: int, seed: int) -> Rows:
     index = shard_index.read(folder, "rows")
     totals = counts(index)
     chosen = [_choose(total, per_class, seed, label) for label, total in enumerate(totals)]
-    taken = np.zeros(len(totals), dtype=np.int64)
-    parts: list[list[Rows]] = [[] for _ in totals]
+    first = np.cumsum([0, *map(len, chosen)])
+    if first[-1] == 0:
+        raise shard_index.ShardError(f"{folder}: holds no labelled row")
+    answer = {"features": np.empty((first[-1], index.dim), np.float16)}
+    answer |= {name: np.empty(first[-1], COLUMNS[name][0]) for name in ("label", "image", "weight")}
+    passed = np.zeros(len(totals), dtype=np.int64)
+    cells = np.zeros(len(totals))
     for shard in index.shards:
         with h5py.File(shard_index.verify(folder, shard), "r") as file:
             for label, (start, stop) in enumerate(zip(shard["offsets"][:-1], shard["offsets"][1:], strict=True)):
-                low, high = np.searchsorted(chosen[label], [taken[label], taken[label] + stop - start])
-                wanted = chosen[label][low:high] - taken[label]
-                taken[label] += stop - start
+                low, high = np.searchsorted(chosen[label], [passed[label], passed[label] + stop - start])
+                wanted = chosen[label][low:high] - passed[label]
+                passed[label] += stop - start
+                cells[label] += file["weight"][start:stop].sum(dtype=np.float64)
                 if len(wanted):
-                    parts[label].append(_read(file, start, stop, wanted, totals[label] / len(chosen[label])))
-    flat = [part for label_parts in parts for part in label_parts]
-    if not flat:
-        raise shard_index.ShardError(f"{folder}: holds no labelled row")
-    return {name: np.concatenate([part[name] for part in flat]) for name in flat[0]}
+                    for name, column in answer.items():
+                        column[first[label] + low : first[label] + high] = file[name][start:stop][wanted]
+    for label in np.flatnonzero(totals):
+        weights = answer["weight"][first[label] : first[label + 1]]
+        weights *= cells[label] / weights.sum(dtype=np.float64)
+    return answer
 
 
 def _choose(total: int, per_class: int, seed: int, label: int) -> np.ndarray:
     rng = np.random.default_rng([seed, label])
     return np.sort(rng.choice(total, size=min(total, per_class), replace=False))
-
-
-def _read(file: h5py.File, start: int, stop: int, wanted: np.ndarray, scale: float) -> Rows:
-    rows: dict[str, Any] = {name: file[name][start:stop][wanted] for name in ("features", "label", "image")}
-    rows["weight"] = (file["weight"][start:stop][wanted] * scale).astype(np.float32)
-    return rows

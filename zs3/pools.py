@@ -1,0 +1,60 @@
+"""Real features in memory, by class: a bounded sample of the cache from which training draws (DESIGN.md, section 4, sampling)."""
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from zs3.shards import rows
+
+
+@dataclasses.dataclass(frozen=True)
+class Pool:
+    """Real features by class, from which batches are drawn.
+
+    Attributes:
+        features: (m, d) float16, sorted by class.
+        starts: (c + 1,) int64; the rows of class k are starts[k]:starts[k + 1].
+        labels: (c,) int64, the label id of each class.
+        sizes: (c,) float64, how many cells of the training images each class stands for.
+    """
+
+    features: torch.Tensor
+    starts: torch.Tensor
+    labels: torch.Tensor
+    sizes: torch.Tensor
+
+
+def select(sampled: rows.Rows, labels: Sequence[int]) -> Pool:
+    """Keep the rows of `labels` (ascending label ids) of a sample sorted by class; a class without rows is left out."""
+    keep = np.isin(sampled["label"], list(labels))
+    present, counts = np.unique(sampled["label"][keep], return_counts=True)
+    return Pool(
+        torch.from_numpy(sampled["features"][keep]),
+        torch.from_numpy(np.concatenate([[0], np.cumsum(counts)])),
+        torch.from_numpy(present.astype(np.int64)),
+        torch.from_numpy(np.bincount(sampled["label"][keep], weights=sampled["weight"][keep])[present]),
+    )
+
+
+def batch(real: Pool, per_class: int, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+    """Draw `per_class` rows of every class, without replacement.
+
+    Returns:
+        features (c, per_class, d) float32, and a mask (c, per_class) bool that is False beyond the rows that a class has.
+    """
+    counts = real.starts.diff()
+    index = torch.zeros(len(counts), per_class, dtype=torch.int64)
+    mask = torch.arange(per_class) < counts[:, None]
+    for k, count in enumerate(counts.tolist()):
+        drawn = torch.randperm(count, generator=generator)[:per_class]
+        index[k, : len(drawn)] = real.starts[k] + drawn
+    return real.features[index].float(), mask
+
+
+def draw(real: Pool, classes: torch.Tensor, random: torch.Generator) -> torch.Tensor:
+    """Return one feature (n, d) float32 for each entry of `classes` (n,), an index into real.labels."""
+    counts = real.starts.diff()[classes]
+    offset = (torch.rand(len(classes), generator=random, dtype=torch.float64) * counts).long()
+    return real.features[real.starts[classes] + offset].float()
