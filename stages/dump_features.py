@@ -10,6 +10,7 @@ import torch
 from zs3 import (
     backbone,
     checkpoints,
+    errors,
     feature_dump,
     feature_plan,
     params,
@@ -23,6 +24,7 @@ from zs3 import (
 from zs3.shards import index
 
 
+@errors.reported
 def main(argv: list[str] | None = None) -> None:
     """Run the stage."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -57,15 +59,12 @@ def main(argv: list[str] | None = None) -> None:
         for number, jobs in enumerate(shards)
     ]
     missing = [entry for entry in pending if not entry[0].exists()]
-    try:
-        expected = sum(job.bytes for _, _, jobs in missing for job in jobs)
-        print(feature_plan.check_room(work, expected), file=sys.stderr, flush=True)
-        for path, source, jobs in progress.track(
-            missing, "dump_features (shards)", total=len(pending), initial=len(pending) - len(missing)
-        ):
-            feature_dump.write_shard(path, source, jobs, extract, options)
-    except feature_plan.DumpError as error:
-        raise SystemExit(str(error)) from error
+    expected = sum(job.bytes for _, _, jobs in missing for job in jobs)
+    print(feature_plan.check_room(work, expected), file=sys.stderr, flush=True)
+    for path, source, jobs in progress.track(
+        missing, "dump_features (shards)", total=len(pending), initial=len(pending) - len(missing)
+    ):
+        feature_dump.write_shard(path, source, jobs, extract, options)
 
     provenance = {"backbone_sha256": storage.sha256(paths.backbone), "features": params.to_dict(options)}
     for source, folder in zip(sources, (paths.train, paths.unlabelled, paths.val), strict=True):

@@ -4,9 +4,10 @@ import argparse
 import functools
 import json
 
-from zs3 import class_vectors, embedding_sources, embeddings, neighbours, params, progress, splits, storage
+from zs3 import class_vectors, embedding_sources, embeddings, errors, neighbours, params, progress, splits, storage
 
 
+@errors.reported
 def main(argv: list[str] | None = None) -> None:
     """Read the split and the source, write class embeddings and their neighbour table."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -17,14 +18,11 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--out", required=True, help="class embeddings to write, HDF5")
     parser.add_argument("--neighbours", required=True, help="table of nearest classes to write, CSV")
     args = parser.parse_args(argv)
-    try:
-        settings = params.load("params.yaml", "embeddings", embeddings.Params)
-        names = splits.read(args.split).classes
-        track = functools.partial(progress.track, what="embed_classes")
-        source = embedding_sources.load(names, args.source, settings, track)
-        vectors = class_vectors.finish(source.vectors, names, settings.background, settings.normalise)
-    except ValueError as error:
-        raise SystemExit(str(error)) from None
+    settings = params.load("params.yaml", "embeddings", embeddings.Params)
+    names = splits.read(args.split).classes
+    track = functools.partial(progress.track, what="embed_classes")
+    source = embedding_sources.load(names, args.source, settings, track)
+    vectors = class_vectors.finish(source.vectors, names, settings.background, settings.normalise)
 
     classes = embeddings.ClassEmbeddings(names, vectors)
     provenance = {

@@ -3,10 +3,11 @@
 import argparse
 import pathlib
 
-from zs3 import evaluation, metrics, params, pixel_classifier, progress, runtime, splits, storage
+from zs3 import errors, evaluation, metrics, params, pixel_classifier, progress, runtime, splits, storage
 from zs3.shards import index, maps
 
 
+@errors.reported
 def main(argv: list[str] | None = None) -> None:
     """Run the stage."""
     parser = argparse.ArgumentParser(description=__doc__)

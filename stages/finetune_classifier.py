@@ -10,6 +10,7 @@ from zs3 import (
     calibration,
     checkpoints,
     classifier,
+    errors,
     gmmn,
     params,
     pixel_classifier,
@@ -23,6 +24,7 @@ from zs3 import (
 from zs3.shards import rows
 
 
+@errors.reported
 def main(argv: list[str] | None = None) -> None:
     """Run the stage."""
     parser = argparse.ArgumentParser(description=__doc__)

@@ -6,19 +6,17 @@ import shutil
 
 import PIL.Image
 
-from zs3 import images, params, progress, storage, toy, toy_corpus
+from zs3 import errors, images, params, progress, storage, toy, toy_corpus
 
 
+@errors.reported
 def main(argv: list[str] | None = None) -> None:
     """Run the stage."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=pathlib.Path, required=True, help="data root to write; what it held is removed")
     args = parser.parse_args(argv)
-    try:
-        settings = params.load("params.yaml", "toy", toy.Params)
-        run(settings, args.out)
-    except ValueError as error:
-        raise SystemExit(str(error)) from error
+    settings = params.load("params.yaml", "toy", toy.Params)
+    run(settings, args.out)
 
 
 def run(settings: toy.Params, out: pathlib.Path) -> None:
@@ -28,7 +26,9 @@ def run(settings: toy.Params, out: pathlib.Path) -> None:
         ValueError: if `out` holds something that is not a dataset made here, and would be lost.
     """
     if out.exists() and not out.is_dir() or out.is_dir() and any(out.iterdir()) and not (out / "classes.txt").exists():
-        raise ValueError(f"{out}: holds something else than a dataset of make_toy; move it away or name another --out")
+        raise errors.UserError(
+            f"{out}: holds something else than a dataset of make_toy; move it away or name another --out"
+        )
     unfinished = out.with_name(f".{out.name}.tmp")
     shutil.rmtree(unfinished, ignore_errors=True)
     write(settings, unfinished)

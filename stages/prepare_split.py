@@ -3,9 +3,10 @@
 import argparse
 import pathlib
 
-from zs3 import layout, params, partition, problems, progress, runtime, splits, voc
+from zs3 import errors, layout, params, partition, problems, progress, runtime, splits, voc
 
 
+@errors.reported
 def main(argv: list[str] | None = None) -> None:
     """Run the stage."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -16,12 +17,9 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--val-masks", required=True, help="folder of masks to write, for evaluation")
     parser.add_argument("--counts", required=True, help="table to write: images and pixels per class and list")
     args = parser.parse_args(argv)
-    try:
-        settings = params.load("params.yaml", "data", voc.Params)
-        workers = params.load("params.yaml", "runtime", runtime.Params).workers
-        split, entries = _check(args.data, settings, workers)
-    except ValueError as error:
-        raise SystemExit(str(error)) from None
+    settings = params.load("params.yaml", "data", voc.Params)
+    workers = params.load("params.yaml", "runtime", runtime.Params).workers
+    split, entries = _check(args.data, settings, workers)
 
     folders = {"train": args.train_masks, "unlabelled": args.unlabelled_masks, "val": args.val_masks}
     counts = {}

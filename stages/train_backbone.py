@@ -4,9 +4,21 @@ import argparse
 import json
 import pathlib
 
-from zs3 import backbone, checkpoints, params, pixel_classifier, progress, runtime, scratch, splits, storage, weights
+from zs3 import (
+    backbone,
+    checkpoints,
+    errors,
+    params,
+    pixel_classifier,
+    progress,
+    runtime,
+    scratch,
+    splits,
+    storage,
+)
 
 
+@errors.reported
 def main(argv: list[str] | None = None) -> None:
     """Run the stage."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -22,10 +34,7 @@ def main(argv: list[str] | None = None) -> None:
     settings = params.load("params.yaml", "runtime", runtime.Params)
     split = splits.read(paths.split)
 
-    try:
-        network = backbone.build(options, len(split.seen), paths.weights)
-    except weights.WeightsError as error:
-        raise SystemExit(str(error)) from error
+    network = backbone.build(options, len(split.seen), paths.weights)
     dataset = backbone.TrainingImages(split, paths.data, paths.masks, options)
     resume_file = resume_folder(paths, options, split, settings) / "state.pt"
     state = checkpoints.load(resume_file) if resume_file.exists() else {"epoch": -1, "rows": []}

@@ -6,10 +6,11 @@ import pathlib
 import numpy as np
 import torch
 
-from zs3 import checkpoints, embeddings, gmmn, params, pools, progress, runtime, splits, storage
+from zs3 import checkpoints, embeddings, errors, gmmn, params, pools, progress, runtime, splits, storage
 from zs3.shards import rows
 
 
+@errors.reported
 def main(argv: list[str] | None = None) -> None:
     """Run the stage."""
     parser = argparse.ArgumentParser(description=__doc__)

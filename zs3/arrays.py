@@ -5,12 +5,12 @@ import zipfile
 
 import numpy as np
 
-from zs3 import pickles
+from zs3 import errors, pickles
 
 PICKLE_SUFFIXES = (".pkl", ".pickle", ".p")
 
 
-class ArrayError(ValueError):
+class ArrayError(errors.UserError):
     """Raised when a file does not hold one array of numbers."""
 
 

@@ -1,12 +1,21 @@
 """Random views of an image and its mask for training: scale, crop, flip, blur."""
 
+from typing import Annotated
+
 import numpy as np
 import PIL.Image
 import PIL.ImageFilter
+import pydantic
 
 from zs3 import params
 
 IGNORE_INDEX = 255
+
+
+def _check_order(scales: tuple[float, float]) -> tuple[float, float]:
+    if scales[0] > scales[1]:
+        raise ValueError("needs the smaller scale first")
+    return scales
 
 
 @params.section
@@ -14,7 +23,7 @@ class Params:
     """How a training image is varied; see params.yaml."""
 
     crop: params.Count
-    scales: tuple[params.Positive, params.Positive]
+    scales: Annotated[tuple[params.Positive, params.Positive], pydantic.AfterValidator(_check_order)]
     flip: params.Fraction
     blur: params.Fraction
 

@@ -7,7 +7,7 @@ import numpy as np
 import pydantic
 import torch
 
-from zs3 import metrics, params, pixel_classifier
+from zs3 import errors, metrics, params, pixel_classifier
 
 
 @params.section
@@ -33,7 +33,9 @@ def folds(labels: Sequence[int], n_folds: int, held_out: int, seed: int) -> list
         ValueError: if there are fewer than two classes.
     """
     if len(labels) < 2:
-        raise ValueError(f"calibration needs two seen classes besides the background, found {len(labels)}; disable it")
+        raise errors.UserError(
+            f"calibration needs two seen classes besides the background, found {len(labels)}; disable it"
+        )
     size = min(held_out, len(labels) // 2)
     shuffled = np.random.default_rng(seed).permutation(np.sort(np.asarray(labels)))
     n = min(n_folds, len(labels) // size)

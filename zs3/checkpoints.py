@@ -29,5 +29,5 @@ def _plain(value: Any) -> Any:
         return [_plain(item) for item in value]
     if isinstance(value, str):
         # A pickle holds a string once and refers back to it, if it is one object: equal strings must be one.
-        return sys.intern(value)
+        return sys.intern(str(value))
     return value

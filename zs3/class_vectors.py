@@ -7,14 +7,14 @@ from typing import Literal
 
 import numpy as np
 
-from zs3 import word_vectors
+from zs3 import errors, word_vectors
 
 Aliases = Mapping[str, str | Sequence[str]]
 BACKGROUND = 0  # label of the background in every class set
 _SEPARATORS = re.compile(r"[\s_-]+")
 
 
-class ClassVectorError(ValueError):
+class ClassVectorError(errors.UserError):
     """Raised when class names and vectors do not fit together; the text lists every fault."""
 
 

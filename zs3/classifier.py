@@ -82,10 +82,9 @@ def fit(
             total += training.check_finite(loss.item(), "classifier", epoch, step)
             optimizer.zero_grad()
             loss.backward()
-            if options.trained_rows == "unseen":
-                model.weight.grad[:n_seen] = 0
-                model.bias.grad[:n_seen] = 0
             optimizer.step()
+            if options.trained_rows == "unseen":
+                _restore(model, before)
         yield {"epoch": epoch, "loss": total / options.steps_per_epoch}, _freeze(model)
 
 
@@ -95,9 +94,16 @@ def _extend(start: pixel_classifier.PixelClassifier, unseen: Sequence[int]) -> p
     return pixel_classifier.PixelClassifier(
         weight=torch.cat([start.weight, zeros]),
         bias=torch.cat([start.bias, zeros.sum(1)]),
-        labels=torch.cat([start.labels, torch.tensor(list(unseen), device=zeros.device)]),
+        labels=torch.cat([start.labels, torch.tensor(list(unseen), dtype=torch.int64, device=zeros.device)]),
         unseen=torch.cat([start.unseen, torch.ones(len(unseen), dtype=torch.bool, device=zeros.device)]),
     )
+
+
+@torch.no_grad()
+def _restore(model: pixel_classifier.PixelClassifier, before: pixel_classifier.PixelClassifier) -> None:
+    """Put the rows of `before`, the first of `model`, back; without their gradient, weight decay would still move them."""
+    model.weight[: len(before.labels)] = before.weight
+    model.bias[: len(before.labels)] = before.bias
 
 
 def _freeze(model: pixel_classifier.PixelClassifier) -> pixel_classifier.PixelClassifier:

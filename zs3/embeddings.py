@@ -10,7 +10,7 @@ import h5py
 import numpy as np
 import pydantic
 
-from zs3 import params, storage
+from zs3 import errors, params, storage
 
 Words = Annotated[tuple[str, ...], pydantic.Field(min_length=1)]
 
@@ -40,7 +40,7 @@ class Params:
         return name
 
 
-class EmbeddingsError(ValueError):
+class EmbeddingsError(errors.UserError):
     """Raised when a file of class embeddings cannot be used."""
 
 

@@ -9,13 +9,13 @@ from typing import Annotated, Literal
 import numpy as np
 import pydantic
 
-from zs3 import deeplab, feature_sampling, images, params, splits, views
+from zs3 import deeplab, errors, feature_sampling, images, params, splits, views
 from zs3.shards import rows
 
 MIB = 2**20
 
 
-class DumpError(RuntimeError):
+class DumpError(errors.UserError):
     """Raised when features cannot be written: no room on the disk, or values that float16 cannot hold."""
 
 

@@ -99,7 +99,7 @@ def fit(generator: Generator, real: pools.Pool) -> Iterator[dict[str, float]]:
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
-        live = mmd.live_share(x, kernel_variances)
+        live = mmd.live_share(x, kernel_variances, mask)
         yield {"epoch": epoch, "loss": total / options.steps_per_epoch, "live_kernels": live}
     generator.network.train(options.sampling_dropout)
 
@@ -116,23 +116,32 @@ def quality(generator: Generator, held_out: pools.Pool, real: pools.Pool) -> lis
     """Compare generated with held-out real features, class by class, beside real with held-out real ones.
 
     Returns:
-        a row {label, generated, real} for each class: unbiased squared MMD, so about 0 is as good as real.
+        a row {label, generated, real} for each class of `held_out`: unbiased squared MMD, so about 0 is as good as real; None
+        where one of the two sides has fewer than two features, of which there is no unbiased estimate.
     """
     options = generator.options
     kernel_variances = mmd.variances(options.bandwidths, options.kernel, median(real, options))
     random = torch.Generator().manual_seed(options.seed)
-    rows_of = []
-    for k, label in enumerate(held_out.labels.tolist()):
-        x = held_out.features[held_out.starts[k] : held_out.starts[k + 1]][None].float()
-        own = int((real.labels == label).nonzero())
-        other = real.features[real.starts[own] : real.starts[own + 1]][None, : x.shape[1]].float()
-        fake = generator.sample(torch.full((1, x.shape[1]), label), random).cpu()
-        values = {
-            name: mmd.mmd(x, y, kernel_variances, "unbiased").item()
-            for name, y in (("generated", fake), ("real", other))
-        }
-        rows_of.append({"label": label, **values})
-    return rows_of
+    table = []
+    for label in held_out.labels.tolist():
+        x = pools.of_class(held_out, label)
+        other = pools.of_class(real, label)
+        # The pool is in the order of images: its first rows are all from a few of them.
+        other = other[torch.randperm(len(other), generator=random)[: len(x)]]
+        fake = generator.sample(torch.full((len(x),), label), random).cpu()
+        table.append(
+            {
+                "label": label,
+                "generated": _unbiased(x, fake, kernel_variances),
+                "real": _unbiased(x, other, kernel_variances),
+            }
+        )
+    return table
+
+
+def _unbiased(x: torch.Tensor, y: torch.Tensor, kernel_variances: list[float]) -> float | None:
+    """Return the unbiased squared MMD of (n, d) and (m, d), None if n or m is below 2."""
+    return mmd.mmd(x[None], y[None], kernel_variances, "unbiased").item() if min(len(x), len(y)) > 1 else None
 
 
 def save_dict(generator: Generator) -> dict[str, Any]:

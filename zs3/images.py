@@ -5,7 +5,7 @@ import pathlib
 import numpy as np
 import PIL.Image
 
-from zs3 import storage
+from zs3 import errors, storage
 
 # A file of a few kilobytes can claim any size; 64 Mpx is far above a photograph and 192 MiB once decoded.
 MAX_PIXELS = 64 * 2**20
@@ -14,7 +14,7 @@ _FORMATS = ("JPEG", "PNG")
 _DEEP_MODES = ("I", "I;16", "I;16B", "I;16L", "I;16N", "F")
 
 
-class ImageError(ValueError):
+class ImageError(errors.UserError):
     """Raised when a file cannot be used as a picture or a mask; the text names the file and the cause."""
 
 

@@ -73,25 +73,37 @@ def mmd(
     return (value.clamp(min=0) + _SQRT_FLOOR).sqrt() if estimator == "biased_sqrt" else value
 
 
-def live_share(x: torch.Tensor, kernel_variances: Sequence[float], low: float = 0.01, high: float = 0.99) -> float:
+def live_share(
+    x: torch.Tensor,
+    kernel_variances: Sequence[float],
+    mask: torch.Tensor | None = None,
+    low: float = 0.01,
+    high: float = 0.99,
+) -> float:
     """Return the share of kernels that tell features apart: whose mean over pairs of one class lies between `low` and `high`.
 
     A kernel near 0 for every pair sees only equal features, one near 1 sees only a constant; neither has a gradient to speak of.
 
     Args:
         x: (c, n, d) float32.
+        kernel_variances: v of each kernel.
+        mask: (c, n) bool, which rows of x count; all if None.
     """
-    off_diagonal = ~torch.eye(x.shape[1], dtype=torch.bool, device=x.device)
-    squared = squared_distances(x, x)[:, off_diagonal]
+    squared = _squared_of_pairs(x, mask)
     means = [gaussian(squared, [variance]).mean().item() for variance in kernel_variances]
     return sum(low < mean < high for mean in means) / len(means)
 
 
 def median_squared_distance(x: torch.Tensor, mask: torch.Tensor | None = None) -> float:
     """Return the median of |x_i - x_j|^2 over pairs of different rows of one class, x being (c, n, d) and mask (c, n) bool."""
+    return _squared_of_pairs(x, mask).median().item()
+
+
+def _squared_of_pairs(x: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
+    """Return |x_i - x_j|^2 of all pairs of different rows of one class, flat."""
     mask = torch.ones(x.shape[:2], dtype=torch.bool, device=x.device) if mask is None else mask
     pairs = mask[:, :, None] & mask[:, None, :] & ~torch.eye(x.shape[1], dtype=torch.bool, device=x.device)
-    return squared_distances(x, x)[pairs].median().item()
+    return squared_distances(x, x)[pairs]
 
 
 def _mean_within(x: torch.Tensor, w: torch.Tensor, kernel_variances: Sequence[float], unbiased: bool) -> torch.Tensor:

@@ -14,6 +14,8 @@ import pydantic
 import pydantic.dataclasses
 import yaml
 
+from zs3 import errors
+
 Section = TypeVar("Section")
 
 section = pydantic.dataclasses.dataclass(
@@ -41,7 +43,7 @@ Count = Annotated[int, pydantic.Field(ge=1)]
 Seed = Annotated[int, pydantic.Field(ge=0, lt=2**31)]
 
 
-class ParamsError(ValueError):
+class ParamsError(errors.UserError):
     """Raised when params.yaml does not fit the dataclass of a section; the text lists every fault."""
 
 
@@ -100,7 +102,9 @@ def _describe(fault: Any, values: Any, cls: type, prefix: str) -> str:
         known = cls.__dataclass_fields__
         close = difflib.get_close_matches(where[-1], known, n=1)
         hint = (
-            f"did you mean `{'.'.join([prefix, *where[:-1], close[0]])}`?" if close else f"known keys: {', '.join(known)}"
+            f"did you mean `{'.'.join([prefix, *where[:-1], close[0]])}`?"
+            if close
+            else f"known keys: {', '.join(known)}"
         )
         return f"{key}: unknown key; {hint}"
     if fault["type"] in ("missing", "missing_argument"):

@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from zs3 import errors
+
 # What damaged bytes raise from inside the unpickler.
 _DAMAGE = (
     pickle.UnpicklingError,
@@ -27,7 +29,7 @@ _DAMAGE = (
 )
 
 
-class PickleError(ValueError):
+class PickleError(errors.UserError):
     """Raised when a pickle is damaged or asks for anything that is not needed to hold numbers."""
 
 

@@ -58,3 +58,8 @@ def draw(real: Pool, classes: torch.Tensor, random: torch.Generator) -> torch.Te
     counts = real.starts.diff()[classes]
     offset = (torch.rand(len(classes), generator=random, dtype=torch.float64) * counts).long()
     return real.features[real.starts[classes] + offset].float()
+
+
+def of_class(real: Pool, label: int) -> torch.Tensor:
+    """Return all features (n, d) float32 of one label id, none if the pool has no row of it."""
+    return real.features[torch.repeat_interleave(real.labels, real.starts.diff()) == label].float()

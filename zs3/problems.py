@@ -1,9 +1,11 @@
 """Collecting everything that is wrong with a dataset, so that one run reports it all."""
 
+from zs3 import errors
+
 SHOWN = 20
 
 
-class DatasetError(ValueError):
+class DatasetError(errors.UserError):
     """Raised once for all faults of a dataset; the text lists them by kind."""
 
 

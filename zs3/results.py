@@ -5,6 +5,8 @@ import pathlib
 import sys
 from typing import Any
 
+from zs3 import errors
+
 GROUPS = ("seen", "unseen", "all")
 FIGURES = ("PA", "MA", "mIoU")
 
@@ -27,7 +29,7 @@ def table(folder: str | pathlib.Path) -> str:
             name = f"{name}, bias {values['seen_bias']:g}"
         lines.append(_line(name, values["generalised"]))
     if len(lines) == 2:
-        raise ValueError(f"{folder}: no metrics; make them with `dvc repro`")
+        raise errors.UserError(f"{folder}: no metrics; make them with `dvc repro`")
     return "\n".join(lines)
 
 
@@ -40,5 +42,11 @@ def _number(value: float | None, width: int) -> str:
     return f"{'-':>{width}}" if value is None else f"{value:{width}.1f}"
 
 
-if __name__ == "__main__":
+@errors.reported
+def main() -> None:
+    """Print the table of the folder on the command line."""
     print(table(sys.argv[1]))
+
+
+if __name__ == "__main__":
+    main()

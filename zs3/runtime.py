@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import pydantic
 
-from zs3 import params
+from zs3 import errors, params
 
 if typing.TYPE_CHECKING:
     import torch
@@ -30,6 +30,6 @@ def device(settings: Params) -> "torch.device":
     import torch
 
     if settings.device == "cuda" and not torch.cuda.is_available():
-        raise ValueError("runtime.device: is cuda, but PyTorch finds no GPU; use cpu or auto")
+        raise errors.UserError("runtime.device: is cuda, but PyTorch finds no GPU; use cpu or auto")
     use_gpu = settings.device != "cpu" and torch.cuda.is_available()
     return torch.device("cuda" if use_gpu else "cpu")

@@ -5,7 +5,7 @@ import json
 import pathlib
 from typing import Literal
 
-from zs3 import storage
+from zs3 import errors, storage
 
 IGNORE = 255
 
@@ -53,7 +53,7 @@ def read(path: str | pathlib.Path) -> Split:
         labels = {name: tuple(values.pop(name)) for name in ("classes", "seen", "unseen")}
         return Split(**values, **labels, **lists)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ValueError(
+        raise errors.UserError(
             f"{path}: is not a split ({type(error).__name__}: {error}); make it with `dvc repro prepare_split`"
         ) from error
 

@@ -5,8 +5,10 @@ import math
 import numpy as np
 import torch
 
+from zs3 import errors
 
-class DivergedError(RuntimeError):
+
+class DivergedError(errors.UserError):
     """Raised when a loss is not finite."""
 
 

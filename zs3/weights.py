@@ -5,10 +5,10 @@ import pathlib
 import torch
 import torchvision
 
-from zs3 import deeplab
+from zs3 import deeplab, errors
 
 
-class WeightsError(ValueError):
+class WeightsError(errors.UserError):
     """Raised when weights cannot be read or do not fit; the text names every missing, unexpected and misshapen key."""
 
 

@@ -8,13 +8,15 @@ from typing import Any
 
 import numpy as np
 
+from zs3 import errors
+
 # Files and models list frequent words first. Comparing one name with this many words takes some tenths of a second.
 NEAR_VOCABULARY = 20_000
 
 Track = Callable[[Iterable[Any]], Iterable[Any]]
 
 
-class WordVectorError(ValueError):
+class WordVectorError(errors.UserError):
     """Raised when word vectors cannot be trained, read or fetched."""
 
 

@@ -5,12 +5,12 @@ import json
 import pathlib
 from typing import Any
 
-from zs3 import storage
+from zs3 import errors, storage
 
 NAME = "index.json"
 
 
-class ShardError(ValueError):
+class ShardError(errors.UserError):
     """Raised when a cache is missing, truncated or altered; the text names the file and what to do."""
 
 

@@ -48,7 +48,7 @@ def counts(index: shard_index.Index) -> np.ndarray:
 def sample(folder: str | pathlib.Path, per_class: int, seed: int) -> Rows:
     """Draw at most `per_class` rows of every class, without replacement, from all images together.
 
-    Peak memory is that of the answer and of one class in one shard, whatever the size of the cache.
+    Peak memory is that of the answer and twice one class in one shard, whatever the size of the cache.
 
     Args:
         folder: a cache of rows.
@@ -57,7 +57,7 @@ def sample(folder: str | pathlib.Path, per_class: int, seed: int) -> Rows:
 
     Returns:
         `features` (n, d) float16, `label`, `image` and `weight` (n,), sorted by class; a class's weights are scaled up so that
-        they still stand for all of its cells.
+        their sum is that of all its rows, the number of its cells.
 
     Raises:
         shard_index.ShardError: if the cache is missing, truncated or altered.

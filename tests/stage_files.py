@@ -1,0 +1,45 @@
+"""Running stages on the files of tests/pixel_world.py."""
+
+import functools
+import importlib
+import pathlib
+from typing import Any
+
+import yaml
+
+from tests import pixel_world
+
+ARGUMENTS = {
+    "train_gmmn": "--split data/split.json --features features/train --embeddings data/class_embeddings.h5"
+    " --gmmn models/gmmn.pt --curve metrics/gmmn_curve.csv --quality metrics/gmmn_quality.csv",
+    "finetune_classifier": "--split data/split.json --features features/train --gmmn models/gmmn.pt"
+    " --start models/seen_only.pt --classifier models/zs3net.pt --curve metrics/classifier_curve.csv"
+    " --calibration metrics/calibration.csv",
+    "evaluate": "--split data/split.json --features features/val --classifier models/zs3net.pt"
+    " --metrics metrics/zs3net.json --classes metrics/zs3net_classes.csv --confusion metrics/zs3net_confusion.csv",
+}
+
+
+def run(folder: pathlib.Path, monkeypatch: Any, *names: str, **sections: dict[str, Any]) -> None:
+    """Run stages in this process, in `folder`, with these sections of params.yaml instead of pixel_world's."""
+    monkeypatch.chdir(folder)
+    pathlib.Path("params.yaml").write_text(yaml.safe_dump(pixel_world.document(**sections)))
+    for name in names:
+        importlib.import_module(f"stages.{name}").main(ARGUMENTS[name].split())
+
+
+@functools.cache
+def outs(name: str) -> tuple[str, ...]:
+    """Return the paths that a stage writes."""
+    flags = {
+        "train_gmmn": ("--gmmn", "--curve", "--quality"),
+        "finetune_classifier": ("--classifier", "--curve", "--calibration"),
+        "evaluate": ("--metrics", "--classes", "--confusion"),
+    }[name]
+    words = ARGUMENTS[name].split()
+    return tuple(words[words.index(flag) + 1] for flag in flags)
+
+
+def content(folder: pathlib.Path, name: str) -> dict[str, bytes]:
+    """Return the bytes that a stage wrote in `folder`."""
+    return {out: (folder / out).read_bytes() for out in outs(name)}

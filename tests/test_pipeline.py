@@ -1,0 +1,121 @@
+"""`dvc repro` of the tiny setting in a repository of its own: what runs, what runs again, and that results repeat to the byte."""
+
+import json
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+
+import pytest
+import yaml
+
+from tests import dag, tiny
+from zs3 import results
+
+STAGES = dag.stages(tiny.settings())
+OUTS = tuple(out for stage in STAGES.values() for out in stage.outs)
+pytestmark = pytest.mark.timeout(600)
+
+
+def environment(folder: pathlib.Path) -> dict[str, str]:
+    """Return an environment in which `python` is this one, git knows an author, and nothing is left outside `folder`."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("GIT_", "DVC_"))}
+    who = {f"GIT_{role}_{part}": "test@example.org" for role in ("AUTHOR", "COMMITTER") for part in ("NAME", "EMAIL")}
+    return {
+        **kept,
+        **who,
+        "PATH": os.pathsep.join([str(pathlib.Path(sys.executable).parent), os.environ["PATH"]]),
+        "HOME": str(folder),
+        "DVC_SITE_CACHE_DIR": str(folder / "site"),
+        "OMP_NUM_THREADS": "1",
+    }
+
+
+def command(folder: pathlib.Path, *words: str) -> str:
+    """Run a program in `folder` and return what it said."""
+    done = subprocess.run(
+        words, cwd=folder, env=environment(folder.parent), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    assert done.returncode == 0, f"{' '.join(words)}\n{done.stdout}"
+    return done.stdout
+
+
+def dvc(folder: pathlib.Path, *words: str) -> str:
+    return command(folder, sys.executable, "-m", "dvc", *words)
+
+
+def stages_run(output: str) -> list[str]:
+    return re.findall(r"^Running stage '(.+)':", output, flags=re.MULTILINE)
+
+
+@pytest.fixture(scope="module")
+def first(tmp_path_factory):
+    """A repository with the pipeline's files, committed after its first `dvc repro`; with what that said and the outs' digests."""
+    folder = tiny.make(tmp_path_factory.mktemp("pipeline") / "repository")
+    for name in ("zs3", "stages", ".dvc/plots"):
+        shutil.copytree(dag.ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("dvc.yaml", ".dvc/config", ".dvc/.gitignore", ".dvcignore", ".gitignore"):
+        shutil.copy(dag.ROOT / name, folder / name)
+    command(folder, "git", "init", "--quiet")
+    said = dvc(folder, "repro")
+    command(folder, "git", "add", "--all")
+    command(folder, "git", "commit", "--quiet", "--message", "first")
+    return folder, said, tiny.digests(folder, *OUTS)
+
+
+def test_runs_every_stage_once_and_writes_all_outs(first):
+    folder, said, _ = first
+    assert stages_run(said) == list(STAGES)
+    assert [out for out in OUTS if not (folder / out).exists()] == []
+
+
+def test_the_lock_file_and_the_metrics_are_committed_and_the_artefacts_are_not(first):
+    folder, _, _ = first
+    files = set(command(folder, "git", "ls-files").split())
+    assert {"dvc.lock", *(out for out in OUTS if out.startswith("metrics/"))} <= files
+    assert not [file for file in files if file.startswith(("features/", "models/", "data/")) and ".gitignore" not in file
+                and not file.startswith("data/pretrained/")]
+    assert command(folder, "git", "status", "--porcelain") == ""
+
+
+def test_tests_read_dvc_yaml_as_dvc_does(first):
+    folder, _, _ = first
+    lock = yaml.safe_load((folder / "dvc.lock").read_text())["stages"]
+    assert {name: entry["cmd"] for name, entry in lock.items()} == {name: stage.cmd for name, stage in STAGES.items()}
+    for name, entry in lock.items():
+        assert {dep["path"] for dep in entry.get("deps", [])} == set(STAGES[name].deps)
+        assert {out["path"] for out in entry["outs"]} == set(STAGES[name].outs)
+
+
+def test_a_second_run_in_another_process_and_folder_gives_the_same_bytes(first, tmp_path):
+    _, _, digests = first
+    folder = tiny.make(tmp_path / "elsewhere")
+    tiny.run(folder, *STAGES)
+    assert tiny.digests(folder, *OUTS) == digests
+
+
+def test_a_second_repro_runs_nothing(first):
+    said = dvc(first[0], "repro")
+    assert stages_run(said) == []
+    assert "up to date" in said
+
+
+def test_metrics_and_plots_are_dvcs(first):
+    folder, _, _ = first
+    shown = json.loads(dvc(folder, "metrics", "show", "--json"))[""]["data"]
+    models = {name.partition("@")[2] for name in STAGES if name.startswith("evaluate@")}
+    assert {pathlib.PurePath(path).stem for path in shown} == models
+    assert results.table(folder / "metrics").count("\n") >= len(models)
+    plots = json.loads(dvc(folder, "plots", "show", "--json"))
+    assert {pathlib.PurePath(name).name for name in plots["data"]} == set()
+
+
+def test_a_changed_bandwidth_reruns_the_generator_and_what_follows(first):
+    folder, _, _ = first
+    said = dvc(folder, "exp", "run", "-S", "gmmn.bandwidths=[5e-05,3]")
+    assert stages_run(said) == ["train_gmmn", "finetune_classifier", "evaluate@zs3net"]
+    assert yaml.safe_load(said and (folder / "dvc.lock").read_text())
+    difference = json.loads(dvc(folder, "metrics", "diff", "--all", "--json"))
+    assert difference

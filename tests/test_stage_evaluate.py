@@ -1,0 +1,126 @@
+import json
+import tracemalloc
+
+import numpy as np
+import pandas
+import pytest
+import torch
+
+from tests import pixel_world, stage_files
+from zs3 import evaluation, metrics, pixel_classifier, results
+from zs3.shards import index, maps
+
+
+@pytest.fixture(autouse=True)
+def _one_thread():
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def write(folder, seen_bias=1.0, n_maps=3, side=5):
+    """Write a val cache and a classifier of all classes in place of the trained one."""
+    pixel_world.write_inputs(folder, n_maps=n_maps)
+    pixel_world.write_maps(folder / "features/val", n_maps, side)
+    everything = pixel_world.start(tuple(range(len(pixel_world.CLASSES))))
+    unseen = torch.isin(everything.labels, torch.tensor(pixel_world.UNSEEN))
+    model = pixel_classifier.PixelClassifier(everything.weight, everything.bias, everything.labels, unseen, seen_bias)
+    pixel_classifier.save(folder / "models/zs3net.pt", model)
+    return model
+
+
+def by_hand(folder, model):
+    """The confusion matrix and from it the figures, from the library's parts, whose own tests are elsewhere."""
+    total = 0
+    for item in maps.read(folder / "features/val"):
+        predicted = evaluation.predict(model, torch.from_numpy(item.features).float(), item.mask.shape).numpy()
+        total = total + metrics.confusion(item.mask, predicted, len(pixel_world.CLASSES))
+    return total
+
+
+def test_writes_figures_and_tables(tmp_path, monkeypatch):
+    model = write(tmp_path)
+    stage_files.run(tmp_path, monkeypatch, "evaluate")
+    text = (tmp_path / "metrics/zs3net.json").read_text()
+    assert "NaN" not in text
+    values = json.loads(text)
+    matrix = by_hand(tmp_path, model)
+    assert values["generalised"] == metrics.summarise(matrix, pixel_world.SEEN, pixel_world.UNSEEN)
+    assert values["without_bias"]["hIoU"] != values["generalised"]["hIoU"]
+    assert values["seen_bias"] == 1.0 and values["exclude"] == "images" and values["images"] == 3
+
+    classes = pandas.read_csv("metrics/zs3net_classes.csv")
+    assert classes["class"].tolist() == list(pixel_world.CLASSES)
+    assert classes.loc[classes["role"] == "unseen", "class"].tolist() == [
+        pixel_world.CLASSES[label] for label in pixel_world.UNSEEN
+    ]
+    np.testing.assert_array_equal(classes["pixels"], matrix.sum(1))
+    confusion = pandas.read_csv("metrics/zs3net_confusion.csv")
+    shares = confusion.pivot(index="truth", columns="prediction", values="share").loc[
+        list(pixel_world.CLASSES), list(pixel_world.CLASSES)
+    ]
+    np.testing.assert_allclose(shares.to_numpy(), 100 * matrix / matrix.sum(1, keepdims=True), atol=1e-4)
+
+
+def test_the_figures_make_the_table_on_the_terminal(tmp_path, monkeypatch):
+    write(tmp_path)
+    stage_files.run(tmp_path, monkeypatch, "evaluate")
+    values = json.loads((tmp_path / "metrics/zs3net.json").read_text())
+    last = results.table("metrics").splitlines()[-1]
+    assert last.startswith("zs3net, bias 1 ") and last.endswith(f"{values['generalised']['hIoU']:8.1f}")
+
+
+def test_twice_in_different_folders_gives_the_same_bytes(tmp_path, monkeypatch):
+    written = []
+    for name in ("one", "two"):
+        write(tmp_path / name)
+        for _ in range(2):
+            stage_files.run(tmp_path / name, monkeypatch, "evaluate")
+            written.append(stage_files.content(tmp_path / name, "evaluate"))
+    assert all(one == written[0] for one in written)
+
+
+def test_a_model_of_seen_classes_only_is_scored_on_all(tmp_path, monkeypatch):
+    write(tmp_path)
+    pixel_classifier.save(tmp_path / "models/zs3net.pt", pixel_world.start())
+    stage_files.run(tmp_path, monkeypatch, "evaluate")
+    values = json.loads((tmp_path / "metrics/zs3net.json").read_text())
+    assert values["generalised"] == values["without_bias"]
+    assert values["generalised"]["unseen"] == {"PA": 0.0, "MA": 0.0, "mIoU": 0.0}
+    assert values["generalised"]["hIoU"] == 0.0 < values["generalised"]["seen"]["mIoU"]
+
+
+def test_the_whole_tail_of_the_pipeline_finds_unseen_classes(tmp_path, monkeypatch):
+    pixel_world.write_inputs(tmp_path)
+    calibration = pixel_world.classifier_section()["calibration"] | {"folds": 1}
+    stage_files.run(
+        tmp_path,
+        monkeypatch,
+        *stage_files.ARGUMENTS,
+        classifier=pixel_world.classifier_section(calibration=calibration),
+    )
+    values = json.loads((tmp_path / "metrics/zs3net.json").read_text())["generalised"]
+    assert values["unseen"]["mIoU"] > 15 and values["hIoU"] > 20
+
+
+def test_peak_memory_is_that_of_one_image(tmp_path, monkeypatch):
+    peaks = {}
+    for n_maps in (1, 1, 8):
+        write(tmp_path / str(n_maps), n_maps=n_maps, side=50)
+        tracemalloc.start()
+        try:
+            stage_files.run(tmp_path / str(n_maps), monkeypatch, "evaluate")
+            peaks[n_maps] = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+    assert peaks[8] < 1.25 * peaks[1]
+
+
+def test_a_truncated_map_is_named(tmp_path, monkeypatch):
+    write(tmp_path)
+    path = tmp_path / "features/val/shard-00002.h5"
+    path.write_bytes(path.read_bytes()[:-10])
+    with pytest.raises((index.ShardError, SystemExit), match=r"shard-00002\.h5: \d+, should be \d+ bytes"):
+        stage_files.run(tmp_path, monkeypatch, "evaluate")
+    assert not (tmp_path / "metrics").exists()

@@ -1,0 +1,88 @@
+import numpy as np
+import pytest
+import scipy.ndimage
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from zs3 import views
+
+VIEWS = [views.View(scale, flip) for scale in (0.5, 0.75, 1.0, 1.3, 2.0) for flip in (False, True)]
+
+
+def painted(mask):
+    """A picture that shows the label of each pixel as a grey of its own."""
+    return np.repeat((mask * 40)[:, :, None], 3, axis=2)
+
+
+def blocks(height, width, seed=0):
+    labels = np.random.default_rng(seed).integers(0, 6, (-(-height // 16), -(-width // 16)), dtype=np.uint8)
+    return np.kron(labels, np.ones((16, 16), np.uint8))[:height, :width].copy()
+
+
+@pytest.mark.parametrize("view", VIEWS, ids=str)
+def test_picture_and_mask_stay_aligned(view):
+    mask = blocks(67, 91)
+    picture, mask = view.image(painted(mask)), view.mask(mask)
+    assert picture.shape == (*mask.shape, 3)
+    # Away from borders, where bilinear interpolation mixes two labels' greys.
+    inside = scipy.ndimage.minimum_filter(mask, 5) == scipy.ndimage.maximum_filter(mask, 5)
+    assert inside.mean() > 0.1
+    np.testing.assert_array_equal(picture[inside], painted(mask)[inside])
+
+
+@pytest.mark.parametrize("view", VIEWS, ids=str)
+def test_a_point_goes_to_its_scaled_and_mirrored_place(view):
+    mask = np.zeros((40, 60), np.uint8)
+    mask[8:16, 12:20] = 1
+    picture, seen = view.image(painted(mask)), view.mask(mask)
+    y, x = 12 * view.scale, 16 * view.scale  # The block's centre, in pixels from the upper left corner.
+    if view.flip:
+        x = 60 * view.scale - x
+    for array in (seen, picture[:, :, 0]):
+        centre = np.array(scipy.ndimage.center_of_mass(array)) + 0.5
+        np.testing.assert_allclose(centre, (y, x), atol=0.51)
+
+
+def test_without_scale_or_flip_nothing_changes():
+    mask = blocks(11, 14)
+    view = views.View(1.0, False)
+    np.testing.assert_array_equal(view.mask(mask), mask)
+    np.testing.assert_array_equal(view.image(painted(mask)), painted(mask))
+
+
+@pytest.mark.parametrize("scale", [0.7, 1.0, 1.6])
+def test_a_flip_reverses_columns_and_twice_is_none(scale):
+    mask, mirrored = blocks(20, 31), views.View(scale, True)
+    straight = views.View(scale, False)
+    np.testing.assert_array_equal(mirrored.mask(mask), np.fliplr(straight.mask(mask)))
+    np.testing.assert_array_equal(mirrored.image(painted(mask)), np.fliplr(straight.image(painted(mask))))
+    again = views.View(1.0, True)
+    np.testing.assert_array_equal(again.mask(again.mask(mask)), mask)
+
+
+@settings(deadline=None)
+@given(height=st.integers(1, 40), width=st.integers(1, 40), scale=st.floats(0.01, 3), flip=st.booleans())
+def test_views_have_the_promised_size_and_invent_no_label(height, width, scale, flip):
+    mask = blocks(height, width)
+    view = views.View(scale, flip)
+    size = view.size(height, width)
+    assert size == (max(1, round(height * scale)), max(1, round(width * scale)))
+    assert view.mask(mask).shape == size and view.image(painted(mask)).shape == (*size, 3)
+    assert view.mask(mask).dtype == view.image(painted(mask)).dtype == np.uint8
+    assert set(np.unique(view.mask(mask))) <= set(np.unique(mask))
+
+
+@pytest.mark.parametrize("view", VIEWS, ids=str)
+def test_views_are_arrays_that_torch_can_take_over(view):
+    for array in (view.mask(blocks(9, 9)), view.image(painted(blocks(9, 9)))):
+        assert array.flags.c_contiguous and array.flags.writeable
+
+
+def test_passes_are_every_scale_followed_by_its_mirror_image():
+    assert views.passes((1.0, 0.5), flip=False) == [views.View(1.0, False), views.View(0.5, False)]
+    assert views.passes((1.0, 0.5), flip=True) == [
+        views.View(1.0, False),
+        views.View(1.0, True),
+        views.View(0.5, False),
+        views.View(0.5, True),
+    ]

@@ -1,0 +1,186 @@
+"""dvc.yaml says of every stage exactly what the stage does: its code, its parameters, its paths and its sentence."""
+
+import ast
+import configparser
+import functools
+import os
+import pathlib
+import tokenize
+
+import grimp
+import pytest
+import yaml
+
+from tests import dag
+
+PACKAGES = ("zs3", "stages")
+STAGES = dag.stages()
+SECTIONS = tuple(yaml.safe_load((dag.ROOT / "params.yaml").read_text()))
+stages = pytest.mark.parametrize("stage", STAGES.values(), ids=STAGES)
+
+
+@functools.cache
+def imports() -> grimp.ImportGraph:
+    # Without a cache folder, which would be left behind in the repository.
+    return grimp.build_graph(*PACKAGES, cache_dir=None, exclude_type_checking_imports=True)
+
+
+def source(module: str) -> pathlib.Path:
+    path = dag.ROOT.joinpath(*module.split("."))
+    return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+
+
+def parsed(path: pathlib.Path) -> ast.Module:
+    with tokenize.open(path) as file:
+        return ast.parse(file.read())
+
+
+def modules(package: str) -> list[pathlib.Path]:
+    return sorted((dag.ROOT / package).rglob("*.py"))
+
+
+def imported_files(module: str) -> set[str]:
+    """Return the files of all that runs when `module` is imported, those of enclosing packages among them, if not empty."""
+    graph = imports()
+    pending, found = [module], set()
+    while pending:
+        name = pending.pop()
+        if name not in found:
+            found.add(name)
+            parent = name.rpartition(".")[0]
+            pending += [*graph.find_modules_directly_imported_by(name), *([parent] if parent else [])]
+    return {str(source(name).relative_to(dag.ROOT)) for name in found if source(name).stat().st_size}
+
+
+def sections_loaded(path: pathlib.Path) -> list[str]:
+    """Return the sections that a file loads, in the form `params.load("params.yaml", "section", ...)`."""
+    calls = [node for node in ast.walk(parsed(path)) if isinstance(node, ast.Call)]
+    loads = [call for call in calls if ast.unparse(call.func) == "params.load"]
+    assert all(ast.literal_eval(call.args[0]) == "params.yaml" for call in loads)
+    return [ast.literal_eval(call.args[1]) for call in loads]
+
+
+def overlap(path: str, other: str) -> bool:
+    """Return whether two paths are one, or one lies in the other."""
+    first, second = pathlib.PurePath(path), pathlib.PurePath(other)
+    return first.is_relative_to(second) or second.is_relative_to(first)
+
+
+def readers(path: str) -> set[str]:
+    return {name for name, stage in STAGES.items() if any(overlap(dep, path) for dep in stage.data)}
+
+
+def test_every_file_of_stages_is_in_dvc_yaml_and_runs_as_a_module():
+    files = {f"stages.{path.stem}" for path in modules("stages") if path.name != "__init__.py"}
+    assert {stage.module for stage in STAGES.values()} == files
+    for stage in STAGES.values():
+        assert stage.cmd.split()[:2] == ["python", "-m"]
+        assert stage.module == f"stages.{stage.name.partition('@')[0]}"
+
+
+@stages
+def test_code_dependencies_are_the_transitive_imports(stage):
+    assert sorted(stage.code) == sorted(imported_files(stage.module))
+
+
+@stages
+def test_params_are_the_sections_that_the_stage_loads(stage):
+    loaded = sections_loaded(source(stage.module))
+    assert sorted(stage.params) == sorted(section for section in loaded if section != "runtime")
+
+
+def test_each_section_is_tracked_by_one_stage_and_runtime_by_none():
+    tracked = [section for stage in STAGES.values() for section in stage.params]
+    assert sorted([*tracked, "runtime"]) == sorted(SECTIONS)
+    assert "runtime" in {section for stage in STAGES.values() for section in sections_loaded(source(stage.module))}
+
+
+@stages
+def test_paths_on_the_command_line_are_the_data_and_the_outs(stage):
+    assert all(flag.startswith("--") and "=" not in flag for flag in stage.argv[::2])
+    assert sorted(stage.paths) == sorted([*stage.data, *stage.outs])
+    assert all(pathlib.PurePath(path).parts and not os.path.isabs(path) for path in stage.paths)
+
+
+@stages
+def test_data_dependencies_come_from_other_stages_or_from_the_repository(stage):
+    outs = [out for other in STAGES.values() if other is not stage for out in other.outs]
+    for path in stage.data:
+        made = any(pathlib.PurePath(path).is_relative_to(out) for out in outs)
+        assert made or (dag.ROOT / path).exists() and not any(overlap(path, out) for out in outs), path
+
+
+def test_no_two_outs_overlap():
+    outs = [out for stage in STAGES.values() for out in stage.outs]
+    assert not [(a, b) for i, a in enumerate(outs) for b in outs[:i] if overlap(a, b)]
+
+
+@stages
+def test_desc_is_the_sentence_of_the_docstring(stage):
+    docstring = ast.get_docstring(parsed(source(stage.module)))
+    assert stage.desc == docstring.splitlines()[0]
+    assert docstring == docstring.splitlines()[0]
+
+
+def test_packages_import_nothing():
+    inits = [path for package in (*PACKAGES, "tests") for path in modules(package) if path.name == "__init__.py"]
+    assert len(inits) >= len(PACKAGES)
+    assert [path for path in inits if path.stat().st_size] == []
+
+
+def test_nothing_imports_a_stage():
+    graph = imports()
+    imported = {name for module in graph.modules for name in graph.find_modules_directly_imported_by(module)}
+    assert {"zs3.params", "zs3.shards.rows"} <= imported
+    assert not [name for name in imported if name.partition(".")[0] == "stages"]
+
+
+@pytest.mark.parametrize("path", modules("zs3"), ids=lambda path: str(path.relative_to(dag.ROOT)))
+def test_the_library_prints_nothing_and_has_no_command_line(path):
+    tree = parsed(path)
+    is_tail = "__name__ == '__main__'"
+    tree.body = [node for node in tree.body if not (isinstance(node, ast.If) and ast.unparse(node.test) == is_tail)]
+    calls = {ast.unparse(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
+    names = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    names |= {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    assert not calls & {"params.load", "exec", "eval"}
+    if path.name != "__main__.py":
+        assert "argparse" not in names
+        assert "print" not in calls or path.stem == "progress"
+    # An import that is not a statement would be missing from the code dependencies.
+    assert not names & {"importlib", "runpy"} and "__import__" not in calls
+
+
+def test_only_evaluation_may_follow_from_labels_of_unseen_classes():
+    """DESIGN.md, section 3: the protocol is in the data flow."""
+    assert readers("data/masks/val") == {"dump_features"}
+    assert readers("data/masks/unlabelled") == set()
+    assert readers("data/masks/train") == {"train_backbone", "dump_features"}
+    assert readers("features/val") == {name for name in STAGES if name.startswith("evaluate@")}
+    assert readers("features/train") == {"train_gmmn", "finetune_classifier"}
+    assert readers("metrics") == set()
+
+
+def test_only_three_stages_open_the_dataset():
+    settings = yaml.safe_load((dag.ROOT / "params.yaml").read_text())
+    corpus = settings["embeddings"]["path"]
+    found = {
+        name
+        for name, stage in STAGES.items()
+        if any(overlap(dep, settings["data"]["root"]) for dep in stage.data if dep != corpus)
+    }
+    assert found == {"prepare_split", "train_backbone", "dump_features"}
+
+
+def test_dvc_is_configured():
+    config = configparser.ConfigParser()
+    config.read(dag.ROOT / ".dvc" / "config")
+    assert config["core"]["analytics"] == "false"
+    assert config["core"]["autostage"] == "true"
+    assert config["cache"]["type"].strip('"') == "reflink,hardlink,symlink"
+
+
+def test_ci_runs_make_test():
+    script = dag.ROOT / ".ci" / "run"
+    assert os.access(script, os.X_OK)
+    assert "make test" in script.read_text().splitlines()

@@ -1,0 +1,22 @@
+"""Errors that the user can mend, and how a stage reports them: the message alone, without a traceback."""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+
+class UserError(ValueError):
+    """Raised for what is wrong with parameters, files or a run; the text says where, what was found and what to do."""
+
+
+def reported(main: Callable[..., None]) -> Callable[..., None]:
+    """Wrap a stage's `main`, so that a UserError ends the process with its text and exit status 1."""
+
+    @functools.wraps(main)
+    def run(*args: Any, **kwargs: Any) -> None:
+        try:
+            main(*args, **kwargs)
+        except UserError as error:
+            raise SystemExit(str(error)) from error
+
+    return run
