@@ -1,8 +1,9 @@
 """Fine-tuning of the last layer on real seen and synthetic unseen features (paper section 2.2, step 2)."""
 
 from collections.abc import Iterator, Sequence
-from typing import Literal
+from typing import Annotated, Literal
 
+import pydantic
 import torch
 from torch.nn import functional
 
@@ -18,7 +19,7 @@ class Params:
     synthetic_ratio: params.Positive
     distillation: params.NonNegative
     pool_per_class: params.Count
-    batch_size: params.Count
+    batch_size: Annotated[int, pydantic.Field(ge=2)]
     epochs: params.Count
     steps_per_epoch: params.Count
     lr: params.Positive
@@ -113,9 +114,9 @@ def _freeze(model: pixel_classifier.PixelClassifier) -> pixel_classifier.PixelCl
 
 
 def _synthetic_count(n_seen: int, n_unseen: int, options: Params) -> int:
-    """Return how many features of a batch are synthetic."""
+    """Return how many features of a batch are synthetic; at least one is real."""
     share = options.synthetic_ratio * n_unseen / (n_seen + options.synthetic_ratio * n_unseen)
-    return round(share * options.batch_size)
+    return min(round(share * options.batch_size), options.batch_size - 1)
 
 
 def _distance(logits: torch.Tensor, taught: torch.Tensor) -> torch.Tensor:

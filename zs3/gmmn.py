@@ -8,7 +8,7 @@ import pydantic
 import torch
 from torch import nn
 
-from zs3 import generators, mmd, params, pools, training
+from zs3 import errors, generators, mmd, params, pools, training
 
 HELD_OUT_SHARE = 0.1
 
@@ -105,10 +105,18 @@ def fit(generator: Generator, real: pools.Pool) -> Iterator[dict[str, float]]:
 
 
 def median(real: pools.Pool, options: Params) -> float:
-    """Return the median squared distance within a class of one batch of the pool."""
-    return mmd.median_squared_distance(
-        *pools.batch(real, options.batch_per_class, torch.Generator().manual_seed(options.seed))
-    )
+    """Return the median squared distance within a class of one batch of the pool.
+
+    Raises:
+        errors.UserError: if it is not positive, so that no kernel could be scaled by it.
+    """
+    x, mask = pools.batch(real, options.batch_per_class, torch.Generator().manual_seed(options.seed))
+    value = mmd.median_squared_distance(x, mask)
+    if options.kernel == "median" and not value > 0:
+        raise errors.UserError(
+            f"gmmn.kernel: median needs features that differ within a class; their median squared distance is {value}"
+        )
+    return value
 
 
 @torch.no_grad()
