@@ -8,14 +8,6 @@ from tests import pixel_world
 from zs3 import classifier, gmmn, pools, training
 
 
-@pytest.fixture(autouse=True)
-def _one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 class Truth(torch.nn.Module):
     """In the generator's place: the true features of a class, from its embedding."""
 

@@ -8,14 +8,6 @@ from zs3 import gmmn, mmd, pools, training
 CPU = torch.device("cpu")
 
 
-@pytest.fixture(autouse=True)
-def _one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 def two_classes(n=150, seed=0):
     """Gaussians with different means and spreads, as a pool of labels 0 and 1."""
     rng = np.random.default_rng(seed)

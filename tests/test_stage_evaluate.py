@@ -11,14 +11,6 @@ from zs3 import evaluation, metrics, pixel_classifier, results
 from zs3.shards import index, maps
 
 
-@pytest.fixture(autouse=True)
-def _one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 def write(folder, seen_bias=1.0, n_maps=3, side=5):
     """Write a val cache and a classifier of all classes in place of the trained one."""
     pixel_world.write_inputs(folder, n_maps=n_maps)

@@ -1,20 +1,10 @@
 import shutil
 
 import pandas
-import pytest
 import torch
 
 from tests import pixel_world, stage_files
 from zs3 import calibration, params, pixel_classifier, splits
-
-
-@pytest.fixture(autouse=True)
-def _one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
 
 BRIEF = {"epochs": 1, "steps_per_epoch": 8}
 

@@ -12,14 +12,6 @@ from zs3.shards import index, rows
 BRIEF = {"epochs": 1, "steps_per_epoch": 8}
 
 
-@pytest.fixture(autouse=True)
-def _one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 def test_writes_a_generator_a_curve_and_its_quality(tmp_path, monkeypatch):
     pixel_world.write_inputs(tmp_path)
     stage_files.run(tmp_path, monkeypatch, "train_gmmn")

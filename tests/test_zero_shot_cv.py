@@ -9,14 +9,6 @@ CPU = torch.device("cpu")
 SETTINGS = {"enabled": True, "folds": 2, "held_out": 2, "biases": [0, 1, 2, 3, 4, 6, 20]}
 
 
-@pytest.fixture(autouse=True)
-def _one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 def sampled(labels=pixel_world.SEEN):
     return pixel_world.sampled(dict.fromkeys(labels, 60))
 
