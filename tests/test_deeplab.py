@@ -8,7 +8,7 @@ import torchvision
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from zs3 import deeplab
+from zs3 import deeplab, grids
 
 ENCODERS = typing.get_args(deeplab.Encoder)
 
@@ -150,7 +150,7 @@ small = st.integers(1, 9)
 @given(small, small, st.integers(1, 40), st.integers(1, 40))
 def test_upsample_interpolates_between_pixel_centres(h, w, height, width):
     logits = np.random.default_rng(0).normal(size=(2, 3, h, w))
-    result = deeplab.upsample(torch.from_numpy(logits), (height, width)).numpy()
+    result = grids.upsample(torch.from_numpy(logits), (height, width)).numpy()
     expected = interpolation(h, height) @ logits @ interpolation(w, width).T
     np.testing.assert_allclose(result, expected, atol=1e-9)
 
@@ -159,7 +159,7 @@ def test_upsample_interpolates_between_pixel_centres(h, w, height, width):
 @given(st.integers(1, 40), st.integers(1, 40), small, small, st.sampled_from([torch.uint8, torch.int64]))
 def test_downsample_picks_the_pixel_under_the_centre_of_each_cell(height, width, h, w, dtype):
     labels = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (2, height, width))).to(dtype)
-    result = deeplab.downsample(labels, (h, w))
+    result = grids.downsample(labels, (h, w))
     # floor((2 i + 1) * height / (2 h)) in whole numbers.
     rows = [(2 * i + 1) * height // (2 * h) for i in range(h)]
     columns = [(2 * j + 1) * width // (2 * w) for j in range(w)]

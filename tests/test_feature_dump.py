@@ -10,11 +10,11 @@ from tests import caches, scenes
 from zs3 import (
     backbone,
     checkpoints,
-    deeplab,
     evaluation,
     feature_dump,
     feature_plan,
     feature_sampling,
+    grids,
     images,
     params,
     splits,
@@ -69,7 +69,7 @@ def constant(value):
     """A network whose features all are `value`."""
 
     def extract(pictures):
-        return torch.full((len(pictures), 256, *feature_sampling.map_size(*pictures.shape[-2:])), value)
+        return torch.full((len(pictures), 256, *grids.map_size(*pictures.shape[-2:])), value)
 
     return extract
 
@@ -168,7 +168,7 @@ def test_predictions_from_cached_maps_are_those_of_the_network(root, tmp_path, n
         np.testing.assert_array_equal(read.mask, images.read_mask(root / f"toy/SegmentationClass/{item.id}.png"))
         picture = torch.from_numpy(images.read_image(root / "toy" / item.image)).permute(2, 0, 1)[None]
         with torch.inference_mode():
-            logits = deeplab.upsample(network(picture), picture.shape[-2:])[0]
+            logits = grids.upsample(network(picture), picture.shape[-2:])[0]
         expected = np.array(split.seen)[logits.argmax(0).numpy()]
         found = evaluation.predict(classifier, torch.from_numpy(read.features).float(), read.mask.shape).numpy()
         agreeing.append((found == expected).ravel())
@@ -190,7 +190,7 @@ def test_a_batch_gives_the_features_of_single_images(root, extract):
     assert [tuple(shape) for shape in calls] == [(2, 3, 40, 56), (1, 3, 40, 56), (1, 3, 33, 50), (2, 3, 56, 40)]
     assert [job for job, _ in batched] == [job for job, _ in single] == jobs
     for job, ((_, one), (_, other)) in zip(jobs, zip(single, batched, strict=True), strict=True):
-        assert one.shape == (*feature_sampling.map_size(*job.size), 256) and one.dtype == torch.float32
+        assert one.shape == (*grids.map_size(*job.size), 256) and one.dtype == torch.float32
         torch.testing.assert_close(other, one, rtol=1e-4, atol=1e-4)
 
 

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from zs3 import feature_sampling
+from zs3 import feature_sampling, grids
 from zs3.shards import rows
 
 LABEL_MAPS = arrays.arrays(
@@ -157,4 +157,4 @@ def test_labels_of_cells_are_picked_by_rows_and_columns():
 
 
 def test_the_map_of_an_image_counts_a_started_cell():
-    assert [feature_sampling.map_size(side, side + 1) for side in (1, 4, 5, 8)] == [(1, 1), (1, 2), (2, 2), (2, 3)]
+    assert [grids.map_size(side, side + 1) for side in (1, 4, 5, 8)] == [(1, 1), (1, 2), (2, 2), (2, 3)]

@@ -60,6 +60,15 @@ def sections_loaded(path: pathlib.Path) -> list[str]:
     return [ast.literal_eval(call.args[1]) for call in loads]
 
 
+def without_tail(tree: ast.Module) -> ast.Module:
+    """Remove `if __name__ == "__main__":` and, where there is one, the function `main` that it calls."""
+    tails = [
+        node for node in tree.body if isinstance(node, ast.If) and ast.unparse(node.test) == "__name__ == '__main__'"
+    ]
+    mains = [node for node in tree.body if tails and isinstance(node, ast.FunctionDef) and node.name == "main"]
+    return ast.Module([node for node in tree.body if node not in tails + mains], [])
+
+
 def overlap(path: str, other: str) -> bool:
     """Return whether two paths are one, or one lies in the other."""
     first, second = pathlib.PurePath(path), pathlib.PurePath(other)
@@ -137,9 +146,7 @@ def test_nothing_imports_a_stage():
 
 @pytest.mark.parametrize("path", modules("zs3"), ids=lambda path: str(path.relative_to(dag.ROOT)))
 def test_the_library_prints_nothing_and_has_no_command_line(path):
-    tree = parsed(path)
-    is_tail = "__name__ == '__main__'"
-    tree.body = [node for node in tree.body if not (isinstance(node, ast.If) and ast.unparse(node.test) == is_tail)]
+    tree = without_tail(parsed(path))
     calls = {ast.unparse(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
     names = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
     names |= {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}

@@ -2,14 +2,15 @@
 
 import pathlib
 from collections.abc import Iterator
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
+import pydantic
 import torch
 from torch.nn import functional
 from torch.utils import data
 
-from zs3 import augmentation, deeplab, images, params, pixel_classifier, splits, training, weights
+from zs3 import augmentation, deeplab, errors, grids, images, params, pixel_classifier, splits, training, weights
 
 IGNORE_INDEX = augmentation.IGNORE_INDEX
 
@@ -28,7 +29,7 @@ class Params:
     freeze_stem: bool
     loss_at: Literal["image", "features"]
     epochs: params.Count
-    batch_size: params.Count
+    batch_size: Annotated[int, pydantic.Field(ge=2)]
     lr: params.Positive
     head_lr_multiplier: params.Positive
     momentum: params.Fraction
@@ -43,6 +44,8 @@ class TrainingImages(data.Dataset):
     """Augmented training images; an item's randomness depends on (seed, epoch, position) alone, so workers do not change it."""
 
     def __init__(self, split: splits.Split, root: pathlib.Path, masks: pathlib.Path, options: Params) -> None:
+        if len(split.train) < 2:
+            raise errors.UserError(f"train holds {len(split.train)} image; batch normalisation needs two or more")
         self.paths = [(root / item.image, masks / f"{item.id}.png") for item in split.train]
         self.options = options
         self.row_of_label = np.full(256, IGNORE_INDEX, np.uint8)
@@ -174,9 +177,9 @@ def fit(
 def _loss(logits: torch.Tensor, target: torch.Tensor, loss_at: str) -> torch.Tensor:
     """Return the mean cross-entropy over valid pixels, of the image or (a twentieth of the work) of the feature map."""
     if loss_at == "image":
-        logits = deeplab.upsample(logits, target.shape[-2:])
+        logits = grids.upsample(logits, target.shape[-2:])
     else:
-        target = deeplab.downsample(target, logits.shape[-2:])
+        target = grids.downsample(target, logits.shape[-2:])
     total = functional.cross_entropy(logits, target, ignore_index=IGNORE_INDEX, reduction="sum")
     return total / (target != IGNORE_INDEX).sum().clamp(min=1)
 

@@ -10,7 +10,6 @@ from torchvision.models.segmentation import deeplabv3
 
 Encoder = Literal["resnet18", "resnet34", "resnet50", "resnet101", "mobilenet_v2"]
 FEATURE_DIM = 256
-STRIDE = 4
 _LOW_LEVEL_DIM = 48
 _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
@@ -65,15 +64,6 @@ class DeepLabV3Plus(nn.Module):
         return self.classifier(self.dropout(self.features(images)))
 
 
-def upsample(logits: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
-    """Resize logits (b, c, h, w) bilinearly to (b, c, *size).
-
-    Half-pixel centres (align_corners=False), so that one rule serves every image size; the released code aligns corners,
-    which places features right for sides of 4k + 1 only.
-    """
-    return functional.interpolate(logits, size=size, mode="bilinear", align_corners=False)
-
-
 def cut_encoder(encoder: Encoder, network: nn.Module, output_stride: int) -> tuple[nn.Module, nn.Module, int, int]:
     """Cut a torchvision classification network, whose strides it changes, into what DeepLabv3+ needs of it.
 
@@ -94,11 +84,6 @@ def cut_encoder(encoder: Encoder, network: nn.Module, output_stride: int) -> tup
         rate *= 2
         _dilate(stage, rate)
     return stem, nn.Sequential(*stages), low_dim, high_dim
-
-
-def downsample(labels: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
-    """Pick, for labels (b, H, W) of any integer type, the pixel nearest to the centre of each cell of a (b, *size) feature map."""
-    return functional.interpolate(labels[:, None].double(), size=size, mode="nearest-exact")[:, 0].to(labels.dtype)
 
 
 def _conv3x3(in_dim: int, out_dim: int, separable: bool) -> list[nn.Module]:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from zs3 import deeplab, metrics, pixel_classifier
+from zs3 import grids, metrics, pixel_classifier
 from zs3.shards import maps
 
 
@@ -18,7 +18,7 @@ def predict(
     """Return label ids (H, W) int64 at `size`, the logits of features (h, w, d) float32 upsampled bilinearly."""
     h, w, d = features.shape
     logits = classifier.logits(features.reshape(-1, d)).T.reshape(1, -1, h, w)
-    return classifier.labels[deeplab.upsample(logits, size)[0].argmax(0)]
+    return classifier.labels[grids.upsample(logits, size)[0].argmax(0)]
 
 
 def confusions(

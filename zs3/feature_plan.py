@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import numpy as np
 import pydantic
 
-from zs3 import deeplab, errors, feature_sampling, images, params, splits, views
+from zs3 import deeplab, errors, feature_sampling, grids, images, params, splits, views
 from zs3.shards import rows
 
 MIB = 2**20
@@ -79,7 +79,7 @@ class Source:
         """Return the columns of the cells of this job to keep."""
         item = self.items[job.image]
         if self.masks is None:
-            size = feature_sampling.map_size(*job.size)
+            size = grids.map_size(*job.size)
             return feature_sampling.sample_unlabelled(size, options.unlabelled_pixels, options.seed, item.id, job.view)
         labels = feature_sampling.label_cells(self.read_mask(job))
         return feature_sampling.sample_labelled(labels, options.pixels_per_class, options.seed, item.id, job.view)
@@ -121,7 +121,7 @@ def _job(source: Source, image: int, view: int, options: Params) -> Job:
     height, width = images.read_size(source.root / source.items[image].image)
     size = source.views[view].size(height, width)
     job = Job(image, view, size, rows=0, bytes=0)
-    h, w = feature_sampling.map_size(*size)
+    h, w = grids.map_size(*size)
     feature_bytes = 2 * deeplab.FEATURE_DIM
     if source.kind == "maps":
         return dataclasses.replace(job, rows=h * w, bytes=h * w * feature_bytes + size[0] * size[1])

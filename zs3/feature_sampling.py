@@ -6,13 +6,8 @@ import cc3d
 import numpy as np
 import torch
 
-from zs3 import deeplab
+from zs3 import grids
 from zs3.shards import rows
-
-
-def map_size(height: int, width: int) -> tuple[int, int]:
-    """Return the size of the feature map of an image, both in cells."""
-    return -(-height // deeplab.STRIDE), -(-width // deeplab.STRIDE)
 
 
 def label_cells(mask: np.ndarray) -> np.ndarray:
@@ -24,7 +19,7 @@ def label_cells(mask: np.ndarray) -> np.ndarray:
     Returns:
         (ceil(H / 4), ceil(W / 4)) uint8, 255 where there is none.
     """
-    return deeplab.downsample(torch.from_numpy(mask)[None], map_size(*mask.shape))[0].numpy()
+    return grids.downsample(torch.from_numpy(mask)[None], grids.map_size(*mask.shape))[0].numpy()
 
 
 def count_labelled(labels: np.ndarray, pixels_per_class: int) -> int:

@@ -61,7 +61,7 @@ def load(path: str | pathlib.Path, name: str, cls: type[Section]) -> Section:
     path = pathlib.Path(path)
     try:
         document = yaml.safe_load(path.read_text())
-    except (OSError, yaml.YAMLError) as error:
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ParamsError(f"{path}: cannot be read as YAML: {error}") from error
     if not isinstance(document, dict) or not isinstance(document.get(name), dict):
         raise ParamsError(f"{path}: needs a section `{name}:` with keys under it")
