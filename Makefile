@@ -7,6 +7,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 .PHONY: repro test freeze
 
 repro: .venv/requirements.txt
+	python -m zs3.sections params.yaml
 	dvc repro
 	python -m zs3.results metrics
 
@@ -17,12 +18,13 @@ test: .venv/requirements-test.txt
 
 # Each marker is a copy of the list that was installed; a changed list is installed again.
 .venv/requirements.txt: requirements.txt
-	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	pip install --quiet --disable-pip-version-check -r $<
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11) and "Python 3.11 is needed: make PYTHON=python3.11 ...")'
+	$(BIN)/python -m pip --version > /dev/null 2>&1 || $(PYTHON) -m venv --clear .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r $<
 	cp $< $@
 
 .venv/requirements-test.txt: requirements-test.txt .venv/requirements.txt
-	pip install --quiet --disable-pip-version-check -r $<
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r $<
 	cp $< $@
 
 # After a change of requirements.in or requirements-test.in: resolve in fresh environments and write down what came of it.

@@ -1,6 +1,7 @@
 """Run the trained network once over every list of images and keep its pixel features in HDF5 shards."""
 
 import argparse
+import functools
 import json
 import pathlib
 import sys
@@ -40,8 +41,9 @@ def main(argv: list[str] | None = None) -> None:
     options = params.load("params.yaml", "features", feature_plan.Params)
     settings = params.load("params.yaml", "runtime", runtime.Params)
     split = splits.read(paths.split)
+    device = runtime.device(settings)
     network = backbone.load(checkpoints.load(paths.backbone))
-    extract = feature_dump.extractor(network, runtime.device(settings), options.precision)
+    extract = feature_dump.extractor(network, device, options.precision)
 
     whole = [views.View(scale=1.0, flip=False)]
     sources = [
@@ -51,8 +53,11 @@ def main(argv: list[str] | None = None) -> None:
         feature_plan.Source("unlabelled", split.unlabelled, paths.data, None, whole),
         feature_plan.Source("val", split.val, paths.data, paths.val_masks, whole),
     ]
-    plans = [feature_plan.plan(source, options) for source in sources]
-    work = work_folder(paths, options, split, settings)
+    plans = [
+        feature_plan.plan(source, options, functools.partial(progress.track, what=f"plan features/{source.name}"))
+        for source in sources
+    ]
+    work = work_folder(paths, options, split, settings, device)
     pending = [
         (work / source.name / f"shard-{number:05d}.h5", source, jobs)
         for source, shards in zip(sources, plans, strict=True)
@@ -76,7 +81,11 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def work_folder(
-    paths: argparse.Namespace, options: feature_plan.Params, split: splits.Split, settings: runtime.Params
+    paths: argparse.Namespace,
+    options: feature_plan.Params,
+    split: splits.Split,
+    settings: runtime.Params,
+    device: torch.device,
 ) -> pathlib.Path:
     """Return the scratch folder of exactly this dump."""
     return scratch.folder(
@@ -88,7 +97,7 @@ def work_folder(
         scratch.fingerprint(paths.train_masks, [f"{item.id}.png" for item in split.train]),
         scratch.fingerprint(paths.val_masks, [f"{item.id}.png" for item in split.val]),
         scratch.fingerprint(paths.data, [item.image for item in (*split.train, *split.unlabelled, *split.val)]),
-        torch.__version__.encode(),
+        f"{torch.__version__} {device}".encode(),
     )
 
 

@@ -3,6 +3,7 @@
 import argparse
 import dataclasses
 import pathlib
+import sys
 
 import torch
 
@@ -55,6 +56,11 @@ def main(argv: list[str] | None = None) -> None:
         rehearsals = list(progress.track(folds, "calibrate (folds)", total=options.calibration.folds))
         bias = calibration.choose([scores for _, scores in rehearsals], biases)
         model = dataclasses.replace(model, seen_bias=bias)
+        if bias == max(biases):
+            print(
+                f"the best bias, {bias:g}, is the largest of classifier.calibration.biases; try larger ones",
+                file=sys.stderr,
+            )
 
     recipe = {"config": params.to_dict(options), "gmmn": params.to_dict(generator.options)}
     pixel_classifier.save(paths.classifier, model.to(torch.device("cpu")), **facts, **recipe)

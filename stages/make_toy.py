@@ -25,7 +25,7 @@ def run(settings: toy.Params, out: pathlib.Path) -> None:
     Raises:
         ValueError: if `out` holds something that is not a dataset made here, and would be lost.
     """
-    if out.exists() and not out.is_dir() or out.is_dir() and any(out.iterdir()) and not (out / "classes.txt").exists():
+    if out.exists() and not out.is_dir() or out.is_dir() and any(out.iterdir()) and not _is_toy(out):
         raise errors.UserError(
             f"{out}: holds something else than a dataset of make_toy; move it away or name another --out"
         )
@@ -35,6 +35,12 @@ def run(settings: toy.Params, out: pathlib.Path) -> None:
     if out.exists():
         shutil.rmtree(out)
     unfinished.rename(out)
+
+
+def _is_toy(root: pathlib.Path) -> bool:
+    """Tell a dataset made here from a user's own, by its class names."""
+    names = root / "classes.txt"
+    return names.is_file() and names.read_text().split() == list(toy.class_names())
 
 
 def write(settings: toy.Params, root: pathlib.Path) -> None:

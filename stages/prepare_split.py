@@ -3,7 +3,7 @@
 import argparse
 import pathlib
 
-from zs3 import errors, layout, params, partition, problems, progress, runtime, splits, voc
+from zs3 import errors, label_ids, layout, params, partition, problems, progress, runtime, splits, voc
 
 
 @errors.reported
@@ -39,7 +39,7 @@ def _check(root: pathlib.Path, settings: voc.Params, workers: int) -> tuple[spli
     classes = layout.read_classes(root, settings.classes, found)
     train = layout.find_train(root, settings, found)
     val = layout.find_val(root, settings, found)
-    inspected = partition.inspect(root, train + val, len(classes) or splits.IGNORE, workers)
+    inspected = partition.inspect(root, train + val, len(classes) or label_ids.IGNORE_INDEX, workers)
     looked_at = list(progress.track(inspected, "check images and masks", total=len(train) + len(val)))
     split = partition.build(settings, classes, looked_at[: len(train)], looked_at[len(train) :], found)
     found.raise_any(str(root))

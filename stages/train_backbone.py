@@ -4,6 +4,8 @@ import argparse
 import json
 import pathlib
 
+import torch
+
 from zs3 import (
     backbone,
     checkpoints,
@@ -36,12 +38,11 @@ def main(argv: list[str] | None = None) -> None:
 
     network = backbone.build(options, len(split.seen), paths.weights)
     dataset = backbone.TrainingImages(split, paths.data, paths.masks, options)
-    resume_file = resume_folder(paths, options, split, settings) / "state.pt"
+    device = runtime.device(settings)
+    resume_file = resume_folder(paths, options, split, settings, device) / "state.pt"
     state = checkpoints.load(resume_file) if resume_file.exists() else {"epoch": -1, "rows": []}
     rows = state.pop("rows")
-    epochs = backbone.fit(
-        network, dataset, options, runtime.device(settings), settings.workers, state if rows else None
-    )
+    epochs = backbone.fit(network, dataset, options, device, settings.workers, state if rows else None)
     for row, state in progress.track(epochs, "train_backbone", total=options.epochs, initial=len(rows)):
         rows.append(row)
         checkpoints.save(resume_file, {**state, "rows": rows})
@@ -59,7 +60,11 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def resume_folder(
-    paths: argparse.Namespace, options: backbone.Params, split: splits.Split, settings: runtime.Params
+    paths: argparse.Namespace,
+    options: backbone.Params,
+    split: splits.Split,
+    settings: runtime.Params,
+    device: torch.device,
 ) -> pathlib.Path:
     """Return the scratch folder of exactly this training."""
     return scratch.folder(
@@ -70,6 +75,7 @@ def resume_folder(
         paths.weights.read_bytes(),
         scratch.fingerprint(paths.masks, [f"{item.id}.png" for item in split.train]),
         scratch.fingerprint(paths.data, [item.image for item in split.train]),
+        f"{torch.__version__} {device}".encode(),
     )
 
 

@@ -2,8 +2,8 @@
 
 import argparse
 import pathlib
+import sys
 
-import numpy as np
 import torch
 
 from zs3 import checkpoints, embeddings, errors, gmmn, params, pools, progress, runtime, splits, storage
@@ -27,14 +27,18 @@ def main(argv: list[str] | None = None) -> None:
     vectors = embeddings.read(paths.embeddings).vectors
     sampled = rows.sample(paths.features, options.pool_per_class, options.seed)
 
-    held_out = np.random.default_rng(options.seed).random(len(sampled["label"])) < gmmn.HELD_OUT_SHARE
-    real = pools.select({name: column[~held_out] for name, column in sampled.items()}, split.seen)
-    test = pools.select({name: column[held_out] for name, column in sampled.items()}, split.seen)
+    train, test = pools.hold_out(sampled, gmmn.HELD_OUT_SHARE, options.seed)
+    real = pools.select(train, split.seen)
     generator = gmmn.build(options, torch.from_numpy(vectors), sampled["features"].shape[1], runtime.device(settings))
     curve = list(progress.track(gmmn.fit(generator, real), "train_gmmn", total=options.epochs))
 
+    if curve[-1]["live_kernels"] == 0:
+        print("no kernel is alive, so nothing was learnt: change gmmn.bandwidths or gmmn.kernel", file=sys.stderr)
     checkpoints.save(paths.gmmn, {"classes": list(split.classes), **gmmn.save_dict(generator)})
-    quality = [{"class": split.classes[row.pop("label")], **row} for row in gmmn.quality(generator, test, real)]
+    quality = [
+        {"class": split.classes[row.pop("label")], **row}
+        for row in gmmn.quality(generator, pools.select(test, split.seen), real)
+    ]
     storage.write_csv(paths.curve, curve)
     storage.write_csv(paths.quality, quality)
 

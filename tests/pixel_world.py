@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from tests import caches
-from zs3 import classifier, embeddings, gmmn, params, pixel_classifier, splits
+from zs3 import classifier, embeddings, gmmn, label_ids, params, pixel_classifier, splits
 from zs3.shards import index, maps, rows
 
 DIM = 8
@@ -76,7 +76,7 @@ def write_maps(folder: pathlib.Path, n_images: int, side: int = 5) -> None:
     for number in range(n_images):
         cells = np.random.default_rng(number).integers(0, len(CLASSES), (side, side))
         mask = np.kron(cells, np.ones((4, 4), np.int64)).astype(np.uint8)[:-1, :-3]
-        mask[0] = splits.IGNORE
+        mask[0] = label_ids.IGNORE_INDEX
         path = folder / f"shard-{number:05d}.h5"
         maps.write(path, [number], [features(cells.ravel(), number).reshape(side, side, DIM)], [mask])
         entries.append(caches.entry(path, rows=side * side))

@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from tests import dag, tiny
-from zs3 import images, splits
+from zs3 import images, label_ids, splits
 
 STAGES = dag.stages(tiny.settings())
 PREPARATION = ("make_toy", "prepare_split", "embed_classes")
@@ -132,7 +132,7 @@ def training_masks(folder):
 
 
 def unseen_become_ignored(folder, split):
-    return relabel(training_masks(folder), {label: splits.IGNORE for label in split.unseen})
+    return relabel(training_masks(folder), {label: label_ids.IGNORE_INDEX for label in split.unseen})
 
 
 def unseen_become_other_unseen(folder, split):
@@ -173,7 +173,7 @@ def test_a_seen_label_is_not_something_training_is_blind_to(base, tmp_path):
     """Were the runs alike whatever changes, the tests here would prove nothing."""
     folder = copied(base, tmp_path / "disturbed")
     label = base.split.seen[1]
-    assert relabel((folder / MASKS / "train").glob("*.png"), {label: splits.IGNORE}) > 0
+    assert relabel((folder / MASKS / "train").glob("*.png"), {label: label_ids.IGNORE_INDEX}) > 0
     tiny.run(folder, *TRAINING)
     assert changed(base, folder) >= set(TRAINED) - {"features/val", "features/unlabelled"}
 

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from stages import make_toy
-from zs3 import images, params, pebbles, toy, toy_corpus
+from zs3 import images, label_ids, params, pebbles, toy, toy_corpus
 
 UNSEEN = ("red-striped", "yellow-dotted", "green-ringed", "blue-checked")
 SETTINGS = {"seed": 3, "n_train": 5, "n_val": 3, "image_size": 64, "max_objects": 3, "sentences": 40}
@@ -76,7 +76,7 @@ def test_masks_hold_the_labels_that_were_dealt_and_a_border_round_each(size):
         assert image.shape == (size, size, 3) and image.dtype == np.uint8
         assert mask.shape == (size, size) and mask.dtype == np.uint8
         labels = set(toy.draw_labels(settings(image_size=size), "train", index))
-        assert set(np.unique(mask)) <= labels | {pebbles.BACKGROUND, pebbles.IGNORE}
+        assert set(np.unique(mask)) <= labels | {label_ids.BACKGROUND, label_ids.IGNORE_INDEX}
         if size == 64:
             assert labels <= set(np.unique(mask))
             across = (
@@ -84,7 +84,7 @@ def test_masks_hold_the_labels_that_were_dealt_and_a_border_round_each(size):
                 np.stack([mask[:-1].ravel(), mask[1:].ravel()]),
             )
             for one, other in across:
-                touching = (one != other) & (one != pebbles.IGNORE) & (other != pebbles.IGNORE)
+                touching = (one != other) & (one != label_ids.IGNORE_INDEX) & (other != label_ids.IGNORE_INDEX)
                 assert not touching.any(), "two labels meet without a border"
 
 
@@ -94,8 +94,8 @@ def test_colour_tells_objects_from_the_background_and_hues_from_each_other():
     for index in range(40):
         image, mask = toy.draw(settings(), "train", index)
         hsv = np.array(PIL.Image.fromarray(image).convert("HSV")).astype(float)
-        assert np.mean(hsv[mask == pebbles.BACKGROUND, 1] > 128) < 0.05
-        for label in set(np.unique(mask)) - {pebbles.BACKGROUND, pebbles.IGNORE}:
+        assert np.mean(hsv[mask == label_ids.BACKGROUND, 1] > 128) < 0.05
+        for label in set(np.unique(mask)) - {label_ids.BACKGROUND, label_ids.IGNORE_INDEX}:
             pixels = hsv[mask == label]
             paint = pixels[(pixels[:, 1] > 128) & (pixels[:, 2] > 110)]
             assert len(paint) > 0.2 * len(pixels)
@@ -114,7 +114,7 @@ def test_an_outline_is_where_the_fourier_series_says():
     pebbles.paint(canvas, mask, pebble)
     for angle in np.linspace(0, 2 * np.pi, 90):
         radius = 14 * (1 + sum(abs(w) * np.cos(k * angle + np.angle(w)) for k, w in enumerate(pebble.waves, 2)))
-        for offset, expected in ((-2.5, 7), (0, pebbles.IGNORE), (2.5, 0)):
+        for offset, expected in ((-2.5, 7), (0, label_ids.IGNORE_INDEX), (2.5, 0)):
             column = int((30 + (radius + offset) * np.cos(angle)) * 4)
             row = int((34 + (radius + offset) * np.sin(angle)) * 4)
             assert mask[row, column] == expected

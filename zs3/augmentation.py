@@ -7,9 +7,7 @@ import PIL.Image
 import PIL.ImageFilter
 import pydantic
 
-from zs3 import params
-
-IGNORE_INDEX = 255
+from zs3 import label_ids, params
 
 
 def _check_order(scales: tuple[float, float]) -> tuple[float, float]:
@@ -58,7 +56,7 @@ def augment(
     if rng.random() < options.blur:
         view = view.filter(PIL.ImageFilter.GaussianBlur(rng.random()))
     out_image = np.full((crop, crop, 3), (124, 116, 104), np.uint8)
-    out_mask = np.full((crop, crop), IGNORE_INDEX, np.uint8)
+    out_mask = np.full((crop, crop), label_ids.IGNORE_INDEX, np.uint8)
     out_image[: size[1], : size[0]] = view
     out_mask[: size[1], : size[0]] = labels
     if mirror:

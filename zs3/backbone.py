@@ -10,9 +10,19 @@ import torch
 from torch.nn import functional
 from torch.utils import data
 
-from zs3 import augmentation, deeplab, errors, grids, images, params, pixel_classifier, splits, training, weights
-
-IGNORE_INDEX = augmentation.IGNORE_INDEX
+from zs3 import (
+    augmentation,
+    deeplab,
+    errors,
+    grids,
+    images,
+    label_ids,
+    params,
+    pixel_classifier,
+    splits,
+    training,
+    weights,
+)
 
 
 @params.section
@@ -48,7 +58,7 @@ class TrainingImages(data.Dataset):
             raise errors.UserError(f"train holds {len(split.train)} image; batch normalisation needs two or more")
         self.paths = [(root / item.image, masks / f"{item.id}.png") for item in split.train]
         self.options = options
-        self.row_of_label = np.full(256, IGNORE_INDEX, np.uint8)
+        self.row_of_label = np.full(256, label_ids.IGNORE_INDEX, np.uint8)
         self.row_of_label[list(split.seen)] = np.arange(len(split.seen))
 
     def __getitem__(self, key: tuple[int, int, int]) -> tuple[torch.Tensor, torch.Tensor]:
@@ -180,8 +190,8 @@ def _loss(logits: torch.Tensor, target: torch.Tensor, loss_at: str) -> torch.Ten
         logits = grids.upsample(logits, target.shape[-2:])
     else:
         target = grids.downsample(target, logits.shape[-2:])
-    total = functional.cross_entropy(logits, target, ignore_index=IGNORE_INDEX, reduction="sum")
-    return total / (target != IGNORE_INDEX).sum().clamp(min=1)
+    total = functional.cross_entropy(logits, target, ignore_index=label_ids.IGNORE_INDEX, reduction="sum")
+    return total / (target != label_ids.IGNORE_INDEX).sum().clamp(min=1)
 
 
 def _draw_batches(draw_weights: np.ndarray, epoch: int, options: Params) -> list[list[tuple[int, int, int]]]:

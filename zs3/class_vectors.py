@@ -7,10 +7,9 @@ from typing import Literal
 
 import numpy as np
 
-from zs3 import errors, word_vectors
+from zs3 import errors, label_ids, word_vectors
 
 Aliases = Mapping[str, str | Sequence[str]]
-BACKGROUND = 0  # label of the background in every class set
 _SEPARATORS = re.compile(r"[\s_-]+")
 
 
@@ -55,7 +54,7 @@ def combine(
     ]
     used: list[list[str]] = []
     for label, name in enumerate(names):
-        looked_up = label != BACKGROUND or background == "vector"
+        looked_up = label != label_ids.BACKGROUND or background == "vector"
         hits = _look_up(name, words, aliases) if looked_up else []
         used.append(hits)
         if looked_up and not hits:
@@ -127,11 +126,11 @@ def finish(
         raise ClassVectorError(f"vectors of {', '.join(infinite)} hold NaN or infinite numbers; correct the source")
     result = vectors.astype(np.float64)
     if background == "zero":
-        result[BACKGROUND] = 0
+        result[label_ids.BACKGROUND] = 0
     elif background == "mean":
-        result[BACKGROUND] = np.delete(result, BACKGROUND, axis=0).mean(axis=0)
+        result[label_ids.BACKGROUND] = np.delete(result, label_ids.BACKGROUND, axis=0).mean(axis=0)
     norms = np.linalg.norm(result, axis=1, keepdims=True)
-    kept = {BACKGROUND} if background == "zero" else set()
+    kept = {label_ids.BACKGROUND} if background == "zero" else set()
     zero = [name for label, name in enumerate(names) if norms[label] == 0 and label not in kept]
     if normalise == "unit":
         if zero:

@@ -1,5 +1,6 @@
 """Errors that the user can mend, and how a stage reports them: the message alone, without a traceback."""
 
+import errno
 import functools
 from collections.abc import Callable
 from typing import Any
@@ -10,7 +11,7 @@ class UserError(ValueError):
 
 
 def reported(main: Callable[..., None]) -> Callable[..., None]:
-    """Wrap a stage's `main`, so that a UserError ends the process with its text and exit status 1."""
+    """Wrap a stage's `main`, so that a UserError (or a full disk) ends the process with its text and exit status 1."""
 
     @functools.wraps(main)
     def run(*args: Any, **kwargs: Any) -> None:
@@ -18,5 +19,9 @@ def reported(main: Callable[..., None]) -> Callable[..., None]:
             main(*args, **kwargs)
         except UserError as error:
             raise SystemExit(str(error)) from error
+        except OSError as error:
+            if error.errno != errno.ENOSPC:
+                raise
+            raise SystemExit(f"the disk is full: {error}; make room and run the stage again") from error
 
     return run

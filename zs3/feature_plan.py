@@ -3,7 +3,7 @@
 import dataclasses
 import pathlib
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Annotated, Literal
 
 import numpy as np
@@ -85,13 +85,17 @@ class Source:
         return feature_sampling.sample_labelled(labels, options.pixels_per_class, options.seed, item.id, job.view)
 
 
-def plan(source: Source, options: Params) -> list[list[Job]]:
+def plan(
+    source: Source, options: Params, track: Callable[[range], Iterable[int]] = lambda images: images
+) -> list[list[Job]]:
     """Group the passes over `source` into shards of at most `shard_mib` (a single larger image makes a shard of its own).
 
-    Reads the masks of a labelled list and the headers of the images; no network is run.
+    Reads the masks of a labelled list and the headers of the images; no network is run. `track` wraps the images, for a progress bar.
     """
     jobs = [
-        _job(source, image, view, options) for image in range(len(source.items)) for view in range(len(source.views))
+        _job(source, image, view, options)
+        for image in track(range(len(source.items)))
+        for view in range(len(source.views))
     ]
     shards: list[list[Job]] = []
     room = 0

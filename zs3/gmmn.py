@@ -42,11 +42,13 @@ class Generator:
     Attributes:
         network: maps (embeddings, noise) to features.
         embeddings: (C, d_a) float32, of all classes in label order.
+        feature_dim: d, the length of a feature.
         options: how it was made.
     """
 
     network: nn.Module
     embeddings: torch.Tensor
+    feature_dim: int
     options: Params
 
     def sample(self, labels: torch.Tensor, random: torch.Generator) -> torch.Tensor:
@@ -71,7 +73,7 @@ def build(options: Params, embeddings: torch.Tensor, feature_dim: int, device: t
     network = generators.GENERATORS[options.generator](
         embeddings.shape[1], options.noise_dim, options.hidden_dim, feature_dim, options.dropout, options.output
     )
-    return Generator(network.to(device), embeddings.to(device), options)
+    return Generator(network.to(device), embeddings.to(device), feature_dim, options)
 
 
 def fit(generator: Generator, real: pools.Pool) -> Iterator[dict[str, float]]:
@@ -124,8 +126,8 @@ def quality(generator: Generator, held_out: pools.Pool, real: pools.Pool) -> lis
     """Compare generated with held-out real features, class by class, beside real with held-out real ones.
 
     Returns:
-        a row {label, generated, real} for each class of `held_out`: unbiased squared MMD, so about 0 is as good as real; None
-        where one of the two sides has fewer than two features, of which there is no unbiased estimate.
+        rows {label, features, mmd} for each class of `held_out`, `features` being `generated` and `real`: unbiased squared MMD, so
+        about 0 is as good as real; None where a side has fewer than two features, of which there is no unbiased estimate.
     """
     options = generator.options
     kernel_variances = mmd.variances(options.bandwidths, options.kernel, median(real, options))
@@ -137,13 +139,8 @@ def quality(generator: Generator, held_out: pools.Pool, real: pools.Pool) -> lis
         # The pool is in the order of images: its first rows are all from a few of them.
         other = other[torch.randperm(len(other), generator=random)[: len(x)]]
         fake = generator.sample(torch.full((len(x),), label), random).cpu()
-        table.append(
-            {
-                "label": label,
-                "generated": _unbiased(x, fake, kernel_variances),
-                "real": _unbiased(x, other, kernel_variances),
-            }
-        )
+        for name, y in (("generated", fake), ("real", other)):
+            table.append({"label": label, "features": name, "mmd": _unbiased(x, y, kernel_variances)})
     return table
 
 
@@ -154,12 +151,9 @@ def _unbiased(x: torch.Tensor, y: torch.Tensor, kernel_variances: list[float]) -
 
 def save_dict(generator: Generator) -> dict[str, Any]:
     """Return a generator as plain values and tensors for a checkpoint."""
-    feature_dim = generator.network(
-        generator.embeddings[:1], torch.zeros(1, generator.options.noise_dim, device=generator.embeddings.device)
-    ).shape[1]
     return {
         "config": params.to_dict(generator.options),
-        "feature_dim": feature_dim,
+        "feature_dim": generator.feature_dim,
         "embeddings": generator.embeddings,
         "network": generator.network.state_dict(),
     }

@@ -58,14 +58,36 @@ def load(path: str | pathlib.Path, name: str, cls: type[Section]) -> Section:
     Raises:
         ParamsError: if the file cannot be read, or with one line for every missing, unknown or wrong key.
     """
-    path = pathlib.Path(path)
-    try:
-        document = yaml.safe_load(path.read_text())
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ParamsError(f"{path}: cannot be read as YAML: {error}") from error
-    if not isinstance(document, dict) or not isinstance(document.get(name), dict):
+    document = read(path)
+    if not isinstance(document.get(name), dict):
         raise ParamsError(f"{path}: needs a section `{name}:` with keys under it")
     return build(document[name], cls, prefix=name, source=str(path))
+
+
+def read(path: str | pathlib.Path) -> dict[str, Any]:
+    """Read a parameter file as plain values, unchecked but for keys that stand twice.
+
+    Raises:
+        ParamsError: if the file cannot be read, is no mapping, or has a key twice in one mapping.
+    """
+    try:
+        document = yaml.load(pathlib.Path(path).read_text(), Loader=_UniqueKeyLoader)
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ParamsError(f"{path}: cannot be read as YAML: {error}") from error
+    if not isinstance(document, dict):
+        raise ParamsError(f"{path}: needs sections with keys under them")
+    return document
+
+
+class _UniqueKeyLoader(yaml.SafeLoader):
+    """A safe loader that refuses a key given twice, of which YAML would silently keep the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [key.value for key, _ in node.value]
+        for key, _ in node.value:
+            if keys.count(key.value) > 1:
+                raise yaml.constructor.ConstructorError(None, None, f"key `{key.value}` stands twice", key.start_mark)
+        return super().construct_mapping(node, deep)
 
 
 def build(values: dict[str, Any], cls: type[Section], prefix: str, source: str = "params") -> Section:

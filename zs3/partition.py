@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from zs3 import images, layout, problems, sbd, splits, storage, voc
+from zs3 import images, label_ids, layout, problems, sbd, splits, storage, voc
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,7 +59,7 @@ def build(
         if inspection.pixels[list(seen)].any() and not (holds_unseen and settings.exclude == "images"):
             clean.append(entry)
             present += inspection.pixels
-    if not clean:
+    if usable and not clean:
         found.add(
             "no training image is left",
             f"{len(unlabelled)} of {len(usable)} usable ones hold an unseen class; "
@@ -95,7 +95,7 @@ def write_masks(
         folder: replaced with all it held, so that no mask of an earlier split stays behind.
         root: the data root.
         entries: whose masks to write.
-        ignored: labels written as `splits.IGNORE`.
+        ignored: labels written as `label_ids.IGNORE_INDEX`.
         workers: number of threads.
     """
     folder = pathlib.Path(folder)
@@ -105,7 +105,7 @@ def write_masks(
 
     def write(entry: layout.Entry) -> tuple[str, np.ndarray]:
         mask = _read_mask(root / entry.mask)
-        mask[np.isin(mask, ignored)] = splits.IGNORE
+        mask[np.isin(mask, ignored)] = label_ids.IGNORE_INDEX
         images.write_mask(unfinished / f"{entry.id}.png", mask)
         return entry.id, np.bincount(mask.ravel(), minlength=256)
 
@@ -158,9 +158,9 @@ def _inspect(root: pathlib.Path, entry: layout.Entry, n_classes: int) -> Inspect
     pixels = np.zeros(256, dtype=np.int64)
     if "mask" in arrays:
         pixels = np.bincount(arrays["mask"].ravel(), minlength=256)
-        wrong = [int(label) for label in np.flatnonzero(pixels) if n_classes <= label != splits.IGNORE]
+        wrong = [int(label) for label in np.flatnonzero(pixels) if n_classes <= label != label_ids.IGNORE_INDEX]
         if wrong:
-            kind = f"label out of range (0 to {n_classes - 1}, or {splits.IGNORE} to ignore)"
+            kind = f"label out of range (0 to {n_classes - 1}, or {label_ids.IGNORE_INDEX} to ignore)"
             faults.append((kind, f"{entry.mask}: {', '.join(map(str, wrong))}"))
     if len(arrays) == 2 and arrays["picture"].shape[:2] != arrays["mask"].shape:
         (height, width), (mask_height, mask_width) = arrays["picture"].shape[:2], arrays["mask"].shape
@@ -177,7 +177,7 @@ def _unseen_labels(classes: tuple[str, ...], names: tuple[str, ...], found: prob
             close = containing or difflib.get_close_matches(name, classes, n=1)
             hint = f"; did you mean `{close[0]}`?" if close else ""
             found.add("unseen class is not in the class list", f"`{name}`{hint}")
-        elif classes.index(name) == 0:
+        elif classes.index(name) == label_ids.BACKGROUND:
             found.add("the background (label 0) cannot be unseen", f"`{name}`")
         elif classes.index(name) in labels:
             found.add("unseen class named twice", f"`{name}`")

@@ -9,8 +9,8 @@ import math
 
 import numpy as np
 
-BACKGROUND = 0
-IGNORE = 255
+from zs3 import label_ids
+
 SIDE = 64.0
 # Name -> length after which it repeats, in units: at least three pixels of each tone at 64 pixels.
 PATTERNS = {"plain": 1.0, "striped": 6.5, "dotted": 7.0, "checked": 9.0, "ringed": 6.0}
@@ -30,7 +30,7 @@ class Pebble:
         centre: x and y.
         radius: mean radius.
         waves: relative amplitude and phase of the outline's Fourier terms from the second on.
-        label: the class that the mask gets, `BACKGROUND` for a bare pebble.
+        label: the class that the mask gets, `label_ids.BACKGROUND` for a bare pebble.
         tones: (2, 3) float64, the ground and the figure painted on it.
         pattern: a key of `PATTERNS`.
         period: length after which the pattern repeats.
@@ -84,7 +84,7 @@ def paint(canvas: np.ndarray, mask: np.ndarray, pebble: Pebble) -> None:
 
     Args:
         canvas: (H, H, 3) float64, changed in place.
-        mask: (H, H) uint8, changed in place: `IGNORE` along the outline, the label within.
+        mask: (H, H) uint8, changed in place: `label_ids.IGNORE_INDEX` along the outline, the label within.
         pebble: what to paint.
     """
     scale = canvas.shape[0] / SIDE
@@ -116,9 +116,9 @@ def paint(canvas: np.ndarray, mask: np.ndarray, pebble: Pebble) -> None:
     shade = 0.55 * np.clip(0.35 + away, 0, 1) * np.exp(-np.maximum(distance, 0) / 2.2)
     cover = np.clip(0.5 - distance * scale, 0, 1)[..., None]
     canvas[rows, columns] = canvas[rows, columns] * (1 - shade[..., None]) * (1 - cover) + colour * cover
-    if pebble.label != BACKGROUND:
+    if pebble.label != label_ids.BACKGROUND:
         part = mask[rows, columns]
-        part[distance <= _BORDER] = IGNORE
+        part[distance <= _BORDER] = label_ids.IGNORE_INDEX
         part[distance < -_BORDER] = pebble.label
 
 

@@ -26,6 +26,30 @@ class Pool:
     sizes: torch.Tensor
 
 
+def hold_out(sampled: rows.Rows, share: float, seed: int) -> tuple[rows.Rows, rows.Rows]:
+    """Part a sample by images, since pixels of one image are much alike.
+
+    A class that only one side would have stays whole on the first.
+
+    Args:
+        sampled: rows with their `image` and `label`.
+        share: about how many of the images go to the second part.
+        seed: the only source of randomness.
+
+    Returns:
+        the rows to train on, and the rows held out.
+    """
+    drawn = np.random.default_rng(seed).random(sampled["image"].max() + 1) < share
+    held = drawn[sampled["image"]]
+    for label in np.unique(sampled["label"]):
+        own = sampled["label"] == label
+        if held[own].all():
+            held[own] = False
+    return {name: column[~held] for name, column in sampled.items()}, {
+        name: column[held] for name, column in sampled.items()
+    }
+
+
 def select(sampled: rows.Rows, labels: Sequence[int]) -> Pool:
     """Keep the rows of `labels` (ascending label ids) of a sample sorted by class; a class without rows is left out."""
     keep = np.isin(sampled["label"], list(labels))

@@ -45,7 +45,7 @@ def _number(value: float | None, width: int) -> str:
 @errors.reported
 def main() -> None:
     """Print the table of the folder on the command line."""
-    print(table(sys.argv[1]))
+    print(table(sys.argv[1] if len(sys.argv) > 1 else "metrics"))
 
 
 if __name__ == "__main__":

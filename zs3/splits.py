@@ -7,8 +7,6 @@ from typing import Literal
 
 from zs3 import errors, storage
 
-IGNORE = 255
-
 
 @dataclasses.dataclass(frozen=True)
 class Item:
@@ -26,7 +24,7 @@ class Split:
         classes: names in label order; label 0 is the background.
         seen: label ids in ascending order, the background among them.
         unseen: label ids in ascending order; empty for a fully supervised run.
-        exclude: what keeps unseen classes out of `train`: whole `images`, or their `pixels` (set to `IGNORE`).
+        exclude: what keeps unseen classes out of `train`: whole `images`, or their `pixels` (set to 255).
         train: images whose masks hold seen classes only; sorted by id, as are the others.
         unlabelled: images of the training lists with an unseen class; their masks are for reports, never for training.
         val: images for evaluation, with masks of all classes.

@@ -12,7 +12,7 @@ from typing import Annotated
 import numpy as np
 import pydantic
 
-from zs3 import params, pebbles
+from zs3 import label_ids, params, pebbles
 
 # Name -> lightness, chroma and hue angle in degrees (OKLCh), far enough apart for the jitter.
 HUES = {
@@ -71,7 +71,7 @@ def draw(settings: Params, split: str, index: int) -> tuple[np.ndarray, np.ndarr
     """
     rng = np.random.default_rng([settings.seed, SPLITS.index(split), _SCENE, index])
     canvas = pebbles.sand(rng, settings.image_size)
-    mask = np.full(canvas.shape[:2], pebbles.BACKGROUND, np.uint8)
+    mask = np.full(canvas.shape[:2], label_ids.BACKGROUND, np.uint8)
     for pebble in _bare(rng) + _painted(rng, draw_labels(settings, split, index)):
         pebbles.paint(canvas, mask, pebble)
     return pebbles.develop(canvas, rng.normal(0, 0.012, (*mask.shape, 1))), mask
@@ -107,7 +107,7 @@ def _bare(rng: np.random.Generator) -> list[pebbles.Pebble]:
     tint = rng.uniform(0, 0.02, (n, 1)), rng.uniform(0, 360, (n, 1))
     tones = pebbles.oklch(np.stack([lightness, lightness + contrast], 1), *tint)  # (n, 2, 3)
     return [
-        pebbles.shape(rng, centre, radius, pebbles.BACKGROUND, tone, PATTERNS[pattern])
+        pebbles.shape(rng, centre, radius, label_ids.BACKGROUND, tone, PATTERNS[pattern])
         for centre, radius, tone, pattern in zip(centres, radii, tones, patterns, strict=True)
     ]
 

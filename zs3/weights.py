@@ -20,6 +20,8 @@ def read_file(path: str | pathlib.Path) -> dict[str, torch.Tensor]:
     Raises:
         WeightsError: if the file is missing, is no state dict, or would have to run code to be read.
     """
+    if pathlib.Path(path).exists() and pathlib.Path(path).stat().st_size == 0:
+        raise WeightsError(f"{path}: is empty; set backbone.weights_file to a state dict, or backbone.weights to none")
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # The unpickler may raise anything on a file that is no checkpoint.
@@ -41,8 +43,15 @@ def read_torchvision(encoder: deeplab.Encoder, enum: str) -> dict[str, torch.Ten
     """
     members = torchvision.models.get_model_weights(encoder)
     if enum not in members.__members__:
-        raise WeightsError(f"{encoder}: no weights {enum!r}; torchvision has {', '.join(members.__members__)}")
-    return members[enum].get_state_dict(progress=False, check_hash=True)
+        raise WeightsError(
+            f"{encoder}: no weights {enum!r}; needs none, file, or one of torchvision's: {', '.join(members.__members__)}"
+        )
+    try:
+        return members[enum].get_state_dict(progress=False, check_hash=True)
+    except (OSError, RuntimeError) as error:
+        raise WeightsError(
+            f"{encoder} {enum}: cannot be downloaded: {error}; fetch it yourself and set backbone.weights: file"
+        ) from error
 
 
 def load_encoder(

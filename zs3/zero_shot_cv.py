@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 
-from zs3 import calibration, classifier, gmmn, pixel_classifier, pools
+from zs3 import calibration, classifier, gmmn, label_ids, pixel_classifier, pools
 from zs3.shards import rows
 
 
@@ -35,7 +35,7 @@ def bias_curves(
     """
     settings = options.calibration
     present = set(np.unique(sampled["label"]).tolist())
-    candidates = [label for label in start.labels.tolist() if label != 0 and label in present]
+    candidates = [label for label in start.labels.tolist() if label != label_ids.BACKGROUND and label in present]
     for held_out in calibration.folds(candidates, settings.folds, settings.held_out, options.seed):
         kept = [label for label in start.labels.tolist() if label not in held_out]
         generator = gmmn.build(gmmn_options, embeddings, sampled["features"].shape[1], device)

@@ -5,6 +5,8 @@ import json
 import pathlib
 from typing import Any
 
+import h5py
+
 from zs3 import errors, storage
 
 NAME = "index.json"
@@ -67,6 +69,21 @@ def read(folder: str | pathlib.Path, kind: str | None = None) -> Index:
     if wrong:
         raise ShardError("\n".join(["truncated or missing shards", *(f"  {line}" for line in wrong), _remedy(folder)]))
     return index
+
+
+def check_written(path: pathlib.Path, n_rows: int) -> None:
+    """Reopen a shard before it is given its name.
+
+    Raises:
+        ShardError: if it cannot be opened or does not hold `n_rows` features.
+    """
+    try:
+        with h5py.File(path, "r") as file:
+            found = len(file["features"])
+    except (OSError, KeyError) as error:
+        raise ShardError(f"{path}: cannot be read back after writing: {error}") from error
+    if found != n_rows:
+        raise ShardError(f"{path}: holds {found} features after {n_rows} were written")
 
 
 def verify(folder: pathlib.Path, shard: dict[str, Any]) -> pathlib.Path:

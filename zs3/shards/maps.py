@@ -30,12 +30,16 @@ def write(path: pathlib.Path, images: list[int], features: list[np.ndarray], mas
         masks: (H, W) uint8 each.
     """
     shapes = [(*cells.shape[:2], *mask.shape) for cells, mask in zip(features, masks, strict=True)]
-    with storage.replacing(path) as temporary, h5py.File(temporary, "w") as file:
-        flat = np.concatenate([cells.reshape(-1, cells.shape[-1]) for cells in features])
-        file.create_dataset("features", data=flat, dtype=np.float16, track_times=False)
-        file.create_dataset("mask", data=np.concatenate([m.ravel() for m in masks]), dtype=np.uint8, track_times=False)
-        file.create_dataset("image", data=images, dtype=np.int32, track_times=False)
-        file.create_dataset("shape", data=shapes, dtype=np.int32, track_times=False)
+    with storage.replacing(path) as temporary:
+        with h5py.File(temporary, "w") as file:
+            flat = np.concatenate([cells.reshape(-1, cells.shape[-1]) for cells in features])
+            file.create_dataset("features", data=flat, dtype=np.float16, track_times=False)
+            file.create_dataset(
+                "mask", data=np.concatenate([m.ravel() for m in masks]), dtype=np.uint8, track_times=False
+            )
+            file.create_dataset("image", data=images, dtype=np.int32, track_times=False)
+            file.create_dataset("shape", data=shapes, dtype=np.int32, track_times=False)
+        shard_index.check_written(temporary, len(flat))
 
 
 def read(folder: str | pathlib.Path) -> Iterator[Map]:

@@ -5,7 +5,7 @@ import pathlib
 import h5py
 import numpy as np
 
-from zs3 import storage
+from zs3 import label_ids, storage
 from zs3.shards import index as shard_index
 
 # name of the column -> dtype and length of a row
@@ -17,7 +17,7 @@ COLUMNS = {
     "component": (np.int32, ()),
     "weight": (np.float32, ()),
 }
-UNLABELLED = 255
+UNLABELLED = label_ids.IGNORE_INDEX
 ROW_BYTES = sum(np.dtype(dtype).itemsize * int(np.prod(shape)) for dtype, shape in COLUMNS.values())
 
 Rows = dict[str, np.ndarray]
@@ -33,10 +33,12 @@ def write(path: pathlib.Path, rows: Rows) -> None:
             labels within the image, 0: none), `weight` (how many cells of the map the row stands for).
     """
     order = np.argsort(rows["label"], kind="stable")
-    with storage.replacing(path) as temporary, h5py.File(temporary, "w") as file:
-        file.create_dataset("features", data=rows["features"][order], dtype=np.float16, track_times=False)
-        for name, (dtype, _) in COLUMNS.items():
-            file.create_dataset(name, data=rows[name][order], dtype=dtype, track_times=False)
+    with storage.replacing(path) as temporary:
+        with h5py.File(temporary, "w") as file:
+            file.create_dataset("features", data=rows["features"][order], dtype=np.float16, track_times=False)
+            for name, (dtype, _) in COLUMNS.items():
+                file.create_dataset(name, data=rows[name][order], dtype=dtype, track_times=False)
+        shard_index.check_written(temporary, len(order))
 
 
 def counts(index: shard_index.Index) -> np.ndarray:

@@ -1,0 +1,45 @@
+"""Every section of params.yaml at once: `python -m zs3.sections params.yaml` finds a wrong key before hours of work, not after."""
+
+import sys
+
+from zs3 import backbone, classifier, embeddings, errors, feature_plan, gmmn, params, runtime, toy, voc
+
+SECTIONS = {
+    "toy": toy.Params,
+    "data": voc.Params,
+    "embeddings": embeddings.Params,
+    "backbone": backbone.Params,
+    "features": feature_plan.Params,
+    "gmmn": gmmn.Params,
+    "classifier": classifier.Params,
+    "runtime": runtime.Params,
+}
+
+
+def check(path: str) -> None:
+    """Load every section of the parameter file at `path`.
+
+    Raises:
+        params.ParamsError: with all faults of all sections, and the sections that no stage knows.
+    """
+    faults = []
+    for name, cls in SECTIONS.items():
+        try:
+            params.load(path, name, cls)
+        except params.ParamsError as error:
+            faults.append(str(error))
+    unknown = [name for name in params.read(path) if name not in SECTIONS]
+    if unknown:
+        faults.append(f"{path}: unknown sections: {', '.join(unknown)}; known are {', '.join(SECTIONS)}")
+    if faults:
+        raise params.ParamsError("\n".join(faults))
+
+
+@errors.reported
+def main() -> None:
+    """Check the file on the command line."""
+    check(sys.argv[1] if len(sys.argv) > 1 else "params.yaml")
+
+
+if __name__ == "__main__":
+    main()
