@@ -40,7 +40,7 @@ def run(settings: toy.Params, out: pathlib.Path) -> None:
 def _is_toy(root: pathlib.Path) -> bool:
     """Tell a dataset made here from a user's own, by its class names."""
     names = root / "classes.txt"
-    return names.is_file() and names.read_text().split() == list(toy.class_names())
+    return names.is_file() and names.read_text(errors="replace").split() == list(toy.class_names())
 
 
 def write(settings: toy.Params, root: pathlib.Path) -> None:

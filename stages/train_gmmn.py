@@ -40,7 +40,7 @@ def main(argv: list[str] | None = None) -> None:
         for row in gmmn.quality(generator, pools.select(test, split.seen), real)
     ]
     storage.write_csv(paths.curve, curve)
-    storage.write_csv(paths.quality, quality)
+    storage.write_csv(paths.quality, quality, ["class", "features", "mmd"])
 
 
 if __name__ == "__main__":

@@ -1,9 +1,15 @@
 """dvc.yaml as it is meant: every stage with its templates filled in from params.yaml and from its matrix."""
 
+import ast
 import dataclasses
+import functools
+import importlib
+import inspect
 import itertools
+import operator
 import pathlib
 import re
+import shlex
 from typing import Any
 
 import yaml
@@ -32,14 +38,19 @@ class Stage:
     outs: tuple[str, ...]
 
     @property
+    def words(self) -> list[str]:
+        """The command line as a shell splits it."""
+        return shlex.split(self.cmd)
+
+    @property
     def module(self) -> str:
         """The module that the command runs, as in `stages.evaluate`."""
-        return self.cmd.split()[2]
+        return self.words[2]
 
     @property
     def argv(self) -> list[str]:
         """What the command hands to the module's `main`."""
-        return self.cmd.split()[3:]
+        return self.words[3:]
 
     @property
     def paths(self) -> list[str]:
@@ -68,6 +79,18 @@ def stages(settings: dict[str, Any] | None = None) -> dict[str, Stage]:
         for item in _items(body)
     ]
     return {stage.name: stage for stage in found}
+
+
+@functools.cache
+def sections() -> dict[str, type]:
+    """Return the dataclass that the stages load each section into, as in `params.load("params.yaml", "gmmn", gmmn.Params)`."""
+    found = {}
+    for stage in stages().values():
+        module = importlib.import_module(stage.module)
+        for call in ast.walk(ast.parse(inspect.getsource(module))):
+            if isinstance(call, ast.Call) and ast.unparse(call.func) == "params.load":
+                found[ast.literal_eval(call.args[1])] = operator.attrgetter(ast.unparse(call.args[2]))(module)
+    return found
 
 
 def _items(body: dict[str, Any]) -> list[dict[str, Any]]:

@@ -14,6 +14,7 @@ DIM = 8
 HUES, PATTERNS = 3, 3
 CLASSES = ("background", *(f"{hue}-{pattern}" for hue in "rgb" for pattern in "xyz"))
 UNSEEN = (5, 9)
+IMAGES_PER_SHARD = 20
 SEEN = (0, 1, 2, 3, 4, 6, 7, 8)
 NOISE = 0.3
 
@@ -58,7 +59,7 @@ def write_rows(folder: pathlib.Path, per_class: int, n_shards: int = 1, labels: 
         table = sampled(dict.fromkeys(labels, per_class), seed=number)
         size = len(table["label"])
         table |= {
-            "image": np.full(size, number, np.int32),
+            "image": (number * IMAGES_PER_SHARD + np.arange(size) % IMAGES_PER_SHARD).astype(np.int32),
             "view": np.zeros(size, np.uint8),
             "position": np.zeros((size, 2), np.uint16),
             "component": np.ones(size, np.int32),
@@ -67,7 +68,7 @@ def write_rows(folder: pathlib.Path, per_class: int, n_shards: int = 1, labels: 
         rows.write(path, table)
         offsets = np.searchsorted(table["label"], np.arange(len(CLASSES) + 1)).tolist()
         entries.append(caches.entry(path, rows=size, offsets=offsets))
-    _write_index(folder, "rows", [f"image{number}" for number in range(n_shards)], entries)
+    _write_index(folder, "rows", [f"image{number}" for number in range(n_shards * IMAGES_PER_SHARD)], entries)
 
 
 def write_maps(folder: pathlib.Path, n_images: int, side: int = 5) -> None:

@@ -26,7 +26,7 @@ class Nothing(torch.nn.Module):
 
 def generator(network=None):
     embeddings = torch.from_numpy(pixel_world.vectors())
-    return gmmn.Generator(network or Truth(), embeddings, pixel_world.gmmn_options())
+    return gmmn.Generator(network or Truth(), embeddings, pixel_world.DIM, pixel_world.gmmn_options())
 
 
 def real(n=60, labels=pixel_world.SEEN):

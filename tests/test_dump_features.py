@@ -11,7 +11,7 @@ import torch
 
 from stages import dump_features
 from tests import scenes
-from zs3 import feature_dump, feature_plan, storage
+from zs3 import feature_dump, feature_plan, runtime, storage
 from zs3.shards import index, maps, rows
 
 ARGUMENTS = {
@@ -175,7 +175,7 @@ def test_a_dump_killed_between_two_caches_ends_the_same(finished, tmp_path, chec
     assert content(folder) == content(finished)
 
 
-@pytest.mark.parametrize("change", ["params", "picture", "backbone"])
+@pytest.mark.parametrize("change", ["params", "picture", "backbone", "device"])
 def test_work_begun_with_other_inputs_is_not_continued(tmp_path, checkpoint, monkeypatch, change):
     folder = make(tmp_path, checkpoint, scales=[1.0], flip=False)
     with monkeypatch.context() as patch:
@@ -186,6 +186,14 @@ def test_work_begun_with_other_inputs_is_not_continued(tmp_path, checkpoint, mon
         scenes.write_params(folder, **{**SETTINGS, "scales": [1.0], "flip": False, "seed": 4})
     elif change == "picture":
         PIL.Image.new("RGB", (56, 40)).save(folder / "toy/JPEGImages/a.png")
+    elif change == "device":
+        extractor = feature_dump.extractor
+        monkeypatch.setattr(runtime, "device", lambda _: torch.device("cuda"))
+        monkeypatch.setattr(
+            feature_dump,
+            "extractor",
+            lambda network, device, precision: extractor(network, torch.device("cpu"), precision),
+        )
     else:
         (folder / "backbone.pt").unlink()
         state = torch.load(checkpoint, weights_only=True)

@@ -44,6 +44,21 @@ def test_a_plan_covers_every_pass_once_in_order_in_full_shards(root, monkeypatch
         assert following is None or size + following[0].bytes > shard_mib * 1000
 
 
+def test_a_plan_tells_how_far_it_is_image_by_image(root):
+    seen = []
+
+    def track(images):
+        for image in images:
+            seen.append((image, len(images)))
+            yield image
+
+    passes = views.passes((1.0, 0.5), flip=True)
+    tracked = feature_plan.plan(source(root, "train", passes), options(), track)
+    assert tracked == feature_plan.plan(source(root, "train", passes), options())
+    n_images = len(scenes.SIZES["train"])
+    assert seen == [(image, n_images) for image in range(n_images)]
+
+
 def test_a_plan_of_nothing_has_no_shard(root):
     nothing = dataclasses.replace(source(root, "unlabelled"), items=())
     assert feature_plan.plan(nothing, options()) == []

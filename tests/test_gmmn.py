@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from tests import pixel_world
-from zs3 import gmmn, mmd, pools, training
+from zs3 import errors, gmmn, mmd, pools, training
 
 CPU = torch.device("cpu")
 
@@ -32,6 +32,16 @@ def draw(generator, labels, seed=0):
         return generator.sample(torch.as_tensor(labels), torch.Generator().manual_seed(seed))
 
 
+def by_class(rows):
+    """Return what `quality` gave as {label: {features: mmd}}."""
+    table = {}
+    for row in rows:
+        assert set(row) == {"label", "features", "mmd"} and row["features"] not in table.get(row["label"], {})
+        table.setdefault(row["label"], {})[row["features"]] = row["mmd"]
+    assert all(list(own) == ["generated", "real"] for own in table.values())
+    return table
+
+
 class Recorder(torch.nn.Module):
     """In the network's place: gives back the embedding and the noise that it was called with."""
 
@@ -48,11 +58,12 @@ class Perfect(torch.nn.Module):
 
 def test_training_brings_each_class_near_its_held_out_features():
     held_out = two_classes(seed=1)
-    before = gmmn.quality(build(output="linear"), held_out, two_classes())
+    before = by_class(gmmn.quality(build(output="linear"), held_out, two_classes()))
     generator, curve = trained(epochs=5)
-    after = gmmn.quality(generator, held_out, two_classes())
-    for old, new in zip(before, after, strict=True):
-        assert new["generated"] < 0.25 * old["generated"]
+    after = by_class(gmmn.quality(generator, held_out, two_classes()))
+    assert list(before) == list(after) == [0, 1]
+    for label, old in before.items():
+        assert after[label]["generated"] < 0.25 * old["generated"]
     assert [row["epoch"] for row in curve] == list(range(5))
     assert curve[-1]["loss"] < 0.3 * curve[0]["loss"]
     assert all(0 <= row["live_kernels"] <= 1 for row in curve)
@@ -115,7 +126,7 @@ def test_features_that_are_no_numbers_stop_it_with_a_text():
 @pytest.mark.parametrize(("noise", "low", "mean", "std"), [("uniform", 0.0, 0.5, 12**-0.5), ("gaussian", None, 0, 1)])
 def test_noise_is_what_it_is_called(noise, low, mean, std):
     options = pixel_world.gmmn_options(noise=noise, noise_dim=50)
-    generator = gmmn.Generator(Recorder(), torch.eye(3), options)
+    generator = gmmn.Generator(Recorder(), torch.eye(3), 53, options)
     labels = torch.tensor([[2, 0], [1, 1]]).repeat(50, 1)
     out = draw(generator, labels)
     assert torch.equal(out[..., :3], torch.eye(3)[labels])
@@ -144,6 +155,12 @@ def test_dropout_stays_on_at_sampling_only_when_asked(asked):
         assert torch.equal(draw(one, [0, 1]), draw(one, [0, 1])) is not asked
 
 
+def test_a_generator_knows_the_length_of_its_features():
+    generator = build(feature_dim=7)
+    assert generator.feature_dim == draw(generator, [0]).shape[1] == gmmn.save_dict(generator)["feature_dim"] == 7
+    assert gmmn.load_dict(gmmn.save_dict(generator), CPU).feature_dim == 7
+
+
 def test_saved_and_loaded_it_gives_the_same_features():
     generator, _ = trained(noise="uniform", dropout=0.2)
     saved = gmmn.save_dict(generator)
@@ -170,14 +187,13 @@ def test_quality_is_near_zero_for_a_perfect_generator_and_not_for_a_wrong_one():
     means = torch.tensor([[1.0, 2, 3, 4], [4.0, 0, 0, 1]])
     real, held_out = gaussians(means, 200, seed=0), gaussians(means, 100, seed=1)
     options = pixel_world.gmmn_options(noise_dim=4)
-    rows = gmmn.quality(gmmn.Generator(Perfect(), means, options), held_out, real)
-    assert [row["label"] for row in rows] == [0, 1]
+    figures = by_class(gmmn.quality(gmmn.Generator(Perfect(), means, 4, options), held_out, real))
+    assert list(figures) == [0, 1]
     # Five kernels, whose unbiased estimates from 100 against 100 features scatter by about 0.02 together.
-    assert all(abs(row[name]) < 0.08 for row in rows for name in ("generated", "real"))
-    wrong = gmmn.quality(gmmn.Generator(Perfect(), means + 1, options), held_out, real)
-    assert all(row["generated"] > 0.5 for row in wrong) and [row["real"] for row in wrong] == [
-        row["real"] for row in rows
-    ]
+    assert all(abs(value) < 0.08 for own in figures.values() for value in own.values())
+    wrong = by_class(gmmn.quality(gmmn.Generator(Perfect(), means + 1, 4, options), held_out, real))
+    for label, own in figures.items():
+        assert wrong[label]["generated"] > 0.5 and wrong[label]["real"] == own["real"]
 
 
 def test_quality_compares_with_real_features_of_all_images():
@@ -188,8 +204,9 @@ def test_quality_compares_with_real_features_of_all_images():
     table = {"features": features.astype(np.float16), "label": np.zeros(400, np.uint8), "weight": np.ones(400)}
     held_out = np.arange(400) % 4 == 0
     test, real = (pools.select({k: v[keep] for k, v in table.items()}, [0]) for keep in (held_out, ~held_out))
-    (row,) = gmmn.quality(gmmn.Generator(Perfect(), means, pixel_world.gmmn_options(noise_dim=4)), test, real)
-    assert row["real"] < 0.1 < row["generated"]
+    generator = gmmn.Generator(Perfect(), means, 4, pixel_world.gmmn_options(noise_dim=4))
+    ((label, own),) = by_class(gmmn.quality(generator, test, real)).items()
+    assert label == 0 and own["real"] < 0.1 < own["generated"]
 
 
 def test_quality_has_no_figure_where_there_are_too_few_features():
@@ -208,14 +225,27 @@ def test_quality_has_no_figure_where_there_are_too_few_features():
         {"features": real.features.numpy()[:40], "label": np.repeat([0, 1], 20), "weight": np.ones(40)}, [0, 1]
     )
     options = pixel_world.gmmn_options(noise_dim=3)
-    rows = gmmn.quality(gmmn.Generator(Perfect(), means, options), held_out, without)
-    assert [row["label"] for row in rows] == [0, 1, 2]
-    assert rows[1] == {"label": 1, "generated": None, "real": None}
-    assert rows[2]["real"] is None and rows[2]["generated"] is not None
-    assert None not in rows[0].values()
+    figures = by_class(gmmn.quality(gmmn.Generator(Perfect(), means, 3, options), held_out, without))
+    assert list(figures) == [0, 1, 2]
+    assert figures[1] == {"generated": None, "real": None}
+    assert figures[2]["real"] is None and figures[2]["generated"] is not None
+    assert None not in figures[0].values()
 
 
 def test_the_median_is_that_of_a_batch_of_the_pool():
     real = two_classes(n=16)
     expected = mmd.median_squared_distance(real.features.reshape(2, 16, 4).float())
     assert gmmn.median(real, pixel_world.gmmn_options(batch_per_class=16)) == pytest.approx(expected)
+
+
+def test_features_that_do_not_differ_are_refused_where_their_median_is_needed():
+    labels = np.repeat([0, 1], 20).astype(np.uint8)
+    same = {"features": np.stack([labels, labels], 1).astype(np.float16), "label": labels, "weight": np.ones(40)}
+    real = pools.select(same, [0, 1])
+    with pytest.raises(errors.UserError) as caught:
+        trained(real, feature_dim=2, kernel="median")
+    assert str(caught.value) == (
+        "gmmn.kernel: median needs features that differ within a class; their median squared distance is 0.0"
+    )
+    _, curve = trained(real, feature_dim=2, kernel="release")
+    assert np.isfinite(curve[-1]["loss"])

@@ -1,6 +1,8 @@
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from zs3 import pools
 
@@ -22,6 +24,70 @@ def draws(n=50, per_class=4, seed=0):
     real = pools.select(sampled(), [0, 3, 4])
     random = torch.Generator().manual_seed(seed)
     return [pools.batch(real, per_class, random) for _ in range(n)]
+
+
+def of_images(images, labels):
+    """Return rows of these images and labels, each of which carries its own number."""
+    order = np.argsort(labels, kind="stable")
+    return {
+        "features": np.arange(len(order), dtype=np.float32)[:, None],
+        "label": np.array(labels, np.uint8)[order],
+        "image": np.array(images, np.int32)[order],
+        "weight": np.ones(len(order), np.float32),
+    }
+
+
+def crowd(seed=0):
+    """Return 3000 rows of 200 images with two or three of five classes each."""
+    rng = np.random.default_rng(seed)
+    shown = [rng.choice(5, rng.integers(2, 4), replace=False) for _ in range(200)]
+    images = rng.integers(0, 200, 3000)
+    return of_images(images, [rng.choice(shown[image]) for image in images])
+
+
+def test_hold_out_parts_by_images():
+    sampled = crowd()
+    train, test = pools.hold_out(sampled, 0.1, seed=3)
+    assert not set(train["image"]) & set(test["image"])
+    # Binomial with mean 20 and standard deviation sqrt(200 * 0.1 * 0.9) = 4.2.
+    assert abs(len(set(test["image"])) - 20) < 4 * 4.2
+    for part in (train, test):
+        number = part["features"][:, 0].astype(int)
+        assert (np.diff(number) > 0).all(), "in the order of the sample, hence still by class"
+        for name, column in sampled.items():
+            np.testing.assert_array_equal(part[name], column[number])
+            assert part[name].dtype == column.dtype
+    assert len(train["label"]) + len(test["label"]) == 3000
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    rows=st.lists(st.tuples(st.integers(0, 6), st.integers(0, 4)), min_size=1, max_size=30),
+    share=st.floats(0, 1),
+    seed=st.integers(0, 2**31 - 1),
+)
+def test_hold_out_leaves_every_class_something_to_train_on(rows, share, seed):
+    sampled = of_images(*zip(*rows, strict=True))
+    train, test = pools.hold_out(sampled, share, seed)
+    assert set(train["label"]) == set(sampled["label"])
+    assert not set(train["image"]) & set(test["image"])
+    assert len(train["label"]) + len(test["label"]) == len(rows)
+
+
+def test_an_image_goes_with_the_class_that_only_it_shows():
+    """All images are drawn: those of class 0 stay, with all that they show; so do classes 1 and 2, and image 2 may go."""
+    train, test = pools.hold_out(of_images([0, 0, 1, 1, 2], [0, 1, 0, 2, 2]), 1.0, seed=0)
+    assert sorted(train["image"]) == [0, 0, 1, 1] and sorted(test["image"]) == [2]
+    assert set(train["label"]) == {0, 1, 2} and set(test["label"]) == {2}
+
+
+def test_hold_out_depends_on_seed_and_image_alone():
+    sampled = crowd()
+    first, again, other = (pools.hold_out(sampled, 0.1, seed)[1]["features"].tolist() for seed in (1, 1, 2))
+    assert first == again != other
+    # Every other row, of the same images: the images held out are the same.
+    half = {name: column[::2] for name, column in sampled.items()}
+    assert set(pools.hold_out(half, 0.1, 1)[1]["image"]) <= set(pools.hold_out(sampled, 0.1, 1)[1]["image"])
 
 
 def test_select_keeps_the_rows_of_its_labels_and_what_they_stand_for():

@@ -1,11 +1,6 @@
 """params.yaml and the ready settings in presets/: complete, strictly valid and with a comment at every key."""
 
-import ast
 import dataclasses
-import functools
-import importlib
-import inspect
-import operator
 import pathlib
 import re
 import typing
@@ -19,18 +14,6 @@ from zs3 import params
 PRESETS = sorted((dag.ROOT / "presets").glob("*.yaml"))
 files = pytest.mark.parametrize("path", [dag.ROOT / "params.yaml", *PRESETS], ids=lambda path: path.stem)
 _KEY = re.compile(r"( *)([A-Za-z_]\w*):(?: |$)")
-
-
-@functools.cache
-def sections() -> dict[str, type]:
-    """Return the dataclass that the stages load each section into, as in `params.load("params.yaml", "gmmn", gmmn.Params)`."""
-    found = {}
-    for stage in dag.stages().values():
-        module = importlib.import_module(stage.module)
-        for call in ast.walk(ast.parse(inspect.getsource(module))):
-            if isinstance(call, ast.Call) and ast.unparse(call.func) == "params.load":
-                found[ast.literal_eval(call.args[1])] = operator.attrgetter(ast.unparse(call.args[2]))(module)
-    return found
 
 
 def keys(cls: type, prefix: str) -> list[str]:
@@ -66,14 +49,14 @@ def test_the_promised_presets_are_there():
 
 @files
 def test_every_section_loads_strictly(path):
-    assert sorted(yaml.safe_load(path.read_text())) == sorted(sections())
-    for name, cls in sections().items():
+    assert sorted(yaml.safe_load(path.read_text())) == sorted(dag.sections())
+    for name, cls in dag.sections().items():
         assert isinstance(params.load(path, name, cls), cls)
 
 
 @files
 def test_every_key_has_a_comment_above_it(path):
-    expected = [key for name, cls in sections().items() for key in (name, *keys(cls, name))]
+    expected = [key for name, cls in dag.sections().items() for key in (name, *keys(cls, name))]
     found, bare = uncommented(path.read_text(), set(expected))
     assert sorted(found) == sorted(expected)
     assert bare == []

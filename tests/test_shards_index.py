@@ -1,10 +1,13 @@
+import contextlib
 import dataclasses
 import json
+import os
 
+import h5py
 import pytest
 
 from tests import caches
-from zs3.shards import index
+from zs3.shards import index, maps, rows
 
 
 @pytest.fixture
@@ -79,3 +82,52 @@ def test_one_flipped_bit_is_found_by_the_checksum_alone(cache, share):
     with pytest.raises(index.ShardError) as caught:
         index.verify(cache, found.shards[2])
     assert str(caught.value) == f"{path}: altered since it was written (its SHA-256 differs)\n  {remedy(cache)}"
+
+
+def test_a_shard_with_another_number_of_rows_is_refused(cache):
+    path = cache / "shard-00000.h5"
+    index.check_written(path, 3)
+    for n_rows in (0, 2, 4):
+        with pytest.raises(index.ShardError) as caught:
+            index.check_written(path, n_rows)
+        assert str(caught.value) == f"{path}: holds 3 features after {n_rows} were written"
+
+
+def test_a_shard_that_is_none_is_refused(tmp_path):
+    with h5py.File(tmp_path / "bare.h5", "w"):
+        pass
+    (tmp_path / "text.h5").write_text("half a shard")
+    for name in ("bare.h5", "text.h5", "missing.h5"):
+        with pytest.raises(index.ShardError) as caught:
+            index.check_written(tmp_path / name, 1)
+        assert str(caught.value).startswith(f"{tmp_path / name}: cannot be read back after writing: ")
+
+
+def write_rows(path):
+    rows.write(path, caches.table([0, 1, 2] * 100))
+
+
+def write_maps(path):
+    _, features, mask = caches.scene("a", 10, 12)
+    maps.write(path, [0], [features], [mask])
+
+
+@pytest.mark.parametrize("write", [write_rows, write_maps])
+@pytest.mark.parametrize("before", [None, b"an older shard"])
+def test_a_shard_that_did_not_reach_the_disk_whole_gets_no_name(tmp_path, monkeypatch, write, before):
+    path = tmp_path / "shard.h5"
+    if before:
+        path.write_bytes(before)
+    open_file = h5py.File
+
+    @contextlib.contextmanager
+    def lossy(path, mode):
+        with open_file(path, mode) as file:
+            yield file
+        if mode == "w":
+            os.truncate(path, os.path.getsize(path) // 2)
+
+    monkeypatch.setattr(h5py, "File", lossy)
+    with pytest.raises(index.ShardError, match=r"shard\.h5.*: cannot be read back after writing: "):
+        write(path)
+    assert [(left.name, left.read_bytes()) for left in tmp_path.iterdir()] == ([("shard.h5", before)] if before else [])

@@ -84,3 +84,14 @@ def test_without_an_unseen_class_it_fine_tunes_and_rehearses_nothing(tmp_path, m
     run(tmp_path, monkeypatch, **BRIEF)
     model, _ = pixel_classifier.load("models/zs3net.pt")
     assert model.labels.tolist() == list(everything) and model.seen_bias == 0.0 and not model.unseen.any()
+
+
+def test_a_bias_at_the_end_of_those_tried_is_told_of(tmp_path, monkeypatch, capsys):
+    pixel_world.write_inputs(tmp_path)
+    run(tmp_path, monkeypatch, "train_gmmn")
+    for place, told in ((1, False), (2, True)):
+        monkeypatch.setattr(calibration, "choose", lambda scores, biases, place=place: biases[place])
+        capsys.readouterr()
+        run(tmp_path, monkeypatch, "finetune_classifier", **BRIEF, calibration=calibrated(biases=[0, 2.5, 7]))
+        text = "the best bias, 7, is the largest of classifier.calibration.biases; try larger ones"
+        assert (text in capsys.readouterr().err) is told

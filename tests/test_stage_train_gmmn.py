@@ -24,12 +24,30 @@ def test_writes_a_generator_a_curve_and_its_quality(tmp_path, monkeypatch):
     assert list(curve) == ["epoch", "loss", "live_kernels"] and len(curve) == 3
     assert curve["loss"].iloc[-1] < 0.5 * curve["loss"].iloc[0]
     quality = pandas.read_csv("metrics/gmmn_quality.csv")
-    assert list(quality) == ["class", "generated", "real"]
-    assert quality["class"].tolist() == [pixel_world.CLASSES[label] for label in pixel_world.SEEN]
+    assert list(quality) == ["class", "features", "mmd"] and not quality.isna().any(axis=None)
+    assert list(zip(quality["class"], quality["features"], strict=True)) == [
+        (pixel_world.CLASSES[label], features) for label in pixel_world.SEEN for features in ("generated", "real")
+    ]
     with torch.no_grad():
         fakes = generator.sample(torch.tensor([5] * 300), torch.Generator().manual_seed(0)).mean(0)
     distances = np.linalg.norm(pixel_world.means() - fakes.numpy(), axis=1)
     assert distances.argmin() == 5, "an unseen pair of attributes should land nearest to its own mean"
+
+
+def test_where_no_image_is_held_out_the_quality_is_a_header(tmp_path, monkeypatch):
+    pixel_world.write_inputs(tmp_path)
+    monkeypatch.setattr(gmmn, "HELD_OUT_SHARE", 0.0)
+    stage_files.run(tmp_path, monkeypatch, "train_gmmn", gmmn=pixel_world.gmmn_section(**BRIEF))
+    assert (tmp_path / "metrics/gmmn_quality.csv").read_text() == "class,features,mmd\n"
+
+
+def test_a_generator_that_could_learn_nothing_is_told_of(tmp_path, monkeypatch, capsys):
+    pixel_world.write_inputs(tmp_path)
+    stage_files.run(tmp_path, monkeypatch, "train_gmmn", gmmn=pixel_world.gmmn_section(**BRIEF))
+    assert "no kernel is alive" not in capsys.readouterr().err
+    section = pixel_world.gmmn_section(**BRIEF, kernel="paper", bandwidths=[1e-6])
+    stage_files.run(tmp_path, monkeypatch, "train_gmmn", gmmn=section)
+    assert "no kernel is alive, so nothing was learnt" in capsys.readouterr().err
 
 
 def test_twice_in_different_folders_gives_the_same_bytes(tmp_path, monkeypatch):

@@ -202,6 +202,28 @@ def test_stage_refuses_to_replace_what_it_did_not_make(tmp_path, monkeypatch):
     assert (tmp_path / "data/toy/thesis.txt").read_text() == "years of work"
 
 
+@pytest.mark.parametrize(
+    "names",
+    [
+        "\n".join(toy.class_names()[:-1]),
+        "\n".join((*toy.class_names(), "cow")),
+        "background\ncow\n",
+        "",
+        "vache tachet\xe9e",
+    ],
+    ids=["fewer", "more", "other", "none", "latin-1"],
+)
+def test_stage_refuses_to_replace_a_dataset_of_the_users(tmp_path, monkeypatch, names):
+    root = tmp_path / "data/toy"
+    (root / "JPEGImages").mkdir(parents=True)
+    (root / "classes.txt").write_bytes(names.encode("latin-1"))
+    (root / "JPEGImages/cow.jpg").write_bytes(b"a photograph")
+    before = digests(root)
+    with pytest.raises(SystemExit, match="data/toy: holds something else than a dataset of make_toy; move it away"):
+        generate(tmp_path, monkeypatch)
+    assert digests(root) == before and [path.name for path in root.parent.iterdir()] == ["toy"]
+
+
 def test_settings_out_of_range_are_refused_by_name():
     with pytest.raises(params.ParamsError) as error:
         params.build(SETTINGS | {"image_size": 8, "max_objects": 0}, toy.Params, "toy")

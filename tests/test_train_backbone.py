@@ -11,7 +11,7 @@ import yaml
 
 from stages import train_backbone
 from tests import blocks
-from zs3 import backbone, checkpoints, pixel_classifier, storage
+from zs3 import backbone, checkpoints, pixel_classifier, runtime, storage
 
 ROOT = pathlib.Path(__file__).parent.parent
 
@@ -119,7 +119,7 @@ def test_a_second_run_trains_again_and_writes_the_same_bytes(whole, monkeypatch)
     assert epochs == [0, 1] and blocks.outputs(whole) == before
 
 
-@pytest.mark.parametrize("what", ["params", "picture", "mask", "split", "weights"])
+@pytest.mark.parametrize("what", ["params", "picture", "mask", "split", "weights", "device"])
 def test_other_inputs_do_not_go_on_from_an_interrupted_training(tmp_path, monkeypatch, what):
     folder = blocks.make(tmp_path / "killed")
     patch_input = {
@@ -128,6 +128,7 @@ def test_other_inputs_do_not_go_on_from_an_interrupted_training(tmp_path, monkey
         "mask": lambda: os.utime(folder / "data/masks/train/b.png", (1, 1)),
         "split": lambda: (folder / "data/split.json").write_text((folder / "data/split.json").read_text() + "\n"),
         "weights": lambda: (folder / "data/pretrained/none").write_bytes(b"other"),
+        "device": lambda: monkeypatch.setattr(runtime, "device", lambda _: torch.device("cuda")),
     }[what]
     # No epoch is trained here: only where the state would be looked for matters.
     looked_for = []

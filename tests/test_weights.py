@@ -1,6 +1,7 @@
 import os
 import pathlib
 import pickle
+import urllib.error
 
 import pytest
 import torch
@@ -174,7 +175,7 @@ def test_a_file_without_a_state_dict_is_refused(tmp_path, content, found):
 
 @pytest.mark.filterwarnings("ignore:Detected pickle protocol")
 @pytest.mark.parametrize(
-    "content", [None, b"", b"not found\n", b"<html>no such page</html>", b"\x80\x02.", b"PK\x03\x04" + bytes(50)]
+    "content", [None, b"not found\n", b"<html>no such page</html>", b"\x80\x02.", b"PK\x03\x04" + bytes(50)]
 )
 def test_a_file_that_is_no_checkpoint_is_refused_by_name(tmp_path, content):
     path = tmp_path / "w.pth"
@@ -184,6 +185,16 @@ def test_a_file_that_is_no_checkpoint_is_refused_by_name(tmp_path, content):
         weights.read_file(path)
     assert str(caught.value).startswith(f"{path}: cannot be read as PyTorch weights: ")
     assert len(str(caught.value)) > len(f"{path}: cannot be read as PyTorch weights: ")
+
+
+def test_an_empty_file_such_as_stands_for_no_weights_is_refused_with_both_ways_out(tmp_path):
+    path = tmp_path / "none"
+    path.touch()
+    with pytest.raises(weights.WeightsError) as caught:
+        weights.read_file(path)
+    assert str(caught.value) == (
+        f"{path}: is empty; set backbone.weights_file to a state dict, or backbone.weights to none"
+    )
 
 
 def test_code_in_a_file_is_not_run(tmp_path):
@@ -200,7 +211,20 @@ def test_an_unknown_torchvision_name_gets_the_known_ones():
     with pytest.raises(weights.WeightsError) as caught:
         weights.read_torchvision("resnet50", "IMAGENET")
     known = "IMAGENET1K_V1, IMAGENET1K_V2, DEFAULT"
-    assert str(caught.value) == f"resnet50: no weights 'IMAGENET'; torchvision has {known}"
+    assert str(caught.value) == (f"resnet50: no weights 'IMAGENET'; needs none, file, or one of torchvision's: {known}")
+
+
+@pytest.mark.parametrize("error", [urllib.error.URLError("no route"), RuntimeError("invalid hash value")])
+def test_a_failed_download_says_how_to_go_without_it(monkeypatch, error):
+    def fail(*_, **__):
+        raise error
+
+    monkeypatch.setattr(torchvision.models.get_model_weights("resnet18"), "get_state_dict", fail)
+    with pytest.raises(weights.WeightsError) as caught:
+        weights.read_torchvision("resnet18", "IMAGENET1K_V1")
+    assert str(caught.value) == (
+        f"resnet18 IMAGENET1K_V1: cannot be downloaded: {error}; fetch it yourself and set backbone.weights: file"
+    )
 
 
 def test_torchvisions_weights_are_asked_for_with_their_checksum(monkeypatch):

@@ -83,7 +83,7 @@ def test_every_file_of_stages_is_in_dvc_yaml_and_runs_as_a_module():
     files = {f"stages.{path.stem}" for path in modules("stages") if path.name != "__init__.py"}
     assert {stage.module for stage in STAGES.values()} == files
     for stage in STAGES.values():
-        assert stage.cmd.split()[:2] == ["python", "-m"]
+        assert stage.words[:2] == ["python", "-m"]
         assert stage.module == f"stages.{stage.name.partition('@')[0]}"
 
 
@@ -109,6 +109,16 @@ def test_paths_on_the_command_line_are_the_data_and_the_outs(stage):
     assert all(flag.startswith("--") and "=" not in flag for flag in stage.argv[::2])
     assert sorted(stage.paths) == sorted([*stage.data, *stage.outs])
     assert all(pathlib.PurePath(path).parts and not os.path.isabs(path) for path in stage.paths)
+
+
+def test_paths_that_users_choose_may_have_spaces():
+    settings = yaml.safe_load((dag.ROOT / "params.yaml").read_text())
+    chosen = [("data", "root"), ("embeddings", "path"), ("backbone", "weights_file")]
+    for section, key in chosen:
+        settings[section][key] = f"my {section}/of today"
+    found = dag.stages(settings).values()
+    assert all(sorted(stage.paths) == sorted([*stage.data, *stage.outs]) for stage in found)
+    assert {f"my {section}/of today" for section, _ in chosen} <= {path for stage in found for path in stage.paths}
 
 
 @stages
@@ -144,13 +154,20 @@ def test_nothing_imports_a_stage():
     assert not [name for name in imported if name.partition(".")[0] == "stages"]
 
 
+def test_nothing_else_imports_what_knows_every_section():
+    """Whatever imported it would depend on the code of all stages."""
+    assert imports().find_modules_that_directly_import("zs3.sections") == set()
+
+
 @pytest.mark.parametrize("path", modules("zs3"), ids=lambda path: str(path.relative_to(dag.ROOT)))
 def test_the_library_prints_nothing_and_has_no_command_line(path):
     tree = without_tail(parsed(path))
     calls = {ast.unparse(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
     names = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
     names |= {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
-    assert not calls & {"params.load", "exec", "eval"}
+    assert not calls & {"exec", "eval"}
+    # That every section can be loaded at once is what zs3/sections.py is for; it is handed the file's path.
+    assert "params.load" not in calls or path.name == "sections.py"
     if path.name != "__main__.py":
         assert "argparse" not in names
         assert "print" not in calls or path.stem == "progress"

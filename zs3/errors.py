@@ -19,9 +19,18 @@ def reported(main: Callable[..., None]) -> Callable[..., None]:
             main(*args, **kwargs)
         except UserError as error:
             raise SystemExit(str(error)) from error
-        except OSError as error:
-            if error.errno != errno.ENOSPC:
+        except Exception as error:
+            full = _full_disk(error)
+            if full is None:
                 raise
-            raise SystemExit(f"the disk is full: {error}; make room and run the stage again") from error
+            text = " ".join(str(full).split())
+            raise SystemExit(f"the disk is full: {text}; make room and run the stage again") from error
 
     return run
+
+
+def _full_disk(error: BaseException | None) -> BaseException | None:
+    """Return the error of a full disk that `error` is or came from: torch.save raises one of its own that says nothing of it."""
+    while error is not None and getattr(error, "errno", None) != errno.ENOSPC:
+        error = error.__cause__ or error.__context__
+    return error

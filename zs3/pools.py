@@ -29,7 +29,7 @@ class Pool:
 def hold_out(sampled: rows.Rows, share: float, seed: int) -> tuple[rows.Rows, rows.Rows]:
     """Part a sample by images, since pixels of one image are much alike.
 
-    A class that only one side would have stays whole on the first.
+    Where all images of a class were drawn to be held out, they are not.
 
     Args:
         sampled: rows with their `image` and `label`.
@@ -40,11 +40,11 @@ def hold_out(sampled: rows.Rows, share: float, seed: int) -> tuple[rows.Rows, ro
         the rows to train on, and the rows held out.
     """
     drawn = np.random.default_rng(seed).random(sampled["image"].max() + 1) < share
-    held = drawn[sampled["image"]]
     for label in np.unique(sampled["label"]):
-        own = sampled["label"] == label
-        if held[own].all():
-            held[own] = False
+        images = sampled["image"][sampled["label"] == label]
+        if drawn[images].all():
+            drawn[images] = False
+    held = drawn[sampled["image"]]
     return {name: column[~held] for name, column in sampled.items()}, {
         name: column[held] for name, column in sampled.items()
     }
