@@ -4,7 +4,8 @@ import argparse
 import functools
 import json
 
-from zs3 import class_vectors, embedding_sources, embeddings, errors, neighbours, params, progress, splits, storage
+from zs3 import embeddings, errors, params, progress, splits, storage
+from zs3.words import class_vectors, embedding_sources, neighbours
 
 
 @errors.reported

@@ -3,7 +3,8 @@
 import argparse
 import pathlib
 
-from zs3 import errors, label_ids, layout, params, partition, problems, progress, runtime, splits, voc
+from zs3 import errors, label_ids, params, progress, runtime, splits
+from zs3.dataset import layout, partition, problems, voc
 
 
 @errors.reported

@@ -6,18 +6,7 @@ import pathlib
 
 import torch
 
-from zs3 import (
-    backbone,
-    checkpoints,
-    errors,
-    params,
-    pixel_classifier,
-    progress,
-    runtime,
-    scratch,
-    splits,
-    storage,
-)
+from zs3 import backbone, checkpoints, errors, params, pixel_classifier, progress, runtime, scratch, splits, storage
 
 
 @errors.reported

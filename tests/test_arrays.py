@@ -5,7 +5,7 @@ import pickle
 import numpy as np
 import pytest
 
-from zs3 import arrays
+from zs3.words import arrays
 
 MATRIX = np.array([[1.0, -2.5, 3e-7], [0.0, 4.0, 5.0]])
 

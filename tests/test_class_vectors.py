@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import strategies
 
-from zs3 import class_vectors, word_vectors
+from zs3.words import class_vectors, word_vectors
 
 VECTORS = {
     "background": [1, 1],

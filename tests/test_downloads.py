@@ -1,7 +1,7 @@
 import gensim.downloader
 import pytest
 
-from zs3 import downloads, vector_files, word_vectors
+from zs3.words import downloads, vector_files, word_vectors
 
 MODELS = {"corpora": {"text8": {}}, "models": {"glove-tiny": {}, "word2vec-tiny": {}}}
 

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from zs3 import embedding_sources, embeddings, params, storage, word_vectors
+from zs3 import embeddings, params, storage
+from zs3.words import embedding_sources, word_vectors
 
 NAMES = ("background", "cat", "tv monitor")
 VALUES = {

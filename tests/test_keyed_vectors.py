@@ -5,7 +5,8 @@ import gensim.models
 import numpy as np
 import pytest
 
-from zs3 import embedding_sources, keyed_vectors, pickles, storage, vector_files, word_vectors
+from zs3 import storage
+from zs3.words import embedding_sources, keyed_vectors, pickles, vector_files, word_vectors
 
 
 @pytest.fixture

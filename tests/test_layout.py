@@ -1,7 +1,7 @@
 import pytest
 
 from tests import voc_tree
-from zs3 import layout, problems, voc
+from zs3.dataset import layout, problems, voc
 
 
 def faults(found):

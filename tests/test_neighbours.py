@@ -3,7 +3,8 @@ import csv
 import numpy as np
 import pytest
 
-from zs3 import embeddings, neighbours
+from zs3 import embeddings
+from zs3.words import neighbours
 
 
 def classes(vectors):

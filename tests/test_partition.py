@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from tests import voc_tree
-from zs3 import images, layout, params, partition, problems, voc
+from zs3 import images, params
+from zs3.dataset import layout, partition, problems, voc
 
 
 def build(root, found=None, workers=0, **changes):

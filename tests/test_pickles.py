@@ -5,7 +5,7 @@ import pickle
 import numpy as np
 import pytest
 
-from zs3 import pickles
+from zs3.words import pickles
 
 
 class Bomb:
@@ -62,7 +62,7 @@ def test_code_is_refused_by_name_and_never_runs(tmp_path, protocol):
 
 
 @pytest.mark.parametrize(
-    "name", [b"numpy\nload\n", b"builtins\neval\n", b"numpy\nndarray.tofile\n", b"zs3.pickles\nread\n"]
+    "name", [b"numpy\nload\n", b"builtins\neval\n", b"numpy\nndarray.tofile\n", b"zs3.words.pickles\nread\n"]
 )
 def test_only_the_listed_names_are_allowed(tmp_path, name):
     path = tmp_path / "a.pkl"

@@ -1,6 +1,6 @@
 import pytest
 
-from zs3 import problems
+from zs3.dataset import problems
 
 
 def test_nothing_found_raises_nothing():

@@ -3,7 +3,8 @@ import pytest
 import scipy.io
 
 from tests import voc_tree
-from zs3 import images, sbd
+from zs3 import images
+from zs3.dataset import sbd
 
 
 def test_reads_the_segmentation_of_the_struct(tmp_path):

@@ -5,7 +5,7 @@ import gensim.models
 import numpy as np
 import pytest
 
-from zs3 import vector_files, word_vectors
+from zs3.words import vector_files, word_vectors
 
 WORDS = ["cat", "dog", "dining_table", "Bäume", "tv"]
 

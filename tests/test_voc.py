@@ -1,7 +1,8 @@
 import pytest
 
 from tests import voc_tree
-from zs3 import params, voc
+from zs3 import params
+from zs3.dataset import voc
 
 # Written out from the released lists, whose airplane and tv are VOC's aeroplane and tvmonitor.
 PUBLISHED = {

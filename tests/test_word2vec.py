@@ -4,7 +4,7 @@ import random
 import numpy as np
 import pytest
 
-from zs3 import word2vec, word_vectors
+from zs3.words import word2vec, word_vectors
 
 OPTIONS = {"dim": 12, "window": 3, "min_count": 2, "epochs": 12, "negative": 5, "seed": 3}
 

@@ -6,7 +6,8 @@ import numpy as np
 import PIL.Image
 import scipy.io
 
-from zs3 import images, params, voc
+from zs3 import images, params
+from zs3.dataset import voc
 
 CLASSES = ("background", "cow", "dog", "sheep")
 # id -> labels of the mask's columns; each label fills some of the 8 columns of 6 pixels.

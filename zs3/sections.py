@@ -2,7 +2,8 @@
 
 import sys
 
-from zs3 import backbone, classifier, embeddings, errors, feature_plan, gmmn, params, runtime, toy, voc
+from zs3 import backbone, classifier, embeddings, errors, feature_plan, gmmn, params, runtime, toy
+from zs3.dataset import voc
 
 SECTIONS = {
     "toy": toy.Params,

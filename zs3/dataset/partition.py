@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from zs3 import images, label_ids, layout, problems, sbd, splits, storage, voc
+from zs3 import images, label_ids, splits, storage
+from zs3.dataset import layout, problems, sbd, voc
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,7 +7,8 @@ from typing import Literal
 
 import numpy as np
 
-from zs3 import errors, label_ids, word_vectors
+from zs3 import errors, label_ids
+from zs3.words import word_vectors
 
 Aliases = Mapping[str, str | Sequence[str]]
 _SEPARATORS = re.compile(r"[\s_-]+")

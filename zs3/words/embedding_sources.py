@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from zs3 import arrays, class_vectors, downloads, embeddings, storage, vector_files, word2vec, word_vectors
+from zs3 import embeddings, storage
+from zs3.words import arrays, class_vectors, downloads, vector_files, word2vec, word_vectors
 
 
 @dataclasses.dataclass(frozen=True)

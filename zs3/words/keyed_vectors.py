@@ -5,7 +5,7 @@ from collections.abc import Collection
 
 import numpy as np
 
-from zs3 import arrays, pickles, word_vectors
+from zs3.words import arrays, pickles, word_vectors
 
 
 class _Saved:

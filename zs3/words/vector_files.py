@@ -11,7 +11,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from zs3 import keyed_vectors, word_vectors
+from zs3.words import keyed_vectors, word_vectors
 
 HEAD = 1 << 20  # bytes looked at to tell the format; a first line with thousands of numbers fits
 MAX_DIM = 10_000

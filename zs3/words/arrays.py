@@ -5,7 +5,8 @@ import zipfile
 
 import numpy as np
 
-from zs3 import errors, pickles
+from zs3 import errors
+from zs3.words import pickles
 
 PICKLE_SUFFIXES = (".pkl", ".pickle", ".p")
 

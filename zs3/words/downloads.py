@@ -6,7 +6,7 @@ import sys
 
 import gensim.downloader
 
-from zs3 import word_vectors
+from zs3.words import word_vectors
 
 
 def fetch(folder: str | pathlib.Path, name: str) -> pathlib.Path:

@@ -3,7 +3,7 @@
 import dataclasses
 import pathlib
 
-from zs3 import problems, voc
+from zs3.dataset import problems, voc
 
 IMAGES = "JPEGImages"
 SUFFIXES = (".jpg", ".jpeg", ".png")

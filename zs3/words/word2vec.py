@@ -13,7 +13,7 @@ import gensim.models
 import gensim.models.word2vec
 import numpy as np
 
-from zs3 import word_vectors
+from zs3.words import word_vectors
 
 # gensim's defaults: the learning rate falls linearly from the first to the second over all epochs.
 ALPHA = 0.025
