@@ -14,14 +14,6 @@ def folder(tmp_path_factory):
     return blocks.make(tmp_path_factory.mktemp("blocks"))
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def train(folder, **changes):
     """Train from the seed and return the network and the rows."""
     options = blocks.options(**changes)

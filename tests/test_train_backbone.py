@@ -20,14 +20,6 @@ class Killed(BaseException):
     """Ends a stage where a kill might."""
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def run(folder):
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
