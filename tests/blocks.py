@@ -38,7 +38,7 @@ BACKBONE = {
     "weights": "none",
     "weights_file": "data/pretrained/none",
     "partial_weights": False,
-    "freeze_stem": False,
+    "freeze": "nothing",
     "loss_at": "image",
     "epochs": 2,
     "batch_size": 3,

@@ -72,7 +72,7 @@ def write_checkpoint(path: pathlib.Path) -> pathlib.Path:
             "weights": "none",
             "weights_file": "none",
             "partial_weights": False,
-            "freeze_stem": False,
+            "freeze": "nothing",
             "loss_at": "image",
             "epochs": 1,
             "batch_size": 8,

@@ -175,18 +175,21 @@ def test_the_head_learns_faster_by_its_multiplier(folder):
     assert all(moves[1.0][key].abs().max() > 1e-4 for key in ("classifier.weight", "stem.0.0.weight"))
 
 
-def test_a_frozen_stem_keeps_weights_and_statistics(folder):
-    changes = {"epochs": 1, "freeze_stem": True}
+@pytest.mark.parametrize(("freeze", "frozen"), [("stem", ["stem"]), ("encoder", ["stem", "trunk"])])
+def test_what_is_frozen_keeps_weights_and_statistics(folder, freeze, frozen):
+    changes = {"epochs": 1, "freeze": freeze}
     before = weights_of(backbone.build(blocks.options(**changes), len(blocks.SEEN), folder / "none"))
     network, _ = train(folder, **changes)
     after = weights_of(network)
-    stem = [key for key in before if key.startswith("stem.")]
-    assert any("running_mean" in key for key in stem) and any(key.endswith("num_batches_tracked") for key in stem)
-    assert all(torch.equal(before[key], after[key]) for key in stem)
-    for part in ("trunk", "aspp", "decoder", "classifier"):
+    for part in ("stem", "trunk", "aspp", "decoder", "classifier"):
         keys = [key for key in before if key.startswith(f"{part}.")]
-        assert any(not torch.equal(before[key], after[key]) for key in keys)
-    assert not torch.equal(before["trunk.0.4.conv.1.1.running_mean"], after["trunk.0.4.conv.1.1.running_mean"])
+        if part in frozen:
+            assert any("running_mean" in key for key in keys) and any("num_batches_tracked" in key for key in keys)
+            assert all(torch.equal(before[key], after[key]) for key in keys)
+        else:
+            assert any(not torch.equal(before[key], after[key]) for key in keys)
+    trained = "aspp.convs.0.1.running_mean" if "trunk" in frozen else "trunk.0.4.conv.1.1.running_mean"
+    assert not torch.equal(before[trained], after[trained])
 
 
 def test_a_loss_that_is_no_number_ends_the_training(folder):

@@ -174,7 +174,7 @@ def test_the_backbones_augmentation_is_named_in_full():
             weights="none",
             weights_file="none",
             partial_weights=False,
-            freeze_stem=False,
+            freeze="nothing",
             loss_at="image",
             epochs=1,
             batch_size=2,

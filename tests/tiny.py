@@ -34,7 +34,7 @@ CHANGES: dict[str, Any] = {
         "output_stride": 16,
         "weights": "none",
         "weights_file": "data/pretrained/none",
-        "freeze_stem": False,
+        "freeze": "nothing",
         "epochs": 1,
         "batch_size": 16,
         "augmentation": {"crop": 32},

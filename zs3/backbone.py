@@ -36,7 +36,7 @@ class Params:
     weights: str
     weights_file: str
     partial_weights: bool
-    freeze_stem: bool
+    freeze: Literal["nothing", "stem", "encoder"]
     loss_at: Literal["image", "features"]
     epochs: params.Count
     batch_size: Annotated[int, pydantic.Field(ge=2)]
@@ -147,8 +147,8 @@ def fit(
         training.DivergedError: at the first loss that is not finite.
     """
     network.to(device=device, memory_format=torch.channels_last).train()
-    if options.freeze_stem:
-        network.stem.requires_grad_(False).eval()
+    for part in _frozen(network, options.freeze):
+        part.requires_grad_(False).eval()
     trunk = [*network.stem.parameters(), *network.trunk.parameters()]
     in_trunk = {id(parameter) for parameter in trunk}
     head = [parameter for parameter in network.parameters() if id(parameter) not in in_trunk]
@@ -182,6 +182,11 @@ def fit(
             total += loss.detach()
         row = {"epoch": epoch, "loss": total.item() / len(batches), "lr": lr}
         yield row, {"epoch": epoch, "network": network.state_dict(), "optimizer": optimizer.state_dict()}
+
+
+def _frozen(network: deeplab.DeepLabV3Plus, freeze: str) -> list[torch.nn.Module]:
+    """Return the parts of the network that stay as loaded, batch statistics included."""
+    return {"nothing": [], "stem": [network.stem], "encoder": [network.stem, network.trunk]}[freeze]
 
 
 def _loss(logits: torch.Tensor, target: torch.Tensor, loss_at: str) -> torch.Tensor:
