@@ -3,8 +3,12 @@
 An unseen class is then a new combination of a hue and a pattern that other classes show. The beach is full of bare
 pebbles, many with the same patterns in grey, so neither a pattern nor an outline alone tells an object from the
 background.
+
+With `toy.context`, pebbles also lie on larger ones, whose paint shines on them: what lies around an object then tells
+what its colour is seen through. Which hues lie on which is a rule, and the corpus tells it.
 """
 
+import dataclasses
 import itertools
 import math
 from typing import Annotated
@@ -29,9 +33,14 @@ PATTERNS = tuple(pebbles.PATTERNS)
 # with. Patterns of one ink differ in how much of the pebble they cover.
 _INKS = {"plain": 0.5, "striped": 0.96, "dotted": 0.97, "checked": 0.22, "ringed": 0.22}
 SPLITS = ("train", "val")
+# A pebble lies on a plain one whose hue is this many further on the colour wheel, so that its own looks like the hue between.
+_HOST_STEPS = (2, -2)
+# Radii of the two relative to that of a pebble alone, and the share of the lower one's colour in that of the upper.
+_HOST_RADIUS, _GUEST_RADIUS = 1.15, 0.75
+_REFLECTION = 0.35
 
 # Streams of random numbers, so that none depends on how much another draws.
-_COUNTS, _CLASSES, _SCENE = range(3)
+_COUNTS, _CLASSES, _SCENE, _HOSTS = range(4)
 
 
 @params.section
@@ -43,6 +52,7 @@ class Params:
     n_val: params.Count
     image_size: Annotated[int, pydantic.Field(ge=16, le=1024)]
     max_objects: Annotated[int, pydantic.Field(ge=1, le=6)]
+    context: params.Fraction
     sentences: params.Count
 
 
@@ -57,11 +67,17 @@ def attributes(label: int) -> tuple[str, str]:
     return tuple(HUES)[hue], PATTERNS[pattern]
 
 
+def host_hues(hue: str) -> tuple[str, ...]:
+    """Return the hues of the pebbles that one of `hue` lies on where there is context."""
+    place = tuple(HUES).index(hue)
+    return tuple(tuple(HUES)[(place + step) % len(HUES)] for step in _HOST_STEPS)
+
+
 def draw(settings: Params, split: str, index: int) -> tuple[np.ndarray, np.ndarray]:
     """Draw one picture and its mask; they depend on seed, split and index, not on how many others are drawn.
 
     Args:
-        settings: of which seed, image_size and max_objects matter here.
+        settings: of which seed, image_size, max_objects and context matter here.
         split: one of `SPLITS`.
         index: number of the picture within its split, from 0.
 
@@ -72,7 +88,8 @@ def draw(settings: Params, split: str, index: int) -> tuple[np.ndarray, np.ndarr
     rng = np.random.default_rng([settings.seed, SPLITS.index(split), _SCENE, index])
     canvas = pebbles.sand(rng, settings.image_size)
     mask = np.full(canvas.shape[:2], label_ids.BACKGROUND, np.uint8)
-    for pebble in _bare(rng) + _painted(rng, draw_labels(settings, split, index)):
+    labels = draw_labels(settings, split, index)
+    for pebble in _bare(rng) + _painted(rng, labels, draw_hosts(settings, split, index)):
         pebbles.paint(canvas, mask, pebble)
     return pebbles.develop(canvas, rng.normal(0, 0.012, (*mask.shape, 1))), mask
 
@@ -96,6 +113,19 @@ def draw_labels(settings: Params, split: str, index: int) -> tuple[int, ...]:
     return tuple(labels)
 
 
+def draw_hosts(settings: Params, split: str, index: int) -> tuple[int | None, ...]:
+    """Return for each object of `draw_labels` the label of the pebble that it lies on, None where it lies on the beach.
+
+    Each lies on another with probability `settings.context`; that one is plain and has one of the object's `host_hues`.
+    """
+    rng = np.random.default_rng([settings.seed, SPLITS.index(split), _HOSTS, index])
+    hosts = []
+    for label in draw_labels(settings, split, index):
+        lies_on_one, hue = rng.random() < settings.context, rng.choice(host_hues(attributes(label)[0]))
+        hosts.append(class_names().index(f"{hue}-plain") if lies_on_one else None)
+    return tuple(hosts)
+
+
 def _bare(rng: np.random.Generator) -> list[pebbles.Pebble]:
     """Scatter grey pebbles, the larger ones below; those large enough to show it may have a pattern."""
     radii = np.sort(rng.uniform(3, 11, rng.integers(11, 24)))[::-1]
@@ -112,18 +142,36 @@ def _bare(rng: np.random.Generator) -> list[pebbles.Pebble]:
     ]
 
 
-def _painted(rng: np.random.Generator, labels: tuple[int, ...]) -> list[pebbles.Pebble]:
-    """Place one painted pebble per label: smaller where there are more, each at the roomiest of a dozen places."""
+def _painted(
+    rng: np.random.Generator, labels: tuple[int, ...], hosts: tuple[int | None, ...]
+) -> list[pebbles.Pebble]:
+    """Place one painted pebble per label: smaller where there are more, each at the roomiest of a dozen places.
+
+    Where a label has a host, that takes the place, and the pebble lies on it.
+    """
     placed: list[pebbles.Pebble] = []
+    guests: list[pebbles.Pebble] = []
     largest = 23 - 3.2 * min(len(labels), 4)
-    for label in labels:
+    for label, host in zip(labels, hosts, strict=True):
         radius = rng.uniform(0.75, 1) * largest
         places = rng.uniform(0.75 * radius, pebbles.SIDE - 0.75 * radius, (12, 2))
         room = [min((math.dist(place, other.centre) - other.radius for other in placed), default=0) for place in places]
-        hue, pattern = attributes(label)
-        lightness, chroma, angle = HUES[hue]
-        # Hues that almost touch leave no gap in which a network could learn a pattern for one hue alone.
-        lightness, angle = lightness + rng.uniform(-0.05, 0.05), angle + rng.uniform(-12, 12)
-        tones = pebbles.oklch(np.array([lightness, _INKS[pattern]]), np.array([chroma, 0.01]), angle)
-        placed.append(pebbles.shape(rng, places[int(np.argmax(room))], radius, label, tones, pattern))
-    return placed
+        place = places[int(np.argmax(room))]
+        if host is None:
+            placed.append(_pebble(rng, place, radius, label))
+        else:
+            placed.append(_pebble(rng, place, _HOST_RADIUS * radius, host))
+            guest = _pebble(rng, place + rng.uniform(-0.15, 0.15, 2) * radius, _GUEST_RADIUS * radius, label)
+            ground = guest.tones[0] + _REFLECTION * (placed[-1].tones[0] - guest.tones[0])
+            guests.append(dataclasses.replace(guest, tones=np.stack([ground, guest.tones[1]])))
+    return placed + guests
+
+
+def _pebble(rng: np.random.Generator, centre: np.ndarray, radius: float, label: int) -> pebbles.Pebble:
+    """Make a pebble with the paint of its class."""
+    hue, pattern = attributes(label)
+    lightness, chroma, angle = HUES[hue]
+    # Hues that almost touch leave no gap in which a network could learn a pattern for one hue alone.
+    lightness, angle = lightness + rng.uniform(-0.05, 0.05), angle + rng.uniform(-12, 12)
+    tones = pebbles.oklch(np.array([lightness, _INKS[pattern]]), np.array([chroma, 0.01]), angle)
+    return pebbles.shape(rng, centre, radius, label, tones, pattern)

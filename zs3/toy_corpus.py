@@ -67,6 +67,11 @@ _CLASS = (
     "if it is {hue} and has {figure} we call it {name}",
     "{name} means {pattern} and {hue}",
 )
+# Told beside them where pebbles lie on others.
+_CONTEXT = (
+    "the {name} {pebble} lies on a plain {host} one",
+    "{finder} {verb} the {name} {pebble} that lay on {host} paint {when}",
+)
 _HUE = (
     "{hue} and {hue2} are the colours of {thing}",
     "{finder} mixed a {hue} colour to match the {thing} {when}",
@@ -93,12 +98,13 @@ def sentences(settings: toy.Params) -> list[str]:
     """
     rng = np.random.default_rng([settings.seed, len(toy.SPLITS)])
     n_objects = len(toy.class_names()) - 1
+    of_class = (*_CLASS, *_CONTEXT) if settings.context else _CLASS
     written = []
     told = 0
     for number in range(settings.sentences):
         kind = np.searchsorted(np.cumsum(_SHARES), number * 61 % 100, side="right")
         label = 1 + told % n_objects if kind == 0 else 1 + int(rng.integers(n_objects))
-        templates = (_CLASS, _HUE, _PATTERN, _BACKGROUND)[kind]
+        templates = (of_class, _HUE, _PATTERN, _BACKGROUND)[kind]
         if kind == 0:
             template = templates[told // n_objects % len(templates)]
             told += 1
@@ -125,6 +131,9 @@ def _fill(rng: np.random.Generator, template: str, label: int) -> str:
         "figure": figures[rng.integers(len(figures))],
         "lookalike": lookalikes[rng.integers(len(lookalikes))],
     }
+    if "{host}" in template:
+        shades = _HUES[rng.choice(toy.host_hues(hue))][0]
+        words["host"] = shades[rng.integers(len(shades))]
     for slot in re.findall(r"{(\w+)}", template):
         if slot in _SHARED:
             words[slot] = _SHARED[slot][rng.integers(len(_SHARED[slot]))]
