@@ -22,7 +22,7 @@ from zs3 import (
     storage,
     views,
 )
-from zs3.shards import index
+from zs3.shards import graphs, index
 
 
 @errors.reported
@@ -70,13 +70,25 @@ def main(argv: list[str] | None = None) -> None:
         missing, "dump_features (shards)", total=len(pending), initial=len(pending) - len(missing)
     ):
         feature_dump.write_shard(path, source, jobs, extract, options)
+    train = sources[0]
+    drawn = work / train.name / graphs.NAME
+    if not drawn.exists():
+        feature_dump.write_graphs(drawn, train, functools.partial(progress.track, what="component graphs"))
 
     provenance = {"backbone_sha256": storage.sha256(paths.backbone), "features": params.to_dict(options)}
     for source, folder in zip(sources, (paths.train, paths.unlabelled, paths.val), strict=True):
         files = [path for path, owner, _ in pending if owner is source]
         shards = [feature_dump.describe(path, source.kind, len(split.classes)) for path in files]
         names = [item.id for item in source.items]
-        cache = index.Index(source.kind, network.classifier.in_channels, list(split.classes), names, shards, provenance)
+        cache = index.Index(
+            source.kind,
+            network.classifier.in_channels,
+            list(split.classes),
+            names,
+            shards,
+            provenance,
+            graphs.describe(drawn) if source is train else None,
+        )
         feature_dump.publish(work / source.name, folder, cache)
 
 

@@ -22,6 +22,7 @@ from zs3 import (
     storage,
     zero_shot_cv,
 )
+from zs3.shards import graphs as shard_graphs
 from zs3.shards import rows
 
 
@@ -52,7 +53,10 @@ def main(argv: list[str] | None = None) -> None:
     biases = options.calibration.biases
     rehearsals = []
     if options.calibration.enabled and split.unseen:
-        folds = zero_shot_cv.bias_curves(sampled, start, generator.embeddings, generator.options, options, device)
+        graphs = shard_graphs.read(paths.features)
+        folds = zero_shot_cv.bias_curves(
+            sampled, start, generator.embeddings, generator.options, options, device, graphs
+        )
         rehearsals = list(progress.track(folds, "calibrate (folds)", total=options.calibration.folds))
         bias = calibration.choose([scores for _, scores in rehearsals], biases)
         model = dataclasses.replace(model, seen_bias=bias)

@@ -6,8 +6,8 @@ import sys
 
 import torch
 
-from zs3 import checkpoints, embeddings, errors, gmmn, params, pools, progress, runtime, splits, storage
-from zs3.shards import rows
+from zs3 import checkpoints, embeddings, errors, gmmn, neighbourhoods, params, pools, progress, runtime, splits, storage
+from zs3.shards import graphs, rows
 
 
 @errors.reported
@@ -29,8 +29,9 @@ def main(argv: list[str] | None = None) -> None:
 
     train, test = pools.hold_out(sampled, gmmn.HELD_OUT_SHARE, options.seed)
     real = pools.select(train, split.seen)
+    context = neighbourhoods.of_rows(graphs.read(paths.features), train, split.seen)
     generator = gmmn.build(options, torch.from_numpy(vectors), sampled["features"].shape[1], runtime.device(settings))
-    curve = list(progress.track(gmmn.fit(generator, real), "train_gmmn", total=options.epochs))
+    curve = list(progress.track(gmmn.fit(generator, real, context), "train_gmmn", total=options.epochs))
 
     if curve[-1].get("live_kernels") == 0:
         print("no kernel is alive, so nothing was learnt: change gmmn.bandwidths or gmmn.kernel", file=sys.stderr)

@@ -3,16 +3,16 @@
 import itertools
 import pathlib
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import h5py
 import numpy as np
 import torch
 
-from zs3 import deeplab, feature_plan, storage
+from zs3 import component_graphs, deeplab, feature_plan, feature_sampling, images, splits, storage
+from zs3.shards import graphs, maps, rows
 from zs3.shards import index as shard_index
-from zs3.shards import maps, rows
 
 FLOAT16_LIMIT = 6e4
 
@@ -56,6 +56,16 @@ def write_shard(
         rows.write(path, table)
 
 
+def write_graphs(
+    path: pathlib.Path,
+    source: feature_plan.Source,
+    track: Callable[[Sequence[splits.Item]], Iterable[splits.Item]] = lambda items: items,
+) -> None:
+    """Write the component graphs of the images of a labelled list, seen as they are (view 0); `track` wraps them, for a bar."""
+    masks = (images.read_mask(source.masks / f"{item.id}.png") for item in track(source.items))
+    graphs.write(path, (component_graphs.of_labels(feature_sampling.label_cells(mask)) for mask in masks))
+
+
 def describe(path: pathlib.Path, kind: str, n_classes: int) -> dict[str, Any]:
     """Return the entry of a written shard in the index of a cache of `kind`."""
     with h5py.File(path, "r") as file:
@@ -70,8 +80,8 @@ def publish(scratch: pathlib.Path, folder: pathlib.Path, index: shard_index.Inde
     if folder.exists():
         shutil.rmtree(folder)
     folder.mkdir(parents=True)
-    for shard in index.shards:
-        shutil.move(scratch / shard["file"], folder / shard["file"])
+    for entry in [*index.shards, *([index.graphs] if index.graphs else [])]:
+        shutil.move(scratch / entry["file"], folder / entry["file"])
     shard_index.write(folder, index)
 
 

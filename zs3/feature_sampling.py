@@ -2,11 +2,10 @@
 
 import zlib
 
-import cc3d
 import numpy as np
 import torch
 
-from zs3 import grids
+from zs3 import component_graphs, grids
 from zs3.shards import rows
 
 
@@ -41,8 +40,7 @@ def sample_labelled(labels: np.ndarray, pixels_per_class: int, seed: int, image_
         the columns `label`, `position`, `component`, `weight` of the drawn rows, by class and then in raster order.
     """
     rng = _generator(seed, image_id, view)
-    # cc3d takes 0 for "no object"; labels start at 0 and 255 + 1 wraps to it.
-    components = cc3d.connected_components(labels + np.uint8(1), connectivity=8)
+    components = component_graphs.components(labels)
     flat = labels.ravel()
     cells, weights = [], []
     for label in np.unique(flat[flat != rows.UNLABELLED]):

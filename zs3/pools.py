@@ -62,19 +62,33 @@ def select(sampled: rows.Rows, labels: Sequence[int]) -> Pool:
     )
 
 
+def restrict(real: Pool, keep: torch.Tensor) -> Pool:
+    """Return the rows where `keep` (m,) bool is true; a class without any left is left out, the sizes of others stay."""
+    counts = torch.stack([part.sum() for part in keep.split(real.starts.diff().tolist())])
+    left = counts > 0
+    starts = torch.cat([counts.new_zeros(1), counts[left].cumsum(0)])
+    return Pool(real.features[keep], starts, real.labels[left], real.sizes[left])
+
+
 def batch(real: Pool, per_class: int, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
     """Draw `per_class` rows of every class, without replacement.
 
     Returns:
         features (c, per_class, d) float32, and a mask (c, per_class) bool that is False beyond the rows that a class has.
     """
+    index, mask = draw_rows(real, per_class, generator)
+    return real.features[index].float(), mask
+
+
+def draw_rows(real: Pool, per_class: int, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+    """Like `batch`, but return the numbers of the rows (c, per_class) int64 in place of their features."""
     counts = real.starts.diff()
     index = torch.zeros(len(counts), per_class, dtype=torch.int64)
     mask = torch.arange(per_class) < counts[:, None]
     for k, count in enumerate(counts.tolist()):
         drawn = torch.randperm(count, generator=generator)[:per_class]
         index[k, : len(drawn)] = real.starts[k] + drawn
-    return real.features[index].float(), mask
+    return index, mask
 
 
 def draw(real: Pool, classes: torch.Tensor, random: torch.Generator) -> torch.Tensor:

@@ -142,9 +142,7 @@ def _bare(rng: np.random.Generator) -> list[pebbles.Pebble]:
     ]
 
 
-def _painted(
-    rng: np.random.Generator, labels: tuple[int, ...], hosts: tuple[int | None, ...]
-) -> list[pebbles.Pebble]:
+def _painted(rng: np.random.Generator, labels: tuple[int, ...], hosts: tuple[int | None, ...]) -> list[pebbles.Pebble]:
     """Place one painted pebble per label: smaller where there are more, each at the roomiest of a dozen places.
 
     Where a label has a host, that takes the place, and the pebble lies on it.

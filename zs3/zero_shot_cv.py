@@ -6,7 +6,8 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 
-from zs3 import calibration, classifier, gmmn, label_ids, pixel_classifier, pools
+from zs3 import calibration, classifier, gmmn, label_ids, neighbourhoods, pixel_classifier, pools
+from zs3.shards import graphs as shard_graphs
 from zs3.shards import rows
 
 
@@ -17,6 +18,7 @@ def bias_curves(
     gmmn_options: gmmn.Params,
     options: classifier.Params,
     device: torch.device,
+    graphs: shard_graphs.Graphs | None = None,
 ) -> Iterator[tuple[list[int], list[float]]]:
     """Train generator and classifier without some seen classes and score them on training images, fold by fold.
 
@@ -29,6 +31,7 @@ def bias_curves(
         gmmn_options: how the generator is trained.
         options: how the classifier is trained, and the folds and biases to try.
         device: where to train.
+        graphs: component graphs of the images that the rows come from; an image that shows a held-out class is not used.
 
     Yields:
         the held-out label ids and the hIoU at each bias, for each fold.
@@ -40,7 +43,7 @@ def bias_curves(
         kept = [label for label in start.labels.tolist() if label not in held_out]
         generator = gmmn.build(gmmn_options, embeddings, sampled["features"].shape[1], device)
         real = pools.select(sampled, kept)
-        for _ in gmmn.fit(generator, real):
+        for _ in gmmn.fit(generator, real, neighbourhoods.of_rows(graphs, sampled, kept)):
             pass
         for _, trained in classifier.fit(restrict(start, kept), real, generator, held_out, options):
             result = trained

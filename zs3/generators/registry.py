@@ -17,9 +17,9 @@ of its own under its name (a field of `gmmn.Params`).
 
 from types import ModuleType
 
-from zs3.generators import mlp
+from zs3.generators import graph, mlp
 
-GENERATORS: dict[str, ModuleType] = {"mlp": mlp}
+GENERATORS: dict[str, ModuleType] = {"mlp": mlp, "graph": graph}
 
 
 def known(name: str) -> str:

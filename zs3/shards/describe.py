@@ -27,6 +27,9 @@ def describe(folder: str | pathlib.Path) -> str:
         f" {sum(shard['rows'] for shard in index.shards)} features of {index.dim} float16",
         *(f"  {key}: {value}" for key, value in index.provenance.items()),
     ]
+    if index.graphs:
+        shard_index.verify(folder, index.graphs)
+        lines.append(f"  component graphs: {index.graphs['nodes']} components, {index.graphs['edges']} contacts")
     if index.kind == "rows":
         lines += [f"  {'class':24}{'rows':>9}{'mean':>9}{'std':>9}{'max':>9}{'non-zero':>10}"]
         # A sample without labels has no classes to miss.

@@ -28,6 +28,7 @@ class Index:
         shards: for each shard its `file`, `rows`, `bytes` and `sha256`; for rows also `offsets`, with the rows of class c
             at offsets[c]:offsets[c + 1] (length C + 1).
         provenance: what made the features, as plain values.
+        graphs: of rows with labels, the `file`, `nodes`, `edges`, `bytes` and `sha256` of their component graphs.
     """
 
     kind: str
@@ -36,6 +37,7 @@ class Index:
     images: list[str]
     shards: list[dict[str, Any]]
     provenance: dict[str, Any]
+    graphs: dict[str, Any] | None = None
 
 
 def write(folder: pathlib.Path, index: Index) -> None:
@@ -60,7 +62,8 @@ def read(folder: str | pathlib.Path, kind: str | None = None) -> Index:
         raise ShardError(f"{folder}: no readable {NAME} ({error}); make it with `dvc repro dump_features`") from error
     if kind not in (None, index.kind):
         raise ShardError(f"{folder}: holds {index.kind}, needs {kind}; give the folder of the other list")
-    sizes = [(folder / shard["file"], shard["bytes"]) for shard in index.shards]
+    entries = [*index.shards, *([index.graphs] if index.graphs else [])]
+    sizes = [(folder / entry["file"], entry["bytes"]) for entry in entries]
     wrong = [
         f"{path}: {path.stat().st_size if path.exists() else 'missing'}, should be {size} bytes"
         for path, size in sizes
@@ -87,7 +90,7 @@ def check_written(path: pathlib.Path, n_rows: int) -> None:
 
 
 def verify(folder: pathlib.Path, shard: dict[str, Any]) -> pathlib.Path:
-    """Return the path of a shard whose bytes are those that were written.
+    """Return the path of a shard (or of the graphs) whose bytes are those that were written.
 
     Raises:
         ShardError: if the checksum differs.

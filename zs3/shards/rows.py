@@ -58,8 +58,8 @@ def sample(folder: str | pathlib.Path, per_class: int, seed: int) -> Rows:
         seed: the only source of randomness; a class's rows do not depend on the other classes.
 
     Returns:
-        `features` (n, d) float16, `label`, `image` and `weight` (n,), sorted by class; a class's weights are scaled up so that
-        their sum is that of all its rows, the number of its cells.
+        `features` (n, d) float16, `label`, `image`, `view`, `component` and `weight` (n,), sorted by class; a class's weights
+        are scaled up so that their sum is that of all its rows, the number of its cells.
 
     Raises:
         shard_index.ShardError: if the cache is missing, truncated or altered.
@@ -72,7 +72,9 @@ def sample(folder: str | pathlib.Path, per_class: int, seed: int) -> Rows:
     if first[-1] == 0:
         raise shard_index.ShardError(f"{folder}: holds no labelled row")
     answer = {"features": np.empty((first[-1], index.dim), np.float16)}
-    answer |= {name: np.empty(first[-1], COLUMNS[name][0]) for name in ("label", "image", "weight")}
+    answer |= {
+        name: np.empty(first[-1], COLUMNS[name][0]) for name in ("label", "image", "view", "component", "weight")
+    }
     passed = np.zeros(len(totals), dtype=np.int64)
     cells = np.zeros(len(totals))
     for shard in index.shards:

@@ -1,0 +1,47 @@
+"""Graph convolutions in place of the generator's linear layers (paper section 2.2, graph context; Kipf and Welling 2017)."""
+
+import warnings
+
+import torch
+from torch import nn
+
+with warnings.catch_warnings():
+    # The library still compiles some of its layers in a way that torch has begun to warn of.
+    warnings.simplefilter("ignore", FutureWarning)
+    from torch_geometric.nn.conv import GCNConv
+
+
+class GCN(nn.Module):
+    """Two normalised graph convolutions with self-loops, leaky ReLU and dropout between.
+
+    In a plain convolution, two components that touch each other and nothing else get one feature, the mean of both: the normalised
+    adjacency of such a pair is 1/2 everywhere. `skip` adds a linear layer of the node itself to each convolution.
+
+    Args:
+        in_dim: length of a node's class embedding and noise together.
+        hidden_dim: hidden neurons.
+        feature_dim: length of a feature.
+        dropout: probability, in training mode only.
+        relu: whether features, like real ones, come out of a ReLU.
+        skip: whether the linear layers stand beside the convolutions; the paper has none.
+    """
+
+    def __init__(self, in_dim: int, hidden_dim: int, feature_dim: int, dropout: float, relu: bool, skip: bool) -> None:
+        super().__init__()
+        sizes = ((in_dim, hidden_dim), (hidden_dim, feature_dim))
+        self.convolutions = nn.ModuleList(GCNConv(*size) for size in sizes)
+        self.skips = nn.ModuleList(nn.Linear(*size, bias=False) for size in sizes) if skip else None
+        self.between = nn.Sequential(nn.LeakyReLU(0.2), nn.Dropout(dropout))
+        self.output = nn.ReLU() if relu else nn.Identity()
+        for layer in self.convolutions:
+            nn.init.constant_(layer.bias, 0.01)
+        for layer in self.skips or ():
+            nn.init.xavier_uniform_(layer.weight)
+
+    def forward(self, nodes: torch.Tensor, edges: torch.Tensor) -> torch.Tensor:
+        """Return features (n, feature_dim) of nodes (n, in_dim) with edges (2, e) int64, both directions of each."""
+        return self.output(self._layer(1, self.between(self._layer(0, nodes, edges)), edges))
+
+    def _layer(self, number: int, nodes: torch.Tensor, edges: torch.Tensor) -> torch.Tensor:
+        convolved = self.convolutions[number](nodes, edges)
+        return convolved + self.skips[number](nodes) if self.skips else convolved

@@ -1,0 +1,187 @@
+"""Graph context: features of a component generated from its class and the classes that touch it (paper section 2.2).
+
+The released code keeps the perceptron and adds graph convolutions as an auxiliary loss; here, as in the paper, they make the features.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import nn
+
+from zs3 import errors, mmd, neighbourhoods, params, pools, training
+from zs3.generators import kernels
+from zs3.generators import options as generator_options
+
+
+@params.section
+class Params:
+    """The section `gmmn.graph`; see params.yaml."""
+
+    skip: bool
+    context_weight: params.NonNegative
+    near: params.Count
+    contexts_per_class: params.Count
+
+
+class Generator(nn.Module):
+    """Graph convolutions, and places of training images where classes stand, for sampling.
+
+    Attributes:
+        layers: the graph convolutions.
+        places: neighbourhoods of seen classes, a bounded number of each class; None before `fit`.
+    """
+
+    def __init__(self, layers: nn.Module) -> None:
+        super().__init__()
+        self.layers = layers
+        self.places: neighbourhoods.Neighbourhoods | None = None
+
+    def get_extra_state(self) -> dict[str, torch.Tensor]:
+        """Return the places as tensors, for the checkpoint."""
+        return {} if self.places is None else vars(self.places)
+
+    def set_extra_state(self, state: dict[str, torch.Tensor]) -> None:
+        """Take what `get_extra_state` gave."""
+        self.places = neighbourhoods.Neighbourhoods(**state) if state else None
+
+
+def build(embedding_dim: int, feature_dim: int, options: generator_options.Options) -> Generator:
+    """Return the untrained network."""
+    # Loads torch_geometric, which takes seconds: only where it is wanted.
+    from zs3.generators import gcn
+
+    return Generator(
+        gcn.GCN(
+            embedding_dim + options.noise_dim,
+            options.hidden_dim,
+            feature_dim,
+            options.dropout,
+            options.output == "relu",
+            options.graph.skip,
+        )
+    )
+
+
+def fit(
+    network: Generator,
+    embeddings: torch.Tensor,
+    real: pools.Pool,
+    options: generator_options.Options,
+    context: neighbourhoods.OfRows | None,
+) -> Iterator[dict[str, Any]]:
+    """Match generated to real features, class by class: each real one drawn faces one generated for the place it comes from.
+
+    Features and neighbourhoods are compared jointly. With context_weight w, features are extended by sqrt(w m) times the mean class
+    embedding of the neighbours, m being the median squared distance within a class: a Gaussian kernel of such pairs is the product of
+    kernels of its parts. So features are compared mostly with those from like places, and those of a class in one place cannot stand
+    for those in another.
+
+    Yields:
+        after each epoch {epoch, loss, live_kernels}: the mean loss over steps and classes, and the share of live kernels.
+
+    Raises:
+        errors.UserError: if the cache has no graphs.
+    """
+    if context is None:
+        raise errors.UserError(
+            "gmmn.generator: graph needs component graphs, which the cache lacks; make it again with "
+            "`dvc repro --force --single-item dump_features`"
+        )
+    random = torch.Generator().manual_seed(options.seed)
+    places = context.neighbourhoods
+    real, of_row = pools.restrict(real, context.rows >= 0), context.rows[context.rows >= 0]
+    network.places = places.take(_stored(real, of_row, options.graph.contexts_per_class, random))
+    kernel_variances = kernels.variances(real, options)
+    scale = (options.graph.context_weight * kernels.median(real, options)) ** 0.5
+    around = scale * surroundings(places, embeddings)
+    optimizer = torch.optim.Adam(network.parameters(), lr=options.lr)
+    for epoch in range(options.epochs):
+        total = 0.0
+        for step in range(options.steps_per_epoch):
+            index, mask = pools.draw_rows(real, options.batch_per_class, random)
+            x, mask = real.features[index].float().to(embeddings.device), mask.to(embeddings.device)
+            place = of_row[index]
+            fake = _generate(network, embeddings, places.take(place.ravel()), options, random).reshape(x.shape)
+            own = around[place]
+            pairs = (torch.cat([features, own], dim=2) for features in (x, fake))
+            loss = mmd.mmd(*pairs, kernel_variances, options.estimator, mask).mean()
+            total += training.check_finite(loss.item(), "gmmn", epoch, step)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        live = mmd.live_share(x, kernel_variances, mask)
+        yield {"epoch": epoch, "loss": total / options.steps_per_epoch, "live_kernels": live}
+
+
+def sample(
+    network: Generator,
+    embeddings: torch.Tensor,
+    labels: torch.Tensor,
+    options: generator_options.Options,
+    random: torch.Generator,
+) -> torch.Tensor:
+    """Return features (..., d) of labels (...,), each at a random place where its class stands.
+
+    A class without places of its own, as unseen ones are, takes those of the `near` classes whose embeddings have the
+    largest cosine with its own: their neighbourhoods with itself in their stead. No mask of an unseen class is read.
+    """
+    flat = labels.ravel()
+    places = network.places
+    roots = places.root_labels
+    chosen = torch.empty(len(flat), dtype=torch.int64)
+    for label in flat.unique().tolist():
+        wanted = flat == label
+        hosts = torch.tensor(near(embeddings.cpu(), label, roots.unique(), options.graph.near))
+        host = hosts[torch.randint(len(hosts), (int(wanted.sum()),), generator=random)]
+        # Places are sorted by the class that stands there.
+        first, last = torch.searchsorted(roots, host), torch.searchsorted(roots, host, right=True)
+        chosen[wanted] = first + (torch.rand(len(host), generator=random, dtype=torch.float64) * (last - first)).long()
+    fake = _generate(network, embeddings, places.take(chosen).with_roots(flat), options, random)
+    return fake.reshape(*labels.shape, -1)
+
+
+def near(embeddings: torch.Tensor, label: int, candidates: torch.Tensor, count: int) -> list[int]:
+    """Return `label` alone if it is a candidate, else the `count` candidates of the largest cosine with it.
+
+    Args:
+        embeddings: (C, d_a) of all classes.
+        label: a label id.
+        candidates: (k,) label ids, ascending.
+        count: the most to return.
+    """
+    if label in candidates.tolist():
+        return [label]
+    cosines = nn.functional.cosine_similarity(embeddings[candidates], embeddings[label], dim=1)
+    return candidates[cosines.topk(min(count, len(candidates))).indices].tolist()
+
+
+def surroundings(places: neighbourhoods.Neighbourhoods, embeddings: torch.Tensor) -> torch.Tensor:
+    """Return the mean class embedding (k, d_a) of what touches the root of each place, zeros where nothing does."""
+    counts = places.starts.diff().to(embeddings.device)
+    owner = torch.arange(len(counts), device=counts.device).repeat_interleave(counts)
+    vectors = embeddings[places.labels.to(embeddings.device)]
+    total = embeddings.new_zeros(len(counts), embeddings.shape[1]).index_add(0, owner, vectors)
+    roots = embeddings[places.root_labels.to(embeddings.device)]
+    return (total - roots) / (counts - 1).clamp(min=1)[:, None]
+
+
+def _generate(
+    network: Generator,
+    embeddings: torch.Tensor,
+    places: neighbourhoods.Neighbourhoods,
+    options: generator_options.Options,
+    random: torch.Generator,
+) -> torch.Tensor:
+    """Return the features (k, d) of the roots of `places`; every node has noise of its own."""
+    draw = torch.randn if options.noise == "gaussian" else torch.rand
+    noise = draw((len(places.labels), options.noise_dim), generator=random).to(embeddings.device)
+    nodes = torch.cat([embeddings[places.labels.to(embeddings.device)], noise], dim=1)
+    features = network.layers(nodes, places.joined_edges().to(embeddings.device))
+    return features[places.starts[:-1].to(embeddings.device)]
+
+
+def _stored(real: pools.Pool, of_row: torch.Tensor, per_class: int, random: torch.Generator) -> torch.Tensor:
+    """Draw places to keep, at most `per_class` of each class, in the order of classes; a place is as likely as it has rows."""
+    index, mask = pools.draw_rows(real, per_class, random)
+    return of_row[index[mask]]
