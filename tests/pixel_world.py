@@ -48,6 +48,8 @@ def sampled(counts: dict[int, int], seed: int = 0) -> rows.Rows:
         "features": features(labels, seed),
         "label": labels.astype(np.uint8),
         "image": np.zeros(len(labels), np.int32),
+        "view": np.zeros(len(labels), np.uint8),
+        "component": np.ones(len(labels), np.int32),
         "weight": (labels + 1).astype(np.float32),
     }
 
@@ -119,6 +121,7 @@ def gmmn_section(**changes: Any) -> dict[str, Any]:
         "epochs": 3,
         "steps_per_epoch": 40,
         "lr": 0.01,
+        "graph": {"skip": True, "context_weight": 1.0, "near": 2, "contexts_per_class": 8},
         "seed": 0,
     } | changes
 

@@ -15,7 +15,7 @@ from stages import make_toy
 from zs3 import images, label_ids, params, pebbles, toy, toy_corpus
 
 UNSEEN = ("red-striped", "yellow-dotted", "green-ringed", "blue-checked")
-SETTINGS = {"seed": 3, "n_train": 5, "n_val": 3, "image_size": 64, "max_objects": 3, "sentences": 40}
+SETTINGS = {"seed": 3, "n_train": 5, "n_val": 3, "image_size": 64, "max_objects": 3, "context": 0.0, "sentences": 40}
 
 
 def settings(**changes: int) -> toy.Params:

@@ -1,0 +1,148 @@
+"""The generator of graph convolutions: what it learns, where it places classes, and what it keeps."""
+
+import numpy as np
+import pytest
+import torch
+
+from tests import graph_world, pixel_world
+from zs3 import checkpoints, errors, gmmn, mmd, neighbourhoods, pools
+from zs3.generators import graph
+
+CPU = torch.device("cpu")
+SECTION = {"skip": True, "context_weight": 1.0, "near": 2, "contexts_per_class": 20}
+
+
+def trained(changes=None, world=None, seen=graph_world.SEEN, **section):
+    """Return a generator trained on the world's classes, its curve, and the neighbourhoods that it was given."""
+    graphs, sampled = world or graph_world.make()
+    options = pixel_world.gmmn_options(
+        generator="graph", output="linear", graph=SECTION | section, **({"epochs": 4} | (changes or {}))
+    )
+    generator = gmmn.build(options, graph_world.EMBEDDINGS, 4, CPU)
+    context = neighbourhoods.of_rows(graphs, sampled, seen)
+    return generator, list(gmmn.fit(generator, pools.select(sampled, seen), context)), context
+
+
+@pytest.fixture(scope="module")
+def finished():
+    return trained()
+
+
+def draw(generator, labels, seed=0):
+    with torch.no_grad():
+        return generator.sample(torch.as_tensor(labels), torch.Generator().manual_seed(seed))
+
+
+class Recorder(torch.nn.Module):
+    """In the place of the layers: gives back the nodes' embeddings, and keeps what it was called with."""
+
+    def forward(self, nodes, edges):
+        self.nodes, self.edges = nodes, edges
+        return nodes[:, :3]
+
+
+def test_features_come_to_tell_of_the_class_and_of_what_it_touches(finished):
+    generator, curve, context = finished
+    assert curve[-1]["loss"] < 0.3 * curve[0]["loss"] and [row["epoch"] for row in curve] == [0, 1, 2, 3]
+    places = context.neighbourhoods
+    with torch.no_grad():
+        random = torch.Generator().manual_seed(0)
+        fakes = graph._generate(generator.network, generator.embeddings, places, generator.options, random).numpy()
+    pairs = places.labels.reshape(-1, 2).numpy()
+    assert len({tuple(pair) for pair in pairs.tolist()}) == 12
+    for label, ring in {tuple(pair) for pair in pairs.tolist()}:
+        mean = fakes[(pairs == [label, ring]).all(axis=1)].mean(0)
+        np.testing.assert_allclose(mean, graph_world.feature(label, ring), atol=0.45)
+
+
+def test_features_of_a_class_follow_how_often_it_is_where(finished):
+    _, sampled = graph_world.make()
+    fakes = draw(finished[0], [2] * 800)
+    np.testing.assert_allclose(fakes.mean(0), sampled["features"][sampled["label"] == 2].mean(0), atol=0.4)
+
+
+def test_an_unseen_class_stands_where_the_nearest_seen_classes_do(finished):
+    generator, _, _ = finished
+    layers, generator.network.layers = generator.network.layers, Recorder()
+    try:
+        drawn = draw(generator, [4] * 300)
+        nodes = generator.network.layers.nodes[:, :3]
+    finally:
+        generator.network.layers = layers
+    assert (drawn == graph_world.EMBEDDINGS[4]).all()
+    roots = (nodes == graph_world.EMBEDDINGS[4]).all(1)
+    assert roots.sum() == 300 and roots[::2].all(), "an unseen class is a root and nothing else"
+    around = (nodes[~roots][:, None] == graph_world.EMBEDDINGS[None]).all(2).int().argmax(1)
+    # Of its nearest, 2 and 3, the one lies in 0 and 5, the other in 0 and 1; 0 and 1 lie in 5 alone.
+    shares = torch.bincount(around, minlength=6) / 300
+    assert torch.equal(shares.nonzero().ravel(), torch.tensor([0, 1, 5]))
+    assert shares[1].item() == pytest.approx(0.25, abs=0.12) and shares[5].item() == pytest.approx(0.25, abs=0.12)
+
+
+def test_the_nearest_classes_are_those_of_the_largest_cosine():
+    candidates = torch.tensor([0, 1, 2, 3, 5])
+    vectors = graph_world.EMBEDDINGS.numpy()
+    cosines = [vectors[k] @ vectors[4] / np.linalg.norm(vectors[k]) / np.linalg.norm(vectors[4]) for k in candidates]
+    order = candidates[np.argsort(cosines)[::-1].copy()].tolist()
+    for count in (1, 2, 3, 9):
+        assert graph.near(10 * graph_world.EMBEDDINGS, 4, candidates, count) == order[:count]
+    assert graph.near(graph_world.EMBEDDINGS, 3, candidates, 2) == [3]
+
+
+def test_places_kept_are_bounded_and_of_images_without_hidden_classes():
+    generator, _, _ = trained({"epochs": 1, "steps_per_epoch": 1}, contexts_per_class=7)
+    roots = generator.network.places.root_labels
+    assert torch.equal(roots, roots.sort().values)
+    assert torch.bincount(roots, minlength=6).tolist() == [7, 7, 7, 7, 0, 7]
+    generator, _, _ = trained({"epochs": 1, "steps_per_epoch": 1}, seen=(0, 1, 2, 3))
+    # Classes 0 and 1 stand in rings of the hidden 5 alone, but are rings themselves elsewhere.
+    assert not (generator.network.places.labels == 5).any()
+    assert torch.isfinite(draw(generator, [5, 4, 0])).all()
+
+
+def test_nothing_of_a_hidden_class_reaches_the_training():
+    world, altered = graph_world.make(), graph_world.make()
+    shown = np.isin(altered[1]["image"], altered[0].image[altered[0].label == 3])
+    altered[1]["features"][shown] = 9
+    short = {"epochs": 1, "steps_per_epoch": 5}
+    one, other = (trained(short, each, seen=(0, 1, 2, 5))[0].network.layers.state_dict() for each in (world, altered))
+    assert all(torch.equal(one[name], other[name]) for name in one)
+    seen = trained(short, altered)[0].network.layers.state_dict()
+    assert not all(
+        torch.equal(seen[name], value) for name, value in trained(short)[0].network.layers.state_dict().items()
+    )
+
+
+def test_saved_and_loaded_it_gives_the_same_features(finished, tmp_path):
+    generator, _, _ = finished
+    checkpoints.save(tmp_path / "gmmn.pt", gmmn.save_dict(generator))
+    loaded = gmmn.load_dict(checkpoints.load(tmp_path / "gmmn.pt"), CPU)
+    labels = torch.tensor([[0, 4], [4, 5]])
+    assert torch.equal(draw(loaded, labels), draw(generator, labels)) and draw(loaded, labels).shape == (2, 2, 4)
+    assert not torch.equal(draw(loaded, labels, seed=1), draw(loaded, labels))
+    checkpoints.save(tmp_path / "again.pt", gmmn.save_dict(trained()[0]))
+    assert (tmp_path / "again.pt").read_bytes() == (tmp_path / "gmmn.pt").read_bytes()
+
+
+def test_surroundings_are_the_mean_of_what_touches():
+    places = neighbourhoods.Neighbourhoods(
+        torch.tensor([2, 0, 1, 3]), torch.tensor([0, 3, 4]), torch.tensor([[0, 1], [1, 0]]), torch.tensor([0, 2, 2])
+    )
+    expected = torch.stack([graph_world.EMBEDDINGS[[0, 1]].mean(0), torch.zeros(3)])
+    torch.testing.assert_close(graph.surroundings(places, graph_world.EMBEDDINGS), expected)
+
+
+def test_a_kernel_of_features_and_surroundings_is_the_product_of_kernels():
+    x, around = torch.randn(1, 6, 4), torch.randn(1, 6, 3)
+    joint = mmd.gaussian(mmd.squared_distances(*[torch.cat([x, around], 2)] * 2), [1.7])
+    parts = [mmd.gaussian(mmd.squared_distances(part, part), [1.7]) for part in (x, around)]
+    torch.testing.assert_close(joint, parts[0] * parts[1])
+
+
+def test_a_cache_without_graphs_is_refused_with_what_to_do():
+    with pytest.raises(errors.UserError) as caught:
+        trained(world=(None, graph_world.make()[1]))
+    assert str(caught.value) == (
+        "gmmn.generator: graph needs component graphs, which the cache lacks; make it again with "
+        "`dvc repro --force --single-item dump_features`"
+    )
