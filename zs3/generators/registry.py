@@ -17,9 +17,9 @@ of its own under its name (a field of `gmmn.Params`).
 
 from types import ModuleType
 
-from zs3.generators import mlp
+from zs3.generators import gan, mlp
 
-GENERATORS: dict[str, ModuleType] = {"mlp": mlp}
+GENERATORS: dict[str, ModuleType] = {"mlp": mlp, "gan": gan}
 
 
 def known(name: str) -> str:
