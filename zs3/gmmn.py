@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from zs3 import mmd, params, pools, training
-from zs3.generators import graph, kernels, registry
+from zs3.generators import gan, graph, kernels, registry
 from zs3.generators import options as generator_options
 
 HELD_OUT_SHARE = 0.1
@@ -20,6 +20,7 @@ class Params(generator_options.Options):
     """The section `gmmn`; see params.yaml."""
 
     generator: Annotated[str, pydantic.AfterValidator(registry.known)]
+    gan: gan.Params
     graph: graph.Params
 
 

@@ -17,9 +17,9 @@ of its own under its name (a field of `gmmn.Params`).
 
 from types import ModuleType
 
-from zs3.generators import graph, mlp
+from zs3.generators import gan, graph, mlp
 
-GENERATORS: dict[str, ModuleType] = {"mlp": mlp, "graph": graph}
+GENERATORS: dict[str, ModuleType] = {"mlp": mlp, "gan": gan, "graph": graph}
 
 
 def known(name: str) -> str:
