@@ -11,8 +11,8 @@ import torch
 
 from stages import dump_features
 from tests import scenes
-from zs3 import feature_dump, feature_plan, runtime, storage
-from zs3.shards import index, maps, rows
+from zs3 import component_graphs, feature_dump, feature_plan, feature_sampling, images, runtime, storage
+from zs3.shards import graphs, index, maps, rows
 
 ARGUMENTS = {
     "--data": "toy",
@@ -105,7 +105,8 @@ def test_writes_three_whole_caches_and_nothing_else(finished):
             "features": scenes.settings(**SETTINGS),
         }
         assert str(finished) not in (finished / "features" / name / "index.json").read_text()
-    assert counts["train"] > 3 and counts["val"] == 3 and len(names) == sum(counts.values()) + 3
+    # Beside the shards: three indices, and the graphs of the training images.
+    assert counts["train"] > 3 and counts["val"] == 3 and len(names) == sum(counts.values()) + 4
     assert not [path for path in (finished / "scratch").rglob("*") if path.is_file()]
 
 
@@ -118,6 +119,22 @@ def test_every_pass_over_every_image_has_rows(finished):
                 labels |= set(file["label"][:].tolist())
         assert pairs == {(image, view) for image in range(len(scenes.SIZES[name])) for view in views}
         assert labels == (set(scenes.SEEN) if name == "train" else {rows.UNLABELLED})
+
+
+def test_the_graphs_are_those_of_the_training_images_as_they_are(finished):
+    found = graphs.read(finished / "features/train")
+    assert graphs.read(finished / "features/unlabelled") is None
+    for image, id in enumerate(scenes.SIZES["train"]):
+        mask = images.read_mask(finished / f"masks/train/{id}.png")
+        expected = component_graphs.of_labels(feature_sampling.label_cells(mask))
+        own = found.image == image
+        assert found.component[own].tolist() == expected.components.tolist()
+        assert found.label[own].tolist() == expected.labels.tolist()
+    for path in (finished / "features/train").glob("shard-*.h5"):
+        with h5py.File(path) as file:
+            whole = file["view"][:] == 0
+            columns = (file[name][:][whole].tolist() for name in ("image", "component", "label"))
+            assert set(zip(*columns, strict=True)) <= set(zip(found.image, found.component, found.label, strict=True))
 
 
 def test_val_holds_every_pixel_of_every_mask(finished):
@@ -154,8 +171,27 @@ def test_a_killed_dump_goes_on_at_the_first_missing_shard(finished, tmp_path, ch
     after = written(monkeypatch)
     run(folder, monkeypatch)
     assert len(before) == done
-    assert before + after == [name for name in content(finished) if name.endswith(".h5")]
+    assert before + after == [name for name in content(finished) if "/shard-" in name]
     assert content(folder) == content(finished)
+
+
+def test_a_dump_killed_while_it_writes_the_graphs_ends_the_same(finished, tmp_path, checkpoint, monkeypatch):
+    folder = make(tmp_path, checkpoint)
+    of_labels, calls = component_graphs.of_labels, []
+
+    def stop_at_the_third(labels):
+        calls.append(labels)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return of_labels(labels)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(component_graphs, "of_labels", stop_at_the_third)
+        with pytest.raises(KeyboardInterrupt):
+            run(folder, patch)
+    names = written(monkeypatch)
+    run(folder, monkeypatch)
+    assert names == [] and content(folder) == content(finished)
 
 
 def test_a_dump_killed_between_two_caches_ends_the_same(finished, tmp_path, checkpoint, monkeypatch):

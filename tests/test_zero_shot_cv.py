@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from tests import pixel_world
-from zs3 import calibration, classifier, gmmn, pools, zero_shot_cv
+from tests import graph_world, pixel_world
+from zs3 import calibration, classifier, gmmn, pixel_classifier, pools, zero_shot_cv
 
 CPU = torch.device("cpu")
 SETTINGS = {"enabled": True, "folds": 2, "held_out": 2, "biases": [0, 1, 2, 3, 4, 6, 20]}
@@ -143,3 +143,24 @@ def test_restrict_keeps_rows_with_their_labels():
         own = start.labels.tolist().index(label)
         assert torch.equal(reduced.weight[row], start.weight[own]) and reduced.bias[row] == start.bias[own]
     assert len(reduced.unseen) == 3 and len(start.labels) == len(pixel_world.SEEN)
+
+
+def test_graphs_of_images_with_a_held_out_class_are_hidden_from_its_fold(monkeypatch):
+    graphs, table = graph_world.make()
+    given = []
+    monkeypatch.setattr(gmmn, "fit", lambda generator, real, context: given.append((real, context)) or iter(()))
+    start = pixel_classifier.PixelClassifier(
+        torch.zeros(5, 4), torch.zeros(5), torch.tensor(graph_world.SEEN), torch.zeros(5, dtype=torch.bool)
+    )
+    options = pixel_world.classifier_options(**short(calibration=SETTINGS | {"held_out": 1}))
+    folds = zero_shot_cv.bias_curves(
+        table, start, graph_world.EMBEDDINGS, pixel_world.gmmn_options(), options, CPU, graphs
+    )
+    for (held_out, _), (real, context) in zip(folds, given, strict=True):
+        shown = graphs.image[np.isin(graphs.label, held_out)]
+        rows = ~np.isin(table["label"], held_out)
+        assert len(context.rows) == len(real.features) == rows.sum()
+        assert ((context.rows.numpy() == -1) == np.isin(table["image"][rows], shown)).all() and (
+            context.rows >= 0
+        ).any()
+        assert not np.isin(context.neighbourhoods.labels, held_out).any()
