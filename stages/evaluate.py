@@ -20,14 +20,16 @@ def main(argv: list[str] | None = None) -> None:
     paths = parser.parse_args(argv)
     settings = params.load("params.yaml", "runtime", runtime.Params)
     split = splits.read(paths.split)
-    classifier, _ = pixel_classifier.load(paths.classifier)
+    classifier, facts = pixel_classifier.load(paths.classifier)
 
     total = len(index.read(paths.features, "maps").images)
     cache = progress.track(maps.read(paths.features), "evaluate (images)", total=total)
     confusions = evaluation.confusions(classifier.to(runtime.device(settings)), cache, len(split.classes))
     figures = {name: metrics.summarise(matrix, split.seen, split.unseen) for name, matrix in confusions.items()}
 
-    protocol = {"seen_bias": classifier.seen_bias, "exclude": split.exclude, "images": total}
+    # Says whether a generator of graphs was told where unseen classes truly stand.
+    context = {"graph_context": facts["graph_context"]} if "graph_context" in facts else {}
+    protocol = {"seen_bias": classifier.seen_bias, "exclude": split.exclude, "images": total, **context}
     storage.write_json(
         paths.metrics, {"generalised": figures["calibrated"], "without_bias": figures["uncalibrated"], **protocol}
     )

@@ -66,6 +66,9 @@ def main(argv: list[str] | None = None) -> None:
                 file=sys.stderr,
             )
 
+    # A generator that was told where unseen classes truly stand is named in every result.
+    if generator.options.generator == "graph":
+        facts = {**facts, "graph_context": generator.options.graph.context}
     recipe = {"config": params.to_dict(options), "gmmn": params.to_dict(generator.options)}
     pixel_classifier.save(paths.classifier, model.to(torch.device("cpu")), **facts, **recipe)
     table = [

@@ -1,12 +1,27 @@
 """Train the generator of features on the seen classes of the cache."""
 
 import argparse
+import dataclasses
 import pathlib
 import sys
 
 import torch
 
-from zs3 import checkpoints, embeddings, errors, gmmn, neighbourhoods, params, pools, progress, runtime, splits, storage
+from zs3 import (
+    checkpoints,
+    embeddings,
+    errors,
+    feature_sampling,
+    gmmn,
+    images,
+    neighbourhoods,
+    params,
+    pools,
+    progress,
+    runtime,
+    splits,
+    storage,
+)
 from zs3.shards import graphs, rows
 
 
@@ -17,6 +32,9 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--split", type=pathlib.Path, required=True)
     parser.add_argument("--features", type=pathlib.Path, required=True, help="cache of training pixels")
     parser.add_argument("--embeddings", type=pathlib.Path, required=True)
+    parser.add_argument(
+        "--context-masks", type=pathlib.Path, required=True, help="masks with unseen classes, or an empty file"
+    )
     parser.add_argument("--gmmn", type=pathlib.Path, required=True, help="out: the generator")
     parser.add_argument("--curve", type=pathlib.Path, required=True, help="out: loss by epoch")
     parser.add_argument("--quality", type=pathlib.Path, required=True, help="out: held-out MMD by class")
@@ -30,6 +48,9 @@ def main(argv: list[str] | None = None) -> None:
     train, test = pools.hold_out(sampled, gmmn.HELD_OUT_SHARE, options.seed)
     real = pools.select(train, split.seen)
     context = neighbourhoods.of_rows(graphs.read(paths.features), train, split.seen)
+    unseen = true_places(paths.context_masks, split, options)
+    if context and unseen:
+        context = dataclasses.replace(context, unseen=unseen)
     generator = gmmn.build(options, torch.from_numpy(vectors), sampled["features"].shape[1], runtime.device(settings))
     curve = list(progress.track(gmmn.fit(generator, real, context), "train_gmmn", total=options.epochs))
 
@@ -42,6 +63,26 @@ def main(argv: list[str] | None = None) -> None:
     ]
     storage.write_csv(paths.curve, curve)
     storage.write_csv(paths.quality, quality, ["class", "features", "mmd"])
+
+
+def true_places(path: pathlib.Path, split: splits.Split, options: gmmn.Params) -> neighbourhoods.Neighbourhoods | None:
+    """Return where unseen classes stand in the unlabelled images if `gmmn.graph.context` asks for it, None otherwise.
+
+    Raises:
+        errors.UserError: if `path` is not the folder of masks that this needs, or is one that nothing may read.
+    """
+    if (options.graph.context == "true_masks") is not path.is_dir():
+        raise errors.UserError(
+            f"gmmn.graph.masks: context: true_masks reads a folder, context: near nothing; found {path} with context: "
+            f"{options.graph.context}; set data/masks/unlabelled for the one and data/pretrained/none for the other"
+        )
+    if options.graph.context == "near":
+        if path.read_bytes():
+            raise errors.UserError(f"gmmn.graph.masks: {path} is not empty; context: near needs data/pretrained/none")
+        return None
+    masks = (images.read_mask(path / f"{item.id}.png") for item in split.unlabelled)
+    found = feature_sampling.graphs_of(progress.track(masks, "true masks", total=len(split.unlabelled)))
+    return neighbourhoods.of_classes(found, split.unseen, options.graph.contexts_per_class, options.seed)
 
 
 if __name__ == "__main__":

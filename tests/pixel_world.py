@@ -121,7 +121,14 @@ def gmmn_section(**changes: Any) -> dict[str, Any]:
         "epochs": 3,
         "steps_per_epoch": 40,
         "lr": 0.01,
-        "graph": {"skip": True, "context_weight": 1.0, "near": 2, "contexts_per_class": 8},
+        "graph": {
+            "context": "near",
+            "masks": "data/pretrained/none",
+            "skip": True,
+            "context_weight": 1.0,
+            "near": 2,
+            "contexts_per_class": 8,
+        },
         "gan": {"critic_hidden_dim": 32, "critic_steps": 3, "gradient_penalty": 10.0, "lr": 0.005},
         "seed": 0,
     } | changes
@@ -162,6 +169,8 @@ def write_inputs(folder: pathlib.Path, per_class: int = 80, n_shards: int = 2, n
     embeddings.write(
         folder / "data/class_embeddings.h5", embeddings.ClassEmbeddings(CLASSES, vectors()), {"source": "test"}
     )
+    (folder / "data/pretrained").mkdir()
+    (folder / "data/pretrained/none").touch()
     write_rows(folder / "features/train", per_class, n_shards)
     write_maps(folder / "features/val", n_maps)
     pixel_classifier.save(folder / "models/seen_only.pt", start(), classes=list(CLASSES))

@@ -11,6 +11,7 @@ from tests import pixel_world
 
 ARGUMENTS = {
     "train_gmmn": "--split data/split.json --features features/train --embeddings data/class_embeddings.h5"
+    " --context-masks data/pretrained/none"
     " --gmmn models/gmmn.pt --curve metrics/gmmn_curve.csv --quality metrics/gmmn_quality.csv",
     "finetune_classifier": "--split data/split.json --features features/train --gmmn models/gmmn.pt"
     " --start models/seen_only.pt --classifier models/zs3net.pt --curve metrics/classifier_curve.csv"

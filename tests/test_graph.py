@@ -9,7 +9,14 @@ from zs3 import checkpoints, errors, gmmn, mmd, neighbourhoods, pools
 from zs3.generators import graph
 
 CPU = torch.device("cpu")
-SECTION = {"skip": True, "context_weight": 1.0, "near": 2, "contexts_per_class": 20}
+SECTION = {
+    "context": "near",
+    "masks": "data/pretrained/none",
+    "skip": True,
+    "context_weight": 1.0,
+    "near": 2,
+    "contexts_per_class": 20,
+}
 
 
 def trained(changes=None, world=None, seen=graph_world.SEEN, **section):
@@ -146,3 +153,28 @@ def test_a_cache_without_graphs_is_refused_with_what_to_do():
         "gmmn.generator: graph needs component graphs, which the cache lacks; make it again with "
         "`dvc repro --force --single-item dump_features`"
     )
+
+
+def test_true_places_of_a_class_without_features_are_preferred_to_those_of_near_classes():
+    graphs, sampled = graph_world.make()
+    context = neighbourhoods.of_rows(graphs, sampled, graph_world.SEEN)
+    # A component of class 4 that touches one of class 5, and one that touches two of class 2.
+    unseen = neighbourhoods.Neighbourhoods(
+        torch.tensor([4, 5, 4, 2, 2]),
+        torch.tensor([0, 2, 5]),
+        torch.tensor([[0, 1, 0, 1, 0, 2], [1, 0, 1, 0, 2, 0]]),
+        torch.tensor([0, 2, 6]),
+    )
+    context = neighbourhoods.OfRows(context.neighbourhoods, context.rows, unseen)
+    options = pixel_world.gmmn_options(
+        generator="graph", graph=SECTION | {"context": "true_masks"}, epochs=1, steps_per_epoch=1
+    )
+    generator = gmmn.build(options, graph_world.EMBEDDINGS, 4, CPU)
+    list(gmmn.fit(generator, pools.select(sampled, graph_world.SEEN), context))
+    roots = generator.network.places.root_labels
+    assert torch.equal(roots, roots.sort().values) and (roots == 4).sum() == 2 and (roots != 4).sum() == 100
+    generator.network.layers = Recorder()
+    assert (draw(generator, [4] * 60) == graph_world.EMBEDDINGS[4]).all()
+    nodes = generator.network.layers.nodes[:, :3]
+    around = {tuple(vector) for vector in nodes[(nodes != graph_world.EMBEDDINGS[4]).any(1)].tolist()}
+    assert around == {tuple(graph_world.EMBEDDINGS[k].tolist()) for k in (2, 5)}

@@ -105,3 +105,21 @@ def test_images_that_show_a_hidden_class_are_left_out_whole(hidden):
 
 def test_a_cache_without_graphs_has_no_neighbourhoods():
     assert neighbourhoods.of_rows(None, graph_world.make()[1], graph_world.SEEN) is None
+
+
+def test_places_of_classes_are_components_of_each_at_most_so_many():
+    whole = of_map(noise(3, side=15))
+    counts = np.bincount(whole.label, minlength=3)
+    found = neighbourhoods.of_classes(whole, (2, 1), most=4, seed=0)
+    assert counts[1:].min() > 4 and found.root_labels.tolist() == [2] * 4 + [1] * 4
+    assert torch.equal(neighbourhoods.of_classes(whole, (2, 1), 4, 0).labels, found.labels)
+    every = neighbourhoods.of_classes(whole, (0, 1, 2), 999, 0)
+    assert torch.bincount(every.root_labels).tolist() == counts.tolist()
+    assert len(neighbourhoods.of_classes(whole, (), 4, 0).root_labels) == 0
+
+
+def test_concatenated_each_graph_is_what_it_was():
+    one, other = (neighbourhoods.of_nodes(of_map(noise(seed)), np.arange(5)) for seed in (4, 5))
+    both = neighbourhoods.concatenate(one, other)
+    for k in range(5):
+        assert contents(both, k) == contents(one, k) and contents(both, 5 + k) == contents(other, k)

@@ -17,7 +17,7 @@ MASKS = [
 def write(folder):
     """Write a cache of rows with the graphs of `MASKS`."""
     caches.write_rows(folder, [caches.table([0, 1, 2])])
-    graphs.write(folder / graphs.NAME, map(component_graphs.of_labels, MASKS))
+    graphs.write(folder / graphs.NAME, graphs.join(map(component_graphs.of_labels, MASKS)))
     found = dataclasses.replace(index.read(folder), graphs=graphs.describe(folder / graphs.NAME))
     index.write(folder, found)
     return folder

@@ -10,7 +10,7 @@ import h5py
 import numpy as np
 import torch
 
-from zs3 import component_graphs, deeplab, feature_plan, feature_sampling, images, splits, storage
+from zs3 import deeplab, feature_plan, feature_sampling, images, splits, storage
 from zs3.shards import graphs, maps, rows
 from zs3.shards import index as shard_index
 
@@ -63,7 +63,7 @@ def write_graphs(
 ) -> None:
     """Write the component graphs of the images of a labelled list, seen as they are (view 0); `track` wraps them, for a bar."""
     masks = (images.read_mask(source.masks / f"{item.id}.png") for item in track(source.items))
-    graphs.write(path, (component_graphs.of_labels(feature_sampling.label_cells(mask)) for mask in masks))
+    graphs.write(path, feature_sampling.graphs_of(masks))
 
 
 def describe(path: pathlib.Path, kind: str, n_classes: int) -> dict[str, Any]:

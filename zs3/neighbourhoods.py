@@ -58,10 +58,12 @@ class OfRows:
     Attributes:
         neighbourhoods: of the components that rows come from.
         rows: (m,) int64, the neighbourhood of each row of the pool; -1 where it has none.
+        unseen: true places of classes without rows; None where they must take those of near classes.
     """
 
     neighbourhoods: Neighbourhoods
     rows: torch.Tensor
+    unseen: Neighbourhoods | None = None
 
 
 def of_nodes(graphs: shard_graphs.Graphs, nodes: np.ndarray) -> Neighbourhoods:
@@ -83,6 +85,23 @@ def of_nodes(graphs: shard_graphs.Graphs, nodes: np.ndarray) -> Neighbourhoods:
         starts=torch.tensor(starts),
         edges=torch.tensor(edges, dtype=torch.int64).reshape(-1, 2).T.contiguous(),
         edge_starts=torch.tensor(edge_starts),
+    )
+
+
+def of_classes(graphs: shard_graphs.Graphs, labels: Sequence[int], most: int, seed: int) -> Neighbourhoods:
+    """Cut out the neighbourhoods of at most `most` components of each of `labels`, drawn with `seed` alone."""
+    rng = np.random.default_rng(seed)
+    found = [rng.permutation(np.flatnonzero(graphs.label == label))[:most] for label in labels]
+    return of_nodes(graphs, np.concatenate([*found, np.zeros(0, np.int64)]).astype(np.int64))
+
+
+def concatenate(one: Neighbourhoods, other: Neighbourhoods) -> Neighbourhoods:
+    """Return the graphs of both."""
+    return Neighbourhoods(
+        torch.cat([one.labels, other.labels]),
+        torch.cat([one.starts, one.starts[-1] + other.starts[1:]]),
+        torch.cat([one.edges, other.edges], dim=1),
+        torch.cat([one.edge_starts, one.edge_starts[-1] + other.edge_starts[1:]]),
     )
 
 

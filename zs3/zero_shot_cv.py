@@ -43,7 +43,12 @@ def bias_curves(
         kept = [label for label in start.labels.tolist() if label not in held_out]
         generator = gmmn.build(gmmn_options, embeddings, sampled["features"].shape[1], device)
         real = pools.select(sampled, kept)
-        for _ in gmmn.fit(generator, real, neighbourhoods.of_rows(graphs, sampled, kept)):
+        context = neighbourhoods.of_rows(graphs, sampled, kept)
+        if context and gmmn_options.graph.context == "true_masks":
+            places = gmmn_options.graph.contexts_per_class
+            unseen = neighbourhoods.of_classes(graphs, held_out, places, gmmn_options.seed)
+            context = dataclasses.replace(context, unseen=unseen)
+        for _ in gmmn.fit(generator, real, context):
             pass
         for _, trained in classifier.fit(restrict(start, kept), real, generator, held_out, options):
             result = trained

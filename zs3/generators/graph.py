@@ -4,8 +4,9 @@ The released code keeps the perceptron and adds graph convolutions as an auxilia
 """
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Annotated, Any, Literal
 
+import pydantic
 import torch
 from torch import nn
 
@@ -18,6 +19,8 @@ from zs3.generators import options as generator_options
 class Params:
     """The section `gmmn.graph`; see params.yaml."""
 
+    context: Literal["near", "true_masks"]
+    masks: Annotated[str, pydantic.Field(min_length=1)]
     skip: bool
     context_weight: params.NonNegative
     near: params.Count
@@ -29,7 +32,7 @@ class Generator(nn.Module):
 
     Attributes:
         layers: the graph convolutions.
-        places: neighbourhoods of seen classes, a bounded number of each class; None before `fit`.
+        places: a bounded number of neighbourhoods of each class that has any, sorted by class; None before `fit`.
     """
 
     def __init__(self, layers: nn.Module) -> None:
@@ -92,6 +95,9 @@ def fit(
     places = context.neighbourhoods
     real, of_row = pools.restrict(real, context.rows >= 0), context.rows[context.rows >= 0]
     network.places = places.take(_stored(real, of_row, options.graph.contexts_per_class, random))
+    if context.unseen is not None:
+        both = neighbourhoods.concatenate(network.places, context.unseen)
+        network.places = both.take(both.root_labels.argsort(stable=True))
     kernel_variances = kernels.variances(real, options)
     scale = (options.graph.context_weight * kernels.median(real, options)) ** 0.5
     around = scale * surroundings(places, embeddings)
@@ -124,7 +130,8 @@ def sample(
     """Return features (..., d) of labels (...,), each at a random place where its class stands.
 
     A class without places of its own, as unseen ones are, takes those of the `near` classes whose embeddings have the
-    largest cosine with its own: their neighbourhoods with itself in their stead. No mask of an unseen class is read.
+    largest cosine with its own: their neighbourhoods with itself in their stead. No mask of an unseen class is read, but with
+    `context: true_masks` (the paper's proof of concept) they have been, and unseen classes have places of their own.
     """
     flat = labels.ravel()
     places = network.places

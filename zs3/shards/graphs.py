@@ -35,8 +35,8 @@ class Graphs:
     edges: np.ndarray
 
 
-def write(path: pathlib.Path, parts: Iterable[component_graphs.ComponentGraph]) -> None:
-    """Write the graphs of images 0, 1, ..., the file replaced as a whole; equal graphs give equal bytes."""
+def join(parts: Iterable[component_graphs.ComponentGraph]) -> Graphs:
+    """Return the graphs of images 0, 1, ... as one."""
     columns: dict[str, list[np.ndarray]] = {name: [np.zeros(0, dtype)] for name, dtype in COLUMNS.items()}
     edges, first = [np.zeros((0, 2), np.int32)], 0
     for image, graph in enumerate(parts):
@@ -45,10 +45,15 @@ def write(path: pathlib.Path, parts: Iterable[component_graphs.ComponentGraph]) 
             columns[name].append(column)
         edges.append(graph.edges + first)
         first += len(graph.labels)
+    whole = {name: np.concatenate(columns[name]).astype(dtype) for name, dtype in COLUMNS.items()}
+    return Graphs(**whole, edges=np.concatenate(edges).astype(np.int32))
+
+
+def write(path: pathlib.Path, graphs: Graphs) -> None:
+    """Write graphs, the file replaced as a whole; equal graphs give equal bytes."""
     with storage.replacing(path) as temporary, h5py.File(temporary, "w") as file:
-        for name, dtype in COLUMNS.items():
-            file.create_dataset(name, data=np.concatenate(columns[name]), dtype=dtype, track_times=False)
-        file.create_dataset("edges", data=np.concatenate(edges), dtype=np.int32, track_times=False)
+        for name, column in vars(graphs).items():
+            file.create_dataset(name, data=column, track_times=False)
 
 
 def describe(path: pathlib.Path) -> dict[str, Any]:
