@@ -169,7 +169,7 @@ def write_inputs(folder: pathlib.Path, per_class: int = 80, n_shards: int = 2, n
     embeddings.write(
         folder / "data/class_embeddings.h5", embeddings.ClassEmbeddings(CLASSES, vectors()), {"source": "test"}
     )
-    (folder / "data/pretrained").mkdir()
+    (folder / "data/pretrained").mkdir(exist_ok=True)
     (folder / "data/pretrained/none").touch()
     write_rows(folder / "features/train", per_class, n_shards)
     write_maps(folder / "features/val", n_maps)

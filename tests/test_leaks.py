@@ -94,6 +94,14 @@ def pixels_base(base):
     return finish(folder, ("prepare_split", *TRAINING))
 
 
+@pytest.fixture(scope="module")
+def graph_base(base):
+    """The same with a generator that knows what touches a component, and places unseen classes where near ones stand."""
+    folder = copied(base, base.folder.with_name("graph"))
+    (folder / "params.yaml").write_text(yaml.safe_dump(tiny.settings({"gmmn": {"generator": "graph"}})))
+    return finish(folder, TRAINING)
+
+
 def copied(run: Run, folder: pathlib.Path) -> pathlib.Path:
     """Copy a run without what training made of it."""
     return shutil.copytree(run.folder, folder, ignore=shutil.ignore_patterns("work", "models", "features", "metrics"))
@@ -167,6 +175,15 @@ def test_after_prepare_split_training_is_blind_to(base, tmp_path, disturb, follo
     assert disturb(folder, base.split) > 0
     tiny.run(folder, *TRAINING)
     assert changed(base, folder) == followers
+
+
+@pytest.mark.parametrize("disturb", [unseen_become_ignored, unseen_become_other_unseen])
+def test_with_graph_context_too_training_is_blind_to(graph_base, tmp_path, disturb):
+    folder = copied(graph_base, tmp_path / "disturbed")
+    assert disturb(folder, graph_base.split) > 0
+    tiny.run(folder, *TRAINING)
+    assert changed(graph_base, folder) == set()
+    assert not any(path.startswith("data/masks/unlabelled") for paths in graph_base.read.values() for path in paths)
 
 
 def test_a_seen_label_is_not_something_training_is_blind_to(base, tmp_path):
@@ -245,5 +262,5 @@ def test_of_the_dataset_training_reads_only_pictures_of_its_list(base):
 def test_generator_classifier_and_calibration_read_the_cache_of_training_pixels_only(base):
     cache = {path.relative_to(base.folder).as_posix() for path in (base.folder / "features/train").iterdir()}
     common = {"params.yaml", "data/split.json", *cache}
-    assert base.read["train_gmmn"] == common | {"data/class_embeddings.h5"}
+    assert base.read["train_gmmn"] == common | {"data/class_embeddings.h5", "data/pretrained/none"}
     assert base.read["finetune_classifier"] == common | {"models/gmmn.pt", "models/seen_only.pt"}

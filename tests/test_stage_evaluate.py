@@ -55,6 +55,14 @@ def test_writes_figures_and_tables(tmp_path, monkeypatch):
     np.testing.assert_allclose(shares.to_numpy(), 100 * matrix / matrix.sum(1, keepdims=True), atol=1e-4)
 
 
+@pytest.mark.parametrize("context", [None, "near", "true_masks"])
+def test_where_a_generator_of_graphs_placed_unseen_classes_is_named(tmp_path, monkeypatch, context):
+    model = write(tmp_path)
+    pixel_classifier.save(tmp_path / "models/zs3net.pt", model, **({"graph_context": context} if context else {}))
+    stage_files.run(tmp_path, monkeypatch, "evaluate")
+    assert json.loads((tmp_path / "metrics/zs3net.json").read_text()).get("graph_context") == context
+
+
 def test_the_figures_make_the_table_on_the_terminal(tmp_path, monkeypatch):
     write(tmp_path)
     stage_files.run(tmp_path, monkeypatch, "evaluate")

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from tests import graph_world, pixel_world, stage_files
-from zs3 import checkpoints, embeddings, images, splits
+from zs3 import checkpoints, embeddings, images, pixel_classifier, splits
 from zs3.shards import graphs, index, rows
 
 CLASSES = ("sand", "sea", "cat", "dog", "fox", "sky")
@@ -87,3 +87,21 @@ def test_a_stand_in_that_holds_something_is_refused(tmp_path, monkeypatch):
     (tmp_path / "data/pretrained/none").write_text("masks")
     with pytest.raises(SystemExit, match="data/pretrained/none is not empty; context: near needs"):
         run(tmp_path, monkeypatch)
+
+
+@pytest.mark.parametrize("context", [None, "near"])
+def test_a_classifier_knows_where_its_generator_placed_unseen_classes(tmp_path, monkeypatch, context):
+    make(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    start = pixel_classifier.PixelClassifier(
+        graph_world.EMBEDDINGS[list(graph_world.SEEN)] @ torch.eye(3, 4),
+        torch.zeros(5),
+        torch.tensor(graph_world.SEEN),
+        torch.zeros(5, dtype=torch.bool),
+    )
+    pixel_classifier.save(tmp_path / "models/seen_only.pt", start)
+    section = pixel_world.gmmn_section(generator="graph" if context else "mlp", epochs=1, steps_per_epoch=3)
+    stage_files.run(tmp_path, monkeypatch, "train_gmmn", "finetune_classifier", gmmn=section)
+    model, facts = pixel_classifier.load(tmp_path / "models/zs3net.pt")
+    assert facts.get("graph_context") == context
+    assert model.labels[model.unseen].tolist() == [4] and torch.isfinite(model.weight).all()
