@@ -119,6 +119,7 @@ def gmmn_section(**changes: Any) -> dict[str, Any]:
         "epochs": 3,
         "steps_per_epoch": 40,
         "lr": 0.01,
+        "gan": {"critic_hidden_dim": 32, "critic_steps": 3, "gradient_penalty": 10.0, "lr": 0.005},
         "seed": 0,
     } | changes
 
@@ -131,13 +132,16 @@ def classifier_section(**changes: Any) -> dict[str, Any]:
     """Return a section `classifier` that trains in a fraction of a second."""
     return {
         "trained_rows": "all",
+        "init": "backbone",
         "class_balance": 0.5,
         "synthetic_ratio": 1.0,
+        "unseen_weight": 1.0,
         "distillation": 0.0,
         "pool_per_class": 60,
         "batch_size": 128,
         "epochs": 2,
         "steps_per_epoch": 60,
+        "optimizer": "adamw",
         "lr": 0.02,
         "weight_decay": 0.0001,
         "calibration": {"enabled": True, "folds": 2, "held_out": 2, "biases": [0, 1, 2, 3, 4, 6, 20]},

@@ -15,13 +15,16 @@ class Params:
     """The section `classifier`; see params.yaml."""
 
     trained_rows: Literal["all", "unseen"]
+    init: Literal["backbone", "uniform"]
     class_balance: params.Fraction
     synthetic_ratio: params.Positive
+    unseen_weight: params.Positive
     distillation: params.NonNegative
     pool_per_class: params.Count
     batch_size: Annotated[int, pydantic.Field(ge=2)]
     epochs: params.Count
     steps_per_epoch: params.Count
+    optimizer: Literal["adamw", "sgd"]
     lr: params.Positive
     weight_decay: params.NonNegative
     calibration: calibration.Params
@@ -38,7 +41,8 @@ def fit(
     """Train a classifier of seen and unseen classes with cross-entropy.
 
     Args:
-        start: the backbone's last layer over the seen classes of `real`; its rows are where the new ones start.
+        start: the backbone's last layer over the seen classes of `real`; its rows are where the new ones start, unless `init`
+            is `uniform`.
         real: features of the seen classes.
         generator: makes the features of the unseen classes, one kind of fresh ones at every step.
         unseen: label ids without real features.
@@ -55,11 +59,12 @@ def fit(
     random = torch.Generator().manual_seed(options.seed)
     training.seed_torch(options.seed)
     before = start.to(device)
-    model = _extend(before, unseen)
+    model = _initial(before, unseen, options, random)
     n_seen = len(before.labels)
     model.weight.requires_grad_()
     model.bias.requires_grad_()
-    optimizer = torch.optim.AdamW([model.weight, model.bias], lr=options.lr, weight_decay=options.weight_decay)
+    optimizer, schedule = _optimizer([model.weight, model.bias], options)
+    class_weights = torch.where(model.unseen, options.unseen_weight, 1.0)
     row_of_label = torch.full((256,), -1)
     row_of_label[model.labels.cpu()] = torch.arange(len(model.labels))
     n_synthetic = _synthetic_count(len(real.labels), len(unseen), options)
@@ -77,27 +82,48 @@ def fit(
                 ]
                 fake = generator.sample(wanted, random)
             logits = model.logits(torch.cat([x, fake]))
-            loss = functional.cross_entropy(logits, torch.cat([target, row_of_label[wanted].to(device)]))
+            targets = torch.cat([target, row_of_label[wanted].to(device)])
+            loss = functional.cross_entropy(logits, targets, class_weights)
             if options.distillation:
                 loss = loss + options.distillation * _distance(logits[: len(x), :n_seen], taught)
             total += training.check_finite(loss.item(), "classifier", epoch, step)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
+            schedule.step()
             if options.trained_rows == "unseen":
                 _restore(model, before)
         yield {"epoch": epoch, "loss": total / options.steps_per_epoch}, _freeze(model)
 
 
-def _extend(start: pixel_classifier.PixelClassifier, unseen: Sequence[int]) -> pixel_classifier.PixelClassifier:
-    """Return `start` with a row of zeros for every unseen class after its own."""
-    zeros = start.weight.new_zeros(len(unseen), start.weight.shape[1])
+def _initial(
+    start: pixel_classifier.PixelClassifier, unseen: Sequence[int], options: Params, random: torch.Generator
+) -> pixel_classifier.PixelClassifier:
+    """Return the rows of `start` and then one of zeros for every unseen class; `init: uniform` draws what learns from U[0, 1)."""
+    device, n_seen = start.weight.device, len(start.labels)
+    rows = torch.zeros(n_seen + len(unseen), start.weight.shape[1] + 1, device=device)
+    rows[:n_seen] = torch.cat([start.weight, start.bias[:, None]], dim=1)
+    if options.init == "uniform":
+        learning = slice(0 if options.trained_rows == "all" else n_seen, None)
+        rows[learning] = torch.rand(rows.shape, generator=random)[learning].to(device)
     return pixel_classifier.PixelClassifier(
-        weight=torch.cat([start.weight, zeros]),
-        bias=torch.cat([start.bias, zeros.sum(1)]),
-        labels=torch.cat([start.labels, torch.tensor(list(unseen), dtype=torch.int64, device=zeros.device)]),
-        unseen=torch.cat([start.unseen, torch.ones(len(unseen), dtype=torch.bool, device=zeros.device)]),
+        weight=rows[:, :-1].clone(),
+        bias=rows[:, -1].clone(),
+        labels=torch.cat([start.labels, torch.tensor(list(unseen), dtype=torch.int64, device=device)]),
+        unseen=torch.cat([start.unseen, torch.ones(len(unseen), dtype=torch.bool, device=device)]),
     )
+
+
+def _optimizer(
+    parameters: list[torch.Tensor], options: Params
+) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
+    """Return AdamW at a constant rate, or stochastic gradient descent with DeepLab's momentum and decay, as in the release."""
+    total = options.epochs * options.steps_per_epoch
+    if options.optimizer == "adamw":
+        optimizer = torch.optim.AdamW(parameters, lr=options.lr, weight_decay=options.weight_decay)
+        return optimizer, torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1.0)
+    optimizer = torch.optim.SGD(parameters, lr=options.lr, momentum=0.9, weight_decay=options.weight_decay)
+    return optimizer, torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: training.poly(step, total))
 
 
 @torch.no_grad()
