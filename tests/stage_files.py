@@ -13,8 +13,8 @@ ARGUMENTS = {
     "train_gmmn": "--split data/split.json --features features/train --embeddings data/class_embeddings.h5"
     " --gmmn models/gmmn.pt --curve metrics/gmmn_curve.csv --quality metrics/gmmn_quality.csv",
     "finetune_classifier": "--split data/split.json --features features/train --gmmn models/gmmn.pt"
-    " --start models/seen_only.pt --classifier models/zs3net.pt --curve metrics/classifier_curve.csv"
-    " --calibration metrics/calibration.csv",
+    " --start models/seen_only.pt --classifier models/zs3net.pt --rehearsals models/rehearsals.pt"
+    " --curve metrics/classifier_curve.csv --calibration metrics/calibration.csv",
     "evaluate": "--split data/split.json --features features/val --classifier models/zs3net.pt"
     " --metrics metrics/zs3net.json --classes metrics/zs3net_classes.csv --confusion metrics/zs3net_confusion.csv",
 }
@@ -33,7 +33,7 @@ def outs(name: str) -> tuple[str, ...]:
     """Return the paths that a stage writes."""
     flags = {
         "train_gmmn": ("--gmmn", "--curve", "--quality"),
-        "finetune_classifier": ("--classifier", "--curve", "--calibration"),
+        "finetune_classifier": ("--classifier", "--rehearsals", "--curve", "--calibration"),
         "evaluate": ("--metrics", "--classes", "--confusion"),
     }[name]
     words = ARGUMENTS[name].split()

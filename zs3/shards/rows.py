@@ -91,6 +91,41 @@ def sample(folder: str | pathlib.Path, per_class: int, seed: int) -> Rows:
     return answer
 
 
+def presence(folder: str | pathlib.Path) -> np.ndarray:
+    """Return which images of a cache of rows show which classes, (n_images, C) bool.
+
+    Raises:
+        shard_index.ShardError: as `sample`.
+    """
+    folder = pathlib.Path(folder)
+    index = shard_index.read(folder, "rows")
+    shown = np.zeros((len(index.images), len(index.classes)), bool)
+    for shard in index.shards:
+        with h5py.File(shard_index.verify(folder, shard), "r") as file:
+            labels, images = file["label"][:], file["image"][:]
+        labelled = labels != UNLABELLED
+        shown[images[labelled], labels[labelled]] = True
+    return shown
+
+
+def of_images(folder: str | pathlib.Path, chosen: np.ndarray) -> Rows:
+    """Return all rows of the images that are `chosen`, (n_images,) bool, by shard and in it by class, with all columns.
+
+    Peak memory is that of the answer and twice one shard.
+
+    Raises:
+        shard_index.ShardError: as `sample`.
+    """
+    folder = pathlib.Path(folder)
+    index = shard_index.read(folder, "rows")
+    parts: list[Rows] = []
+    for shard in index.shards:
+        with h5py.File(shard_index.verify(folder, shard), "r") as file:
+            wanted = chosen[file["image"][:]]
+            parts.append({name: file[name][:][wanted] for name in ("features", *COLUMNS)})
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
 def _choose(total: int, per_class: int, seed: int, label: int) -> np.ndarray:
     rng = np.random.default_rng([seed, label])
     return np.sort(rng.choice(total, size=min(total, per_class), replace=False))
