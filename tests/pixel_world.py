@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from tests import caches
-from zs3 import classifier, embeddings, gmmn, label_ids, params, pixel_classifier, splits
+from zs3 import classifier, embeddings, gmmn, label_ids, params, pixel_classifier, pseudo_labels, self_training, splits
 from zs3.shards import index, maps, rows
 
 DIM = 8
@@ -160,6 +160,38 @@ def classifier_section(**changes: Any) -> dict[str, Any]:
 
 def classifier_options(**changes: Any) -> classifier.Params:
     return params.build(classifier_section(**changes), classifier.Params, "classifier")
+
+
+def pseudo_labels_section(**changes: Any) -> dict[str, Any]:
+    """Return a section `pseudo_labels`."""
+    return {"rule": "per_image", "p": 50.0, "min_confidence": 0.0, "classes": "unseen"} | changes
+
+
+def pseudo_labels_options(**changes: Any) -> pseudo_labels.Params:
+    return params.build(pseudo_labels_section(**changes), pseudo_labels.Params, "pseudo_labels")
+
+
+def self_training_section(**changes: Any) -> dict[str, Any]:
+    """Return a section `self_training` that trains in a fraction of a second."""
+    return {
+        "rounds": 1,
+        "trained_rows": "all",
+        "class_balance": 0.5,
+        "pseudo_ratio": 1.0,
+        "synthetic_ratio": 0.5,
+        "pool_per_class": 60,
+        "batch_size": 128,
+        "epochs": 2,
+        "steps_per_epoch": 60,
+        "lr": 0.02,
+        "weight_decay": 0.0001,
+        "calibration": {"enabled": True, "folds": 2, "held_out": 2, "biases": [0, 1, 2, 3, 4, 6, 20]},
+        "seed": 0,
+    } | changes
+
+
+def self_training_options(**changes: Any) -> self_training.Params:
+    return params.build(self_training_section(**changes), self_training.Params, "self_training")
 
 
 def write_training_inputs(folder: pathlib.Path, per_class: int = 80, n_shards: int = 2) -> None:

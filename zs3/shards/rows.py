@@ -1,6 +1,7 @@
 """Shards of sampled pixels: features sorted by class, with the class, image, place and weight of each."""
 
 import pathlib
+from collections.abc import Iterator
 
 import h5py
 import numpy as np
@@ -45,6 +46,18 @@ def counts(index: shard_index.Index) -> np.ndarray:
     """Return the number of rows of each class, (C,) int64."""
     offsets = np.array([shard["offsets"] for shard in index.shards], dtype=np.int64)
     return np.diff(offsets.reshape(len(index.shards), len(index.classes) + 1), axis=1).sum(axis=0)
+
+
+def read(folder: str | pathlib.Path) -> Iterator[Rows]:
+    """Yield the rows of a cache, `features` (n, d) float16 and all columns, one shard at a time, in the order of the index.
+
+    Raises:
+        shard_index.ShardError: if the cache is missing, truncated or altered.
+    """
+    folder = pathlib.Path(folder)
+    for shard in shard_index.read(folder, "rows").shards:
+        with h5py.File(shard_index.verify(folder, shard), "r") as file:
+            yield {name: file[name][:] for name in ("features", *COLUMNS)}
 
 
 def sample(folder: str | pathlib.Path, per_class: int, seed: int) -> Rows:
@@ -108,21 +121,20 @@ def presence(folder: str | pathlib.Path) -> np.ndarray:
     return shown
 
 
-def of_images(folder: str | pathlib.Path, chosen: np.ndarray) -> Rows:
-    """Return all rows of the images that are `chosen`, (n_images,) bool, by shard and in it by class, with all columns.
+def hidden(folder: str | pathlib.Path, chosen: np.ndarray) -> Rows:
+    """Return all rows of the images that are `chosen`, (n_images,) bool, with the columns of an unlabelled cache: no label, no component.
 
-    Peak memory is that of the answer and twice one shard.
+    Peak memory is that of the answer and one shard.
 
     Raises:
         shard_index.ShardError: as `sample`.
     """
-    folder = pathlib.Path(folder)
-    index = shard_index.read(folder, "rows")
-    parts: list[Rows] = []
-    for shard in index.shards:
-        with h5py.File(shard_index.verify(folder, shard), "r") as file:
-            wanted = chosen[file["image"][:]]
-            parts.append({name: file[name][:][wanted] for name in ("features", *COLUMNS)})
+    parts = []
+    for table in read(folder):
+        wanted = chosen[table["image"]]
+        parts.append({name: column[wanted] for name, column in table.items()})
+        parts[-1]["label"][:] = UNLABELLED
+        parts[-1]["component"][:] = 0
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
