@@ -50,7 +50,13 @@ def main(argv: list[str] | None = None) -> None:
         feature_plan.Source(
             "train", split.train, paths.data, paths.train_masks, views.passes(options.scales, options.flip)
         ),
-        feature_plan.Source("unlabelled", split.unlabelled, paths.data, None, whole),
+        feature_plan.Source(
+            "unlabelled",
+            split.unlabelled,
+            paths.data,
+            None,
+            views.around_whole(options.unlabelled_views.scales, options.unlabelled_views.flip),
+        ),
         feature_plan.Source("val", split.val, paths.data, paths.val_masks, whole),
     ]
     plans = [
@@ -74,7 +80,7 @@ def main(argv: list[str] | None = None) -> None:
     provenance = {"backbone_sha256": storage.sha256(paths.backbone), "features": params.to_dict(options)}
     for source, folder in zip(sources, (paths.train, paths.unlabelled, paths.val), strict=True):
         files = [path for path, owner, _ in pending if owner is source]
-        shards = [feature_dump.describe(path, source.kind, len(split.classes)) for path in files]
+        shards = [index.entry(path, source.kind, len(split.classes)) for path in files]
         names = [item.id for item in source.items]
         cache = index.Index(source.kind, network.classifier.in_channels, list(split.classes), names, shards, provenance)
         feature_dump.publish(work / source.name, folder, cache)

@@ -12,6 +12,7 @@ from zs3 import (
     checkpoints,
     classifier,
     errors,
+    folds,
     gmmn,
     params,
     pixel_classifier,
@@ -35,6 +36,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--start", type=pathlib.Path, required=True, help="the backbone's last layer")
     parser.add_argument("--classifier", type=pathlib.Path, required=True, help="out: the classifier of all classes")
     parser.add_argument("--curve", type=pathlib.Path, required=True, help="out: loss by epoch")
+    parser.add_argument("--rehearsals", type=pathlib.Path, required=True, help="out: what the folds trained")
     parser.add_argument("--calibration", type=pathlib.Path, required=True, help="out: hIoU by bias and fold")
     paths = parser.parse_args(argv)
     options = params.load("params.yaml", "classifier", classifier.Params)
@@ -50,11 +52,20 @@ def main(argv: list[str] | None = None) -> None:
     model = trained[-1]
 
     biases = options.calibration.biases
-    rehearsals = []
+    rehearsals, scores = [], []
     if options.calibration.enabled and split.unseen:
-        folds = zero_shot_cv.bias_curves(sampled, start, generator.embeddings, generator.options, options, device)
-        rehearsals = list(progress.track(folds, "calibrate (folds)", total=options.calibration.folds))
-        bias = calibration.choose([scores for _, scores in rehearsals], biases)
+        drawn = folds.draw(
+            rows.presence(paths.features),
+            split.seen,
+            options.calibration.folds,
+            options.calibration.held_out,
+            split.exclude,
+            options.seed,
+        )
+        done = zero_shot_cv.rehearse(drawn, sampled, start, generator.embeddings, generator.options, options, device)
+        rehearsals, figures = zip(*progress.track(done, "calibrate (folds)", total=len(drawn)), strict=True)
+        scores = [[figure["hIoU"] for figure in fold] for fold in figures]
+        bias = calibration.choose(scores, biases)
         model = dataclasses.replace(model, seen_bias=bias)
         if bias == max(biases):
             print(
@@ -63,11 +74,12 @@ def main(argv: list[str] | None = None) -> None:
             )
 
     recipe = {"config": params.to_dict(options), "gmmn": params.to_dict(generator.options)}
+    checkpoints.save(paths.rehearsals, zero_shot_cv.save_dict(rehearsals))
     pixel_classifier.save(paths.classifier, model.to(torch.device("cpu")), **facts, **recipe)
     table = [
-        {"held_out": " ".join(split.classes[label] for label in held_out), "bias": bias, "hIoU": score}
-        for held_out, scores in rehearsals
-        for bias, score in zip(biases, scores, strict=True)
+        {"held_out": " ".join(split.classes[label] for label in done.fold.held_out), "bias": bias, "hIoU": score}
+        for done, curve_of_fold in zip(rehearsals, scores, strict=True)
+        for bias, score in zip(biases, curve_of_fold, strict=True)
     ]
     storage.write_csv(paths.curve, curve)
     storage.write_csv(paths.calibration, table, ["held_out", "bias", "hIoU"])

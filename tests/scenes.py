@@ -25,6 +25,7 @@ def settings(**changes: Any) -> dict[str, Any]:
     return {
         "pixels_per_class": 12,
         "unlabelled_pixels": 40,
+        "unlabelled_views": {"scales": [], "flip": False},
         "scales": [1.0],
         "flip": False,
         "shard_mib": 20,

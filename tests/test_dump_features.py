@@ -25,7 +25,12 @@ ARGUMENTS = {
     "--val": "features/val",
 }
 # Four passes over six training images, in shards of at most 80 kB.
-SETTINGS = {"scales": [1.0, 0.5], "flip": True, "shard_mib": 80}
+SETTINGS = {
+    "scales": [1.0, 0.5],
+    "flip": True,
+    "unlabelled_views": {"scales": [0.5, 1.5], "flip": False},
+    "shard_mib": 80,
+}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -110,7 +115,7 @@ def test_writes_three_whole_caches_and_nothing_else(finished):
 
 
 def test_every_pass_over_every_image_has_rows(finished):
-    for name, views in (("train", {0, 1, 2, 3}), ("unlabelled", {0})):
+    for name, views in (("train", {0, 1, 2, 3}), ("unlabelled", {0, 1, 2})):
         pairs, labels = set(), set()
         for path in (finished / "features" / name).glob("*.h5"):
             with h5py.File(path) as file:

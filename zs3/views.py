@@ -21,6 +21,19 @@ class View:
         """Return the view of a mask (H, W) uint8, nearest."""
         return self._apply(mask, PIL.Image.Resampling.NEAREST)
 
+    def cells(
+        self, position: np.ndarray, whole: tuple[int, int], size: tuple[int, int]
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return the rows and columns (n,) int64, on this view's feature map, of the cells that show the same places.
+
+        Args:
+            position: (n, 2) cells (y, x) of the feature map of the image as it is; the cell is that over the place's middle.
+            whole: height and width of that map.
+            size: height and width of this view's map.
+        """
+        y, x = ((2 * position.astype(np.int64) + 1) * size // (2 * np.array(whole))).T
+        return y, size[1] - 1 - x if self.flip else x
+
     def size(self, height: int, width: int) -> tuple[int, int]:
         """Return the height and width of the view of an image of this size."""
         return max(1, round(height * self.scale)), max(1, round(width * self.scale))
@@ -30,6 +43,11 @@ class View:
         if (height, width) != array.shape[:2]:
             array = np.array(PIL.Image.fromarray(array).resize((width, height), resampling))
         return np.ascontiguousarray(array[:, ::-1]) if self.flip else array
+
+
+def around_whole(scales: tuple[float, ...], flip: bool) -> list[View]:
+    """Return the image as it is and then the other views of scale 1 and of every scale, each with its mirror image if `flip`."""
+    return passes((1.0, *(scale for scale in scales if scale != 1.0)), flip)
 
 
 def passes(scales: tuple[float, ...], flip: bool) -> list[View]:
