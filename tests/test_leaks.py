@@ -16,12 +16,17 @@ import yaml
 
 from tests import dag, tiny
 from zs3 import images, label_ids, splits
+from zs3.shards import index
 
 STAGES = dag.stages(tiny.settings())
 PREPARATION = ("make_toy", "prepare_split", "embed_classes")
 TRAINING = ("train_backbone", "dump_features", "train_gmmn", "finetune_classifier")
 EVALUATION = tuple(name for name in STAGES if name.startswith("evaluate@"))
-TRAINED = tuple(out for name in TRAINING for out in STAGES[name].outs)
+SELF_TRAINING = ("pseudo_label", "self_train")
+REPORTS = ("report_pseudo_labels",)
+TRAINED = tuple(out for name in (*TRAINING, *SELF_TRAINING) for out in STAGES[name].outs)
+# What may depend on which pictures are in the unlabelled list; nothing may depend on their masks.
+FROM_UNLABELLED_PICTURES = {"features/unlabelled", *(out for name in SELF_TRAINING for out in STAGES[name].outs)}
 PICTURES = pathlib.Path("data/toy/JPEGImages")
 SOURCE_MASKS = pathlib.Path("data/toy/SegmentationClass")
 MASKS = pathlib.Path("data/masks")
@@ -83,7 +88,10 @@ def finish(folder: pathlib.Path, names: tuple[str, ...]) -> Run:
 @pytest.fixture(scope="module")
 def base(tmp_path_factory):
     """The run that others are compared with, under `data.exclude: images`."""
-    return finish(tiny.make(tmp_path_factory.mktemp("leaks") / "base"), (*PREPARATION, *TRAINING, *EVALUATION))
+    return finish(
+        tiny.make(tmp_path_factory.mktemp("leaks") / "base"),
+        (*PREPARATION, *TRAINING, *SELF_TRAINING, *REPORTS, *EVALUATION),
+    )
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +99,7 @@ def pixels_base(base):
     """The same under `data.exclude: pixels`."""
     folder = copied(base, base.folder.with_name("pixels"))
     (folder / "params.yaml").write_text(yaml.safe_dump(tiny.settings({"data": {"exclude": "pixels"}})))
-    return finish(folder, ("prepare_split", *TRAINING))
+    return finish(folder, ("prepare_split", *TRAINING, *SELF_TRAINING))
 
 
 def copied(run: Run, folder: pathlib.Path) -> pathlib.Path:
@@ -157,7 +165,8 @@ def val_pictures_change_places(folder, split):
     [
         (unseen_become_ignored, set()),
         (unseen_become_other_unseen, set()),
-        (unlabelled_pictures_change_places, {"features/unlabelled"}),
+        # The same pictures in another order have as many pseudo-labels of each class.
+        (unlabelled_pictures_change_places, FROM_UNLABELLED_PICTURES - {"metrics/pseudo_counts.csv"}),
         (val_masks_are_another, {"features/val"}),
         (val_pictures_change_places, {"features/val"}),
     ],
@@ -165,7 +174,7 @@ def val_pictures_change_places(folder, split):
 def test_after_prepare_split_training_is_blind_to(base, tmp_path, disturb, followers):
     folder = copied(base, tmp_path / "disturbed")
     assert disturb(folder, base.split) > 0
-    tiny.run(folder, *TRAINING)
+    tiny.run(folder, *TRAINING, *SELF_TRAINING)
     assert changed(base, folder) == followers
 
 
@@ -174,7 +183,7 @@ def test_a_seen_label_is_not_something_training_is_blind_to(base, tmp_path):
     folder = copied(base, tmp_path / "disturbed")
     label = base.split.seen[1]
     assert relabel((folder / MASKS / "train").glob("*.png"), {label: label_ids.IGNORE_INDEX}) > 0
-    tiny.run(folder, *TRAINING)
+    tiny.run(folder, *TRAINING, *SELF_TRAINING)
     assert changed(base, folder) >= set(TRAINED) - {"features/val", "features/unlabelled"}
 
 
@@ -191,7 +200,7 @@ def test_where_pixels_are_excluded_nothing_from_the_split_on_depends_on_unseen_l
     folder = copied(pixels_base, tmp_path / "disturbed")
     before = tiny.digests(folder, "data/split.json", "data/masks/train")
     assert disturb(folder, pixels_base.split) > 0
-    tiny.run(folder, "prepare_split", *TRAINING)
+    tiny.run(folder, "prepare_split", *TRAINING, *SELF_TRAINING)
     after = tiny.digests(folder, "data/split.json", "data/masks/train")
     if disturb is unseen_become_other_unseen:
         assert after == before
@@ -202,7 +211,11 @@ def test_where_pixels_are_excluded_nothing_from_the_split_on_depends_on_unseen_l
             "data/split.json"
         ]
         assert splits.read(folder / "data/split.json") == dataclasses.replace(pixels_base.split, unlabelled=())
-        assert changed(pixels_base, folder) == {"features/unlabelled"}
+        assert changed(pixels_base, folder) == FROM_UNLABELLED_PICTURES
+
+
+def test_there_are_pseudo_labels_that_could_leak(base):
+    assert index.read(base.folder / "features/pseudo", "rows").shards
 
 
 def test_masks_for_training_hold_no_unseen_label(base, pixels_base):

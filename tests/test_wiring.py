@@ -178,10 +178,12 @@ def test_the_library_prints_nothing_and_has_no_command_line(path):
 def test_only_evaluation_may_follow_from_labels_of_unseen_classes():
     """DESIGN.md, section 3: the protocol is in the data flow."""
     assert readers("data/masks/val") == {"dump_features"}
-    assert readers("data/masks/unlabelled") == set()
+    assert readers("data/masks/unlabelled") == {"report_pseudo_labels"}
+    assert [readers(out) for out in STAGES["report_pseudo_labels"].outs] == [set()]
     assert readers("data/masks/train") == {"train_backbone", "dump_features"}
     assert readers("features/val") == {name for name in STAGES if name.startswith("evaluate@")}
-    assert readers("features/train") == {"train_gmmn", "finetune_classifier"}
+    assert readers("features/train") == {"train_gmmn", "finetune_classifier", "self_train"}
+    assert readers("features/unlabelled") == {"pseudo_label", "report_pseudo_labels", "self_train"}
     assert readers("metrics") == set()
 
 

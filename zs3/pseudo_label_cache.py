@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from zs3 import params, pixel_classifier, pseudo_labels
+from zs3 import params, pixel_classifier, pools, pseudo_labels
 from zs3.shards import index as shard_index
 from zs3.shards import rows
 
@@ -61,6 +61,14 @@ def options_of(folder: pathlib.Path) -> pseudo_labels.Params:
     return params.build(
         shard_index.read(folder, "rows").provenance["pseudo_labels"], pseudo_labels.Params, "pseudo_labels", str(folder)
     )
+
+
+def pool(folder: pathlib.Path, per_class: int, seed: int) -> pools.Pool:
+    """Return at most `per_class` pseudo-labelled features of each class, as `rows.sample` draws them; none if the cache is empty."""
+    index = shard_index.read(folder, "rows")
+    if not index.shards:
+        return pools.empty(index.dim)
+    return pools.select(rows.sample(folder, per_class, seed), range(len(index.classes)))
 
 
 def counts(tables: Sequence[rows.Rows], classes: Sequence[str], unseen: Sequence[int]) -> list[dict[str, Any]]:

@@ -2,7 +2,19 @@
 
 import sys
 
-from zs3 import backbone, classifier, embeddings, errors, feature_plan, gmmn, params, runtime, toy
+from zs3 import (
+    backbone,
+    classifier,
+    embeddings,
+    errors,
+    feature_plan,
+    gmmn,
+    params,
+    pseudo_labels,
+    runtime,
+    self_training,
+    toy,
+)
 from zs3.dataset import voc
 
 SECTIONS = {
@@ -13,6 +25,8 @@ SECTIONS = {
     "features": feature_plan.Params,
     "gmmn": gmmn.Params,
     "classifier": classifier.Params,
+    "pseudo_labels": pseudo_labels.Params,
+    "self_training": self_training.Params,
     "runtime": runtime.Params,
 }
 
