@@ -211,9 +211,15 @@ def write_inputs(folder: pathlib.Path, per_class: int = 80, n_shards: int = 2, n
 
 
 def document(**sections: dict[str, Any]) -> dict[str, Any]:
-    """Return a params.yaml for the three stages."""
+    """Return a params.yaml for the stages after the dump."""
     runtime = {"device": "cpu", "workers": 0, "scratch": "work"}
-    return {"gmmn": gmmn_section(), "classifier": classifier_section(), "runtime": runtime} | sections
+    own = {
+        "gmmn": gmmn_section(),
+        "classifier": classifier_section(),
+        "pseudo_labels": pseudo_labels_section(),
+        "self_training": self_training_section(),
+    }
+    return own | {"runtime": runtime} | sections
 
 
 def _write_index(folder: pathlib.Path, kind: str, images: list[str], entries: list[dict[str, Any]]) -> None:

@@ -53,7 +53,7 @@ def test_prints_and_writes_a_row_for_each_setting_and_changes_no_file(folder, ca
         "+-",
     ]
     assert [line.startswith("*") for line in lines[1:5]] == [number == best for number in range(4)]
-    assert lines[6] == "2 folds of 2 seen classes; * best, = params.yaml as it is"
+    assert lines[6] == "ZS3Net, 2 folds of 2 seen classes; * best, = params.yaml as it is"
     bandwidths = ["[1.0]", "[0.5,1.0]"][best // 2]
     lr = ["0.02", "0.001"][best % 2]
     assert lines[-1] == f"dvc exp run -S 'gmmn.bandwidths={bandwidths}' -S classifier.lr={lr} -S gmmn.seed=3"
@@ -78,6 +78,13 @@ def test_one_at_a_time_tries_params_yaml_and_each_alternative_alone(folder, caps
     ]
 
 
+def test_a_key_of_self_training_scores_zs5net(folder, capsys):
+    text, table = run(capsys, "pseudo_labels.p=10,100", "self_training.epochs=1", "--workers", "1")
+    assert "ZS5Net, 2 folds" in text
+    _, before = run(capsys, "classifier.lr=0.02", "--workers", "1")
+    assert len({*table["hIoU"], *before["hIoU"]}) == 3
+
+
 def test_more_folds_than_params_yaml_says(folder, capsys):
     text, table = run(capsys, "gmmn.epochs=1", "--folds", "3", "--held-out", "1", "--workers", "1")
     assert [name for name in table if name.startswith("fold_")] == ["fold_1", "fold_2", "fold_3"]
@@ -89,7 +96,10 @@ def test_more_folds_than_params_yaml_says(folder, capsys):
 @pytest.mark.parametrize(
     ("words", "fault"),
     [
-        (["toy.seed=1"], "toy.seed: no such section here; those that act on cached features are gmmn, classifier"),
+        (
+            ["toy.seed=1"],
+            "toy.seed: no such section here; those that act on cached features are gmmn, classifier, pseudo_labels,",
+        ),
         (["gmmn.lrr=1"], "gmmn.lrr: unknown key; did you mean `gmmn.lr`?"),
         (["gmmn.lr=1,-1"], "gmmn.lr: Input should be greater than 0 (found -1)"),
         (["gmmn.lr.x=1"], "gmmn.lr.x: gmmn.lr holds no keys"),

@@ -3,10 +3,22 @@
 import dataclasses
 import functools
 import pathlib
+from collections.abc import Sequence
 
 import torch
 
-from zs3 import checkpoints, classifier, embeddings, folds, gmmn, pixel_classifier, zero_shot_cv
+from zs3 import (
+    checkpoints,
+    classifier,
+    embeddings,
+    folds,
+    gmmn,
+    pixel_classifier,
+    pseudo_labels,
+    self_training,
+    self_training_cv,
+    zero_shot_cv,
+)
 from zs3.shards import rows
 
 
@@ -64,6 +76,27 @@ def fit_classifier(
     return zero_shot_cv.score(fold, trained, sampled, options.calibration.biases)
 
 
+def self_train(
+    bench: Bench,
+    number: int,
+    generator: pathlib.Path,
+    trained: pathlib.Path,
+    biases: Sequence[float],
+    seen_bias: float,
+    labelling: pseudo_labels.Params,
+    options: self_training.Params,
+) -> list[dict[str, float | None]]:
+    """Go on with what the other jobs trained in fold `number`: label its unlabelled images with `seen_bias`, train again, and score."""
+    device = torch.device(bench.device)
+    done = zero_shot_cv.Rehearsal(
+        draw_folds(bench)[number],
+        gmmn.load_dict(checkpoints.load(generator), device),
+        pixel_classifier.load(trained)[0].to(device),
+    )
+    sampled = _sample(bench.features, options.pool_per_class, options.seed)
+    return self_training_cv.rehearse(done, _hidden(bench, number), sampled, seen_bias, labelling, options, biases)
+
+
 @functools.cache
 def _start(path: pathlib.Path) -> pixel_classifier.PixelClassifier:
     return pixel_classifier.load(path)[0]
@@ -72,3 +105,8 @@ def _start(path: pathlib.Path) -> pixel_classifier.PixelClassifier:
 @functools.lru_cache(maxsize=2)
 def _sample(folder: pathlib.Path, per_class: int, seed: int) -> rows.Rows:
     return rows.sample(folder, per_class, seed)
+
+
+@functools.lru_cache(maxsize=1)
+def _hidden(bench: Bench, number: int) -> rows.Rows:
+    return rows.hidden(bench.features, draw_folds(bench)[number].unlabelled)

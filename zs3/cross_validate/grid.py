@@ -8,10 +8,16 @@ from typing import Any
 
 import yaml
 
-from zs3 import classifier, errors, gmmn, params
+from zs3 import classifier, errors, gmmn, params, pseudo_labels, self_training
 
 # The sections whose parameters act on cached features.
-SECTIONS = {"gmmn": gmmn.Params, "classifier": classifier.Params}
+SECTIONS = {
+    "gmmn": gmmn.Params,
+    "classifier": classifier.Params,
+    "pseudo_labels": pseudo_labels.Params,
+    "self_training": self_training.Params,
+}
+SELF_TRAINING = ("pseudo_labels", "self_training")
 
 
 @dataclasses.dataclass(frozen=True)

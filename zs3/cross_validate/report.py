@@ -11,13 +11,15 @@ from zs3 import calibration
 from zs3.cross_validate import grid
 
 FIGURES = ("bias", "hIoU", "spread", "seen", "unseen", "behind", "+-")
+Curves = Sequence[Sequence[Sequence[Mapping[str, float]]]]
 
 
-def summarise(
-    settings: Sequence[grid.Setting],
-    curves: Sequence[Sequence[Sequence[Mapping[str, float]]]],
-    biases: Sequence[float],
-) -> list[dict[str, Any]]:
+def best_biases(curves: Curves, biases: Sequence[float]) -> list[float]:
+    """Return for each of (n, folds, biases) mappings {seen, unseen, hIoU} the bias with the best mean hIoU over its folds."""
+    return [calibration.choose([[figures["hIoU"] for figures in fold] for fold in folds], biases) for folds in curves]
+
+
+def summarise(settings: Sequence[grid.Setting], curves: Curves, biases: Sequence[float]) -> list[dict[str, Any]]:
     """Return one row for each setting.
 
     Args:
@@ -32,8 +34,7 @@ def summarise(
         hIoU of each fold. Spread and error are None where there is one fold.
     """
     table, scores = [], []
-    for setting, folds in zip(settings, curves, strict=True):
-        bias = calibration.choose([[figures["hIoU"] for figures in fold] for fold in folds], biases)
+    for setting, folds, bias in zip(settings, curves, best_biases(curves, biases), strict=True):
         at_bias = [fold[list(biases).index(bias)] for fold in folds]
         scores.append(np.array([figures["hIoU"] for figures in at_bias]))
         means = {name: float(np.mean([figures[name] for figures in at_bias])) for name in ("hIoU", "seen", "unseen")}
