@@ -19,6 +19,9 @@ METRICS = {out for out in OUTS if out.startswith("metrics/") and out.endswith(".
 pytestmark = pytest.mark.timeout(600)
 
 
+AFTER_PSEUDO_LABELS = {"pseudo_label", "report_pseudo_labels", "self_train", "evaluate@zs5net"}
+
+
 def environment(folder: pathlib.Path) -> dict[str, str]:
     """Return an environment in which `python` is this one, git knows an author, and nothing is left outside `folder`."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("GIT_", "DVC_"))}
@@ -117,7 +120,14 @@ def test_metrics_and_plots_can_be_shown(first):
 def test_changed_bandwidths_rerun_the_generator_and_what_follows_from_it(first):
     folder, _, _ = first
     said = dvc(folder, "exp", "run", "-S", "gmmn.bandwidths=[5e-05,3]")
-    assert stages_run(said) == ["train_gmmn", "finetune_classifier", "evaluate@zs3net"]
+    following = {"train_gmmn", "finetune_classifier", "evaluate@zs3net"}
+    assert set(stages_run(said)) == following | AFTER_PSEUDO_LABELS
     difference = json.loads(dvc(folder, "metrics", "diff", "--all", "--json"))
     assert set(difference) == METRICS
     assert set(difference["metrics/zs3net.json"]["generalised.hIoU"]) == {"old", "new", "diff"}
+
+
+def test_a_changed_share_of_pseudo_labels_reruns_self_training_only(first):
+    folder, _, _ = first
+    said = dvc(folder, "exp", "run", "-S", "pseudo_labels.p=75")
+    assert set(stages_run(said)) == AFTER_PSEUDO_LABELS
