@@ -2,7 +2,7 @@
 
 import sys
 
-from zs3 import backbone, classifier, embeddings, errors, feature_plan, gmmn, params, runtime, toy
+from zs3 import backbone, baselines, classifier, embeddings, errors, feature_plan, gmmn, params, runtime, toy
 from zs3.dataset import voc
 
 SECTIONS = {
@@ -13,6 +13,7 @@ SECTIONS = {
     "features": feature_plan.Params,
     "gmmn": gmmn.Params,
     "classifier": classifier.Params,
+    "baseline": baselines.Params,
     "runtime": runtime.Params,
 }
 
