@@ -12,6 +12,7 @@ from zs3 import (
     classifier,
     errors,
     feature_oracle,
+    folds,
     params,
     pixel_classifier,
     pools,
@@ -54,20 +55,20 @@ def main(argv: list[str] | None = None) -> None:
     curve, trained = zip(*progress.track(epochs, "feature_oracle", total=options.epochs), strict=True)
     model = trained[-1]
 
-    biases = options.calibration.biases
+    settings = options.calibration
     rehearsals = []
-    if options.calibration.enabled and len(unseen.labels):
-        folds = feature_oracle.bias_curves(sampled, start, options, device)
-        rehearsals = list(progress.track(folds, "calibrate (folds)", total=options.calibration.folds))
-        bias = calibration.choose([scores for _, scores in rehearsals], biases)
+    if settings.enabled and len(unseen.labels):
+        shown = rows.presence(paths.features)
+        drawn = folds.draw(shown, split.seen, settings.folds, settings.held_out, split.exclude, options.seed)
+        done = feature_oracle.rehearse(drawn, sampled, start, options, device)
+        rehearsals = list(progress.track(done, "calibrate (folds)", total=len(drawn)))
+    if rehearsals:
+        bias = calibration.choose([scores for _, scores in rehearsals], settings.biases)
         model = dataclasses.replace(model, seen_bias=bias)
 
     pixel_classifier.save(paths.classifier, model.to(torch.device("cpu")), **facts, config=recipe)
-    table = [
-        {"held_out": " ".join(split.classes[label] for label in held_out), "bias": bias, "hIoU": score}
-        for held_out, scores in rehearsals
-        for bias, score in zip(biases, scores, strict=True)
-    ]
+    held_out, scores = ([fold.held_out for fold, _ in rehearsals], [scores for _, scores in rehearsals])
+    table = calibration.table(held_out, scores, settings.biases, split.classes)
     storage.write_csv(paths.curve, curve)
     storage.write_csv(paths.calibration, table, ["held_out", "bias", "hIoU"])
 

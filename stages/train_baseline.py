@@ -12,6 +12,7 @@ from zs3 import (
     calibration,
     embeddings,
     errors,
+    folds,
     params,
     pixel_classifier,
     pools,
@@ -46,11 +47,13 @@ def main(argv: list[str] | None = None) -> None:
     curve, trained = zip(*progress.track(epochs, f"train {args.method}", total=options.epochs), strict=True)
     model = trained[-1]
 
-    rehearsals = []
+    drawn, scores = [], []
     if getattr(options, args.method).calibrated and split.unseen:
-        folds = baselines.bias_curves(args.method, sampled, vectors, split.seen, options)
-        rehearsals = list(progress.track(folds, "calibrate (folds)", total=options.folds))
-        bias = calibration.choose([scores for _, scores in rehearsals], options.biases)
+        shown = rows.presence(args.features)
+        drawn = folds.draw(shown, split.seen, options.folds, options.held_out, split.exclude, options.seed)
+        done = baselines.rehearse(args.method, drawn, sampled, vectors, split.seen, options)
+        scores = list(progress.track(done, "calibrate (folds)", total=len(drawn)))
+        bias = calibration.choose(scores, options.biases)
         model = dataclasses.replace(model, seen_bias=bias * baselines.spread(model, real, options))
         if bias == max(options.biases):
             print(f"the best bias, {bias:g}, is the largest of baseline.biases; try larger ones", file=sys.stderr)
@@ -58,11 +61,7 @@ def main(argv: list[str] | None = None) -> None:
     facts = {name: list(getattr(split, name)) for name in ("classes", "seen", "unseen")}
     recipe = {"exclude": split.exclude, "method": args.method, "config": params.to_dict(options)}
     pixel_classifier.save(args.classifier, model.to(torch.device("cpu")), **facts, **recipe)
-    table = [
-        {"held_out": " ".join(split.classes[label] for label in held_out), "bias": bias, "hIoU": score}
-        for held_out, scores in rehearsals
-        for bias, score in zip(options.biases, scores, strict=True)
-    ]
+    table = calibration.table([fold.held_out for fold in drawn], scores, options.biases, split.classes)
     storage.write_csv(args.curve, curve)
     storage.write_csv(args.calibration, table, ["held_out", "bias", "hIoU"])
 

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from tests import caches
-from zs3 import classifier, embeddings, gmmn, label_ids, params, pixel_classifier, splits
+from zs3 import baselines, classifier, embeddings, gmmn, label_ids, params, pixel_classifier, splits
 from zs3.shards import index, maps, rows
 
 DIM = 8
@@ -162,6 +162,29 @@ def classifier_options(**changes: Any) -> classifier.Params:
     return params.build(classifier_section(**changes), classifier.Params, "classifier")
 
 
+def baseline_section(**changes: Any) -> dict[str, Any]:
+    """Return a section `baseline` that trains in a fraction of a second."""
+    return {
+        "devise": {"lr": 0.02, "calibrated": False},
+        "ale": {"lr": 0.02, "calibrated": False},
+        "spnet": {"lr": 0.02, "calibrated": True},
+        "class_balance": 0.5,
+        "pool_per_class": 60,
+        "batch_size": 128,
+        "epochs": 2,
+        "steps_per_epoch": 60,
+        "weight_decay": 0.0001,
+        "folds": 2,
+        "held_out": 2,
+        "biases": [0, 0.25, 0.5, 0.75, 1, 1.5, 4],
+        "seed": 0,
+    } | changes
+
+
+def baseline_options(**changes: Any) -> baselines.Params:
+    return params.build(baseline_section(**changes), baselines.Params, "baseline")
+
+
 def write_training_inputs(folder: pathlib.Path, per_class: int = 80, n_shards: int = 2) -> None:
     """Write all that train_gmmn and finetune_classifier read, where dvc.yaml has it, but params.yaml."""
     splits.write(folder / "data/split.json", split())
@@ -179,9 +202,10 @@ def write_inputs(folder: pathlib.Path, per_class: int = 80, n_shards: int = 2, n
 
 
 def document(**sections: dict[str, Any]) -> dict[str, Any]:
-    """Return a params.yaml for the three stages."""
+    """Return a params.yaml for the stages after the dump."""
     runtime = {"device": "cpu", "workers": 0, "scratch": "work"}
-    return {"gmmn": gmmn_section(), "classifier": classifier_section(), "runtime": runtime} | sections
+    made = {"gmmn": gmmn_section(), "classifier": classifier_section(), "baseline": baseline_section()}
+    return made | {"runtime": runtime} | sections
 
 
 def _write_index(folder: pathlib.Path, kind: str, images: list[str], entries: list[dict[str, Any]]) -> None:

@@ -56,6 +56,17 @@ CHANGES: dict[str, Any] = {
         "steps_per_epoch": 2,
         "calibration": {"enabled": True, "folds": 1, "held_out": 2, "biases": [0, 2]},
     },
+    "baseline": {
+        "devise": {"calibrated": True},
+        "ale": {"calibrated": True},
+        "pool_per_class": 16,
+        "batch_size": 64,
+        "epochs": 1,
+        "steps_per_epoch": 2,
+        "folds": 1,
+        "held_out": 2,
+        "biases": [0, 1],
+    },
     # One kind of device, so that results can be compared byte by byte.
     "runtime": {"device": "cpu", "workers": 0, "scratch": "work"},
 }
@@ -77,7 +88,7 @@ def make(folder: pathlib.Path, changes: dict[str, Any] | None = None) -> pathlib
 
 def run(folder: pathlib.Path, *names: str) -> None:
     """Run stages in this process, in `folder`, with the arguments of dvc.yaml and on one thread."""
-    stages = dag.stages(yaml.safe_load((folder / "params.yaml").read_text()))
+    stages = dag.stages(yaml.safe_load((folder / "params.yaml").read_text()), (dag.MAIN, *dag.OPTIONAL))
     threads, before = torch.get_num_threads(), pathlib.Path.cwd()
     torch.set_num_threads(1)
     os.chdir(folder)

@@ -3,12 +3,11 @@
 from collections.abc import Callable, Iterator, Sequence
 from typing import Annotated, Literal
 
-import numpy as np
 import pydantic
 import torch
 from torch import nn
 
-from zs3 import calibration, compatibility, label_ids, params, pixel_classifier, pools, training
+from zs3 import calibration, compatibility, folds, params, pixel_classifier, pools, training
 from zs3.shards import rows
 
 Method = Literal["devise", "ale", "spnet"]
@@ -111,25 +110,35 @@ def spread(model: pixel_classifier.PixelClassifier, real: pools.Pool, options: P
     return logits.var(dim=1, correction=0).mean().sqrt().item()
 
 
-def bias_curves(
-    method: Method, sampled: rows.Rows, embeddings: torch.Tensor, seen: Sequence[int], options: Params
-) -> Iterator[tuple[list[int], list[float]]]:
-    """Train without some seen classes and score on training images, fold by fold, as zero_shot_cv does for the generator.
+def rehearse(
+    method: Method,
+    drawn: Sequence[folds.Fold],
+    sampled: rows.Rows,
+    embeddings: torch.Tensor,
+    seen: Sequence[int],
+    options: Params,
+) -> Iterator[list[float]]:
+    """Train without some seen classes and score on images that trained nothing, fold by fold, as zero_shot_cv does for ZS3Net.
 
     SPNet takes its bias off probabilities; off the logits, as here, it is calibrated stacking (Chao et al., ECCV 2016), which orders
-    classes alike at every pixel whatever its other logits are.
+    the seen classes as before and a seen and an unseen one by their own two logits alone.
+
+    Args:
+        method: what to train.
+        drawn: the folds.
+        sampled: real features of seen classes, sorted by class, with their weights and images.
+        embeddings: (C, d_a) float32 of all classes, on the device to compute on.
+        seen: label ids.
+        options: the recipe, and the biases to try.
 
     Yields:
-        the held-out label ids and the hIoU at each of `options.biases`, for each fold.
+        the hIoU at each of `options.biases`, for each fold.
     """
-    present = set(np.unique(sampled["label"]).tolist())
-    candidates = [label for label in seen if label != label_ids.BACKGROUND and label in present]
-    features = torch.from_numpy(sampled["features"])
-    for held_out in calibration.folds(candidates, options.folds, options.held_out, options.seed):
-        kept = [label for label in seen if label not in held_out]
-        real = pools.select(sampled, kept)
-        for _, trained in fit(method, real, embeddings, kept, held_out, options):
-            model = trained
+    for fold in drawn:
+        kept = [label for label in seen if label not in fold.held_out]
+        real = pools.select(folds.training_rows(fold, sampled, kept), kept)
+        *_, (_, model) = fit(method, real, embeddings, kept, fold.held_out, options)
         unit = spread(model, real, options)
-        biases = [bias * unit for bias in options.biases]
-        yield held_out, calibration.hiou_by_bias(model, features, sampled["label"], sampled["weight"], biases)
+        scored = folds.evaluation_rows(fold, sampled, model.labels.tolist())
+        figures = calibration.figures_by_bias(model, scored, [bias * unit for bias in options.biases])
+        yield [figure["hIoU"] for figure in figures]

@@ -12,7 +12,7 @@ import h5py
 import numpy as np
 import torch
 
-from zs3 import calibration, classifier, feature_sampling, images, label_ids, pixel_classifier, pools, zero_shot_cv
+from zs3 import classifier, feature_sampling, folds, images, pixel_classifier, pools, zero_shot_cv
 from zs3.shards import index as shard_index
 from zs3.shards import rows
 
@@ -100,27 +100,29 @@ def sample(folder: pathlib.Path, masks: pathlib.Path, classes: Sequence[int], pe
     return table | {"label": labels[chosen][order]}
 
 
-def bias_curves(
-    sampled: rows.Rows, start: pixel_classifier.PixelClassifier, options: classifier.Params, device: torch.device
-) -> Iterator[tuple[list[int], list[float]]]:
-    """Rehearse with seen classes held out, as `zero_shot_cv.bias_curves` does, their real features in place of synthetic ones.
+def rehearse(
+    drawn: Sequence[folds.Fold],
+    sampled: rows.Rows,
+    start: pixel_classifier.PixelClassifier,
+    options: classifier.Params,
+    device: torch.device,
+) -> Iterator[tuple[folds.Fold, list[float]]]:
+    """Rehearse with seen classes held out, as zero_shot_cv does, but with their real features from the images that play unlabelled.
 
-    So the bias is chosen for a classifier trained as the oracle is, and without a label of an unseen class.
+    So the bias is that of a classifier trained as the oracle is, and no label of an unseen class has a part in it.
 
     Yields:
-        the held-out label ids and the hIoU at each bias, for each fold.
+        each fold that has such features, and its hIoU at each bias.
     """
-    settings = options.calibration
-    present = set(np.unique(sampled["label"]).tolist())
-    candidates = [label for label in start.labels.tolist() if label != label_ids.BACKGROUND and label in present]
-    features = torch.from_numpy(sampled["features"])
-    for held_out in calibration.folds(candidates, settings.folds, settings.held_out, options.seed):
-        kept = [label for label in start.labels.tolist() if label not in held_out]
-        stand_in = RealFeatures(pools.select(sampled, held_out), torch.zeros(0, device=device))
-        reduced = zero_shot_cv.restrict(start, kept)
-        for _, trained in classifier.fit(reduced, pools.select(sampled, kept), stand_in, held_out, options):
-            result = trained
-        yield (
-            held_out,
-            calibration.hiou_by_bias(result, features, sampled["label"], sampled["weight"], settings.biases),
-        )
+    for fold in drawn:
+        wanted = fold.unlabelled[sampled["image"]] & np.isin(sampled["label"], list(fold.held_out))
+        held = pools.select({name: column[wanted] for name, column in sampled.items()}, fold.held_out)
+        if not len(held.labels):
+            continue
+        labels = zero_shot_cv.kept(fold, start)
+        real = pools.select(folds.training_rows(fold, sampled, labels), labels)
+        source = RealFeatures(held, torch.zeros(0, device=device))
+        reduced = zero_shot_cv.restrict(start, labels)
+        *_, (_, trained) = classifier.fit(reduced, real, source, held.labels.tolist(), options)
+        figures = zero_shot_cv.score(fold, trained, sampled, options.calibration.biases)
+        yield fold, [figure["hIoU"] for figure in figures]
