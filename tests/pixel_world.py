@@ -7,7 +7,18 @@ import numpy as np
 import torch
 
 from tests import caches
-from zs3 import classifier, embeddings, gmmn, label_ids, params, pixel_classifier, pseudo_labels, self_training, splits
+from zs3 import (
+    baselines,
+    classifier,
+    embeddings,
+    gmmn,
+    label_ids,
+    params,
+    pixel_classifier,
+    pseudo_labels,
+    self_training,
+    splits,
+)
 from zs3.shards import index, maps, rows
 
 DIM = 8
@@ -198,6 +209,29 @@ def self_training_options(**changes: Any) -> self_training.Params:
     return params.build(self_training_section(**changes), self_training.Params, "self_training")
 
 
+def baseline_section(**changes: Any) -> dict[str, Any]:
+    """Return a section `baseline` that trains in a fraction of a second."""
+    return {
+        "devise": {"lr": 0.02, "calibrated": False},
+        "ale": {"lr": 0.02, "calibrated": False},
+        "spnet": {"lr": 0.02, "calibrated": True},
+        "class_balance": 0.5,
+        "pool_per_class": 60,
+        "batch_size": 128,
+        "epochs": 2,
+        "steps_per_epoch": 60,
+        "weight_decay": 0.0001,
+        "folds": 2,
+        "held_out": 2,
+        "biases": [0, 0.25, 0.5, 0.75, 1, 1.5, 4],
+        "seed": 0,
+    } | changes
+
+
+def baseline_options(**changes: Any) -> baselines.Params:
+    return params.build(baseline_section(**changes), baselines.Params, "baseline")
+
+
 def write_training_inputs(folder: pathlib.Path, per_class: int = 80, n_shards: int = 2) -> None:
     """Write all that train_gmmn and finetune_classifier read, where dvc.yaml has it, but params.yaml."""
     splits.write(folder / "data/split.json", split())
@@ -222,6 +256,7 @@ def document(**sections: dict[str, Any]) -> dict[str, Any]:
         "classifier": classifier_section(),
         "pseudo_labels": pseudo_labels_section(),
         "self_training": self_training_section(),
+        "baseline": baseline_section(),
     }
     return own | {"runtime": runtime} | sections
 

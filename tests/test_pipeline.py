@@ -117,10 +117,17 @@ def test_metrics_and_plots_can_be_shown(first):
     assert not plots.get("errors")
 
 
+def test_optional_pipelines_go_on_from_the_main_one(first):
+    folder, _, _ = first
+    for file in dag.OPTIONAL:
+        said = dvc(folder, "repro", "--dry", file)
+        assert [name.rpartition(":")[2] for name in stages_run(said)] == list(dag.stages(tiny.settings(), [file]))
+
+
 def test_changed_bandwidths_rerun_the_generator_and_what_follows_from_it(first):
     folder, _, _ = first
     said = dvc(folder, "exp", "run", "-S", "gmmn.bandwidths=[5e-05,3]")
-    following = {"train_gmmn", "finetune_classifier", "evaluate@zs3net"}
+    following = {"train_gmmn", "finetune_classifier", "feature_oracle", "evaluate@zs3net"}
     assert set(stages_run(said)) == following | AFTER_PSEUDO_LABELS
     difference = json.loads(dvc(folder, "metrics", "diff", "--all", "--json"))
     assert set(difference) == METRICS

@@ -33,7 +33,7 @@ def world(tmp_path):
 
 
 def write(root, split, shard):
-    return pseudo_masks.write(root / "out", split, root / "toy", root / "masks/train", [shard], {0: "u", 1: "w"})
+    return pseudo_masks.write(root / "out", split, root / "toy", root / "masks/train", [shard], ["u", "w"])
 
 
 def test_masks_of_training_images_stay_and_unlabelled_ones_are_sparse(world):
@@ -62,6 +62,6 @@ def test_where_pixels_are_excluded_a_pseudo_label_fills_only_what_has_no_label(w
         "position": cells.astype(np.uint16),
         "label": np.full(len(cells), 1, np.uint8),
     }
-    items = pseudo_masks.write(root / "out", split, root / "toy", root / "masks/train", [shard], {0: "a"})
+    items = pseudo_masks.write(root / "out", split, root / "toy", root / "masks/train", [shard], ["a"])
     assert items == list(split.train)
     np.testing.assert_array_equal(images.read_mask(root / "out/a.png"), np.where(before == 255, 1, before))

@@ -67,6 +67,18 @@ CHANGES: dict[str, Any] = {
         "steps_per_epoch": 2,
         "biases": [0, 2],
     },
+    "self_training_network": {"epochs": 1},
+    "baseline": {
+        "devise": {"calibrated": True},
+        "ale": {"calibrated": True},
+        "pool_per_class": 16,
+        "batch_size": 64,
+        "epochs": 1,
+        "steps_per_epoch": 2,
+        "folds": 1,
+        "held_out": 2,
+        "biases": [0, 1],
+    },
     # One kind of device, so that results can be compared byte by byte.
     "runtime": {"device": "cpu", "workers": 0, "scratch": "work"},
 }

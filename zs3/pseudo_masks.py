@@ -2,7 +2,7 @@
 
 import pathlib
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -16,7 +16,7 @@ def write(
     data: pathlib.Path,
     masks: pathlib.Path,
     pseudo: Iterable[rows.Rows],
-    names: Mapping[int, str],
+    names: Sequence[str],
 ) -> list[splits.Item]:
     """Write a mask for every image to train on.
 

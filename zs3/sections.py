@@ -4,6 +4,7 @@ import sys
 
 from zs3 import (
     backbone,
+    baselines,
     classifier,
     embeddings,
     errors,
@@ -13,6 +14,7 @@ from zs3 import (
     pseudo_labels,
     runtime,
     self_training,
+    self_training_network,
     toy,
 )
 from zs3.dataset import voc
@@ -27,6 +29,8 @@ SECTIONS = {
     "classifier": classifier.Params,
     "pseudo_labels": pseudo_labels.Params,
     "self_training": self_training.Params,
+    "self_training_network": self_training_network.Params,
+    "baseline": baselines.Params,
     "runtime": runtime.Params,
 }
 
