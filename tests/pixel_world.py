@@ -185,7 +185,7 @@ def self_training_section(**changes: Any) -> dict[str, Any]:
         "steps_per_epoch": 60,
         "lr": 0.02,
         "weight_decay": 0.0001,
-        "calibration": {"enabled": True, "folds": 2, "held_out": 2, "biases": [0, 1, 2, 3, 4, 6, 20]},
+        "biases": [0, 1, 2, 3, 4, 6, 20],
         "seed": 0,
     } | changes
 

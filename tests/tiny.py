@@ -65,7 +65,7 @@ CHANGES: dict[str, Any] = {
         "batch_size": 64,
         "epochs": 1,
         "steps_per_epoch": 2,
-        "calibration": {"enabled": True, "folds": 1, "held_out": 2, "biases": [0, 2]},
+        "biases": [0, 2],
     },
     # One kind of device, so that results can be compared byte by byte.
     "runtime": {"device": "cpu", "workers": 0, "scratch": "work"},

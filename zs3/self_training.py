@@ -5,7 +5,7 @@ from typing import Annotated
 
 import pydantic
 
-from zs3 import calibration, feature_sources, gmmn, last_layer, params, pixel_classifier, pools
+from zs3 import feature_sources, gmmn, last_layer, params, pixel_classifier, pools
 
 
 @params.section
@@ -23,7 +23,7 @@ class Params:
     steps_per_epoch: params.Count
     lr: params.Positive
     weight_decay: params.NonNegative
-    calibration: calibration.Params
+    biases: tuple[params.Float, ...]
     seed: params.Seed
 
 
