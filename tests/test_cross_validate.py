@@ -105,6 +105,8 @@ def test_more_folds_than_params_yaml_says(folder, capsys):
         (["gmmn.lr.x=1"], "gmmn.lr.x: gmmn.lr holds no keys"),
         (["gmmn=1"], "gmmn: name a key of the section, such as gmmn.bandwidths"),
         (["classifier.calibration.folds=2,3"], "classifier.calibration.folds: not varied"),
+        (["self_training.biases=[1],[2]"], "self_training.biases: not varied"),
+        (["pseudo_labels.rule=per_image,agreement"], "pseudo_labels.rule: agreement cannot be rehearsed"),
         (["gmmn.lr"], "gmmn.lr: write section.key=VALUE,VALUE,... with YAML values"),
         (["gmmn.lr=[1,"], "gmmn.lr=[1,: write section.key=VALUE,VALUE,..."),
         (["gmmn.lr=1", "gmmn.lr=2"], "gmmn.lr: stands twice; put all its values into one list"),
@@ -116,6 +118,13 @@ def test_what_cannot_be_tried_is_named_before_any_work(folder, words, fault):
     with pytest.raises(SystemExit) as caught:
         command.main(words)
     assert str(caught.value.code).startswith("command line: 1 wrong\n") and fault in str(caught.value.code)
+
+
+@pytest.mark.parametrize("flag", ["--folds", "--held-out", "--workers"])
+def test_numbers_below_one_are_refused(folder, flag, capsys):
+    with pytest.raises(SystemExit):
+        command.main(["gmmn.lr=1", flag, "0"])
+    assert f"argument {flag}: needs a whole number of 1 or more, found 0" in capsys.readouterr().err
 
 
 def test_all_faults_are_told_at_once(folder):

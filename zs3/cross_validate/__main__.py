@@ -21,6 +21,8 @@ import os
 import pathlib
 import sys
 import tempfile
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from zs3 import errors, parallel, params, progress, runtime, splits, storage
 from zs3.cross_validate import bench, grid, plan, report
@@ -39,10 +41,10 @@ def main(argv: list[str] | None = None) -> None:
         action="store_true",
         help="params.yaml, and each alternative alone, instead of all combinations",
     )
-    add("--folds", type=int, help="folds (default: classifier.calibration.folds)")
-    add("--held-out", type=int, help="seen classes held out in each (default: classifier.calibration.held_out)")
+    add("--folds", type=_count, help="folds (default: classifier.calibration.folds)")
+    add("--held-out", type=_count, help="seen classes held out in each (default: classifier.calibration.held_out)")
     add("--seed", type=int, default=0, help="of the folds (default: 0)")
-    add("--workers", type=int, help="jobs at a time, each a process (default: one for each core; 1 on a GPU)")
+    add("--workers", type=_count, help="jobs at a time, each a process (default: one for each core; 1 on a GPU)")
     add("--csv", type=pathlib.Path, help="write the table here too, with the hIoU of each fold")
     add("--params", type=pathlib.Path, default=pathlib.Path("params.yaml"), help="settings to start from")
     add("--split", type=pathlib.Path, default=pathlib.Path("data/split.json"))
@@ -56,8 +58,6 @@ def main(argv: list[str] | None = None) -> None:
     calibration = present["classifier"].calibration
     axes = grid.parse(options.parameters)
     settings = grid.settings(document, axes, options.one_at_a_time)
-    trains_again = any(key.partition(".")[0] in grid.SELF_TRAINING for key in axes)
-    biases = calibration.biases
     device = runtime.device(params.load(options.params, "runtime", runtime.Params))
     common = bench.Bench(
         options.features,
@@ -69,35 +69,56 @@ def main(argv: list[str] | None = None) -> None:
         options.seed,
         device.type,
     )
-    n_folds = len(bench.draw_folds(common))
     workers = options.workers or (1 if device.type == "cuda" else len(os.sched_getaffinity(0)))
-    with tempfile.TemporaryDirectory(prefix="cross_validate-") as scratch, parallel.processes(workers) as run:
-        work = plan.make(common, settings, n_folds, pathlib.Path(scratch))
-        generators = run(bench.fit_generator, work.generators)
-        for _ in progress.track(generators, "cross_validate (generators)", total=len(work.generators)):
-            pass
-        classifiers = run(bench.fit_classifier, work.classifiers)
-        found = dict(progress.track(classifiers, "cross_validate (classifiers)", total=len(work.classifiers)))
-        curves = [[found[job] for job in jobs] for jobs in work.chosen]
-        if trains_again:
-            jobs, chosen = plan.go_on(work, settings, report.best_biases(curves, biases))
-            again = run(bench.self_train, jobs)
-            found = dict(progress.track(again, "cross_validate (self-training)", total=len(jobs)))
-            curves = [[found[job] for job in numbers] for numbers in chosen]
+    again = grid.trains_again(axes)
+    biases = again and present["self_training"].biases or calibration.biases
+    curves = _search(common, settings, workers, calibration.biases, biases if again else None)
+
     table = report.summarise(settings, curves, biases)
     keys = [key for key in axes if len(axes[key]) > 1] or list(axes)
     print(report.text(table, keys, [setting.options == present for setting in settings]))
-    model = "ZS5Net" if trains_again else "ZS3Net"
-    print(f"\n{model}, {n_folds} folds of {common.held_out} seen classes; * best, = params.yaml as it is")
-    best = table[report.best_of(table)]
-    if best["bias"] == max(biases):
-        print(
-            f"the best bias, {best['bias']:g}, is the largest of classifier.calibration.biases; try larger ones",
-            file=sys.stderr,
-        )
-    print(report.command(settings[report.best_of(table)].values))
+    held_out = {len(fold.held_out) for fold in bench.draw_folds(common)}.pop()
+    print(
+        f"\n{'ZS5Net' if again else 'ZS3Net'}, {len(curves[0])} folds of {held_out} seen classes; * best, = {options.params} as it is"
+    )
+    best = report.best_of(table)
+    if table[best]["bias"] == max(biases):
+        section = "self_training" if again and present["self_training"].biases else "classifier.calibration"
+        print(f"the best bias, {max(biases):g}, is the largest of {section}.biases; try larger ones", file=sys.stderr)
+    print(report.command(settings[best].values))
     if options.csv:
         storage.write_csv(options.csv, table)
+
+
+def _search(
+    common: bench.Bench,
+    settings: Sequence[grid.Setting],
+    workers: int,
+    biases: Sequence[float],
+    biases_again: Sequence[float] | None,
+) -> list[list[list[dict[str, float | None]]]]:
+    """Return the figures {seen, unseen, hIoU} of each setting, fold and bias; after self-training if there are biases for that."""
+    with tempfile.TemporaryDirectory(prefix="cross_validate-") as scratch, parallel.processes(workers) as run:
+
+        def answers(function: Callable[..., Any], jobs: list[tuple[Any, ...]], what: str) -> dict[int, Any]:
+            return dict(progress.track(run(function, jobs), f"cross_validate ({what})", total=len(jobs)))
+
+        work = plan.make(common, settings, len(bench.draw_folds(common)), pathlib.Path(scratch))
+        answers(bench.fit_generator, work.generators, "generators")
+        found = answers(bench.fit_classifier, work.classifiers, "classifiers")
+        curves = [[found[job] for job in numbers] for numbers in work.chosen]
+        if biases_again is not None:
+            jobs, chosen = plan.go_on(work, settings, report.best_biases(curves, biases), biases_again)
+            found = answers(bench.self_train, jobs, "self-training")
+            curves = [[found[job] for job in numbers] for numbers in chosen]
+    return curves
+
+
+def _count(text: str) -> int:
+    """Read a positive whole number."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"needs a whole number of 1 or more, found {text}")
+    return int(text)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,11 @@ SECTIONS = {
     "pseudo_labels": pseudo_labels.Params,
     "self_training": self_training.Params,
 }
-SELF_TRAINING = ("pseudo_labels", "self_training")
+_SELF_TRAINING = ("pseudo_labels", "self_training")
+_AGREEMENT = (
+    "pseudo_labels.rule: agreement cannot be rehearsed, as the views of training pixels are of different places; give another rule, such"
+    " as pseudo_labels.rule=per_image"
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,6 +61,11 @@ def parse(words: Sequence[str]) -> dict[str, list[Any]]:
     return axes
 
 
+def trains_again(axes: Mapping[str, Sequence[Any]]) -> bool:
+    """Return whether a parameter of self-training is among those varied, so that it is ZS5Net that is scored."""
+    return any(key.partition(".")[0] in _SELF_TRAINING for key in axes)
+
+
 def settings(
     document: Mapping[str, Mapping[str, Any]], axes: Mapping[str, Sequence[Any]], one_at_a_time: bool
 ) -> list[Setting]:
@@ -88,6 +97,8 @@ def settings(
                 options[name] = params.build(values, SECTIONS[name], name)
             except params.ParamsError as error:
                 faults |= dict.fromkeys(line.strip() for line in str(error).splitlines()[1:])
+        if trains_again(axes) and "pseudo_labels" in options and options["pseudo_labels"].rule == "agreement":
+            faults[_AGREEMENT] = None
         found.setdefault(tuple(options.values()), Setting(choice, options))
     _refuse(list(faults))
     return list(found.values())
@@ -110,7 +121,7 @@ def _misplaced(key: str, document: Mapping[str, Any]) -> str | None:
     section, *path = key.split(".")
     if section not in SECTIONS:
         return f"{key}: no such section here; those that act on cached features are {', '.join(SECTIONS)}"
-    if path[:1] == ["calibration"]:
+    if path[:1] in (["calibration"], ["biases"]):
         return f"{key}: not varied, since every setting is scored at its best bias; folds are set by --folds, --held-out and --seed"
     place = document[section]
     for depth, name in enumerate(path[:-1], 1):

@@ -47,7 +47,7 @@ def make(common: bench.Bench, settings: Sequence[grid.Setting], n_folds: int, sc
 
 
 def go_on(
-    work: Plan, settings: Sequence[grid.Setting], seen_biases: Sequence[float]
+    work: Plan, settings: Sequence[grid.Setting], seen_biases: Sequence[float], biases: Sequence[float]
 ) -> tuple[list[tuple[Any, ...]], list[list[int]]]:
     """Return the jobs of self-training, after those of `work`.
 
@@ -55,6 +55,7 @@ def go_on(
         work: the plan that trained the classifiers.
         settings: those it was made for.
         seen_biases: for each of them the bias with which its classifiers label.
+        biases: those to score at.
 
     Returns:
         arguments of `bench.self_train`, and for each setting the numbers of its jobs, one a fold.
@@ -66,6 +67,6 @@ def go_on(
         chosen.append([jobs.setdefault((number, seen_bias, *options), len(jobs)) for number in numbers])
     arguments = []
     for number, *rest in jobs:
-        common, fold, options, generator, trained = work.classifiers[number]
-        arguments.append((common, fold, generator, trained, options.calibration.biases, *rest))
+        common, fold, _, generator, trained = work.classifiers[number]
+        arguments.append((common, fold, generator, trained, biases, *rest))
     return arguments, chosen
