@@ -45,7 +45,6 @@ def main(argv: list[str] | None = None) -> None:
     network = backbone.load(checkpoints.load(paths.backbone))
     extract = feature_dump.extractor(network, device, options.precision)
 
-    whole = [views.View(scale=1.0, flip=False)]
     sources = [
         feature_plan.Source(
             "train", split.train, paths.data, paths.train_masks, views.passes(options.scales, options.flip)
@@ -57,7 +56,9 @@ def main(argv: list[str] | None = None) -> None:
             None,
             views.around_whole(options.unlabelled_views.scales, options.unlabelled_views.flip),
         ),
-        feature_plan.Source("val", split.val, paths.data, paths.val_masks, whole),
+        feature_plan.Source(
+            "val", split.val, paths.data, paths.val_masks, [views.View(short_side=options.val_short_side)]
+        ),
     ]
     plans = [
         feature_plan.plan(source, options, functools.partial(progress.track, what=f"plan features/{source.name}"))

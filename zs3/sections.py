@@ -7,6 +7,8 @@ from zs3 import (
     classifier,
     embeddings,
     errors,
+    evaluation,
+    examples,
     feature_plan,
     gmmn,
     params,
@@ -27,6 +29,8 @@ SECTIONS = {
     "classifier": classifier.Params,
     "pseudo_labels": pseudo_labels.Params,
     "self_training": self_training.Params,
+    "evaluation": evaluation.Params,
+    "visualise": examples.Params,
     "runtime": runtime.Params,
 }
 
