@@ -48,7 +48,6 @@ def main(argv: list[str] | None = None) -> None:
     network = backbone.load(checkpoints.load(paths.backbone))
     extract = feature_dump.extractor(network, device, options.precision)
 
-    whole = [views.View(scale=1.0, flip=False)]
     sources = [
         feature_plan.Source(
             "train", split.train, paths.data, paths.train_masks, views.passes(options.scales, options.flip)
@@ -60,7 +59,9 @@ def main(argv: list[str] | None = None) -> None:
             None,
             views.around_whole(options.unlabelled_views.scales, options.unlabelled_views.flip),
         ),
-        feature_plan.Source("val", split.val, paths.data, paths.val_masks, whole),
+        feature_plan.Source(
+            "val", split.val, paths.data, paths.val_masks, [views.View(short_side=options.val_short_side)]
+        ),
     ]
     sources = [source for source in sources if getattr(paths, source.name)]
     plans = [

@@ -232,6 +232,11 @@ def baseline_options(**changes: Any) -> baselines.Params:
     return params.build(baseline_section(**changes), baselines.Params, "baseline")
 
 
+def visualise_section(**changes: Any) -> dict[str, Any]:
+    """Return a section `visualise` with one image of each unseen class in panels of the images' longer side."""
+    return {"images_per_class": 1, "min_share": 0.05, "seen_images": 1, "panel_side": 57, "seed": 0} | changes
+
+
 def write_training_inputs(folder: pathlib.Path, per_class: int = 80, n_shards: int = 2) -> None:
     """Write all that train_gmmn and finetune_classifier read, where dvc.yaml has it, but params.yaml."""
     splits.write(folder / "data/split.json", split())
@@ -257,6 +262,7 @@ def document(**sections: dict[str, Any]) -> dict[str, Any]:
         "pseudo_labels": pseudo_labels_section(),
         "self_training": self_training_section(),
         "baseline": baseline_section(),
+        "evaluation": {"short_side": None, "absent_classes": "skip"},
     }
     return own | {"runtime": runtime} | sections
 

@@ -22,7 +22,7 @@ STAGES = dag.stages(tiny.settings())
 PREPARATION = ("make_toy", "prepare_split", "embed_classes")
 BASELINES = tuple(name for name in STAGES if name.startswith("train_baseline@"))
 TRAINING = ("train_backbone", "dump_features", "train_gmmn", "finetune_classifier", *BASELINES)
-EVALUATION = tuple(name for name in STAGES if name.startswith("evaluate@"))
+EVALUATION = tuple(name for name in STAGES if name.startswith("evaluate@")) + ("visualise",)
 SELF_TRAINING = ("pseudo_label", "self_train")
 REPORTS = ("report_pseudo_labels",)
 TRAINED = tuple(out for name in (*TRAINING, *SELF_TRAINING) for out in STAGES[name].outs)
@@ -267,6 +267,7 @@ def test_of_the_dataset_training_reads_only_pictures_of_its_list(base):
     assert read["train_backbone"] <= pictures(split.train)
     assert read["dump_features"] == pictures(split.train, split.unlabelled, split.val)
     assert read["embed_classes"] == {"data/toy/corpus.txt"}
+    assert read["visualise"] <= pictures(split.val)
 
 
 def test_generator_classifier_and_calibration_read_the_cache_of_training_pixels_only(base):

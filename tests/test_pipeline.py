@@ -19,7 +19,7 @@ METRICS = {out for out in OUTS if out.startswith("metrics/") and out.endswith(".
 pytestmark = pytest.mark.timeout(600)
 
 
-AFTER_PSEUDO_LABELS = {"pseudo_label", "report_pseudo_labels", "self_train", "evaluate@zs5net"}
+AFTER_PSEUDO_LABELS = {"pseudo_label", "report_pseudo_labels", "self_train", "evaluate@zs5net", "visualise"}
 
 
 def environment(folder: pathlib.Path) -> dict[str, str]:
@@ -78,7 +78,7 @@ def test_the_lock_file_and_the_metrics_are_committed_and_the_artefacts_are_not(f
     folder, _, _ = first
     files = set(command(folder, "git", "ls-files").split())
     assert {"dvc.lock", *(out for out in OUTS if out.startswith("metrics/"))} <= files
-    artefacts = {file for file in files if file.startswith(("data/", "features/", "models/"))}
+    artefacts = {file for file in files if file.startswith(("data/", "features/", "models/", "plots/"))}
     assert {file for file in artefacts if not file.endswith("/.gitignore")} == {"data/pretrained/none"}
     assert command(folder, "git", "status", "--porcelain") == ""
 
@@ -111,9 +111,9 @@ def test_metrics_and_plots_can_be_shown(first):
     assert set(shown) == METRICS
     assert all(metrics["data"]["generalised"]["seen"]["mIoU"] >= 0 for metrics in shown.values())
     plots = json.loads(dvc(folder, "plots", "show", "--json"))
-    assert {name.rpartition("::")[2] for name in plots["data"]} == {
-        out for out in OUTS if out.startswith("metrics/")
-    } - METRICS
+    tables = {out for out in OUTS if out.startswith("metrics/")} - METRICS
+    drawn = {path.relative_to(folder).as_posix() for path in (folder / "plots/pictures").iterdir()}
+    assert drawn and {name.rpartition("::")[2] for name in plots["data"]} == tables | drawn
     assert not plots.get("errors")
 
 

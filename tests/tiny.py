@@ -40,7 +40,14 @@ CHANGES: dict[str, Any] = {
         "augmentation": {"crop": 32},
         "precision": "float32",
     },
-    "features": {"pixels_per_class": 8, "unlabelled_pixels": 8, "scales": [1.0], "flip": False, "shard_mib": 1},
+    "features": {
+        "pixels_per_class": 8,
+        "unlabelled_pixels": 8,
+        "scales": [1.0],
+        "flip": False,
+        "val_short_side": None,
+        "shard_mib": 1,
+    },
     "gmmn": {
         "hidden_dim": 8,
         "noise_dim": 4,
@@ -79,6 +86,8 @@ CHANGES: dict[str, Any] = {
         "held_out": 2,
         "biases": [0, 1],
     },
+    "evaluation": {"short_side": None, "absent_classes": "skip"},
+    "visualise": {"images_per_class": 1, "min_share": 0.05, "seen_images": 1, "panel_side": 32},
     # One kind of device, so that results can be compared byte by byte.
     "runtime": {"device": "cpu", "workers": 0, "scratch": "work"},
 }

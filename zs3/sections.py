@@ -8,6 +8,8 @@ from zs3 import (
     classifier,
     embeddings,
     errors,
+    evaluation,
+    examples,
     feature_plan,
     gmmn,
     params,
@@ -31,6 +33,8 @@ SECTIONS = {
     "self_training": self_training.Params,
     "self_training_network": self_training_network.Params,
     "baseline": baselines.Params,
+    "evaluation": evaluation.Params,
+    "visualise": examples.Params,
     "runtime": runtime.Params,
 }
 
