@@ -3,10 +3,11 @@
 import sys
 
 from zs3 import backbone, classifier, embeddings, errors, feature_plan, gmmn, params, runtime, toy
-from zs3.dataset import voc
+from zs3.dataset import conversion, voc
 
 SECTIONS = {
     "toy": toy.Params,
+    "labels": conversion.Params,
     "data": voc.Params,
     "embeddings": embeddings.Params,
     "backbone": backbone.Params,
