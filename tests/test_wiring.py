@@ -193,6 +193,7 @@ def test_the_library_prints_nothing_and_has_no_command_line(path):
 
 def test_only_evaluation_may_follow_from_labels_of_unseen_classes():
     """DESIGN.md, section 3: the protocol is in the data flow."""
+    assert readers("data/labels") == {"prepare_split"}
     evaluations = {name for name in STAGES if name.startswith("evaluate@")} | {"visualise"}
     networks = {"devise_network", "zs5net_network"}
     assert readers("data/masks/val") == {"dump_features", *(f"dump_features@{name}" for name in networks)}
@@ -229,6 +230,7 @@ def test_only_these_stages_open_the_dataset():
         if any(overlap(dep, settings["data"]["root"]) for dep in stage.data if dep != corpus)
     }
     assert {STAGES[name].module.rpartition(".")[2] for name in found} == {
+        "convert_labels",
         "prepare_split",
         "train_backbone",
         "dump_features",
