@@ -40,9 +40,16 @@ class Run:
     params: dict[str, Any]
     cells: tuple[Cell, ...]
 
-    def serves(self, ks: Collection[int] | None, seeds: Collection[int] | None) -> bool:
-        """Return whether one of its cells has one of the Ks and one of the seeds; None stands for all."""
-        return any((ks is None or cell.k in ks) and (seeds is None or cell.seed in seeds) for cell in self.cells)
+    def serves(
+        self, methods: Collection[str] | None, ks: Collection[int] | None, seeds: Collection[int] | None
+    ) -> bool:
+        """Return whether one of its cells is of one of the methods, Ks and seeds; None stands for all."""
+        return any(
+            (methods is None or cell.method in methods)
+            and (ks is None or cell.k in ks)
+            and (seeds is None or cell.seed in seeds)
+            for cell in self.cells
+        )
 
 
 def cells(comparison: catalogue.Comparison, methods: dict[str, catalogue.Method], base: dict[str, Any]) -> list[Cell]:
