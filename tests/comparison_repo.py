@@ -45,11 +45,17 @@ _STAGES = {
     },
 }
 METHODS = {
-    "Supervised": {"model": "seen_only", "figures": "generalised", "set": {"data.unseen": []}, "note": "."},
-    "ZS3Net": {"model": "zs3net", "figures": "generalised", "set": {}, "note": "."},
-    "GAN": {"model": "zs3net", "figures": "generalised", "set": {"gmmn.generator": "gan"}, "note": "."},
-    "DeViSE": {"model": "devise", "figures": "generalised", "set": {}, "note": "."},
-    "Later": {"model": "zs3net", "figures": "generalised", "set": {"later.key": 1}, "note": "."},
+    "Supervised": {
+        "model": "seen_only",
+        "figures": "generalised",
+        "set": {"data.unseen": []},
+        "target": None,
+        "note": ".",
+    },
+    "ZS3Net": {"model": "zs3net", "figures": "generalised", "set": {}, "target": None, "note": "."},
+    "GAN": {"model": "zs3net", "figures": "generalised", "set": {"gmmn.generator": "gan"}, "target": None, "note": "."},
+    "DeViSE": {"model": "devise", "figures": "generalised", "set": {}, "target": None, "note": "."},
+    "Later": {"model": "zs3net", "figures": "generalised", "set": {"later.key": 1}, "target": None, "note": "."},
 }
 COMPARISON = {
     "title": "Tiny",

@@ -4,7 +4,7 @@ import pytest
 
 from tests import comparison_repo
 from zs3 import errors, params
-from zs3.comparison import catalogue, plan
+from zs3.comparison import catalogue, launch, plan
 
 METHODS = {name: params.build(entry, catalogue.Method, name) for name, entry in comparison_repo.METHODS.items()}
 SPLITS = {2: {"data.unseen": ["a", "b"]}, 3: {"data.unseen": ["a", "b", "c"]}}
@@ -73,3 +73,18 @@ def test_a_choice_of_methods_ks_and_seeds():
     found = [run for run in runs(comparison()) if run.serves(["GAN"], [3], None)]
     assert [run.name[:-7] for run in found] == ["tiny-k3-s0-gan", "tiny-k3-s1-gan"]
     assert [run.name[:-7] for run in found if run.serves(None, None, [1])] == ["tiny-k3-s1-gan"]
+
+
+def test_a_run_of_another_pipeline_is_a_run_of_its_own():
+    other = params.build(comparison_repo.METHODS["DeViSE"] | {"target": "other/dvc.yaml"}, catalogue.Method, "DeViSE")
+    methods = METHODS | {"DeViSE": other}
+    cells = plan.cells(comparison(seeds=[0], splits={2: {"data.unseen": ["a"]}}), methods, comparison_repo.BASE)
+    found = plan.runs("tiny", cells, methods)
+    assert [(run.target, [cell.method for cell in run.cells]) for run in found] == [
+        (None, ["Supervised"]),
+        (None, ["ZS3Net"]),
+        (None, ["GAN"]),
+        ("other/dvc.yaml", ["DeViSE"]),
+    ]
+    assert len({run.name for run in found}) == 4
+    assert launch.command(found[3], found[3].params)[3:] == ["--queue", "-n", found[3].name, "other/dvc.yaml"]

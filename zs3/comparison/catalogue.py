@@ -18,12 +18,14 @@ class Method:
         model: whose metrics/<model>.json holds the figures.
         figures: which of them: `generalised` (with the model's seen bias), or `without_bias`.
         set: dotted keys of params.yaml and their values.
+        target: what `dvc exp run` is asked for, such as another dvc.yaml; None for the pipeline of the root.
         note: one sentence for a reader of the tables.
     """
 
     model: str
     figures: Literal["generalised", "without_bias"]
     set: dict[str, Any]
+    target: str | None
     note: str
 
 

@@ -89,7 +89,7 @@ def _candidates(
     for experiment in found:
         if experiment.state != "done" or metrics_path(model) not in experiment.metrics:
             continue
-        origin = provenance.origin(experiment.lock, metrics_path(model))
+        origin = provenance.origin(experiment.stages, metrics_path(model))
         if origin is not None:
             digests.update({path: _md5(root / path) for path in origin.code if path not in digests})
             changed = sorted(path for path, digest in origin.code.items() if digests[path] != digest)

@@ -23,9 +23,8 @@ class Experiment:
         baseline: the commit that it started from.
         made: when, in ISO 8601; orders experiments.
         state: `done`, `waiting` (queued or running) or `failed`.
-        params: its params.yaml.
         metrics: path -> content of each metrics file.
-        lock: its dvc.lock, empty unless it is done.
+        stages: what all its dvc.lock files say of each stage; empty unless it is done.
     """
 
     name: str
@@ -33,9 +32,8 @@ class Experiment:
     baseline: str
     made: str
     state: str
-    params: dict[str, Any]
     metrics: dict[str, Any]
-    lock: dict[str, Any]
+    stages: list[dict[str, Any]]
 
 
 _STATES = {"queued": "waiting", "running": "waiting", "failed": "failed"}
@@ -64,15 +62,17 @@ def _experiment(root: str | pathlib.Path, baseline: str, entry: dict[str, Any], 
         baseline=baseline,
         made=data["timestamp"] or "",
         state=state,
-        params=data["params"].get("params.yaml", {}).get("data") or {},
         metrics={path: content["data"] for path, content in data["metrics"].items() if "data" in content},
-        lock=_lock(str(root), data["rev"]) if state == "done" else {},
+        stages=_stages(str(root), data["rev"]) if state == "done" else [],
     )
 
 
 @functools.cache
-def _lock(root: str, rev: str) -> dict[str, Any]:
-    return yaml.safe_load(_output(root, "git", "show", f"{rev}:dvc.lock")) or {}
+def _stages(root: str, rev: str) -> list[dict[str, Any]]:
+    files = _output(root, "git", "ls-tree", "-r", "--name-only", rev).splitlines()
+    locks = [path for path in files if pathlib.PurePosixPath(path).name == "dvc.lock"]
+    contents = [yaml.safe_load(_output(root, "git", "show", f"{rev}:{path}")) or {} for path in locks]
+    return [stage for content in contents for stage in content.get("stages", {}).values()]
 
 
 def commit(root: str | pathlib.Path) -> str:

@@ -20,7 +20,16 @@ def command(run: plan.Run, current: dict[str, Any], queue: bool = True) -> list[
     """
     wanted = {**run.params, "runtime": current["runtime"]} if "runtime" in current else run.params
     flags = [word for flag in settings.flags(current, wanted) for word in ("-S", flag)]
-    return ["dvc", "exp", "run", *(["--queue"] if queue else []), "-n", run.name, *flags]
+    return [
+        "dvc",
+        "exp",
+        "run",
+        *(["--queue"] if queue else []),
+        "-n",
+        run.name,
+        *flags,
+        *([run.target] if run.target else []),
+    ]
 
 
 def queue(root: pathlib.Path, run: plan.Run) -> None:

@@ -34,10 +34,11 @@ class Cell:
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """One run of the pipeline, and the cells that it fills."""
+    """One run of the pipeline (of `target`, if it is not the root's), and the cells that it fills."""
 
     name: str
     params: dict[str, Any]
+    target: str | None
     cells: tuple[Cell, ...]
 
     def serves(
@@ -106,11 +107,17 @@ def runs(prefix: str, wanted: Iterable[Cell], methods: dict[str, catalogue.Metho
     groups: dict[str, list[Cell]] = {}
     for cell in wanted:
         if cell.params is not None:
-            groups.setdefault(json.dumps(cell.params, sort_keys=True), []).append(cell)
+            groups.setdefault(_key(cell.params, methods[cell.method].target), []).append(cell)
     return [
-        Run(_name(prefix, key, members[0], methods), members[0].params, tuple(members))
-        for key, members in groups.items()
+        Run(_name(prefix, key, cells[0], methods), cells[0].params, methods[cells[0].method].target, tuple(cells))
+        for key, cells in groups.items()
     ]
+
+
+def _key(params: dict[str, Any], target: str | None) -> str:
+    """Return one text for runs that would do the same; `runtime` says where to run, not what."""
+    tracked = {section: values for section, values in params.items() if section != "runtime"}
+    return json.dumps([tracked, target], sort_keys=True)
 
 
 def _name(prefix: str, key: str, cell: Cell, methods: dict[str, catalogue.Method]) -> str:

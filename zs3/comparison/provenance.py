@@ -1,4 +1,4 @@
-"""What a metrics file was really made from, by the dvc.lock of the commit that holds it.
+"""What a metrics file was really made from, by the dvc.lock files of the commit that holds it.
 
 An experiment's params.yaml says what was asked for. Where only some stages ran, an older metrics file stands beside newer parameters; the
 lock tells, since it keeps the parameters and the hashes with which every stage last ran.
@@ -6,6 +6,7 @@ lock tells, since it keeps the parameters and the hashes with which every stage 
 
 import dataclasses
 import pathlib
+from collections.abc import Sequence
 from typing import Any
 
 from zs3.comparison import settings
@@ -24,37 +25,34 @@ class Origin:
     code: dict[str, str]
 
 
-def origin(lock: dict[str, Any], path: str) -> Origin | None:
+def origin(stages: Sequence[dict[str, Any]], path: str) -> Origin | None:
     """Follow `path` back through the stages.
 
     Args:
-        lock: the content of dvc.lock.
+        stages: what dvc.lock says of each stage, its paths relative to the repository.
         path: what a stage has written.
 
     Returns:
         None if no stage wrote it, or if a file on the way was made anew since and the stages after it were not run.
     """
-    stages = lock.get("stages", {})
-    makers = {out["path"]: name for name, stage in stages.items() for out in stage.get("outs", [])}
-    hashes = {out["path"]: out.get("md5") for stage in stages.values() for out in stage.get("outs", [])}
-    if path not in makers:
-        return None
-    params, code = {}, {}
-    pending, done = [makers[path]], set()
+    makers = {out["path"]: stage for stage in stages for out in stage.get("outs", [])}
+    hashes = {out["path"]: out.get("md5") for stage in stages for out in stage.get("outs", [])}
+    found = Origin({}, {})
+    pending, done = [makers[path]] if path in makers else [], []
     while pending:
-        name = pending.pop()
-        if name in done:
+        stage = pending.pop()
+        if stage in done:
             continue
-        done.add(name)
-        for values in stages[name].get("params", {}).values():
-            params.update(values)
-        for dep in stages[name].get("deps", []):
+        done.append(stage)
+        for values in stage.get("params", {}).values():
+            found.params.update(values)
+        for dep in stage.get("deps", []):
             if dep["path"] in hashes and hashes[dep["path"]] != dep.get("md5"):
                 return None
             if dep["path"].endswith(".py"):
-                code[dep["path"]] = dep["md5"]
+                found.code[dep["path"]] = dep["md5"]
             pending += [maker for out, maker in makers.items() if pathlib.PurePath(dep["path"]).is_relative_to(out)]
-    return Origin(params, code)
+    return found if done else None
 
 
 def agrees(found: Origin, params: dict[str, Any]) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 import dvc.repo
 
 from zs3 import params
-from zs3.comparison import catalogue, collect, experiments, plan, settings
+from zs3.comparison import catalogue, collect, experiments, plan
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,25 +69,13 @@ def take(root: pathlib.Path, folder: pathlib.Path, name: str) -> Survey:
         methods=methods,
         results=results,
         missing=missing,
-        waiting={run.name for run in missing if _waits(run, found)},
+        waiting={experiment.name for experiment in found if experiment.state == "waiting"}
+        & {run.name for run in missing},
         unavailable=unavailable,
         other=[experiment.name for experiment in found if experiment.state == "done" and experiment.rev not in used],
         failed=sum(experiment.state == "failed" for experiment in found),
         current=current,
     )
-
-
-def _waits(run: plan.Run, found: list[experiments.Experiment]) -> bool:
-    """Return whether a run stands in DVC's queue, by its parameters and not by its name."""
-    wanted = _without_runtime(run.params)
-    return any(
-        experiment.state == "waiting" and settings.same(wanted, _without_runtime(experiment.params))
-        for experiment in found
-    )
-
-
-def _without_runtime(values: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in values.items() if name != "runtime"}
 
 
 def _unavailable(root: pathlib.Path, cells: list[plan.Cell], methods: dict[str, catalogue.Method]) -> dict[str, str]:
