@@ -232,6 +232,7 @@ def test_only_these_stages_open_the_dataset():
         "train_backbone",
         "dump_features",
         "train_devise_network",
+        "self_train_network",
     }
 
 
