@@ -255,3 +255,20 @@ def test_a_list_without_images_makes_an_empty_cache(tmp_path, checkpoint, monkey
     run(folder, monkeypatch)
     assert index.read(folder / "features/unlabelled", "rows").shards == []
     assert len(index.read(folder / "features/val").shards) == 3
+
+
+def test_a_list_that_is_not_asked_for_is_not_dumped(finished, tmp_path, checkpoint, monkeypatch):
+    make(tmp_path, checkpoint)
+    shutil.rmtree(tmp_path / "masks/train")
+    kept = ("--data", "--split", "--val-masks", "--backbone", "--val")
+    monkeypatch.chdir(tmp_path)
+    dump_features.main([word for flag in kept for word in (flag, ARGUMENTS[flag])])
+    assert [path.name for path in (tmp_path / "features").iterdir()] == ["val"]
+    for path in (finished / "features/val").iterdir():
+        assert (tmp_path / "features/val" / path.name).read_bytes() == path.read_bytes()
+
+
+def test_a_labelled_list_needs_its_masks(tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        dump_features.main(["--data", "toy", "--split", "split.json", "--backbone", "b.pt", "--val", "features/val"])
+    assert "--val needs --val-masks" in capsys.readouterr().err
