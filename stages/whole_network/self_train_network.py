@@ -5,6 +5,7 @@ import dataclasses
 import functools
 import json
 import pathlib
+import shutil
 
 from zs3 import (
     backbone,
@@ -67,7 +68,7 @@ def main(argv: list[str] | None = None) -> None:
     checkpoints.save(paths.network, {**kept, "config": params.to_dict(recipe), "network": network.state_dict()})
     pixel_classifier.save(paths.classifier, self_training_network.last_layer(network, start), **facts)
     storage.write_csv(paths.curve, curve)
-    (work / "state.pt").unlink()
+    shutil.rmtree(work)
 
 
 if __name__ == "__main__":
