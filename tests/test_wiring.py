@@ -236,10 +236,7 @@ def test_only_these_stages_open_the_dataset():
         "dump_features",
         "train_devise_network",
         "self_train_network",
-<<<<<<< HEAD
         "visualise",
-=======
->>>>>>> H/main
     }
 
 
