@@ -78,11 +78,7 @@ def main(argv: list[str] | None = None) -> None:
     recipe = {"config": params.to_dict(options), "gmmn": params.to_dict(generator.options)}
     checkpoints.save(paths.rehearsals, zero_shot_cv.save_dict(rehearsals))
     pixel_classifier.save(paths.classifier, model.to(torch.device("cpu")), **facts, **recipe)
-    table = [
-        {"held_out": " ".join(split.classes[label] for label in done.fold.held_out), "bias": bias, "hIoU": score}
-        for done, curve_of_fold in zip(rehearsals, scores, strict=True)
-        for bias, score in zip(biases, curve_of_fold, strict=True)
-    ]
+    table = calibration.table([done.fold.held_out for done in rehearsals], scores, biases, split.classes)
     storage.write_csv(paths.curve, curve)
     storage.write_csv(paths.calibration, table, ["held_out", "bias", "hIoU"])
 

@@ -18,7 +18,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--features", type=pathlib.Path, required=True, help="cache of training pixels")
     parser.add_argument("--embeddings", type=pathlib.Path, required=True)
     parser.add_argument("--gmmn", type=pathlib.Path, required=True, help="out: the generator")
-    parser.add_argument("--curve", type=pathlib.Path, required=True, help="out: loss and live kernels by epoch")
+    parser.add_argument("--curve", type=pathlib.Path, required=True, help="out: loss by epoch")
     parser.add_argument("--quality", type=pathlib.Path, required=True, help="out: held-out MMD by class")
     paths = parser.parse_args(argv)
     options = params.load("params.yaml", "gmmn", gmmn.Params)
@@ -32,7 +32,7 @@ def main(argv: list[str] | None = None) -> None:
     generator = gmmn.build(options, torch.from_numpy(vectors), sampled["features"].shape[1], runtime.device(settings))
     curve = list(progress.track(gmmn.fit(generator, real), "train_gmmn", total=options.epochs))
 
-    if curve[-1]["live_kernels"] == 0:
+    if curve[-1].get("live_kernels") == 0:
         print("no kernel is alive, so nothing was learnt: change gmmn.bandwidths or gmmn.kernel", file=sys.stderr)
     checkpoints.save(paths.gmmn, {"classes": list(split.classes), **gmmn.save_dict(generator)})
     quality = [

@@ -7,7 +7,18 @@ import numpy as np
 import torch
 
 from tests import caches
-from zs3 import classifier, embeddings, gmmn, label_ids, params, pixel_classifier, pseudo_labels, self_training, splits
+from zs3 import (
+    baselines,
+    classifier,
+    embeddings,
+    gmmn,
+    label_ids,
+    params,
+    pixel_classifier,
+    pseudo_labels,
+    self_training,
+    splits,
+)
 from zs3.shards import index, maps, rows
 
 DIM = 8
@@ -132,6 +143,7 @@ def gmmn_section(**changes: Any) -> dict[str, Any]:
         "epochs": 3,
         "steps_per_epoch": 40,
         "lr": 0.01,
+        "gan": {"critic_hidden_dim": 32, "critic_steps": 3, "gradient_penalty": 10.0, "lr": 0.005},
         "seed": 0,
     } | changes
 
@@ -144,13 +156,16 @@ def classifier_section(**changes: Any) -> dict[str, Any]:
     """Return a section `classifier` that trains in a fraction of a second."""
     return {
         "trained_rows": "all",
+        "init": "backbone",
         "class_balance": 0.5,
         "synthetic_ratio": 1.0,
+        "unseen_weight": 1.0,
         "distillation": 0.0,
         "pool_per_class": 60,
         "batch_size": 128,
         "epochs": 2,
         "steps_per_epoch": 60,
+        "optimizer": "adamw",
         "lr": 0.02,
         "weight_decay": 0.0001,
         "calibration": {"enabled": True, "folds": 2, "held_out": 2, "biases": [0, 1, 2, 3, 4, 6, 20]},
@@ -194,6 +209,34 @@ def self_training_options(**changes: Any) -> self_training.Params:
     return params.build(self_training_section(**changes), self_training.Params, "self_training")
 
 
+def baseline_section(**changes: Any) -> dict[str, Any]:
+    """Return a section `baseline` that trains in a fraction of a second."""
+    return {
+        "devise": {"lr": 0.02, "calibrated": False},
+        "ale": {"lr": 0.02, "calibrated": False},
+        "spnet": {"lr": 0.02, "calibrated": True},
+        "class_balance": 0.5,
+        "pool_per_class": 60,
+        "batch_size": 128,
+        "epochs": 2,
+        "steps_per_epoch": 60,
+        "weight_decay": 0.0001,
+        "folds": 2,
+        "held_out": 2,
+        "biases": [0, 0.25, 0.5, 0.75, 1, 1.5, 4],
+        "seed": 0,
+    } | changes
+
+
+def baseline_options(**changes: Any) -> baselines.Params:
+    return params.build(baseline_section(**changes), baselines.Params, "baseline")
+
+
+def visualise_section(**changes: Any) -> dict[str, Any]:
+    """Return a section `visualise` with one image of each unseen class in panels of the images' longer side."""
+    return {"images_per_class": 1, "min_share": 0.05, "seen_images": 1, "panel_side": 57, "seed": 0} | changes
+
+
 def write_training_inputs(folder: pathlib.Path, per_class: int = 80, n_shards: int = 2) -> None:
     """Write all that train_gmmn and finetune_classifier read, where dvc.yaml has it, but params.yaml."""
     splits.write(folder / "data/split.json", split())
@@ -218,6 +261,8 @@ def document(**sections: dict[str, Any]) -> dict[str, Any]:
         "classifier": classifier_section(),
         "pseudo_labels": pseudo_labels_section(),
         "self_training": self_training_section(),
+        "baseline": baseline_section(),
+        "evaluation": {"short_side": None, "absent_classes": "skip"},
     }
     return own | {"runtime": runtime} | sections
 

@@ -28,6 +28,7 @@ def settings(**changes: Any) -> dict[str, Any]:
         "unlabelled_views": {"scales": [], "flip": False},
         "scales": [1.0],
         "flip": False,
+        "val_short_side": None,
         "shard_mib": 20,
         "batch_size": 2,
         "precision": "float32",

@@ -22,6 +22,8 @@ ARGUMENTS = {
     "self_train": "--split data/split.json --features features/train --unlabelled features/unlabelled"
     " --pseudo features/pseudo --gmmn models/gmmn.pt --start models/zs3net.pt --rehearsals models/rehearsals.pt"
     " --classifier models/zs5net.pt --curve metrics/self_training_curve.csv --calibration metrics/self_training_calibration.csv",
+    "visualise": "--data data/world --split data/split.json --features features/val"
+    " --model models/seen_only.pt --model models/zs3net.pt --pictures plots/pictures",
     "evaluate": "--split data/split.json --features features/val --classifier models/zs3net.pt"
     " --metrics metrics/zs3net.json --classes metrics/zs3net_classes.csv --confusion metrics/zs3net_confusion.csv",
 }

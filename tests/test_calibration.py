@@ -87,3 +87,13 @@ def test_senseless_params_are_refused(change):
     values = {"enabled": True, "folds": 2, "held_out": 2, "biases": [0, 1]} | change
     with pytest.raises(params.ParamsError, match=f"calibration.{next(iter(change))}"):
         params.build(values, calibration.Params, "classifier.calibration")
+
+
+def test_the_table_has_a_row_for_each_fold_and_bias():
+    table = calibration.table([(1, 3), (2,)], [[5.0, 6.0], [7.0, 8.0]], [0, 2.5], ["sea", "cow", "dog", "gull"])
+    assert table == [
+        {"held_out": "cow gull", "bias": 0, "hIoU": 5.0},
+        {"held_out": "cow gull", "bias": 2.5, "hIoU": 6.0},
+        {"held_out": "dog", "bias": 0, "hIoU": 7.0},
+        {"held_out": "dog", "bias": 2.5, "hIoU": 8.0},
+    ]

@@ -166,3 +166,48 @@ def test_a_loss_that_is_no_number_stops_it_with_a_text():
     pool.features[:] = np.inf
     with pytest.raises(training.DivergedError, match=r"classifier: the loss is nan in epoch 0, step 0; lower"):
         fit(pool=pool)
+
+
+@pytest.mark.parametrize("trained_rows", ["all", "unseen"])
+def test_init_uniform_starts_what_learns_anywhere_between_zero_and_one(trained_rows):
+    start = pixel_world.start()
+    n = len(start.labels)
+    _, models = fit(start, init="uniform", trained_rows=trained_rows, lr=1e-9, epochs=1, steps_per_epoch=1)
+    learning = models[-1].weight[0 if trained_rows == "all" else n :]
+    assert learning.min() >= -1e-6 and learning.max() < 1 and learning.mean().item() == pytest.approx(0.5, abs=0.15)
+    assert learning.std().item() == pytest.approx(12**-0.5, abs=0.1)
+    assert torch.equal(models[-1].weight[:n], start.weight) is (trained_rows == "unseen")
+    _, others = fit(start, init="uniform", trained_rows=trained_rows, lr=1e-9, epochs=1, steps_per_epoch=1, seed=1)
+    assert not torch.isclose(others[-1].weight[n:], models[-1].weight[n:]).all()
+
+
+def test_unseen_weight_counts_each_unseen_feature_that_many_times():
+    """From features without information a classifier learns shares; five times the weight is five times as often."""
+    pool = real(n=5)
+    pool.features[:] = 0
+    options = {"batch_size": 1000, "epochs": 1, "steps_per_epoch": 150, "lr": 0.05, "weight_decay": 0.0}
+    _, models = fit(untaught(), pool, Nothing(), class_balance=0.0, unseen_weight=5.0, **options)
+    odds = np.concatenate([np.ones(len(pixel_world.SEEN)), np.full(len(pixel_world.UNSEEN), 5.0)])
+    np.testing.assert_allclose(models[-1].bias.softmax(0).numpy(), odds / odds.sum(), rtol=0.1)
+
+
+def test_sgd_moves_by_momentum_and_a_rate_that_decays():
+    """On one class alone the gradient is 0, so only weight decay moves the rows: a recurrence that can be written down."""
+    start = pixel_world.start((0,))
+    lr, decay, steps = 0.1, 0.5, 4
+    changes = {"optimizer": "sgd", "lr": lr, "weight_decay": decay, "epochs": 2, "steps_per_epoch": 2}
+    _, models = fit(start, real(labels=(0,)), unseen=[], **changes)
+    expected, momentum = start.weight, torch.zeros_like(start.weight)
+    for step in range(steps):
+        momentum = 0.9 * momentum + decay * expected
+        expected = expected - lr * (1 - step / steps) ** 0.9 * momentum
+    torch.testing.assert_close(models[-1].weight, expected)
+
+
+def test_the_released_recipe_learns():
+    rows, models = fit(init="uniform", optimizer="sgd", lr=0.02, unseen_weight=3.0, epochs=6, weight_decay=5e-4)
+    labels = np.repeat(range(len(pixel_world.CLASSES)), 50)
+    features = torch.from_numpy(pixel_world.features(labels, seed=9)).float()
+    predicted = models[-1].labels[models[-1].logits(features).argmax(1)]
+    assert rows[-1]["loss"] < rows[0]["loss"]
+    assert (predicted.numpy() == labels).mean() > 0.8

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from tests import pixel_world
-from zs3 import errors, gmmn, mmd, pools, training
+from zs3 import gmmn, pools, training
 
 CPU = torch.device("cpu")
 
@@ -230,22 +230,3 @@ def test_quality_has_no_figure_where_there_are_too_few_features():
     assert figures[1] == {"generated": None, "real": None}
     assert figures[2]["real"] is None and figures[2]["generated"] is not None
     assert None not in figures[0].values()
-
-
-def test_the_median_is_that_of_a_batch_of_the_pool():
-    real = two_classes(n=16)
-    expected = mmd.median_squared_distance(real.features.reshape(2, 16, 4).float())
-    assert gmmn.median(real, pixel_world.gmmn_options(batch_per_class=16)) == pytest.approx(expected)
-
-
-def test_features_that_do_not_differ_are_refused_where_their_median_is_needed():
-    labels = np.repeat([0, 1], 20).astype(np.uint8)
-    same = {"features": np.stack([labels, labels], 1).astype(np.float16), "label": labels, "weight": np.ones(40)}
-    real = pools.select(same, [0, 1])
-    with pytest.raises(errors.UserError) as caught:
-        trained(real, feature_dim=2, kernel="median")
-    assert str(caught.value) == (
-        "gmmn.kernel: median needs features that differ within a class; their median squared distance is 0.0"
-    )
-    _, curve = trained(real, feature_dim=2, kernel="release")
-    assert np.isfinite(curve[-1]["loss"])

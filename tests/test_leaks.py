@@ -19,9 +19,10 @@ from zs3 import images, label_ids, splits
 from zs3.shards import index
 
 STAGES = dag.stages(tiny.settings())
-PREPARATION = ("make_toy", "prepare_split", "embed_classes")
-TRAINING = ("train_backbone", "dump_features", "train_gmmn", "finetune_classifier")
-EVALUATION = tuple(name for name in STAGES if name.startswith("evaluate@"))
+PREPARATION = ("make_toy", "convert_labels", "prepare_split", "embed_classes")
+BASELINES = tuple(name for name in STAGES if name.startswith("train_baseline@"))
+TRAINING = ("train_backbone", "dump_features", "train_gmmn", "finetune_classifier", *BASELINES)
+EVALUATION = tuple(name for name in STAGES if name.startswith("evaluate@")) + ("visualise",)
 SELF_TRAINING = ("pseudo_label", "self_train")
 REPORTS = ("report_pseudo_labels",)
 TRAINED = tuple(out for name in (*TRAINING, *SELF_TRAINING) for out in STAGES[name].outs)
@@ -90,7 +91,7 @@ def base(tmp_path_factory):
     """The run that others are compared with, under `data.exclude: images`."""
     return finish(
         tiny.make(tmp_path_factory.mktemp("leaks") / "base"),
-        (*PREPARATION, *TRAINING, *SELF_TRAINING, *REPORTS, *EVALUATION),
+        (*PREPARATION, *TRAINING, *SELF_TRAINING, *REPORTS, "feature_oracle", *EVALUATION),
     )
 
 
@@ -178,6 +179,19 @@ def test_after_prepare_split_training_is_blind_to(base, tmp_path, disturb, follo
     assert changed(base, folder) == followers
 
 
+def test_the_feature_oracle_follows_the_held_labels_and_nothing_in_training_reads_them(base, tmp_path):
+    folder = copied(base, tmp_path / "disturbed")
+    masks = {f"data/masks/unlabelled/{item.id}.png" for item in base.split.unlabelled}
+    assert masks == {path for path in base.read["feature_oracle"] if path.startswith("data/masks/")}
+    assert not any(masks & base.read[name] for name in (*TRAINING, *EVALUATION))
+    shutil.copytree(base.folder / "models", folder / "models")
+    shutil.copytree(base.folder / "features", folder / "features")
+    before = tiny.digests(folder, "models/feature_oracle.pt")
+    assert unseen_become_other_unseen(folder, base.split) > 0
+    tiny.run(folder, "feature_oracle")
+    assert tiny.digests(folder, "models/feature_oracle.pt") != before
+
+
 def test_a_seen_label_is_not_something_training_is_blind_to(base, tmp_path):
     """Were the runs alike whatever changes, the tests here would prove nothing."""
     folder = copied(base, tmp_path / "disturbed")
@@ -239,7 +253,9 @@ def test_a_stage_reads_what_dvc_yaml_names_and_nothing_else(base, name):
     read = base.read[name] - {"params.yaml"}
     named = {dep: {path for path in read if pathlib.PurePath(path).is_relative_to(dep)} for dep in STAGES[name].data}
     assert read == set().union(*named.values())
-    assert [dep for dep, paths in named.items() if not paths] == []
+    # The toy's masks are label ids already: nothing to convert, nothing converted.
+    unread = {"convert_labels": ["data/toy"], "prepare_split": ["data/labels"]}
+    assert [dep for dep, paths in named.items() if not paths] == unread.get(name, [])
 
 
 def test_of_the_dataset_training_reads_only_pictures_of_its_list(base):
@@ -253,6 +269,7 @@ def test_of_the_dataset_training_reads_only_pictures_of_its_list(base):
     assert read["train_backbone"] <= pictures(split.train)
     assert read["dump_features"] == pictures(split.train, split.unlabelled, split.val)
     assert read["embed_classes"] == {"data/toy/corpus.txt"}
+    assert read["visualise"] <= pictures(split.val)
 
 
 def test_generator_classifier_and_calibration_read_the_cache_of_training_pixels_only(base):
@@ -260,3 +277,4 @@ def test_generator_classifier_and_calibration_read_the_cache_of_training_pixels_
     common = {"params.yaml", "data/split.json", *cache}
     assert base.read["train_gmmn"] == common | {"data/class_embeddings.h5"}
     assert base.read["finetune_classifier"] == common | {"models/gmmn.pt", "models/seen_only.pt"}
+    assert all(base.read[name] == common | {"data/class_embeddings.h5"} for name in BASELINES)

@@ -34,6 +34,14 @@ def test_writes_a_generator_a_curve_and_its_quality(tmp_path, monkeypatch):
     assert distances.argmin() == 5, "an unseen pair of attributes should land nearest to its own mean"
 
 
+def test_a_generator_without_kernels_has_a_curve_of_its_own(tmp_path, monkeypatch, capsys):
+    pixel_world.write_inputs(tmp_path)
+    stage_files.run(tmp_path, monkeypatch, "train_gmmn", gmmn=pixel_world.gmmn_section(**BRIEF, generator="gan"))
+    assert list(pandas.read_csv("metrics/gmmn_curve.csv")) == ["epoch", "loss", "gradient_penalty"]
+    assert "kernel" not in capsys.readouterr().err
+    assert list(pandas.read_csv("metrics/gmmn_quality.csv")) == ["class", "features", "mmd"]
+
+
 def test_where_no_image_is_held_out_the_quality_is_a_header(tmp_path, monkeypatch):
     pixel_world.write_inputs(tmp_path)
     monkeypatch.setattr(gmmn, "HELD_OUT_SHARE", 0.0)
@@ -61,7 +69,8 @@ def test_twice_in_different_folders_gives_the_same_bytes(tmp_path, monkeypatch):
     assert all(result == results[0] for result in results)
 
 
-def test_neither_rows_nor_embeddings_of_unseen_classes_reach_the_training(tmp_path, monkeypatch):
+@pytest.mark.parametrize("generator", ["mlp", "gan"])
+def test_neither_rows_nor_embeddings_of_unseen_classes_reach_the_training(tmp_path, monkeypatch, generator):
     """No cache of training pixels holds such rows; were there some, their features would change nothing."""
     results, networks = [], []
     sample = rows.sample
@@ -75,7 +84,8 @@ def test_neither_rows_nor_embeddings_of_unseen_classes_reach_the_training(tmp_pa
             folder / "data/class_embeddings.h5", embeddings.ClassEmbeddings(pixel_world.CLASSES, vectors), {}
         )
         monkeypatch.setattr(rows, "sample", lambda *args, value=value: altered(sample(*args), value))
-        stage_files.run(folder, monkeypatch, "train_gmmn", gmmn=pixel_world.gmmn_section(**BRIEF))
+        section = pixel_world.gmmn_section(**BRIEF, generator=generator)
+        stage_files.run(folder, monkeypatch, "train_gmmn", gmmn=section)
         results.append(stage_files.content(folder, "train_gmmn"))
         networks.append(checkpoints.load(folder / "models/gmmn.pt")["network"])
     for out in ("metrics/gmmn_curve.csv", "metrics/gmmn_quality.csv"):

@@ -107,6 +107,30 @@ def test_around_whole_begins_with_the_image_as_it_is_and_has_no_view_twice():
     assert views.around_whole((0.5, 1.0), flip=True)[:2] == [whole, mirrored]
 
 
+@settings(deadline=None)
+@given(height=st.integers(1, 40), width=st.integers(1, 40), short_side=st.integers(1, 70))
+def test_a_short_side_is_met_and_the_other_keeps_the_aspect(height, width, short_side):
+    view = views.View(short_side=short_side)
+    size = view.size(height, width)
+    # The released code: int(1.0 * longer * short_side / shorter).
+    expected = {
+        min(height, width): short_side,
+        max(height, width): int(max(height, width) * short_side / min(height, width)),
+    }
+    assert min(size) == short_side and 0 <= size[0] - expected[height] <= 1 and 0 <= size[1] - expected[width] <= 1
+    assert view.mask(blocks(height, width)).shape == size
+    assert view.image(painted(blocks(height, width))).shape == (*size, 3)
+
+
+@pytest.mark.parametrize("size", [(375, 500), (500, 375), (333, 333), (281, 500)])
+def test_published_short_sides(size):
+    shorter, longer = sorted(size)
+    for short_side in (312, 513):
+        found = views.View(short_side=short_side).size(*size)
+        assert sorted(found) == [short_side, int(1.0 * longer * short_side / shorter)]
+        assert (found[0] <= found[1]) == (size[0] <= size[1])
+
+
 def test_passes_are_every_scale_followed_by_its_mirror_image():
     assert views.passes((1.0, 0.5), flip=False) == [views.View(1.0, False), views.View(0.5, False)]
     assert views.passes((1.0, 0.5), flip=True) == [

@@ -72,3 +72,17 @@ def choose(curves: Sequence[Sequence[float]], biases: Sequence[float]) -> float:
     """Return the bias with the best mean hIoU over folds, the smallest of equals; curves is (folds, biases)."""
     mean = np.mean(curves, axis=0)
     return float(min(bias for bias, value in zip(biases, mean, strict=True) if value == mean.max()))
+
+
+def table(
+    held_out: Sequence[Sequence[int]],
+    curves: Sequence[Sequence[float]],
+    biases: Sequence[float],
+    classes: Sequence[str],
+) -> list[dict[str, str | float]]:
+    """Return a row {held_out, bias, hIoU} for each fold and bias; `held_out` has the label ids, `curves` the hIoU of each fold."""
+    return [
+        {"held_out": " ".join(classes[label] for label in labels), "bias": bias, "hIoU": score}
+        for labels, curve in zip(held_out, curves, strict=True)
+        for bias, score in zip(biases, curve, strict=True)
+    ]

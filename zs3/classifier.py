@@ -1,9 +1,10 @@
 """Fine-tuning of the last layer on real seen and synthetic unseen features (paper section 2.2, step 2)."""
 
 from collections.abc import Iterator, Sequence
-from typing import Annotated
+from typing import Annotated, Literal
 
 import pydantic
+import torch
 
 from zs3 import calibration, feature_sources, gmmn, last_layer, params, pixel_classifier, pools
 
@@ -13,13 +14,16 @@ class Params:
     """The section `classifier`; see params.yaml."""
 
     trained_rows: last_layer.TrainedRows
+    init: Literal["backbone", "uniform"]
     class_balance: params.Fraction
     synthetic_ratio: params.Positive
+    unseen_weight: params.Positive
     distillation: params.NonNegative
     pool_per_class: params.Count
     batch_size: Annotated[int, pydantic.Field(ge=2)]
     epochs: params.Count
     steps_per_epoch: params.Count
+    optimizer: last_layer.Optimizer
     lr: params.Positive
     weight_decay: params.NonNegative
     calibration: calibration.Params
@@ -36,7 +40,8 @@ def fit(
     """Train a classifier of seen and unseen classes with cross-entropy.
 
     Args:
-        start: the backbone's last layer over the seen classes of `real`; its rows are where the new ones start.
+        start: the backbone's last layer over the seen classes of `real`; its rows are where the new ones start, unless `init` is
+            `uniform`.
         real: features of the seen classes.
         generator: makes the features of the unseen classes, one kind of fresh ones at every step.
         unseen: label ids without real features.
@@ -55,5 +60,27 @@ def fit(
     sources = [feature_sources.of_pool(real, odds, n_real)]
     if n_synthetic:
         sources.append(feature_sources.of_generator(generator, dict.fromkeys(unseen, 1.0), n_synthetic))
-    model = last_layer.extend(start, unseen).to(generator.embeddings.device)
-    yield from last_layer.train(model, sources, options, "classifier", options.distillation)
+    before = start.to(generator.embeddings.device)
+    yield from last_layer.train(
+        _initial(before, unseen, options),
+        sources,
+        options,
+        "classifier",
+        optimizer=options.optimizer,
+        unseen_weight=options.unseen_weight,
+        teacher=before,
+        distillation=options.distillation,
+    )
+
+
+def _initial(
+    start: pixel_classifier.PixelClassifier, unseen: Sequence[int], options: Params
+) -> pixel_classifier.PixelClassifier:
+    """Return the rows of `start` and then one of zeros for every unseen class; `init: uniform` draws what learns from U[0, 1)."""
+    model = last_layer.extend(start, unseen)
+    if options.init == "uniform":
+        random = torch.Generator().manual_seed(options.seed)
+        learning = model.unseen if options.trained_rows == "unseen" else torch.ones_like(model.unseen)
+        for rows in (model.weight, model.bias):
+            rows[learning] = torch.rand(rows.shape, generator=random).to(rows.device)[learning]
+    return model

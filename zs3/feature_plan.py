@@ -37,6 +37,7 @@ class Params:
     unlabelled_views: UnlabelledViews
     scales: Annotated[tuple[params.Positive, ...], pydantic.Field(min_length=1)]
     flip: bool
+    val_short_side: views.ShortSide
     shard_mib: params.Count
     batch_size: params.Count
     precision: Literal["float32", "bfloat16"]

@@ -2,12 +2,14 @@ import pytest
 import torch
 from torch.nn import functional
 
-from zs3 import generators
+from tests import pixel_world
+from zs3.generators import mlp
 
 
 def build(output="linear", dropout=0.0):
     torch.manual_seed(0)
-    return generators.MLP(embedding_dim=3, noise_dim=2, hidden_dim=8, feature_dim=5, dropout=dropout, output=output)
+    options = pixel_world.gmmn_options(noise_dim=2, hidden_dim=8, dropout=dropout, output=output)
+    return mlp.MLP(embedding_dim=3, feature_dim=5, options=options)
 
 
 def inputs(*shape):
@@ -39,7 +41,3 @@ def test_dropout_acts_in_training_mode_only():
     both = inputs(6)
     assert not torch.equal(network.train()(*both), network(*both))
     assert torch.equal(network.eval()(*both), network(*both))
-
-
-def test_the_table_names_it():
-    assert generators.GENERATORS == {"mlp": generators.MLP}

@@ -1,0 +1,28 @@
+"""What every generator can be told, whatever it is made of."""
+
+from typing import Annotated, Literal
+
+import pydantic
+
+from zs3 import mmd, params
+
+
+@params.section
+class Options:
+    """The keys of the section `gmmn` that generators share; see params.yaml."""
+
+    hidden_dim: params.Count
+    noise_dim: params.Count
+    noise: Literal["gaussian", "uniform"]
+    dropout: params.Fraction
+    sampling_dropout: bool
+    output: Literal["linear", "relu"]
+    bandwidths: Annotated[tuple[params.Positive, ...], pydantic.Field(min_length=1)]
+    kernel: mmd.Reading
+    estimator: mmd.Estimator
+    pool_per_class: params.Count
+    batch_per_class: Annotated[int, pydantic.Field(ge=2)]
+    epochs: params.Count
+    steps_per_epoch: params.Count
+    lr: params.Positive
+    seed: params.Seed
