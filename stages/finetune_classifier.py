@@ -62,8 +62,10 @@ def main(argv: list[str] | None = None) -> None:
             split.exclude,
             options.seed,
         )
-        done = zero_shot_cv.rehearse(drawn, sampled, start, generator.embeddings, generator.options, options, device)
-        rehearsals, figures = zip(*progress.track(done, "calibrate (folds)", total=len(drawn)), strict=True)
+        common = (sampled, start, generator.embeddings, generator.options, options)
+        answers = zero_shot_cv.rehearse_all(drawn, common, device, max(1, settings.workers))
+        answers = sorted(progress.track(answers, "calibrate (folds)", total=len(drawn)), key=lambda answer: answer[0])
+        _, rehearsals, figures = zip(*answers, strict=True)
         scores = [[figure["hIoU"] for figure in fold] for fold in figures]
         bias = calibration.choose(scores, biases)
         model = dataclasses.replace(model, seen_bias=bias)

@@ -27,7 +27,10 @@ SELF_TRAINING = ("pseudo_label", "self_train")
 REPORTS = ("report_pseudo_labels",)
 TRAINED = tuple(out for name in (*TRAINING, *SELF_TRAINING) for out in STAGES[name].outs)
 # What may depend on which pictures are in the unlabelled list; nothing may depend on their masks.
-FROM_UNLABELLED_PICTURES = {"features/unlabelled", *(out for name in SELF_TRAINING for out in STAGES[name].outs)}
+# Self-training is calibrated on training pictures.
+FROM_UNLABELLED_PICTURES = {"features/unlabelled", *(out for name in SELF_TRAINING for out in STAGES[name].outs)} - {
+    "metrics/self_training_calibration.csv"
+}
 PICTURES = pathlib.Path("data/toy/JPEGImages")
 SOURCE_MASKS = pathlib.Path("data/toy/SegmentationClass")
 MASKS = pathlib.Path("data/masks")

@@ -27,8 +27,8 @@ def done(cache):
     fold = folds.draw(rows.presence(cache), pixel_world.SEEN, 1, 2, "images", 0)[0]
     embeddings = torch.from_numpy(pixel_world.vectors())
     options = pixel_world.classifier_options(synthetic_ratio=0.1)
-    ((rehearsal, figures),) = zero_shot_cv.rehearse(
-        [fold], sampled, pixel_world.start(), embeddings, pixel_world.gmmn_options(epochs=1), options, CPU
+    rehearsal, figures = zero_shot_cv.rehearse(
+        fold, sampled, pixel_world.start(), embeddings, pixel_world.gmmn_options(epochs=1), options, CPU
     )
     return rehearsal, sampled, figures
 

@@ -23,7 +23,8 @@ def rehearsals(table=None, embeddings=None, gmmn_changes=None, exclude="images",
         pixel_world.presence(table), pixel_world.SEEN, settings.folds, settings.held_out, exclude, options.seed
     )
     gmmn_options = pixel_world.gmmn_options(**(gmmn_changes or {}))
-    return list(zero_shot_cv.rehearse(drawn, table, pixel_world.start(), embeddings, gmmn_options, options, CPU))
+    arguments = (table, pixel_world.start(), embeddings, gmmn_options, options, CPU)
+    return [zero_shot_cv.rehearse(fold, *arguments) for fold in drawn]
 
 
 def hious(done):

@@ -1,12 +1,14 @@
 """Zero-shot cross-validation over seen classes: rehearse the task with classes whose truth may be read (paper section 3.1)."""
 
 import dataclasses
+import pathlib
+import tempfile
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
 
-from zs3 import calibration, classifier, folds, gmmn, pixel_classifier, pools
+from zs3 import calibration, checkpoints, classifier, folds, gmmn, parallel, pixel_classifier, pools
 from zs3.shards import rows
 
 
@@ -26,20 +28,20 @@ class Rehearsal:
 
 
 def rehearse(
-    drawn: Sequence[folds.Fold],
+    fold: folds.Fold,
     sampled: rows.Rows,
     start: pixel_classifier.PixelClassifier,
     embeddings: torch.Tensor,
     gmmn_options: gmmn.Params,
     options: classifier.Params,
     device: torch.device,
-) -> Iterator[tuple[Rehearsal, list[dict[str, float | None]]]]:
-    """Train generator and classifier without some seen classes and score them on images they did not learn from, fold by fold.
+) -> tuple[Rehearsal, list[dict[str, float | None]]]:
+    """Train generator and classifier without some seen classes and score them on images that they did not learn from.
 
     The backbone is not trained again, so its features know the held-out classes better than really unseen ones.
 
     Args:
-        drawn: the folds.
+        fold: the classes and images.
         sampled: real features of seen classes, sorted by class, with their weights and images.
         start: the backbone's last layer over the seen classes.
         embeddings: (C, d_a) float32 of all classes.
@@ -47,13 +49,41 @@ def rehearse(
         options: how the classifier is trained, and the biases to try.
         device: where to train.
 
-    Yields:
-        what each fold trained, and its {seen, unseen, hIoU} at each bias.
+    Returns:
+        what was trained, and its {seen, unseen, hIoU} at each bias.
     """
-    for fold in drawn:
-        generator = fit_generator(fold, sampled, start, embeddings, gmmn_options, device)
-        trained = fit_classifier(fold, sampled, start, generator, options)
-        yield Rehearsal(fold, generator, trained), score(fold, trained, sampled, options.calibration.biases)
+    generator = fit_generator(fold, sampled, start, embeddings, gmmn_options, device)
+    trained = fit_classifier(fold, sampled, start, generator, options)
+    return Rehearsal(fold, generator, trained), score(fold, trained, sampled, options.calibration.biases)
+
+
+def rehearse_all(
+    drawn: Sequence[folds.Fold], arguments: tuple[Any, ...], device: torch.device, workers: int
+) -> Iterator[tuple[int, Rehearsal, list[dict[str, float | None]]]]:
+    """Rehearse several folds, `workers` at a time; more than one is each a process of its own.
+
+    Args:
+        drawn: the folds.
+        arguments: of `rehearse`, between the fold and the device.
+        device: where to train.
+        workers: changes the speed, never a result.
+
+    Yields:
+        the number of the fold and what `rehearse` returns, in the order in which folds finish.
+    """
+    with tempfile.TemporaryDirectory() as scratch, parallel.processes(workers) as run:
+        files = [pathlib.Path(scratch) / f"{number}.pt" for number in range(len(drawn))]
+        jobs = [(file, fold, *arguments, device) for file, fold in zip(files, drawn, strict=True)]
+        for number, figures in run(_rehearse_into, jobs):
+            (done,) = load_dict(checkpoints.load(files[number]), device)
+            yield number, done, figures
+
+
+def _rehearse_into(out: pathlib.Path, *arguments: Any) -> list[dict[str, float | None]]:
+    """Rehearse one fold, leave what was trained in a file, and return the figures."""
+    done, figures = rehearse(*arguments)
+    checkpoints.save(out, save_dict([done]))
+    return figures
 
 
 def fit_generator(
