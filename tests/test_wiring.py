@@ -177,6 +177,7 @@ def test_the_library_prints_nothing_and_has_no_command_line(path):
 
 def test_only_evaluation_may_follow_from_labels_of_unseen_classes():
     """DESIGN.md, section 3: the protocol is in the data flow."""
+    assert readers("data/labels") == {"prepare_split"}
     assert readers("data/masks/val") == {"dump_features"}
     assert readers("data/masks/unlabelled") == {"report_pseudo_labels"}
     assert [readers(out) for out in STAGES["report_pseudo_labels"].outs] == [set()]
@@ -187,7 +188,7 @@ def test_only_evaluation_may_follow_from_labels_of_unseen_classes():
     assert readers("metrics") == set()
 
 
-def test_only_three_stages_open_the_dataset():
+def test_only_four_stages_open_the_dataset():
     settings = yaml.safe_load((dag.ROOT / "params.yaml").read_text())
     corpus = settings["embeddings"]["path"]
     found = {
@@ -195,7 +196,7 @@ def test_only_three_stages_open_the_dataset():
         for name, stage in STAGES.items()
         if any(overlap(dep, settings["data"]["root"]) for dep in stage.data if dep != corpus)
     }
-    assert found == {"prepare_split", "train_backbone", "dump_features"}
+    assert found == {"convert_labels", "prepare_split", "train_backbone", "dump_features"}
 
 
 def test_dvc_is_configured():

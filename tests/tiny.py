@@ -16,6 +16,7 @@ from tests import dag
 # 48 pictures with one or two objects deal every one of the 35 classes twice.
 CHANGES: dict[str, Any] = {
     "toy": {"seed": 0, "n_train": 48, "n_val": 8, "image_size": 32, "max_objects": 2, "sentences": 300},
+    "labels": {"format": "none"},
     "data": {
         "root": "data/toy",
         "classes": "classes.txt",

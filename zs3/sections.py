@@ -15,10 +15,11 @@ from zs3 import (
     self_training,
     toy,
 )
-from zs3.dataset import voc
+from zs3.dataset import conversion, voc
 
 SECTIONS = {
     "toy": toy.Params,
+    "labels": conversion.Params,
     "data": voc.Params,
     "embeddings": embeddings.Params,
     "backbone": backbone.Params,
