@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: repro test freeze
+.PHONY: repro test tables freeze
 
 repro: .venv/requirements.txt
 	python -m zs3.sections params.yaml
@@ -15,6 +15,11 @@ test: .venv/requirements-test.txt
 	ruff check .
 	ruff format --check .
 	pytest
+
+# The paper's tables from the experiments that DVC has, with the commands for those that it lacks; COMPARISONS as in presets/comparison.
+COMPARISONS ?= toy
+tables: .venv/requirements.txt
+	python -m zs3.comparison report $(COMPARISONS)
 
 # Each marker is a copy of the list that was installed; a changed list is installed again.
 .venv/requirements.txt: requirements.txt

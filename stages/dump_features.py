@@ -1,4 +1,4 @@
-"""Run the trained network once over every list of images and keep its pixel features in HDF5 shards."""
+"""Run the trained network once over every list of images asked for and keep its pixel features in HDF5 shards."""
 
 import argparse
 import functools
@@ -31,13 +31,16 @@ def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=pathlib.Path, required=True, help="data set root")
     parser.add_argument("--split", type=pathlib.Path, required=True)
-    parser.add_argument("--train-masks", type=pathlib.Path, required=True)
-    parser.add_argument("--val-masks", type=pathlib.Path, required=True)
     parser.add_argument("--backbone", type=pathlib.Path, required=True)
-    parser.add_argument("--train", type=pathlib.Path, required=True, help="out: balanced sample with labels")
-    parser.add_argument("--unlabelled", type=pathlib.Path, required=True, help="out: sample without labels")
-    parser.add_argument("--val", type=pathlib.Path, required=True, help="out: full maps with masks")
+    parser.add_argument("--train-masks", type=pathlib.Path, help="needed by --train")
+    parser.add_argument("--val-masks", type=pathlib.Path, help="needed by --val")
+    parser.add_argument("--train", type=pathlib.Path, help="out: balanced sample with labels")
+    parser.add_argument("--unlabelled", type=pathlib.Path, help="out: sample without labels")
+    parser.add_argument("--val", type=pathlib.Path, help="out: full maps with masks")
     paths = parser.parse_args(argv)
+    for name in ("train", "val"):
+        if getattr(paths, name) and not getattr(paths, f"{name}_masks"):
+            parser.error(f"--{name} needs --{name}-masks")
     options = params.load("params.yaml", "features", feature_plan.Params)
     settings = params.load("params.yaml", "runtime", runtime.Params)
     split = splits.read(paths.split)
@@ -45,19 +48,27 @@ def main(argv: list[str] | None = None) -> None:
     network = backbone.load(checkpoints.load(paths.backbone))
     extract = feature_dump.extractor(network, device, options.precision)
 
-    whole = [views.View(scale=1.0, flip=False)]
     sources = [
         feature_plan.Source(
             "train", split.train, paths.data, paths.train_masks, views.passes(options.scales, options.flip)
         ),
-        feature_plan.Source("unlabelled", split.unlabelled, paths.data, None, whole),
-        feature_plan.Source("val", split.val, paths.data, paths.val_masks, whole),
+        feature_plan.Source(
+            "unlabelled",
+            split.unlabelled,
+            paths.data,
+            None,
+            views.around_whole(options.unlabelled_views.scales, options.unlabelled_views.flip),
+        ),
+        feature_plan.Source(
+            "val", split.val, paths.data, paths.val_masks, [views.View(short_side=options.val_short_side)]
+        ),
     ]
+    sources = [source for source in sources if getattr(paths, source.name)]
     plans = [
         feature_plan.plan(source, options, functools.partial(progress.track, what=f"plan features/{source.name}"))
         for source in sources
     ]
-    work = work_folder(paths, options, split, settings, device)
+    work = work_folder(paths, options, sources, settings, device)
     pending = [
         (work / source.name / f"shard-{number:05d}.h5", source, jobs)
         for source, shards in zip(sources, plans, strict=True)
@@ -70,45 +81,41 @@ def main(argv: list[str] | None = None) -> None:
         missing, "dump_features (shards)", total=len(pending), initial=len(pending) - len(missing)
     ):
         feature_dump.write_shard(path, source, jobs, extract, options)
-    train = sources[0]
-    drawn = work / train.name / graphs.NAME
-    if not drawn.exists():
-        feature_dump.write_graphs(drawn, train, functools.partial(progress.track, what="component graphs"))
+    drawn = work / "train" / graphs.NAME
+    for source in sources:
+        if source.name == "train" and not drawn.exists():
+            feature_dump.write_graphs(drawn, source, functools.partial(progress.track, what="component graphs"))
 
     provenance = {"backbone_sha256": storage.sha256(paths.backbone), "features": params.to_dict(options)}
-    for source, folder in zip(sources, (paths.train, paths.unlabelled, paths.val), strict=True):
+    for source in sources:
         files = [path for path, owner, _ in pending if owner is source]
-        shards = [feature_dump.describe(path, source.kind, len(split.classes)) for path in files]
+        shards = [index.entry(path, source.kind, len(split.classes)) for path in files]
         names = [item.id for item in source.items]
+        found = graphs.describe(drawn) if source.name == "train" else None
         cache = index.Index(
-            source.kind,
-            network.classifier.in_channels,
-            list(split.classes),
-            names,
-            shards,
-            provenance,
-            graphs.describe(drawn) if source is train else None,
+            source.kind, network.classifier.in_channels, list(split.classes), names, shards, provenance, found
         )
-        feature_dump.publish(work / source.name, folder, cache)
+        feature_dump.publish(work / source.name, getattr(paths, source.name), cache)
 
 
 def work_folder(
     paths: argparse.Namespace,
     options: feature_plan.Params,
-    split: splits.Split,
+    sources: list[feature_plan.Source],
     settings: runtime.Params,
     device: torch.device,
 ) -> pathlib.Path:
     """Return the scratch folder of exactly this dump."""
+    labelled = [source for source in sources if source.masks]
     return scratch.folder(
         settings.scratch,
         "dump_features",
         json.dumps(params.to_dict(options)).encode(),
         paths.split.read_bytes(),
         paths.backbone.read_bytes(),
-        scratch.fingerprint(paths.train_masks, [f"{item.id}.png" for item in split.train]),
-        scratch.fingerprint(paths.val_masks, [f"{item.id}.png" for item in split.val]),
-        scratch.fingerprint(paths.data, [item.image for item in (*split.train, *split.unlabelled, *split.val)]),
+        json.dumps([source.name for source in sources]).encode(),
+        *(scratch.fingerprint(source.masks, [f"{item.id}.png" for item in source.items]) for source in labelled),
+        *(scratch.fingerprint(paths.data, [item.image for item in source.items]) for source in sources),
         f"{torch.__version__} {device}".encode(),
     )
 

@@ -18,22 +18,34 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--classes", type=pathlib.Path, required=True, help="out: IoU and accuracy by class")
     parser.add_argument("--confusion", type=pathlib.Path, required=True, help="out: confusion matrix, long form")
     paths = parser.parse_args(argv)
+    options = params.load("params.yaml", "evaluation", evaluation.Params)
     settings = params.load("params.yaml", "runtime", runtime.Params)
     split = splits.read(paths.split)
     classifier, facts = pixel_classifier.load(paths.classifier)
 
-    total = len(index.read(paths.features, "maps").images)
-    cache = progress.track(maps.read(paths.features), "evaluate (images)", total=total)
-    confusions = evaluation.confusions(classifier.to(runtime.device(settings)), cache, len(split.classes))
-    figures = {name: metrics.summarise(matrix, split.seen, split.unseen) for name, matrix in confusions.items()}
-
-    # Says whether a generator of graphs was told where unseen classes truly stand.
-    context = {"graph_context": facts["graph_context"]} if "graph_context" in facts else {}
-    protocol = {"seen_bias": classifier.seen_bias, "exclude": split.exclude, "images": total, **context}
+    described = index.read(paths.features, "maps")
+    protocol = evaluation.protocol(options, described)
+    cache = progress.track(maps.read(paths.features), "evaluate (images)", total=len(described.images))
+    confusions = evaluation.confusions(classifier.to(runtime.device(settings)), cache, split, options.short_side)
+    figures = {
+        name: metrics.summarise(matrix, split.seen, split.unseen, options.absent_classes)
+        for name, matrix in confusions.items()
+    }
     storage.write_json(
-        paths.metrics, {"generalised": figures["calibrated"], "without_bias": figures["uncalibrated"], **protocol}
+        paths.metrics,
+        {
+            "generalised": figures["generalised"],
+            "without_bias": figures["without_bias"],
+            "vanilla": figures["vanilla"]["unseen"] if "vanilla" in figures else None,
+            "seen_bias": classifier.seen_bias,
+            "exclude": split.exclude,
+            "images": len(described.images),
+            "evaluation": protocol,
+            # Whether a generator of graphs was told where unseen classes truly stand.
+            **({"graph_context": facts["graph_context"]} if "graph_context" in facts else {}),
+        },
     )
-    matrix = confusions["calibrated"]
+    matrix = confusions["generalised"]
     storage.write_csv(paths.classes, evaluation.class_table(matrix, split.classes, split.unseen))
     storage.write_csv(paths.confusion, evaluation.confusion_table(matrix, split.classes))
 

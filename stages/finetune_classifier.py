@@ -12,6 +12,7 @@ from zs3 import (
     checkpoints,
     classifier,
     errors,
+    folds,
     gmmn,
     params,
     pixel_classifier,
@@ -36,6 +37,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--start", type=pathlib.Path, required=True, help="the backbone's last layer")
     parser.add_argument("--classifier", type=pathlib.Path, required=True, help="out: the classifier of all classes")
     parser.add_argument("--curve", type=pathlib.Path, required=True, help="out: loss by epoch")
+    parser.add_argument("--rehearsals", type=pathlib.Path, required=True, help="out: what the folds trained")
     parser.add_argument("--calibration", type=pathlib.Path, required=True, help="out: hIoU by bias and fold")
     paths = parser.parse_args(argv)
     options = params.load("params.yaml", "classifier", classifier.Params)
@@ -51,14 +53,23 @@ def main(argv: list[str] | None = None) -> None:
     model = trained[-1]
 
     biases = options.calibration.biases
-    rehearsals = []
+    rehearsals, scores = [], []
     if options.calibration.enabled and split.unseen:
-        graphs = shard_graphs.read(paths.features)
-        folds = zero_shot_cv.bias_curves(
-            sampled, start, generator.embeddings, generator.options, options, device, graphs
+        drawn = folds.draw(
+            rows.presence(paths.features),
+            split.seen,
+            options.calibration.folds,
+            options.calibration.held_out,
+            split.exclude,
+            options.seed,
         )
-        rehearsals = list(progress.track(folds, "calibrate (folds)", total=options.calibration.folds))
-        bias = calibration.choose([scores for _, scores in rehearsals], biases)
+        common = (sampled, start, generator.embeddings, generator.options, options)
+        graphs = shard_graphs.read(paths.features)
+        answers = zero_shot_cv.rehearse_all(drawn, common, device, max(1, settings.workers), graphs)
+        answers = sorted(progress.track(answers, "calibrate (folds)", total=len(drawn)), key=lambda answer: answer[0])
+        _, rehearsals, figures = zip(*answers, strict=True)
+        scores = [[figure["hIoU"] for figure in fold] for fold in figures]
+        bias = calibration.choose(scores, biases)
         model = dataclasses.replace(model, seen_bias=bias)
         if bias == max(biases):
             print(
@@ -70,12 +81,9 @@ def main(argv: list[str] | None = None) -> None:
     if generator.options.generator == "graph":
         facts = {**facts, "graph_context": generator.options.graph.context}
     recipe = {"config": params.to_dict(options), "gmmn": params.to_dict(generator.options)}
+    checkpoints.save(paths.rehearsals, zero_shot_cv.save_dict(rehearsals))
     pixel_classifier.save(paths.classifier, model.to(torch.device("cpu")), **facts, **recipe)
-    table = [
-        {"held_out": " ".join(split.classes[label] for label in held_out), "bias": bias, "hIoU": score}
-        for held_out, scores in rehearsals
-        for bias, score in zip(biases, scores, strict=True)
-    ]
+    table = calibration.table([done.fold.held_out for done in rehearsals], scores, biases, split.classes)
     storage.write_csv(paths.curve, curve)
     storage.write_csv(paths.calibration, table, ["held_out", "bias", "hIoU"])
 

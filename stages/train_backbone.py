@@ -1,12 +1,13 @@
 """Train DeepLabv3+ on the seen classes and keep its last layer beside it as the model without zero-shot learning."""
 
 import argparse
+import functools
 import json
 import pathlib
 
 import torch
 
-from zs3 import backbone, checkpoints, errors, params, pixel_classifier, progress, runtime, scratch, splits, storage
+from zs3 import backbone, checkpoints, errors, params, pixel_classifier, resuming, runtime, scratch, splits, storage
 
 
 @errors.reported
@@ -29,12 +30,8 @@ def main(argv: list[str] | None = None) -> None:
     dataset = backbone.TrainingImages(split, paths.data, paths.masks, options)
     device = runtime.device(settings)
     resume_file = resume_folder(paths, options, split, settings, device) / "state.pt"
-    state = checkpoints.load(resume_file) if resume_file.exists() else {"epoch": -1, "rows": []}
-    rows = state.pop("rows")
-    epochs = backbone.fit(network, dataset, options, device, settings.workers, state if rows else None)
-    for row, state in progress.track(epochs, "train_backbone", total=options.epochs, initial=len(rows)):
-        rows.append(row)
-        checkpoints.save(resume_file, {**state, "rows": rows})
+    train = functools.partial(backbone.fit, network, dataset, options, device, settings.workers)
+    rows = resuming.run(resume_file, train, "train_backbone", options.epochs)
 
     facts = {
         "classes": list(split.classes),

@@ -10,11 +10,17 @@ import operator
 import pathlib
 import re
 import shlex
+from collections.abc import Sequence
 from typing import Any
 
 import yaml
 
 ROOT = pathlib.Path(__file__).parents[1]
+MAIN = "dvc.yaml"
+# The pipelines that plain `dvc repro` leaves alone; their stages have `wdir: ../..`, so that all paths are the repository's.
+OPTIONAL = ("stages/whole_network/dvc.yaml",)
+# Flags whose values are no paths.
+CHOICES = {"--method"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,8 +60,9 @@ class Stage:
 
     @property
     def paths(self) -> list[str]:
-        """The values of all flags."""
-        return self.argv[1::2]
+        """The values of all flags but `CHOICES`."""
+        pairs = zip(self.argv[::2], self.argv[1::2], strict=True)
+        return [value for flag, value in pairs if flag not in CHOICES]
 
     @property
     def code(self) -> list[str]:
@@ -68,14 +75,14 @@ class Stage:
         return [path for path in self.deps if not path.endswith(".py")]
 
 
-def stages(settings: dict[str, Any] | None = None) -> dict[str, Stage]:
-    """Return the stages by name, in the order of dvc.yaml; `settings` is what params.yaml holds."""
+def stages(settings: dict[str, Any] | None = None, files: Sequence[str] = (MAIN,)) -> dict[str, Stage]:
+    """Return the stages of DVC files by name, in their order; `settings` is what params.yaml holds."""
     if settings is None:
         settings = yaml.safe_load((ROOT / "params.yaml").read_text())
-    document = yaml.safe_load((ROOT / "dvc.yaml").read_text())
     found = [
         _stage(name, _filled(body, {**settings, **item}), item.get("item", {}))
-        for name, body in document["stages"].items()
+        for file in files
+        for name, body in yaml.safe_load((ROOT / file).read_text())["stages"].items()
         for item in _items(body)
     ]
     return {stage.name: stage for stage in found}
@@ -85,7 +92,7 @@ def stages(settings: dict[str, Any] | None = None) -> dict[str, Stage]:
 def sections() -> dict[str, type]:
     """Return the dataclass that the stages load each section into, as in `params.load("params.yaml", "gmmn", gmmn.Params)`."""
     found = {}
-    for stage in stages().values():
+    for stage in stages(files=(MAIN, *OPTIONAL)).values():
         module = importlib.import_module(stage.module)
         for call in ast.walk(ast.parse(inspect.getsource(module))):
             if isinstance(call, ast.Call) and ast.unparse(call.func) == "params.load":

@@ -7,14 +7,26 @@ import numpy as np
 import torch
 
 from tests import caches
-from zs3 import classifier, embeddings, gmmn, label_ids, params, pixel_classifier, splits
+from zs3 import (
+    baselines,
+    classifier,
+    embeddings,
+    gmmn,
+    label_ids,
+    params,
+    pixel_classifier,
+    pseudo_labels,
+    self_training,
+    splits,
+)
 from zs3.shards import index, maps, rows
 
 DIM = 8
 HUES, PATTERNS = 3, 3
 CLASSES = ("background", *(f"{hue}-{pattern}" for hue in "rgb" for pattern in "xyz"))
 UNSEEN = (5, 9)
-IMAGES_PER_SHARD = 20
+IMAGES_PER_CLASS = 10
+IMAGES_PER_SHARD = IMAGES_PER_CLASS * (len(CLASSES) - 1)
 SEEN = (0, 1, 2, 3, 4, 6, 7, 8)
 NOISE = 0.3
 
@@ -42,16 +54,28 @@ def features(labels: np.ndarray, seed: int) -> np.ndarray:
 
 
 def sampled(counts: dict[int, int], seed: int = 0) -> rows.Rows:
-    """Return what `rows.sample` gives: `counts` rows of each class, sorted by class; class k stands for k + 1 cells a row."""
+    """Return what `rows.sample` gives: `counts` rows of each class, sorted by class; class k stands for k + 1 cells a row.
+
+    An image shows one class and the background.
+    """
     labels = np.repeat(np.array(sorted(counts)), [counts[label] for label in sorted(counts)])
+    number = np.arange(len(labels))
+    own = (labels - 1) * IMAGES_PER_CLASS + number % IMAGES_PER_CLASS
     return {
         "features": features(labels, seed),
         "label": labels.astype(np.uint8),
-        "image": np.zeros(len(labels), np.int32),
+        "image": np.where(labels == 0, number % IMAGES_PER_SHARD, own).astype(np.int32),
         "view": np.zeros(len(labels), np.uint8),
         "component": np.ones(len(labels), np.int32),
         "weight": (labels + 1).astype(np.float32),
     }
+
+
+def presence(table: rows.Rows, n_images: int = IMAGES_PER_SHARD) -> np.ndarray:
+    """Return which images of a table show which classes, (n_images, 10) bool."""
+    shown = np.zeros((n_images, len(CLASSES)), bool)
+    shown[table["image"], table["label"]] = True
+    return shown
 
 
 def write_rows(folder: pathlib.Path, per_class: int, n_shards: int = 1, labels: tuple[int, ...] = SEEN) -> None:
@@ -61,7 +85,7 @@ def write_rows(folder: pathlib.Path, per_class: int, n_shards: int = 1, labels: 
         table = sampled(dict.fromkeys(labels, per_class), seed=number)
         size = len(table["label"])
         table |= {
-            "image": (number * IMAGES_PER_SHARD + np.arange(size) % IMAGES_PER_SHARD).astype(np.int32),
+            "image": table["image"] + np.int32(number * IMAGES_PER_SHARD),
             "view": np.zeros(size, np.uint8),
             "position": np.zeros((size, 2), np.uint16),
             "component": np.ones(size, np.int32),
@@ -163,8 +187,68 @@ def classifier_options(**changes: Any) -> classifier.Params:
     return params.build(classifier_section(**changes), classifier.Params, "classifier")
 
 
-def write_inputs(folder: pathlib.Path, per_class: int = 80, n_shards: int = 2, n_maps: int = 3) -> None:
-    """Write all that train_gmmn, finetune_classifier and evaluate read, where dvc.yaml has it, but params.yaml."""
+def pseudo_labels_section(**changes: Any) -> dict[str, Any]:
+    """Return a section `pseudo_labels`."""
+    return {"rule": "per_image", "p": 50.0, "min_confidence": 0.0, "classes": "unseen"} | changes
+
+
+def pseudo_labels_options(**changes: Any) -> pseudo_labels.Params:
+    return params.build(pseudo_labels_section(**changes), pseudo_labels.Params, "pseudo_labels")
+
+
+def self_training_section(**changes: Any) -> dict[str, Any]:
+    """Return a section `self_training` that trains in a fraction of a second."""
+    return {
+        "rounds": 1,
+        "trained_rows": "all",
+        "class_balance": 0.5,
+        "pseudo_ratio": 1.0,
+        "synthetic_ratio": 0.5,
+        "pool_per_class": 60,
+        "batch_size": 128,
+        "epochs": 2,
+        "steps_per_epoch": 60,
+        "lr": 0.02,
+        "weight_decay": 0.0001,
+        "biases": [0, 1, 2, 3, 4, 6, 20],
+        "seed": 0,
+    } | changes
+
+
+def self_training_options(**changes: Any) -> self_training.Params:
+    return params.build(self_training_section(**changes), self_training.Params, "self_training")
+
+
+def baseline_section(**changes: Any) -> dict[str, Any]:
+    """Return a section `baseline` that trains in a fraction of a second."""
+    return {
+        "devise": {"lr": 0.02, "calibrated": False},
+        "ale": {"lr": 0.02, "calibrated": False},
+        "spnet": {"lr": 0.02, "calibrated": True},
+        "class_balance": 0.5,
+        "pool_per_class": 60,
+        "batch_size": 128,
+        "epochs": 2,
+        "steps_per_epoch": 60,
+        "weight_decay": 0.0001,
+        "folds": 2,
+        "held_out": 2,
+        "biases": [0, 0.25, 0.5, 0.75, 1, 1.5, 4],
+        "seed": 0,
+    } | changes
+
+
+def baseline_options(**changes: Any) -> baselines.Params:
+    return params.build(baseline_section(**changes), baselines.Params, "baseline")
+
+
+def visualise_section(**changes: Any) -> dict[str, Any]:
+    """Return a section `visualise` with one image of each unseen class in panels of the images' longer side."""
+    return {"images_per_class": 1, "min_share": 0.05, "seen_images": 1, "panel_side": 57, "seed": 0} | changes
+
+
+def write_training_inputs(folder: pathlib.Path, per_class: int = 80, n_shards: int = 2) -> None:
+    """Write all that train_gmmn and finetune_classifier read, where dvc.yaml has it, but params.yaml."""
     splits.write(folder / "data/split.json", split())
     embeddings.write(
         folder / "data/class_embeddings.h5", embeddings.ClassEmbeddings(CLASSES, vectors()), {"source": "test"}
@@ -172,14 +256,27 @@ def write_inputs(folder: pathlib.Path, per_class: int = 80, n_shards: int = 2, n
     (folder / "data/pretrained").mkdir(exist_ok=True)
     (folder / "data/pretrained/none").touch()
     write_rows(folder / "features/train", per_class, n_shards)
-    write_maps(folder / "features/val", n_maps)
     pixel_classifier.save(folder / "models/seen_only.pt", start(), classes=list(CLASSES))
 
 
+def write_inputs(folder: pathlib.Path, per_class: int = 80, n_shards: int = 2, n_maps: int = 3) -> None:
+    """Write all that train_gmmn, finetune_classifier and evaluate read, where dvc.yaml has it, but params.yaml."""
+    write_training_inputs(folder, per_class, n_shards)
+    write_maps(folder / "features/val", n_maps)
+
+
 def document(**sections: dict[str, Any]) -> dict[str, Any]:
-    """Return a params.yaml for the three stages."""
+    """Return a params.yaml for the stages after the dump."""
     runtime = {"device": "cpu", "workers": 0, "scratch": "work"}
-    return {"gmmn": gmmn_section(), "classifier": classifier_section(), "runtime": runtime} | sections
+    own = {
+        "gmmn": gmmn_section(),
+        "classifier": classifier_section(),
+        "pseudo_labels": pseudo_labels_section(),
+        "self_training": self_training_section(),
+        "baseline": baseline_section(),
+        "evaluation": {"short_side": None, "absent_classes": "skip"},
+    }
+    return own | {"runtime": runtime} | sections
 
 
 def _write_index(folder: pathlib.Path, kind: str, images: list[str], entries: list[dict[str, Any]]) -> None:

@@ -25,8 +25,10 @@ def settings(**changes: Any) -> dict[str, Any]:
     return {
         "pixels_per_class": 12,
         "unlabelled_pixels": 40,
+        "unlabelled_views": {"scales": [], "flip": False},
         "scales": [1.0],
         "flip": False,
+        "val_short_side": None,
         "shard_mib": 20,
         "batch_size": 2,
         "precision": "float32",

@@ -14,8 +14,17 @@ ARGUMENTS = {
     " --context-masks data/pretrained/none"
     " --gmmn models/gmmn.pt --curve metrics/gmmn_curve.csv --quality metrics/gmmn_quality.csv",
     "finetune_classifier": "--split data/split.json --features features/train --gmmn models/gmmn.pt"
-    " --start models/seen_only.pt --classifier models/zs3net.pt --curve metrics/classifier_curve.csv"
-    " --calibration metrics/calibration.csv",
+    " --start models/seen_only.pt --classifier models/zs3net.pt --rehearsals models/rehearsals.pt"
+    " --curve metrics/classifier_curve.csv --calibration metrics/calibration.csv",
+    "pseudo_label": "--split data/split.json --features features/unlabelled --classifier models/zs3net.pt"
+    " --pseudo features/pseudo --counts metrics/pseudo_counts.csv",
+    "report_pseudo_labels": "--split data/split.json --features features/unlabelled --pseudo features/pseudo"
+    " --masks data/masks/unlabelled --report metrics/pseudo_labels.csv",
+    "self_train": "--split data/split.json --features features/train --unlabelled features/unlabelled"
+    " --pseudo features/pseudo --gmmn models/gmmn.pt --start models/zs3net.pt --rehearsals models/rehearsals.pt"
+    " --classifier models/zs5net.pt --curve metrics/self_training_curve.csv --calibration metrics/self_training_calibration.csv",
+    "visualise": "--data data/world --split data/split.json --features features/val"
+    " --model models/seen_only.pt --model models/zs3net.pt --pictures plots/pictures",
     "evaluate": "--split data/split.json --features features/val --classifier models/zs3net.pt"
     " --metrics metrics/zs3net.json --classes metrics/zs3net_classes.csv --confusion metrics/zs3net_confusion.csv",
 }
@@ -34,7 +43,10 @@ def outs(name: str) -> tuple[str, ...]:
     """Return the paths that a stage writes."""
     flags = {
         "train_gmmn": ("--gmmn", "--curve", "--quality"),
-        "finetune_classifier": ("--classifier", "--curve", "--calibration"),
+        "finetune_classifier": ("--classifier", "--rehearsals", "--curve", "--calibration"),
+        "pseudo_label": ("--pseudo", "--counts"),
+        "report_pseudo_labels": ("--report",),
+        "self_train": ("--classifier", "--curve", "--calibration"),
         "evaluate": ("--metrics", "--classes", "--confusion"),
     }[name]
     words = ARGUMENTS[name].split()
@@ -43,4 +55,6 @@ def outs(name: str) -> tuple[str, ...]:
 
 def content(folder: pathlib.Path, name: str) -> dict[str, bytes]:
     """Return the bytes that a stage wrote in `folder`."""
-    return {out: (folder / out).read_bytes() for out in outs(name)}
+    written = [folder / out for out in outs(name)]
+    files = [file for path in written for file in ([path] if path.is_file() else sorted(path.iterdir()))]
+    return {str(file.relative_to(folder)): file.read_bytes() for file in files}

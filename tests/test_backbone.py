@@ -132,21 +132,23 @@ def test_the_loss_is_the_mean_over_valid_pixels_of_image_or_feature_map():
     random = np.random.default_rng(0)
     logits = random.normal(size=(2, 3, 3, 3))
     target = random.choice([0, 1, 2, 255], (2, 12, 12))
-    found = backbone._loss(torch.from_numpy(logits), torch.from_numpy(target), "features")
+    found = backbone._loss(torch.from_numpy(logits), torch.from_numpy(target), "features", backbone.cross_entropy)
     assert found.item() == pytest.approx(cross_entropy(logits, target[:, 2::4, 2::4]))
 
     # A threefold resize of blocks of one colour to pixels, by hand: weights 1, 2/3 and 1/3 between centres.
     thirds = np.array([0, 0, 1 / 3, 2 / 3, 1, 4 / 3, 5 / 3, 2, 2])
     near = np.clip(1 - np.abs(thirds[:, None] - np.arange(3)), 0, None)
     resized = near @ logits @ near.T
-    found = backbone._loss(torch.from_numpy(logits), torch.from_numpy(target[:, :9, :9].copy()), "image")
+    found = backbone._loss(
+        torch.from_numpy(logits), torch.from_numpy(target[:, :9, :9].copy()), "image", backbone.cross_entropy
+    )
     assert found.item() == pytest.approx(cross_entropy(resized, target[:, :9, :9]))
 
 
 @pytest.mark.parametrize("loss_at", ["image", "features"])
 def test_a_batch_without_a_valid_pixel_has_no_loss_and_no_gradient(loss_at):
     logits = torch.randn(1, 3, 2, 2, requires_grad=True)
-    loss = backbone._loss(logits, torch.full((1, 8, 8), 255), loss_at)
+    loss = backbone._loss(logits, torch.full((1, 8, 8), 255), loss_at, backbone.cross_entropy)
     loss.backward()
     assert loss == 0 and (logits.grad == 0).all()
 

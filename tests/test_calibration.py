@@ -1,50 +1,10 @@
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from zs3 import calibration, params, pixel_classifier
-
-
-@settings(max_examples=100, deadline=None)
-@given(
-    st.sets(st.integers(1, 59), min_size=2, max_size=30),
-    st.integers(1, 6),
-    st.integers(1, 8),
-    st.integers(0, 1000),
-)
-def test_folds_are_disjoint_small_enough_and_of_the_labels_given(labels, n_folds, held_out, seed):
-    folds = calibration.folds(sorted(labels), n_folds, held_out, seed)
-    flat = [label for fold in folds for label in fold]
-    assert len(flat) == len(set(flat)) and set(flat) <= labels
-    assert 1 <= len(folds) <= n_folds
-    size = min(held_out, len(labels) // 2)
-    assert all(len(fold) == size and fold == sorted(fold) for fold in folds)
-    # Fewer folds only where the classes do not suffice for one more.
-    assert len(folds) == n_folds or len(labels) - len(flat) < size
-    assert all(type(label) is int for label in flat)
-
-
-def test_folds_depend_on_the_seed_and_not_on_the_order_of_the_labels():
-    labels = list(range(1, 20))
-    one = calibration.folds(labels, 3, 4, seed=5)
-    assert calibration.folds(labels[::-1], 3, 4, seed=5) == one
-    assert calibration.folds(labels, 3, 4, seed=6) != one
-
-
-def test_more_folds_leave_the_first_ones_as_they_are():
-    assert calibration.folds(range(1, 20), 4, 4, seed=0)[:2] == calibration.folds(range(1, 20), 2, 4, seed=0)
-
-
-def test_two_classes_make_two_folds_of_one():
-    assert sorted(calibration.folds([3, 8], 5, 4, seed=0)) == [[3], [8]]
-
-
-@pytest.mark.parametrize("labels", [[], [4]])
-def test_too_few_classes_are_explained(labels):
-    with pytest.raises(ValueError, match=f"needs two seen classes besides the background, found {len(labels)}"):
-        calibration.folds(labels, 2, 2, seed=0)
 
 
 def problem(n=200):
@@ -58,14 +18,15 @@ def problem(n=200):
     )
     truth = rng.choice([0, 1, 2, 3, 5], n).astype(np.uint8)
     weights = rng.integers(1, 5, n).astype(np.float32)
-    return classifier, torch.from_numpy(rng.normal(size=(n, 6)).astype(np.float16)), truth, weights
+    return classifier, {"features": rng.normal(size=(n, 6)).astype(np.float16), "label": truth, "weight": weights}
 
 
-def slowly(classifier, features, truth, weights, bias):
-    """The definition, row by row: IoU from weights of sets, then the harmonic mean of two averages."""
+def slowly(classifier, scored, bias):
+    """The definition, row by row: IoU from weights of sets, then two averages and their harmonic mean."""
     labels = classifier.labels.tolist()
     hits, true, said = (dict.fromkeys(labels, 0.0) for _ in range(3))
-    for x, label, weight in zip(features.double().numpy(), truth.tolist(), weights.tolist(), strict=True):
+    columns = scored["features"].astype(np.float64), scored["label"].tolist(), scored["weight"].tolist()
+    for x, label, weight in zip(*columns, strict=True):
         scores = classifier.weight.double().numpy() @ x + classifier.bias.double().numpy()
         scores -= np.where(classifier.unseen.numpy(), 0, bias)
         guess = labels[int(scores.argmax())]
@@ -73,34 +34,40 @@ def slowly(classifier, features, truth, weights, bias):
         true[label] += weight
         said[guess] += weight
     ious = {label: hits[label] / (true[label] + said[label] - hits[label]) for label in labels}
-    seen, unseen = (np.mean([ious[label] for label in group]) for group in ([0, 2, 3], [1, 5]))
-    return 100 * 2 * seen * unseen / (seen + unseen)
+    seen, unseen = (100 * np.mean([ious[label] for label in group]) for group in ([0, 2, 3], [1, 5]))
+    return {"seen": seen, "unseen": unseen, "hIoU": 2 * seen * unseen / (seen + unseen)}
 
 
 @pytest.mark.parametrize("chunk", [7, 200, 65536])
-def test_hiou_at_each_bias_is_that_of_its_definition(chunk):
+def test_figures_at_each_bias_are_those_of_their_definition(chunk):
     biases = (0.0, 0.5, -1.0, 3.0)
-    actual = calibration.hiou_by_bias(*problem(), biases, chunk)
-    assert actual == pytest.approx([slowly(*problem(), bias) for bias in biases])
-    assert len(set(actual)) == 4
+    actual = calibration.figures_by_bias(*problem(), biases, chunk)
+    for figures, bias in zip(actual, biases, strict=True):
+        assert figures == pytest.approx(slowly(*problem(), bias))
+    assert len({figures["hIoU"] for figures in actual}) == 4
 
 
 def test_a_weight_is_worth_as_many_rows():
-    classifier, features, truth, weights = problem()
-    times = weights.astype(int)
-    repeated = (
-        features[np.repeat(range(len(times)), times)],
-        np.repeat(truth, times),
-        np.ones(times.sum(), np.float32),
-    )
+    classifier, scored = problem()
+    times = scored["weight"].astype(int)
+    repeated = {name: np.repeat(column, times, axis=0) for name, column in scored.items()}
+    repeated["weight"] = np.ones(times.sum(), np.float32)
     biases = (0.0, 1.0)
-    assert calibration.hiou_by_bias(classifier, features, truth, weights, biases) == pytest.approx(
-        calibration.hiou_by_bias(classifier, *repeated, biases)
+    one, other = (calibration.figures_by_bias(classifier, table, biases) for table in (scored, repeated))
+    assert all(a == pytest.approx(b) for a, b in zip(one, other, strict=True))
+
+
+def test_the_bias_of_the_classifier_itself_is_left_out():
+    classifier, scored = problem()
+    biased = dataclasses.replace(classifier, seen_bias=2.0)
+    assert calibration.figures_by_bias(biased, scored, (0.0, 1.0)) == calibration.figures_by_bias(
+        *problem(), (0.0, 1.0)
     )
 
 
 def test_a_huge_bias_leaves_nothing_to_the_seen():
-    assert calibration.hiou_by_bias(*problem(), (1e6, -1e6)) == [0.0, 0.0]
+    more, less = calibration.figures_by_bias(*problem(), (1e6, -1e6))
+    assert more["seen"] == less["unseen"] == more["hIoU"] == less["hIoU"] == 0.0
 
 
 def test_choose_takes_the_best_mean_over_folds():
@@ -120,3 +87,13 @@ def test_senseless_params_are_refused(change):
     values = {"enabled": True, "folds": 2, "held_out": 2, "biases": [0, 1]} | change
     with pytest.raises(params.ParamsError, match=f"calibration.{next(iter(change))}"):
         params.build(values, calibration.Params, "classifier.calibration")
+
+
+def test_the_table_has_a_row_for_each_fold_and_bias():
+    table = calibration.table([(1, 3), (2,)], [[5.0, 6.0], [7.0, 8.0]], [0, 2.5], ["sea", "cow", "dog", "gull"])
+    assert table == [
+        {"held_out": "cow gull", "bias": 0, "hIoU": 5.0},
+        {"held_out": "cow gull", "bias": 2.5, "hIoU": 6.0},
+        {"held_out": "dog", "bias": 0, "hIoU": 7.0},
+        {"held_out": "dog", "bias": 2.5, "hIoU": 8.0},
+    ]

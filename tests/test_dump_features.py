@@ -11,7 +11,7 @@ import torch
 
 from stages import dump_features
 from tests import scenes
-from zs3 import component_graphs, feature_dump, feature_plan, feature_sampling, images, runtime, storage
+from zs3 import backbone, component_graphs, feature_dump, feature_plan, feature_sampling, images, runtime, storage
 from zs3.shards import graphs, index, maps, rows
 
 ARGUMENTS = {
@@ -25,7 +25,12 @@ ARGUMENTS = {
     "--val": "features/val",
 }
 # Four passes over six training images, in shards of at most 80 kB.
-SETTINGS = {"scales": [1.0, 0.5], "flip": True, "shard_mib": 80}
+SETTINGS = {
+    "scales": [1.0, 0.5],
+    "flip": True,
+    "unlabelled_views": {"scales": [0.5, 1.5], "flip": False},
+    "shard_mib": 80,
+}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -111,7 +116,7 @@ def test_writes_three_whole_caches_and_nothing_else(finished):
 
 
 def test_every_pass_over_every_image_has_rows(finished):
-    for name, views in (("train", {0, 1, 2, 3}), ("unlabelled", {0})):
+    for name, views in (("train", {0, 1, 2, 3}), ("unlabelled", {0, 1, 2})):
         pairs, labels = set(), set()
         for path in (finished / "features" / name).glob("*.h5"):
             with h5py.File(path) as file:
@@ -144,6 +149,26 @@ def test_val_holds_every_pixel_of_every_mask(finished):
         with PIL.Image.open(finished / f"masks/val/{id}.png") as mask:
             np.testing.assert_array_equal(item.mask, np.asarray(mask))
         assert item.features.shape == (-(-item.mask.shape[0] // 4), -(-item.mask.shape[1] // 4), 256)
+
+
+def test_val_images_can_be_resized_before_the_network_as_the_release_evaluates(tmp_path, checkpoint, monkeypatch):
+    folder = make(tmp_path, checkpoint, scales=[1.0], flip=False, val_short_side=36)
+    run(folder, monkeypatch)
+    network = backbone.load(torch.load(checkpoint, weights_only=True))
+    sizes = {"k": (36, 50), "v": (36, 50), "y": (36, 65)}
+    found = index.read(folder / "features/val").provenance["features"]
+    assert found["val_short_side"] == 36
+    for item in maps.read(folder / "features/val"):
+        height, width = sizes[item.image]
+        with PIL.Image.open(folder / f"masks/val/{item.image}.png") as mask:
+            resized = mask.resize((width, height), PIL.Image.Resampling.NEAREST)
+            np.testing.assert_array_equal(item.mask, np.asarray(resized))
+        with PIL.Image.open(folder / f"toy/JPEGImages/{item.image}.png") as picture:
+            pixels = np.array(picture.resize((width, height), PIL.Image.Resampling.BILINEAR))
+        with torch.inference_mode():
+            cells = network.features(torch.from_numpy(pixels).permute(2, 0, 1)[None])[0].permute(1, 2, 0).numpy()
+        # Half a unit in the last of float16's 11 bits, and float32's rounding in another batch.
+        np.testing.assert_allclose(item.features, cells, rtol=2**-11, atol=1e-4)
 
 
 def test_the_same_bytes_in_another_place_and_over_an_older_dump(finished, tmp_path, checkpoint, monkeypatch, capsys):
@@ -286,3 +311,20 @@ def test_a_list_without_images_makes_an_empty_cache(tmp_path, checkpoint, monkey
     run(folder, monkeypatch)
     assert index.read(folder / "features/unlabelled", "rows").shards == []
     assert len(index.read(folder / "features/val").shards) == 3
+
+
+def test_a_list_that_is_not_asked_for_is_not_dumped(finished, tmp_path, checkpoint, monkeypatch):
+    make(tmp_path, checkpoint)
+    shutil.rmtree(tmp_path / "masks/train")
+    kept = ("--data", "--split", "--val-masks", "--backbone", "--val")
+    monkeypatch.chdir(tmp_path)
+    dump_features.main([word for flag in kept for word in (flag, ARGUMENTS[flag])])
+    assert [path.name for path in (tmp_path / "features").iterdir()] == ["val"]
+    for path in (finished / "features/val").iterdir():
+        assert (tmp_path / "features/val" / path.name).read_bytes() == path.read_bytes()
+
+
+def test_a_labelled_list_needs_its_masks(tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        dump_features.main(["--data", "toy", "--split", "split.json", "--backbone", "b.pt", "--val", "features/val"])
+    assert "--val needs --val-masks" in capsys.readouterr().err

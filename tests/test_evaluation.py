@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from zs3 import evaluation, metrics, pixel_classifier
-from zs3.shards import maps
+from zs3 import errors, evaluation, metrics, params, pixel_classifier, splits
+from zs3.shards import index, maps
 
 CLASSES = ("background", "cow", "dog")
+SPLIT = splits.Split(CLASSES, (0, 1), (2,), "images", (), (), ())
 
 
 def classifier(seen_bias=0.0):
@@ -40,17 +41,21 @@ def bilinear(values, size):
     return out
 
 
+def scores(model, cells, size):
+    """Return the upsampled logits (H, W, C) without a bias, in the order of the rows."""
+    return bilinear(cells.astype(np.float64) @ model.weight.double().numpy().T + model.bias.double().numpy(), size)
+
+
 def slowly(model, cells, size):
-    scores = cells.astype(np.float64) @ model.weight.double().numpy().T + model.bias.double().numpy()
-    scores -= np.where(model.unseen.numpy(), 0, model.seen_bias)
-    return model.labels.numpy()[bilinear(scores, size).argmax(2)]
+    biased = scores(model, cells, size) - np.where(model.unseen.numpy(), 0, model.seen_bias)
+    return model.labels.numpy()[biased.argmax(2)]
 
 
 @pytest.mark.parametrize("size", [(12, 16), (11, 13), (3, 4), (2, 3)])
 @pytest.mark.parametrize("seen_bias", [0.0, 0.7])
 def test_predictions_are_those_of_logits_resized_by_hand(size, seen_bias):
     model = classifier(seen_bias)
-    actual = evaluation.predict(model, torch.from_numpy(features(3, 4)).float(), size)
+    actual = evaluation.predict(model, torch.from_numpy(features(3, 4)).float(), size)["generalised"]
     assert actual.dtype == torch.int64 and tuple(actual.shape) == size
     np.testing.assert_array_equal(actual.numpy(), slowly(model, features(3, 4), size))
     assert size[0] < 3 or len(actual.unique()) > 1
@@ -75,50 +80,137 @@ def by_hand(model):
 
 
 def test_confusions_with_and_without_the_bias():
-    found = evaluation.confusions(classifier(0.7), cache(), 3)
-    np.testing.assert_array_equal(found["calibrated"], by_hand(classifier(0.7)))
-    np.testing.assert_array_equal(found["uncalibrated"], by_hand(classifier(0.0)))
-    assert found["calibrated"].dtype == np.int64 and (found["calibrated"] != found["uncalibrated"]).any()
-    assert set(found) == {"calibrated", "uncalibrated"}
+    found = evaluation.confusions(classifier(0.7), cache(), SPLIT)
+    np.testing.assert_array_equal(found["generalised"], by_hand(classifier(0.7)))
+    np.testing.assert_array_equal(found["without_bias"], by_hand(classifier(0.0)))
+    assert found["generalised"].dtype == np.int64 and (found["generalised"] != found["without_bias"]).any()
+    assert set(found) == {"generalised", "without_bias", "vanilla"}
 
 
 def test_without_a_bias_both_are_the_same():
-    found = evaluation.confusions(classifier(0.0), cache(), 3)
-    np.testing.assert_array_equal(found["calibrated"], found["uncalibrated"])
-    np.testing.assert_array_equal(found["calibrated"], by_hand(classifier(0.0)))
-    assert set(found) == {"calibrated", "uncalibrated"}
+    found = evaluation.confusions(classifier(0.0), cache(), SPLIT)
+    np.testing.assert_array_equal(found["generalised"], found["without_bias"])
+    np.testing.assert_array_equal(found["generalised"], by_hand(classifier(0.0)))
 
 
 def test_a_larger_bias_never_takes_a_pixel_from_the_unseen():
     columns = []
     for bias in (0.0, 0.5, 1.0, 2.0):
         model = dataclasses.replace(classifier(), seen_bias=bias)
-        columns.append(evaluation.confusions(model, cache(), 3)["calibrated"][:, 2])
+        columns.append(evaluation.confusions(model, cache(), SPLIT)["generalised"][:, 2])
     assert (np.diff(columns, axis=0) >= 0).all() and columns[-1].sum() > columns[0].sum()
 
 
-MATRIX = np.array([[6, 2, 0], [0, 0, 0], [0, 1, 3]])
+def two_unseen(seen_bias=0.0):
+    """The classifier and split with cow unseen too."""
+    model = dataclasses.replace(classifier(seen_bias), unseen=torch.tensor([True, True, False]))
+    return model, dataclasses.replace(SPLIT, seen=(0,), unseen=(1, 2))
 
 
-def test_class_table_names_roles_and_leaves_absent_classes_empty():
-    rows = evaluation.class_table(MATRIX, CLASSES, unseen=[2])
-    assert [(row["class"], row["role"], row["pixels"]) for row in rows] == [
-        ("background", "seen", 8),
-        ("cow", "seen", 0),
-        ("dog", "unseen", 4),
-    ]
-    assert rows[1]["IoU"] is None and rows[1]["accuracy"] is None
-    assert [rows[0]["IoU"], rows[2]["IoU"]] == pytest.approx([75.0, 75.0])
-    assert [rows[0]["accuracy"], rows[2]["accuracy"]] == pytest.approx([75.0, 75.0])
-    figures = metrics.summarise(MATRIX, [0, 1], [2])
-    assert figures["seen"]["mIoU"] == pytest.approx(75.0)
+def vanilla_by_sets():
+    """PA, MA and mIoU of the vanilla protocol, from sets of pixels."""
+    model, split = two_unseen()
+    columns = {label: model.labels.tolist().index(label) for label in split.unseen}
+    true = {label: set() for label in split.unseen}
+    said = {label: set() for label in split.unseen}
+    for item in cache():
+        logits = scores(model, item.features, item.mask.shape)
+        for y, x in np.ndindex(item.mask.shape):
+            if item.mask[y, x] in true:
+                true[item.mask[y, x]].add((item.image, y, x))
+                best = max(split.unseen, key=lambda label: logits[y, x, columns[label]])  # noqa: B023 (called at once)
+                said[best].add((item.image, y, x))
+    hits = {label: len(true[label] & said[label]) for label in split.unseen}
+    return {
+        "PA": 100 * sum(hits.values()) / sum(map(len, true.values())),
+        "MA": 100 * np.mean([hits[label] / len(true[label]) for label in split.unseen]),
+        "mIoU": 100 * np.mean([hits[label] / len(true[label] | said[label]) for label in split.unseen]),
+    }
 
 
-def test_confusion_table_is_the_matrix_in_long_form_by_share_of_the_truth():
-    rows = evaluation.confusion_table(MATRIX, CLASSES)
-    shares = {(row["truth"], row["prediction"]): row["share"] for row in rows}
-    assert len(rows) == len(shares) == 9
-    assert shares["background", "background"] == 75.0 and shares["background", "cow"] == 25.0
-    assert shares["dog", "cow"] == 25.0 and shares["dog", "dog"] == 75.0
-    assert all(shares["cow", name] == 0.0 for name in CLASSES)
-    assert evaluation.confusion_table(np.array([[1, 2], [0, 0]]), ("a", "b"))[0]["share"] == 33.3333
+@pytest.mark.parametrize("seen_bias", [0.0, 0.7, 50.0])
+def test_vanilla_is_that_of_sets_of_pixels_whatever_the_bias(seen_bias):
+    model, split = two_unseen(seen_bias)
+    matrix = evaluation.confusions(model, cache(), split)["vanilla"]
+    expected = vanilla_by_sets()
+    assert metrics.summarise(matrix, split.seen, split.unseen)["unseen"] == pytest.approx(expected)
+    assert 0 < expected["mIoU"] < expected["PA"] < 100
+    assert matrix[0].sum() == matrix[:, 0].sum() == 0
+
+
+def test_vanilla_does_not_look_at_seen_pixels_or_seen_logits():
+    model, split = two_unseen(0.7)
+    before = evaluation.confusions(model, cache(), split)["vanilla"]
+    other = dataclasses.replace(model, bias=torch.tensor([0.0, 0.0, 9.0]))
+    ignored = [dataclasses.replace(item, mask=np.where(item.mask == 0, 255, item.mask)) for item in cache()]
+    np.testing.assert_array_equal(evaluation.confusions(other, ignored, split)["vanilla"], before)
+    assert (before != evaluation.confusions(other, ignored, split)["generalised"]).any()
+
+
+def test_a_model_of_seen_classes_only_has_no_vanilla_protocol():
+    model = dataclasses.replace(classifier(), unseen=torch.zeros(3, dtype=torch.bool))
+    found = evaluation.confusions(model, cache(), SPLIT)
+    assert set(found) == {"generalised", "without_bias"}
+    np.testing.assert_array_equal(found["generalised"], by_hand(model))
+
+
+def resized_by_hand(model, short_side):
+    """The confusion at masks whose shorter side is `short_side`, picking for each pixel the one under its centre."""
+    total = np.zeros((3, 3), dtype=int)
+    for item in cache():
+        height, width = item.mask.shape
+        factor = short_side / min(height, width)
+        size = int(height * factor + 1e-9), int(width * factor + 1e-9)
+        predicted = slowly(model, item.features, size)
+        for y, x in np.ndindex(size):
+            truth = item.mask[int((y + 0.5) * height / size[0]), int((x + 0.5) * width / size[1])]
+            if truth != 255:
+                total[truth, predicted[y, x]] += 1
+    return total
+
+
+# No pixel's centre lies on a border between two pixels of the masks.
+@pytest.mark.parametrize("short_side", [8, 24, 40])
+def test_resized_evaluation_compares_at_the_resized_masks(short_side):
+    found = evaluation.confusions(classifier(0.7), cache(), SPLIT, short_side)["generalised"]
+    np.testing.assert_array_equal(found, resized_by_hand(classifier(0.7), short_side))
+    assert found.sum() != by_hand(classifier(0.7)).sum()
+
+
+def test_resizing_masks_to_their_own_size_changes_nothing():
+    item = next(cache())
+    for short_side in (None, 11):
+        found = evaluation.confusions(classifier(), [item], SPLIT, short_side)["generalised"]
+        np.testing.assert_array_equal(found, evaluation.confusions(classifier(), [item], SPLIT)["generalised"])
+
+
+def options(**changes):
+    return params.build({"short_side": None, "absent_classes": "skip", **changes}, evaluation.Params, "evaluation")
+
+
+def described(**features):
+    return index.Index("maps", 4, list(CLASSES), [], [], {"features": features} if features else {})
+
+
+@pytest.mark.parametrize(
+    ("short_side", "features", "image_short_side"),
+    [
+        (None, {}, None),
+        (312, {}, None),
+        (312, {"val_short_side": None}, None),
+        (None, {"val_short_side": 312}, 312),
+        (312, {"val_short_side": 312}, 312),
+    ],
+)
+def test_the_protocol_is_named(short_side, features, image_short_side):
+    found = evaluation.protocol(options(short_side=short_side, absent_classes="zero"), described(**features))
+    assert found == {"short_side": short_side, "absent_classes": "zero", "image_short_side": image_short_side}
+
+
+def test_masks_are_not_resized_twice():
+    with pytest.raises(errors.UserError) as caught:
+        evaluation.protocol(options(short_side=312), described(val_short_side=513))
+    assert str(caught.value) == (
+        "evaluation.short_side: is 312, but the cached masks have been resized to features.val_short_side, 513; "
+        "make it 513 or null, or change features.val_short_side too"
+    )

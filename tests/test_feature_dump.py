@@ -125,7 +125,7 @@ def test_an_image_without_a_labelled_pixel_adds_no_row(root, tmp_path):
     with h5py.File(tmp_path / "some.h5") as file:
         assert set(file["image"][:].tolist()) == {1}
     feature_dump.write_shard(tmp_path / "none.h5", origin, jobs[2:], constant(1.0), options())
-    assert feature_dump.describe(tmp_path / "none.h5", "rows", 4)["offsets"] == [0, 0, 0, 0, 0]
+    assert index.entry(tmp_path / "none.h5", "rows", 4)["offsets"] == [0, 0, 0, 0, 0]
 
 
 def test_rows_are_the_networks_features_and_labels_at_their_places(root, tmp_path, network, extract):
@@ -152,13 +152,41 @@ def test_rows_are_the_networks_features_and_labels_at_their_places(root, tmp_pat
         np.testing.assert_allclose(found, np.bincount(labels[labels < 255], minlength=4), rtol=1e-6)
 
 
+def test_unlabelled_views_are_of_the_same_places(root, tmp_path, network, extract):
+    passes = views.around_whole((0.6,), flip=True)
+    origin = source(root, "unlabelled", passes)
+    feature_dump.write_shard(tmp_path / "s.h5", origin, jobs_of(origin, options()), extract, options())
+    with h5py.File(tmp_path / "s.h5") as file:
+        table = {name: column[:] for name, column in file.items()}
+    for image, item in enumerate(origin.items):
+        picture = images.read_image(root / f"toy/JPEGImages/{item.id}.png")
+        h, w = (-(-side // 4) for side in picture.shape[:2])
+        own = [(table["image"] == image) & (table["view"] == view) for view in range(4)]
+        y, x = table["position"][own[0]].astype(int).T
+        assert len(y) == min(40, h * w) and y.max() < h and x.max() < w
+        for view, rows_of_view in enumerate(own):
+            np.testing.assert_array_equal(table["position"][rows_of_view], table["position"][own[0]])
+            np.testing.assert_array_equal(table["weight"][rows_of_view], table["weight"][own[0]])
+            seen = passes[view].image(picture)
+            with torch.inference_mode():
+                cells = network.features(torch.from_numpy(seen).permute(2, 0, 1)[None])[0].numpy()
+            down, across = (y + 0.5) / h, (x + 0.5) / w
+            across = 1 - across if passes[view].flip else across
+            # Where the point falls between two cells, either will do.
+            rows_, columns = down * cells.shape[1], across * cells.shape[2]
+            clear = (np.abs(rows_ - rows_.round()) > 1e-9) & (np.abs(columns - columns.round()) > 1e-9)
+            expected = cells[:, rows_[clear].astype(int), columns[clear].astype(int)].T
+            assert clear.sum() > 10
+            np.testing.assert_allclose(table["features"][rows_of_view][clear], expected, rtol=2**-11, atol=1e-4)
+
+
 def test_predictions_from_cached_maps_are_those_of_the_network(root, tmp_path, network, extract):
     """DESIGN.md, section 5: at least 99.9 % of the pixels of all pictures have the same best class."""
     split = splits.read(root / "split.json")
     items = (*split.train, *split.unlabelled, *split.val)
     origin = feature_plan.Source("val", items, root / "toy", root / "toy/SegmentationClass", WHOLE)
     feature_dump.write_shard(tmp_path / "s.h5", origin, jobs_of(origin, options()), extract, options())
-    entry = feature_dump.describe(tmp_path / "s.h5", "maps", 4)
+    entry = index.entry(tmp_path / "s.h5", "maps", 4)
     cache = index.Index("maps", 256, list(split.classes), [item.id for item in items], [entry], {})
     feature_dump.publish(tmp_path, tmp_path / "val", cache)
     classifier = backbone.last_layer(network, split)
@@ -170,7 +198,8 @@ def test_predictions_from_cached_maps_are_those_of_the_network(root, tmp_path, n
         with torch.inference_mode():
             logits = grids.upsample(network(picture), picture.shape[-2:])[0]
         expected = np.array(split.seen)[logits.argmax(0).numpy()]
-        found = evaluation.predict(classifier, torch.from_numpy(read.features).float(), read.mask.shape).numpy()
+        features = torch.from_numpy(read.features).float()
+        found = evaluation.predict(classifier, features, read.mask.shape)["generalised"].numpy()
         agreeing.append((found == expected).ravel())
         predictions.append(expected.ravel())
     # A network that always answers alike would prove nothing.
@@ -207,13 +236,13 @@ def test_the_entry_of_a_shard_says_where_each_class_is(tmp_path, lists):
     rows.write(tmp_path / "shard-00004.h5", caches.table(lists))
     offsets = [sum(label < bound for label in lists) for bound in range(4)]
     expected = caches.entry(tmp_path / "shard-00004.h5", rows=len(lists), offsets=offsets)
-    assert feature_dump.describe(tmp_path / "shard-00004.h5", "rows", 3) == expected
+    assert index.entry(tmp_path / "shard-00004.h5", "rows", 3) == expected
 
 
 def test_the_entry_of_maps_has_no_classes(tmp_path):
     image, features, mask = caches.scene("a", 3, 4)
     maps.write(tmp_path / "s.h5", [0], [features], [mask])
-    assert feature_dump.describe(tmp_path / "s.h5", "maps", 3) == caches.entry(tmp_path / "s.h5", rows=12)
+    assert index.entry(tmp_path / "s.h5", "maps", 3) == caches.entry(tmp_path / "s.h5", rows=12)
 
 
 def test_publishing_replaces_the_folder_and_completes_it_with_the_index(tmp_path, monkeypatch):

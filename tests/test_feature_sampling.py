@@ -73,7 +73,7 @@ def test_columns_have_the_stored_types_also_when_there_is_nothing_to_draw():
     for columns in (
         sample(noise()),
         sample(np.full((3, 3), 255, np.uint8)),
-        feature_sampling.sample_unlabelled((3, 4), 5, 0, "a", 0),
+        feature_sampling.sample_unlabelled((3, 4), 5, 0, "a"),
     ):
         assert set(columns) == set(rows.COLUMNS) - {"image", "view"}
         for name, column in columns.items():
@@ -121,7 +121,7 @@ def test_a_draw_does_not_change_between_versions():
 @settings(max_examples=40, deadline=None)
 @given(h=st.integers(1, 12), w=st.integers(1, 12), pixels=st.integers(1, 40), seed=st.integers(0, 99))
 def test_an_unlabelled_sample_is_different_cells_without_labels(h, w, pixels, seed):
-    columns = feature_sampling.sample_unlabelled((h, w), pixels, seed, "a", 0)
+    columns = feature_sampling.sample_unlabelled((h, w), pixels, seed, "a")
     cells = cells_of(columns)
     assert len(set(cells)) == len(cells) == min(pixels, h * w)
     assert cells == sorted(cells) and all(y < h and x < w for y, x in cells)

@@ -1,7 +1,8 @@
 import pytest
 
 from tests import voc_tree
-from zs3.dataset import layout, problems, voc
+from zs3 import images
+from zs3.dataset import layout, problems, published
 
 
 def faults(found):
@@ -14,14 +15,15 @@ def faults(found):
 
 def find_train(root, **changes):
     found = problems.Problems()
-    return layout.find_train(root, voc_tree.settings(**changes), found), faults(found)
+    return layout.find_train(root, root / "labels", voc_tree.settings(**changes), found), faults(found)
 
 
 def test_entries_are_sorted_whatever_the_order_of_the_list(tmp_path):
-    entries, text = find_train(voc_tree.make(tmp_path))
+    root = voc_tree.make(tmp_path)
+    entries, text = find_train(root)
     assert text == ""
     assert [entry.id for entry in entries] == ["a", "b", "c", "d"]
-    assert entries[0] == layout.Entry("a", "JPEGImages/a.png", "SegmentationClass/a.png")
+    assert entries[0] == layout.Entry("a", "JPEGImages/a.png", root / "SegmentationClass/a.png")
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".jpeg", ".png", ".JPG"])
@@ -45,20 +47,23 @@ def test_sbd_adds_what_is_not_evaluated_and_vocs_masks_win(tmp_path):
     root = voc_tree.make(tmp_path)
     sbd = "benchmark_RELEASE/dataset"
     voc_tree.add_sbd(root, dict.fromkeys(("s", "b", "v"), (0,) * 8))
+    for id in ("s", "b", "v"):
+        images.write_mask(root / f"labels/{id}.png", voc_tree.mask((0,) * 8))
     entries, text = find_train(root, sbd=sbd)
     assert text == ""
     found = {entry.id: entry for entry in entries}
     assert list(found) == ["a", "b", "c", "d", "s"]
-    assert found["s"] == layout.Entry("s", f"{sbd}/img/s.jpg", f"{sbd}/cls/s.mat")
-    assert found["b"] == layout.Entry("b", "JPEGImages/b.png", "SegmentationClass/b.png")
+    assert found["s"] == layout.Entry("s", f"{sbd}/img/s.jpg", root / "labels/s.png")
+    assert found["b"] == layout.Entry("b", "JPEGImages/b.png", root / "SegmentationClass/b.png")
 
 
 def test_a_listed_image_without_a_png_takes_the_mask_of_sbd(tmp_path):
     root = voc_tree.make(tmp_path)
     voc_tree.add_sbd(root, {"b": (0,) * 8}, images_too=False)
-    (root / "SegmentationClass/b.png").unlink()
+    (root / "labels").mkdir()
+    (root / "SegmentationClass/b.png").rename(root / "labels/b.png")
     entries, text = find_train(root, sbd="benchmark_RELEASE/dataset")
-    assert text == "" and entries[1].mask == "benchmark_RELEASE/dataset/cls/b.mat"
+    assert text == "" and entries[1].mask == root / "labels/b.png"
 
 
 def test_everything_wrong_with_the_lists_is_found_at_once(tmp_path):
@@ -71,8 +76,10 @@ def test_everything_wrong_with_the_lists_is_found_at_once(tmp_path):
     assert [entry.id for entry in entries] == ["c", "v"]
     assert "id listed twice (1):\n    ImageSets/Segmentation/train.txt: `a` on lines 1 and 4" in text
     assert "listed for both training and validation (1):\n    v:" in text
-    assert "no picture JPEGImages/<id>.jpg|.jpeg|.png (2):\n    a\n    gone" in text
-    assert "no mask SegmentationClass/<id>.png (2):\n    b\n    gone" in text
+    assert f"no picture {root}/JPEGImages/<id>.jpg|.jpeg|.png (2):\n    a\n    gone" in text
+    assert (
+        f"no mask {root}/SegmentationClass/<id>.png; masks of other formats: see `labels` (2):\n    b\n    gone" in text
+    )
     assert "id is no plain file name (no folder, no leading dot, no control character) (5):" in text
     for line in lines[6:]:
         assert f"ImageSets/Segmentation/train.txt: {line!r} on line {lines.index(line) + 1}" in text
@@ -92,15 +99,16 @@ def test_val_keeps_all_and_reports_its_own_faults_once(tmp_path):
     root = voc_tree.make(tmp_path)
     voc_tree.add_list(root / "ImageSets/Segmentation/val.txt", ["v", "v", "w"])
     found = problems.Problems()
-    layout.find_train(root, voc_tree.settings(), found)
-    entries = layout.find_val(root, voc_tree.settings(), found)
+    layout.find_train(root, root / "labels", voc_tree.settings(), found)
+    entries = layout.find_val(root, root / "labels", voc_tree.settings(), found)
     assert [entry.id for entry in entries] == ["v"]
     assert faults(found).startswith("data: 3 problems")
 
 
-def test_class_names_are_vocs_or_those_of_the_file(tmp_path):
+def test_class_names_are_published_ones_or_those_of_the_file(tmp_path):
     found = problems.Problems()
-    assert layout.read_classes(tmp_path, None, found) == voc.CLASSES
+    for name, dataset in published.DATASETS.items():
+        assert layout.read_classes(tmp_path, name, found) == dataset.classes
     assert layout.read_classes(voc_tree.make(tmp_path), "classes.txt", found) == voc_tree.CLASSES
     assert faults(found) == ""
 

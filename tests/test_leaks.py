@@ -16,12 +16,21 @@ import yaml
 
 from tests import dag, tiny
 from zs3 import images, label_ids, splits
+from zs3.shards import index
 
 STAGES = dag.stages(tiny.settings())
-PREPARATION = ("make_toy", "prepare_split", "embed_classes")
-TRAINING = ("train_backbone", "dump_features", "train_gmmn", "finetune_classifier")
-EVALUATION = tuple(name for name in STAGES if name.startswith("evaluate@"))
-TRAINED = tuple(out for name in TRAINING for out in STAGES[name].outs)
+PREPARATION = ("make_toy", "convert_labels", "prepare_split", "embed_classes")
+BASELINES = tuple(name for name in STAGES if name.startswith("train_baseline@"))
+TRAINING = ("train_backbone", "dump_features", "train_gmmn", "finetune_classifier", *BASELINES)
+EVALUATION = tuple(name for name in STAGES if name.startswith("evaluate@")) + ("visualise",)
+SELF_TRAINING = ("pseudo_label", "self_train")
+REPORTS = ("report_pseudo_labels",)
+TRAINED = tuple(out for name in (*TRAINING, *SELF_TRAINING) for out in STAGES[name].outs)
+# What may depend on which pictures are in the unlabelled list; nothing may depend on their masks.
+# Self-training is calibrated on training pictures.
+FROM_UNLABELLED_PICTURES = {"features/unlabelled", *(out for name in SELF_TRAINING for out in STAGES[name].outs)} - {
+    "metrics/self_training_calibration.csv"
+}
 PICTURES = pathlib.Path("data/toy/JPEGImages")
 SOURCE_MASKS = pathlib.Path("data/toy/SegmentationClass")
 MASKS = pathlib.Path("data/masks")
@@ -83,7 +92,10 @@ def finish(folder: pathlib.Path, names: tuple[str, ...]) -> Run:
 @pytest.fixture(scope="module")
 def base(tmp_path_factory):
     """The run that others are compared with, under `data.exclude: images`."""
-    return finish(tiny.make(tmp_path_factory.mktemp("leaks") / "base"), (*PREPARATION, *TRAINING, *EVALUATION))
+    return finish(
+        tiny.make(tmp_path_factory.mktemp("leaks") / "base"),
+        (*PREPARATION, *TRAINING, *SELF_TRAINING, *REPORTS, "feature_oracle", *EVALUATION),
+    )
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +103,7 @@ def pixels_base(base):
     """The same under `data.exclude: pixels`."""
     folder = copied(base, base.folder.with_name("pixels"))
     (folder / "params.yaml").write_text(yaml.safe_dump(tiny.settings({"data": {"exclude": "pixels"}})))
-    return finish(folder, ("prepare_split", *TRAINING))
+    return finish(folder, ("prepare_split", *TRAINING, *SELF_TRAINING))
 
 
 @pytest.fixture(scope="module")
@@ -165,7 +177,8 @@ def val_pictures_change_places(folder, split):
     [
         (unseen_become_ignored, set()),
         (unseen_become_other_unseen, set()),
-        (unlabelled_pictures_change_places, {"features/unlabelled"}),
+        # The same pictures in another order have as many pseudo-labels of each class.
+        (unlabelled_pictures_change_places, FROM_UNLABELLED_PICTURES - {"metrics/pseudo_counts.csv"}),
         (val_masks_are_another, {"features/val"}),
         (val_pictures_change_places, {"features/val"}),
     ],
@@ -173,7 +186,7 @@ def val_pictures_change_places(folder, split):
 def test_after_prepare_split_training_is_blind_to(base, tmp_path, disturb, followers):
     folder = copied(base, tmp_path / "disturbed")
     assert disturb(folder, base.split) > 0
-    tiny.run(folder, *TRAINING)
+    tiny.run(folder, *TRAINING, *SELF_TRAINING)
     assert changed(base, folder) == followers
 
 
@@ -186,12 +199,25 @@ def test_with_graph_context_too_training_is_blind_to(graph_base, tmp_path, distu
     assert not any(path.startswith("data/masks/unlabelled") for paths in graph_base.read.values() for path in paths)
 
 
+def test_the_feature_oracle_follows_the_held_labels_and_nothing_in_training_reads_them(base, tmp_path):
+    folder = copied(base, tmp_path / "disturbed")
+    masks = {f"data/masks/unlabelled/{item.id}.png" for item in base.split.unlabelled}
+    assert masks == {path for path in base.read["feature_oracle"] if path.startswith("data/masks/")}
+    assert not any(masks & base.read[name] for name in (*TRAINING, *EVALUATION))
+    shutil.copytree(base.folder / "models", folder / "models")
+    shutil.copytree(base.folder / "features", folder / "features")
+    before = tiny.digests(folder, "models/feature_oracle.pt")
+    assert unseen_become_other_unseen(folder, base.split) > 0
+    tiny.run(folder, "feature_oracle")
+    assert tiny.digests(folder, "models/feature_oracle.pt") != before
+
+
 def test_a_seen_label_is_not_something_training_is_blind_to(base, tmp_path):
     """Were the runs alike whatever changes, the tests here would prove nothing."""
     folder = copied(base, tmp_path / "disturbed")
     label = base.split.seen[1]
     assert relabel((folder / MASKS / "train").glob("*.png"), {label: label_ids.IGNORE_INDEX}) > 0
-    tiny.run(folder, *TRAINING)
+    tiny.run(folder, *TRAINING, *SELF_TRAINING)
     assert changed(base, folder) >= set(TRAINED) - {"features/val", "features/unlabelled"}
 
 
@@ -208,7 +234,7 @@ def test_where_pixels_are_excluded_nothing_from_the_split_on_depends_on_unseen_l
     folder = copied(pixels_base, tmp_path / "disturbed")
     before = tiny.digests(folder, "data/split.json", "data/masks/train")
     assert disturb(folder, pixels_base.split) > 0
-    tiny.run(folder, "prepare_split", *TRAINING)
+    tiny.run(folder, "prepare_split", *TRAINING, *SELF_TRAINING)
     after = tiny.digests(folder, "data/split.json", "data/masks/train")
     if disturb is unseen_become_other_unseen:
         assert after == before
@@ -219,7 +245,11 @@ def test_where_pixels_are_excluded_nothing_from_the_split_on_depends_on_unseen_l
             "data/split.json"
         ]
         assert splits.read(folder / "data/split.json") == dataclasses.replace(pixels_base.split, unlabelled=())
-        assert changed(pixels_base, folder) == {"features/unlabelled"}
+        assert changed(pixels_base, folder) == FROM_UNLABELLED_PICTURES
+
+
+def test_there_are_pseudo_labels_that_could_leak(base):
+    assert index.read(base.folder / "features/pseudo", "rows").shards
 
 
 def test_masks_for_training_hold_no_unseen_label(base, pixels_base):
@@ -243,7 +273,9 @@ def test_a_stage_reads_what_dvc_yaml_names_and_nothing_else(base, name):
     read = base.read[name] - {"params.yaml"}
     named = {dep: {path for path in read if pathlib.PurePath(path).is_relative_to(dep)} for dep in STAGES[name].data}
     assert read == set().union(*named.values())
-    assert [dep for dep, paths in named.items() if not paths] == []
+    # The toy's masks are label ids already: nothing to convert, nothing converted.
+    unread = {"convert_labels": ["data/toy"], "prepare_split": ["data/labels"]}
+    assert [dep for dep, paths in named.items() if not paths] == unread.get(name, [])
 
 
 def test_of_the_dataset_training_reads_only_pictures_of_its_list(base):
@@ -257,6 +289,7 @@ def test_of_the_dataset_training_reads_only_pictures_of_its_list(base):
     assert read["train_backbone"] <= pictures(split.train)
     assert read["dump_features"] == pictures(split.train, split.unlabelled, split.val)
     assert read["embed_classes"] == {"data/toy/corpus.txt"}
+    assert read["visualise"] <= pictures(split.val)
 
 
 def test_generator_classifier_and_calibration_read_the_cache_of_training_pixels_only(base):
@@ -264,3 +297,4 @@ def test_generator_classifier_and_calibration_read_the_cache_of_training_pixels_
     common = {"params.yaml", "data/split.json", *cache}
     assert base.read["train_gmmn"] == common | {"data/class_embeddings.h5", "data/pretrained/none"}
     assert base.read["finetune_classifier"] == common | {"models/gmmn.pt", "models/seen_only.pt"}
+    assert all(base.read[name] == common | {"data/class_embeddings.h5"} for name in BASELINES)

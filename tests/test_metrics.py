@@ -97,6 +97,18 @@ def test_absent_classes_are_none_not_zero():
     assert figures["seen"]["mIoU"] == pytest.approx(100 * (6 / 8 + 3 / 4) / 2)
 
 
+def test_absent_classes_count_as_zero_on_request():
+    """The released code turns not-a-number into 0 before it takes the mean."""
+    matrix = np.array([[6, 2, 0, 0], [0, 0, 0, 0], [0, 1, 3, 0], [0, 0, 0, 0]])
+    figures = metrics.summarise(matrix, seen=[0, 2, 3], unseen=[1], absent="zero")
+    assert figures["seen"]["mIoU"] == pytest.approx(100 * (6 / 8 + 3 / 4 + 0) / 3)
+    assert figures["seen"]["MA"] == pytest.approx(100 * (6 / 8 + 3 / 4 + 0) / 3)
+    assert figures["unseen"]["mIoU"] == figures["unseen"]["MA"] == figures["hIoU"] == 0.0
+    assert figures["unseen"]["PA"] is None
+    assert figures["seen"]["PA"] == metrics.summarise(matrix, [0, 2, 3], [1])["seen"]["PA"]
+    assert metrics.summarise(matrix, [0, 2], [], "zero")["unseen"] == dict.fromkeys(("PA", "MA", "mIoU"))
+
+
 @pytest.mark.parametrize("matrix", [np.zeros((C, C), int), np.diag([1, 0, 0, 0]), np.eye(C)])
 @pytest.mark.parametrize("unseen", [[], [2, 3]])
 def test_all_figures_are_json_without_nan(matrix, unseen):

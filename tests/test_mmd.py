@@ -143,6 +143,12 @@ def test_squared_distances_have_the_gradient_of_their_definition():
     torch.testing.assert_close(y.grad, -difference.sum(1))
 
 
+@pytest.mark.parametrize("variances", KERNELS)
+def test_the_slope_of_the_kernels_is_that_of_their_definition(variances):
+    squared = torch.rand(2, 3, 4, dtype=torch.float64, requires_grad=True) * 9
+    assert torch.autograd.gradcheck(lambda values: mmd.gaussian(values, variances), squared)
+
+
 def test_bandwidths_are_read_three_ways():
     bandwidths = (2, 5.0, 40)
     assert mmd.variances(bandwidths, "paper", 7.0) == [4.0, 25.0, 1600.0]

@@ -7,7 +7,7 @@ import pytest
 
 from tests import voc_tree
 from zs3 import images, params
-from zs3.dataset import layout, partition, problems, voc
+from zs3.dataset import layout, partition, problems, published, voc
 
 
 def build(root, found=None, workers=0, **changes):
@@ -15,7 +15,7 @@ def build(root, found=None, workers=0, **changes):
     faults = found or problems.Problems()
     classes = layout.read_classes(root, settings.classes, faults)
     train, val = (
-        list(partition.inspect(root, find(root, settings, faults), len(classes), workers))
+        list(partition.inspect(root, find(root, root / "labels", settings, faults), len(classes), workers))
         for find in (layout.find_train, layout.find_val)
     )
     split = partition.build(settings, classes, train, val, faults)
@@ -63,8 +63,8 @@ def test_labels_of_unseen_pixels_do_not_reach_train(tmp_path):
             mask[mask == 1] = replacement
             images.write_mask(root / f"SegmentationClass/{id}.png", mask)
         split = build(root, unseen=["cow", "sheep"], exclude="pixels")
-        kept = [layout.Entry(item.id, item.image, f"SegmentationClass/{item.id}.png") for item in split.train]
-        list(partition.write_masks(tmp_path / "out" / name, root, kept, split.unseen, 0))
+        kept = [layout.Entry(item.id, item.image, root / f"SegmentationClass/{item.id}.png") for item in split.train]
+        list(partition.write_masks(tmp_path / "out" / name, kept, split.unseen, 0))
         masks = {path.name: path.read_bytes() for path in sorted((tmp_path / "out" / name).iterdir())}
         results.append((split, masks))
     assert results[0] == results[1]
@@ -76,8 +76,8 @@ def test_masks_are_written_with_ignored_labels_and_stale_ones_removed(tmp_path, 
     root = voc_tree.make(tmp_path / "data")
     (tmp_path / "masks").mkdir()
     (tmp_path / "masks/stale.png").write_text("of an earlier split")
-    entries = layout.find_train(root, voc_tree.settings(), problems.Problems())
-    written = list(partition.write_masks(tmp_path / "masks", root, entries, (1,), workers))
+    entries = layout.find_train(root, root / "labels", voc_tree.settings(), problems.Problems())
+    written = list(partition.write_masks(tmp_path / "masks", entries, (1,), workers))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "masks"]
     assert sorted(path.name for path in (tmp_path / "masks").iterdir()) == ["a.png", "b.png", "c.png", "d.png"]
     for (id, pixels), columns in zip(written, voc_tree.TRAIN.values(), strict=True):
@@ -89,7 +89,7 @@ def test_masks_are_written_with_ignored_labels_and_stale_ones_removed(tmp_path, 
 
 
 def test_an_empty_list_gives_an_empty_folder(tmp_path):
-    assert list(partition.write_masks(tmp_path / "masks", tmp_path, [], (), 2)) == []
+    assert list(partition.write_masks(tmp_path / "masks", [], (), 2)) == []
     assert list((tmp_path / "masks").iterdir()) == []
 
 
@@ -129,9 +129,10 @@ def test_everything_wrong_with_the_files_is_found_at_once(tmp_path):
     assert "unusable picture (1):" in text and "JPEGImages/a.png: cannot be decoded" in text
     assert "unusable mask (1):" in text and "SegmentationClass/b.png: cannot be decoded" in text
     assert (
-        "picture and mask differ in size (1):\n    JPEGImages/c.png is 8 x 6, SegmentationClass/c.png is 6 x 8" in text
+        f"picture and mask differ in size (1):\n    JPEGImages/c.png is 8 x 6, {root}/SegmentationClass/c.png is 6 x 8"
+        in text
     )
-    assert "label out of range (0 to 3, or 255 to ignore) (1):\n    SegmentationClass/v.png: 4, 90" in text
+    assert f"label out of range (0 to 3, or 255 to ignore) (1):\n    {root}/SegmentationClass/v.png: 4, 90" in text
     assert "unseen class is not in the class list (2):\n    `cows`; did you mean `cow`?" in text
     assert "the background (label 0) cannot be unseen (1):\n    `background`" in text
     assert "unseen class named twice (1):\n    `sheep`" in text
@@ -139,7 +140,7 @@ def test_everything_wrong_with_the_files_is_found_at_once(tmp_path):
 
 def test_a_short_name_suggests_the_class_that_holds_it(tmp_path):
     found = problems.Problems()
-    partition.build(voc_tree.settings(unseen=["tv"]), voc.CLASSES, [], [], found)
+    partition.build(voc_tree.settings(unseen=["tv"]), published.VOC.classes, [], [], found)
     with pytest.raises(problems.DatasetError, match="`tv`; did you mean `tvmonitor`?"):
         found.raise_any("data")
 
@@ -173,7 +174,7 @@ def test_the_real_images_are_sorted_as_documented():
     root = pathlib.Path(os.environ["ZS3_DATA"]) / "VOC2012"
     section = {
         **voc_tree.section(),
-        "classes": None,
+        "classes": "voc",
         "train_list": "ImageSets/Segmentation/trainaug.txt",
         "train_masks": "SegmentationClassAug",
         "unseen": None,
@@ -181,11 +182,11 @@ def test_the_real_images_are_sorted_as_documented():
     expected = {2: (3080, 291), 4: (2950, 421), 6: (1949, 1422), 8: (1891, 1480), 10: (1802, 1569)}
     settings = {k: params.build({**section, "n_unseen": k}, voc.Params, "data") for k in expected}
     found = problems.Problems()
-    entries = layout.find_train(root, settings[2], found)
-    train = list(partition.inspect(root, entries, len(voc.CLASSES), workers=2))
+    entries = layout.find_train(root, root / "labels", settings[2], found)
+    train = list(partition.inspect(root, entries, len(published.VOC.classes), workers=2))
     counts = {}
     for n_unseen, choice in settings.items():
-        split = partition.build(choice, voc.CLASSES, train, [], found)
+        split = partition.build(choice, published.VOC.classes, train, [], found)
         counts[n_unseen] = (len(split.train), len(split.unlabelled))
     found.raise_any(str(root))
     assert counts == expected

@@ -19,6 +19,9 @@ METRICS = {out for out in OUTS if out.startswith("metrics/") and out.endswith(".
 pytestmark = pytest.mark.timeout(600)
 
 
+AFTER_PSEUDO_LABELS = {"pseudo_label", "report_pseudo_labels", "self_train", "evaluate@zs5net", "visualise"}
+
+
 def environment(folder: pathlib.Path) -> dict[str, str]:
     """Return an environment in which `python` is this one, git knows an author, and nothing is left outside `folder`."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("GIT_", "DVC_"))}
@@ -75,7 +78,7 @@ def test_the_lock_file_and_the_metrics_are_committed_and_the_artefacts_are_not(f
     folder, _, _ = first
     files = set(command(folder, "git", "ls-files").split())
     assert {"dvc.lock", *(out for out in OUTS if out.startswith("metrics/"))} <= files
-    artefacts = {file for file in files if file.startswith(("data/", "features/", "models/"))}
+    artefacts = {file for file in files if file.startswith(("data/", "features/", "models/", "plots/"))}
     assert {file for file in artefacts if not file.endswith("/.gitignore")} == {"data/pretrained/none"}
     assert command(folder, "git", "status", "--porcelain") == ""
 
@@ -108,16 +111,30 @@ def test_metrics_and_plots_can_be_shown(first):
     assert set(shown) == METRICS
     assert all(metrics["data"]["generalised"]["seen"]["mIoU"] >= 0 for metrics in shown.values())
     plots = json.loads(dvc(folder, "plots", "show", "--json"))
-    assert {name.rpartition("::")[2] for name in plots["data"]} == {
-        out for out in OUTS if out.startswith("metrics/")
-    } - METRICS
+    tables = {out for out in OUTS if out.startswith("metrics/")} - METRICS
+    drawn = {path.relative_to(folder).as_posix() for path in (folder / "plots/pictures").iterdir()}
+    assert drawn and {name.rpartition("::")[2] for name in plots["data"]} == tables | drawn
     assert not plots.get("errors")
+
+
+def test_optional_pipelines_go_on_from_the_main_one(first):
+    folder, _, _ = first
+    for file in dag.OPTIONAL:
+        said = dvc(folder, "repro", "--dry", file)
+        assert [name.rpartition(":")[2] for name in stages_run(said)] == list(dag.stages(tiny.settings(), [file]))
 
 
 def test_changed_bandwidths_rerun_the_generator_and_what_follows_from_it(first):
     folder, _, _ = first
     said = dvc(folder, "exp", "run", "-S", "gmmn.bandwidths=[5e-05,3]")
-    assert stages_run(said) == ["train_gmmn", "finetune_classifier", "evaluate@zs3net"]
+    following = {"train_gmmn", "finetune_classifier", "feature_oracle", "evaluate@zs3net"}
+    assert set(stages_run(said)) == following | AFTER_PSEUDO_LABELS
     difference = json.loads(dvc(folder, "metrics", "diff", "--all", "--json"))
     assert set(difference) == METRICS
     assert set(difference["metrics/zs3net.json"]["generalised.hIoU"]) == {"old", "new", "diff"}
+
+
+def test_a_changed_share_of_pseudo_labels_reruns_self_training_only(first):
+    folder, _, _ = first
+    said = dvc(folder, "exp", "run", "-S", "pseudo_labels.p=75")
+    assert set(stages_run(said)) == AFTER_PSEUDO_LABELS

@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 import yaml
 
-from stages import prepare_split
+from stages import convert_labels, prepare_split
 from tests import voc_tree
 from zs3 import images, splits
 
-OUTS = {
+PATHS = {
+    "--labels": "data/labels",
     "--split": "data/split.json",
     "--train-masks": "data/masks/train",
     "--unlabelled-masks": "data/masks/unlabelled",
@@ -22,7 +23,14 @@ def run(folder, monkeypatch, workers=0, root="data/toy", **changes):
     runtime = {"device": "auto", "workers": workers, "scratch": "scratch"}
     document = {"data": {**voc_tree.section(), **changes}, "runtime": runtime}
     pathlib.Path("params.yaml").write_text(yaml.safe_dump(document))
-    prepare_split.main(["--data", str(root), *(word for pair in OUTS.items() for word in pair)])
+    prepare_split.main(["--data", str(root), *(word for pair in PATHS.items() for word in pair)])
+
+
+def convert(folder, monkeypatch, labels):
+    monkeypatch.chdir(folder)
+    runtime = {"device": "auto", "workers": 0, "scratch": "scratch"}
+    pathlib.Path("params.yaml").write_text(yaml.safe_dump({"labels": labels, "runtime": runtime}))
+    convert_labels.main(["--data", "data/toy", "--labels", "data/labels"])
 
 
 def content(folder):
@@ -80,11 +88,12 @@ def test_masks_of_an_earlier_split_do_not_stay(tmp_path, monkeypatch):
 
 
 def test_vocs_names_and_sbd(tmp_path, monkeypatch):
-    """All twenty classes come from SBD's masks; K=2 takes the images with cow (10) and motorbike (14) out."""
+    """All twenty classes come from SBD's masks, converted before; K=2 takes the images with cow (10) and motorbike (14) out."""
     voc_tree.make(tmp_path / "data/toy")
     blocks = {f"s{label:02d}": (0, 0, 0, 0, label, label, label, label) for label in range(1, 21)}
     voc_tree.add_sbd(tmp_path / "data/toy", blocks)
-    run(tmp_path, monkeypatch, sbd="benchmark_RELEASE/dataset", classes=None, n_unseen=2, unseen=None)
+    convert(tmp_path, monkeypatch, voc_tree.labels(format="sbd", folder="benchmark_RELEASE/dataset/cls"))
+    run(tmp_path, monkeypatch, sbd="benchmark_RELEASE/dataset", classes="voc", n_unseen=2, unseen=None)
     split = splits.read("data/split.json")
     assert [item.id for item in split.unlabelled] == ["s10", "s14"]
     assert len(split.train) == 4 + 18 and split.unseen == (10, 14)

@@ -44,7 +44,7 @@ def uncommented(text: str, known: set[str]) -> tuple[list[str], list[str]]:
 
 
 def test_the_promised_presets_are_there():
-    assert {"voc", "voc_small"} <= {path.stem for path in PRESETS}
+    assert {"voc", "voc_small", "context"} <= {path.stem for path in PRESETS}
 
 
 @files

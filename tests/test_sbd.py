@@ -4,7 +4,7 @@ import scipy.io
 
 from tests import voc_tree
 from zs3 import images
-from zs3.dataset import sbd
+from zs3.dataset import matlab, sbd
 
 
 def test_reads_the_segmentation_of_the_struct(tmp_path):
@@ -17,7 +17,6 @@ def test_reads_the_segmentation_of_the_struct(tmp_path):
 @pytest.mark.parametrize(
     "content",
     [
-        {"other": [1]},
         {"GTcls": [1, 2]},
         {"GTcls": {"Boundaries": [1]}},
         {"GTcls": {"Segmentation": np.zeros((2, 2))}},
@@ -35,7 +34,7 @@ def test_broken_missing_and_absurd_files_are_named(tmp_path, monkeypatch):
     (tmp_path / "x.mat").write_bytes(b"MATLAB?" * 40)
     with pytest.raises(images.ImageError, match=r"x\.mat: cannot be decoded"):
         sbd.read_mask(tmp_path / "x.mat")
-    monkeypatch.setattr(sbd, "MAX_BYTES", 100)
+    monkeypatch.setattr(matlab, "MAX_BYTES", 100)
     with pytest.raises(images.ImageError, match=r"x\.mat: has 280 bytes; masks above 100 are refused"):
         sbd.read_mask(tmp_path / "x.mat")
 

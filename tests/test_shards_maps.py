@@ -27,6 +27,36 @@ def test_maps_come_back_as_written_in_order_whatever_the_shards(tmp_path, length
         assert item.features.dtype == np.float16 and item.mask.dtype == np.uint8
 
 
+@pytest.mark.parametrize("wanted", [["a"], ["z", "v"], ["k", "b", "a"], []])
+def test_wanted_maps_come_in_the_order_of_the_cache_and_other_shards_are_not_read(tmp_path, monkeypatch, wanted):
+    written = scenes()
+    folder = caches.write_maps(tmp_path, [written[:2], written[2:3], written[3:]])
+    everything = {item.image: item for item in maps.read(folder)}
+    verified = []
+    verify = index.verify
+    monkeypatch.setattr(index, "verify", lambda folder, shard: verified.append(shard["file"]) or verify(folder, shard))
+    read = list(maps.read(folder, wanted))
+    assert [item.image for item in read] == [image for image in everything if image in wanted]
+    for item in read:
+        np.testing.assert_array_equal(item.features, everything[item.image].features)
+        np.testing.assert_array_equal(item.mask, everything[item.image].mask)
+    shards = {"v": 0, "b": 0, "k": 1, "a": 2, "z": 2}
+    assert verified == [f"shard-{number:05d}.h5" for number in sorted({shards[image] for image in wanted})]
+
+
+def test_masks_come_without_the_features(tmp_path, monkeypatch):
+    written = scenes()
+    folder = caches.write_maps(tmp_path, [written[:2], written[2:]])
+    monkeypatch.setattr(index, "verify", None)
+    read = list(maps.read_masks(folder))
+    assert [image for image, _ in read] == ["v", "b", "k", "a", "z"]
+    for (_, mask), (_, _, expected) in zip(read, written, strict=True):
+        np.testing.assert_array_equal(mask, expected)
+    (folder / "shard-00001.h5").unlink()
+    with pytest.raises(index.ShardError, match=r"shard-00001\.h5: missing"):
+        next(maps.read_masks(folder))
+
+
 def test_files_are_byte_identical_whatever_their_name(tmp_path):
     images, features, masks = zip(*scenes(), strict=True)
     for name in ("a.h5", "of_another_name.h5"):

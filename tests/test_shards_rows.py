@@ -191,3 +191,14 @@ def test_memory_is_the_answer_and_twice_one_class_of_one_shard_whatever_the_size
     for folder, per_class in ((small, n), (large, 10), (large, n), (large, 4 * n)):
         peak, answer = peak_of_sample(folder, per_class)
         assert peak < answer + 2 * run + 2**18 + 2**16, (folder, per_class)
+
+
+def test_presence_says_which_images_show_which_classes(tmp_path):
+    tables = [caches.table([0, 2, 2, 255], seed=1), caches.table([1, 255], seed=2)]
+    folder = caches.write_rows(tmp_path, tables)
+    expected = np.zeros((3, len(caches.CLASSES)), bool)
+    for table in tables:
+        for image, label in zip(table["image"], table["label"], strict=True):
+            if label != rows.UNLABELLED:
+                expected[image, label] = True
+    np.testing.assert_array_equal(rows.presence(folder), expected)

@@ -56,6 +56,16 @@ def test_twice_in_different_folders_gives_the_same_bytes(tmp_path, monkeypatch):
     assert all(result == results[0] for result in results)
 
 
+def test_folds_side_by_side_give_the_same_bytes(tmp_path, monkeypatch):
+    pixel_world.write_inputs(tmp_path)
+    run(tmp_path, monkeypatch, **BRIEF)
+    alone = stage_files.content(tmp_path, "finetune_classifier")
+    runtime = {"device": "cpu", "workers": 2, "scratch": "work"}
+    sections = {"gmmn": pixel_world.gmmn_section(**BRIEF), "classifier": pixel_world.classifier_section(**BRIEF)}
+    stage_files.run(tmp_path, monkeypatch, "finetune_classifier", **sections, runtime=runtime)
+    assert stage_files.content(tmp_path, "finetune_classifier") == alone
+
+
 def test_without_calibration_there_is_no_bias_and_an_empty_table(tmp_path, monkeypatch):
     pixel_world.write_inputs(tmp_path)
     run(tmp_path, monkeypatch, calibration=calibrated(enabled=False), **BRIEF)

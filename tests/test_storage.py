@@ -39,6 +39,13 @@ def test_readers_see_the_old_content_until_all_is_on_disk(tmp_path, monkeypatch)
     assert seen == [b"old"] and path.read_bytes() == b"new"
 
 
+def test_one_of_many_small_files_need_not_wait_for_the_disk(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "fsync", lambda handle: pytest.fail("waited"))
+    with storage.writing(tmp_path / "x", flush=False) as file:
+        file.write(b"x")
+    assert [path.name for path in tmp_path.iterdir()] == ["x"] and (tmp_path / "x").read_bytes() == b"x"
+
+
 @pytest.mark.parametrize(
     "write",
     [

@@ -4,7 +4,7 @@ import scipy.ndimage
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from zs3 import views
+from zs3 import feature_sampling, grids, views
 
 VIEWS = [views.View(scale, flip) for scale in (0.5, 0.75, 1.0, 1.3, 2.0) for flip in (False, True)]
 
@@ -76,6 +76,59 @@ def test_views_have_the_promised_size_and_invent_no_label(height, width, scale, 
 def test_views_are_arrays_that_torch_can_take_over(view):
     for array in (view.mask(blocks(9, 9)), view.image(painted(blocks(9, 9)))):
         assert array.flags.c_contiguous and array.flags.writeable
+
+
+@pytest.mark.parametrize("view", VIEWS, ids=str)
+def test_cells_of_a_view_show_the_places_of_the_whole_image(view):
+    mask = blocks(67, 91)
+    whole, labels = grids.map_size(*mask.shape), feature_sampling.label_cells(mask)
+    places = np.stack(np.unravel_index(np.arange(whole[0] * whole[1]), whole), axis=1).astype(np.uint16)
+    seen = feature_sampling.label_cells(view.mask(mask))
+    y, x = view.cells(places, whole, seen.shape)
+    # Away from borders, where half a cell more or less is another label.
+    inside = (scipy.ndimage.minimum_filter(labels, 3) == scipy.ndimage.maximum_filter(labels, 3)).ravel()
+    assert inside.sum() > 50
+    np.testing.assert_array_equal(seen[y, x][inside], labels.ravel()[inside])
+
+
+@given(h=st.integers(1, 30), w=st.integers(1, 30), flip=st.booleans())
+def test_cells_at_the_same_scale_are_the_places_or_their_mirror_images(h, w, flip):
+    places = np.stack(np.unravel_index(np.arange(h * w), (h, w)), axis=1).astype(np.uint16)
+    y, x = views.View(1.0, flip).cells(places, (h, w), (h, w))
+    np.testing.assert_array_equal(y, places[:, 0])
+    np.testing.assert_array_equal(x, w - 1 - places[:, 1].astype(int) if flip else places[:, 1])
+
+
+def test_around_whole_begins_with_the_image_as_it_is_and_has_no_view_twice():
+    whole, mirrored = views.View(1.0, False), views.View(1.0, True)
+    assert views.around_whole((), flip=False) == [whole]
+    assert views.around_whole((), flip=True) == [whole, mirrored]
+    assert views.around_whole((0.5, 1.0), flip=False) == [whole, views.View(0.5, False)]
+    assert views.around_whole((0.5, 1.0), flip=True)[:2] == [whole, mirrored]
+
+
+@settings(deadline=None)
+@given(height=st.integers(1, 40), width=st.integers(1, 40), short_side=st.integers(1, 70))
+def test_a_short_side_is_met_and_the_other_keeps_the_aspect(height, width, short_side):
+    view = views.View(short_side=short_side)
+    size = view.size(height, width)
+    # The released code: int(1.0 * longer * short_side / shorter).
+    expected = {
+        min(height, width): short_side,
+        max(height, width): int(max(height, width) * short_side / min(height, width)),
+    }
+    assert min(size) == short_side and 0 <= size[0] - expected[height] <= 1 and 0 <= size[1] - expected[width] <= 1
+    assert view.mask(blocks(height, width)).shape == size
+    assert view.image(painted(blocks(height, width))).shape == (*size, 3)
+
+
+@pytest.mark.parametrize("size", [(375, 500), (500, 375), (333, 333), (281, 500)])
+def test_published_short_sides(size):
+    shorter, longer = sorted(size)
+    for short_side in (312, 513):
+        found = views.View(short_side=short_side).size(*size)
+        assert sorted(found) == [short_side, int(1.0 * longer * short_side / shorter)]
+        assert (found[0] <= found[1]) == (size[0] <= size[1])
 
 
 def test_passes_are_every_scale_followed_by_its_mirror_image():

@@ -4,27 +4,18 @@ from tests import voc_tree
 from zs3 import params
 from zs3.dataset import voc
 
-# Written out from the released lists, whose airplane and tv are VOC's aeroplane and tvmonitor.
-PUBLISHED = {
-    2: {"cow", "motorbike"},
-    4: {"cow", "motorbike", "aeroplane", "sofa"},
-    6: {"cow", "motorbike", "aeroplane", "sofa", "cat", "tvmonitor"},
-    8: {"cow", "motorbike", "aeroplane", "sofa", "cat", "tvmonitor", "train", "bottle"},
-    10: {"cow", "motorbike", "aeroplane", "sofa", "cat", "tvmonitor", "train", "bottle", "chair", "pottedplant"},
-}
+
+@pytest.mark.parametrize(
+    ("classes", "first"),
+    [("voc", ("cow", "motorbike", "aeroplane", "sofa")), ("context", ("cow", "motorbike", "sofa", "cat"))],
+)
+def test_published_names_follow_the_dataset(classes, first):
+    assert voc.unseen_names(voc_tree.settings(classes=classes, n_unseen=4, unseen=None)) == first
 
 
-def test_there_are_twenty_classes_and_a_background():
-    assert len(set(voc.CLASSES)) == 21 and voc.CLASSES[0] == "background"
-    # VOC numbers its classes alphabetically.
-    assert list(voc.CLASSES[1:]) == sorted(voc.CLASSES[1:])
-
-
-@pytest.mark.parametrize("n_unseen", PUBLISHED)
-def test_published_lists_are_cumulative(n_unseen):
-    names = voc.unseen_names(voc_tree.settings(classes=None, n_unseen=n_unseen, unseen=None))
-    assert set(names) == PUBLISHED[n_unseen] and len(names) == n_unseen
-    assert set(names) <= set(voc.CLASSES)
+@pytest.mark.parametrize("classes", ["voc", "context", "classes.txt"])
+def test_without_unseen_classes_any_class_list_serves(classes):
+    assert voc.unseen_names(voc_tree.settings(classes=classes, n_unseen=0, unseen=None)) == ()
 
 
 def test_listed_names_are_taken_as_they_are():
@@ -35,10 +26,13 @@ def test_listed_names_are_taken_as_they_are():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"n_unseen": 2, "classes": None}, "data.unseen: must be null where n_unseen is given"),
+        ({"n_unseen": 2, "classes": "voc"}, "data.unseen: must be null where n_unseen is given"),
         ({"unseen": None}, "data.unseen: must be a list of class names where n_unseen is null"),
-        ({"n_unseen": 2, "unseen": None}, "data.unseen: must list the names where `classes` is given"),
-        ({"n_unseen": 5, "unseen": None, "classes": None}, "data.n_unseen: Input should be 2, 4, 6, 8 or 10"),
+        (
+            {"n_unseen": 2, "unseen": None},
+            "data.unseen: must list the names where `classes` is a file; n_unseen has lists for voc and context only",
+        ),
+        ({"n_unseen": 5, "unseen": None, "classes": "voc"}, "data.n_unseen: Input should be 0, 2, 4, 6, 8 or 10"),
         ({"exclude": "image"}, "data.exclude: Input should be 'images' or 'pixels'"),
         ({"train_list": "../train.txt"}, "data.train_list: must be a path inside the data root"),
         ({"val_masks": "/etc"}, "data.val_masks: must be a path inside the data root"),

@@ -14,7 +14,7 @@ import yaml
 from tests import dag
 
 PACKAGES = ("zs3", "stages")
-STAGES = dag.stages()
+STAGES = dag.stages(files=(dag.MAIN, *dag.OPTIONAL))
 SECTIONS = tuple(yaml.safe_load((dag.ROOT / "params.yaml").read_text()))
 stages = pytest.mark.parametrize("stage", STAGES.values(), ids=STAGES)
 
@@ -80,11 +80,26 @@ def readers(path: str) -> set[str]:
 
 
 def test_every_file_of_stages_is_in_dvc_yaml_and_runs_as_a_module():
-    files = {f"stages.{path.stem}" for path in modules("stages") if path.name != "__init__.py"}
-    assert {stage.module for stage in STAGES.values()} == files
+    paths = [path.relative_to(dag.ROOT) for path in modules("stages") if path.name != "__init__.py"]
+    assert {stage.module for stage in STAGES.values()} == {".".join(path.with_suffix("").parts) for path in paths}
     for stage in STAGES.values():
         assert stage.words[:2] == ["python", "-m"]
-        assert stage.module == f"stages.{stage.name.partition('@')[0]}"
+        assert stage.module.rpartition(".")[2] == stage.name.partition("@")[0]
+
+
+def test_the_main_pipeline_needs_nothing_of_the_optional_ones():
+    main = dag.stages()
+    assert all(stage.module.count(".") == 1 for stage in main.values())
+    outs = [out for name, stage in STAGES.items() if name not in main for out in stage.outs]
+    assert outs and not [dep for stage in main.values() for dep in stage.data for out in outs if overlap(dep, out)]
+
+
+@pytest.mark.parametrize("file", dag.OPTIONAL)
+def test_optional_pipelines_run_from_the_repositorys_folder(file):
+    document = yaml.safe_load((dag.ROOT / file).read_text())
+    up = os.path.relpath(dag.ROOT, (dag.ROOT / file).parent)
+    assert document["vars"] == [f"{up}/params.yaml"]
+    assert {stage["wdir"] for stage in document["stages"].values()} == {up}
 
 
 @stages
@@ -99,7 +114,8 @@ def test_params_are_the_sections_that_the_stage_loads(stage):
 
 
 def test_each_section_is_tracked_by_one_stage_and_runtime_by_none():
-    tracked = [section for stage in STAGES.values() for section in stage.params]
+    """A stage that runs several times, for each item of a matrix or again in an optional pipeline, is one."""
+    tracked = [section for section, _ in {(s, stage.module) for stage in STAGES.values() for s in stage.params}]
     assert sorted([*tracked, "runtime"]) == sorted(SECTIONS)
     assert "runtime" in {section for stage in STAGES.values() for section in sections_loaded(source(stage.module))}
 
@@ -116,7 +132,7 @@ def test_paths_that_users_choose_may_have_spaces():
     chosen = [("data", "root"), ("embeddings", "path"), ("backbone", "weights_file")]
     for section, key in chosen:
         settings[section][key] = f"my {section}/of today"
-    found = dag.stages(settings).values()
+    found = dag.stages(settings, (dag.MAIN, *dag.OPTIONAL)).values()
     assert all(sorted(stage.paths) == sorted([*stage.data, *stage.outs]) for stage in found)
     assert {f"my {section}/of today" for section, _ in chosen} <= {path for stage in found for path in stage.paths}
 
@@ -177,15 +193,35 @@ def test_the_library_prints_nothing_and_has_no_command_line(path):
 
 def test_only_evaluation_may_follow_from_labels_of_unseen_classes():
     """DESIGN.md, section 3: the protocol is in the data flow."""
-    assert readers("data/masks/val") == {"dump_features"}
-    assert readers("data/masks/unlabelled") == set()
-    assert readers("data/masks/train") == {"train_backbone", "dump_features"}
-    assert readers("features/val") == {name for name in STAGES if name.startswith("evaluate@")}
-    assert readers("features/train") == {"train_gmmn", "finetune_classifier"}
-    assert readers("metrics") == set()
+    assert readers("data/labels") == {"prepare_split"}
+    evaluations = {name for name in STAGES if name.startswith("evaluate@")} | {"visualise"}
+    networks = {"devise_network", "zs5net_network"}
+    assert readers("data/masks/val") == {"dump_features", *(f"dump_features@{name}" for name in networks)}
+    training = {"train_backbone", "train_devise_network", "self_train_network"}
+    assert readers("data/masks/train") == {"dump_features", *training}
+    assert set().union(*(readers(f"features/{name}") for name in ("val", *networks))) == evaluations
+    baselines = {f"train_baseline@{method}" for method in ("devise", "ale", "spnet")}
+    assert readers("features/train") == {
+        "train_gmmn",
+        "finetune_classifier",
+        "self_train",
+        "feature_oracle",
+        *baselines,
+    }
+    assert readers("features/unlabelled") == {"pseudo_label", "report_pseudo_labels", "self_train", "feature_oracle"}
+    assert readers("metrics") == readers("plots") == set()
 
 
-def test_only_three_stages_open_the_dataset():
+def test_labels_of_unlabelled_images_reach_nothing_but_figures():
+    """The feature oracle, an upper bound, reads them; only its evaluation may follow from what it writes."""
+    assert readers("data/masks/unlabelled") == {"feature_oracle", "report_pseudo_labels"}
+    assert [readers(out) for out in STAGES["report_pseudo_labels"].outs] == [set()]
+    written = STAGES["feature_oracle"].outs
+    assert set().union(*map(readers, written)) == {"evaluate@feature_oracle"}
+    assert set().union(*map(readers, STAGES["evaluate@feature_oracle"].outs)) == set()
+
+
+def test_only_these_stages_open_the_dataset():
     settings = yaml.safe_load((dag.ROOT / "params.yaml").read_text())
     corpus = settings["embeddings"]["path"]
     found = {
@@ -193,7 +229,15 @@ def test_only_three_stages_open_the_dataset():
         for name, stage in STAGES.items()
         if any(overlap(dep, settings["data"]["root"]) for dep in stage.data if dep != corpus)
     }
-    assert found == {"prepare_split", "train_backbone", "dump_features"}
+    assert {STAGES[name].module.rpartition(".")[2] for name in found} == {
+        "convert_labels",
+        "prepare_split",
+        "train_backbone",
+        "dump_features",
+        "train_devise_network",
+        "self_train_network",
+        "visualise",
+    }
 
 
 def test_dvc_is_configured():

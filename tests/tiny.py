@@ -16,6 +16,7 @@ from tests import dag
 # 48 pictures with one or two objects deal every one of the 35 classes twice.
 CHANGES: dict[str, Any] = {
     "toy": {"seed": 0, "n_train": 48, "n_val": 8, "image_size": 32, "max_objects": 2, "sentences": 300},
+    "labels": {"format": "none"},
     "data": {
         "root": "data/toy",
         "classes": "classes.txt",
@@ -40,7 +41,14 @@ CHANGES: dict[str, Any] = {
         "augmentation": {"crop": 32},
         "precision": "float32",
     },
-    "features": {"pixels_per_class": 8, "unlabelled_pixels": 8, "scales": [1.0], "flip": False, "shard_mib": 1},
+    "features": {
+        "pixels_per_class": 8,
+        "unlabelled_pixels": 8,
+        "scales": [1.0],
+        "flip": False,
+        "val_short_side": None,
+        "shard_mib": 1,
+    },
     "gmmn": {
         "hidden_dim": 8,
         "noise_dim": 4,
@@ -56,6 +64,31 @@ CHANGES: dict[str, Any] = {
         "steps_per_epoch": 2,
         "calibration": {"enabled": True, "folds": 1, "held_out": 2, "biases": [0, 2]},
     },
+    # The tiny network is too poor to find unseen classes.
+    "pseudo_labels": {"rule": "per_image", "p": 50.0, "classes": "all"},
+    # Two rounds, so that it has to label again.
+    "self_training": {
+        "rounds": 2,
+        "pool_per_class": 16,
+        "batch_size": 64,
+        "epochs": 1,
+        "steps_per_epoch": 2,
+        "biases": [0, 2],
+    },
+    "self_training_network": {"epochs": 1},
+    "baseline": {
+        "devise": {"calibrated": True},
+        "ale": {"calibrated": True},
+        "pool_per_class": 16,
+        "batch_size": 64,
+        "epochs": 1,
+        "steps_per_epoch": 2,
+        "folds": 1,
+        "held_out": 2,
+        "biases": [0, 1],
+    },
+    "evaluation": {"short_side": None, "absent_classes": "skip"},
+    "visualise": {"images_per_class": 1, "min_share": 0.05, "seen_images": 1, "panel_side": 32},
     # One kind of device, so that results can be compared byte by byte.
     "runtime": {"device": "cpu", "workers": 0, "scratch": "work"},
 }

@@ -78,3 +78,8 @@ def section() -> dict[str, object]:
         "unseen": ["cow"],
         "exclude": "images",
     }
+
+
+def labels(**changes: object) -> dict[str, object]:
+    """Return the `labels` section of a params.yaml, with nothing to convert."""
+    return {"format": "none", "folder": None, "names": None, "ids": "0-59", "order": "listed", **changes}

@@ -1,7 +1,7 @@
 """Supervised training of the segmentation network on seen classes (paper section 2.2, step 0, and section 3.1)."""
 
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -72,14 +72,23 @@ class TrainingImages(data.Dataset):
         return torch.from_numpy(image).permute(2, 0, 1), torch.from_numpy(self.row_of_label[mask]).long()
 
 
-def build(options: Params, n_classes: int, weights_file: pathlib.Path) -> deeplab.DeepLabV3Plus:
-    """Build the network and fill its trunk with the weights that `options.weights` names.
+# From outputs (b, c, h, w) and targets (b, h, w), rows of a class or 255, to the sum of the losses of all pixels that are not 255.
+Criterion = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+
+
+def cross_entropy(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    """Return the criterion of the paper's network."""
+    return functional.cross_entropy(logits, target, ignore_index=label_ids.IGNORE_INDEX, reduction="sum")
+
+
+def build(options: Params, n_outputs: int, weights_file: pathlib.Path) -> deeplab.DeepLabV3Plus:
+    """Build the network with `n_outputs` of its last layer and fill its trunk with the weights that `options.weights` names.
 
     Raises:
         weights.WeightsError: if the weights cannot be read or do not fit.
     """
     training.seed_torch(options.seed)
-    network = new_network(options, n_classes)
+    network = new_network(options, n_outputs)
     if options.weights == "none":
         return network
     if options.weights == "file":
@@ -90,15 +99,15 @@ def build(options: Params, n_classes: int, weights_file: pathlib.Path) -> deepla
     return network
 
 
-def new_network(options: Params, n_classes: int) -> deeplab.DeepLabV3Plus:
+def new_network(options: Params, n_outputs: int) -> deeplab.DeepLabV3Plus:
     """Return the network with random weights."""
-    return deeplab.DeepLabV3Plus(options.encoder, options.output_stride, n_classes, options.separable, options.dropout)
+    return deeplab.DeepLabV3Plus(options.encoder, options.output_stride, n_outputs, options.separable, options.dropout)
 
 
 def load(checkpoint: dict[str, Any]) -> deeplab.DeepLabV3Plus:
-    """Rebuild the trained network from what `train_backbone` saved, in evaluation mode."""
+    """Rebuild the trained network from what a stage saved, in evaluation mode."""
     options = params.build(checkpoint["config"], Params, "backbone", "backbone checkpoint")
-    network = new_network(options, len(checkpoint["seen"]))
+    network = new_network(options, len(checkpoint["network"]["classifier.bias"]))
     network.load_state_dict(checkpoint["network"])
     return network.eval()
 
@@ -129,8 +138,9 @@ def fit(
     device: torch.device,
     workers: int,
     state: dict[str, Any] | None = None,
+    criterion: Criterion = cross_entropy,
 ) -> Iterator[tuple[dict[str, float], dict[str, Any]]]:
-    """Train with cross-entropy on upsampled logits, SGD and polynomial decay.
+    """Train with SGD and polynomial decay, by default with cross-entropy.
 
     Args:
         network: trained in place.
@@ -139,6 +149,7 @@ def fit(
         device: where to train.
         workers: loader processes; they change the speed, not the result.
         state: what an earlier, interrupted call yielded last; training goes on after it as if never interrupted.
+        criterion: the loss of the network's outputs.
 
     Yields:
         After each epoch its row {epoch, loss, lr} and the state to go on from.
@@ -173,8 +184,8 @@ def fit(
                 group["lr"] = lr * group["scale"]
             batch = batch.to(device, memory_format=torch.channels_last)
             with torch.autocast(device.type, torch.bfloat16, enabled=options.precision == "bfloat16"):
-                logits = network(batch)
-            loss = _loss(logits.float(), target.to(device), options.loss_at)
+                outputs = network(batch)
+            loss = _loss(outputs.float(), target.to(device), options.loss_at, criterion)
             training.check_finite(loss.item(), "train_backbone", epoch, step)
             optimizer.zero_grad()
             loss.backward()
@@ -189,14 +200,13 @@ def _frozen(network: deeplab.DeepLabV3Plus, freeze: str) -> list[torch.nn.Module
     return {"nothing": [], "stem": [network.stem], "encoder": [network.stem, network.trunk]}[freeze]
 
 
-def _loss(logits: torch.Tensor, target: torch.Tensor, loss_at: str) -> torch.Tensor:
-    """Return the mean cross-entropy over valid pixels, of the image or (a twentieth of the work) of the feature map."""
+def _loss(outputs: torch.Tensor, target: torch.Tensor, loss_at: str, criterion: Criterion) -> torch.Tensor:
+    """Return the mean loss over valid pixels, of the image or (a twentieth of the work) of the feature map."""
     if loss_at == "image":
-        logits = grids.upsample(logits, target.shape[-2:])
+        outputs = grids.upsample(outputs, target.shape[-2:])
     else:
-        target = grids.downsample(target, logits.shape[-2:])
-    total = functional.cross_entropy(logits, target, ignore_index=label_ids.IGNORE_INDEX, reduction="sum")
-    return total / (target != label_ids.IGNORE_INDEX).sum().clamp(min=1)
+        target = grids.downsample(target, outputs.shape[-2:])
+    return criterion(outputs, target) / (target != label_ids.IGNORE_INDEX).sum().clamp(min=1)
 
 
 def _draw_batches(draw_weights: np.ndarray, epoch: int, options: Params) -> list[list[tuple[int, int, int]]]:

@@ -1,5 +1,6 @@
 """The bias on seen logits, and which one zero-shot cross-validation picks (DESIGN.md, section 4)."""
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -7,7 +8,8 @@ import numpy as np
 import pydantic
 import torch
 
-from zs3 import errors, metrics, params, pixel_classifier
+from zs3 import metrics, params, pixel_classifier
+from zs3.shards import rows
 
 
 @params.section
@@ -20,63 +22,67 @@ class Params:
     biases: Annotated[tuple[params.Float, ...], pydantic.Field(min_length=1)]
 
 
-def folds(labels: Sequence[int], n_folds: int, held_out: int, seed: int) -> list[list[int]]:
-    """Draw disjoint sets of seen classes, each to be treated as unseen once.
-
-    Args:
-        labels: seen label ids that may be held out (the background stays).
-        n_folds: the most folds; fewer if the classes do not suffice.
-        held_out: classes of one fold; fewer if that would leave no class to learn from.
-        seed: the only source of randomness.
-
-    Raises:
-        ValueError: if there are fewer than two classes.
-    """
-    if len(labels) < 2:
-        raise errors.UserError(
-            f"calibration needs two seen classes besides the background, found {len(labels)}; disable it"
-        )
-    size = min(held_out, len(labels) // 2)
-    shuffled = np.random.default_rng(seed).permutation(np.sort(np.asarray(labels)))
-    n = min(n_folds, len(labels) // size)
-    return [sorted(shuffled[k * size : (k + 1) * size].tolist()) for k in range(n)]
-
-
-def hiou_by_bias(
-    classifier: pixel_classifier.PixelClassifier,
-    features: torch.Tensor,
-    labels: np.ndarray,
-    weights: np.ndarray,
-    biases: Sequence[float],
-    chunk: int = 65536,
-) -> list[float]:
+def figures_by_bias(
+    classifier: pixel_classifier.PixelClassifier, scored: rows.Rows, biases: Sequence[float], chunk: int = 65536
+) -> list[dict[str, float | None]]:
     """Score a classifier, some of whose classes play unseen, at several seen biases.
 
     Args:
-        classifier: over all classes in `labels`.
-        features: (n, d) float16, real ones.
-        labels: (n,) uint8, their true classes.
-        weights: (n,) float32, how many cells each stands for.
+        classifier: over all classes of `scored`; its own seen bias is left out.
+        scored: `features` (n, d) float16, real ones, `label` (n,) uint8, and `weight` (n,) float32, how many cells each stands for.
         biases: taken off the seen logits.
         chunk: rows handled at a time.
 
     Returns:
-        hIoU in per cent for each bias, estimated for all cells of the training images.
+        {seen, unseen, hIoU} for each bias: both mIoU and their harmonic mean, in per cent; None where no row has such a class.
     """
     seen, unseen = (classifier.labels[classifier.unseen == flag].tolist() for flag in (False, True))
     size = int(classifier.labels.max()) + 1
-    matrices = np.zeros((len(biases), size, size))
-    shift = (~classifier.unseen).float()
-    for start in range(0, len(labels), chunk):
-        rows = slice(start, start + chunk)
-        logits = classifier.logits(features[rows].float().to(classifier.weight.device))
-        for k, bias in enumerate(biases):
-            predicted = classifier.labels[(logits - bias * shift).argmax(1)].cpu().numpy()
-            matrices[k] += metrics.confusion(labels[rows], predicted, size, weights[rows])
-    return [metrics.summarise(matrix, seen, unseen)["hIoU"] for matrix in matrices]
+    best_seen, best_unseen, margin = _rivals(classifier, scored["features"], chunk)
+    figures = []
+    for bias in biases:
+        predicted = np.where(margin >= bias, best_seen, best_unseen)
+        summary = metrics.summarise(metrics.confusion(scored["label"], predicted, size, scored["weight"]), seen, unseen)
+        groups = {name: summary[name]["mIoU"] for name in ("seen", "unseen")}
+        figures.append(groups | {"hIoU": summary["hIoU"]})
+    return figures
+
+
+@torch.inference_mode()
+def _rivals(
+    classifier: pixel_classifier.PixelClassifier, features: np.ndarray, chunk: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the best seen and the best unseen label of each row, (n,) int64, and by how much the seen logit is ahead, (n,) float32.
+
+    A bias on seen logits never changes which seen class is best, so these answer for all biases.
+    """
+    plain = dataclasses.replace(classifier, seen_bias=0.0)
+    parts = []
+    for start in range(0, len(features), chunk):
+        logits = plain.logits(torch.from_numpy(features[start : start + chunk]).to(plain.weight.device).float())
+        rivals = [
+            (plain.labels[plain.unseen == flag], logits[:, plain.unseen == flag].max(1)) for flag in (False, True)
+        ]
+        (seen_labels, seen), (unseen_labels, unseen) = rivals
+        parts.append((seen_labels[seen.indices], unseen_labels[unseen.indices], seen.values - unseen.values))
+    return tuple(torch.cat(column).cpu().numpy() for column in zip(*parts, strict=True))
 
 
 def choose(curves: Sequence[Sequence[float]], biases: Sequence[float]) -> float:
     """Return the bias with the best mean hIoU over folds, the smallest of equals; curves is (folds, biases)."""
     mean = np.mean(curves, axis=0)
     return float(min(bias for bias, value in zip(biases, mean, strict=True) if value == mean.max()))
+
+
+def table(
+    held_out: Sequence[Sequence[int]],
+    curves: Sequence[Sequence[float]],
+    biases: Sequence[float],
+    classes: Sequence[str],
+) -> list[dict[str, str | float]]:
+    """Return a row {held_out, bias, hIoU} for each fold and bias; `held_out` has the label ids, `curves` the hIoU of each fold."""
+    return [
+        {"held_out": " ".join(classes[label] for label in labels), "bias": bias, "hIoU": score}
+        for labels, curve in zip(held_out, curves, strict=True)
+        for bias, score in zip(biases, curve, strict=True)
+    ]

@@ -1,46 +1,109 @@
-"""Scoring a classifier on the cached feature maps of the evaluation images."""
+"""Scoring a classifier on the cached feature maps of the evaluation images, in the protocols of the paper (section 3.1).
+
+Generalised: every class competes for every pixel. Vanilla (Table 2): only unseen classes do, and only pixels whose truth is unseen
+count, as in the versions of the released code that scored it.
+"""
 
 import dataclasses
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
 
-from zs3 import grids, metrics, pixel_classifier
-from zs3.shards import maps
+from zs3 import errors, grids, label_ids, metrics, params, pixel_classifier, splits, views
+from zs3.shards import index, maps
+
+
+@params.section
+class Params:
+    """The section `evaluation`; see params.yaml."""
+
+    short_side: views.ShortSide
+    absent_classes: Literal["skip", "zero"]
+
+
+def protocol(options: Params, cache: index.Index) -> dict[str, Any]:
+    """Return the facts that name the protocol beside the figures: `options`, and the size at which the network saw the images.
+
+    Raises:
+        errors.UserError: if masks that were resized before they were cached would be resized again.
+    """
+    # Caches from before there was a choice hold images at their own size.
+    cached = cache.provenance.get("features", {}).get("val_short_side")
+    if None not in (cached, options.short_side) and cached != options.short_side:
+        raise errors.UserError(
+            f"evaluation.short_side: is {options.short_side}, but the cached masks have been resized to features.val_short_side, "
+            f"{cached}; make it {cached} or null, or change features.val_short_side too"
+        )
+    return {**params.to_dict(options), "image_short_side": cached}
 
 
 @torch.inference_mode()
 def predict(
     classifier: pixel_classifier.PixelClassifier, features: torch.Tensor, size: tuple[int, int]
-) -> torch.Tensor:
-    """Return label ids (H, W) int64 at `size`, the logits of features (h, w, d) float32 upsampled bilinearly."""
+) -> dict[str, torch.Tensor]:
+    """Return label maps (H, W) int64 at `size` in each protocol, from logits that are upsampled bilinearly once.
+
+    Args:
+        classifier: C classes, on the device of `features`.
+        features: (h, w, d) float32.
+        size: H and W.
+
+    Returns:
+        `generalised`, with the seen bias, `without_bias`, and, if the classifier knows an unseen class, `vanilla`.
+    """
     h, w, d = features.shape
-    logits = classifier.logits(features.reshape(-1, d)).T.reshape(1, -1, h, w)
-    return classifier.labels[grids.upsample(logits, size)[0].argmax(0)]
+    unbiased = dataclasses.replace(classifier, seen_bias=0.0)
+    logits = unbiased.logits(features.reshape(-1, d)).T.reshape(1, -1, h, w)
+    seen, seen_labels = _best(logits, classifier.labels, ~classifier.unseen, size)
+    if not classifier.unseen.any():
+        return {"generalised": seen_labels, "without_bias": seen_labels}
+    unseen, unseen_labels = _best(logits, classifier.labels, classifier.unseen, size)
+    return {
+        # The same for all pixels, the bias may be taken off after upsampling.
+        "generalised": torch.where(unseen > seen - classifier.seen_bias, unseen_labels, seen_labels),
+        "without_bias": torch.where(unseen > seen, unseen_labels, seen_labels),
+        "vanilla": unseen_labels,
+    }
+
+
+def _best(
+    logits: torch.Tensor, labels: torch.Tensor, rows: torch.Tensor, size: tuple[int, int]
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the largest upsampled logit (H, W) of some rows (C,) bool of `logits` (1, C, h, w), and its label."""
+    best, row = grids.upsample(logits[:, rows], size)[0].max(0)
+    return best, labels[rows][row]
 
 
 def confusions(
-    classifier: pixel_classifier.PixelClassifier, cache: Iterable[maps.Map], n_classes: int
+    classifier: pixel_classifier.PixelClassifier,
+    cache: Iterable[maps.Map],
+    split: splits.Split,
+    short_side: int | None = None,
 ) -> dict[str, np.ndarray]:
-    """Return the confusion matrices (C, C) int64 over all valid pixels, with the classifier's seen bias and without.
+    """Return a confusion matrix (C, C) int64 over all valid pixels for each protocol that `predict` gives.
+
+    In that of `vanilla` only the rows of unseen classes are filled.
 
     Args:
         classifier: on the device to compute on.
         cache: the maps to score, read one at a time.
-        n_classes: C.
+        split: of C classes.
+        short_side: masks are resized (nearest) to this shorter side first, and logits upsampled to that size; None leaves them.
     """
-    variants = {"calibrated": classifier, "uncalibrated": dataclasses.replace(classifier, seen_bias=0.0)}
-    if classifier.seen_bias == 0:
-        del variants["calibrated"]
-    totals = {name: np.zeros((n_classes, n_classes), dtype=np.int64) for name in variants}
+    resized = views.View(short_side=short_side)
+    unseen_only = np.full(256, label_ids.IGNORE_INDEX, np.uint8)
+    unseen_only[list(split.unseen)] = split.unseen
+    totals: dict[str, np.ndarray] = {}
     for item in cache:
+        mask = resized.mask(item.mask)
         features = torch.from_numpy(item.features).to(classifier.weight.device).float()
-        for name, variant in variants.items():
-            predicted = predict(variant, features, item.mask.shape).cpu().numpy()
-            totals[name] += metrics.confusion(item.mask, predicted, n_classes)
-    return {"calibrated": totals["uncalibrated"], **totals}
+        for name, labels in predict(classifier, features, mask.shape).items():
+            truth = unseen_only[mask] if name == "vanilla" else mask
+            matrix = metrics.confusion(truth, labels.cpu().numpy(), len(split.classes))
+            totals[name] = totals.get(name, 0) + matrix
+    return totals
 
 
 def class_table(matrix: np.ndarray, classes: Sequence[str], unseen: Sequence[int]) -> list[dict[str, Any]]:

@@ -4,13 +4,11 @@ import itertools
 import pathlib
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
 
-import h5py
 import numpy as np
 import torch
 
-from zs3 import deeplab, feature_plan, feature_sampling, images, splits, storage
+from zs3 import deeplab, feature_plan, feature_sampling, images, splits
 from zs3.shards import graphs, maps, rows
 from zs3.shards import index as shard_index
 
@@ -46,7 +44,7 @@ def write_shard(
         parts = []
         for job, cells in extract_maps(source, jobs, extract, options.batch_size):
             columns = source.draw(job, options)
-            y, x = columns["position"].astype(np.int64).T
+            y, x = source.cells(job, columns["position"])
             columns["features"] = cells.numpy()[y, x].astype(np.float16)
             columns["image"] = np.full(len(y), job.image, np.int32)
             columns["view"] = np.full(len(y), job.view, np.uint8)
@@ -64,15 +62,6 @@ def write_graphs(
     """Write the component graphs of the images of a labelled list, seen as they are (view 0); `track` wraps them, for a bar."""
     masks = (images.read_mask(source.masks / f"{item.id}.png") for item in track(source.items))
     graphs.write(path, feature_sampling.graphs_of(masks))
-
-
-def describe(path: pathlib.Path, kind: str, n_classes: int) -> dict[str, Any]:
-    """Return the entry of a written shard in the index of a cache of `kind`."""
-    with h5py.File(path, "r") as file:
-        entry = {"file": path.name, "rows": len(file["features"]), "bytes": path.stat().st_size}
-        if kind == "rows":
-            entry["offsets"] = np.searchsorted(file["label"][:], np.arange(n_classes + 1)).tolist()
-    return {**entry, "sha256": storage.sha256(path)}
 
 
 def publish(scratch: pathlib.Path, folder: pathlib.Path, index: shard_index.Index) -> None:

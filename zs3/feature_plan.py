@@ -1,6 +1,7 @@
 """Planning a feature cache: which forward passes make which shard, and whether it all fits on the disk."""
 
 import dataclasses
+import math
 import pathlib
 import shutil
 from collections.abc import Callable, Iterable, Sequence
@@ -20,13 +21,23 @@ class DumpError(errors.UserError):
 
 
 @params.section
+class UnlabelledViews:
+    """The section `features.unlabelled_views`; see params.yaml."""
+
+    scales: tuple[params.Positive, ...]
+    flip: bool
+
+
+@params.section
 class Params:
     """The section `features`; see params.yaml."""
 
     pixels_per_class: params.Count
     unlabelled_pixels: params.Count
+    unlabelled_views: UnlabelledViews
     scales: Annotated[tuple[params.Positive, ...], pydantic.Field(min_length=1)]
     flip: bool
+    val_short_side: views.ShortSide
     shard_mib: params.Count
     batch_size: params.Count
     precision: Literal["float32", "bfloat16"]
@@ -76,13 +87,24 @@ class Source:
         return self.views[job.view].mask(images.read_mask(self.masks / f"{self.items[job.image].id}.png"))
 
     def draw(self, job: Job, options: Params) -> rows.Rows:
-        """Return the columns of the cells of this job to keep."""
+        """Return the columns of the cells of this job to keep; without labels, the same places of the image in every view."""
         item = self.items[job.image]
         if self.masks is None:
-            size = grids.map_size(*job.size)
-            return feature_sampling.sample_unlabelled(size, options.unlabelled_pixels, options.seed, item.id, job.view)
+            return feature_sampling.sample_unlabelled(
+                self._whole_map(job), options.unlabelled_pixels, options.seed, item.id
+            )
         labels = feature_sampling.label_cells(self.read_mask(job))
         return feature_sampling.sample_labelled(labels, options.pixels_per_class, options.seed, item.id, job.view)
+
+    def cells(self, job: Job, position: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the rows and columns, on the job's feature map, of the places (n, 2) that `draw` gave."""
+        if self.masks is None:
+            return self.views[job.view].cells(position, self._whole_map(job), grids.map_size(*job.size))
+        return tuple(position.astype(np.int64).T)
+
+    def _whole_map(self, job: Job) -> tuple[int, int]:
+        """Return the size of the feature map of the job's image as it is."""
+        return grids.map_size(*images.read_size(self.root / self.items[job.image].image))
 
 
 def plan(
@@ -130,7 +152,7 @@ def _job(source: Source, image: int, view: int, options: Params) -> Job:
     if source.kind == "maps":
         return dataclasses.replace(job, rows=h * w, bytes=h * w * feature_bytes + size[0] * size[1])
     if source.masks is None:
-        n_rows = min(h * w, options.unlabelled_pixels)
+        n_rows = min(math.prod(grids.map_size(height, width)), options.unlabelled_pixels)
     else:
         labels = feature_sampling.label_cells(source.read_mask(job))
         n_rows = feature_sampling.count_labelled(labels, options.pixels_per_class)

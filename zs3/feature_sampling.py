@@ -57,10 +57,10 @@ def sample_labelled(labels: np.ndarray, pixels_per_class: int, seed: int, image_
     return _columns(labels.shape, flat, components.ravel(), cells, weights)
 
 
-def sample_unlabelled(size: tuple[int, int], pixels: int, seed: int, image_id: str, view: int) -> rows.Rows:
+def sample_unlabelled(size: tuple[int, int], pixels: int, seed: int, image_id: str) -> rows.Rows:
     """Draw at most `pixels` cells of a feature map of `size` (h, w) uniformly, without any label; columns as `sample_labelled`."""
     n_cells = size[0] * size[1]
-    drawn = np.sort(_generator(seed, image_id, view).choice(n_cells, size=min(n_cells, pixels), replace=False))
+    drawn = np.sort(_generator(seed, image_id, 0).choice(n_cells, size=min(n_cells, pixels), replace=False))
     none = np.full(n_cells, rows.UNLABELLED)
     return _columns(size, none, np.zeros(n_cells, np.int32), [drawn], [np.full(len(drawn), n_cells / len(drawn))])
 

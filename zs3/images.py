@@ -96,7 +96,7 @@ def write_mask(path: str | pathlib.Path, mask: np.ndarray) -> None:
         raise ValueError(f"{path}: a mask must be (H, W) uint8, found {mask.shape} {mask.dtype}")
     picture = PIL.Image.fromarray(np.ascontiguousarray(mask))
     picture.putpalette(palette().tobytes())
-    with storage.writing(path) as file:
+    with storage.writing(path, flush=False) as file:
         picture.save(file, format="PNG")
 
 

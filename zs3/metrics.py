@@ -1,7 +1,7 @@
 """Segmentation metrics from one confusion matrix (paper section 3.1; DESIGN.md, section 4)."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -45,16 +45,20 @@ def hiou(seen: float | None, unseen: float | None) -> float | None:
     return 2 * seen * unseen / (seen + unseen) if seen + unseen else 0.0
 
 
-def summarise(matrix: np.ndarray, seen: Sequence[int], unseen: Sequence[int]) -> dict[str, Any]:
+def summarise(
+    matrix: np.ndarray, seen: Sequence[int], unseen: Sequence[int], absent: Literal["skip", "zero"] = "skip"
+) -> dict[str, Any]:
     """Return the paper's figures in per cent.
 
-    IoU is taken over all valid pixels, so that seen classes pay for pixels of unseen ones and the other way round. A class
-    without a true pixel is left out of the means.
+    IoU is taken over all valid pixels, so that seen classes pay for pixels of unseen ones and the other way round; PA of a
+    group is the share of right pixels among those whose truth is in the group. All this is as in the last version of the
+    released code, which does not compute hIoU, and differs from an older one that kept the rows of the group only.
 
     Args:
         matrix: (C, C), true classes in rows.
         seen: label ids, the background among them.
         unseen: label ids.
+        absent: what a class without a true pixel is to the means MA and mIoU: left out, or 0 as in the released code.
 
     Returns:
         {seen: {PA, MA, mIoU}, unseen: {...}, all: {...}, hIoU}; None where there is no class to average over.
@@ -66,15 +70,15 @@ def summarise(matrix: np.ndarray, seen: Sequence[int], unseen: Sequence[int]) ->
         pixels = matrix[labels].sum()
         figures[name] = {
             "PA": percent(np.diag(matrix)[labels].sum() / pixels if pixels else np.nan),
-            "MA": percent(_mean(accuracies[labels])),
-            "mIoU": percent(_mean(ious[labels])),
+            "MA": percent(_mean(accuracies[labels], absent)),
+            "mIoU": percent(_mean(ious[labels], absent)),
         }
     figures["hIoU"] = hiou(figures["seen"]["mIoU"], figures["unseen"]["mIoU"])
     return figures
 
 
-def _mean(values: np.ndarray) -> float:
-    values = values[~np.isnan(values)]
+def _mean(values: np.ndarray, absent: str) -> float:
+    values = np.nan_to_num(values) if absent == "zero" else values[~np.isnan(values)]
     return float(values.mean()) if len(values) else np.nan
 
 

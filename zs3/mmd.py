@@ -1,7 +1,7 @@
 """Maximum mean discrepancy between populations of features, for all classes at once (paper section 2.2, L_GMMN)."""
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 
@@ -31,13 +31,36 @@ def squared_distances(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
     """
     centre = x.mean(dim=1, keepdim=True).detach()
     x, y = x - centre, y - centre
-    products = x @ y.transpose(1, 2)
-    return (x.square().sum(2)[:, :, None] + y.square().sum(2)[:, None, :] - 2 * products).clamp(min=0)
+    return _expand(x, torch.linalg.vecdot(x, x), y, torch.linalg.vecdot(y, y))
+
+
+def _expand(x: torch.Tensor, xx: torch.Tensor, y: torch.Tensor, yy: torch.Tensor) -> torch.Tensor:
+    """Return xx + yy - 2 xy, clamped at 0, of x (c, n, d), y (c, m, d) and their squared norms (c, n) and (c, m)."""
+    return torch.baddbmm(xx[:, :, None] + yy[:, None, :], x, y.transpose(1, 2), alpha=-2).clamp(min=0)
+
+
+class _SumOfGaussians(torch.autograd.Function):
+    """The sum of kernels with its slope, also a sum, taken in the forward pass: one matrix to keep instead of one for each kernel."""
+
+    @staticmethod
+    def forward(ctx: Any, squared: torch.Tensor, kernel_variances: Sequence[float]) -> torch.Tensor:
+        value, slope = torch.zeros_like(squared), torch.zeros_like(squared)
+        for variance in kernel_variances:
+            kernel = (squared * (-0.5 / variance)).exp_()
+            value += kernel
+            slope.add_(kernel, alpha=-0.5 / variance)
+        ctx.save_for_backward(slope)
+        return value
+
+    @staticmethod
+    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, None]:
+        (slope,) = ctx.saved_tensors
+        return gradient * slope, None
 
 
 def gaussian(squared: torch.Tensor, kernel_variances: Sequence[float]) -> torch.Tensor:
     """Return the sum over kernels of exp(-squared / (2 v)), in the shape of `squared`."""
-    return sum(torch.exp(squared * (-0.5 / variance)) for variance in kernel_variances)
+    return _SumOfGaussians.apply(squared, kernel_variances)
 
 
 def mmd(
@@ -67,8 +90,13 @@ def mmd(
     w = w / w.sum(dim=1, keepdim=True)
     u = torch.full(y.shape[:2], 1 / y.shape[1], device=y.device)
     unbiased = estimator == "unbiased"
-    within = _mean_within(x, w, kernel_variances, unbiased) + _mean_within(y, u, kernel_variances, unbiased)
-    across = torch.einsum("cn,cnm,cm->c", w, gaussian(squared_distances(x, y), kernel_variances), u)
+    # One centre and one norm of every feature serve all three matrices: features are longer than populations are large.
+    centre = x.mean(dim=1, keepdim=True).detach()
+    x, y = x - centre, y - centre
+    xx, yy = torch.linalg.vecdot(x, x), torch.linalg.vecdot(y, y)
+    within = _mean(_expand(x, xx, x, xx), w, w, kernel_variances, unbiased)
+    within = within + _mean(_expand(y, yy, y, yy), u, u, kernel_variances, unbiased)
+    across = _mean(_expand(x, xx, y, yy), w, u, kernel_variances, False)
     value = within - 2 * across
     return (value.clamp(min=0) + _SQRT_FLOOR).sqrt() if estimator == "biased_sqrt" else value
 
@@ -106,13 +134,18 @@ def _squared_of_pairs(x: torch.Tensor, mask: torch.Tensor | None) -> torch.Tenso
     return squared_distances(x, x)[pairs]
 
 
-def _mean_within(x: torch.Tensor, w: torch.Tensor, kernel_variances: Sequence[float], unbiased: bool) -> torch.Tensor:
-    squared = squared_distances(x, x)
-    total = torch.einsum("cn,cnm,cm->c", w, gaussian(squared, kernel_variances), w)
+def _mean(
+    squared: torch.Tensor, w: torch.Tensor, u: torch.Tensor, kernel_variances: Sequence[float], unbiased: bool
+) -> torch.Tensor:
+    """Return the mean (c,) of the kernels of squared (c, n, m), weighted by w (c, n) and u (c, m), each with sum 1.
+
+    With `unbiased` the rows and columns are the same features, and the pairs of a feature with itself are left out.
+    """
+    values = gaussian(squared, kernel_variances)
+    total = (values * (w[:, :, None] * u[:, None, :])).sum(dim=(1, 2))
     if not unbiased:
         return total
     # The kernel of a feature with itself is 1 in exact arithmetic; take away what rounding made of it.
-    diagonal = gaussian(squared.diagonal(dim1=1, dim2=2), kernel_variances)
-    own = (w.square() * diagonal).sum(dim=1)
+    own = (w.square() * values.diagonal(dim1=1, dim2=2)).sum(dim=1)
     # A class of a single row has no pair; its term is then 0.
     return (total - own) / (1 - w.square().sum(dim=1)).clamp(min=torch.finfo(w.dtype).eps)

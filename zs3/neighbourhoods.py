@@ -88,10 +88,21 @@ def of_nodes(graphs: shard_graphs.Graphs, nodes: np.ndarray) -> Neighbourhoods:
     )
 
 
-def of_classes(graphs: shard_graphs.Graphs, labels: Sequence[int], most: int, seed: int) -> Neighbourhoods:
-    """Cut out the neighbourhoods of at most `most` components of each of `labels`, drawn with `seed` alone."""
+def of_classes(
+    graphs: shard_graphs.Graphs, labels: Sequence[int], most: int, seed: int, images: np.ndarray | None = None
+) -> Neighbourhoods:
+    """Cut out the neighbourhoods of at most `most` components of each of `labels`.
+
+    Args:
+        graphs: where they are.
+        labels: label ids; the neighbourhoods come in their order.
+        most: components of one label.
+        seed: of which ones.
+        images: (n_images,) bool, the images to look at; all if None.
+    """
     rng = np.random.default_rng(seed)
-    found = [rng.permutation(np.flatnonzero(graphs.label == label))[:most] for label in labels]
+    allowed = np.ones(len(graphs.image), bool) if images is None else images[graphs.image]
+    found = [rng.permutation(np.flatnonzero((graphs.label == label) & allowed))[:most] for label in labels]
     return of_nodes(graphs, np.concatenate([*found, np.zeros(0, np.int64)]).astype(np.int64))
 
 

@@ -70,6 +70,12 @@ def restrict(real: Pool, keep: torch.Tensor) -> Pool:
     return Pool(real.features[keep], starts, real.labels[left], real.sizes[left])
 
 
+def empty(dim: int) -> Pool:
+    """Return a pool without features, of length `dim`."""
+    none = torch.zeros(0, dtype=torch.int64)
+    return Pool(torch.zeros(0, dim, dtype=torch.float16), torch.zeros(1, dtype=torch.int64), none, none.double())
+
+
 def batch(real: Pool, per_class: int, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
     """Draw `per_class` rows of every class, without replacement.
 

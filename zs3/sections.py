@@ -2,17 +2,40 @@
 
 import sys
 
-from zs3 import backbone, classifier, embeddings, errors, feature_plan, gmmn, params, runtime, toy
-from zs3.dataset import voc
+from zs3 import (
+    backbone,
+    baselines,
+    classifier,
+    embeddings,
+    errors,
+    evaluation,
+    examples,
+    feature_plan,
+    gmmn,
+    params,
+    pseudo_labels,
+    runtime,
+    self_training,
+    self_training_network,
+    toy,
+)
+from zs3.dataset import conversion, voc
 
 SECTIONS = {
     "toy": toy.Params,
+    "labels": conversion.Params,
     "data": voc.Params,
     "embeddings": embeddings.Params,
     "backbone": backbone.Params,
     "features": feature_plan.Params,
     "gmmn": gmmn.Params,
     "classifier": classifier.Params,
+    "pseudo_labels": pseudo_labels.Params,
+    "self_training": self_training.Params,
+    "self_training_network": self_training_network.Params,
+    "baseline": baselines.Params,
+    "evaluation": evaluation.Params,
+    "visualise": examples.Params,
     "runtime": runtime.Params,
 }
 

@@ -12,28 +12,34 @@ import pandas
 
 
 @contextlib.contextmanager
-def replacing(path: str | pathlib.Path) -> Iterator[pathlib.Path]:
+def replacing(path: str | pathlib.Path, flush: bool = True) -> Iterator[pathlib.Path]:
     """Yield a temporary path beside `path`; on success flush it to disk and rename it to `path`.
 
     An artefact may be a hard link into DVC's cache, so it is replaced, never opened for writing (DESIGN.md, section 5).
     On an exception the temporary file is removed and `path` stays as it was.
+
+    Args:
+        path: the file to make or replace.
+        flush: wait for the disk; False for one of many small files that are quickly made again, since waiting takes far longer than
+            writing them.
     """
     path = pathlib.Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.tmp")
     try:
         yield temporary
-        with open(temporary, "rb") as file:
-            os.fsync(file.fileno())
+        if flush:
+            with open(temporary, "rb") as file:
+                os.fsync(file.fileno())
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
-def writing(path: str | pathlib.Path) -> Iterator[BinaryIO]:
+def writing(path: str | pathlib.Path, flush: bool = True) -> Iterator[BinaryIO]:
     """Like `replacing`, but yield an open binary file, for writers whose bytes depend on the file's name (torch.save)."""
-    with replacing(path) as temporary, open(temporary, "wb") as file:
+    with replacing(path, flush) as temporary, open(temporary, "wb") as file:
         yield file
 
 

@@ -3,15 +3,12 @@
 import dataclasses
 import difflib
 import pathlib
-import shutil
 from collections.abc import Iterable, Iterator
-from concurrent import futures
-from typing import Any
 
 import numpy as np
 
 from zs3 import images, label_ids, splits, storage
-from zs3.dataset import layout, problems, sbd, voc
+from zs3.dataset import files, layout, problems, voc
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,7 +27,7 @@ def inspect(
     def look(entry: layout.Entry) -> tuple[layout.Entry, Inspection]:
         return entry, _inspect(root, entry, n_classes)
 
-    return _map(look, entries, workers)
+    return files.in_order(look, entries, workers)
 
 
 def build(
@@ -85,7 +82,6 @@ def build(
 
 def write_masks(
     folder: str | pathlib.Path,
-    root: pathlib.Path,
     entries: Iterable[layout.Entry],
     ignored: tuple[int, ...],
     workers: int,
@@ -94,26 +90,19 @@ def write_masks(
 
     Args:
         folder: replaced with all it held, so that no mask of an earlier split stays behind.
-        root: the data root.
         entries: whose masks to write.
         ignored: labels written as `label_ids.IGNORE_INDEX`.
         workers: number of threads.
     """
-    folder = pathlib.Path(folder)
-    unfinished = folder.with_name(f".{folder.name}.tmp")
-    shutil.rmtree(unfinished, ignore_errors=True)
-    unfinished.mkdir(parents=True)
+    with files.replacing(folder) as unfinished:
 
-    def write(entry: layout.Entry) -> tuple[str, np.ndarray]:
-        mask = _read_mask(root / entry.mask)
-        mask[np.isin(mask, ignored)] = label_ids.IGNORE_INDEX
-        images.write_mask(unfinished / f"{entry.id}.png", mask)
-        return entry.id, np.bincount(mask.ravel(), minlength=256)
+        def write(entry: layout.Entry) -> tuple[str, np.ndarray]:
+            mask = images.read_mask(entry.mask)
+            mask[np.isin(mask, ignored)] = label_ids.IGNORE_INDEX
+            images.write_mask(unfinished / f"{entry.id}.png", mask)
+            return entry.id, np.bincount(mask.ravel(), minlength=256)
 
-    yield from _map(write, entries, workers)
-    if folder.exists():
-        shutil.rmtree(folder)
-    unfinished.rename(folder)
+        yield from files.in_order(write, entries, workers)
 
 
 def write_counts(path: str | pathlib.Path, split: splits.Split, counts: dict[str, list[np.ndarray]]) -> None:
@@ -135,25 +124,15 @@ def write_counts(path: str | pathlib.Path, split: splits.Split, counts: dict[str
     storage.write_csv(path, rows)
 
 
-def _map(function: Any, entries: Iterable[layout.Entry], workers: int) -> Iterator[Any]:
-    """Map in order. Threads suffice: Pillow decodes and encodes without holding Python's lock."""
-    if workers == 0:
-        yield from map(function, entries)
-        return
-    with futures.ThreadPoolExecutor(workers) as pool:
-        yield from pool.map(function, entries)
-
-
-def _read_mask(path: pathlib.Path) -> np.ndarray:
-    return sbd.read_mask(path) if path.suffix == ".mat" else images.read_mask(path)
-
-
 def _inspect(root: pathlib.Path, entry: layout.Entry, n_classes: int) -> Inspection:
     arrays: dict[str, np.ndarray] = {}
     faults = []
-    for name, path, read in (("picture", entry.image, images.read_image), ("mask", entry.mask, _read_mask)):
+    for name, path, read in (
+        ("picture", root / entry.image, images.read_image),
+        ("mask", entry.mask, images.read_mask),
+    ):
         try:
-            arrays[name] = read(root / path)
+            arrays[name] = read(path)
         except images.ImageError as error:
             faults.append((f"unusable {name}", str(error)))
     pixels = np.zeros(256, dtype=np.int64)

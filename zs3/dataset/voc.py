@@ -1,4 +1,4 @@
-"""Pascal VOC 2012 as published (classes, unseen lists), and the parameters of a dataset laid out like it."""
+"""The parameters of a dataset laid out like Pascal VOC, and the names that they choose."""
 
 import pathlib
 from typing import Annotated, Literal
@@ -6,32 +6,7 @@ from typing import Annotated, Literal
 import pydantic
 
 from zs3 import params
-
-CLASSES = (
-    "background",
-    "aeroplane",
-    "bicycle",
-    "bird",
-    "boat",
-    "bottle",
-    "bus",
-    "car",
-    "cat",
-    "chair",
-    "cow",
-    "diningtable",
-    "dog",
-    "horse",
-    "motorbike",
-    "person",
-    "pottedplant",
-    "sheep",
-    "sofa",
-    "train",
-    "tvmonitor",
-)
-# The cumulative splits of Bucher et al. 2019 on VOC: each K takes the first K of these.
-UNSEEN = ("cow", "motorbike", "aeroplane", "sofa", "cat", "tvmonitor", "train", "bottle", "chair", "pottedplant")
+from zs3.dataset import published
 
 
 def _relative(text: str) -> str:
@@ -49,13 +24,13 @@ class Params:
     """The `data` section of params.yaml."""
 
     root: str
-    classes: Inside | None
+    classes: Inside
     train_list: Inside
     val_list: Inside
-    train_masks: Inside
-    val_masks: Inside
+    train_masks: Inside | None
+    val_masks: Inside | None
     sbd: Inside | None
-    n_unseen: Literal[2, 4, 6, 8, 10] | None
+    n_unseen: Literal[0, 2, 4, 6, 8, 10] | None
     unseen: tuple[str, ...] | None
     exclude: Literal["images", "pixels"]
 
@@ -69,13 +44,15 @@ class Params:
             raise ValueError(f"must be null where n_unseen is given (n_unseen is {n_unseen})")
         if n_unseen is None and unseen is None:
             raise ValueError("must be a list of class names where n_unseen is null ([] for no unseen class)")
-        if n_unseen is not None and info.data.get("classes") is not None:
+        if n_unseen and info.data.get("classes", "voc") not in published.DATASETS:
             raise ValueError(
-                "must list the names where `classes` is given; n_unseen stands for VOC's published classes"
+                f"must list the names where `classes` is a file; n_unseen has lists for {' and '.join(published.DATASETS)} only"
             )
         return unseen
 
 
 def unseen_names(settings: Params) -> tuple[str, ...]:
     """Return the names of the unseen classes, published or listed, in that order."""
-    return UNSEEN[: settings.n_unseen] if settings.unseen is None else settings.unseen
+    if settings.unseen is not None:
+        return settings.unseen
+    return published.DATASETS[settings.classes].unseen[: settings.n_unseen] if settings.n_unseen else ()

@@ -6,6 +6,7 @@ import pathlib
 from typing import Any
 
 import h5py
+import numpy as np
 
 from zs3 import errors, storage
 
@@ -72,6 +73,15 @@ def read(folder: str | pathlib.Path, kind: str | None = None) -> Index:
     if wrong:
         raise ShardError("\n".join(["truncated or missing shards", *(f"  {line}" for line in wrong), _remedy(folder)]))
     return index
+
+
+def entry(path: pathlib.Path, kind: str, n_classes: int) -> dict[str, Any]:
+    """Return the entry of a written shard in `Index.shards` of a cache of `kind`."""
+    with h5py.File(path, "r") as file:
+        facts = {"file": path.name, "rows": len(file["features"]), "bytes": path.stat().st_size}
+        if kind == "rows":
+            facts["offsets"] = np.searchsorted(file["label"][:], np.arange(n_classes + 1)).tolist()
+    return {**facts, "sha256": storage.sha256(path)}
 
 
 def check_written(path: pathlib.Path, n_rows: int) -> None:

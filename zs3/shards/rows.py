@@ -1,6 +1,7 @@
 """Shards of sampled pixels: features sorted by class, with the class, image, place and weight of each."""
 
 import pathlib
+from collections.abc import Iterator
 
 import h5py
 import numpy as np
@@ -47,6 +48,18 @@ def counts(index: shard_index.Index) -> np.ndarray:
     return np.diff(offsets.reshape(len(index.shards), len(index.classes) + 1), axis=1).sum(axis=0)
 
 
+def read(folder: str | pathlib.Path) -> Iterator[Rows]:
+    """Yield the rows of a cache, `features` (n, d) float16 and all columns, one shard at a time, in the order of the index.
+
+    Raises:
+        shard_index.ShardError: if the cache is missing, truncated or altered.
+    """
+    folder = pathlib.Path(folder)
+    for shard in shard_index.read(folder, "rows").shards:
+        with h5py.File(shard_index.verify(folder, shard), "r") as file:
+            yield {name: file[name][:] for name in ("features", *COLUMNS)}
+
+
 def sample(folder: str | pathlib.Path, per_class: int, seed: int) -> Rows:
     """Draw at most `per_class` rows of every class, without replacement, from all images together.
 
@@ -91,6 +104,40 @@ def sample(folder: str | pathlib.Path, per_class: int, seed: int) -> Rows:
         weights = answer["weight"][first[label] : first[label + 1]]
         weights *= cells[label] / weights.sum(dtype=np.float64)
     return answer
+
+
+def presence(folder: str | pathlib.Path) -> np.ndarray:
+    """Return which images of a cache of rows show which classes, (n_images, C) bool.
+
+    Raises:
+        shard_index.ShardError: as `sample`.
+    """
+    folder = pathlib.Path(folder)
+    index = shard_index.read(folder, "rows")
+    shown = np.zeros((len(index.images), len(index.classes)), bool)
+    for shard in index.shards:
+        with h5py.File(shard_index.verify(folder, shard), "r") as file:
+            labels, images = file["label"][:], file["image"][:]
+        labelled = labels != UNLABELLED
+        shown[images[labelled], labels[labelled]] = True
+    return shown
+
+
+def hidden(folder: str | pathlib.Path, chosen: np.ndarray) -> Rows:
+    """Return all rows of the images that are `chosen`, (n_images,) bool, with the columns of an unlabelled cache: no label, no component.
+
+    Peak memory is that of the answer and one shard.
+
+    Raises:
+        shard_index.ShardError: as `sample`.
+    """
+    parts = []
+    for table in read(folder):
+        wanted = chosen[table["image"]]
+        parts.append({name: column[wanted] for name, column in table.items()})
+        parts[-1]["label"][:] = UNLABELLED
+        parts[-1]["component"][:] = 0
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
 def _choose(total: int, per_class: int, seed: int, label: int) -> np.ndarray:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from zs3 import embeddings, storage
-from zs3.words import arrays, class_vectors, downloads, vector_files, word2vec, word_vectors
+from zs3.words import arrays, class_vectors, downloads, released, vector_files, word2vec, word_vectors
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,6 +60,7 @@ def load(
         raise word_vectors.WordVectorError(f"{path}: source `{params.source}` needs {kind}")
     if params.source == "matrix":
         matrix = class_vectors.from_matrix(arrays.read(path), names, str(path))
+        released.check_order(matrix, names, str(path))
         return Source(matrix, [[] for _ in names], (path,))
     looked_up = names if params.background == "vector" else names[1:]
     words = _words(path, class_vectors.wanted(looked_up, params.aliases), params, track)

@@ -1,0 +1,77 @@
+"""An upper bound that READS LABELS OF UNSEEN CLASSES: the last layer trained on their real features, not a zero-shot method."""
+
+import argparse
+import dataclasses
+import pathlib
+
+import torch
+
+from zs3 import (
+    calibration,
+    checkpoints,
+    classifier,
+    errors,
+    feature_oracle,
+    folds,
+    params,
+    pixel_classifier,
+    pools,
+    progress,
+    runtime,
+    splits,
+    storage,
+)
+from zs3.shards import rows
+
+
+@errors.reported
+def main(argv: list[str] | None = None) -> None:
+    """Run the stage."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--split", type=pathlib.Path, required=True)
+    parser.add_argument("--features", type=pathlib.Path, required=True, help="cache of training pixels")
+    parser.add_argument("--unlabelled", type=pathlib.Path, required=True, help="cache of unlabelled pixels")
+    parser.add_argument("--unlabelled-masks", type=pathlib.Path, required=True, help="their labels, unseen ones too")
+    parser.add_argument("--start", type=pathlib.Path, required=True, help="the backbone's last layer")
+    parser.add_argument("--recipe", type=pathlib.Path, required=True, help="the model whose classifier options to use")
+    parser.add_argument("--classifier", type=pathlib.Path, required=True, help="out: the classifier of all classes")
+    parser.add_argument("--curve", type=pathlib.Path, required=True, help="out: loss by epoch")
+    parser.add_argument("--calibration", type=pathlib.Path, required=True, help="out: hIoU by bias and fold")
+    paths = parser.parse_args(argv)
+    recipe = checkpoints.load(paths.recipe)["config"]
+    options = params.build(recipe, classifier.Params, "classifier", str(paths.recipe))
+    device = runtime.device(params.load("params.yaml", "runtime", runtime.Params))
+    split = splits.read(paths.split)
+    start, facts = pixel_classifier.load(paths.start)
+    sampled = rows.sample(paths.features, options.pool_per_class, options.seed)
+    held = feature_oracle.sample(
+        paths.unlabelled, paths.unlabelled_masks, split.unseen, options.pool_per_class, options.seed
+    )
+
+    unseen = pools.select(held, split.unseen)
+    source = feature_oracle.RealFeatures(unseen, torch.zeros(0, device=device))
+    # An unseen class of which no pixel was kept gets no row: the oracle cannot know it either.
+    epochs = classifier.fit(start, pools.select(sampled, split.seen), source, unseen.labels.tolist(), options)
+    curve, trained = zip(*progress.track(epochs, "feature_oracle", total=options.epochs), strict=True)
+    model = trained[-1]
+
+    settings = options.calibration
+    rehearsals = []
+    if settings.enabled and len(unseen.labels):
+        shown = rows.presence(paths.features)
+        drawn = folds.draw(shown, split.seen, settings.folds, settings.held_out, split.exclude, options.seed)
+        done = feature_oracle.rehearse(drawn, sampled, start, options, device)
+        rehearsals = list(progress.track(done, "calibrate (folds)", total=len(drawn)))
+    if rehearsals:
+        bias = calibration.choose([scores for _, scores in rehearsals], settings.biases)
+        model = dataclasses.replace(model, seen_bias=bias)
+
+    pixel_classifier.save(paths.classifier, model.to(torch.device("cpu")), **facts, config=recipe)
+    held_out, scores = ([fold.held_out for fold, _ in rehearsals], [scores for _, scores in rehearsals])
+    table = calibration.table(held_out, scores, settings.biases, split.classes)
+    storage.write_csv(paths.curve, curve)
+    storage.write_csv(paths.calibration, table, ["held_out", "bias", "hIoU"])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,30 @@
+"""Compare the pseudo-labels with the labels held back, for people: no stage reads what this one writes."""
+
+import argparse
+import pathlib
+
+from zs3 import errors, pseudo_label_report, splits, storage
+from zs3.shards import index, rows
+
+
+@errors.reported
+def main(argv: list[str] | None = None) -> None:
+    """Run the stage."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--split", type=pathlib.Path, required=True)
+    parser.add_argument("--features", type=pathlib.Path, required=True, help="cache of unlabelled pixels")
+    parser.add_argument("--pseudo", type=pathlib.Path, required=True, help="cache of pseudo-labelled pixels")
+    parser.add_argument("--masks", type=pathlib.Path, required=True, help="held masks of the unlabelled images")
+    parser.add_argument("--report", type=pathlib.Path, required=True, help="out: precision and coverage by class")
+    paths = parser.parse_args(argv)
+    split = splits.read(paths.split)
+
+    names = index.read(paths.features, "rows").images
+    table = pseudo_label_report.table(
+        rows.read(paths.pseudo), rows.read(paths.features), names, paths.masks, split.classes, split.unseen
+    )
+    storage.write_csv(paths.report, table)
+
+
+if __name__ == "__main__":
+    main()

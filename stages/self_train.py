@@ -1,0 +1,96 @@
+"""Train the last layer again with pseudo-labelled features of unseen classes beside real and synthetic ones: ZS5Net."""
+
+import argparse
+import dataclasses
+import pathlib
+import sys
+import tempfile
+
+import torch
+
+from zs3 import (
+    calibration,
+    checkpoints,
+    errors,
+    gmmn,
+    params,
+    pixel_classifier,
+    pools,
+    progress,
+    pseudo_label_cache,
+    runtime,
+    self_training,
+    self_training_cv,
+    splits,
+    storage,
+    zero_shot_cv,
+)
+from zs3.shards import rows
+
+
+@errors.reported
+def main(argv: list[str] | None = None) -> None:
+    """Run the stage."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--split", type=pathlib.Path, required=True)
+    parser.add_argument("--features", type=pathlib.Path, required=True, help="cache of training pixels")
+    parser.add_argument("--unlabelled", type=pathlib.Path, required=True, help="cache of unlabelled pixels")
+    parser.add_argument("--pseudo", type=pathlib.Path, required=True, help="cache of pseudo-labelled pixels")
+    parser.add_argument("--gmmn", type=pathlib.Path, required=True)
+    parser.add_argument("--start", type=pathlib.Path, required=True, help="the classifier that made the pseudo-labels")
+    parser.add_argument("--rehearsals", type=pathlib.Path, required=True, help="what its rehearsals trained")
+    parser.add_argument("--classifier", type=pathlib.Path, required=True, help="out: the classifier of all classes")
+    parser.add_argument("--curve", type=pathlib.Path, required=True, help="out: loss by round and epoch")
+    parser.add_argument("--calibration", type=pathlib.Path, required=True, help="out: hIoU by bias and fold")
+    paths = parser.parse_args(argv)
+    options = params.load("params.yaml", "self_training", self_training.Params)
+    settings = params.load("params.yaml", "runtime", runtime.Params)
+    device = runtime.device(settings)
+    split = splits.read(paths.split)
+    start, facts = pixel_classifier.load(paths.start)
+    generator = gmmn.load_dict(checkpoints.load(paths.gmmn), device)
+    sampled = rows.sample(paths.features, options.pool_per_class, options.seed)
+    labelling = pseudo_label_cache.options_of(paths.pseudo)
+
+    real = pools.select(sampled, split.seen)
+    model, pseudo, curve = start, paths.pseudo, []
+    with tempfile.TemporaryDirectory() as scratch:
+        for number in range(1, options.rounds + 1):
+            if number > 1:
+                pseudo = pathlib.Path(scratch) / f"round-{number}"
+                pseudo_label_cache.write(pseudo, paths.unlabelled, model, labelling, {})
+            labelled = pseudo_label_cache.pool(pseudo, options.pool_per_class, options.seed)
+            epochs = self_training.fit(model, real, labelled, generator, split.unseen, options)
+            for row, trained in progress.track(epochs, f"self_train (round {number})", total=options.epochs):
+                curve.append({"round": number, **row})
+                model = trained
+
+    rehearsals = zero_shot_cv.load_dict(checkpoints.load(paths.rehearsals), device) if options.biases else []
+    if rehearsals and labelling.rule == "agreement":
+        print(
+            "self_train: agreement cannot be rehearsed, as the views of training pixels are of different places; the bias stays"
+            f" that of the start, {start.seen_bias:g}",
+            file=sys.stderr,
+        )
+        rehearsals = []
+    table = []
+    for done in progress.track(rehearsals, "calibrate (folds)", total=len(rehearsals)):
+        hidden = rows.hidden(paths.features, done.fold.unlabelled)
+        figures = self_training_cv.rehearse(done, hidden, sampled, start.seen_bias, labelling, options, options.biases)
+        table.append([figure["hIoU"] for figure in figures])
+    if table:
+        model = dataclasses.replace(model, seen_bias=calibration.choose(table, options.biases))
+
+    recipe = {"self_training": params.to_dict(options), "pseudo_labels": params.to_dict(labelling)}
+    pixel_classifier.save(paths.classifier, model.to(torch.device("cpu")), **facts, **recipe)
+    storage.write_csv(paths.curve, curve, ["round", "epoch", "loss"])
+    by_bias = [
+        {"held_out": " ".join(split.classes[label] for label in done.fold.held_out), "bias": bias, "hIoU": score}
+        for done, scores in zip(rehearsals, table, strict=True)
+        for bias, score in zip(options.biases, scores, strict=True)
+    ]
+    storage.write_csv(paths.calibration, by_bias, ["held_out", "bias", "hIoU"])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,70 @@
+"""Train a zero-shot baseline on the cached features: a linear map into the space of class vectors, by DeViSE, ALE or SPNet."""
+
+import argparse
+import dataclasses
+import pathlib
+import sys
+
+import torch
+
+from zs3 import (
+    baselines,
+    calibration,
+    embeddings,
+    errors,
+    folds,
+    params,
+    pixel_classifier,
+    pools,
+    progress,
+    runtime,
+    splits,
+    storage,
+)
+from zs3.shards import rows
+
+
+@errors.reported
+def main(argv: list[str] | None = None) -> None:
+    """Run the stage."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--method", choices=baselines.LOSSES, required=True)
+    parser.add_argument("--split", type=pathlib.Path, required=True)
+    parser.add_argument("--features", type=pathlib.Path, required=True, help="cache of training pixels")
+    parser.add_argument("--embeddings", type=pathlib.Path, required=True)
+    parser.add_argument("--classifier", type=pathlib.Path, required=True, help="out: the classifier of all classes")
+    parser.add_argument("--curve", type=pathlib.Path, required=True, help="out: loss by epoch")
+    parser.add_argument("--calibration", type=pathlib.Path, required=True, help="out: hIoU by bias and fold")
+    args = parser.parse_args(argv)
+    options = params.load("params.yaml", "baseline", baselines.Params)
+    device = runtime.device(params.load("params.yaml", "runtime", runtime.Params))
+    split = splits.read(args.split)
+    vectors = torch.from_numpy(embeddings.read(args.embeddings).vectors).to(device)
+    sampled = rows.sample(args.features, options.pool_per_class, options.seed)
+
+    real = pools.select(sampled, split.seen)
+    epochs = baselines.fit(args.method, real, vectors, split.seen, split.unseen, options)
+    curve, trained = zip(*progress.track(epochs, f"train {args.method}", total=options.epochs), strict=True)
+    model = trained[-1]
+
+    drawn, scores = [], []
+    if getattr(options, args.method).calibrated and split.unseen:
+        shown = rows.presence(args.features)
+        drawn = folds.draw(shown, split.seen, options.folds, options.held_out, split.exclude, options.seed)
+        done = baselines.rehearse(args.method, drawn, sampled, vectors, split.seen, options)
+        scores = list(progress.track(done, "calibrate (folds)", total=len(drawn)))
+        bias = calibration.choose(scores, options.biases)
+        model = dataclasses.replace(model, seen_bias=bias * baselines.spread(model, real, options))
+        if bias == max(options.biases):
+            print(f"the best bias, {bias:g}, is the largest of baseline.biases; try larger ones", file=sys.stderr)
+
+    facts = {name: list(getattr(split, name)) for name in ("classes", "seen", "unseen")}
+    recipe = {"exclude": split.exclude, "method": args.method, "config": params.to_dict(options)}
+    pixel_classifier.save(args.classifier, model.to(torch.device("cpu")), **facts, **recipe)
+    table = calibration.table([fold.held_out for fold in drawn], scores, options.biases, split.classes)
+    storage.write_csv(args.curve, curve)
+    storage.write_csv(args.calibration, table, ["held_out", "bias", "hIoU"])
+
+
+if __name__ == "__main__":
+    main()

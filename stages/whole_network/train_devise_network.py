@@ -1,0 +1,88 @@
+"""Train DeViSE with the whole network, as the paper did: DeepLabv3+ whose last layer is a projection to class vectors."""
+
+import argparse
+import functools
+import json
+import pathlib
+
+import torch
+
+from zs3 import (
+    backbone,
+    checkpoints,
+    compatibility,
+    embeddings,
+    errors,
+    params,
+    pixel_classifier,
+    resuming,
+    runtime,
+    scratch,
+    splits,
+    storage,
+)
+
+
+@errors.reported
+def main(argv: list[str] | None = None) -> None:
+    """Run the stage."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=pathlib.Path, required=True, help="data set root")
+    parser.add_argument("--split", type=pathlib.Path, required=True)
+    parser.add_argument("--masks", type=pathlib.Path, required=True, help="training masks")
+    parser.add_argument("--embeddings", type=pathlib.Path, required=True)
+    parser.add_argument("--weights", type=pathlib.Path, required=True, help="initial weights of the trunk")
+    parser.add_argument("--recipe", type=pathlib.Path, required=True, help="the backbone whose options to use")
+    parser.add_argument("--network", type=pathlib.Path, required=True, help="out: the network")
+    parser.add_argument("--classifier", type=pathlib.Path, required=True, help="out: its last layer, all classes")
+    parser.add_argument("--curve", type=pathlib.Path, required=True, help="out: loss by epoch")
+    paths = parser.parse_args(argv)
+    recipe = checkpoints.load(paths.recipe)["config"]
+    options = params.build(recipe, backbone.Params, "backbone", str(paths.recipe))
+    settings = params.load("params.yaml", "runtime", runtime.Params)
+    device = runtime.device(settings)
+    split = splits.read(paths.split)
+    vectors = compatibility.directions(torch.from_numpy(embeddings.read(paths.embeddings).vectors))
+
+    network = backbone.build(options, vectors.shape[1], paths.weights)
+    dataset = backbone.TrainingImages(split, paths.data, paths.masks, options)
+    criterion = compatibility.cosine_criterion(vectors[list(split.seen)].to(device))
+    resume_file = resume_folder(paths, options, split, settings, device) / "state.pt"
+    train = functools.partial(backbone.fit, network, dataset, options, device, settings.workers, criterion=criterion)
+    rows = resuming.run(resume_file, train, "train_devise_network", options.epochs)
+
+    facts = {name: list(getattr(split, name)) for name in ("classes", "seen", "unseen")}
+    facts["exclude"] = split.exclude
+    checkpoints.save(paths.network, {**facts, "config": recipe, "network": network.state_dict()})
+    projection = network.classifier.cpu()
+    model = compatibility.classifier(
+        projection.weight.detach()[:, :, 0, 0], projection.bias.detach(), vectors, split.seen, split.unseen
+    )
+    pixel_classifier.save(paths.classifier, model, **facts)
+    storage.write_csv(paths.curve, rows)
+    resume_file.unlink()
+
+
+def resume_folder(
+    paths: argparse.Namespace,
+    options: backbone.Params,
+    split: splits.Split,
+    settings: runtime.Params,
+    device: torch.device,
+) -> pathlib.Path:
+    """Return the scratch folder of exactly this training."""
+    return scratch.folder(
+        settings.scratch,
+        "train_devise_network",
+        json.dumps(params.to_dict(options)).encode(),
+        paths.split.read_bytes(),
+        paths.embeddings.read_bytes(),
+        paths.weights.read_bytes(),
+        scratch.fingerprint(paths.masks, [f"{item.id}.png" for item in split.train]),
+        scratch.fingerprint(paths.data, [item.image for item in split.train]),
+        f"{torch.__version__} {device}".encode(),
+    )
+
+
+if __name__ == "__main__":
+    main()

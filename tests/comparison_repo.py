@@ -1,0 +1,103 @@
+"""A DVC repository of two quick stages that stands in for the pipeline: a `backbone` that many models share, and their scores."""
+
+import pathlib
+import subprocess
+import textwrap
+
+import yaml
+
+BASE = {
+    "data": {"unseen": ["a", "b"]},
+    "backbone": {"seed": 0},
+    "gmmn": {"generator": "mlp", "seed": 0},
+    "evaluation": {"size": "mask"},
+    "runtime": {"device": "cpu"},
+}
+# hIoU and all else is a plain sum, so that a test can say what it must be.
+_SCRIPT = """
+    import json, sys, yaml
+    settings = yaml.safe_load(open("params.yaml"))
+    if sys.argv[1] == "backbone":
+        with open(LOG, "a") as file:
+            file.write(f"{settings['backbone']['seed']} {len(settings['data']['unseen'])}\\n")
+        value = 10 * len(settings["data"]["unseen"]) + settings["backbone"]["seed"]
+        open("backbone.txt", "w").write(str(value))
+    else:
+        value = int(open("backbone.txt").read()) + (0 if sys.argv[1] == "seen_only" else settings["gmmn"]["seed"])
+        value += 0.5 * (sys.argv[1] == "zs3net" and settings["gmmn"]["generator"] == "gan")
+        group = {"PA": value, "MA": value, "mIoU": value}
+        block = {"seen": group, "unseen": group, "all": group, "hIoU": value}
+        json.dump({"generalised": block, "vanilla": group}, open(f"metrics/{sys.argv[1]}.json", "w"))
+"""
+_STAGES = {
+    "backbone": {
+        "cmd": "python score.py backbone",
+        "deps": ["score.py"],
+        "params": ["data", "backbone"],
+        "outs": ["backbone.txt"],
+    },
+    "evaluate": {
+        "matrix": {"model": ["seen_only", "zs3net"]},
+        "cmd": "python score.py ${item.model}",
+        "deps": ["score.py", "backbone.txt"],
+        "params": ["gmmn", "evaluation"],
+        "metrics": [{"metrics/${item.model}.json": {"cache": False}}],
+    },
+}
+METHODS = {
+    "Supervised": {
+        "model": "seen_only",
+        "figures": "generalised",
+        "set": {"data.unseen": []},
+        "target": None,
+        "note": ".",
+    },
+    "ZS3Net": {"model": "zs3net", "figures": "generalised", "set": {}, "target": None, "note": "."},
+    "GAN": {"model": "zs3net", "figures": "generalised", "set": {"gmmn.generator": "gan"}, "target": None, "note": "."},
+    "DeViSE": {"model": "devise", "figures": "generalised", "set": {}, "target": None, "note": "."},
+    "Later": {"model": "zs3net", "figures": "generalised", "set": {"later.key": 1}, "target": None, "note": "."},
+}
+COMPARISON = {
+    "title": "Tiny",
+    "params": "params.yaml",
+    "set": {},
+    "splits": {2: {"data.unseen": ["a", "b"]}},
+    "seeds": [0, 1],
+    "fixed_seeds": [],
+    "tables": [{"title": "All", "methods": list(METHODS)}],
+    "protocols_at": 2,
+    "way": {"start": "ZS3Net", "end": "GAN"},
+    "sweep": None,
+    "published": None,
+}
+
+
+def make(root: pathlib.Path) -> pathlib.Path:
+    """Make the repository at `root` and return the file to which `backbone` adds a line whenever it really runs."""
+    root.mkdir()
+    log = root.parent / "backbone.log"
+    (root / "score.py").write_text(f"LOG = {str(log)!r}\n" + textwrap.dedent(_SCRIPT))
+    write(root / "params.yaml", BASE)
+    write(root / "dvc.yaml", {"stages": _STAGES})
+    write(root / "presets" / "comparison" / "methods.yaml", METHODS)
+    write(root / "presets" / "comparison" / "tables.yaml", {"tiny": COMPARISON})
+    (root / "metrics").mkdir()
+    (root / "metrics" / ".gitignore").write_text("")
+    for command in (
+        "git init -q -b main .",
+        "git config user.email tests@example.org",
+        "git config user.name tests",
+        "dvc init -q",
+        "dvc config core.analytics false",
+        "dvc config core.autostage true",
+        "git add -A",
+        "git commit -q -m start",
+    ):
+        subprocess.run(command.split(), cwd=root, check=True)
+    return log
+
+
+def write(path: pathlib.Path, content: dict) -> None:
+    """Write a YAML file, its keys in their order."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(yaml.safe_dump(content, sort_keys=False))

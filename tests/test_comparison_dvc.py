@@ -1,0 +1,103 @@
+"""Queueing, running and tabulating in a real DVC repository of two quick stages."""
+
+import subprocess
+
+import pytest
+
+from tests import comparison_repo
+from zs3.comparison import __main__ as command
+from zs3.comparison import published
+
+
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory):
+    """The repository, after two methods of seed 0 were run and one of seed 1 was queued."""
+    root = tmp_path_factory.mktemp("comparison") / "repository"
+    log = comparison_repo.make(root)
+    folder = root / "presets" / "comparison"
+    (folder / "published.csv").write_text(",".join(published.HEADER) + "\n")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(root)
+        command.main(["queue", "tiny", "--seed", "0", "--method", "ZS3Net", "--method", "GAN", "--here"])
+        subprocess.run("git checkout -q .", shell=True, check=True)
+        command.main(["queue", "tiny", "--seed", "1", "--method", "ZS3Net"])
+    return root, log
+
+
+@pytest.fixture
+def inside(repository, monkeypatch):
+    monkeypatch.chdir(repository[0])
+    return repository
+
+
+def printed(capsys, *words):
+    capsys.readouterr()
+    command.main(list(words))
+    return capsys.readouterr().out.splitlines()
+
+
+def test_two_methods_shared_one_backbone(inside):
+    _, log = inside
+    assert log.read_text().splitlines() == ["0 2"]
+
+
+def test_only_what_is_missing_and_not_in_the_queue_is_queued(inside, capsys):
+    lines = printed(capsys, "queue", "tiny", "--dry-run")
+    commands = [line for line in lines if line.startswith("dvc")]
+    assert [line.partition(" -S ")[2] for line in commands] == [
+        "'data.unseen=[]'",
+        "'data.unseen=[]' -S backbone.seed=1 -S gmmn.seed=1",
+        "backbone.seed=1 -S gmmn.generator=gan -S gmmn.seed=1",
+    ]
+    assert [line.split()[5][:-7] for line in commands] == [
+        "tiny-k2-s0-supervised",
+        "tiny-k2-s1-supervised",
+        "tiny-k2-s1-gan",
+    ]
+    assert lines[:2] == [
+        "# DeViSE: no stage writes metrics/devise.json",
+        "# Later: the parameter file has no key later.key",
+    ]
+    assert lines[-1] == "# 3 runs; 1 were in the queue already"
+
+
+def test_the_report_has_what_ran_and_the_commands_for_the_rest(inside, capsys):
+    root, _ = inside
+    (root / "plots" / "pictures").mkdir(parents=True)
+    (root / "plots" / "pictures" / "one.png").write_bytes(b"")
+    printed(capsys, "report", "tiny")
+    text = (root / "plots" / "comparison" / "tiny" / "report.md").read_text()
+    assert "![one](../../pictures/one.png)" in text
+    rows = [[word.strip() for word in line.strip("|").split("|")] for line in text.splitlines() if line[:1] == "|"]
+    table = {row[1]: row for row in rows[2:7]}
+    assert table["Supervised"] == ["", "Supervised", "0 of 2", *["—"] * 10]
+    assert table["ZS3Net"] == ["2", "ZS3Net", "1 of 2", *["20.0"] * 10]
+    assert table["GAN"] == ["", "GAN", "1 of 2", *["20.5"] * 10]
+    assert table["DeViSE"] == ["", "DeViSE", "0 of 2", *["—"] * 10]
+    commands = [line for line in text.splitlines() if line.startswith("dvc exp run --queue -n tiny-k2-s1-")]
+    assert len(commands) == 3
+    assert [line.endswith("# in the queue") for line in commands] == [False, True, False]
+    assert "Experiments used: 2; 2 from commit" in text
+
+
+def test_changed_parameters_and_changed_code_are_noticed(inside, capsys):
+    root, _ = inside
+    before = (root / "params.yaml").read_text()
+    (root / "params.yaml").write_text(before.replace("size: mask", "size: half"))
+    assert printed(capsys, "report", "tiny")[-1].endswith(": 0 results, 6 runs missing")
+    # Where it ran does not matter, and code that has changed is named.
+    (root / "params.yaml").write_text(before.replace("device: cpu", "device: cuda"))
+    script = root / "score.py"
+    code = script.read_text()
+    script.write_text(code + "# Another comment.\n")
+    assert printed(capsys, "report", "tiny")[-1].endswith(": 2 results, 4 runs missing")
+    (root / "params.yaml").write_text(before)
+    script.write_text(code)
+    text = (root / "plots" / "comparison" / "tiny" / "report.md").read_text()
+    assert "**2 of them ran with other code than the present:** score.py." in text
+
+
+def test_flags_lead_to_a_method(inside, capsys):
+    assert printed(capsys, "flags", "GAN") == ["-S gmmn.generator=gan"]
+    with pytest.raises(SystemExit, match=r"methods.yaml: no method `gan`; there are: `Supervised`, `ZS3Net`, "):
+        command.main(["flags", "gan"])

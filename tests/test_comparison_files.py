@@ -1,0 +1,81 @@
+"""The committed methods, tables and published figures."""
+
+import pathlib
+
+import pytest
+import yaml
+
+from tests import dag
+from zs3 import errors, metrics
+from zs3.comparison import catalogue, published
+
+FOLDER = dag.ROOT / "presets" / "comparison"
+METHODS = catalogue.methods(FOLDER)
+NAMES = catalogue.comparisons(FOLDER)
+PRINTED = [row for dataset in ("voc", "context") for row in published.read(FOLDER / "published.csv", dataset)]
+
+
+def test_methods_are_found_in_a_table_and_tables_in_the_methods():
+    shown = {name for entry in NAMES for name in catalogue.comparison(FOLDER, entry, METHODS).methods}
+    assert shown == set(METHODS)
+
+
+def test_the_way_runs_between_methods_of_the_same_k():
+    for name in NAMES:
+        comparison = catalogue.comparison(FOLDER, name, METHODS)
+        assert {comparison.way.start, comparison.way.end} <= set(comparison.methods)
+
+
+def test_splits_are_cumulative():
+    splits = catalogue.comparison(FOLDER, "toy", METHODS).splits
+    lists = [splits[k]["data.unseen"] for k in sorted(splits)]
+    assert [len(set(names)) for names in lists] == sorted(splits)
+    assert all(larger[: len(smaller)] == smaller for smaller, larger in zip(lists, lists[1:], strict=False))
+
+
+def test_printed_harmonic_means_follow_from_the_printed_figures():
+    """All but CLIPSeg's rows, which print hIoU from unrounded ones, agree to the last digit that is printed."""
+    for row in PRINTED:
+        if "hIoU" in row.figures:
+            assert metrics.hiou(row.figures["seen.mIoU"], row.figures["unseen.mIoU"]) == pytest.approx(
+                row.figures["hIoU"], abs=0.11
+            ), row
+
+
+def test_published_rows_are_unique_and_have_a_source():
+    assert len({(row.dataset, row.k, row.method) for row in PRINTED}) == len(PRINTED)
+    assert all(row.source for row in PRINTED)
+    assert {row.k for row in PRINTED if row.method == "ZS5Net"} == {2, 4, 6, 8, 10}
+
+
+def write(folder: pathlib.Path, **changes: object) -> pathlib.Path:
+    """Write the committed files anew with changes to the comparison `toy`."""
+    document = yaml.safe_load((FOLDER / "tables.yaml").read_text())
+    document["toy"].update(changes)
+    (folder / "tables.yaml").write_text(yaml.safe_dump(document))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"seeds": []}, "toy.seeds: Tuple should have at least 1 item"),
+        ({"titel": "x"}, "toy.titel: unknown key; did you mean `toy.title`?"),
+        ({"protocols_at": 3}, "toy: K = 3 is not among its splits 2, 4, 6, 8, 10"),
+        ({"way": {"start": "ZS3net", "end": "ZS3Net"}}, "toy: no method `ZS3net`; there are: `Supervised`, "),
+    ],
+)
+def test_a_wrong_table_is_refused_by_name(tmp_path, changes, text):
+    with pytest.raises(errors.UserError) as caught:
+        catalogue.comparison(write(tmp_path, **changes), "toy", METHODS)
+    assert str(caught.value).startswith(str(tmp_path / "tables.yaml")) and text in str(caught.value)
+
+
+def test_a_wrong_column_of_published_figures_is_refused(tmp_path):
+    path = tmp_path / "published.csv"
+    path.write_text("dataset,K\n")
+    with pytest.raises(errors.UserError, match="needs the columns dataset,K,method,seen.PA,"):
+        published.read(path, "voc")
+    path.write_text(",".join(published.HEADER) + "\nvoc,2,ZS3Net,high" + "," * 11 + "\n")
+    with pytest.raises(errors.UserError, match=r"published.csv: line 2: could not convert string to float: 'high'"):
+        published.read(path, "voc")

@@ -1,0 +1,61 @@
+"""What a metrics file was made from, by a lock like DVC's."""
+
+import copy
+
+import pytest
+
+from zs3.comparison import provenance
+
+STAGES = {
+    "split": {
+        "deps": [{"path": "stages/split.py", "md5": "p"}],
+        "params": {"params.yaml": {"data": {"k": 2}}},
+        "outs": [{"path": "data/masks", "md5": "m"}],
+    },
+    "train": {
+        "deps": [{"path": "data/masks/train", "md5": "t"}, {"path": "stages/train.py", "md5": "q"}],
+        "params": {"params.yaml": {"backbone.seed": 1}},
+        "outs": [{"path": "models/a.pt", "md5": "a"}],
+    },
+    "evaluate@a": {
+        "deps": [{"path": "models/a.pt", "md5": "a"}],
+        "outs": [{"path": "metrics/a.json", "md5": "j"}],
+    },
+    "elsewhere": {
+        "deps": [{"path": "stages/other.py", "md5": "o"}],
+        "params": {"params.yaml": {"other": {"x": 1}}},
+        "outs": [{"path": "models/b.pt", "md5": "b"}],
+    },
+}
+
+
+def test_parameters_and_code_of_all_stages_on_the_way_and_of_no_other():
+    assert provenance.origin(list(STAGES.values()), "metrics/a.json") == provenance.Origin(
+        params={"data": {"k": 2}, "backbone.seed": 1}, code={"stages/split.py": "p", "stages/train.py": "q"}
+    )
+
+
+@pytest.mark.parametrize("path", ["metrics/b.json", "metrics/a"])
+def test_what_no_stage_made_has_no_origin(path):
+    assert provenance.origin(list(STAGES.values()), path) is None
+    assert provenance.origin([], path) is None
+
+
+def test_a_model_made_anew_after_its_evaluation_has_no_origin():
+    stages = copy.deepcopy(STAGES)
+    stages["train"]["outs"][0]["md5"] = "newer"
+    assert provenance.origin(list(stages.values()), "metrics/a.json") is None
+
+
+@pytest.mark.parametrize(
+    ("params", "expected"),
+    [
+        ({"data": {"k": 2}, "backbone": {"seed": 1, "lr": 3}, "other": {"x": 7}}, True),
+        ({"data": {"k": 2}, "backbone": {"seed": 2}}, False),
+        ({"data": {"k": 2, "new": None}, "backbone": {"seed": 1}}, False),
+        ({"data": {"k": 2}, "backbone": {}}, False),
+        ({"backbone": {"seed": 1}}, False),
+    ],
+)
+def test_agreement_is_in_every_parameter_on_the_way(params, expected):
+    assert provenance.agrees(provenance.origin(list(STAGES.values()), "metrics/a.json"), params) is expected

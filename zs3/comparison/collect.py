@@ -1,0 +1,101 @@
+"""The figures of each cell: which experiment was made with exactly its parameters, and what it scored."""
+
+import dataclasses
+import hashlib
+import pathlib
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from zs3.comparison import catalogue, experiments, plan, provenance
+
+GROUPS = ("seen", "unseen", "all")
+COLUMNS = (*(f"{group}.{figure}" for group in GROUPS for figure in ("PA", "MA", "mIoU")), "hIoU")
+VANILLA = "vanilla.mIoU"
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+    """What one experiment says of one cell.
+
+    Attributes:
+        figures: column -> per cent, None where the experiment has no such figure.
+        experiment: where they are from.
+        changed: files of code that were other then than they are now.
+    """
+
+    figures: dict[str, float | None]
+    experiment: experiments.Experiment
+    changed: tuple[str, ...]
+
+
+def metrics_path(model: str) -> str:
+    """Return where the pipeline writes the figures of a model."""
+    return f"metrics/{model}.json"
+
+
+def results(
+    root: pathlib.Path,
+    cells: Iterable[plan.Cell],
+    methods: dict[str, catalogue.Method],
+    found: Sequence[experiments.Experiment],
+) -> dict[tuple[str, int, int, Any], Result]:
+    """Return the result of every cell that has one, by method, K, seed and swept value.
+
+    An experiment counts if all parameters that its figures were made with are those of the cell (`provenance`). Of several, one whose
+    code has not changed since goes first, then the newest.
+
+    Args:
+        root: the repository, whose files are the code of now.
+        cells: all cells.
+        methods: by name.
+        found: the experiments, the oldest first.
+    """
+    candidates = {model: _candidates(root, model, found) for model in {method.model for method in methods.values()}}
+    chosen = {}
+    for cell in cells:
+        if cell.params is None:
+            continue
+        method = methods[cell.method]
+        fitting = [
+            (experiment, changed)
+            for experiment, origin, changed in candidates[method.model]
+            if provenance.agrees(origin, cell.params)
+        ]
+        if fitting:
+            experiment, changed = max(enumerate(fitting), key=lambda item: (not item[1][1], item[0]))[1]
+            content = experiment.metrics[metrics_path(method.model)]
+            chosen[key(cell)] = Result(figures(content, method.figures), experiment, changed)
+    return chosen
+
+
+def key(cell: plan.Cell) -> tuple[str, int, int, Any]:
+    """Return what `results` finds a cell by."""
+    return cell.method, cell.k, cell.seed, cell.swept
+
+
+def figures(content: dict[str, Any], block: str) -> dict[str, float | None]:
+    """Return the columns of one metrics file; `block` is that of the generalised figures."""
+    values = content[block]
+    found = {f"{group}.{name}": values[group][name] for group in GROUPS for name in values[group]}
+    return {**found, "hIoU": values["hIoU"], VANILLA: (content.get("vanilla") or {}).get("mIoU")}
+
+
+def _candidates(
+    root: pathlib.Path, model: str, found: Iterable[experiments.Experiment]
+) -> list[tuple[experiments.Experiment, provenance.Origin, tuple[str, ...]]]:
+    """Return the experiments that scored `model`, with what its figures were made from and which of that code has changed."""
+    digests: dict[str, str | None] = {}
+    candidates = []
+    for experiment in found:
+        if experiment.state != "done" or metrics_path(model) not in experiment.metrics:
+            continue
+        origin = provenance.origin(experiment.stages, metrics_path(model))
+        if origin is not None:
+            digests.update({path: _md5(root / path) for path in origin.code if path not in digests})
+            changed = sorted(path for path, digest in origin.code.items() if digests[path] != digest)
+            candidates.append((experiment, origin, tuple(changed)))
+    return candidates
+
+
+def _md5(path: pathlib.Path) -> str | None:
+    return hashlib.md5(path.read_bytes()).hexdigest() if path.is_file() else None

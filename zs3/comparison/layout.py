@@ -1,0 +1,141 @@
+"""The paper's tables in Markdown."""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+from zs3.comparison import catalogue, collect, published, spread
+
+MISSING = "—"
+_TITLES = {"seen": "Seen", "unseen": "Unseen", "all": "Overall", "vanilla": "Vanilla"}
+_PRINTED = ("seen.mIoU", "unseen.mIoU", "hIoU")
+
+
+@dataclasses.dataclass(frozen=True)
+class Board:
+    """All that the tables of one comparison are filled from.
+
+    Attributes:
+        comparison: what to show.
+        methods: by name.
+        results: by method, K, seed and swept value.
+        printed: the published rows of the dataset.
+    """
+
+    comparison: catalogue.Comparison
+    methods: dict[str, catalogue.Method]
+    results: dict[tuple[str, int, int, Any], collect.Result]
+    printed: Sequence[published.Published]
+
+    def spread(self, method: str, k: int, column: str, swept: Any = None) -> spread.Spread | None:
+        """Return mean and spread of one column over the seeds; None where no run has it."""
+        return spread.over(
+            self.results[method, k, seed, swept].figures[column]
+            for seed in self.comparison.seeds
+            if (method, k, seed, swept) in self.results
+        )
+
+    def published(self, method: str, k: int | None) -> dict[str, float]:
+        """Return the published figures of a method at a K, by column; {} if none is."""
+        found = [row.figures for row in self.printed if (row.method, row.k) == (method, k)]
+        return found[0] if found else {}
+
+    def stands_alone(self, method: str) -> bool:
+        """Return whether a method is the same whatever K, since it sets all that the splits set."""
+        return all(changes.keys() <= self.methods[method].set.keys() for changes in self.comparison.splits.values())
+
+
+def figures(board: Board, table: catalogue.Table) -> str:
+    """Return a table in the layout of the paper's Tables 1, 3 and 4: rows K x model; published figures in columns at the end."""
+    head = ["K", "Model", "n", *map(title, collect.COLUMNS)]
+    if board.printed:
+        head += [f"*published:* {title(column)}" for column in _PRINTED]
+    ks = list(board.comparison.splits)
+    rows = [_row(board, method, ks[0], None) for method in table.methods if board.stands_alone(method)]
+    for k in ks:
+        inside = [method for method in table.methods if not board.stands_alone(method)]
+        rows += [_row(board, method, k, k if method == inside[0] else None) for method in inside]
+    return markdown(head, rows)
+
+
+def _row(board: Board, method: str, k: int, label: int | None) -> list[str]:
+    spreads = [board.spread(method, k, column) for column in collect.COLUMNS]
+    row = ["" if label is None else str(label), method, _runs(board, method, k), *map(cell, spreads)]
+    if board.printed:
+        printed = board.published(method, None if board.stands_alone(method) else k)
+        row += [number(printed.get(column)) for column in _PRINTED]
+    return row
+
+
+def protocols(board: Board) -> str:
+    """Return a table in the layout of the paper's Table 2: mIoU of unseen classes, generalised and vanilla, at one K."""
+    head, k = ["Model", "n", "Generalised", "Vanilla"], board.comparison.protocols_at
+    columns = ("unseen.mIoU", collect.VANILLA)
+    if board.printed:
+        head += ["*published:* Generalised", "*published:* Vanilla"]
+    rows = []
+    for method in board.comparison.methods:
+        if not board.stands_alone(method):
+            row = [method, _runs(board, method, k), *(cell(board.spread(method, k, column)) for column in columns)]
+            printed = [number(board.published(method, k).get(column)) for column in columns] if board.printed else []
+            rows.append([*row, *printed])
+    return markdown(head, rows)
+
+
+def shares(board: Board) -> str:
+    """Return for every method and K the share of the way in hIoU from `way.start` to `way.end`, by their means over seeds."""
+    ways, ks = board.comparison.way, list(board.comparison.splits)
+    rows = []
+    for method in board.comparison.methods:
+        if not board.stands_alone(method):
+            found = [
+                spread.way(*(board.spread(name, k, "hIoU") for name in (ways.start, ways.end, method))) for k in ks
+            ]
+            rows.append([method, *(MISSING if share is None else f"{share:.0f} %" for share in found)])
+    return markdown(["Model", *(f"K = {k}" for k in ks)], rows)
+
+
+def printed(board: Board) -> str:
+    """Return the published rows as they are printed, in every column, with their sources."""
+    columns = (*collect.COLUMNS, collect.VANILLA)
+    rows = [
+        [
+            "" if row.k is None else str(row.k),
+            row.method,
+            *(number(row.figures.get(name)) for name in columns),
+            row.source,
+        ]
+        for row in board.printed
+    ]
+    return markdown(["K", "Model", *map(title, columns), "Source"], rows)
+
+
+def title(column: str) -> str:
+    """Return the heading of a column, as in `Seen mIoU`."""
+    group, _, name = column.rpartition(".")
+    return f"{_TITLES[group]} {name}" if group else name
+
+
+def cell(value: spread.Spread | None) -> str:
+    """Return mean and spread as in `72.8 ± 7.1`, the mean alone for one value."""
+    if value is None:
+        return MISSING
+    return f"{value.mean:.1f}" if value.deviation is None else f"{value.mean:.1f} ± {value.deviation:.1f}"
+
+
+def number(value: float | None) -> str:
+    """Return a figure with one decimal, as the paper prints it."""
+    return MISSING if value is None else f"{value:.1f}"
+
+
+def _runs(board: Board, method: str, k: int) -> str:
+    """Return how many seeds a row is from, and of how many if some are missing."""
+    seeds = board.comparison.seeds
+    n = sum((method, k, seed, None) in board.results for seed in seeds)
+    return str(n) if n == len(seeds) else f"{n} of {len(seeds)}"
+
+
+def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a Markdown table, its first text columns to the left and the figures to the right."""
+    align = [":--" if name in ("Model", "Source") else "--:" for name in head]
+    return "\n".join("| " + " | ".join(line) + " |" for line in (head, align, *rows))

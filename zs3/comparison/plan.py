@@ -1,0 +1,129 @@
+"""The runs that a comparison needs: methods x K x seeds, those with equal parameters being one run."""
+
+import dataclasses
+import hashlib
+import json
+import re
+from collections.abc import Collection, Iterable
+from typing import Any
+
+from zs3 import errors
+from zs3.comparison import catalogue, settings
+
+
+@dataclasses.dataclass(frozen=True)
+class Cell:
+    """One figure's place in the tables, and what makes it.
+
+    Attributes:
+        method: its name.
+        k: the number of unseen classes.
+        seed: that of every stage.
+        swept: the value of the sweep's parameter; None in the tables.
+        params: the whole parameter file; None if `lacking` names keys that it does not have.
+        lacking: those keys.
+    """
+
+    method: str
+    k: int
+    seed: int
+    swept: Any
+    params: dict[str, Any] | None
+    lacking: tuple[str, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """One run of the pipeline (of `target`, if it is not the root's), and the cells that it fills."""
+
+    name: str
+    params: dict[str, Any]
+    target: str | None
+    cells: tuple[Cell, ...]
+
+    def serves(
+        self, methods: Collection[str] | None, ks: Collection[int] | None, seeds: Collection[int] | None
+    ) -> bool:
+        """Return whether one of its cells is of one of the methods, Ks and seeds; None stands for all."""
+        return any(
+            (methods is None or cell.method in methods)
+            and (ks is None or cell.k in ks)
+            and (seeds is None or cell.seed in seeds)
+            for cell in self.cells
+        )
+
+
+def cells(comparison: catalogue.Comparison, methods: dict[str, catalogue.Method], base: dict[str, Any]) -> list[Cell]:
+    """Return every cell of a comparison, by K, then by seed, then in the order of the methods.
+
+    Args:
+        comparison: the tables.
+        methods: by name.
+        base: the parameter file that the runs start from.
+
+    Raises:
+        errors.UserError: if `base` lacks a key that the comparison itself sets. A key that only a method sets is `Cell.lacking`.
+    """
+    try:
+        shared = settings.merged(base, comparison.set)
+        splits = {k: settings.merged(shared, changes) for k, changes in comparison.splits.items()}
+    except KeyError as error:
+        raise errors.UserError(
+            f"{comparison.params}: has no key {', '.join(error.args)}, which the tables set"
+        ) from error
+    seeds = settings.seed_keys(base, comparison.fixed_seeds)
+    found = []
+    for k, split in splits.items():
+        for seed in comparison.seeds:
+            start = settings.merged(split, dict.fromkeys(seeds, seed))
+            names = dict.fromkeys([*comparison.methods, comparison.way.start, comparison.way.end])
+            found += [_cell(start, name, k, seed, None, methods[name].set) for name in names]
+            sweep = comparison.sweep
+            if sweep and sweep.k == k:
+                changes = methods[sweep.method].set
+                found += [
+                    _cell(start, sweep.method, k, seed, value, changes | {sweep.parameter: value})
+                    for value in sweep.values
+                ]
+    return found
+
+
+def _cell(start: dict[str, Any], method: str, k: int, seed: int, swept: Any, changes: dict[str, Any]) -> Cell:
+    try:
+        return Cell(method, k, seed, swept, settings.merged(start, changes))
+    except KeyError as error:
+        return Cell(method, k, seed, swept, None, error.args)
+
+
+def runs(prefix: str, wanted: Iterable[Cell], methods: dict[str, catalogue.Method]) -> list[Run]:
+    """Return the runs that fill the cells, each set of parameters once, in the order of their first cells.
+
+    Args:
+        prefix: opens the name of every run; the K, the seed and what is special about the run follow, then six digits of a hash of its
+            parameters, so that runs of other parameters never share a name.
+        wanted: cells; those that lack keys are passed over.
+        methods: by name.
+    """
+    groups: dict[str, list[Cell]] = {}
+    for cell in wanted:
+        if cell.params is not None:
+            groups.setdefault(_key(cell.params, methods[cell.method].target), []).append(cell)
+    return [
+        Run(_name(prefix, key, cells[0], methods), cells[0].params, methods[cells[0].method].target, tuple(cells))
+        for key, cells in groups.items()
+    ]
+
+
+def _key(params: dict[str, Any], target: str | None) -> str:
+    """Return one text for runs that would do the same; `runtime` says where to run, not what."""
+    tracked = {section: values for section, values in params.items() if section != "runtime"}
+    return json.dumps([tracked, target], sort_keys=True)
+
+
+def _name(prefix: str, key: str, cell: Cell, methods: dict[str, catalogue.Method]) -> str:
+    what = cell.method if methods[cell.method].set else "defaults"
+    if cell.swept is not None:
+        what = f"{cell.method} at {cell.swept}"
+    digits = hashlib.sha256(key.encode()).hexdigest()[:6]
+    text = f"{prefix} k{cell.k} s{cell.seed} {what} {digits}"
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")

@@ -1,0 +1,108 @@
+"""One comparison as a Markdown report."""
+
+import collections
+import dataclasses
+import os
+import pathlib
+import shlex
+from collections.abc import Sequence
+
+from zs3.comparison import curve, experiments, launch, layout, plan, published, survey
+
+
+@dataclasses.dataclass(frozen=True)
+class Report:
+    """The text, and the SVG picture that it shows beside it (None if there is nothing to draw yet)."""
+
+    text: str
+    curve: str | None
+
+
+def make(taken: survey.Survey, printed: Sequence[published.Published], folder: pathlib.Path, command: str) -> Report:
+    """Write the report of a comparison.
+
+    Args:
+        taken: the comparison and what has been run for it.
+        printed: published rows of its dataset.
+        folder: where the report will lie, for links to pictures.
+        command: what makes this report.
+    """
+    board = layout.Board(taken.comparison, taken.methods, taken.results, printed)
+    drawn = curve.draw(board)
+    parts = [
+        f"# {taken.comparison.title}",
+        _origin(taken, command),
+        *(f"## {table.title}\n\n{layout.figures(board, table)}" for table in taken.comparison.tables),
+        _notes(taken),
+        f"## Generalised and vanilla evaluation, mIoU of unseen classes, K = {taken.comparison.protocols_at}"
+        f"\n\n{layout.protocols(board)}",
+        f"## Share of the way from {taken.comparison.way.start} to {taken.comparison.way.end}, in hIoU"
+        f"\n\n{layout.shares(board)}",
+        _curve(taken, drawn),
+        _pictures(taken.root, folder),
+        f"## As published\n\n{layout.printed(board)}" if printed else "",
+        _missing(taken),
+    ]
+    return Report("\n\n".join(part for part in parts if part) + "\n", drawn)
+
+
+def _origin(taken: survey.Survey, command: str) -> str:
+    """Say what the figures are, and from which commits and code."""
+    used = {result.experiment.rev: result for result in taken.results.values()}
+    starts = collections.Counter(result.experiment.baseline[:7] for result in used.values())
+    changed = {rev: result.changed for rev, result in used.items() if result.changed}
+    lines = [
+        f"Made by `{command}` at commit {experiments.commit(taken.root)} from DVC's experiments. Per cent; mean ± standard deviation over"
+        " n seeds (sample, n - 1); — stands for what has not been run. The background is a seen class.",
+        f"Experiments used: {len(used)}"
+        + "".join(f"; {count} from commit {name}" for name, count in sorted(starts.items()))
+        + f". Left out: {len(taken.other)} with other parameters, {taken.failed} failed.",
+    ]
+    if changed:
+        files = sorted({path for paths in changed.values() for path in paths})
+        lines.append(f"**{len(changed)} of them ran with other code than the present:** {', '.join(files)}.")
+    return "\n\n".join(lines)
+
+
+def _notes(taken: survey.Survey) -> str:
+    notes = {name: taken.methods[name].note for name in taken.comparison.methods}
+    return "\n".join(f"* **{name}** ({taken.methods[name].model}): {note}" for name, note in notes.items())
+
+
+def _curve(taken: survey.Survey, drawn: str | None) -> str:
+    sweep = taken.comparison.sweep
+    if sweep is None:
+        return ""
+    shown = f"![{sweep.method} against {sweep.parameter}](curve.svg)" if drawn else "Not run yet."
+    return f"## {sweep.method} against {sweep.parameter}, K = {sweep.k}\n\n{shown}"
+
+
+def _pictures(root: pathlib.Path, folder: pathlib.Path) -> str:
+    """Embed the pictures in the workspace, which are of the run that it holds."""
+    paths = sorted((root / "plots" / "pictures").glob("*.png"))
+    links = [f"![{path.stem}]({pathlib.PurePath(os.path.relpath(path, folder)).as_posix()})" for path in paths]
+    return "\n\n".join(["## Pictures of the run in the workspace", *links]) if links else ""
+
+
+def _missing(taken: survey.Survey) -> str:
+    lines = []
+    if taken.unavailable:
+        lines += ["## Not in this pipeline", ""]
+        lines += [f"* {name}: {reason}" for name, reason in taken.unavailable.items()]
+        lines.append("")
+    if taken.missing:
+        lines += [
+            "## Missing runs",
+            "",
+            f"`python -m zs3.comparison queue {taken.name}` queues all that are not queued yet.",
+            "",
+            "```sh",
+        ]
+        lines += [_line(taken, run) for run in taken.missing]
+        lines.append("```")
+    return "\n".join(lines).strip()
+
+
+def _line(taken: survey.Survey, run: plan.Run) -> str:
+    mark = "  # in the queue" if run.name in taken.waiting else ""
+    return shlex.join(launch.command(run, taken.current)) + mark

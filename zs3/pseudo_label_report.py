@@ -1,0 +1,78 @@
+"""How good pseudo-labels are, from the labels held back: for people to read, and for no stage (DESIGN.md, section 3)."""
+
+import pathlib
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from zs3 import feature_sampling, images, label_ids, metrics, pseudo_labels
+from zs3.shards import rows
+
+
+def table(
+    pseudo: Iterable[rows.Rows],
+    unlabelled: Iterable[rows.Rows],
+    names: Sequence[str],
+    masks: pathlib.Path,
+    classes: Sequence[str],
+    unseen: Sequence[int],
+) -> list[dict[str, Any]]:
+    """Compare pseudo-labels with the truth, class by class.
+
+    Args:
+        pseudo: shards of the pseudo-labelled pixels.
+        unlabelled: shards of all pixels that could have got a label; only the view of the image as it is counts.
+        names: the id of each image that their rows number.
+        masks: folder of the held masks, <id>.png.
+        classes: names in label order.
+        unseen: label ids.
+
+    Returns:
+        a row {class, role, pixels, precision, coverage} for each class that has pseudo-labels or is unseen, and one for all classes
+        together: the number of pseudo-labelled pixels, the per cent of them that are right, and the per cent of the class's unlabelled
+        pixels that got the right label, pixels counting as many cells as they stand for; None where there is none. Pixels whose truth
+        is 255 count nowhere but in `pixels`.
+    """
+    counted, right, given, true = (np.zeros(len(classes)) for _ in range(4))
+    for shard in pseudo:
+        truth, weight, label = truth_of(shard, names, masks), shard["weight"].astype(np.float64), shard["label"]
+        valid = truth != label_ids.IGNORE_INDEX
+        counted += np.bincount(label, minlength=len(classes))
+        given += np.bincount(label, weight * valid, len(classes))
+        right += np.bincount(label, weight * (truth == label), len(classes))
+    for shard in unlabelled:
+        whole = {name: column[shard["view"] == pseudo_labels.WHOLE_VIEW] for name, column in shard.items()}
+        truth = truth_of(whole, names, masks)
+        valid = truth != label_ids.IGNORE_INDEX
+        true += np.bincount(truth[valid], whole["weight"][valid], len(classes))
+    reported = [label for label in range(len(classes)) if counted[label] or label in unseen]
+    groups = [
+        *((classes[label], "unseen" if label in unseen else "seen", [label]) for label in reported),
+        ("all", "", reported),
+    ]
+    return [
+        {
+            "class": name,
+            "role": role,
+            "pixels": int(counted[labels].sum()),
+            "precision": _share(right[labels].sum(), given[labels].sum()),
+            "coverage": _share(right[labels].sum(), true[labels].sum()),
+        }
+        for name, role, labels in groups
+    ]
+
+
+def truth_of(shard: rows.Rows, names: Sequence[str], masks: pathlib.Path) -> np.ndarray:
+    """Return the true label id (n,) uint8 of every row of a shard, 255 where there is none."""
+    truth = np.full(len(shard["label"]), label_ids.IGNORE_INDEX, np.uint8)
+    for image in np.unique(shard["image"]):
+        own = shard["image"] == image
+        labels = feature_sampling.label_cells(images.read_mask(masks / f"{names[image]}.png"))
+        y, x = shard["position"][own].T
+        truth[own] = labels[y, x]
+    return truth
+
+
+def _share(part: float, whole: float) -> float | None:
+    return metrics.percent(part / whole if whole else np.nan)

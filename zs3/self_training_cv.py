@@ -1,0 +1,43 @@
+"""Zero-shot cross-validation of self-training: held-out seen classes play unseen in images whose labels are hidden."""
+
+import dataclasses
+from collections.abc import Sequence
+
+from zs3 import folds, pools, pseudo_labels, self_training, zero_shot_cv
+from zs3.shards import rows
+
+
+def rehearse(
+    done: zero_shot_cv.Rehearsal,
+    hidden: rows.Rows,
+    sampled: rows.Rows,
+    seen_bias: float,
+    labelling: pseudo_labels.Params,
+    options: self_training.Params,
+    biases: Sequence[float],
+) -> list[dict[str, float | None]]:
+    """Go on from a rehearsal of ZS3Net: pseudo-label, train again, and score on the images that the fold keeps for evaluation.
+
+    The rows that play unlabelled are a sample balanced over classes, whose weights say how many cells each stands for; real unlabelled
+    images are sampled uniformly.
+
+    Args:
+        done: what ZS3Net's rehearsal trained.
+        hidden: all rows of the fold's unlabelled images, without labels (`rows.hidden`).
+        sampled: real features of seen classes, sorted by class, with their weights and images.
+        seen_bias: the bias with which ZS3Net labels.
+        labelling: which pseudo-labels are kept.
+        options: how the classifier is trained again.
+        biases: taken off the seen logits when scoring.
+
+    Returns:
+        {seen, unseen, hIoU} at each bias.
+    """
+    model = dataclasses.replace(done.classifier, seen_bias=seen_bias)
+    labels = model.labels.sort().values.tolist()
+    kept = [label for label in labels if label not in done.fold.held_out]
+    real = pools.select(folds.training_rows(done.fold, sampled, kept), kept)
+    for _ in range(options.rounds):
+        pseudo = pools.select(pseudo_labels.select(model, hidden, labelling), labels)
+        *_, (_, model) = self_training.fit(model, real, pseudo, done.generator, done.fold.held_out, options)
+    return zero_shot_cv.score(done.fold, model, sampled, biases)
