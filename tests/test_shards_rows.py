@@ -31,7 +31,7 @@ def expected_sample(tables, per_class, seed):
         own = np.flatnonzero(everything["label"] == label)
         size = min(per_class, len(own))
         drawn = own[np.sort(np.random.default_rng([seed, label]).choice(len(own), size, replace=False))]
-        part = {name: everything[name][drawn] for name in ("features", "label", "image", "weight")}
+        part = {name: everything[name][drawn] for name in ("features", "label", "image", "view", "component", "weight")}
         part["weight"] = part["weight"] * (everything["weight"][own].sum() / part["weight"].sum())
         parts.append(part)
     return joined(parts)
