@@ -117,7 +117,16 @@ def runs(prefix: str, wanted: Iterable[Cell], methods: dict[str, catalogue.Metho
 def _key(params: dict[str, Any], target: str | None) -> str:
     """Return one text for runs that would do the same; `runtime` says where to run, not what."""
     tracked = {section: values for section, values in params.items() if section != "runtime"}
-    return json.dumps([tracked, target], sort_keys=True)
+    return json.dumps([_as_floats(tracked), target], sort_keys=True)
+
+
+def _as_floats(values: Any) -> Any:
+    """Return parameter values with every number as a float: 25 and 25.0 are the same setting."""
+    if isinstance(values, dict):
+        return {name: _as_floats(value) for name, value in values.items()}
+    if isinstance(values, list | tuple):
+        return [_as_floats(value) for value in values]
+    return float(values) if isinstance(values, int) and not isinstance(values, bool) else values
 
 
 def _name(prefix: str, key: str, cell: Cell, methods: dict[str, catalogue.Method]) -> str:
