@@ -132,7 +132,7 @@ def _as_floats(values: Any) -> Any:
 def _name(prefix: str, key: str, cell: Cell, methods: dict[str, catalogue.Method]) -> str:
     what = cell.method if methods[cell.method].set else "defaults"
     if cell.swept is not None:
-        what = f"{cell.method} at {cell.swept}"
+        what = f"{cell.method} at {cell.swept:g}"
     digits = hashlib.sha256(key.encode()).hexdigest()[:6]
     text = f"{prefix} k{cell.k} s{cell.seed} {what} {digits}"
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
