@@ -118,7 +118,7 @@ def test_writes_three_whole_caches_and_nothing_else(finished):
 def test_every_pass_over_every_image_has_rows(finished):
     for name, views in (("train", {0, 1, 2, 3}), ("unlabelled", {0, 1, 2})):
         pairs, labels = set(), set()
-        for path in (finished / "features" / name).glob("*.h5"):
+        for path in (finished / "features" / name).glob("shard-*.h5"):
             with h5py.File(path) as file:
                 pairs |= set(zip(file["image"][:].tolist(), file["view"][:].tolist(), strict=True))
                 labels |= set(file["label"][:].tolist())
