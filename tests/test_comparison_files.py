@@ -1,13 +1,14 @@
 """The committed methods, tables and published figures."""
 
 import pathlib
+import shlex
 
 import pytest
 import yaml
 
 from tests import dag
-from zs3 import errors, metrics
-from zs3.comparison import catalogue, published
+from zs3 import errors, metrics, params
+from zs3.comparison import catalogue, plan, published, settings
 
 FOLDER = dag.ROOT / "presets" / "comparison"
 METHODS = catalogue.methods(FOLDER)
@@ -18,6 +19,30 @@ PRINTED = [row for dataset in ("voc", "context") for row in published.read(FOLDE
 def test_methods_are_found_in_a_table_and_tables_in_the_methods():
     shown = {name for entry in NAMES for name in catalogue.comparison(FOLDER, entry, METHODS).methods}
     assert shown == set(METHODS)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_run_is_a_valid_parameter_file(name):
+    comparison = catalogue.comparison(FOLDER, name, METHODS)
+    base = params.read(dag.ROOT / comparison.params)
+    cells = plan.cells(comparison, METHODS, base)
+    assert {cell.method: cell.lacking for cell in cells if cell.lacking} == {}
+    for run in plan.runs(name, cells, METHODS):
+        for section, cls in dag.sections().items():
+            params.build(run.params[section], cls, section)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_model_is_scored_by_the_pipeline(name):
+    stages = dag.stages(files=(dag.MAIN, *dag.OPTIONAL)).values()
+    scored = {stage.name.partition("@")[2] for stage in stages if stage.module == "stages.evaluate"}
+    assert {METHODS[method].model for method in catalogue.comparison(FOLDER, name, METHODS).methods} <= scored
+
+
+def test_flags_of_methods_go_through_a_shell_without_quotation_marks():
+    for method in METHODS.values():
+        for flag in settings.flags({}, method.set):
+            assert shlex.split(flag) == [flag]
 
 
 def test_the_way_runs_between_methods_of_the_same_k():

@@ -55,7 +55,7 @@ def test_names_are_those_of_branches_tell_what_runs_and_differ_with_the_paramete
 
 
 def test_the_sweep_adds_a_run_for_each_value_but_the_shipped_one():
-    swept = comparison(sweep={"method": "GAN", "k": 2, "parameter": "gmmn.seed", "values": [0, 7]})
+    swept = comparison(sweep={"method": "GAN", "k": 2, "parameter": "gmmn.seed", "values": [0.0, 7]})
     extra = {run.name[:-7] for run in runs(swept)} - {run.name[:-7] for run in runs(comparison())}
     assert extra == {"tiny-k2-s0-gan-at-7", "tiny-k2-s1-gan-at-0", "tiny-k2-s1-gan-at-7"}
 

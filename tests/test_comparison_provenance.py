@@ -31,7 +31,7 @@ STAGES = {
 
 def test_parameters_and_code_of_all_stages_on_the_way_and_of_no_other():
     assert provenance.origin(list(STAGES.values()), "metrics/a.json") == provenance.Origin(
-        params={"data": {"k": 2}, "backbone.seed": 1}, code={"stages/split.py": "p", "stages/train.py": "q"}
+        params={"data": {"k": 2}, "backbone.seed": 1}, code={("stages/split.py", "p"), ("stages/train.py", "q")}
     )
 
 
@@ -59,3 +59,11 @@ def test_a_model_made_anew_after_its_evaluation_has_no_origin():
 )
 def test_agreement_is_in_every_parameter_on_the_way(params, expected):
     assert provenance.agrees(provenance.origin(list(STAGES.values()), "metrics/a.json"), params) is expected
+
+
+def test_code_that_two_stages_ran_with_differently_is_there_twice():
+    stages = copy.deepcopy(STAGES)
+    stages["evaluate@a"]["deps"].append({"path": "stages/split.py", "md5": "older"})
+    assert {("stages/split.py", "p"), ("stages/split.py", "older")} <= provenance.origin(
+        list(stages.values()), "metrics/a.json"
+    ).code

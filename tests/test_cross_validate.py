@@ -6,6 +6,7 @@ import yaml
 
 from tests import pixel_world
 from zs3.cross_validate import __main__ as command
+from zs3.cross_validate import report
 
 BRIEF = {"epochs": 1, "steps_per_epoch": 5}
 
@@ -41,22 +42,13 @@ def test_prints_and_writes_a_row_for_each_setting_and_changes_no_file(folder, ca
     assert table["classifier.lr"].tolist() == [0.02, 0.001] * 2 and (table["gmmn.seed"] == 3).all()
     best = table["hIoU"].idxmax()
     lines = text.splitlines()
-    assert lines[0].split() == [
-        "gmmn.bandwidths",
-        "classifier.lr",
-        "bias",
-        "hIoU",
-        "spread",
-        "seen",
-        "unseen",
-        "behind",
-        "+-",
-    ]
+    assert lines[0].split() == ["gmmn.bandwidths", "classifier.lr", *report.FIGURES]
     assert [line.startswith("*") for line in lines[1:5]] == [number == best for number in range(4)]
     assert lines[6] == "ZS3Net, 2 folds of 2 seen classes; * best, = params.yaml as it is"
     bandwidths = ["[1.0]", "[0.5,1.0]"][best // 2]
-    lr = ["0.02", "0.001"][best % 2]
-    assert lines[-1] == f"dvc exp run -S 'gmmn.bandwidths={bandwidths}' -S classifier.lr={lr} -S gmmn.seed=3"
+    # 0.02 is what params.yaml has.
+    lr = ["", " -S classifier.lr=0.001"][best % 2]
+    assert lines[-1] == f"dvc exp run -S 'gmmn.bandwidths={bandwidths}'{lr} -S gmmn.seed=3"
 
 
 def test_two_processes_give_what_one_gives(folder, capsys):
@@ -72,10 +64,9 @@ def test_one_at_a_time_tries_params_yaml_and_each_alternative_alone(folder, caps
     expected = [(lr, 0.5), (0.01, 0.5), (0.02, 0.5), (lr, 0.0), (lr, 1.0)]
     expected = [pair for number, pair in enumerate(expected) if pair not in expected[:number]]
     assert list(zip(table["gmmn.lr"], table["classifier.class_balance"], strict=True)) == expected
-    assert [line.split()[0].endswith("=") for line in text.splitlines()[1 : len(expected) + 1]] == [
-        True,
-        *[False] * (len(expected) - 1),
-    ]
+    lines = text.splitlines()[1 : len(expected) + 1]
+    assert [line.split()[0].endswith("=") for line in lines] == [True, *[False] * (len(expected) - 1)]
+    assert " none " in lines[0] and all("gmmn.lr=" in line or "classifier.class_balance=" in line for line in lines[1:])
 
 
 def test_a_key_of_self_training_scores_zs5net(folder, capsys):
@@ -83,6 +74,11 @@ def test_a_key_of_self_training_scores_zs5net(folder, capsys):
     assert "ZS5Net, 2 folds" in text
     _, before = run(capsys, "classifier.lr=0.02", "--workers", "1")
     assert len({*table["hIoU"], *before["hIoU"]}) == 3
+
+
+def test_where_params_yaml_is_best_it_says_so(folder, capsys):
+    text, _ = run(capsys, f"gmmn.lr={pixel_world.gmmn_section()['lr']}", "--workers", "1")
+    assert text.splitlines()[-1] == "the best setting is params.yaml as it is"
 
 
 def test_more_folds_than_params_yaml_says(folder, capsys):

@@ -38,10 +38,8 @@ def environment(folder: pathlib.Path) -> dict[str, str]:
 
 def command(folder: pathlib.Path, *words: str) -> str:
     """Run a program in `folder` and return what it said."""
-    done = subprocess.run(
-        words, cwd=folder, env=environment(folder.parent), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
-    assert done.returncode == 0, f"{' '.join(words)}\n{done.stdout}"
+    done = subprocess.run(words, cwd=folder, env=environment(folder.parent), capture_output=True, text=True)
+    assert done.returncode == 0, f"{' '.join(words)}\n{done.stdout}\n{done.stderr}"
     return done.stdout
 
 
@@ -107,7 +105,9 @@ def test_a_second_repro_runs_nothing(first):
 
 def test_metrics_and_plots_can_be_shown(first):
     folder, _, _ = first
-    shown = json.loads(dvc(folder, "metrics", "show", "--json"))[""]["data"]
+    found = json.loads(dvc(folder, "metrics", "show", "--json"))[""]["data"]
+    # Those of the optional pipelines, which have not run, are named with an error.
+    shown = {name: entry for name, entry in found.items() if "data" in entry}
     assert set(shown) == METRICS
     assert all(metrics["data"]["generalised"]["seen"]["mIoU"] >= 0 for metrics in shown.values())
     plots = json.loads(dvc(folder, "plots", "show", "--json"))
@@ -120,8 +120,10 @@ def test_metrics_and_plots_can_be_shown(first):
 def test_optional_pipelines_go_on_from_the_main_one(first):
     folder, _, _ = first
     for file in dag.OPTIONAL:
-        said = dvc(folder, "repro", "--dry", file)
-        assert [name.rpartition(":")[2] for name in stages_run(said)] == list(dag.stages(tiny.settings(), [file]))
+        names = dvc(folder, "stage", "list", "--name-only", file).split()
+        assert [name.rpartition(":")[2] for name in names] == list(dag.stages(tiny.settings(), [file]))
+        said = dvc(folder, "repro", "--dry", names[0])
+        assert stages_run(said) == names[:1]
 
 
 def test_changed_bandwidths_rerun_the_generator_and_what_follows_from_it(first):

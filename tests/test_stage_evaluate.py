@@ -127,7 +127,8 @@ def test_the_whole_tail_of_the_pipeline_finds_unseen_classes(tmp_path, monkeypat
         *("train_gmmn", "finetune_classifier", "evaluate"),
         classifier=pixel_world.classifier_section(calibration=calibration),
     )
-    values = json.loads((tmp_path / "metrics/zs3net.json").read_text())["generalised"]
+    # Without the bias: it is found on single pixels, while in these maps every other pixel lies between cells of two classes.
+    values = json.loads((tmp_path / "metrics/zs3net.json").read_text())["without_bias"]
     assert values["unseen"]["mIoU"] > 15 and values["hIoU"] > 20
 
 

@@ -14,6 +14,8 @@ BRIEF = {"epochs": 1, "steps_per_epoch": 8}
 
 def test_writes_a_generator_a_curve_and_its_quality(tmp_path, monkeypatch):
     pixel_world.write_inputs(tmp_path)
+    # Of ten images of a class, so many that each class has one.
+    monkeypatch.setattr(gmmn, "HELD_OUT_SHARE", 0.4)
     stage_files.run(tmp_path, monkeypatch, "train_gmmn")
     checkpoint = checkpoints.load("models/gmmn.pt")
     assert checkpoint["classes"] == list(pixel_world.CLASSES)

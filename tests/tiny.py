@@ -110,7 +110,7 @@ def make(folder: pathlib.Path, changes: dict[str, Any] | None = None) -> pathlib
 
 def run(folder: pathlib.Path, *names: str) -> None:
     """Run stages in this process, in `folder`, with the arguments of dvc.yaml and on one thread."""
-    stages = dag.stages(yaml.safe_load((folder / "params.yaml").read_text()))
+    stages = dag.stages(yaml.safe_load((folder / "params.yaml").read_text()), (dag.MAIN, *dag.OPTIONAL))
     threads, before = torch.get_num_threads(), pathlib.Path.cwd()
     torch.set_num_threads(1)
     os.chdir(folder)

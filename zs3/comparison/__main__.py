@@ -81,9 +81,8 @@ def _flags(name: str) -> str:
     methods = catalogue.methods(PRESETS)
     method = catalogue.pick(methods, name, f"{PRESETS / 'methods.yaml'}: no method")
     current = params.read(ROOT / "params.yaml")
-    return shlex.join(
-        word for flag in settings.flags(current, settings.merged(current, method.set)) for word in ("-S", flag)
-    )
+    # Without quotation marks, which a shell would hand on as they are when it puts this in place of $(...).
+    return " ".join(f"-S {flag}" for flag in settings.flags(current, settings.merged(current, method.set)))
 
 
 if __name__ == "__main__":

@@ -91,8 +91,8 @@ def _candidates(
             continue
         origin = provenance.origin(experiment.stages, metrics_path(model))
         if origin is not None:
-            digests.update({path: _md5(root / path) for path in origin.code if path not in digests})
-            changed = sorted(path for path, digest in origin.code.items() if digests[path] != digest)
+            digests.update({path: _md5(root / path) for path, _ in origin.code if path not in digests})
+            changed = sorted({path for path, digest in origin.code if digests[path] != digest})
             candidates.append((experiment, origin, tuple(changed)))
     return candidates
 

@@ -117,13 +117,22 @@ def runs(prefix: str, wanted: Iterable[Cell], methods: dict[str, catalogue.Metho
 def _key(params: dict[str, Any], target: str | None) -> str:
     """Return one text for runs that would do the same; `runtime` says where to run, not what."""
     tracked = {section: values for section, values in params.items() if section != "runtime"}
-    return json.dumps([tracked, target], sort_keys=True)
+    return json.dumps([_as_floats(tracked), target], sort_keys=True)
+
+
+def _as_floats(values: Any) -> Any:
+    """Return parameter values with every number as a float: 25 and 25.0 are the same setting."""
+    if isinstance(values, dict):
+        return {name: _as_floats(value) for name, value in values.items()}
+    if isinstance(values, list | tuple):
+        return [_as_floats(value) for value in values]
+    return float(values) if isinstance(values, int) and not isinstance(values, bool) else values
 
 
 def _name(prefix: str, key: str, cell: Cell, methods: dict[str, catalogue.Method]) -> str:
     what = cell.method if methods[cell.method].set else "defaults"
     if cell.swept is not None:
-        what = f"{cell.method} at {cell.swept}"
+        what = f"{cell.method} at {cell.swept:g}"
     digits = hashlib.sha256(key.encode()).hexdigest()[:6]
     text = f"{prefix} k{cell.k} s{cell.seed} {what} {digits}"
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")

@@ -18,11 +18,11 @@ class Origin:
 
     Attributes:
         params: key of params.yaml (a section, as a rule) -> its value, of all stages up to the one that made the file.
-        code: path of each .py file that those stages depend on -> its MD5.
+        code: path and MD5 of each .py file that those stages depend on, twice where two of them ran with different ones.
     """
 
     params: dict[str, Any]
-    code: dict[str, str]
+    code: set[tuple[str, str]]
 
 
 def origin(stages: Sequence[dict[str, Any]], path: str) -> Origin | None:
@@ -37,7 +37,7 @@ def origin(stages: Sequence[dict[str, Any]], path: str) -> Origin | None:
     """
     makers = {out["path"]: stage for stage in stages for out in stage.get("outs", [])}
     hashes = {out["path"]: out.get("md5") for stage in stages for out in stage.get("outs", [])}
-    found = Origin({}, {})
+    found = Origin({}, set())
     pending, done = [makers[path]] if path in makers else [], []
     while pending:
         stage = pending.pop()
@@ -50,7 +50,7 @@ def origin(stages: Sequence[dict[str, Any]], path: str) -> Origin | None:
             if dep["path"] in hashes and hashes[dep["path"]] != dep.get("md5"):
                 return None
             if dep["path"].endswith(".py"):
-                found.code[dep["path"]] = dep["md5"]
+                found.code.add((dep["path"], dep["md5"]))
             pending += [maker for out, maker in makers.items() if pathlib.PurePath(dep["path"]).is_relative_to(out)]
     return found if done else None
 

@@ -9,6 +9,11 @@ from collections.abc import Sequence
 
 from zs3.comparison import curve, experiments, launch, layout, plan, published, survey
 
+_PUBLISHED = (
+    "Others' figures, also in the columns headed *published* above: of other networks and, where a data set is here only in part, of"
+    " other images."
+)
+
 
 @dataclasses.dataclass(frozen=True)
 class Report:
@@ -40,7 +45,7 @@ def make(taken: survey.Survey, printed: Sequence[published.Published], folder: p
         f"\n\n{layout.shares(board)}",
         _curve(taken, drawn),
         _pictures(taken.root, folder),
-        f"## As published\n\n{layout.printed(board)}" if printed else "",
+        f"## As published\n\n{_PUBLISHED}\n\n{layout.printed(board)}" if printed else "",
         _missing(taken),
     ]
     return Report("\n\n".join(part for part in parts if part) + "\n", drawn)

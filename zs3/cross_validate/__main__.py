@@ -75,8 +75,9 @@ def main(argv: list[str] | None = None) -> None:
     curves = _search(common, settings, workers, calibration.biases, biases if again else None)
 
     table = report.summarise(settings, curves, biases)
-    keys = [key for key in axes if len(axes[key]) > 1] or list(axes)
-    print(report.text(table, keys, [setting.options == present for setting in settings]))
+    varied = [key for key in axes if len(axes[key]) > 1] or list(axes)
+    named = report.name(settings, varied, options.one_at_a_time)
+    print(report.text(table, named, [setting.options == present for setting in settings]))
     held_out = {len(fold.held_out) for fold in bench.draw_folds(common)}.pop()
     print(
         f"\n{'ZS5Net' if again else 'ZS3Net'}, {len(curves[0])} folds of {held_out} seen classes; * best, = {options.params} as it is"
@@ -85,7 +86,8 @@ def main(argv: list[str] | None = None) -> None:
     if table[best]["bias"] == max(biases):
         section = "self_training" if again and present["self_training"].biases else "classifier.calibration"
         print(f"the best bias, {max(biases):g}, is the largest of {section}.biases; try larger ones", file=sys.stderr)
-    print(report.command(settings[best].values))
+    changes = settings[best].changes
+    print(report.command(changes) if changes else f"the best setting is {options.params} as it is")
     if options.csv:
         storage.write_csv(options.csv, table)
 

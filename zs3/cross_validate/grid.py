@@ -30,10 +30,12 @@ class Setting:
 
     Attributes:
         values: full key -> value of every parameter that the command line names.
+        changes: those of them that params.yaml has otherwise.
         options: section -> its dataclass.
     """
 
     values: dict[str, Any]
+    changes: dict[str, Any]
     options: dict[str, Any]
 
 
@@ -99,7 +101,8 @@ def settings(
                 faults |= dict.fromkeys(line.strip() for line in str(error).splitlines()[1:])
         if trains_again(axes) and "pseudo_labels" in options and options["pseudo_labels"].rule == "agreement":
             faults[_AGREEMENT] = None
-        found.setdefault(tuple(options.values()), Setting(choice, options))
+        changes = {key: value for key, value in choice.items() if value != present[key]}
+        found.setdefault(tuple(options.values()), Setting(choice, changes, options))
     _refuse(list(faults))
     return list(found.values())
 

@@ -53,33 +53,44 @@ def best_of(table: Sequence[Mapping[str, Any]]) -> int:
     return max(range(len(table)), key=lambda number: table[number]["hIoU"])
 
 
-def text(table: Sequence[Mapping[str, Any]], keys: Sequence[str], present: Sequence[bool]) -> str:
+def text(table: Sequence[Mapping[str, Any]], named: Sequence[Mapping[str, Any]], present: Sequence[bool]) -> str:
     """Return the table for a terminal.
 
     Args:
         table: rows of `summarise`.
-        keys: the parameters to show.
+        named: for each row what to show before the figures, column -> value.
         present: which rows are params.yaml as it is.
     """
     best = best_of(table)
-    lines = [["", *keys, *FIGURES]]
-    for number, (row, is_present) in enumerate(zip(table, present, strict=True)):
+    lines = [["", *named[0], *FIGURES]]
+    for number, (row, values, is_present) in enumerate(zip(table, named, present, strict=True)):
         mark = ("*" if number == best else "") + ("=" if is_present else "")
         figures = [f"{row['bias']:g}", *("-" if row[name] is None else f"{row[name]:.1f}" for name in FIGURES[1:])]
-        lines.append([mark, *(written(row[key]) for key in keys), *figures])
+        lines.append([mark, *map(written, values.values()), *figures])
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return "\n".join("  ".join(f"{cell:>{width}}" for cell, width in zip(line, widths, strict=True)) for line in lines)
 
 
-def command(values: Mapping[str, Any]) -> str:
+def name(settings: Sequence[grid.Setting], varied: Sequence[str], one_at_a_time: bool) -> list[dict[str, Any]]:
+    """Return for each setting what names it: a column for each of the `varied` keys, or, one at a time, the one that is changed."""
+    if not one_at_a_time:
+        return [{key: setting.values[key] for key in varied} for setting in settings]
+    changes = [{key: setting.changes[key] for key in varied if key in setting.changes} for setting in settings]
+    return [{"change": " ".join(_words(own)) or "none"} for own in changes]
+
+
+def command(changes: Mapping[str, Any]) -> str:
     """Return the command that runs the pipeline with these values."""
-    words = [word for key, value in values.items() for word in ("-S", f"{key}={written(value)}")]
-    return shlex.join(["dvc", "exp", "run", *words])
+    return shlex.join(["dvc", "exp", "run", *(word for pair in _words(changes) for word in ("-S", pair))])
 
 
 def written(value: Any) -> str:
     """Return a value as DVC's command line takes it."""
     return value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))
+
+
+def _words(values: Mapping[str, Any]) -> list[str]:
+    return [f"{key}={written(value)}" for key, value in values.items()]
 
 
 def _deviation(values: np.ndarray) -> float | None:
