@@ -41,11 +41,11 @@ def draw(generator, labels, seed=0):
 
 
 class Recorder(torch.nn.Module):
-    """In the place of the layers: gives back the nodes' embeddings, and keeps what it was called with."""
+    """In the place of the layers: gives back the embeddings of the nodes wanted, and keeps those of all."""
 
-    def forward(self, nodes, edges):
-        self.nodes, self.edges = nodes, edges
-        return nodes[:, :3]
+    def forward(self, nodes, edges, wanted):
+        self.nodes = nodes
+        return nodes[wanted, :3]
 
 
 def test_features_come_to_tell_of_the_class_and_of_what_it_touches(finished):

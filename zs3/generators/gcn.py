@@ -38,10 +38,19 @@ class GCN(nn.Module):
         for layer in self.skips or ():
             nn.init.xavier_uniform_(layer.weight)
 
-    def forward(self, nodes: torch.Tensor, edges: torch.Tensor) -> torch.Tensor:
-        """Return features (n, feature_dim) of nodes (n, in_dim) with edges (2, e) int64, both directions of each."""
-        return self.output(self._layer(1, self.between(self._layer(0, nodes, edges)), edges))
+    def forward(self, nodes: torch.Tensor, edges: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
+        """Return the features (k, feature_dim) of some nodes.
 
-    def _layer(self, number: int, nodes: torch.Tensor, edges: torch.Tensor) -> torch.Tensor:
-        convolved = self.convolutions[number](nodes, edges)
-        return convolved + self.skips[number](nodes) if self.skips else convolved
+        Args:
+            nodes: (n, in_dim) float32.
+            edges: (2, e) int64, both directions of each.
+            wanted: (k,) int64, numbers of nodes.
+        """
+        hidden = self.convolutions[0](nodes, edges)
+        if self.skips:
+            hidden = hidden + self.skips[0](nodes)
+        hidden = self.between(hidden)
+        features = self.convolutions[1](hidden, edges)[wanted]
+        if self.skips:
+            features = features + self.skips[1](hidden[wanted])
+        return self.output(features)

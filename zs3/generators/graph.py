@@ -184,8 +184,8 @@ def _generate(
     draw = torch.randn if options.noise == "gaussian" else torch.rand
     noise = draw((len(places.labels), options.noise_dim), generator=random).to(embeddings.device)
     nodes = torch.cat([embeddings[places.labels.to(embeddings.device)], noise], dim=1)
-    features = network.layers(nodes, places.joined_edges().to(embeddings.device))
-    return features[places.starts[:-1].to(embeddings.device)]
+    edges, roots = places.joined_edges(), places.starts[:-1]
+    return network.layers(nodes, edges.to(embeddings.device), roots.to(embeddings.device))
 
 
 def _stored(real: pools.Pool, of_row: torch.Tensor, per_class: int, random: torch.Generator) -> torch.Tensor:
