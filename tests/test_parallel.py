@@ -1,4 +1,8 @@
 import os
+import pathlib
+import subprocess
+import sys
+import time
 
 import pytest
 import torch
@@ -28,3 +32,33 @@ def test_every_job_is_answered_on_one_thread(workers):
             list(run(divide, [(1, 1), (1, 0)]))
     assert torch.get_num_threads() == 2
     torch.set_num_threads(1)
+
+
+def write_pid_and_wait(path):
+    pathlib.Path(path).write_text(str(os.getpid()))
+    time.sleep(600)
+
+
+def wait_for(condition, seconds=120):
+    end = time.monotonic() + seconds
+    while not condition() and time.monotonic() < end:
+        time.sleep(0.05)
+    return condition()
+
+
+def test_workers_end_with_a_parent_that_is_killed(tmp_path):
+    path = tmp_path / "pid"
+    code = (
+        "from tests import test_parallel; from zs3 import parallel\n"
+        f"with parallel.processes(2) as run: list(run(test_parallel.write_pid_and_wait, [({str(path)!r},)]))"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", code])
+    try:
+        assert wait_for(lambda: path.exists() and path.read_text())
+        worker = pathlib.Path("/proc", path.read_text(), "stat")
+        assert worker.exists()
+    finally:
+        parent.kill()
+        parent.wait()
+    # A process that nobody has waited for yet stays listed as a zombie.
+    assert wait_for(lambda: not worker.exists() or worker.read_text().split()[2] == "Z")

@@ -3,6 +3,9 @@
 import concurrent.futures
 import contextlib
 import multiprocessing
+import multiprocessing.connection
+import os
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -30,7 +33,7 @@ def processes(workers: int) -> Iterator[Run]:
         return
     # A forked process would inherit the locks of PyTorch's threads, but not the threads.
     context = multiprocessing.get_context("spawn")
-    with concurrent.futures.ProcessPoolExecutor(workers, context, torch.set_num_threads, (1,)) as pool:
+    with concurrent.futures.ProcessPoolExecutor(workers, context, _begin) as pool:
 
         def run(function: Callable[..., Any], jobs: Sequence[tuple[Any, ...]]) -> Iterator[tuple[int, Any]]:
             pending = {pool.submit(function, *job): number for number, job in enumerate(jobs)}
@@ -41,3 +44,14 @@ def processes(workers: int) -> Iterator[Run]:
             yield run
         finally:
             pool.shutdown(cancel_futures=True)
+
+
+def _begin() -> None:
+    """Set up a worker: one thread, and an end with its parent, which a killed parent cannot ask for."""
+    torch.set_num_threads(1)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    multiprocessing.connection.wait([multiprocessing.parent_process().sentinel])
+    os._exit(1)
