@@ -18,6 +18,7 @@ from zs3 import (
     pixel_classifier,
     pools,
     progress,
+    rehearsal,
     runtime,
     splits,
     storage,
@@ -63,9 +64,11 @@ def main(argv: list[str] | None = None) -> None:
             split.exclude,
             options.seed,
         )
-        common = (sampled, start, generator.embeddings, generator.options, options)
+        common = (sampled, start, generator.embeddings.cpu(), generator.options, options)
         graphs = shard_graphs.read(paths.features)
-        answers = zero_shot_cv.rehearse_all(drawn, common, device, max(1, settings.workers), graphs)
+        # One process is enough for a GPU.
+        at_a_time = 1 if device.type == "cuda" else max(1, settings.workers)
+        answers = zero_shot_cv.rehearse_all(drawn, common, device, at_a_time, graphs)
         answers = sorted(progress.track(answers, "calibrate (folds)", total=len(drawn)), key=lambda answer: answer[0])
         _, rehearsals, figures = zip(*answers, strict=True)
         scores = [[figure["hIoU"] for figure in fold] for fold in figures]
@@ -81,7 +84,7 @@ def main(argv: list[str] | None = None) -> None:
     if generator.options.generator == "graph":
         facts = {**facts, "graph_context": generator.options.graph.context}
     recipe = {"config": params.to_dict(options), "gmmn": params.to_dict(generator.options)}
-    checkpoints.save(paths.rehearsals, zero_shot_cv.save_dict(rehearsals))
+    checkpoints.save(paths.rehearsals, rehearsal.save_dict(rehearsals))
     pixel_classifier.save(paths.classifier, model.to(torch.device("cpu")), **facts, **recipe)
     table = calibration.table([done.fold.held_out for done in rehearsals], scores, biases, split.classes)
     storage.write_csv(paths.curve, curve)

@@ -18,12 +18,12 @@ from zs3 import (
     pools,
     progress,
     pseudo_label_cache,
+    rehearsal,
     runtime,
     self_training,
     self_training_cv,
     splits,
     storage,
-    zero_shot_cv,
 )
 from zs3.shards import rows
 
@@ -65,7 +65,7 @@ def main(argv: list[str] | None = None) -> None:
                 curve.append({"round": number, **row})
                 model = trained
 
-    rehearsals = zero_shot_cv.load_dict(checkpoints.load(paths.rehearsals), device) if options.biases else []
+    rehearsals = rehearsal.load_dict(checkpoints.load(paths.rehearsals), device) if options.biases else []
     if rehearsals and labelling.rule == "agreement":
         print(
             "self_train: agreement cannot be rehearsed, as the views of training pixels are of different places; the bias stays"
@@ -84,11 +84,8 @@ def main(argv: list[str] | None = None) -> None:
     recipe = {"self_training": params.to_dict(options), "pseudo_labels": params.to_dict(labelling)}
     pixel_classifier.save(paths.classifier, model.to(torch.device("cpu")), **facts, **recipe)
     storage.write_csv(paths.curve, curve, ["round", "epoch", "loss"])
-    by_bias = [
-        {"held_out": " ".join(split.classes[label] for label in done.fold.held_out), "bias": bias, "hIoU": score}
-        for done, scores in zip(rehearsals, table, strict=True)
-        for bias, score in zip(options.biases, scores, strict=True)
-    ]
+    held_out = [done.fold.held_out for done in rehearsals]
+    by_bias = calibration.table(held_out, table, options.biases, split.classes)
     storage.write_csv(paths.calibration, by_bias, ["held_out", "bias", "hIoU"])
 
 

@@ -2,12 +2,9 @@
 
 import argparse
 import functools
-import json
 import pathlib
 
-import torch
-
-from zs3 import backbone, checkpoints, errors, params, pixel_classifier, resuming, runtime, scratch, splits, storage
+from zs3 import backbone, checkpoints, errors, params, pixel_classifier, resuming, runtime, splits, storage
 
 
 @errors.reported
@@ -29,7 +26,8 @@ def main(argv: list[str] | None = None) -> None:
     network = backbone.build(options, len(split.seen), paths.weights)
     dataset = backbone.TrainingImages(split, paths.data, paths.masks, options)
     device = runtime.device(settings)
-    resume_file = resume_folder(paths, options, split, settings, device) / "state.pt"
+    inputs = (options, split, paths.data, paths.masks, device, paths.split, paths.weights)
+    resume_file = resuming.state_file(settings.scratch, "train_backbone", *inputs)
     train = functools.partial(backbone.fit, network, dataset, options, device, settings.workers)
     rows = resuming.run(resume_file, train, "train_backbone", options.epochs)
 
@@ -43,26 +41,6 @@ def main(argv: list[str] | None = None) -> None:
     pixel_classifier.save(paths.classifier, backbone.last_layer(network, split), **facts)
     storage.write_csv(paths.curve, rows)
     resume_file.unlink()
-
-
-def resume_folder(
-    paths: argparse.Namespace,
-    options: backbone.Params,
-    split: splits.Split,
-    settings: runtime.Params,
-    device: torch.device,
-) -> pathlib.Path:
-    """Return the scratch folder of exactly this training."""
-    return scratch.folder(
-        settings.scratch,
-        "train_backbone",
-        json.dumps(params.to_dict(options)).encode(),
-        paths.split.read_bytes(),
-        paths.weights.read_bytes(),
-        scratch.fingerprint(paths.masks, [f"{item.id}.png" for item in split.train]),
-        scratch.fingerprint(paths.data, [item.image for item in split.train]),
-        f"{torch.__version__} {device}".encode(),
-    )
 
 
 if __name__ == "__main__":

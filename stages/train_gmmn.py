@@ -11,9 +11,9 @@ from zs3 import (
     checkpoints,
     embeddings,
     errors,
-    feature_sampling,
     gmmn,
     images,
+    mask_graphs,
     neighbourhoods,
     params,
     pools,
@@ -81,7 +81,7 @@ def true_places(path: pathlib.Path, split: splits.Split, options: gmmn.Params) -
             raise errors.UserError(f"gmmn.graph.masks: {path} is not empty; context: near needs data/pretrained/none")
         return None
     masks = (images.read_mask(path / f"{item.id}.png") for item in split.unlabelled)
-    found = feature_sampling.graphs_of(progress.track(masks, "true masks", total=len(split.unlabelled)))
+    found = mask_graphs.of_masks(progress.track(masks, "true masks", total=len(split.unlabelled)))
     return neighbourhoods.of_classes(found, split.unseen, options.graph.contexts_per_class, options.seed)
 
 

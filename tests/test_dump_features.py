@@ -142,6 +142,18 @@ def test_the_graphs_are_those_of_the_training_images_as_they_are(finished):
             assert set(zip(*columns, strict=True)) <= set(zip(found.image, found.component, found.label, strict=True))
 
 
+def test_components_of_rows_are_nodes_of_graphs_where_the_first_pass_is_resized(tmp_path, checkpoint, monkeypatch):
+    folder = make(tmp_path, checkpoint, scales=[0.5, 1.0], flip=False)
+    run(folder, monkeypatch)
+    found = graphs.read(folder / "features/train")
+    nodes = set(zip(found.image, found.component, found.label, strict=True))
+    for path in (folder / "features/train").glob("shard-*.h5"):
+        with h5py.File(path) as file:
+            first = file["view"][:] == 0
+            columns = (file[name][:][first].tolist() for name in ("image", "component", "label"))
+            assert set(zip(*columns, strict=True)) <= nodes
+
+
 def test_val_holds_every_pixel_of_every_mask(finished):
     read = {item.image: item for item in maps.read(finished / "features/val")}
     assert list(read) == list(scenes.SIZES["val"])

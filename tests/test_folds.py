@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests import pixel_world
-from zs3 import folds
+from zs3 import errors, folds
 
 
 @settings(max_examples=100, deadline=None)
@@ -104,3 +104,10 @@ def test_evaluation_rows_stand_for_all_cells_of_their_class():
     for label in labels:
         whole = sampled["weight"][sampled["label"] == label].sum()
         assert chosen["weight"][chosen["label"] == label].sum() == pytest.approx(whole)
+
+
+def test_a_fold_without_an_image_to_learn_from_says_what_to_do():
+    everywhere = np.ones((20, 6), bool)
+    with pytest.raises(errors.UserError, match=r"all show one of the held-out classes .*data.exclude: pixels"):
+        folds.draw(everywhere, range(6), 2, 2, "images", 0)
+    assert all(fold.train.any() for fold in folds.draw(everywhere, range(6), 2, 2, "pixels", 0))

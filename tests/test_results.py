@@ -120,3 +120,10 @@ def test_prints_from_the_command_line(tmp_path):
         [sys.executable, "-m", "zs3.results", str(tmp_path)], capture_output=True, text=True, check=True
     )
     assert done.stdout == results.table(tmp_path) + "\n"
+
+
+def test_contexts_from_true_masks_of_unseen_classes_are_named(tmp_path):
+    write(tmp_path, "a", graph_context="near")
+    write(tmp_path, "b", graph_context="true_masks")
+    first, second = lines(tmp_path)
+    assert first.startswith("a  ") and second.startswith("b (true unseen masks) ")

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from tests import graph_world, pixel_world
-from zs3 import calibration, checkpoints, classifier, folds, gmmn, pixel_classifier, pools, zero_shot_cv
+from zs3 import calibration, checkpoints, classifier, folds, gmmn, pixel_classifier, pools, rehearsal, zero_shot_cv
 
 CPU = torch.device("cpu")
 SETTINGS = {"enabled": True, "folds": 2, "held_out": 2, "biases": [0, 1, 2, 3, 4, 6, 20]}
@@ -39,8 +39,8 @@ def test_each_fold_treats_its_classes_as_unseen_and_leaves_the_unseen_out():
     done = rehearsals(**short())
     assert len(done) == 2
     assert not set(done[0][0].fold.held_out) & set(done[1][0].fold.held_out)
-    for rehearsal, scores in done:
-        model, held_out = rehearsal.classifier, rehearsal.fold.held_out
+    for trained, scores in done:
+        model, held_out = trained.classifier, trained.fold.held_out
         assert len(held_out) == 2 and 0 not in held_out and set(held_out) < set(pixel_world.SEEN)
         assert len(scores) == len(SETTINGS["biases"]) and set(scores[0]) == {"seen", "unseen", "hIoU"}
         assert tuple(model.labels[model.unseen].tolist()) == held_out
@@ -107,9 +107,9 @@ def test_twice_gives_the_same_figures():
 
 
 def test_rehearsals_come_back_from_a_checkpoint(tmp_path):
-    done = [rehearsal for rehearsal, _ in rehearsals(**short())]
-    checkpoints.save(tmp_path / "rehearsals.pt", zero_shot_cv.save_dict(done))
-    loaded = zero_shot_cv.load_dict(checkpoints.load(tmp_path / "rehearsals.pt"), CPU)
+    done = [trained for trained, _ in rehearsals(**short())]
+    checkpoints.save(tmp_path / "rehearsals.pt", rehearsal.save_dict(done))
+    loaded = rehearsal.load_dict(checkpoints.load(tmp_path / "rehearsals.pt"), CPU)
     labels = torch.tensor([1, 5])
     for before, after in zip(done, loaded, strict=True):
         assert after.fold.held_out == before.fold.held_out

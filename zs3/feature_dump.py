@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 import numpy as np
 import torch
 
-from zs3 import deeplab, feature_plan, feature_sampling, images, splits
+from zs3 import deeplab, feature_plan, images, mask_graphs, splits
 from zs3.shards import graphs, maps, rows
 from zs3.shards import index as shard_index
 
@@ -59,9 +59,10 @@ def write_graphs(
     source: feature_plan.Source,
     track: Callable[[Sequence[splits.Item]], Iterable[splits.Item]] = lambda items: items,
 ) -> None:
-    """Write the component graphs of the images of a labelled list, seen as they are (view 0); `track` wraps them, for a bar."""
-    masks = (images.read_mask(source.masks / f"{item.id}.png") for item in track(source.items))
-    graphs.write(path, feature_sampling.graphs_of(masks))
+    """Write the component graphs of the images of a labelled list, in view 0; `track` wraps them, for a bar."""
+    whole = (images.read_mask(source.masks / f"{item.id}.png") for item in track(source.items))
+    masks = (source.views[0].mask(mask) for mask in whole)
+    graphs.write(path, mask_graphs.of_masks(masks))
 
 
 def publish(scratch: pathlib.Path, folder: pathlib.Path, index: shard_index.Index) -> None:

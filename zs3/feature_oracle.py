@@ -12,11 +12,9 @@ import h5py
 import numpy as np
 import torch
 
-from zs3 import classifier, feature_sampling, folds, images, pixel_classifier, pools, zero_shot_cv
+from zs3 import classifier, folds, held_labels, pixel_classifier, pools, views, zero_shot_cv
 from zs3.shards import index as shard_index
 from zs3.shards import rows
-
-WHOLE_VIEW = 0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,7 +35,7 @@ class RealFeatures:
         return drawn.to(self.embeddings.device)
 
 
-def held_labels(folder: pathlib.Path, masks: pathlib.Path) -> Iterator[tuple[pathlib.Path, np.ndarray, np.ndarray]]:
+def true_labels(folder: pathlib.Path, masks: pathlib.Path) -> Iterator[tuple[pathlib.Path, np.ndarray, np.ndarray]]:
     """Yield each shard of a cache of unlabelled rows with its rows of the whole view and their true labels, read from the masks.
 
     Args:
@@ -55,15 +53,8 @@ def held_labels(folder: pathlib.Path, masks: pathlib.Path) -> Iterator[tuple[pat
         path = shard_index.verify(folder, shard)
         with h5py.File(path, "r") as file:
             image, view, position = (file[name][:] for name in ("image", "view", "position"))
-        whole = np.flatnonzero(view == WHOLE_VIEW)
-        labels = np.empty(len(whole), np.uint8)
-        for number in np.unique(image[whole]):
-            of_image = image[whole] == number
-            y, x = position[whole][of_image].T
-            labels[of_image] = feature_sampling.label_cells(images.read_mask(masks / f"{index.images[number]}.png"))[
-                y, x
-            ]
-        yield path, whole, labels
+        whole = np.flatnonzero(view == views.WHOLE)
+        yield path, whole, held_labels.of_rows(image[whole], position[whole], index.images, masks)
 
 
 def sample(folder: pathlib.Path, masks: pathlib.Path, classes: Sequence[int], per_class: int, seed: int) -> rows.Rows:
@@ -79,7 +70,7 @@ def sample(folder: pathlib.Path, masks: pathlib.Path, classes: Sequence[int], pe
     Returns:
         `features` (n, d) float16, `label` and `weight` (n,), sorted by class; a class without rows is left out.
     """
-    found = list(held_labels(folder, masks))
+    found = list(true_labels(folder, masks))
     labels = np.concatenate([labels for _, _, labels in found] + [np.zeros(0, np.uint8)])
     chosen = np.zeros(len(labels), bool)
     for label in classes:

@@ -1,13 +1,12 @@
 """Which cells of a feature map are kept: a sample balanced per class and image (DESIGN.md, section 5)."""
 
 import zlib
-from collections.abc import Iterable
 
 import numpy as np
 import torch
 
 from zs3 import component_graphs, grids
-from zs3.shards import graphs, rows
+from zs3.shards import rows
 
 
 def label_cells(mask: np.ndarray) -> np.ndarray:
@@ -20,11 +19,6 @@ def label_cells(mask: np.ndarray) -> np.ndarray:
         (ceil(H / 4), ceil(W / 4)) uint8, 255 where there is none.
     """
     return grids.downsample(torch.from_numpy(mask)[None], grids.map_size(*mask.shape))[0].numpy()
-
-
-def graphs_of(masks: Iterable[np.ndarray]) -> graphs.Graphs:
-    """Return the component graphs of masks (H, W) uint8, on the cells of their feature maps."""
-    return graphs.join(component_graphs.of_labels(label_cells(mask)) for mask in masks)
 
 
 def count_labelled(labels: np.ndarray, pixels_per_class: int) -> int:

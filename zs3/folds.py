@@ -50,12 +50,20 @@ def draw(
         seed: the only source of randomness.
 
     Raises:
-        errors.UserError: if fewer than two classes besides the background have an image.
+        errors.UserError: if fewer than two classes besides the background have an image, or a fold has none to learn from.
     """
     shown = presence.any(axis=0)
     candidates = [label for label in labels if label != label_ids.BACKGROUND and shown[label]]
     priority = np.random.default_rng(seed).random(len(presence))
-    return [_part(presence, classes, exclude, priority) for classes in class_sets(candidates, n_folds, held_out, seed)]
+    drawn = [_part(presence, classes, exclude, priority) for classes in class_sets(candidates, n_folds, held_out, seed)]
+    for fold in drawn:
+        if not np.delete(presence[fold.train], fold.held_out, axis=1).any():
+            raise errors.UserError(
+                f"zero-shot cross-validation has no image to learn from: all show one of the held-out classes (labels"
+                f" {', '.join(map(str, fold.held_out))}); lower classifier.calibration.held_out, set data.exclude: pixels, or"
+                " classifier.calibration.enabled: false"
+            )
+    return drawn
 
 
 def class_sets(labels: Sequence[int], n_sets: int, size: int, seed: int) -> list[tuple[int, ...]]:

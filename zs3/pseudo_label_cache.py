@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from zs3 import params, pixel_classifier, pools, pseudo_labels
+from zs3 import params, pixel_classifier, pools, pseudo_labels, views
 from zs3.shards import index as shard_index
 from zs3.shards import rows
 
@@ -77,7 +77,7 @@ def counts(tables: Sequence[rows.Rows], classes: Sequence[str], unseen: Sequence
     `predicted` and `kept` are per cent of all cells of the unlabelled images, `images` those with a kept row, `confidence` the mean
     over kept rows, None without any.
     """
-    whole = [table["view"] == pseudo_labels.WHOLE_VIEW for table in tables]
+    whole = [table["view"] == views.WHOLE for table in tables]
     names = ("image", "weight", "label", "confidence", "kept")
     column = {
         name: np.concatenate([np.zeros(0, int), *(table[name][own] for table, own in zip(tables, whole, strict=True))])

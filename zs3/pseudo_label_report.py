@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from zs3 import feature_sampling, images, label_ids, metrics, pseudo_labels
+from zs3 import held_labels, label_ids, metrics, views
 from zs3.shards import rows
 
 
@@ -36,14 +36,15 @@ def table(
     """
     counted, right, given, true = (np.zeros(len(classes)) for _ in range(4))
     for shard in pseudo:
-        truth, weight, label = truth_of(shard, names, masks), shard["weight"].astype(np.float64), shard["label"]
+        truth = held_labels.of_rows(shard["image"], shard["position"], names, masks)
+        weight, label = shard["weight"].astype(np.float64), shard["label"]
         valid = truth != label_ids.IGNORE_INDEX
         counted += np.bincount(label, minlength=len(classes))
         given += np.bincount(label, weight * valid, len(classes))
         right += np.bincount(label, weight * (truth == label), len(classes))
     for shard in unlabelled:
-        whole = {name: column[shard["view"] == pseudo_labels.WHOLE_VIEW] for name, column in shard.items()}
-        truth = truth_of(whole, names, masks)
+        whole = {name: column[shard["view"] == views.WHOLE] for name, column in shard.items()}
+        truth = held_labels.of_rows(whole["image"], whole["position"], names, masks)
         valid = truth != label_ids.IGNORE_INDEX
         true += np.bincount(truth[valid], whole["weight"][valid], len(classes))
     reported = [label for label in range(len(classes)) if counted[label] or label in unseen]
@@ -61,17 +62,6 @@ def table(
         }
         for name, role, labels in groups
     ]
-
-
-def truth_of(shard: rows.Rows, names: Sequence[str], masks: pathlib.Path) -> np.ndarray:
-    """Return the true label id (n,) uint8 of every row of a shard, 255 where there is none."""
-    truth = np.full(len(shard["label"]), label_ids.IGNORE_INDEX, np.uint8)
-    for image in np.unique(shard["image"]):
-        own = shard["image"] == image
-        labels = feature_sampling.label_cells(images.read_mask(masks / f"{names[image]}.png"))
-        y, x = shard["position"][own].T
-        truth[own] = labels[y, x]
-    return truth
 
 
 def _share(part: float, whole: float) -> float | None:

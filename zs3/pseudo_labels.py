@@ -7,10 +7,8 @@ import numpy as np
 import pydantic
 import torch
 
-from zs3 import errors, label_ids, params, pixel_classifier
+from zs3 import errors, label_ids, params, pixel_classifier, views
 from zs3.shards import rows
-
-WHOLE_VIEW = 0
 
 
 @params.section
@@ -93,7 +91,7 @@ def keep(
         errors.UserError: if the rule is agreement and there is but one view.
     """
     wanted = classifier.labels[classifier.unseen].cpu().numpy() if options.classes == "unseen" else None
-    eligible = (places["view"] == WHOLE_VIEW) & (confidences >= options.min_confidence)
+    eligible = (places["view"] == views.WHOLE) & (confidences >= options.min_confidence)
     if wanted is not None:
         eligible &= np.isin(labels, wanted)
     if options.rule == "agreement":

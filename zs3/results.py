@@ -49,6 +49,8 @@ def _notes(values: dict[str, Any]) -> list[str]:
         notes.append(f"at {protocol['image_short_side']}")
     elif protocol["short_side"] is not None:
         notes.append(f"masks at {protocol['short_side']}")
+    if values.get("graph_context") == "true_masks":
+        notes.append("true unseen masks")
     if protocol["absent_classes"] == "zero":
         notes.append("absent 0")
     return notes

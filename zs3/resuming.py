@@ -1,13 +1,50 @@
 """Training that goes on where it was killed: the state after each epoch is kept in a scratch folder until the outputs are written."""
 
+import json
 import pathlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from zs3 import checkpoints, progress
+import torch
+
+from zs3 import checkpoints, params, progress, scratch, splits
 
 Row = dict[str, float]
 State = dict[str, Any]
+
+
+def state_file(
+    root: str,
+    stage: str,
+    options: Any,
+    split: splits.Split,
+    data: pathlib.Path,
+    masks: pathlib.Path,
+    device: torch.device,
+    *files: pathlib.Path,
+) -> pathlib.Path:
+    """Return where the state of exactly this training on the images of `split.train` is kept.
+
+    Args:
+        root: `runtime.scratch`.
+        stage: the stage's name.
+        options: the section of params.yaml.
+        split: its training images count by name, size and time of change of picture and mask.
+        data: the data set's folder.
+        masks: the folder of training masks.
+        device: where to train.
+        files: what else the result depends on; their bytes count.
+    """
+    folder = scratch.folder(
+        root,
+        stage,
+        json.dumps(params.to_dict(options)).encode(),
+        *(file.read_bytes() for file in files),
+        scratch.fingerprint(masks, [f"{item.id}.png" for item in split.train]),
+        scratch.fingerprint(data, [item.image for item in split.train]),
+        f"{torch.__version__} {device}".encode(),
+    )
+    return folder / "state.pt"
 
 
 def run(

@@ -3,12 +3,12 @@
 import dataclasses
 from collections.abc import Sequence
 
-from zs3 import folds, pools, pseudo_labels, self_training, zero_shot_cv
+from zs3 import folds, pools, pseudo_labels, rehearsal, self_training, zero_shot_cv
 from zs3.shards import rows
 
 
 def rehearse(
-    done: zero_shot_cv.Rehearsal,
+    done: rehearsal.Rehearsal,
     hidden: rows.Rows,
     sampled: rows.Rows,
     seen_bias: float,

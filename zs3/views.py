@@ -10,6 +10,9 @@ import pydantic
 # A parameter: the size in pixels to bring the shorter side to, or None to leave an image as it is.
 ShortSide = Annotated[int, pydantic.Field(ge=16, le=4096)] | None
 
+# The number of the pass over the image as it is, in caches of unlabelled images.
+WHOLE = 0
+
 
 @dataclasses.dataclass(frozen=True)
 class View:

@@ -18,24 +18,10 @@ from zs3 import (
     parallel,
     pixel_classifier,
     pools,
+    rehearsal,
 )
 from zs3.shards import graphs as shard_graphs
 from zs3.shards import rows
-
-
-@dataclasses.dataclass(frozen=True)
-class Rehearsal:
-    """What was trained in one fold.
-
-    Attributes:
-        fold: its classes and images.
-        generator: trained on the fold's seen classes.
-        classifier: over the fold's seen and unseen classes, without a seen bias.
-    """
-
-    fold: folds.Fold
-    generator: gmmn.Generator
-    classifier: pixel_classifier.PixelClassifier
 
 
 def rehearse(
@@ -47,7 +33,7 @@ def rehearse(
     options: classifier.Params,
     device: torch.device,
     graphs: shard_graphs.Graphs | None = None,
-) -> tuple[Rehearsal, list[dict[str, float | None]]]:
+) -> tuple[rehearsal.Rehearsal, list[dict[str, float | None]]]:
     """Train generator and classifier without some seen classes and score them on images that they did not learn from.
 
     The backbone is not trained again, so its features know the held-out classes better than really unseen ones.
@@ -67,7 +53,7 @@ def rehearse(
     """
     generator = fit_generator(fold, sampled, start, embeddings, gmmn_options, device, graphs)
     trained = fit_classifier(fold, sampled, start, generator, options)
-    return Rehearsal(fold, generator, trained), score(fold, trained, sampled, options.calibration.biases)
+    return rehearsal.Rehearsal(fold, generator, trained), score(fold, trained, sampled, options.calibration.biases)
 
 
 def rehearse_all(
@@ -76,7 +62,7 @@ def rehearse_all(
     device: torch.device,
     workers: int,
     graphs: shard_graphs.Graphs | None = None,
-) -> Iterator[tuple[int, Rehearsal, list[dict[str, float | None]]]]:
+) -> Iterator[tuple[int, rehearsal.Rehearsal, list[dict[str, float | None]]]]:
     """Rehearse several folds, `workers` at a time; more than one is each a process of its own.
 
     Args:
@@ -93,14 +79,14 @@ def rehearse_all(
         files = [pathlib.Path(scratch) / f"{number}.pt" for number in range(len(drawn))]
         jobs = [(file, fold, *arguments, device, graphs) for file, fold in zip(files, drawn, strict=True)]
         for number, figures in run(_rehearse_into, jobs):
-            (done,) = load_dict(checkpoints.load(files[number]), device)
+            (done,) = rehearsal.load_dict(checkpoints.load(files[number]), device)
             yield number, done, figures
 
 
 def _rehearse_into(out: pathlib.Path, *arguments: Any) -> list[dict[str, float | None]]:
     """Rehearse one fold, leave what was trained in a file, and return the figures."""
     done, figures = rehearse(*arguments)
-    checkpoints.save(out, save_dict([done]))
+    checkpoints.save(out, rehearsal.save_dict([done]))
     return figures
 
 
@@ -158,32 +144,6 @@ def restrict(start: pixel_classifier.PixelClassifier, labels: Sequence[int]) -> 
         labels=start.labels[keep],
         unseen=start.unseen[keep],
     )
-
-
-def save_dict(rehearsals: Sequence[Rehearsal]) -> dict[str, Any]:
-    """Return rehearsals as plain values and tensors for a checkpoint."""
-    return {
-        "rehearsals": [
-            {
-                "held_out": list(done.fold.held_out),
-                **{role: torch.from_numpy(getattr(done.fold, role)) for role in ("train", "unlabelled", "evaluation")},
-                "gmmn": gmmn.save_dict(done.generator),
-                "classifier": dataclasses.asdict(done.classifier),
-            }
-            for done in rehearsals
-        ]
-    }
-
-
-def load_dict(checkpoint: dict[str, Any], device: torch.device) -> list[Rehearsal]:
-    """Rebuild the rehearsals from what `save_dict` returned."""
-    found = []
-    for item in checkpoint["rehearsals"]:
-        roles = {role: item[role].numpy() for role in ("train", "unlabelled", "evaluation")}
-        fold = folds.Fold(tuple(item["held_out"]), **roles)
-        trained = pixel_classifier.PixelClassifier(**item["classifier"]).to(device)
-        found.append(Rehearsal(fold, gmmn.load_dict(item["gmmn"], device), trained))
-    return found
 
 
 def _context(

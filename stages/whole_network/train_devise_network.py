@@ -2,7 +2,6 @@
 
 import argparse
 import functools
-import json
 import pathlib
 
 import torch
@@ -17,7 +16,6 @@ from zs3 import (
     pixel_classifier,
     resuming,
     runtime,
-    scratch,
     splits,
     storage,
 )
@@ -47,7 +45,8 @@ def main(argv: list[str] | None = None) -> None:
     network = backbone.build(options, vectors.shape[1], paths.weights)
     dataset = backbone.TrainingImages(split, paths.data, paths.masks, options)
     criterion = compatibility.cosine_criterion(vectors[list(split.seen)].to(device))
-    resume_file = resume_folder(paths, options, split, settings, device) / "state.pt"
+    inputs = (options, split, paths.data, paths.masks, device, paths.split, paths.embeddings, paths.weights)
+    resume_file = resuming.state_file(settings.scratch, "train_devise_network", *inputs)
     train = functools.partial(backbone.fit, network, dataset, options, device, settings.workers, criterion=criterion)
     rows = resuming.run(resume_file, train, "train_devise_network", options.epochs)
 
@@ -61,27 +60,6 @@ def main(argv: list[str] | None = None) -> None:
     pixel_classifier.save(paths.classifier, model, **facts)
     storage.write_csv(paths.curve, rows)
     resume_file.unlink()
-
-
-def resume_folder(
-    paths: argparse.Namespace,
-    options: backbone.Params,
-    split: splits.Split,
-    settings: runtime.Params,
-    device: torch.device,
-) -> pathlib.Path:
-    """Return the scratch folder of exactly this training."""
-    return scratch.folder(
-        settings.scratch,
-        "train_devise_network",
-        json.dumps(params.to_dict(options)).encode(),
-        paths.split.read_bytes(),
-        paths.embeddings.read_bytes(),
-        paths.weights.read_bytes(),
-        scratch.fingerprint(paths.masks, [f"{item.id}.png" for item in split.train]),
-        scratch.fingerprint(paths.data, [item.image for item in split.train]),
-        f"{torch.__version__} {device}".encode(),
-    )
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from zs3 import (
     gmmn,
     pixel_classifier,
     pseudo_labels,
+    rehearsal,
     self_training,
     self_training_cv,
     zero_shot_cv,
@@ -89,7 +90,7 @@ def self_train(
 ) -> list[dict[str, float | None]]:
     """Go on with what the other jobs trained in fold `number`: label its unlabelled images with `seen_bias`, train again, and score."""
     device = torch.device(bench.device)
-    done = zero_shot_cv.Rehearsal(
+    done = rehearsal.Rehearsal(
         draw_folds(bench)[number],
         gmmn.load_dict(checkpoints.load(generator), device),
         pixel_classifier.load(trained)[0].to(device),

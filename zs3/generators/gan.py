@@ -13,7 +13,7 @@ from torch import nn
 from zs3 import params, pools, training
 from zs3.generators import mlp
 
-# Of Adam, as in Gulrajani et al.: a critic that moves under the generator's feet wants little momentum.
+# Of Adam: a critic that moves under the generator's feet wants little momentum.
 _BETAS = (0.5, 0.9)
 
 build = mlp.build
