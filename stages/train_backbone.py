@@ -4,7 +4,18 @@ import argparse
 import functools
 import pathlib
 
-from zs3 import backbone, checkpoints, errors, params, pixel_classifier, resuming, runtime, splits, storage
+from zs3 import (
+    backbone,
+    checkpoints,
+    errors,
+    params,
+    pixel_classifier,
+    resuming,
+    runtime,
+    splits,
+    storage,
+    training_images,
+)
 
 
 @errors.reported
@@ -24,7 +35,7 @@ def main(argv: list[str] | None = None) -> None:
     split = splits.read(paths.split)
 
     network = backbone.build(options, len(split.seen), paths.weights)
-    dataset = backbone.TrainingImages(split, paths.data, paths.masks, options)
+    dataset = training_images.TrainingImages(split, paths.data, paths.masks, options)
     device = runtime.device(settings)
     inputs = (options, split, paths.data, paths.masks, device, paths.split, paths.weights)
     resume_file = resuming.state_file(settings.scratch, "train_backbone", *inputs)

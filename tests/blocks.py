@@ -6,7 +6,7 @@ import numpy as np
 import PIL.Image
 import yaml
 
-from zs3 import backbone, images, params, splits
+from zs3 import backbone, images, params, splits, training_images
 
 CLASSES = ("background", "cow", "dog", "sheep", "gull")
 SEEN, UNSEEN = (0, 2, 3, 4), (1,)
@@ -85,9 +85,11 @@ def make(folder: pathlib.Path, workers: int = 0, **changes: object) -> pathlib.P
     return folder
 
 
-def training_images(folder: pathlib.Path, **changes: object) -> backbone.TrainingImages:
+def dataset(folder: pathlib.Path, **changes: object) -> training_images.TrainingImages:
     """Return the dataset of the pictures that `make` put into `folder`."""
-    return backbone.TrainingImages(split(), folder / "data/blocks", folder / "data/masks/train", options(**changes))
+    return training_images.TrainingImages(
+        split(), folder / "data/blocks", folder / "data/masks/train", options(**changes)
+    )
 
 
 def outputs(folder: pathlib.Path) -> dict[str, bytes]:

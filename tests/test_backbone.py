@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from tests import blocks
-from zs3 import backbone, images, training, weights
+from zs3 import backbone, images, training, training_images, weights
 
 
 @pytest.fixture(scope="module")
@@ -18,7 +18,7 @@ def train(folder, **changes):
     """Train from the seed and return the network and the rows."""
     options = blocks.options(**changes)
     network = backbone.build(options, len(blocks.SEEN), folder / "none")
-    epochs = backbone.fit(network, blocks.training_images(folder, **changes), options, torch.device("cpu"), workers=0)
+    epochs = backbone.fit(network, blocks.dataset(folder, **changes), options, torch.device("cpu"), workers=0)
     return network, [row for row, _ in epochs]
 
 
@@ -27,7 +27,7 @@ def weights_of(network):
 
 
 def test_an_item_depends_on_its_key_alone(folder):
-    first, second = (blocks.training_images(folder) for _ in range(2))
+    first, second = (blocks.dataset(folder) for _ in range(2))
     keys = [(0, 0, 1), (0, 1, 1), (1, 0, 1), (3, 5, 2)]
     items = [first[key] for key in keys]
     for key, (image, target) in reversed(list(zip(keys, items, strict=True))):
@@ -37,12 +37,12 @@ def test_an_item_depends_on_its_key_alone(folder):
         assert target.shape == (32, 32) and target.dtype == torch.int64
     # The same picture in three places of the training is three views.
     assert len({image.numpy().tobytes() for image, _ in items[:3]}) == 3
-    assert not torch.equal(blocks.training_images(folder, seed=1)[keys[0]][0], items[0][0])
+    assert not torch.equal(blocks.dataset(folder, seed=1)[keys[0]][0], items[0][0])
 
 
 def test_targets_are_rows_of_seen_classes(folder):
     plain = {**blocks.AUGMENTATION, "crop": 64, "scales": [1, 1], "flip": 0, "blur": 0}
-    dataset = blocks.training_images(folder, augmentation=plain)
+    dataset = blocks.dataset(folder, augmentation=plain)
     row_of = {0: 0, 2: 1, 3: 2, 4: 3, 255: 255}
     for index, quarters in enumerate(blocks.TRAIN.values()):
         image, target = dataset[0, 0, index]
@@ -59,7 +59,7 @@ def test_an_unseen_label_cannot_be_told_from_an_ignored_pixel(tmp_path):
     for name, label in (("unseen", 1), ("ignored", 255)):
         folder = blocks.make(tmp_path / name)
         images.write_mask(folder / "data/masks/train/c.png", blocks.mask((2, label, 0, 3)))
-        dataset = blocks.training_images(folder)
+        dataset = blocks.dataset(folder)
         targets.append([dataset[0, position, 2][1] for position in range(4)])
     assert all(torch.equal(a, b) for a, b in zip(*targets, strict=True))
     assert all(target[target != 255].max() < len(blocks.SEEN) for target in targets[0])
@@ -72,20 +72,20 @@ def test_image_weights_are_lviss_repeat_factors(folder):
         for quarters in blocks.TRAIN.values():
             shares = [holders[label] / len(blocks.TRAIN) for label in set(quarters) - {255}]
             repeats.append(max(max(1.0, math.sqrt(threshold / share)) for share in shares))
-        found = backbone.image_weights(blocks.training_images(folder), threshold)
+        found = training_images.image_weights(blocks.dataset(folder), threshold)
         np.testing.assert_allclose(found, np.array(repeats) / sum(repeats))
 
 
 def test_without_repeats_all_images_count_alike(folder, monkeypatch):
     monkeypatch.setattr(images, "read_mask", lambda path: pytest.fail("no mask needs to be read"))
-    np.testing.assert_array_equal(backbone.image_weights(blocks.training_images(folder), 0.0), np.full(6, 1 / 6))
+    np.testing.assert_array_equal(training_images.image_weights(blocks.dataset(folder), 0.0), np.full(6, 1 / 6))
 
 
 @pytest.mark.parametrize(("n", "batch_size", "n_batches", "size"), [(10, 4, 2, 4), (8, 4, 2, 4), (3, 8, 1, 3)])
 def test_batches_are_full_and_no_image_comes_twice_in_an_epoch(n, batch_size, n_batches, size):
     options = blocks.options(batch_size=batch_size, repeat_threshold=0)
     for epoch in range(5):
-        batches = backbone._draw_batches(np.full(n, 1 / n), epoch, options)
+        batches = training_images.batches(np.full(n, 1 / n), epoch, options)
         assert [len(batch) for batch in batches] == [size] * n_batches
         keys = [key for batch in batches for key in batch]
         assert [key[:2] for key in keys] == [(epoch, position) for position in range(n_batches * size)]
@@ -99,7 +99,7 @@ def test_batches_follow_seed_and_epoch():
 
     def drawn(seed, epoch, threshold=0.0):
         options = blocks.options(seed=seed, batch_size=20, repeat_threshold=threshold)
-        return tuple(index for *_, index in backbone._draw_batches(draw_weights, epoch, options)[0])
+        return tuple(index for *_, index in training_images.batches(draw_weights, epoch, options)[0])
 
     for threshold in (0.0, 0.5):
         orders = {(seed, epoch): drawn(seed, epoch, threshold) for seed in range(3) for epoch in range(3)}
@@ -112,7 +112,7 @@ def test_images_are_drawn_as_often_as_their_weights_say():
     options = blocks.options(batch_size=4)
     counts = np.zeros(4)
     for epoch in range(500):
-        for *_, index in backbone._draw_batches(draw_weights, epoch, options)[0]:
+        for *_, index in training_images.batches(draw_weights, epoch, options)[0]:
             counts[index] += 1
     # Four standard deviations of the binomial.
     assert (np.abs(counts - 2000 * draw_weights) < 4 * np.sqrt(2000 * draw_weights * (1 - draw_weights))).all()

@@ -84,7 +84,7 @@ def test_training_brings_outputs_nearer_to_their_classes(tmp_path):
     classes = compatibility.directions(torch.from_numpy(vectors()))
     network = backbone.build(options, classes.shape[1], folder / "none")
     criterion = compatibility.cosine_criterion(classes[list(blocks.SEEN)])
-    dataset = blocks.training_images(folder)
+    dataset = blocks.dataset(folder)
     rows = [row for row, _ in backbone.fit(network, dataset, options, torch.device("cpu"), 0, criterion=criterion)]
     assert rows[-1]["loss"] < 0.6 * rows[0]["loss"]
 

@@ -4,7 +4,6 @@ import pathlib
 from collections.abc import Callable, Iterator
 from typing import Annotated, Any, Literal
 
-import numpy as np
 import pydantic
 import torch
 from torch.nn import functional
@@ -13,14 +12,13 @@ from torch.utils import data
 from zs3 import (
     augmentation,
     deeplab,
-    errors,
     grids,
-    images,
     label_ids,
     params,
     pixel_classifier,
     splits,
     training,
+    training_images,
     weights,
 )
 
@@ -48,28 +46,6 @@ class Params:
     augmentation: augmentation.Params
     precision: Literal["float32", "bfloat16"]
     seed: params.Seed
-
-
-class TrainingImages(data.Dataset):
-    """Augmented training images; an item's randomness depends on (seed, epoch, position) alone, so workers do not change it."""
-
-    def __init__(self, split: splits.Split, root: pathlib.Path, masks: pathlib.Path, options: Params) -> None:
-        if len(split.train) < 2:
-            raise errors.UserError(f"train holds {len(split.train)} image; batch normalisation needs two or more")
-        self.paths = [(root / item.image, masks / f"{item.id}.png") for item in split.train]
-        self.options = options
-        self.row_of_label = np.full(256, label_ids.IGNORE_INDEX, np.uint8)
-        self.row_of_label[list(split.seen)] = np.arange(len(split.seen))
-
-    def __getitem__(self, key: tuple[int, int, int]) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return image (3, crop, crop) uint8 and classifier rows (crop, crop) int64 for key (epoch, position, index)."""
-        epoch, position, index = key
-        image_path, mask_path = self.paths[index]
-        rng = np.random.default_rng([self.options.seed, epoch, position])
-        image, mask = augmentation.augment(
-            images.read_image(image_path), images.read_mask(mask_path), self.options.augmentation, rng
-        )
-        return torch.from_numpy(image).permute(2, 0, 1), torch.from_numpy(self.row_of_label[mask]).long()
 
 
 # From outputs (b, c, h, w) and targets (b, h, w), rows of a class or 255, to the sum of the losses of all pixels that are not 255.
@@ -112,28 +88,9 @@ def load(checkpoint: dict[str, Any]) -> deeplab.DeepLabV3Plus:
     return network.eval()
 
 
-def image_weights(dataset: TrainingImages, threshold: float) -> np.ndarray:
-    """Return how often each image should be drawn, relative to the others: repeat factor sampling (Gupta et al., LVIS, CVPR 2019).
-
-    An image counts max(1, sqrt(threshold / f)) for its rarest class, f being the share of training images that hold the class.
-
-    Returns:
-        (n_images,) float64 that sums to 1; uniform for a threshold of 0.
-    """
-    if threshold == 0:
-        return np.full(len(dataset.paths), 1 / len(dataset.paths))
-    present = np.stack(
-        [np.bincount(images.read_mask(mask).ravel(), minlength=256)[:255] > 0 for _, mask in dataset.paths]
-    )
-    share = present.mean(axis=0)
-    factor = np.sqrt(np.divide(threshold, share, out=np.ones_like(share), where=share > 0)).clip(min=1)
-    repeats = np.where(present, factor, 1).max(axis=1)
-    return repeats / repeats.sum()
-
-
 def fit(
     network: deeplab.DeepLabV3Plus,
-    dataset: TrainingImages,
+    dataset: training_images.TrainingImages,
     options: Params,
     device: torch.device,
     workers: int,
@@ -172,10 +129,10 @@ def fit(
         network.load_state_dict(state["network"])
         optimizer.load_state_dict(state["optimizer"])
         first = state["epoch"] + 1
-    draw_weights = image_weights(dataset, options.repeat_threshold)
+    draw_weights = training_images.image_weights(dataset, options.repeat_threshold)
     for epoch in range(first, options.epochs):
         training.seed_torch(options.seed, epoch)
-        batches = _draw_batches(draw_weights, epoch, options)
+        batches = training_images.batches(draw_weights, epoch, options)
         loader = data.DataLoader(dataset, batch_sampler=batches, num_workers=workers, pin_memory=device.type == "cuda")
         total = torch.zeros((), device=device)
         for step, (batch, target) in enumerate(loader):
@@ -207,19 +164,6 @@ def _loss(outputs: torch.Tensor, target: torch.Tensor, loss_at: str, criterion: 
     else:
         target = grids.downsample(target, outputs.shape[-2:])
     return criterion(outputs, target) / (target != label_ids.IGNORE_INDEX).sum().clamp(min=1)
-
-
-def _draw_batches(draw_weights: np.ndarray, epoch: int, options: Params) -> list[list[tuple[int, int, int]]]:
-    """Return the keys of one epoch in batches; a last batch that is not full is left out, since batch statistics need company."""
-    rng = np.random.default_rng([options.seed, epoch])
-    n = len(draw_weights)
-    if options.repeat_threshold == 0:
-        order = rng.permutation(n)
-    else:
-        order = rng.choice(n, size=n, p=draw_weights)
-    keys = [(epoch, position, int(index)) for position, index in enumerate(order)]
-    size = min(options.batch_size, n)
-    return [keys[start : start + size] for start in range(0, n - size + 1, size)]
 
 
 def last_layer(network: deeplab.DeepLabV3Plus, split: splits.Split) -> pixel_classifier.PixelClassifier:

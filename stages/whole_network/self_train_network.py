@@ -20,6 +20,7 @@ from zs3 import (
     self_training_network,
     splits,
     storage,
+    training_images,
 )
 from zs3.shards import index, rows
 
@@ -59,7 +60,7 @@ def main(argv: list[str] | None = None) -> None:
     names = index.read(paths.pseudo, "rows").images
     items = pseudo_masks.write(work / "masks", split, paths.data, paths.masks, rows.read(paths.pseudo), names)
     every = dataclasses.replace(split, train=tuple(items), seen=tuple(sorted([*split.seen, *split.unseen])))
-    dataset = backbone.TrainingImages(every, paths.data, work / "masks", recipe)
+    dataset = training_images.TrainingImages(every, paths.data, work / "masks", recipe)
     network = self_training_network.build(checkpoint, start)
     train = functools.partial(backbone.fit, network, dataset, recipe, device, settings.workers)
     curve = resuming.run(work / "state.pt", train, "self_train_network", recipe.epochs)

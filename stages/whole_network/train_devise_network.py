@@ -18,6 +18,7 @@ from zs3 import (
     runtime,
     splits,
     storage,
+    training_images,
 )
 
 
@@ -43,7 +44,7 @@ def main(argv: list[str] | None = None) -> None:
     vectors = compatibility.directions(torch.from_numpy(embeddings.read(paths.embeddings).vectors))
 
     network = backbone.build(options, vectors.shape[1], paths.weights)
-    dataset = backbone.TrainingImages(split, paths.data, paths.masks, options)
+    dataset = training_images.TrainingImages(split, paths.data, paths.masks, options)
     criterion = compatibility.cosine_criterion(vectors[list(split.seen)].to(device))
     inputs = (options, split, paths.data, paths.masks, device, paths.split, paths.embeddings, paths.weights)
     resume_file = resuming.state_file(settings.scratch, "train_devise_network", *inputs)

@@ -84,12 +84,17 @@ def fit(
         after each epoch {epoch, loss, live_kernels}: the mean loss over steps and classes, and the share of live kernels.
 
     Raises:
-        errors.UserError: if the cache has no graphs.
+        errors.UserError: if the cache has no graphs, or no image's graph may be used.
     """
     if context is None:
         raise errors.UserError(
             "gmmn.generator: graph needs component graphs, which the cache lacks; make it again with "
             "`dvc repro --force --single-item dump_features`"
+        )
+    if not (context.rows >= 0).any():
+        raise errors.UserError(
+            "gmmn.generator: graph found no training image without a class that is, or in cross-validation plays, unseen; lower"
+            " classifier.calibration.held_out or choose another generator"
         )
     random = torch.Generator().manual_seed(options.seed)
     places = context.neighbourhoods
