@@ -8,20 +8,9 @@ import sys
 
 import torch
 
-from zs3 import (
-    backbone,
-    checkpoints,
-    errors,
-    feature_dump,
-    feature_plan,
-    params,
-    progress,
-    runtime,
-    scratch,
-    splits,
-    storage,
-    views,
-)
+from zs3 import checkpoints, errors, params, progress, runtime, scratch, splits, storage, views
+from zs3.features import dump, plan
+from zs3.network import backbone
 from zs3.shards import graphs, index
 
 
@@ -41,31 +30,27 @@ def main(argv: list[str] | None = None) -> None:
     for name in ("train", "val"):
         if getattr(paths, name) and not getattr(paths, f"{name}_masks"):
             parser.error(f"--{name} needs --{name}-masks")
-    options = params.load("params.yaml", "features", feature_plan.Params)
+    options = params.load("params.yaml", "features", plan.Params)
     settings = params.load("params.yaml", "runtime", runtime.Params)
     split = splits.read(paths.split)
     device = runtime.device(settings)
     network = backbone.load(checkpoints.load(paths.backbone))
-    extract = feature_dump.extractor(network, device, options.precision)
+    extract = dump.extractor(network, device, options.precision)
 
     sources = [
-        feature_plan.Source(
-            "train", split.train, paths.data, paths.train_masks, views.passes(options.scales, options.flip)
-        ),
-        feature_plan.Source(
+        plan.Source("train", split.train, paths.data, paths.train_masks, views.passes(options.scales, options.flip)),
+        plan.Source(
             "unlabelled",
             split.unlabelled,
             paths.data,
             None,
             views.around_whole(options.unlabelled_views.scales, options.unlabelled_views.flip),
         ),
-        feature_plan.Source(
-            "val", split.val, paths.data, paths.val_masks, [views.View(short_side=options.val_short_side)]
-        ),
+        plan.Source("val", split.val, paths.data, paths.val_masks, [views.View(short_side=options.val_short_side)]),
     ]
     sources = [source for source in sources if getattr(paths, source.name)]
     plans = [
-        feature_plan.plan(source, options, functools.partial(progress.track, what=f"plan features/{source.name}"))
+        plan.plan(source, options, functools.partial(progress.track, what=f"plan features/{source.name}"))
         for source in sources
     ]
     work = work_folder(paths, options, sources, settings, device)
@@ -76,15 +61,15 @@ def main(argv: list[str] | None = None) -> None:
     ]
     missing = [entry for entry in pending if not entry[0].exists()]
     expected = sum(job.bytes for _, _, jobs in missing for job in jobs)
-    print(feature_plan.check_room(work, expected), file=sys.stderr, flush=True)
+    print(plan.check_room(work, expected), file=sys.stderr, flush=True)
     for path, source, jobs in progress.track(
         missing, "dump_features (shards)", total=len(pending), initial=len(pending) - len(missing)
     ):
-        feature_dump.write_shard(path, source, jobs, extract, options)
+        dump.write_shard(path, source, jobs, extract, options)
     drawn = work / "train" / graphs.NAME
     for source in sources:
         if source.name == "train" and not drawn.exists():
-            feature_dump.write_graphs(drawn, source, functools.partial(progress.track, what="component graphs"))
+            dump.write_graphs(drawn, source, functools.partial(progress.track, what="component graphs"))
 
     provenance = {"backbone_sha256": storage.sha256(paths.backbone), "features": params.to_dict(options)}
     for source in sources:
@@ -95,13 +80,13 @@ def main(argv: list[str] | None = None) -> None:
         cache = index.Index(
             source.kind, network.classifier.in_channels, list(split.classes), names, shards, provenance, found
         )
-        feature_dump.publish(work / source.name, getattr(paths, source.name), cache)
+        dump.publish(work / source.name, getattr(paths, source.name), cache)
 
 
 def work_folder(
     paths: argparse.Namespace,
-    options: feature_plan.Params,
-    sources: list[feature_plan.Source],
+    options: plan.Params,
+    sources: list[plan.Source],
     settings: runtime.Params,
     device: torch.device,
 ) -> pathlib.Path:

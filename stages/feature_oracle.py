@@ -6,21 +6,9 @@ import pathlib
 
 import torch
 
-from zs3 import (
-    calibration,
-    checkpoints,
-    classifier,
-    errors,
-    feature_oracle,
-    folds,
-    params,
-    pixel_classifier,
-    pools,
-    progress,
-    runtime,
-    splits,
-    storage,
-)
+from zs3 import checkpoints, errors, feature_oracle, folds, params, pixel_classifier, progress, runtime, splits, storage
+from zs3.classifiers import calibration, classifier
+from zs3.features import pools
 from zs3.shards import rows
 
 

@@ -7,23 +7,11 @@ import sys
 
 import torch
 
-from zs3 import (
-    calibration,
-    checkpoints,
-    classifier,
-    errors,
-    folds,
-    gmmn,
-    params,
-    pixel_classifier,
-    pools,
-    progress,
-    rehearsal,
-    runtime,
-    splits,
-    storage,
-    zero_shot_cv,
-)
+from zs3 import checkpoints, errors, folds, params, pixel_classifier, progress, runtime, splits, storage
+from zs3.classifiers import calibration, classifier
+from zs3.features import pools
+from zs3.generators import gmmn
+from zs3.rehearsals import rehearsal, zero_shot_cv
 from zs3.shards import graphs as shard_graphs
 from zs3.shards import rows
 

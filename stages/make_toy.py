@@ -6,7 +6,8 @@ import shutil
 
 import PIL.Image
 
-from zs3 import errors, images, params, progress, storage, toy, toy_corpus
+from zs3 import errors, images, params, progress, storage
+from zs3.toy import corpus, scenes
 
 
 @errors.reported
@@ -15,11 +16,11 @@ def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=pathlib.Path, required=True, help="data root to write; what it held is removed")
     args = parser.parse_args(argv)
-    settings = params.load("params.yaml", "toy", toy.Params)
+    settings = params.load("params.yaml", "toy", scenes.Params)
     run(settings, args.out)
 
 
-def run(settings: toy.Params, out: pathlib.Path) -> None:
+def run(settings: scenes.Params, out: pathlib.Path) -> None:
     """Write the dataset beside `out` and put it in place when it is whole.
 
     Raises:
@@ -40,10 +41,10 @@ def run(settings: toy.Params, out: pathlib.Path) -> None:
 def _is_toy(root: pathlib.Path) -> bool:
     """Tell a dataset made here from a user's own, by its class names."""
     names = root / "classes.txt"
-    return names.is_file() and names.read_text(errors="replace").split() == list(toy.class_names())
+    return names.is_file() and names.read_text(errors="replace").split() == list(scenes.class_names())
 
 
-def write(settings: toy.Params, root: pathlib.Path) -> None:
+def write(settings: scenes.Params, root: pathlib.Path) -> None:
     """Write pictures, masks, lists, class names and corpus into the new folder `root`."""
     (root / "JPEGImages").mkdir(parents=True)
     lists: dict[str, list[str]] = {"train": [], "val": []}
@@ -52,14 +53,14 @@ def write(settings: toy.Params, root: pathlib.Path) -> None:
     ]
     for split, index in progress.track(numbers, "make_toy"):
         name = f"{split}_{index:05d}"
-        image, mask = toy.draw(settings, split, index)
+        image, mask = scenes.draw(settings, split, index)
         PIL.Image.fromarray(image).save(root / "JPEGImages" / f"{name}.png")
         images.write_mask(root / "SegmentationClass" / f"{name}.png", mask)
         lists[split].append(name)
     for split, names in lists.items():
         storage.write_text(root / "ImageSets" / "Segmentation" / f"{split}.txt", "\n".join(names) + "\n")
-    storage.write_text(root / "classes.txt", "\n".join(toy.class_names()) + "\n")
-    storage.write_text(root / "corpus.txt", "\n".join(toy_corpus.sentences(settings)) + "\n")
+    storage.write_text(root / "classes.txt", "\n".join(scenes.class_names()) + "\n")
+    storage.write_text(root / "corpus.txt", "\n".join(corpus.sentences(settings)) + "\n")
 
 
 if __name__ == "__main__":

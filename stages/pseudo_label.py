@@ -3,16 +3,8 @@
 import argparse
 import pathlib
 
-from zs3 import (
-    errors,
-    params,
-    pixel_classifier,
-    pseudo_label_cache,
-    pseudo_labels,
-    runtime,
-    splits,
-    storage,
-)
+from zs3 import errors, params, pixel_classifier, runtime, splits, storage
+from zs3.pseudo_labels import cache, selection
 
 
 @errors.reported
@@ -25,16 +17,14 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--pseudo", type=pathlib.Path, required=True, help="out: cache of pseudo-labelled pixels")
     parser.add_argument("--counts", type=pathlib.Path, required=True, help="out: pseudo-labels by class")
     paths = parser.parse_args(argv)
-    options = params.load("params.yaml", "pseudo_labels", pseudo_labels.Params)
+    options = params.load("params.yaml", "pseudo_labels", selection.Params)
     settings = params.load("params.yaml", "runtime", runtime.Params)
     split = splits.read(paths.split)
     classifier, _ = pixel_classifier.load(paths.classifier)
 
     provenance = {"classifier_sha256": storage.sha256(paths.classifier)}
-    tables = pseudo_label_cache.write(
-        paths.pseudo, paths.features, classifier.to(runtime.device(settings)), options, provenance
-    )
-    storage.write_csv(paths.counts, pseudo_label_cache.counts(tables, split.classes, split.unseen))
+    tables = cache.write(paths.pseudo, paths.features, classifier.to(runtime.device(settings)), options, provenance)
+    storage.write_csv(paths.counts, cache.counts(tables, split.classes, split.unseen))
 
 
 if __name__ == "__main__":

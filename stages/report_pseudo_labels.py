@@ -3,7 +3,8 @@
 import argparse
 import pathlib
 
-from zs3 import errors, pseudo_label_report, splits, storage
+from zs3 import errors, splits, storage
+from zs3.pseudo_labels import report
 from zs3.shards import index, rows
 
 
@@ -20,7 +21,7 @@ def main(argv: list[str] | None = None) -> None:
     split = splits.read(paths.split)
 
     names = index.read(paths.features, "rows").images
-    table = pseudo_label_report.table(
+    table = report.table(
         rows.read(paths.pseudo), rows.read(paths.features), names, paths.masks, split.classes, split.unseen
     )
     storage.write_csv(paths.report, table)

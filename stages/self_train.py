@@ -8,23 +8,12 @@ import tempfile
 
 import torch
 
-from zs3 import (
-    calibration,
-    checkpoints,
-    errors,
-    gmmn,
-    params,
-    pixel_classifier,
-    pools,
-    progress,
-    pseudo_label_cache,
-    rehearsal,
-    runtime,
-    self_training,
-    self_training_cv,
-    splits,
-    storage,
-)
+from zs3 import checkpoints, errors, params, pixel_classifier, progress, runtime, splits, storage
+from zs3.classifiers import calibration, self_training
+from zs3.features import pools
+from zs3.generators import gmmn
+from zs3.pseudo_labels import cache
+from zs3.rehearsals import rehearsal, self_training_cv
 from zs3.shards import rows
 
 
@@ -50,7 +39,7 @@ def main(argv: list[str] | None = None) -> None:
     start, facts = pixel_classifier.load(paths.start)
     generator = gmmn.load_dict(checkpoints.load(paths.gmmn), device)
     sampled = rows.sample(paths.features, options.pool_per_class, options.seed)
-    labelling = pseudo_label_cache.options_of(paths.pseudo)
+    labelling = cache.options_of(paths.pseudo)
 
     real = pools.select(sampled, split.seen)
     model, pseudo, curve = start, paths.pseudo, []
@@ -58,8 +47,8 @@ def main(argv: list[str] | None = None) -> None:
         for number in range(1, options.rounds + 1):
             if number > 1:
                 pseudo = pathlib.Path(scratch) / f"round-{number}"
-                pseudo_label_cache.write(pseudo, paths.unlabelled, model, labelling, {})
-            labelled = pseudo_label_cache.pool(pseudo, options.pool_per_class, options.seed)
+                cache.write(pseudo, paths.unlabelled, model, labelling, {})
+            labelled = cache.pool(pseudo, options.pool_per_class, options.seed)
             epochs = self_training.fit(model, real, labelled, generator, split.unseen, options)
             for row, trained in progress.track(epochs, f"self_train (round {number})", total=options.epochs):
                 curve.append({"round": number, **row})

@@ -4,18 +4,8 @@ import argparse
 import functools
 import pathlib
 
-from zs3 import (
-    backbone,
-    checkpoints,
-    errors,
-    params,
-    pixel_classifier,
-    resuming,
-    runtime,
-    splits,
-    storage,
-    training_images,
-)
+from zs3 import checkpoints, errors, params, pixel_classifier, runtime, splits, storage
+from zs3.network import backbone, resuming, training_images
 
 
 @errors.reported

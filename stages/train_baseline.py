@@ -7,20 +7,9 @@ import sys
 
 import torch
 
-from zs3 import (
-    baselines,
-    calibration,
-    embeddings,
-    errors,
-    folds,
-    params,
-    pixel_classifier,
-    pools,
-    progress,
-    runtime,
-    splits,
-    storage,
-)
+from zs3 import embeddings, errors, folds, params, pixel_classifier, progress, runtime, splits, storage
+from zs3.classifiers import baselines, calibration
+from zs3.features import pools
 from zs3.shards import rows
 
 

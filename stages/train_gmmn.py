@@ -7,21 +7,9 @@ import sys
 
 import torch
 
-from zs3 import (
-    checkpoints,
-    embeddings,
-    errors,
-    gmmn,
-    images,
-    mask_graphs,
-    neighbourhoods,
-    params,
-    pools,
-    progress,
-    runtime,
-    splits,
-    storage,
-)
+from zs3 import checkpoints, embeddings, errors, images, params, progress, runtime, splits, storage
+from zs3.features import mask_graphs, pools
+from zs3.generators import gmmn, neighbourhoods
 from zs3.shards import graphs, rows
 
 

@@ -6,7 +6,8 @@ import numpy as np
 import PIL.Image
 import yaml
 
-from zs3 import backbone, images, params, splits, training_images
+from zs3 import images, params, splits
+from zs3.network import backbone, training_images
 
 CLASSES = ("background", "cow", "dog", "sheep", "gull")
 SEEN, UNSEEN = (0, 2, 3, 4), (1,)

@@ -7,18 +7,10 @@ import numpy as np
 import torch
 
 from tests import caches
-from zs3 import (
-    baselines,
-    classifier,
-    embeddings,
-    gmmn,
-    label_ids,
-    params,
-    pixel_classifier,
-    pseudo_labels,
-    self_training,
-    splits,
-)
+from zs3 import embeddings, label_ids, params, pixel_classifier, splits
+from zs3.classifiers import baselines, classifier, self_training
+from zs3.generators import gmmn
+from zs3.pseudo_labels import selection
 from zs3.shards import index, maps, rows
 
 DIM = 8
@@ -192,8 +184,8 @@ def pseudo_labels_section(**changes: Any) -> dict[str, Any]:
     return {"rule": "per_image", "p": 50.0, "min_confidence": 0.0, "classes": "unseen"} | changes
 
 
-def pseudo_labels_options(**changes: Any) -> pseudo_labels.Params:
-    return params.build(pseudo_labels_section(**changes), pseudo_labels.Params, "pseudo_labels")
+def pseudo_labels_options(**changes: Any) -> selection.Params:
+    return params.build(pseudo_labels_section(**changes), selection.Params, "pseudo_labels")
 
 
 def self_training_section(**changes: Any) -> dict[str, Any]:

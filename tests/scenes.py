@@ -8,7 +8,8 @@ import PIL.Image
 import torch
 import yaml
 
-from zs3 import backbone, checkpoints, images, params, splits
+from zs3 import checkpoints, images, params, splits
+from zs3.network import backbone
 
 CLASSES = ("background", "cow", "dog", "sheep")
 SEEN, UNSEEN = (0, 2, 3), (1,)

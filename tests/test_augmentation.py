@@ -3,7 +3,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from zs3 import augmentation, params
+from zs3 import params
+from zs3.network import augmentation
 
 MEAN_COLOUR = (124, 116, 104)
 

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from tests import blocks
-from zs3 import backbone, images, training, training_images, weights
+from zs3 import images, training
+from zs3.network import backbone, training_images, weights
 
 
 @pytest.fixture(scope="module")

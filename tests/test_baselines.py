@@ -7,7 +7,9 @@ import pytest
 import torch
 
 from tests import pixel_world
-from zs3 import baselines, calibration, folds, pools
+from zs3 import folds
+from zs3.classifiers import baselines, calibration
+from zs3.features import pools
 
 METHODS = ("devise", "ale", "spnet")
 methods = pytest.mark.parametrize("method", METHODS)

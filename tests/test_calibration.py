@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from zs3 import calibration, params, pixel_classifier
+from zs3 import params, pixel_classifier
+from zs3.classifiers import calibration
 
 
 def problem(n=200):

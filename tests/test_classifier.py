@@ -5,7 +5,10 @@ import pytest
 import torch
 
 from tests import pixel_world
-from zs3 import classifier, gmmn, pools, training
+from zs3 import training
+from zs3.classifiers import classifier
+from zs3.features import pools
+from zs3.generators import gmmn
 
 
 class Truth(torch.nn.Module):

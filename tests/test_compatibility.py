@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from zs3 import compatibility, grids
+from zs3 import grids
+from zs3.classifiers import compatibility
 
 N, C, D, EMBEDDING = 40, 6, 9, 5
 

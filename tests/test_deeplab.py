@@ -8,7 +8,8 @@ import torchvision
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from zs3 import deeplab, grids
+from zs3 import grids
+from zs3.network import deeplab
 
 ENCODERS = typing.get_args(deeplab.Encoder)
 

@@ -7,7 +7,9 @@ import torch
 
 from stages.whole_network import train_devise_network
 from tests import blocks, tiny
-from zs3 import backbone, checkpoints, compatibility, embeddings, images, pixel_classifier
+from zs3 import checkpoints, embeddings, images, pixel_classifier
+from zs3.classifiers import compatibility
+from zs3.network import backbone
 
 ARGUMENTS = {
     "--data": "data/blocks",

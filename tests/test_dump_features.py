@@ -11,7 +11,9 @@ import torch
 
 from stages import dump_features
 from tests import scenes
-from zs3 import backbone, component_graphs, feature_dump, feature_plan, feature_sampling, images, runtime, storage
+from zs3 import component_graphs, images, runtime, storage
+from zs3.features import dump, plan, sampling
+from zs3.network import backbone
 from zs3.shards import graphs, index, maps, rows
 
 ARGUMENTS = {
@@ -43,7 +45,7 @@ def one_thread():
 
 @pytest.fixture(autouse=True)
 def small_shards(monkeypatch):
-    monkeypatch.setattr(feature_plan, "MIB", 1000)
+    monkeypatch.setattr(plan, "MIB", 1000)
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +58,7 @@ def finished(tmp_path_factory, checkpoint):
     """A folder in which the stage ran once, without interruption."""
     folder = tmp_path_factory.mktemp("finished")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(feature_plan, "MIB", 1000)
+        patch.setattr(plan, "MIB", 1000)
         make(folder, checkpoint)
         run(folder, patch)
     return folder
@@ -83,7 +85,7 @@ def content(folder):
 def written(monkeypatch, stop_at=None):
     """Record the shards that are written; die before the one numbered `stop_at` (from 0)."""
     names = []
-    write_shard = feature_dump.write_shard
+    write_shard = dump.write_shard
 
     def write(path, *arguments):
         if len(names) == stop_at:
@@ -91,7 +93,7 @@ def written(monkeypatch, stop_at=None):
         write_shard(path, *arguments)
         names.append(f"{path.parent.name}/{path.name}")
 
-    monkeypatch.setattr(feature_dump, "write_shard", write)
+    monkeypatch.setattr(dump, "write_shard", write)
     return names
 
 
@@ -131,7 +133,7 @@ def test_the_graphs_are_those_of_the_training_images_as_they_are(finished):
     assert graphs.read(finished / "features/unlabelled") is None
     for image, id in enumerate(scenes.SIZES["train"]):
         mask = images.read_mask(finished / f"masks/train/{id}.png")
-        expected = component_graphs.of_labels(feature_sampling.label_cells(mask))
+        expected = component_graphs.of_labels(sampling.label_cells(mask))
         own = found.image == image
         assert found.component[own].tolist() == expected.components.tolist()
         assert found.label[own].tolist() == expected.labels.tolist()
@@ -233,7 +235,7 @@ def test_a_dump_killed_while_it_writes_the_graphs_ends_the_same(finished, tmp_pa
 
 def test_a_dump_killed_between_two_caches_ends_the_same(finished, tmp_path, checkpoint, monkeypatch):
     folder = make(tmp_path, checkpoint)
-    publish = feature_dump.publish
+    publish = dump.publish
 
     def publish_train_alone(scratch, out, cache):
         if out.name != "train":
@@ -241,7 +243,7 @@ def test_a_dump_killed_between_two_caches_ends_the_same(finished, tmp_path, chec
         publish(scratch, out, cache)
 
     with monkeypatch.context() as patch:
-        patch.setattr(feature_dump, "publish", publish_train_alone)
+        patch.setattr(dump, "publish", publish_train_alone)
         with pytest.raises(KeyboardInterrupt):
             run(folder, patch)
     run(folder, monkeypatch)
@@ -260,10 +262,10 @@ def test_work_begun_with_other_inputs_is_not_continued(tmp_path, checkpoint, mon
     elif change == "picture":
         PIL.Image.new("RGB", (56, 40)).save(folder / "toy/JPEGImages/a.png")
     elif change == "device":
-        extractor = feature_dump.extractor
+        extractor = dump.extractor
         monkeypatch.setattr(runtime, "device", lambda _: torch.device("cuda"))
         monkeypatch.setattr(
-            feature_dump,
+            dump,
             "extractor",
             lambda network, device, precision: extractor(network, torch.device("cpu"), precision),
         )

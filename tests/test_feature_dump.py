@@ -7,20 +7,9 @@ import pytest
 import torch
 
 from tests import caches, scenes
-from zs3 import (
-    backbone,
-    checkpoints,
-    evaluation,
-    feature_dump,
-    feature_plan,
-    feature_sampling,
-    grids,
-    images,
-    params,
-    splits,
-    storage,
-    views,
-)
+from zs3 import checkpoints, evaluation, grids, images, params, splits, storage, views
+from zs3.features import dump, plan, sampling
+from zs3.network import backbone
 from zs3.shards import index, maps, rows
 
 WHOLE = [views.View(1.0, False)]
@@ -48,21 +37,21 @@ def network(root):
 
 @pytest.fixture(scope="module")
 def extract(network):
-    return feature_dump.extractor(network, torch.device("cpu"), "float32")
+    return dump.extractor(network, torch.device("cpu"), "float32")
 
 
 def options(**changes):
-    return params.build(scenes.settings(**changes), feature_plan.Params, "features")
+    return params.build(scenes.settings(**changes), plan.Params, "features")
 
 
 def source(root, name, passes=WHOLE):
     split = splits.read(root / "split.json")
     masks = None if name == "unlabelled" else root / "masks" / name
-    return feature_plan.Source(name, getattr(split, name), root / "toy", masks, passes)
+    return plan.Source(name, getattr(split, name), root / "toy", masks, passes)
 
 
 def jobs_of(source, settings):
-    return list(itertools.chain.from_iterable(feature_plan.plan(source, settings)))
+    return list(itertools.chain.from_iterable(plan.plan(source, settings)))
 
 
 def constant(value):
@@ -77,7 +66,7 @@ def constant(value):
 def test_masks_of_unlabelled_images_are_never_needed(root, monkeypatch, tmp_path):
     monkeypatch.setattr(images, "read_mask", None)
     unlabelled = source(root, "unlabelled")
-    feature_dump.write_shard(tmp_path / "s.h5", unlabelled, jobs_of(unlabelled, options()), constant(1.0), options())
+    dump.write_shard(tmp_path / "s.h5", unlabelled, jobs_of(unlabelled, options()), constant(1.0), options())
     with h5py.File(tmp_path / "s.h5") as file:
         assert set(file["label"][:].tolist()) == {rows.UNLABELLED} and len(file["label"]) == 80
 
@@ -86,7 +75,7 @@ def test_masks_of_unlabelled_images_are_never_needed(root, monkeypatch, tmp_path
 def test_a_shard_is_about_as_large_as_planned(root, tmp_path, name):
     origin = source(root, name)
     jobs = jobs_of(origin, options())
-    feature_dump.write_shard(tmp_path / "s.h5", origin, jobs, constant(1.0), options())
+    dump.write_shard(tmp_path / "s.h5", origin, jobs, constant(1.0), options())
     planned = sum(job.bytes for job in jobs)
     assert planned <= (tmp_path / "s.h5").stat().st_size <= planned + 8192
     with h5py.File(tmp_path / "s.h5") as file:
@@ -101,15 +90,15 @@ def test_a_shard_is_about_as_large_as_planned(root, tmp_path, name):
 def test_features_that_float16_cannot_hold_are_refused_and_not_written(root, tmp_path, name, value, text):
     origin = source(root, name)
     path = tmp_path / "shard-00003.h5"
-    with pytest.raises(feature_plan.DumpError) as caught:
-        feature_dump.write_shard(path, origin, jobs_of(origin, options()), constant(value), options())
+    with pytest.raises(plan.DumpError) as caught:
+        dump.write_shard(path, origin, jobs_of(origin, options()), constant(value), options())
     assert str(caught.value) == f"shard-00003.h5: features reach {text}, beyond float16; train the backbone again"
     assert not list(tmp_path.iterdir())
 
 
 def test_large_features_are_kept(root, tmp_path):
     origin = source(root, "val")
-    feature_dump.write_shard(tmp_path / "s.h5", origin, jobs_of(origin, options()), constant(5.9e4), options())
+    dump.write_shard(tmp_path / "s.h5", origin, jobs_of(origin, options()), constant(5.9e4), options())
     with h5py.File(tmp_path / "s.h5") as file:
         assert (file["features"][:] == np.float16(5.9e4)).all()
 
@@ -121,17 +110,17 @@ def test_an_image_without_a_labelled_pixel_adds_no_row(root, tmp_path):
         images.write_mask(tmp_path / f"{item.id}.png", mask if item.id == "b" else np.full_like(mask, 255))
     jobs = jobs_of(origin, options())
     assert [job.rows > 0 for job in jobs] == [item.id == "b" for item in origin.items]
-    feature_dump.write_shard(tmp_path / "some.h5", origin, jobs, constant(1.0), options())
+    dump.write_shard(tmp_path / "some.h5", origin, jobs, constant(1.0), options())
     with h5py.File(tmp_path / "some.h5") as file:
         assert set(file["image"][:].tolist()) == {1}
-    feature_dump.write_shard(tmp_path / "none.h5", origin, jobs[2:], constant(1.0), options())
+    dump.write_shard(tmp_path / "none.h5", origin, jobs[2:], constant(1.0), options())
     assert index.entry(tmp_path / "none.h5", "rows", 4)["offsets"] == [0, 0, 0, 0, 0]
 
 
 def test_rows_are_the_networks_features_and_labels_at_their_places(root, tmp_path, network, extract):
     passes = views.passes((1.0, 0.6), flip=True)
     origin = source(root, "train", passes)
-    feature_dump.write_shard(tmp_path / "s.h5", origin, jobs_of(origin, options()), extract, options())
+    dump.write_shard(tmp_path / "s.h5", origin, jobs_of(origin, options()), extract, options())
     with h5py.File(tmp_path / "s.h5") as file:
         table = {name: column[:] for name, column in file.items()}
     assert (np.diff(table["label"].astype(int)) >= 0).all()
@@ -146,7 +135,7 @@ def test_rows_are_the_networks_features_and_labels_at_their_places(root, tmp_pat
             cells = network.features(torch.from_numpy(picture).permute(2, 0, 1)[None])[0].numpy()
         # Half a unit in the last of float16's 11 bits, and float32's rounding in another batch.
         np.testing.assert_allclose(table["features"][own], cells[:, y, x].T, rtol=2**-11, atol=1e-4)
-        labels = feature_sampling.label_cells(passes[view].mask(images.read_mask(root / f"masks/train/{id}.png")))
+        labels = sampling.label_cells(passes[view].mask(images.read_mask(root / f"masks/train/{id}.png")))
         np.testing.assert_array_equal(table["label"][own], labels[y, x])
         found = np.bincount(table["label"][own], weights=table["weight"][own], minlength=4)
         np.testing.assert_allclose(found, np.bincount(labels[labels < 255], minlength=4), rtol=1e-6)
@@ -155,7 +144,7 @@ def test_rows_are_the_networks_features_and_labels_at_their_places(root, tmp_pat
 def test_unlabelled_views_are_of_the_same_places(root, tmp_path, network, extract):
     passes = views.around_whole((0.6,), flip=True)
     origin = source(root, "unlabelled", passes)
-    feature_dump.write_shard(tmp_path / "s.h5", origin, jobs_of(origin, options()), extract, options())
+    dump.write_shard(tmp_path / "s.h5", origin, jobs_of(origin, options()), extract, options())
     with h5py.File(tmp_path / "s.h5") as file:
         table = {name: column[:] for name, column in file.items()}
     for image, item in enumerate(origin.items):
@@ -184,11 +173,11 @@ def test_predictions_from_cached_maps_are_those_of_the_network(root, tmp_path, n
     """DESIGN.md, section 5: at least 99.9 % of the pixels of all pictures have the same best class."""
     split = splits.read(root / "split.json")
     items = (*split.train, *split.unlabelled, *split.val)
-    origin = feature_plan.Source("val", items, root / "toy", root / "toy/SegmentationClass", WHOLE)
-    feature_dump.write_shard(tmp_path / "s.h5", origin, jobs_of(origin, options()), extract, options())
+    origin = plan.Source("val", items, root / "toy", root / "toy/SegmentationClass", WHOLE)
+    dump.write_shard(tmp_path / "s.h5", origin, jobs_of(origin, options()), extract, options())
     entry = index.entry(tmp_path / "s.h5", "maps", 4)
     cache = index.Index("maps", 256, list(split.classes), [item.id for item in items], [entry], {})
-    feature_dump.publish(tmp_path, tmp_path / "val", cache)
+    dump.publish(tmp_path, tmp_path / "val", cache)
     classifier = backbone.last_layer(network, split)
     agreeing, predictions = [], []
     for item, read in zip(items, maps.read(tmp_path / "val"), strict=True):
@@ -210,11 +199,9 @@ def test_predictions_from_cached_maps_are_those_of_the_network(root, tmp_path, n
 def test_a_batch_gives_the_features_of_single_images(root, extract):
     origin = source(root, "train")
     jobs = jobs_of(origin, options())
-    single = list(feature_dump.extract_maps(origin, jobs, extract, 1))
+    single = list(dump.extract_maps(origin, jobs, extract, 1))
     calls = []
-    batched = list(
-        feature_dump.extract_maps(origin, jobs, lambda batch: calls.append(batch.shape) or extract(batch), 2)
-    )
+    batched = list(dump.extract_maps(origin, jobs, lambda batch: calls.append(batch.shape) or extract(batch), 2))
     # a b c alike, d alone, e f alike.
     assert [tuple(shape) for shape in calls] == [(2, 3, 40, 56), (1, 3, 40, 56), (1, 3, 33, 50), (2, 3, 56, 40)]
     assert [job for job, _ in batched] == [job for job, _ in single] == jobs
@@ -224,7 +211,7 @@ def test_a_batch_gives_the_features_of_single_images(root, extract):
 
 
 def test_half_precision_is_near_full_precision(root, network, extract):
-    half = feature_dump.extractor(network, torch.device("cpu"), "bfloat16")
+    half = dump.extractor(network, torch.device("cpu"), "bfloat16")
     picture = torch.from_numpy(images.read_image(root / "toy/JPEGImages/d.png")).permute(2, 0, 1)[None]
     full, found = extract(picture), half(picture).float()
     assert not full.requires_grad and not torch.equal(full, found)
@@ -257,11 +244,11 @@ def test_publishing_replaces_the_folder_and_completes_it_with_the_index(tmp_path
     with monkeypatch.context() as patch:
         patch.setattr(storage, "write_json", die)
         with pytest.raises(KeyboardInterrupt):
-            feature_dump.publish(new, old, found)
+            dump.publish(new, old, found)
     with pytest.raises(index.ShardError, match="train: no readable index.json"):
         index.read(old)
     caches.write_rows(tmp_path / "new", [caches.table([0, 2], seed=1)])
-    feature_dump.publish(new, old, found)
+    dump.publish(new, old, found)
     assert index.read(old) == found
     assert sorted(path.name for path in old.iterdir()) == ["index.json", "shard-00000.h5"]
     assert (old / "shard-00000.h5").read_bytes() == content

@@ -5,7 +5,9 @@ import pytest
 import torch
 
 from tests import pixel_world, unlabelled_world
-from zs3 import classifier, feature_oracle, folds, pools
+from zs3 import feature_oracle, folds
+from zs3.classifiers import classifier
+from zs3.features import pools
 
 CPU = torch.device("cpu")
 UNSEEN = pixel_world.UNSEEN

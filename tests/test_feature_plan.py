@@ -6,7 +6,9 @@ import shutil
 import pytest
 
 from tests import scenes
-from zs3 import feature_plan, feature_sampling, images, params, splits, views
+from zs3 import images, params, splits, views
+from zs3.features import plan as feature_plan
+from zs3.features import sampling
 
 WHOLE = [views.View(1.0, False)]
 
@@ -81,7 +83,7 @@ def test_jobs_know_their_size_rows_and_bytes_before_any_network_runs(root, monke
                 n = min(places, 40)
                 if name == "train":
                     mask = passes[job.view].mask(images.read_mask(root / f"masks/train/{id}.png"))
-                    labels = feature_sampling.label_cells(mask).ravel().tolist()
+                    labels = sampling.label_cells(mask).ravel().tolist()
                     n = sum(min(12, labels.count(label)) for label in scenes.SEEN)
                 # label, image, view, y, x, component, weight
                 expected = n, n * (512 + 1 + 4 + 1 + 2 + 2 + 4 + 4)

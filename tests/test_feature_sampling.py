@@ -5,7 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from zs3 import feature_sampling, grids
+from zs3 import grids
+from zs3.features import sampling
 from zs3.shards import rows
 
 LABEL_MAPS = arrays.arrays(
@@ -16,7 +17,7 @@ LABEL_MAPS = arrays.arrays(
 
 
 def sample(labels, n=4, seed=0, image="2007_000032", view=0):
-    return feature_sampling.sample_labelled(labels, n, seed, image, view)
+    return sampling.sample_labelled(labels, n, seed, image, view)
 
 
 def noise(h=24, w=30, seed=0):
@@ -31,7 +32,7 @@ def cells_of(columns):
 @given(labels=LABEL_MAPS, n=st.integers(1, 12), seed=st.integers(0, 99), view=st.integers(0, 3))
 def test_at_most_n_different_cells_of_each_class_that_stand_for_all(labels, n, seed, view):
     columns = sample(labels, n, seed, view=view)
-    assert len(columns["label"]) == feature_sampling.count_labelled(labels, n)
+    assert len(columns["label"]) == sampling.count_labelled(labels, n)
     cells = cells_of(columns)
     assert len(set(cells)) == len(cells)
     assert [labels[cell] for cell in cells] == columns["label"].tolist()
@@ -73,14 +74,14 @@ def test_columns_have_the_stored_types_also_when_there_is_nothing_to_draw():
     for columns in (
         sample(noise()),
         sample(np.full((3, 3), 255, np.uint8)),
-        feature_sampling.sample_unlabelled((3, 4), 5, 0, "a"),
+        sampling.sample_unlabelled((3, 4), 5, 0, "a"),
     ):
         assert set(columns) == set(rows.COLUMNS) - {"image", "view"}
         for name, column in columns.items():
             dtype, shape = rows.COLUMNS[name]
             assert column.dtype == dtype and column.shape == (len(columns["label"]), *shape)
     assert len(sample(np.full((3, 3), 255, np.uint8))["label"]) == 0
-    assert feature_sampling.count_labelled(np.full((3, 3), 255, np.uint8), 4) == 0
+    assert sampling.count_labelled(np.full((3, 3), 255, np.uint8), 4) == 0
 
 
 def test_every_cell_of_a_class_is_drawn_about_equally_often():
@@ -121,7 +122,7 @@ def test_a_draw_does_not_change_between_versions():
 @settings(max_examples=40, deadline=None)
 @given(h=st.integers(1, 12), w=st.integers(1, 12), pixels=st.integers(1, 40), seed=st.integers(0, 99))
 def test_an_unlabelled_sample_is_different_cells_without_labels(h, w, pixels, seed):
-    columns = feature_sampling.sample_unlabelled((h, w), pixels, seed, "a")
+    columns = sampling.sample_unlabelled((h, w), pixels, seed, "a")
     cells = cells_of(columns)
     assert len(set(cells)) == len(cells) == min(pixels, h * w)
     assert cells == sorted(cells) and all(y < h and x < w for y, x in cells)
@@ -142,8 +143,8 @@ def nearest(n_pixels, n_cells):
 def test_a_cell_has_the_label_of_the_pixel_nearest_to_its_centre(n_pixels):
     n_cells = -(-n_pixels // 4)
     ramp = np.arange(n_pixels, dtype=np.uint8)
-    down = feature_sampling.label_cells(np.repeat(ramp[:, None], 6, axis=1))
-    across = feature_sampling.label_cells(np.repeat(ramp[None], 9, axis=0))
+    down = sampling.label_cells(np.repeat(ramp[:, None], 6, axis=1))
+    across = sampling.label_cells(np.repeat(ramp[None], 9, axis=0))
     assert down.shape == (n_cells, 2) and across.shape == (3, n_cells)
     assert down.dtype == across.dtype == np.uint8
     for cell, candidates in enumerate(nearest(n_pixels, n_cells)):
@@ -153,7 +154,7 @@ def test_a_cell_has_the_label_of_the_pixel_nearest_to_its_centre(n_pixels):
 def test_labels_of_cells_are_picked_by_rows_and_columns():
     mask = noise(32, 40)
     # With sides that are multiples of four a cell's centre lies between pixels 1 and 2; the later one is taken.
-    np.testing.assert_array_equal(feature_sampling.label_cells(mask), mask[2::4, 2::4])
+    np.testing.assert_array_equal(sampling.label_cells(mask), mask[2::4, 2::4])
 
 
 def test_the_map_of_an_image_counts_a_started_cell():

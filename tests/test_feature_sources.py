@@ -4,7 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests import pixel_world
-from zs3 import feature_sources, pools
+from zs3.classifiers import feature_sources
+from zs3.features import pools
 
 
 @given(st.lists(st.floats(0, 30), min_size=1, max_size=4), st.integers(4, 3000))

@@ -3,8 +3,9 @@ import pytest
 import torch
 
 from tests import pixel_world
-from zs3 import gmmn, pools, training
-from zs3.generators import gan
+from zs3 import training
+from zs3.features import pools
+from zs3.generators import gan, gmmn
 
 CPU = torch.device("cpu")
 MEANS = np.array([[1.0, 1, 1, 1], [4, 0, 2, 1]])

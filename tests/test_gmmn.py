@@ -3,7 +3,9 @@ import pytest
 import torch
 
 from tests import pixel_world
-from zs3 import gmmn, pools, training
+from zs3 import training
+from zs3.features import pools
+from zs3.generators import gmmn
 
 CPU = torch.device("cpu")
 

@@ -5,8 +5,9 @@ import pytest
 import torch
 
 from tests import graph_world, pixel_world
-from zs3 import checkpoints, errors, gmmn, mmd, neighbourhoods, pools
-from zs3.generators import graph
+from zs3 import checkpoints, errors
+from zs3.features import pools
+from zs3.generators import gmmn, graph, mmd, neighbourhoods
 
 CPU = torch.device("cpu")
 SECTION = {

@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 
 from tests import pixel_world
-from zs3 import errors, mmd, pools
-from zs3.generators import kernels
+from zs3 import errors
+from zs3.features import pools
+from zs3.generators import kernels, mmd
 
 
 def test_the_median_is_that_of_a_batch_of_the_pool():

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from zs3 import mmd
+from zs3.generators import mmd
 
 ESTIMATORS = ("biased", "biased_sqrt", "unbiased")
 KERNELS = ([1.0], [0.5, 2.0], [4.0, 25.0, 100.0, 400.0, 1600.0, 3600.0])

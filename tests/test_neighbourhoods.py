@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from tests import graph_world
-from zs3 import component_graphs, neighbourhoods
+from zs3 import component_graphs
+from zs3.generators import neighbourhoods
 from zs3.shards import graphs
 
 

@@ -3,7 +3,8 @@ from typing import Literal
 import pytest
 import yaml
 
-from zs3 import augmentation, backbone, params
+from zs3 import params
+from zs3.network import augmentation, backbone
 
 
 @params.section

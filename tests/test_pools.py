@@ -4,7 +4,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from zs3 import pools
+from zs3.features import pools
 
 COUNTS = {0: 9, 3: 2, 4: 5}
 

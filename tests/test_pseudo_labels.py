@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests import pixel_world
-from zs3 import errors, params, pixel_classifier, pseudo_labels
+from zs3 import errors, params, pixel_classifier
+from zs3.pseudo_labels import selection
 
 N_VIEWS = 3
 
@@ -102,7 +103,7 @@ def test_rules_are_those_of_their_definition(rule, classes, p, min_confidence, s
     classifier, table = model(seen_bias), unlabelled()
     expected = by_hand(classifier, table, rule, p, min_confidence, classes)
     chosen = options(rule=rule, p=p, min_confidence=min_confidence, classes=classes)
-    found = pseudo_labels.select(classifier, table, chosen)
+    found = selection.select(classifier, table, chosen)
     assert len(expected) > 5
     order = sorted(expected, key=lambda number: (expected[number], number))
     assert found["label"].tolist() == [expected[number] for number in order]
@@ -113,7 +114,7 @@ def test_rules_are_those_of_their_definition(rule, classes, p, min_confidence, s
 def test_confidence_is_the_probability_over_calibrated_logits():
     table = unlabelled()
     for bias in (0.0, 2.0):
-        labels, confidences = pseudo_labels.predict(model(bias), table["features"], chunk=7)
+        labels, confidences = selection.predict(model(bias), table["features"], chunk=7)
         expected = predictions(model(bias), table)
         assert labels.tolist() == [label for label, _ in expected]
         np.testing.assert_allclose(confidences, [confidence for _, confidence in expected], rtol=1e-5)
@@ -123,12 +124,12 @@ def test_confidence_is_the_probability_over_calibrated_logits():
 def test_a_larger_p_keeps_all_that_a_smaller_one_keeps(rule):
     before, sizes = set(), []
     for p in (1.0, 10.0, 25.0, 50.0, 75.0, 100.0):
-        found = identities(pseudo_labels.select(model(1.0), unlabelled(), options(rule=rule, p=p)))
+        found = identities(selection.select(model(1.0), unlabelled(), options(rule=rule, p=p)))
         assert before <= found
         before = found
         sizes.append(len(found))
     assert len(set(sizes)) == len(sizes)
-    labels, _ = pseudo_labels.predict(model(1.0), unlabelled()["features"])
+    labels, _ = selection.predict(model(1.0), unlabelled()["features"])
     assert sizes[-1] == (np.isin(labels, [1, 5]) & (unlabelled()["view"] == 0)).sum()
 
 
@@ -138,7 +139,7 @@ def test_per_image_keeps_some_of_every_image_and_per_dataset_need_not():
     table["features"][table["image"] == 2] *= np.float16(0.01)
     classifier = dataclasses.replace(model(), bias=torch.tensor([-9.0, -9.0, -9.0, 0.0, -0.01]))
     kept = {
-        rule: set(pseudo_labels.select(classifier, table, options(rule=rule, p=10.0))["image"].tolist())
+        rule: set(selection.select(classifier, table, options(rule=rule, p=10.0))["image"].tolist())
         for rule in ("per_image", "per_dataset")
     }
     assert kept == {"per_image": {0, 1, 2, 3}, "per_dataset": {0, 1, 3}}
@@ -155,7 +156,7 @@ def test_of_equally_weighted_groups_p_per_cent_are_kept_rounded_up(counts, p, le
     rng = np.random.default_rng(seed)
     groups = rng.permutation(np.repeat(np.arange(len(counts)), counts))
     confidences = rng.integers(0, levels, len(groups)) / 7
-    kept = pseudo_labels.most_confident([groups], confidences, np.full(len(groups), 2.7, np.float32), float(p))
+    kept = selection.most_confident([groups], confidences, np.full(len(groups), 2.7, np.float32), float(p))
     for group, count in enumerate(counts):
         own = np.flatnonzero(groups == group)
         assert kept[own].sum() == -(-p * count // 100)
@@ -172,16 +173,16 @@ def test_the_order_of_the_rows_does_not_matter(seed):
     shuffled = {name: column[order] for name, column in table.items()}
     for rule in ("per_image", "per_dataset", "agreement"):
         chosen = options(rule=rule, p=30.0)
-        expected = identities(pseudo_labels.select(model(), table, chosen))
-        assert identities(pseudo_labels.select(model(), shuffled, chosen)) == expected
+        expected = identities(selection.select(model(), table, chosen))
+        assert identities(selection.select(model(), shuffled, chosen)) == expected
 
 
 def test_where_views_are_copies_agreement_keeps_every_unseen_label():
     table = unlabelled(noise=0.0)
-    kept = pseudo_labels.select(model(), table, options(rule="agreement", p=1.0))
-    labels, _ = pseudo_labels.predict(model(), table["features"])
+    kept = selection.select(model(), table, options(rule="agreement", p=1.0))
+    labels, _ = selection.predict(model(), table["features"])
     assert len(kept["label"]) == (np.isin(labels, [1, 5]) & (table["view"] == 0)).sum() > 0
-    assert len(pseudo_labels.select(model(), unlabelled(noise=2.0), options(rule="agreement"))["label"]) < len(
+    assert len(selection.select(model(), unlabelled(noise=2.0), options(rule="agreement"))["label"]) < len(
         kept["label"]
     )
 
@@ -189,22 +190,22 @@ def test_where_views_are_copies_agreement_keeps_every_unseen_label():
 def test_agreement_with_one_view_is_explained():
     table = {name: column[unlabelled()["view"] == 0] for name, column in unlabelled().items()}
     with pytest.raises(errors.UserError, match=r"several views, found 1; set features\.unlabelled_views"):
-        pseudo_labels.select(model(), table, options(rule="agreement"))
+        selection.select(model(), table, options(rule="agreement"))
 
 
 @pytest.mark.parametrize("rule", ["per_image", "per_dataset", "agreement"])
 def test_nothing_gives_nothing(rule):
     none = {name: column[:0] for name, column in unlabelled().items()}
-    found = pseudo_labels.select(model(), none, options(rule=rule))
+    found = selection.select(model(), none, options(rule=rule))
     assert {name: column.shape for name, column in found.items()} == {n: c.shape for n, c in none.items()}
     only_seen = dataclasses.replace(model(), unseen=torch.zeros(5, dtype=torch.bool))
-    assert len(pseudo_labels.select(only_seen, unlabelled(), options(rule=rule))["label"]) == 0
+    assert len(selection.select(only_seen, unlabelled(), options(rule=rule))["label"]) == 0
 
 
 def test_labels_that_are_there_are_not_read():
     table = unlabelled()
-    expected = pseudo_labels.select(model(), table, options())
-    found = pseudo_labels.select(model(), table | {"label": np.arange(len(table["label"]), dtype=np.uint8)}, options())
+    expected = selection.select(model(), table, options())
+    found = selection.select(model(), table | {"label": np.arange(len(table["label"]), dtype=np.uint8)}, options())
     assert all(found[name].tobytes() == expected[name].tobytes() for name in expected)
 
 

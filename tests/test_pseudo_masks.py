@@ -4,7 +4,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests import scenes
-from zs3 import feature_sampling, images, pseudo_masks, splits
+from zs3 import images, splits
+from zs3.features import sampling
+from zs3.pseudo_labels import masks
 
 
 @given(h=st.integers(1, 40), w=st.integers(1, 40), seed=st.integers(0, 99))
@@ -12,9 +14,9 @@ def test_what_is_spread_over_pixels_is_found_again_in_the_cells(h, w, seed):
     rng = np.random.default_rng(seed)
     cells = rng.integers(0, 3, (-(-h // 4), -(-w // 4))).astype(np.uint8)
     known = rng.random(cells.shape) < 0.5
-    mask = pseudo_masks.spread(np.argwhere(known).astype(np.uint16), cells[known], (h, w))
+    mask = masks.spread(np.argwhere(known).astype(np.uint16), cells[known], (h, w))
     assert mask.shape == (h, w)
-    found = feature_sampling.label_cells(mask)
+    found = sampling.label_cells(mask)
     np.testing.assert_array_equal(found, np.where(known, cells, 255))
     if h % 4 == w % 4 == 0:
         np.testing.assert_array_equal(mask, np.kron(found, np.ones((4, 4), np.uint8)))
@@ -33,7 +35,7 @@ def world(tmp_path):
 
 
 def write(root, split, shard):
-    return pseudo_masks.write(root / "out", split, root / "toy", root / "masks/train", [shard], ["u", "w"])
+    return masks.write(root / "out", split, root / "toy", root / "masks/train", [shard], ["u", "w"])
 
 
 def test_masks_of_training_images_stay_and_unlabelled_ones_are_sparse(world):
@@ -56,12 +58,12 @@ def test_where_pixels_are_excluded_a_pseudo_label_fills_only_what_has_no_label(w
     split = splits.Split(split.classes, split.seen, split.unseen, "pixels", split.train, (both,), ())
     before = images.read_mask(root / "masks/train/a.png")
     assert (before == 255).any() and (before != 255).any()
-    cells = np.argwhere(feature_sampling.label_cells(before) < 256)
+    cells = np.argwhere(sampling.label_cells(before) < 256)
     shard = {
         "image": np.zeros(len(cells), np.int32),
         "position": cells.astype(np.uint16),
         "label": np.full(len(cells), 1, np.uint8),
     }
-    items = pseudo_masks.write(root / "out", split, root / "toy", root / "masks/train", [shard], ["a"])
+    items = masks.write(root / "out", split, root / "toy", root / "masks/train", [shard], ["a"])
     assert items == list(split.train)
     np.testing.assert_array_equal(images.read_mask(root / "out/a.png"), np.where(before == 255, 1, before))

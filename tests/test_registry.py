@@ -6,8 +6,9 @@ import pytest
 import torch
 
 from tests import pixel_world
-from zs3 import checkpoints, gmmn, params, pools
-from zs3.generators import registry
+from zs3 import checkpoints, params
+from zs3.features import pools
+from zs3.generators import gmmn, registry
 
 CPU = torch.device("cpu")
 

@@ -14,7 +14,9 @@ import yaml
 from stages import train_backbone
 from stages.whole_network import self_train_network
 from tests import blocks, caches
-from zs3 import backbone, checkpoints, deeplab, last_layer, pixel_classifier, self_training_network, splits
+from zs3 import checkpoints, pixel_classifier, splits
+from zs3.classifiers import last_layer
+from zs3.network import backbone, deeplab, self_training_network
 from zs3.shards import index, rows
 
 ARGUMENTS = {

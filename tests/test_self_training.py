@@ -7,7 +7,9 @@ import scipy.stats
 import torch
 
 from tests import pixel_world
-from zs3 import classifier, pools, pseudo_labels, self_training
+from zs3.classifiers import classifier, self_training
+from zs3.features import pools
+from zs3.pseudo_labels import selection
 
 CPU = torch.device("cpu")
 
@@ -129,7 +131,7 @@ def test_it_helps_where_the_generator_is_off(monkeypatch):
     }
     model = zs3net
     for _ in range(2):
-        chosen = pseudo_labels.select(model, table, pixel_world.pseudo_labels_options(p=60.0))
+        chosen = selection.select(model, table, pixel_world.pseudo_labels_options(p=60.0))
         pseudo = pools.select(chosen, range(len(pixel_world.CLASSES)))
         options = pixel_world.self_training_options(synthetic_ratio=0.0, epochs=3)
         *_, (_, model) = self_training.fit(model, real, pseudo, generator, pixel_world.UNSEEN, options)

@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from tests import pixel_world
-from zs3 import folds, self_training_cv, zero_shot_cv
+from zs3 import folds
+from zs3.rehearsals import self_training_cv, zero_shot_cv
 from zs3.shards import rows
 
 CPU = torch.device("cpu")

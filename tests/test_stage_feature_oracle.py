@@ -5,7 +5,8 @@ import yaml
 
 from stages import feature_oracle
 from tests import dag, pixel_world, unlabelled_world
-from zs3 import calibration, params, pixel_classifier, splits
+from zs3 import params, pixel_classifier, splits
+from zs3.classifiers import calibration
 
 STAGE = dag.stages()["feature_oracle"]
 UNSEEN = list(pixel_world.UNSEEN)

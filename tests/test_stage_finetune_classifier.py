@@ -4,7 +4,8 @@ import pandas
 import torch
 
 from tests import pixel_world, stage_files
-from zs3 import calibration, params, pixel_classifier, splits
+from zs3 import params, pixel_classifier, splits
+from zs3.classifiers import calibration
 
 BRIEF = {"epochs": 1, "steps_per_epoch": 8}
 

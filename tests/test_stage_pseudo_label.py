@@ -9,7 +9,9 @@ import pytest
 import torch
 
 from tests import pixel_world, stage_files, unlabelled_world
-from zs3 import images, pixel_classifier, pools, pseudo_label_cache, pseudo_labels
+from zs3 import images, pixel_classifier
+from zs3.features import pools
+from zs3.pseudo_labels import cache, selection
 from zs3.shards import describe, index, rows
 
 
@@ -44,7 +46,7 @@ def test_the_cache_holds_what_the_rules_select_from_all_shards_together(world, m
     folder, truth = world
     run(folder, monkeypatch, rule=rule, p=40.0)
     found = joined("features/pseudo")
-    expected = pseudo_labels.select(zs3net(), truth, pixel_world.pseudo_labels_options(rule=rule, p=40.0))
+    expected = selection.select(zs3net(), truth, pixel_world.pseudo_labels_options(rule=rule, p=40.0))
     key = [(*row, label) for *row, label in zip(found["image"], *found["position"].T, found["label"], strict=True)]
     wanted = zip(expected["image"], *expected["position"].T, expected["label"], strict=True)
     assert sorted(key) == sorted(wanted) and len(key) > 10
@@ -57,7 +59,7 @@ def test_the_cache_holds_what_the_rules_select_from_all_shards_together(world, m
 def test_the_cache_knows_its_origin_and_can_be_described(world, monkeypatch):
     folder, _ = world
     run(folder, monkeypatch, p=30.0)
-    assert pseudo_label_cache.options_of(folder / "features/pseudo") == pixel_world.pseudo_labels_options(p=30.0)
+    assert cache.options_of(folder / "features/pseudo") == pixel_world.pseudo_labels_options(p=30.0)
     found = index.read("features/pseudo", "rows")
     assert found.images == index.read("features/unlabelled", "rows").images
     assert "classifier_sha256" in found.provenance
@@ -68,7 +70,7 @@ def test_counts_are_shares_of_the_cells(world, monkeypatch):
     folder, truth = world
     run(folder, monkeypatch, p=100.0)
     table = pandas.read_csv("metrics/pseudo_counts.csv").set_index("class")
-    labels, confidences = pseudo_labels.predict(zs3net(), truth["features"])
+    labels, confidences = selection.predict(zs3net(), truth["features"])
     for label, name in enumerate(pixel_world.CLASSES):
         own = labels == label
         kept = own if label in pixel_world.UNSEEN else own & False
@@ -99,7 +101,7 @@ def test_the_report_is_precision_and_coverage_by_the_held_masks(world, monkeypat
     run(folder, monkeypatch, "pseudo_label", "report_pseudo_labels", p=50.0)
     table = pandas.read_csv("metrics/pseudo_labels.csv").set_index("class")
     valid = (truth["image"] != 0) | (truth["position"][:, 1] >= 2)
-    chosen = pseudo_labels.select(zs3net(), truth, pixel_world.pseudo_labels_options(p=50.0))
+    chosen = selection.select(zs3net(), truth, pixel_world.pseudo_labels_options(p=50.0))
     label_at = dict(zip(zip(truth["image"], *truth["position"].T, strict=True), truth["label"], strict=True))
     hits = {label: [0, 0] for label in pixel_world.UNSEEN}
     for image, y, x, label in zip(chosen["image"], *chosen["position"].T, chosen["label"], strict=True):
@@ -121,7 +123,7 @@ def test_agreement_needs_what_the_views_have(world, monkeypatch):
     """The second view of that world shows nothing that could agree but by chance; it is a view all the same."""
     folder, _ = world
     run(folder, monkeypatch, rule="agreement", classes="all")
-    labels, _ = pseudo_labels.predict(zs3net(), joined("features/unlabelled")["features"])
+    labels, _ = selection.predict(zs3net(), joined("features/unlabelled")["features"])
     second = labels[joined("features/unlabelled")["view"] == 1]
     assert set(joined("features/pseudo")["label"].tolist()) == set(second.tolist())
 
@@ -132,7 +134,7 @@ def test_without_unlabelled_images_or_unseen_classes_caches_and_tables_are_empty
     unlabelled_world.write(folder, n_images=0)
     run(folder, monkeypatch, "pseudo_label", "report_pseudo_labels")
     assert index.read("features/pseudo", "rows").shards == []
-    assert pseudo_label_cache.pool(folder / "features/pseudo", 10, 0).labels.tolist() == []
+    assert cache.pool(folder / "features/pseudo", 10, 0).labels.tolist() == []
     assert pools.empty(pixel_world.DIM).features.shape == (0, pixel_world.DIM)
     table = pandas.read_csv("metrics/pseudo_labels.csv")
     assert table["precision"].isna().all() and table["pixels"].tolist() == [0, 0, 0]

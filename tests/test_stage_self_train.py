@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from tests import pixel_world, stage_files, unlabelled_world
-from zs3 import calibration, checkpoints, params, pixel_classifier, splits
+from zs3 import checkpoints, params, pixel_classifier, splits
+from zs3.classifiers import calibration
 
 BRIEF = {"epochs": 1, "steps_per_epoch": 8}
 

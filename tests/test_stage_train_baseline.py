@@ -5,7 +5,9 @@ import yaml
 
 from stages import train_baseline
 from tests import dag, pixel_world
-from zs3 import baselines, calibration, params, pixel_classifier, pools, splits
+from zs3 import params, pixel_classifier, splits
+from zs3.classifiers import baselines, calibration
+from zs3.features import pools
 from zs3.shards import rows
 
 METHODS = ("devise", "ale", "spnet")

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from tests import pixel_world, stage_files
-from zs3 import checkpoints, embeddings, gmmn, params
+from zs3 import checkpoints, embeddings, params
+from zs3.generators import gmmn
 from zs3.shards import index, rows
 
 BRIEF = {"epochs": 1, "steps_per_epoch": 8}

@@ -12,15 +12,16 @@ import pytest
 import yaml
 
 from stages import make_toy
-from zs3 import images, label_ids, params, pebbles, toy, toy_corpus
+from zs3 import images, label_ids, params
+from zs3.toy import corpus, pebbles, scenes
 
 UNSEEN = ("red-striped", "yellow-dotted", "green-ringed", "blue-checked")
 SETTINGS = {"seed": 3, "n_train": 5, "n_val": 3, "image_size": 64, "max_objects": 3, "context": 0.0, "sentences": 40}
 
 
-def settings(**changes: int) -> toy.Params:
+def settings(**changes: int) -> scenes.Params:
     """Return small settings, changed where a test asks."""
-    return params.build(SETTINGS | changes, toy.Params, "toy")
+    return params.build(SETTINGS | changes, scenes.Params, "toy")
 
 
 def digests(root: pathlib.Path) -> dict[str, str]:
@@ -39,17 +40,17 @@ def generate(folder: pathlib.Path, monkeypatch: pytest.MonkeyPatch, **changes: i
 
 
 def test_every_combination_is_a_class_of_its_own():
-    names = toy.class_names()
+    names = scenes.class_names()
     assert names[0] == "background"
-    assert len(set(names)) == len(names) == 1 + len(toy.HUES) * len(toy.PATTERNS)
-    assert ["-".join(toy.attributes(label)) for label in range(1, len(names))] == list(names[1:])
+    assert len(set(names)) == len(names) == 1 + len(scenes.HUES) * len(scenes.PATTERNS)
+    assert ["-".join(scenes.attributes(label)) for label in range(1, len(names))] == list(names[1:])
     assert all(name == name.lower() and len(name.split()) == 1 for name in names)
 
 
 @pytest.mark.parametrize("most", [1, 2, 3, 4])
 def test_classes_and_counts_are_balanced_in_every_list(most):
-    n_classes = len(toy.class_names()) - 1
-    pictures = [toy.draw_labels(settings(max_objects=most), "val", index) for index in range(n_classes * most)]
+    n_classes = len(scenes.class_names()) - 1
+    pictures = [scenes.draw_labels(settings(max_objects=most), "val", index) for index in range(n_classes * most)]
     counts = collections.Counter(map(len, pictures))
     assert counts == {n: n_classes for n in range(1, most + 1)}
     shown = collections.Counter(label for labels in pictures for label in labels)
@@ -58,13 +59,13 @@ def test_classes_and_counts_are_balanced_in_every_list(most):
 
 
 def test_a_picture_depends_on_seed_split_and_index_alone():
-    image, mask = toy.draw(settings(), "train", 4)
-    again, mask_again = toy.draw(settings(n_train=900, n_val=1, sentences=9), "train", 4)
+    image, mask = scenes.draw(settings(), "train", 4)
+    again, mask_again = scenes.draw(settings(n_train=900, n_val=1, sentences=9), "train", 4)
     assert np.array_equal(image, again) and np.array_equal(mask, mask_again)
     for other in (
-        toy.draw(settings(seed=4), "train", 4),
-        toy.draw(settings(), "val", 4),
-        toy.draw(settings(), "train", 5),
+        scenes.draw(settings(seed=4), "train", 4),
+        scenes.draw(settings(), "val", 4),
+        scenes.draw(settings(), "train", 5),
     ):
         assert not np.array_equal(image, other[0])
 
@@ -72,10 +73,10 @@ def test_a_picture_depends_on_seed_split_and_index_alone():
 @pytest.mark.parametrize("size", [16, 64, 97])
 def test_masks_hold_the_labels_that_were_dealt_and_a_border_round_each(size):
     for index in range(12):
-        image, mask = toy.draw(settings(image_size=size), "train", index)
+        image, mask = scenes.draw(settings(image_size=size), "train", index)
         assert image.shape == (size, size, 3) and image.dtype == np.uint8
         assert mask.shape == (size, size) and mask.dtype == np.uint8
-        labels = set(toy.draw_labels(settings(image_size=size), "train", index))
+        labels = set(scenes.draw_labels(settings(image_size=size), "train", index))
         assert set(np.unique(mask)) <= labels | {label_ids.BACKGROUND, label_ids.IGNORE_INDEX}
         if size == 64:
             assert labels <= set(np.unique(mask))
@@ -92,16 +93,16 @@ def test_colour_tells_objects_from_the_background_and_hues_from_each_other():
     # A hue's angle is the mean over its saturated pixels: the figures on a pebble are white or black.
     angles = collections.defaultdict(list)
     for index in range(40):
-        image, mask = toy.draw(settings(), "train", index)
+        image, mask = scenes.draw(settings(), "train", index)
         hsv = np.array(PIL.Image.fromarray(image).convert("HSV")).astype(float)
         assert np.mean(hsv[mask == label_ids.BACKGROUND, 1] > 128) < 0.05
         for label in set(np.unique(mask)) - {label_ids.BACKGROUND, label_ids.IGNORE_INDEX}:
             pixels = hsv[mask == label]
             paint = pixels[(pixels[:, 1] > 128) & (pixels[:, 2] > 110)]
             assert len(paint) > 0.2 * len(pixels)
-            angles[toy.attributes(int(label))[0]].append(np.exp(2j * np.pi * paint[:, 0] / 256).mean())
+            angles[scenes.attributes(int(label))[0]].append(np.exp(2j * np.pi * paint[:, 0] / 256).mean())
     centres = {hue: np.angle(np.mean(turns)) for hue, turns in angles.items()}
-    assert set(centres) == set(toy.HUES)
+    assert set(centres) == set(scenes.HUES)
     for hue, turns in angles.items():
         for turn in turns:
             assert hue == min(centres, key=lambda name: abs(np.angle(turn * np.exp(-1j * centres[name]))))
@@ -128,18 +129,18 @@ def test_a_bare_pebble_changes_the_picture_but_not_the_mask():
 
 
 def test_sentences_are_plain_words_and_name_every_class_equally_often():
-    written = toy_corpus.sentences(settings(sentences=2000))
+    written = corpus.sentences(settings(sentences=2000))
     assert len(written) == 2000
     assert all(sentence == " ".join(sentence.split()) == sentence.lower() for sentence in written)
     assert all(character.isalpha() or character in " -" for sentence in written for character in sentence)
     counts = collections.Counter(word for sentence in written for word in sentence.split())
-    named = [counts[name] for name in toy.class_names()[1:]]
+    named = [counts[name] for name in scenes.class_names()[1:]]
     assert max(named) - min(named) <= 1 and min(named) >= 40
     assert counts["background"] >= 100
 
 
 def test_word_vectors_of_unseen_classes_reveal_hue_and_pattern():
-    written = [sentence.split() for sentence in toy_corpus.sentences(settings(sentences=4000))]
+    written = [sentence.split() for sentence in corpus.sentences(settings(sentences=4000))]
     model = gensim.models.Word2Vec(
         written,
         vector_size=64,
@@ -150,11 +151,11 @@ def test_word_vectors_of_unseen_classes_reveal_hue_and_pattern():
         epochs=10,
         hashfxn=lambda word: zlib.crc32(word.encode()),
     )
-    names = toy.class_names()[1:]
+    names = scenes.class_names()[1:]
     vectors = model.wv[list(names)]
     vectors = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
     unseen = np.isin(names, UNSEEN)
-    for values in zip(*(toy.attributes(label) for label in range(1, len(names) + 1)), strict=True):
+    for values in zip(*(scenes.attributes(label) for label in range(1, len(names) + 1)), strict=True):
         kinds, ids = np.unique(values, return_inverse=True)
         targets = np.eye(len(kinds))[ids]
         known, mean = vectors[~unseen], vectors[~unseen].mean(0)
@@ -177,9 +178,9 @@ def test_stage_writes_voc_layout(tmp_path, monkeypatch):
     }
     expected |= {f"ImageSets/Segmentation/{split}.txt" for split in lists} | {"classes.txt", "corpus.txt"}
     assert set(digests(root)) == expected
-    assert tuple((root / "classes.txt").read_text().splitlines()) == toy.class_names()
+    assert tuple((root / "classes.txt").read_text().splitlines()) == scenes.class_names()
     assert len((root / "corpus.txt").read_text().splitlines()) == 40
-    image, mask = toy.draw(settings(), "val", 2)
+    image, mask = scenes.draw(settings(), "val", 2)
     assert np.array_equal(images.read_image(root / "JPEGImages/val_00002.png"), image)
     assert np.array_equal(images.read_mask(root / "SegmentationClass/val_00002.png"), mask)
     with PIL.Image.open(root / "SegmentationClass/val_00002.png") as picture:
@@ -205,8 +206,8 @@ def test_stage_refuses_to_replace_what_it_did_not_make(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     "names",
     [
-        "\n".join(toy.class_names()[:-1]),
-        "\n".join((*toy.class_names(), "cow")),
+        "\n".join(scenes.class_names()[:-1]),
+        "\n".join((*scenes.class_names(), "cow")),
         "background\ncow\n",
         "",
         "vache tachet\xe9e",
@@ -226,5 +227,5 @@ def test_stage_refuses_to_replace_a_dataset_of_the_users(tmp_path, monkeypatch, 
 
 def test_settings_out_of_range_are_refused_by_name():
     with pytest.raises(params.ParamsError) as error:
-        params.build(SETTINGS | {"image_size": 8, "max_objects": 0}, toy.Params, "toy")
+        params.build(SETTINGS | {"image_size": 8, "max_objects": 0}, scenes.Params, "toy")
     assert "toy.image_size" in str(error.value) and "toy.max_objects" in str(error.value)

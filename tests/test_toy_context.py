@@ -6,19 +6,20 @@ import hashlib
 import numpy as np
 import pytest
 
-from zs3 import params, toy, toy_corpus
+from zs3 import params
+from zs3.toy import corpus, scenes
 
 SETTINGS = {"seed": 3, "n_train": 5, "n_val": 3, "image_size": 64, "max_objects": 3, "sentences": 3000}
 
 
-def settings(context: float) -> toy.Params:
-    return params.build(SETTINGS | {"context": context}, toy.Params, "toy")
+def settings(context: float) -> scenes.Params:
+    return params.build(SETTINGS | {"context": context}, scenes.Params, "toy")
 
 
 def test_without_context_pictures_and_corpus_are_those_of_the_first_data_set():
-    digest = hashlib.sha256("\n".join(toy_corpus.sentences(settings(0.0))).encode())
+    digest = hashlib.sha256("\n".join(corpus.sentences(settings(0.0))).encode())
     for index in range(20):
-        image, mask = toy.draw(settings(0.0), "train", index)
+        image, mask = scenes.draw(settings(0.0), "train", index)
         digest.update(image.tobytes() + mask.tobytes())
     assert digest.hexdigest() == "372621a8d3920f8940838851da4405f6348f493d10a146e9e873a8e7cffb7e91"
 
@@ -29,37 +30,37 @@ def test_a_share_of_the_pebbles_lies_on_plain_ones_of_their_two_hues(context):
         pair
         for index in range(600)
         for pair in zip(
-            toy.draw_labels(settings(context), "val", index),
-            toy.draw_hosts(settings(context), "val", index),
+            scenes.draw_labels(settings(context), "val", index),
+            scenes.draw_hosts(settings(context), "val", index),
             strict=True,
         )
     ]
-    lying = [(toy.attributes(label)[0], toy.attributes(host)) for label, host in pairs if host is not None]
+    lying = [(scenes.attributes(label)[0], scenes.attributes(host)) for label, host in pairs if host is not None]
     assert len(lying) / len(pairs) == pytest.approx(context, abs=0.05)
     found = collections.defaultdict(set)
     for hue, (host_hue, pattern) in lying:
         assert pattern == "plain"
         found[hue].add(host_hue)
-    assert all(found[hue] == set(toy.host_hues(hue)) for hue in found)
-    assert len(found) == (len(toy.HUES) if context else 0)
+    assert all(found[hue] == set(scenes.host_hues(hue)) for hue in found)
+    assert len(found) == (len(scenes.HUES) if context else 0)
 
 
 def test_no_hue_lies_on_itself_and_every_one_is_as_often_below():
-    below = collections.Counter(host for hue in toy.HUES for host in toy.host_hues(hue))
-    assert set(below) == set(toy.HUES) and set(below.values()) == {2}
-    assert all(hue not in toy.host_hues(hue) for hue in toy.HUES)
+    below = collections.Counter(host for hue in scenes.HUES for host in scenes.host_hues(hue))
+    assert set(below) == set(scenes.HUES) and set(below.values()) == {2}
+    assert all(hue not in scenes.host_hues(hue) for hue in scenes.HUES)
 
 
 def test_more_context_only_adds_to_what_lies_on_others():
     for index in range(50):
-        some, all_of_them = (toy.draw_hosts(settings(context), "train", index) for context in (0.5, 1.0))
+        some, all_of_them = (scenes.draw_hosts(settings(context), "train", index) for context in (0.5, 1.0))
         assert all(host in (None, other) for host, other in zip(some, all_of_them, strict=True))
 
 
 def test_a_host_is_round_about_what_lies_on_it():
     for index in range(20):
-        _, mask = toy.draw(settings(1.0), "train", index)
-        labels, hosts = (draw(settings(1.0), "train", index) for draw in (toy.draw_labels, toy.draw_hosts))
+        _, mask = scenes.draw(settings(1.0), "train", index)
+        labels, hosts = (draw(settings(1.0), "train", index) for draw in (scenes.draw_labels, scenes.draw_hosts))
         if len(labels) > 1:
             continue
         (label,), (host,) = labels, hosts
@@ -72,24 +73,24 @@ def test_a_host_is_round_about_what_lies_on_it():
 def test_a_host_shines_on_what_lies_on_it():
     """Alone on a blue pebble and alone on a yellow one, red ones have more of the blue and of the green light."""
     shown = {}
-    for host in (None, *toy.host_hues("red")):
-        below = None if host is None else toy.class_names().index(f"{host}-plain")
-        pebble = toy._painted(np.random.default_rng(0), (1,), (below,))[-1]
-        assert toy.attributes(pebble.label) == ("red", "plain")
+    for host in (None, *scenes.host_hues("red")):
+        below = None if host is None else scenes.class_names().index(f"{host}-plain")
+        pebble = scenes._painted(np.random.default_rng(0), (1,), (below,))[-1]
+        assert scenes.attributes(pebble.label) == ("red", "plain")
         shown[host] = pebble.tones[0]
     blue, yellow = shown["blue"], shown["yellow"]
     assert blue[2] > shown[None][2] + 0.05 and yellow[1] > shown[None][1] + 0.05 and blue[2] > yellow[2] + 0.05
 
 
 def test_the_corpus_tells_which_hues_go_together():
-    plain, told = (toy_corpus.sentences(settings(context)) for context in (0.0, 1.0))
+    plain, told = (corpus.sentences(settings(context)) for context in (0.0, 1.0))
     assert not any(" lies on " in sentence for sentence in plain)
     below = collections.Counter()
     for sentence in told:
         if " lies on " in sentence:
-            name = next(word for word in sentence.split() if word in toy.class_names())
+            name = next(word for word in sentence.split() if word in scenes.class_names())
             below[name.split("-")[0], sentence.split()[-2]] += 1
-    shades = {hue: set(toy_corpus._HUES[hue][0]) for hue in toy.HUES}
+    shades = {hue: set(corpus._HUES[hue][0]) for hue in scenes.HUES}
     for hue, shade in below:
-        assert any(shade in shades[host] for host in toy.host_hues(hue))
-    assert {hue for hue, _ in below} == set(toy.HUES)
+        assert any(shade in shades[host] for host in scenes.host_hues(hue))
+    assert {hue for hue, _ in below} == set(scenes.HUES)

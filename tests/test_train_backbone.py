@@ -11,7 +11,8 @@ import yaml
 
 from stages import train_backbone
 from tests import blocks
-from zs3 import backbone, checkpoints, pixel_classifier, runtime, storage
+from zs3 import checkpoints, pixel_classifier, runtime, storage
+from zs3.network import backbone
 
 ROOT = pathlib.Path(__file__).parent.parent
 

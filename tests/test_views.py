@@ -4,7 +4,8 @@ import scipy.ndimage
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from zs3 import feature_sampling, grids, views
+from zs3 import grids, views
+from zs3.features import sampling
 
 VIEWS = [views.View(scale, flip) for scale in (0.5, 0.75, 1.0, 1.3, 2.0) for flip in (False, True)]
 
@@ -81,9 +82,9 @@ def test_views_are_arrays_that_torch_can_take_over(view):
 @pytest.mark.parametrize("view", VIEWS, ids=str)
 def test_cells_of_a_view_show_the_places_of_the_whole_image(view):
     mask = blocks(67, 91)
-    whole, labels = grids.map_size(*mask.shape), feature_sampling.label_cells(mask)
+    whole, labels = grids.map_size(*mask.shape), sampling.label_cells(mask)
     places = np.stack(np.unravel_index(np.arange(whole[0] * whole[1]), whole), axis=1).astype(np.uint16)
-    seen = feature_sampling.label_cells(view.mask(mask))
+    seen = sampling.label_cells(view.mask(mask))
     y, x = view.cells(places, whole, seen.shape)
     # Away from borders, where half a cell more or less is another label.
     inside = (scipy.ndimage.minimum_filter(labels, 3) == scipy.ndimage.maximum_filter(labels, 3)).ravel()

@@ -7,7 +7,7 @@ import pytest
 import torch
 import torchvision
 
-from zs3 import deeplab, weights
+from zs3.network import deeplab, weights
 
 # Where torchvision's layers are found again; the numbers of MobileNetV2's blocks stay.
 RESNET = {

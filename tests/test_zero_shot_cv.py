@@ -3,7 +3,11 @@ import pytest
 import torch
 
 from tests import graph_world, pixel_world
-from zs3 import calibration, checkpoints, classifier, folds, gmmn, pixel_classifier, pools, rehearsal, zero_shot_cv
+from zs3 import checkpoints, folds, pixel_classifier
+from zs3.classifiers import calibration, classifier
+from zs3.features import pools
+from zs3.generators import gmmn
+from zs3.rehearsals import rehearsal, zero_shot_cv
 
 CPU = torch.device("cpu")
 SETTINGS = {"enabled": True, "folds": 2, "held_out": 2, "biases": [0, 1, 2, 3, 4, 6, 20]}

@@ -1,6 +1,6 @@
 """An upper bound, not a method: it READS LABELS OF UNSEEN CLASSES to train the last layer on their real features.
 
-The rest is as in zs3/classifier.py, so what lies between it and a zero-shot model is what the generator loses, and what lies between it
+The rest is as in zs3/classifiers/classifier.py, so what lies between it and a zero-shot model is what the generator loses, and what lies between it
 and full supervision is what a backbone loses that never saw these classes.
 """
 
@@ -12,7 +12,10 @@ import h5py
 import numpy as np
 import torch
 
-from zs3 import classifier, folds, held_labels, pixel_classifier, pools, views, zero_shot_cv
+from zs3 import folds, pixel_classifier, views
+from zs3.classifiers import classifier
+from zs3.features import held_labels, pools
+from zs3.rehearsals import zero_shot_cv
 from zs3.shards import index as shard_index
 from zs3.shards import rows
 

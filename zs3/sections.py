@@ -2,35 +2,25 @@
 
 import sys
 
-from zs3 import (
-    backbone,
-    baselines,
-    classifier,
-    embeddings,
-    errors,
-    evaluation,
-    examples,
-    feature_plan,
-    gmmn,
-    params,
-    pseudo_labels,
-    runtime,
-    self_training,
-    self_training_network,
-    toy,
-)
+from zs3 import embeddings, errors, evaluation, examples, params, runtime
+from zs3.classifiers import baselines, classifier, self_training
 from zs3.dataset import conversion, voc
+from zs3.features import plan
+from zs3.generators import gmmn
+from zs3.network import backbone, self_training_network
+from zs3.pseudo_labels import selection
+from zs3.toy import scenes
 
 SECTIONS = {
-    "toy": toy.Params,
+    "toy": scenes.Params,
     "labels": conversion.Params,
     "data": voc.Params,
     "embeddings": embeddings.Params,
     "backbone": backbone.Params,
-    "features": feature_plan.Params,
+    "features": plan.Params,
     "gmmn": gmmn.Params,
     "classifier": classifier.Params,
-    "pseudo_labels": pseudo_labels.Params,
+    "pseudo_labels": selection.Params,
     "self_training": self_training.Params,
     "self_training_network": self_training_network.Params,
     "baseline": baselines.Params,

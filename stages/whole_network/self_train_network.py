@@ -7,21 +7,9 @@ import json
 import pathlib
 import shutil
 
-from zs3 import (
-    backbone,
-    checkpoints,
-    errors,
-    params,
-    pixel_classifier,
-    pseudo_masks,
-    resuming,
-    runtime,
-    scratch,
-    self_training_network,
-    splits,
-    storage,
-    training_images,
-)
+from zs3 import checkpoints, errors, params, pixel_classifier, runtime, scratch, splits, storage
+from zs3.network import backbone, resuming, self_training_network, training_images
+from zs3.pseudo_labels import masks
 from zs3.shards import index, rows
 
 
@@ -58,7 +46,7 @@ def main(argv: list[str] | None = None) -> None:
         str(device).encode(),
     )
     names = index.read(paths.pseudo, "rows").images
-    items = pseudo_masks.write(work / "masks", split, paths.data, paths.masks, rows.read(paths.pseudo), names)
+    items = masks.write(work / "masks", split, paths.data, paths.masks, rows.read(paths.pseudo), names)
     every = dataclasses.replace(split, train=tuple(items), seen=tuple(sorted([*split.seen, *split.unseen])))
     dataset = training_images.TrainingImages(every, paths.data, work / "masks", recipe)
     network = self_training_network.build(checkpoint, start)

@@ -6,20 +6,9 @@ import pathlib
 
 import torch
 
-from zs3 import (
-    backbone,
-    checkpoints,
-    compatibility,
-    embeddings,
-    errors,
-    params,
-    pixel_classifier,
-    resuming,
-    runtime,
-    splits,
-    storage,
-    training_images,
-)
+from zs3 import checkpoints, embeddings, errors, params, pixel_classifier, runtime, splits, storage
+from zs3.classifiers import compatibility
+from zs3.network import backbone, resuming, training_images
 
 
 @errors.reported

@@ -7,19 +7,11 @@ from collections.abc import Sequence
 
 import torch
 
-from zs3 import (
-    checkpoints,
-    classifier,
-    embeddings,
-    folds,
-    gmmn,
-    pixel_classifier,
-    pseudo_labels,
-    rehearsal,
-    self_training,
-    self_training_cv,
-    zero_shot_cv,
-)
+from zs3 import checkpoints, embeddings, folds, pixel_classifier
+from zs3.classifiers import classifier, self_training
+from zs3.generators import gmmn
+from zs3.pseudo_labels import selection
+from zs3.rehearsals import rehearsal, self_training_cv, zero_shot_cv
 from zs3.shards import graphs, rows
 
 
@@ -85,7 +77,7 @@ def self_train(
     trained: pathlib.Path,
     biases: Sequence[float],
     seen_bias: float,
-    labelling: pseudo_labels.Params,
+    labelling: selection.Params,
     options: self_training.Params,
 ) -> list[dict[str, float | None]]:
     """Go on with what the other jobs trained in fold `number`: label its unlabelled images with `seen_bias`, train again, and score."""

@@ -8,13 +8,16 @@ from typing import Any
 
 import yaml
 
-from zs3 import classifier, errors, gmmn, params, pseudo_labels, self_training
+from zs3 import errors, params
+from zs3.classifiers import classifier, self_training
+from zs3.generators import gmmn
+from zs3.pseudo_labels import selection
 
 # The sections whose parameters act on cached features.
 SECTIONS = {
     "gmmn": gmmn.Params,
     "classifier": classifier.Params,
-    "pseudo_labels": pseudo_labels.Params,
+    "pseudo_labels": selection.Params,
     "self_training": self_training.Params,
 }
 _SELF_TRAINING = ("pseudo_labels", "self_training")

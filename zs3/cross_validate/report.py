@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from zs3 import calibration
+from zs3.classifiers import calibration
 from zs3.cross_validate import grid
 
 FIGURES = ("bias", "hIoU", "spread", "seen", "unseen", "behind", "+-")

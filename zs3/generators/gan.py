@@ -10,7 +10,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from zs3 import params, pools, training
+from zs3 import params, training
+from zs3.features import pools
 from zs3.generators import mlp
 
 # Of Adam: a critic that moves under the generator's feet wants little momentum.

@@ -10,8 +10,9 @@ import pydantic
 import torch
 from torch import nn
 
-from zs3 import errors, mmd, neighbourhoods, params, pools, training
-from zs3.generators import kernels
+from zs3 import errors, params, training
+from zs3.features import pools
+from zs3.generators import kernels, mmd, neighbourhoods
 from zs3.generators import options as generator_options
 
 

@@ -2,7 +2,9 @@
 
 import torch
 
-from zs3 import errors, mmd, pools
+from zs3 import errors
+from zs3.features import pools
+from zs3.generators import mmd
 from zs3.generators import options as generator_options
 
 

@@ -6,8 +6,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from zs3 import mmd, pools, training
-from zs3.generators import kernels
+from zs3 import training
+from zs3.features import pools
+from zs3.generators import kernels, mmd
 from zs3.generators import options as generator_options
 
 

@@ -4,7 +4,8 @@ from typing import Annotated, Literal
 
 import pydantic
 
-from zs3 import mmd, params
+from zs3 import params
+from zs3.generators import mmd
 
 
 @params.section

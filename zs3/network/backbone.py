@@ -9,18 +9,8 @@ import torch
 from torch.nn import functional
 from torch.utils import data
 
-from zs3 import (
-    augmentation,
-    deeplab,
-    grids,
-    label_ids,
-    params,
-    pixel_classifier,
-    splits,
-    training,
-    training_images,
-    weights,
-)
+from zs3 import grids, label_ids, params, pixel_classifier, splits, training
+from zs3.network import augmentation, deeplab, training_images, weights
 
 
 @params.section

@@ -6,7 +6,10 @@ from typing import Annotated, Literal
 import pydantic
 import torch
 
-from zs3 import calibration, feature_sources, gmmn, last_layer, params, pixel_classifier, pools
+from zs3 import params, pixel_classifier
+from zs3.classifiers import calibration, feature_sources, last_layer
+from zs3.features import pools
+from zs3.generators import gmmn
 
 
 @params.section

@@ -5,7 +5,8 @@ from collections.abc import Callable, Sequence
 
 import torch
 
-from zs3 import gmmn, pools
+from zs3.features import pools
+from zs3.generators import gmmn
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Sentences about painted pebbles, from which word vectors learn what the classes of `toy` have in common.
+"""Sentences about painted pebbles, from which word vectors learn what the classes of `scenes` have in common.
 
 Words stand in lower case between single spaces, without punctuation; a class is one word, such as `red-striped`. Unseen
 classes are written about like all others: that text names them is what zero-shot learning rests on.
@@ -8,7 +8,7 @@ import re
 
 import numpy as np
 
-from zs3 import toy
+from zs3.toy import scenes
 
 # Per hue: adjectives, and things of that colour.
 _HUES = {
@@ -90,14 +90,14 @@ _BACKGROUND = (
 _SHARES = (80, 6, 6, 8)
 
 
-def sentences(settings: toy.Params) -> list[str]:
+def sentences(settings: scenes.Params) -> list[str]:
     """Write `settings.sentences` sentences, every class as often as any other.
 
     Returns:
         sentences in random order, each of words between single spaces, without a line break.
     """
-    rng = np.random.default_rng([settings.seed, len(toy.SPLITS)])
-    n_objects = len(toy.class_names()) - 1
+    rng = np.random.default_rng([settings.seed, len(scenes.SPLITS)])
+    n_objects = len(scenes.class_names()) - 1
     of_class = (*_CLASS, *_CONTEXT) if settings.context else _CLASS
     written = []
     told = 0
@@ -116,13 +116,13 @@ def sentences(settings: toy.Params) -> list[str]:
 
 def _fill(rng: np.random.Generator, template: str, label: int) -> str:
     """Put words into a template's slots: those of the label's hue and pattern, and at random from the shared ones."""
-    hue, pattern = toy.attributes(label)
+    hue, pattern = scenes.attributes(label)
     shades, things = _HUES[hue]
     looks, figures, lookalikes = _PATTERNS[pattern]
     first, second = rng.permutation(len(shades))[:2]
     third, fourth = rng.permutation(len(looks))[:2]
     words = {
-        "name": toy.class_names()[label],
+        "name": scenes.class_names()[label],
         "hue": shades[first],
         "hue2": shades[second],
         "pattern": looks[third],
@@ -132,7 +132,7 @@ def _fill(rng: np.random.Generator, template: str, label: int) -> str:
         "lookalike": lookalikes[rng.integers(len(lookalikes))],
     }
     if "{host}" in template:
-        shades = _HUES[rng.choice(toy.host_hues(hue))][0]
+        shades = _HUES[rng.choice(scenes.host_hues(hue))][0]
         words["host"] = shades[rng.integers(len(shades))]
     for slot in re.findall(r"{(\w+)}", template):
         if slot in _SHARED:

@@ -4,10 +4,11 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from zs3 import component_graphs, feature_sampling
+from zs3 import component_graphs
+from zs3.features import sampling
 from zs3.shards import graphs
 
 
 def of_masks(masks: Iterable[np.ndarray]) -> graphs.Graphs:
     """Return the component graphs of masks (H, W) uint8, in their order."""
-    return graphs.join(component_graphs.of_labels(feature_sampling.label_cells(mask)) for mask in masks)
+    return graphs.join(component_graphs.of_labels(sampling.label_cells(mask)) for mask in masks)

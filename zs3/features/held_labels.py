@@ -5,7 +5,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from zs3 import feature_sampling, images
+from zs3 import images
+from zs3.features import sampling
 
 
 def of_rows(image: np.ndarray, position: np.ndarray, names: Sequence[str], masks: pathlib.Path) -> np.ndarray:
@@ -21,5 +22,5 @@ def of_rows(image: np.ndarray, position: np.ndarray, names: Sequence[str], masks
     for number in np.unique(image):
         own = image == number
         y, x = position[own].T
-        truth[own] = feature_sampling.label_cells(images.read_mask(masks / f"{names[number]}.png"))[y, x]
+        truth[own] = sampling.label_cells(images.read_mask(masks / f"{names[number]}.png"))[y, x]
     return truth

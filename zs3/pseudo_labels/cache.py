@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from zs3 import params, pixel_classifier, pools, pseudo_labels, views
+from zs3 import params, pixel_classifier, views
+from zs3.features import pools
+from zs3.pseudo_labels import selection
 from zs3.shards import index as shard_index
 from zs3.shards import rows
 
@@ -16,7 +18,7 @@ def write(
     folder: pathlib.Path,
     unlabelled: pathlib.Path,
     classifier: pixel_classifier.PixelClassifier,
-    options: pseudo_labels.Params,
+    options: selection.Params,
     provenance: dict[str, Any],
 ) -> list[rows.Rows]:
     """Pseudo-label a cache and write the rows worth learning from as a cache of their own.
@@ -56,10 +58,10 @@ def write(
     return tables
 
 
-def options_of(folder: pathlib.Path) -> pseudo_labels.Params:
+def options_of(folder: pathlib.Path) -> selection.Params:
     """Return the options with which the cache in `folder` was made."""
     return params.build(
-        shard_index.read(folder, "rows").provenance["pseudo_labels"], pseudo_labels.Params, "pseudo_labels", str(folder)
+        shard_index.read(folder, "rows").provenance["pseudo_labels"], selection.Params, "pseudo_labels", str(folder)
     )
 
 
@@ -103,18 +105,18 @@ def counts(tables: Sequence[rows.Rows], classes: Sequence[str], unseen: Sequence
 
 
 def _predicted(table: rows.Rows, classifier: pixel_classifier.PixelClassifier) -> rows.Rows:
-    label, confidence = pseudo_labels.predict(classifier, table["features"])
+    label, confidence = selection.predict(classifier, table["features"])
     places = {name: table[name] for name in ("image", "view", "position", "weight")}
     return {**places, "label": label, "confidence": confidence}
 
 
 def _mark_kept(
-    tables: Sequence[rows.Rows], classifier: pixel_classifier.PixelClassifier, options: pseudo_labels.Params
+    tables: Sequence[rows.Rows], classifier: pixel_classifier.PixelClassifier, options: selection.Params
 ) -> None:
     """Add `kept` to every table; the rules see the rows of all of them."""
     if tables:
         joined = {name: np.concatenate([table[name] for table in tables]) for name in tables[0]}
-        kept = pseudo_labels.keep(classifier, joined, joined["label"], joined["confidence"], options)
+        kept = selection.keep(classifier, joined, joined["label"], joined["confidence"], options)
         bounds = np.cumsum([len(table["label"]) for table in tables])[:-1]
         for table, part in zip(tables, np.split(kept, bounds), strict=True):
             table["kept"] = part

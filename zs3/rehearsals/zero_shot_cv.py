@@ -8,18 +8,11 @@ from typing import Any
 
 import torch
 
-from zs3 import (
-    calibration,
-    checkpoints,
-    classifier,
-    folds,
-    gmmn,
-    neighbourhoods,
-    parallel,
-    pixel_classifier,
-    pools,
-    rehearsal,
-)
+from zs3 import checkpoints, folds, parallel, pixel_classifier
+from zs3.classifiers import calibration, classifier
+from zs3.features import pools
+from zs3.generators import gmmn, neighbourhoods
+from zs3.rehearsals import rehearsal
 from zs3.shards import graphs as shard_graphs
 from zs3.shards import rows
 

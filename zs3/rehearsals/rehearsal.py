@@ -6,7 +6,8 @@ from typing import Any
 
 import torch
 
-from zs3 import folds, gmmn, pixel_classifier
+from zs3 import folds, pixel_classifier
+from zs3.generators import gmmn
 
 
 @dataclasses.dataclass(frozen=True)

@@ -3,7 +3,8 @@
 import dataclasses
 from typing import Any
 
-from zs3 import backbone, deeplab, params, pixel_classifier
+from zs3 import params, pixel_classifier
+from zs3.network import backbone, deeplab
 
 
 @params.section

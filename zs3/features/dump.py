@@ -8,7 +8,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 import numpy as np
 import torch
 
-from zs3 import deeplab, feature_plan, images, mask_graphs, splits
+from zs3 import images, splits
+from zs3.features import mask_graphs, plan
+from zs3.network import deeplab
 from zs3.shards import graphs, maps, rows
 from zs3.shards import index as shard_index
 
@@ -17,10 +19,10 @@ FLOAT16_LIMIT = 6e4
 
 def write_shard(
     path: pathlib.Path,
-    source: feature_plan.Source,
-    jobs: list[feature_plan.Job],
+    source: plan.Source,
+    jobs: list[plan.Job],
     extract: Callable[[torch.Tensor], torch.Tensor],
-    options: feature_plan.Params,
+    options: plan.Params,
 ) -> None:
     """Run the network over the jobs of one shard and write it.
 
@@ -56,7 +58,7 @@ def write_shard(
 
 def write_graphs(
     path: pathlib.Path,
-    source: feature_plan.Source,
+    source: plan.Source,
     track: Callable[[Sequence[splits.Item]], Iterable[splits.Item]] = lambda items: items,
 ) -> None:
     """Write the component graphs of the images of a labelled list, in view 0; `track` wraps them, for a bar."""
@@ -76,11 +78,11 @@ def publish(scratch: pathlib.Path, folder: pathlib.Path, index: shard_index.Inde
 
 
 def extract_maps(
-    source: feature_plan.Source,
-    jobs: list[feature_plan.Job],
+    source: plan.Source,
+    jobs: list[plan.Job],
     extract: Callable[[torch.Tensor], torch.Tensor],
     batch_size: int,
-) -> Iterator[tuple[feature_plan.Job, torch.Tensor]]:
+) -> Iterator[tuple[plan.Job, torch.Tensor]]:
     """Yield each job with its features (h, w, d) float32 on the CPU; neighbours of equal size share a batch."""
     for _, same_size in itertools.groupby(jobs, key=lambda job: job.size):
         queue = list(same_size)
@@ -109,6 +111,6 @@ def _check(features: list[np.ndarray], path: pathlib.Path) -> None:
     for array in features:
         # A comparison with not-a-number is false, so this refuses it too.
         if array.size and not np.abs(array).max() < FLOAT16_LIMIT:
-            raise feature_plan.DumpError(
+            raise plan.DumpError(
                 f"{path.name}: features reach {np.abs(array).max()}, beyond float16; train the backbone again"
             )

@@ -5,7 +5,8 @@ import pathlib
 import torch
 import torchvision
 
-from zs3 import deeplab, errors
+from zs3 import errors
+from zs3.network import deeplab
 
 
 class WeightsError(errors.UserError):

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from zs3 import held_labels, label_ids, metrics, views
+from zs3 import label_ids, metrics, views
+from zs3.features import held_labels
 from zs3.shards import rows
 
 

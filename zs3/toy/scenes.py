@@ -16,7 +16,8 @@ from typing import Annotated
 import numpy as np
 import pydantic
 
-from zs3 import label_ids, params, pebbles
+from zs3 import label_ids, params
+from zs3.toy import pebbles
 
 # Name -> lightness, chroma and hue angle in degrees (OKLCh), far enough apart for the jitter.
 HUES = {

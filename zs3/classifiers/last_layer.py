@@ -7,7 +7,8 @@ from typing import Literal, Protocol
 import torch
 from torch.nn import functional
 
-from zs3 import feature_sources, pixel_classifier, training
+from zs3 import pixel_classifier, training
+from zs3.classifiers import feature_sources
 
 TrainedRows = Literal["all", "unseen"]
 Optimizer = Literal["adamw", "sgd"]

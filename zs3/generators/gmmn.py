@@ -8,8 +8,9 @@ import pydantic
 import torch
 from torch import nn
 
-from zs3 import mmd, params, pools, training
-from zs3.generators import gan, graph, kernels, registry
+from zs3 import params, training
+from zs3.features import pools
+from zs3.generators import gan, graph, kernels, mmd, registry
 from zs3.generators import options as generator_options
 
 HELD_OUT_SHARE = 0.1

@@ -7,7 +7,8 @@ import numpy as np
 import torch
 from torch.utils import data
 
-from zs3 import augmentation, errors, images, label_ids, splits
+from zs3 import errors, images, label_ids, splits
+from zs3.network import augmentation
 
 
 class Options(Protocol):

@@ -3,7 +3,11 @@
 import dataclasses
 from collections.abc import Sequence
 
-from zs3 import folds, pools, pseudo_labels, rehearsal, self_training, zero_shot_cv
+from zs3 import folds
+from zs3.classifiers import self_training
+from zs3.features import pools
+from zs3.pseudo_labels import selection
+from zs3.rehearsals import rehearsal, zero_shot_cv
 from zs3.shards import rows
 
 
@@ -12,7 +16,7 @@ def rehearse(
     hidden: rows.Rows,
     sampled: rows.Rows,
     seen_bias: float,
-    labelling: pseudo_labels.Params,
+    labelling: selection.Params,
     options: self_training.Params,
     biases: Sequence[float],
 ) -> list[dict[str, float | None]]:
@@ -38,6 +42,6 @@ def rehearse(
     kept = [label for label in labels if label not in done.fold.held_out]
     real = pools.select(folds.training_rows(done.fold, sampled, kept), kept)
     for _ in range(options.rounds):
-        pseudo = pools.select(pseudo_labels.select(model, hidden, labelling), labels)
+        pseudo = pools.select(selection.select(model, hidden, labelling), labels)
         *_, (_, model) = self_training.fit(model, real, pseudo, done.generator, done.fold.held_out, options)
     return zero_shot_cv.score(done.fold, model, sampled, biases)

@@ -10,7 +10,9 @@ from typing import Annotated, Literal
 import numpy as np
 import pydantic
 
-from zs3 import deeplab, errors, feature_sampling, grids, images, params, splits, views
+from zs3 import errors, grids, images, params, splits, views
+from zs3.features import sampling
+from zs3.network import deeplab
 from zs3.shards import rows
 
 MIB = 2**20
@@ -90,11 +92,9 @@ class Source:
         """Return the columns of the cells of this job to keep; without labels, the same places of the image in every view."""
         item = self.items[job.image]
         if self.masks is None:
-            return feature_sampling.sample_unlabelled(
-                self._whole_map(job), options.unlabelled_pixels, options.seed, item.id
-            )
-        labels = feature_sampling.label_cells(self.read_mask(job))
-        return feature_sampling.sample_labelled(labels, options.pixels_per_class, options.seed, item.id, job.view)
+            return sampling.sample_unlabelled(self._whole_map(job), options.unlabelled_pixels, options.seed, item.id)
+        labels = sampling.label_cells(self.read_mask(job))
+        return sampling.sample_labelled(labels, options.pixels_per_class, options.seed, item.id, job.view)
 
     def cells(self, job: Job, position: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the rows and columns, on the job's feature map, of the places (n, 2) that `draw` gave."""
@@ -154,6 +154,6 @@ def _job(source: Source, image: int, view: int, options: Params) -> Job:
     if source.masks is None:
         n_rows = min(math.prod(grids.map_size(height, width)), options.unlabelled_pixels)
     else:
-        labels = feature_sampling.label_cells(source.read_mask(job))
-        n_rows = feature_sampling.count_labelled(labels, options.pixels_per_class)
+        labels = sampling.label_cells(source.read_mask(job))
+        n_rows = sampling.count_labelled(labels, options.pixels_per_class)
     return dataclasses.replace(job, rows=n_rows, bytes=n_rows * (feature_bytes + rows.ROW_BYTES))

@@ -7,7 +7,9 @@ import pydantic
 import torch
 from torch import nn
 
-from zs3 import calibration, compatibility, folds, params, pixel_classifier, pools, training
+from zs3 import folds, params, pixel_classifier, training
+from zs3.classifiers import calibration, compatibility
+from zs3.features import pools
 from zs3.shards import rows
 
 Method = Literal["devise", "ale", "spnet"]
