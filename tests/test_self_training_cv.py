@@ -41,16 +41,6 @@ def hiou(done, hidden, **changes):
     return self_training_cv.rehearse(rehearsal, hidden, sampled, 2.0, labelling, options, BIASES)
 
 
-def test_hidden_rows_are_those_of_the_images_without_label_and_component(cache, done):
-    fold = done[0].fold
-    hidden = rows.hidden(cache, fold.unlabelled)
-    (everything,) = rows.read(cache)
-    wanted = fold.unlabelled[everything["image"]]
-    assert (hidden["label"] == rows.UNLABELLED).all() and not hidden["component"].any()
-    for name in hidden.keys() - {"label", "component"}:
-        np.testing.assert_array_equal(hidden[name], everything[name][wanted])
-
-
 def test_self_training_on_the_unlabelled_images_helps_on_those_evaluated(cache, done):
     before = max(figures["hIoU"] for figures in done[2])
     after = max(figures["hIoU"] for figures in hiou(done, rows.hidden(cache, done[0].fold.unlabelled)))

@@ -1,7 +1,7 @@
 """An upper bound, not a method: it READS LABELS OF UNSEEN CLASSES to train the last layer on their real features.
 
-The rest is as in `classifiers.classifier`, so what lies between it and a zero-shot model is what the generator loses, and what lies between it
-and full supervision is what a backbone loses that never saw these classes.
+The rest is as in `classifiers.classifier`, so what lies between it and a zero-shot model is what the generator loses, and
+what lies between it and full supervision is what a backbone loses that never saw these classes.
 """
 
 import dataclasses
