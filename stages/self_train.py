@@ -13,7 +13,7 @@ from zs3.classifiers import calibration, self_training
 from zs3.features import pools
 from zs3.generators import gmmn
 from zs3.pseudo_labels import cache
-from zs3.rehearsals import rehearsal, self_training_cv
+from zs3.rehearsals import hidden_rows, rehearsal, self_training_cv
 from zs3.shards import rows
 
 
@@ -64,7 +64,7 @@ def main(argv: list[str] | None = None) -> None:
         rehearsals = []
     table = []
     for done in progress.track(rehearsals, "calibrate (folds)", total=len(rehearsals)):
-        hidden = rows.hidden(paths.features, done.fold.unlabelled)
+        hidden = hidden_rows.read(paths.features, done.fold.unlabelled)
         figures = self_training_cv.rehearse(done, hidden, sampled, start.seen_bias, labelling, options, options.biases)
         table.append([figure["hIoU"] for figure in figures])
     if table:

@@ -6,7 +6,7 @@ import torch
 
 from tests import pixel_world
 from zs3 import folds
-from zs3.rehearsals import self_training_cv, zero_shot_cv
+from zs3.rehearsals import hidden_rows, self_training_cv, zero_shot_cv
 from zs3.shards import rows
 
 CPU = torch.device("cpu")
@@ -43,18 +43,18 @@ def hiou(done, hidden, **changes):
 
 def test_self_training_on_the_unlabelled_images_helps_on_those_evaluated(cache, done):
     before = max(figures["hIoU"] for figures in done[2])
-    after = max(figures["hIoU"] for figures in hiou(done, rows.hidden(cache, done[0].fold.unlabelled)))
+    after = max(figures["hIoU"] for figures in hiou(done, hidden_rows.read(cache, done[0].fold.unlabelled)))
     assert after > before + 3
 
 
 def test_it_learns_from_the_unlabelled_images(cache, done):
-    hidden = rows.hidden(cache, done[0].fold.unlabelled)
+    hidden = hidden_rows.read(cache, done[0].fold.unlabelled)
     wrong = hidden | {"features": hidden["features"][::-1].copy() * np.float16(3)}
     assert hiou(done, hidden) != hiou(done, wrong)
 
 
 def test_without_unlabelled_rows_it_learns_from_real_and_synthetic_ones(cache, done):
-    none = rows.hidden(cache, np.zeros_like(done[0].fold.unlabelled))
+    none = hidden_rows.read(cache, np.zeros_like(done[0].fold.unlabelled))
     assert len(none["label"]) == 0
     assert hiou(done, none)[0]["seen"] > 0
 
@@ -69,7 +69,7 @@ def test_held_out_rows_of_the_sample_reach_the_score_only(cache, done, monkeypat
     )
     changed = sampled["features"].copy()
     changed[np.isin(sampled["label"], rehearsal.fold.held_out)] = 7.5
-    hidden = rows.hidden(cache, rehearsal.fold.unlabelled)
+    hidden = hidden_rows.read(cache, rehearsal.fold.unlabelled)
     figures = [hiou((rehearsal, sampled | {"features": x}, None), hidden) for x in (sampled["features"], changed)]
     assert torch.equal(trained[0].weight, trained[1].weight) and figures[0] != figures[1]
 
@@ -77,5 +77,5 @@ def test_held_out_rows_of_the_sample_reach_the_score_only(cache, done, monkeypat
 def test_the_bias_with_which_zs3net_labels_is_the_one_given(cache, done):
     rehearsal, sampled, _ = done
     biased = dataclasses.replace(rehearsal, classifier=dataclasses.replace(rehearsal.classifier, seen_bias=9.0))
-    hidden = rows.hidden(cache, rehearsal.fold.unlabelled)
+    hidden = hidden_rows.read(cache, rehearsal.fold.unlabelled)
     assert hiou((biased, sampled, None), hidden) == hiou(done, hidden)

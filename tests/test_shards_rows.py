@@ -202,27 +202,3 @@ def test_presence_says_which_images_show_which_classes(tmp_path):
             if label != rows.UNLABELLED:
                 expected[image, label] = True
     np.testing.assert_array_equal(rows.presence(folder), expected)
-
-
-@pytest.mark.parametrize("chosen", [[True, False, True], [True] * 3, [False] * 3], ids=str)
-def test_hidden_rows_are_even_over_the_cells_of_the_chosen_images_and_bare_of_labels(tmp_path, chosen):
-    """As an unlabelled cache is: of every view of an image, as many rows as before, each as often as its share of the cells says."""
-    written = [
-        table | {"image": table["image"] % 2 * (1 - shard) + 2 * shard} for shard, table in enumerate(tables()[::2])
-    ]
-    folder = caches.write_rows(tmp_path, written)
-    found = rows.hidden(folder, np.array(chosen))
-    assert (found["label"] == rows.UNLABELLED).all() and not found["component"].any()
-    for image, view in itertools.product(range(3), range(2)):
-        mine = (found["image"] == image) & (found["view"] == view)
-        everything = joined(written)
-        own = np.flatnonzero((everything["image"] == image) & (everything["view"] == view))
-        assert mine.sum() == chosen[image] * len(own)
-        if not mine.any():
-            continue
-        cells = everything["weight"][own].sum(dtype=np.float64)
-        np.testing.assert_allclose(found["weight"][mine], cells / len(own), rtol=1e-6)
-        for row in own:
-            same = (found["features"][mine] == everything["features"][row]).all(1)
-            same &= (found["position"][mine] == everything["position"][row]).all(1)
-            assert abs(same.sum() - len(own) * everything["weight"][row] / cells) < 1

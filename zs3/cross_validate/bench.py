@@ -11,7 +11,7 @@ from zs3 import checkpoints, embeddings, folds, pixel_classifier
 from zs3.classifiers import classifier, self_training
 from zs3.generators import gmmn
 from zs3.pseudo_labels import selection
-from zs3.rehearsals import rehearsal, self_training_cv, zero_shot_cv
+from zs3.rehearsals import hidden_rows, rehearsal, self_training_cv, zero_shot_cv
 from zs3.shards import graphs, rows
 
 
@@ -103,4 +103,4 @@ def _sample(folder: pathlib.Path, per_class: int, seed: int) -> rows.Rows:
 
 @functools.lru_cache(maxsize=1)
 def _hidden(bench: Bench, number: int) -> rows.Rows:
-    return rows.hidden(bench.features, draw_folds(bench)[number].unlabelled)
+    return hidden_rows.read(bench.features, draw_folds(bench)[number].unlabelled)

@@ -27,7 +27,7 @@ def rehearse(
 
     Args:
         done: what ZS3Net's rehearsal trained.
-        hidden: all rows of the fold's unlabelled images, without labels (`rows.hidden`).
+        hidden: all rows of the fold's unlabelled images, without labels (`hidden_rows.read`).
         sampled: real features of seen classes, sorted by class, with their weights and images.
         seen_bias: the bias with which ZS3Net labels.
         labelling: which pseudo-labels are kept.

@@ -123,45 +123,6 @@ def presence(folder: str | pathlib.Path) -> np.ndarray:
     return shown
 
 
-def hidden(folder: str | pathlib.Path, chosen: np.ndarray) -> Rows:
-    """Return rows of the images that are `chosen`, (n_images,) bool, as an unlabelled cache would have them: no label, no component.
-
-    A labelled cache is balanced over classes, an unlabelled one even over the image. So as many rows as an image has are taken at even
-    steps through its cells: one that stands for many cells comes several times, one that stands for few perhaps not at all.
-    Peak memory is that of the answer and one shard.
-
-    Raises:
-        shard_index.ShardError: as `sample`.
-    """
-    parts = []
-    for table in read(folder):
-        index = np.flatnonzero(chosen[table["image"]])
-        index, weights = _evenly(index, table["image"][index], table["view"][index], table["weight"][index])
-        parts.append({name: column[index] for name, column in table.items()})
-        parts[-1]["weight"] = weights
-        parts[-1]["label"][:] = UNLABELLED
-        parts[-1]["component"][:] = 0
-    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-
-
-def _evenly(rows: np.ndarray, image: np.ndarray, view: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Draw as many `rows` (n,) of each image and view as there are, systematically and in proportion to `weight` (n,).
-
-    Returns:
-        what is drawn (n,), by image and view, and the cells for which each then stands (n,) float32: equally many in one view of an image.
-    """
-    order = np.lexsort([view, image])
-    passes = np.column_stack([image, view])[order]
-    starts = np.flatnonzero(np.diff(passes, axis=0, prepend=-1).any(axis=1))
-    drawn, cells = [], []
-    for own in np.split(order, starts[1:]) if len(order) else []:
-        ends = np.cumsum(weight[own], dtype=np.float64)
-        step = ends[-1] / len(own)
-        drawn.append(rows[own[np.searchsorted(ends, step * (np.arange(len(own)) + 0.5)).clip(max=len(own) - 1)]])
-        cells.append(np.full(len(own), step, np.float32))
-    return np.concatenate([*drawn, rows[:0]]), np.concatenate([*cells, np.zeros(0, np.float32)])
-
-
 def _choose(total: int, per_class: int, seed: int, label: int) -> np.ndarray:
     rng = np.random.default_rng([seed, label])
     return np.sort(rng.choice(total, size=min(total, per_class), replace=False))
