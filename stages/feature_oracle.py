@@ -44,21 +44,19 @@ def main(argv: list[str] | None = None) -> None:
     model = trained[-1]
 
     settings = options.calibration
-    rehearsals = []
+    curves = calibration.Curves(settings.biases)
     if settings.enabled and len(unseen.labels):
         shown = rows.presence(paths.features)
         drawn = folds.draw(shown, split.seen, settings.folds, settings.held_out, split.exclude, options.seed)
         done = feature_oracle.rehearse(drawn, sampled, start, options, device)
         rehearsals = list(progress.track(done, "calibrate (folds)", total=len(drawn)))
-    if rehearsals:
-        bias = calibration.choose([scores for _, scores in rehearsals], settings.biases)
-        model = dataclasses.replace(model, seen_bias=bias)
+        held_out, scores = ([fold.held_out for fold, _ in rehearsals], [scores for _, scores in rehearsals])
+        curves = dataclasses.replace(curves, held_out=held_out, scores=scores)
+        model = curves.calibrate(model)
 
     pixel_classifier.save(paths.classifier, model.to(torch.device("cpu")), **facts, config=recipe)
-    held_out, scores = ([fold.held_out for fold, _ in rehearsals], [scores for _, scores in rehearsals])
-    table = calibration.table(held_out, scores, settings.biases, split.classes)
     storage.write_csv(paths.curve, curve)
-    storage.write_csv(paths.calibration, table, ["held_out", "bias", "hIoU"])
+    storage.write_csv(paths.calibration, curves.table(split.classes), calibration.COLUMNS)
 
 
 if __name__ == "__main__":

@@ -41,8 +41,7 @@ def main(argv: list[str] | None = None) -> None:
     curve, trained = zip(*progress.track(epochs, "finetune_classifier", total=options.epochs), strict=True)
     model = trained[-1]
 
-    biases = options.calibration.biases
-    rehearsals, scores = [], []
+    rehearsals, curves = [], calibration.Curves(options.calibration.biases)
     if options.calibration.enabled and split.unseen:
         drawn = folds.draw(
             rows.presence(paths.features),
@@ -60,13 +59,10 @@ def main(argv: list[str] | None = None) -> None:
         answers = sorted(progress.track(answers, "calibrate (folds)", total=len(drawn)), key=lambda answer: answer[0])
         _, rehearsals, figures = zip(*answers, strict=True)
         scores = [[figure["hIoU"] for figure in fold] for fold in figures]
-        bias = calibration.choose(scores, biases)
-        model = dataclasses.replace(model, seen_bias=bias)
-        if bias == max(biases):
-            print(
-                f"the best bias, {bias:g}, is the largest of classifier.calibration.biases; try larger ones",
-                file=sys.stderr,
-            )
+        curves = dataclasses.replace(curves, held_out=[fold.held_out for fold in drawn], scores=scores)
+        model = curves.calibrate(model)
+        if edge := curves.edge("classifier.calibration.biases"):
+            print(edge, file=sys.stderr)
 
     # A generator that was told where unseen classes truly stand is named in every result.
     if generator.options.generator == "graph":
@@ -74,9 +70,8 @@ def main(argv: list[str] | None = None) -> None:
     recipe = {"config": params.to_dict(options), "gmmn": params.to_dict(generator.options)}
     checkpoints.save(paths.rehearsals, rehearsal.save_dict(rehearsals))
     pixel_classifier.save(paths.classifier, model.to(torch.device("cpu")), **facts, **recipe)
-    table = calibration.table([done.fold.held_out for done in rehearsals], scores, biases, split.classes)
     storage.write_csv(paths.curve, curve)
-    storage.write_csv(paths.calibration, table, ["held_out", "bias", "hIoU"])
+    storage.write_csv(paths.calibration, curves.table(split.classes), calibration.COLUMNS)
 
 
 if __name__ == "__main__":

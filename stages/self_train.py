@@ -1,7 +1,6 @@
 """Train the last layer again with pseudo-labelled features of unseen classes beside real and synthetic ones: ZS5Net."""
 
 import argparse
-import dataclasses
 import pathlib
 import sys
 import tempfile
@@ -62,20 +61,20 @@ def main(argv: list[str] | None = None) -> None:
             file=sys.stderr,
         )
         rehearsals = []
-    table = []
+    scores = []
     for done in progress.track(rehearsals, "calibrate (folds)", total=len(rehearsals)):
         hidden = hidden_rows.read(paths.features, done.fold.unlabelled)
         figures = self_training_cv.rehearse(done, hidden, sampled, start.seen_bias, labelling, options, options.biases)
-        table.append([figure["hIoU"] for figure in figures])
-    if table:
-        model = dataclasses.replace(model, seen_bias=calibration.choose(table, options.biases))
+        scores.append([figure["hIoU"] for figure in figures])
+    curves = calibration.Curves(options.biases, [done.fold.held_out for done in rehearsals], scores)
+    model = curves.calibrate(model)
+    if edge := curves.edge("self_training.biases"):
+        print(edge, file=sys.stderr)
 
     recipe = {"self_training": params.to_dict(options), "pseudo_labels": params.to_dict(labelling)}
     pixel_classifier.save(paths.classifier, model.to(torch.device("cpu")), **facts, **recipe)
     storage.write_csv(paths.curve, curve, ["round", "epoch", "loss"])
-    held_out = [done.fold.held_out for done in rehearsals]
-    by_bias = calibration.table(held_out, table, options.biases, split.classes)
-    storage.write_csv(paths.calibration, by_bias, ["held_out", "bias", "hIoU"])
+    storage.write_csv(paths.calibration, curves.table(split.classes), calibration.COLUMNS)
 
 
 if __name__ == "__main__":

@@ -36,23 +36,22 @@ def main(argv: list[str] | None = None) -> None:
     curve, trained = zip(*progress.track(epochs, f"train {args.method}", total=options.epochs), strict=True)
     model = trained[-1]
 
-    drawn, scores = [], []
+    curves = calibration.Curves(options.biases)
     if getattr(options, args.method).calibrated and split.unseen:
         shown = rows.presence(args.features)
         drawn = folds.draw(shown, split.seen, options.folds, options.held_out, split.exclude, options.seed)
         done = baselines.rehearse(args.method, drawn, sampled, vectors, split.seen, options)
         scores = list(progress.track(done, "calibrate (folds)", total=len(drawn)))
-        bias = calibration.choose(scores, options.biases)
-        model = dataclasses.replace(model, seen_bias=bias * baselines.spread(model, real, options))
-        if bias == max(options.biases):
-            print(f"the best bias, {bias:g}, is the largest of baseline.biases; try larger ones", file=sys.stderr)
+        curves = dataclasses.replace(curves, held_out=[fold.held_out for fold in drawn], scores=scores)
+        model = curves.calibrate(model, baselines.spread(model, real, options))
+        if edge := curves.edge("baseline.biases"):
+            print(edge, file=sys.stderr)
 
     facts = {name: list(getattr(split, name)) for name in ("classes", "seen", "unseen")}
     recipe = {"exclude": split.exclude, "method": args.method, "config": params.to_dict(options)}
     pixel_classifier.save(args.classifier, model.to(torch.device("cpu")), **facts, **recipe)
-    table = calibration.table([fold.held_out for fold in drawn], scores, options.biases, split.classes)
     storage.write_csv(args.curve, curve)
-    storage.write_csv(args.calibration, table, ["held_out", "bias", "hIoU"])
+    storage.write_csv(args.calibration, curves.table(split.classes), calibration.COLUMNS)
 
 
 if __name__ == "__main__":

@@ -91,10 +91,34 @@ def test_senseless_params_are_refused(change):
 
 
 def test_the_table_has_a_row_for_each_fold_and_bias():
-    table = calibration.table([(1, 3), (2,)], [[5.0, 6.0], [7.0, 8.0]], [0, 2.5], ["sea", "cow", "dog", "gull"])
-    assert table == [
+    curves = calibration.Curves([0, 2.5], [(1, 3), (2,)], [[5.0, 6.0], [7.0, 8.0]])
+    assert curves.table(["sea", "cow", "dog", "gull"]) == [
         {"held_out": "cow gull", "bias": 0, "hIoU": 5.0},
         {"held_out": "cow gull", "bias": 2.5, "hIoU": 6.0},
         {"held_out": "dog", "bias": 0, "hIoU": 7.0},
         {"held_out": "dog", "bias": 2.5, "hIoU": 8.0},
     ]
+
+
+def test_a_classifier_gets_the_chosen_bias_and_none_without_folds():
+    classifier, _ = problem()
+    curves = calibration.Curves([0, 1, 2], [(1,)], [[3.0, 5.0, 4.0]])
+    assert curves.calibrate(classifier).seen_bias == 1.0
+    assert curves.calibrate(classifier, 2.5).seen_bias == 2.5
+    assert calibration.Curves([0, 1, 2]).calibrate(classifier) is classifier
+    assert calibration.Curves([0, 1, 2]).table(["sea"]) == []
+
+
+@pytest.mark.parametrize(
+    ("scores", "biases", "expected"),
+    [
+        ([1, 2, 3], (0, 1, 2), "the best bias, 2, is the largest of a.b; try larger ones"),
+        ([3, 2, 1], (-0.5, 1, 2), "the best bias, -0.5, is the smallest of a.b; try smaller ones"),
+        ([3, 2, 1], (0, 1, 2), None),
+        ([1, 2, 3], (-2, -1, 0), None),
+        ([1, 3, 2], (-2, 1, 2), None),
+    ],
+)
+def test_a_best_bias_at_the_edge_is_told_unless_it_is_none(scores, biases, expected):
+    assert calibration.Curves(biases, [(1,)], [scores]).edge("a.b") == expected
+    assert calibration.Curves(biases).edge("a.b") is None

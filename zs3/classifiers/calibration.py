@@ -11,6 +11,9 @@ import torch
 from zs3 import metrics, params, pixel_classifier
 from zs3.shards import rows
 
+# Of the table of `Curves`.
+COLUMNS = ("held_out", "bias", "hIoU")
+
 
 @params.section
 class Params:
@@ -74,15 +77,40 @@ def choose(curves: Sequence[Sequence[float]], biases: Sequence[float]) -> float:
     return float(min(bias for bias, value in zip(biases, mean, strict=True) if value == mean.max()))
 
 
-def table(
-    held_out: Sequence[Sequence[int]],
-    curves: Sequence[Sequence[float]],
-    biases: Sequence[float],
-    classes: Sequence[str],
-) -> list[dict[str, str | float]]:
-    """Return a row {held_out, bias, hIoU} for each fold and bias; `held_out` has the label ids, `curves` the hIoU of each fold."""
-    return [
-        {"held_out": " ".join(classes[label] for label in labels), "bias": bias, "hIoU": score}
-        for labels, curve in zip(held_out, curves, strict=True)
-        for bias, score in zip(biases, curve, strict=True)
-    ]
+@dataclasses.dataclass(frozen=True)
+class Curves:
+    """hIoU against the bias in folds of zero-shot cross-validation, perhaps none.
+
+    Attributes:
+        biases: those tried.
+        held_out: label ids of the classes held out in each fold.
+        scores: (folds, biases), in per cent.
+    """
+
+    biases: Sequence[float]
+    held_out: Sequence[Sequence[int]] = ()
+    scores: Sequence[Sequence[float]] = ()
+
+    def calibrate(
+        self, classifier: pixel_classifier.PixelClassifier, unit: float = 1.0
+    ) -> pixel_classifier.PixelClassifier:
+        """Return `classifier` with the bias that the folds choose, in units of `unit` logits; as it is where there is no fold."""
+        if not self.scores:
+            return classifier
+        return dataclasses.replace(classifier, seen_bias=choose(self.scores, self.biases) * unit)
+
+    def edge(self, key: str) -> str | None:
+        """Say so if the best bias is an end of those tried, the values of parameter `key`, but for an end at 0: none is no end."""
+        best = choose(self.scores, self.biases) if self.scores else 0
+        for end, name, further in ((max, "largest", "larger"), (min, "smallest", "smaller")):
+            if best and best == end(self.biases):
+                return f"the best bias, {best:g}, is the {name} of {key}; try {further} ones"
+        return None
+
+    def table(self, classes: Sequence[str]) -> list[dict[str, str | float]]:
+        """Return a row of `COLUMNS` for each fold and bias."""
+        return [
+            {"held_out": " ".join(classes[label] for label in labels), "bias": bias, "hIoU": score}
+            for labels, curve in zip(self.held_out, self.scores, strict=True)
+            for bias, score in zip(self.biases, curve, strict=True)
+        ]
