@@ -7,7 +7,7 @@ import torch
 from tests import graph_world, pixel_world
 from zs3 import checkpoints, errors
 from zs3.features import pools
-from zs3.generators import gmmn, graph, mmd, neighbourhoods
+from zs3.generators import gmmn, graph, mmd, neighbourhoods, placing
 
 CPU = torch.device("cpu")
 SECTION = {
@@ -87,14 +87,35 @@ def test_an_unseen_class_stands_where_the_nearest_seen_classes_do(finished):
     assert shares[1].item() == pytest.approx(0.25, abs=0.12) and shares[5].item() == pytest.approx(0.25, abs=0.12)
 
 
-def test_the_nearest_classes_are_those_of_the_largest_cosine():
-    candidates = torch.tensor([0, 1, 2, 3, 5])
-    vectors = graph_world.EMBEDDINGS.numpy()
-    cosines = [vectors[k] @ vectors[4] / np.linalg.norm(vectors[k]) / np.linalg.norm(vectors[4]) for k in candidates]
-    order = candidates[np.argsort(cosines)[::-1].copy()].tolist()
-    for count in (1, 2, 3, 9):
-        assert graph.near(10 * graph_world.EMBEDDINGS, 4, candidates, count) == order[:count]
-    assert graph.near(graph_world.EMBEDDINGS, 3, candidates, 2) == [3]
+def test_the_nearest_classes_stand_where_its_embedding_lets_expect():
+    """Against ridge regression with an intercept written as least squares with rows added."""
+    rng = np.random.default_rng(0)
+    vectors, around = rng.normal(size=(9, 3)), rng.normal(size=(8, 3))
+    candidates = np.array([0, 1, 2, 3, 5, 6, 7, 8])
+    x, y = vectors[candidates], around - around.mean(0)
+    x, own = x - x.mean(0), vectors[4] - x.mean(0)
+    weight = (placing._RIDGE * (x**2).sum(1).mean()) ** 0.5
+    fit, *_ = np.linalg.lstsq(np.concatenate([x, weight * np.eye(3)]), np.concatenate([y, np.zeros((3, 3))]))
+    expected = own @ fit
+    cosines = y @ expected / np.linalg.norm(y, axis=1) / np.linalg.norm(expected)
+    order = candidates[np.argsort(-cosines)].tolist()
+    arguments = [torch.from_numpy(array) for array in (candidates, around)]
+    for count in (1, 2, 3, 20):
+        assert placing.near(torch.from_numpy(vectors), 4, *arguments, count) == order[:count]
+        assert placing.near(torch.from_numpy(10 * vectors), 4, *arguments, count) == order[:count]
+    assert placing.near(torch.from_numpy(vectors), 3, *arguments, 2) == [3]
+
+
+def test_a_class_is_placed_by_what_lies_around_others_not_by_how_like_they_are():
+    """Its embedding is nearest to that of 0, but in the trait that decides where classes stand it is like 2 and 3."""
+    vectors = torch.tensor([[4.0, 1.0], [-4.0, 1.0], [1.0, -1.0], [-1.0, -1.0], [4.0, -1.0]])
+    around = torch.tensor([[0.0, 1.0], [0.0, 1.0], [1.0, 0.0], [1.0, 0.0]])
+    assert nearest_embedding(vectors, 4) == 0
+    assert sorted(placing.near(vectors, 4, torch.arange(4), around, 2)) == [2, 3]
+
+
+def nearest_embedding(vectors, label):
+    return int(torch.nn.functional.cosine_similarity(vectors[:label], vectors[label], dim=1).argmax())
 
 
 def test_places_kept_are_bounded_and_of_images_without_hidden_classes():
@@ -137,7 +158,7 @@ def test_surroundings_are_the_mean_of_what_touches():
         torch.tensor([2, 0, 1, 3]), torch.tensor([0, 3, 4]), torch.tensor([[0, 1], [1, 0]]), torch.tensor([0, 2, 2])
     )
     expected = torch.stack([graph_world.EMBEDDINGS[[0, 1]].mean(0), torch.zeros(3)])
-    torch.testing.assert_close(graph.surroundings(places, graph_world.EMBEDDINGS), expected)
+    torch.testing.assert_close(placing.surroundings(places, graph_world.EMBEDDINGS), expected)
 
 
 def test_a_kernel_of_features_and_surroundings_is_the_product_of_kernels():

@@ -25,7 +25,7 @@ def test_without_context_pictures_and_corpus_are_those_of_the_first_data_set():
 
 
 @pytest.mark.parametrize("context", [0.0, 0.4, 1.0])
-def test_a_share_of_the_pebbles_lies_on_plain_ones_of_their_two_hues(context):
+def test_a_share_of_the_pebbles_lies_on_plain_ones_of_their_hues(context):
     pairs = [
         pair
         for index in range(600)
@@ -35,20 +35,34 @@ def test_a_share_of_the_pebbles_lies_on_plain_ones_of_their_two_hues(context):
             strict=True,
         )
     ]
-    lying = [(scenes.attributes(label)[0], scenes.attributes(host)) for label, host in pairs if host is not None]
+    lying = [(label, scenes.attributes(host)) for label, host in pairs if host is not None]
     assert len(lying) / len(pairs) == pytest.approx(context, abs=0.05)
     found = collections.defaultdict(set)
-    for hue, (host_hue, pattern) in lying:
+    for label, (host_hue, pattern) in lying:
         assert pattern == "plain"
-        found[hue].add(host_hue)
-    assert all(found[hue] == set(scenes.host_hues(hue)) for hue in found)
-    assert len(found) == (len(scenes.HUES) if context else 0)
+        found[label].add(host_hue)
+    assert all(found[label] == set(scenes.host_hues(label)) for label in found)
+    assert len(found) == (len(scenes.class_names()) - 1 if context else 0)
 
 
-def test_no_hue_lies_on_itself_and_every_one_is_as_often_below():
-    below = collections.Counter(host for hue in scenes.HUES for host in scenes.host_hues(hue))
-    assert set(below) == set(scenes.HUES) and set(below.values()) == {2}
-    assert all(hue not in scenes.host_hues(hue) for hue in scenes.HUES)
+def test_no_hue_lies_on_itself_or_one_beside_it_and_every_one_is_as_often_below():
+    classes = range(1, len(scenes.class_names()))
+    below = collections.Counter(host for label in classes for host in scenes.host_hues(label))
+    assert set(below) == set(scenes.HUES) and set(below.values()) == {2 * len(scenes.PATTERNS)}
+    wheel = list(scenes.HUES)
+    for label in classes:
+        place = wheel.index(scenes.attributes(label)[0])
+        apart = {(wheel.index(host) - place) % len(wheel) for host in scenes.host_hues(label)}
+        assert len(apart) == 2 and not apart & {0, 1, len(wheel) - 1}
+
+
+def test_neither_hue_nor_pattern_alone_tells_what_a_class_lies_on():
+    classes = range(1, len(scenes.class_names()))
+    for trait in (0, 1):
+        hosts = collections.defaultdict(set)
+        for label in classes:
+            hosts[scenes.attributes(label)[trait]].add(frozenset(scenes.host_hues(label)))
+        assert all(len(found) >= 4 for found in hosts.values())
 
 
 def test_more_context_only_adds_to_what_lies_on_others():
@@ -73,7 +87,7 @@ def test_a_host_is_round_about_what_lies_on_it():
 def test_a_host_shines_on_what_lies_on_it():
     """Alone on a blue pebble and alone on a yellow one, red ones have more of the blue and of the green light."""
     shown = {}
-    for host in (None, *scenes.host_hues("red")):
+    for host in (None, *scenes.host_hues(1)):
         below = None if host is None else scenes.class_names().index(f"{host}-plain")
         pebble = scenes._painted(np.random.default_rng(0), (1,), (below,))[-1]
         assert scenes.attributes(pebble.label) == ("red", "plain")
@@ -82,15 +96,16 @@ def test_a_host_shines_on_what_lies_on_it():
     assert blue[2] > shown[None][2] + 0.05 and yellow[1] > shown[None][1] + 0.05 and blue[2] > yellow[2] + 0.05
 
 
-def test_the_corpus_tells_which_hues_go_together():
+def test_the_corpus_tells_what_each_class_lies_on():
     plain, told = (corpus.sentences(settings(context)) for context in (0.0, 1.0))
     assert not any(" lies on " in sentence for sentence in plain)
     below = collections.Counter()
     for sentence in told:
         if " lies on " in sentence:
             name = next(word for word in sentence.split() if word in scenes.class_names())
-            below[name.split("-")[0], sentence.split()[-2]] += 1
+            below[name, sentence.split()[-2]] += 1
     shades = {hue: set(corpus._HUES[hue][0]) for hue in scenes.HUES}
-    for hue, shade in below:
-        assert any(shade in shades[host] for host in scenes.host_hues(hue))
-    assert {hue for hue, _ in below} == set(scenes.HUES)
+    names = scenes.class_names()
+    for name, shade in below:
+        assert any(shade in shades[host] for host in scenes.host_hues(names.index(name)))
+    assert {name for name, _ in below} == set(names[1:])

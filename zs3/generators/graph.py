@@ -12,7 +12,7 @@ from torch import nn
 
 from zs3 import errors, params, training
 from zs3.features import pools
-from zs3.generators import kernels, mmd, neighbourhoods
+from zs3.generators import kernels, mmd, neighbourhoods, placing
 from zs3.generators import options as generator_options
 
 
@@ -106,7 +106,7 @@ def fit(
         network.places = both.take(both.root_labels.argsort(stable=True))
     kernel_variances = kernels.variances(real, options)
     scale = (options.graph.context_weight * kernels.median(real, options)) ** 0.5
-    around = scale * surroundings(places, embeddings)
+    around = scale * placing.surroundings(places, embeddings)
     optimizer = torch.optim.Adam(network.parameters(), lr=options.lr)
     for epoch in range(options.epochs):
         total = 0.0
@@ -135,48 +135,24 @@ def sample(
 ) -> torch.Tensor:
     """Return features (..., d) of labels (...,), each at a random place where its class stands.
 
-    A class without places of its own, as unseen ones are, takes those of the `near` classes whose embeddings have the
-    largest cosine with its own: their neighbourhoods with itself in their stead. No mask of an unseen class is read, but with
+    A class without places of its own, as unseen ones are, takes those of classes that stand where one with its embedding may be
+    expected to (see `placing.near`): their neighbourhoods with itself in their stead. No mask of an unseen class is read, but with
     `context: true_masks` (the paper's proof of concept) they have been, and unseen classes have places of their own.
     """
     flat = labels.ravel()
     places = network.places
     roots = places.root_labels
+    candidates, around = placing.by_class(places, embeddings.cpu())
     chosen = torch.empty(len(flat), dtype=torch.int64)
     for label in flat.unique().tolist():
         wanted = flat == label
-        hosts = torch.tensor(near(embeddings.cpu(), label, roots.unique(), options.graph.near))
+        hosts = torch.tensor(placing.near(embeddings.cpu(), label, candidates, around, options.graph.near))
         host = hosts[torch.randint(len(hosts), (int(wanted.sum()),), generator=random)]
         # Places are sorted by the class that stands there.
         first, last = torch.searchsorted(roots, host), torch.searchsorted(roots, host, right=True)
         chosen[wanted] = first + (torch.rand(len(host), generator=random, dtype=torch.float64) * (last - first)).long()
     fake = _generate(network, embeddings, places.take(chosen).with_roots(flat), options, random)
     return fake.reshape(*labels.shape, -1)
-
-
-def near(embeddings: torch.Tensor, label: int, candidates: torch.Tensor, count: int) -> list[int]:
-    """Return `label` alone if it is a candidate, else the `count` candidates of the largest cosine with it.
-
-    Args:
-        embeddings: (C, d_a) of all classes.
-        label: a label id.
-        candidates: (k,) label ids, ascending.
-        count: the most to return.
-    """
-    if label in candidates.tolist():
-        return [label]
-    cosines = nn.functional.cosine_similarity(embeddings[candidates], embeddings[label], dim=1)
-    return candidates[cosines.topk(min(count, len(candidates))).indices].tolist()
-
-
-def surroundings(places: neighbourhoods.Neighbourhoods, embeddings: torch.Tensor) -> torch.Tensor:
-    """Return the mean class embedding (k, d_a) of what touches the root of each place, zeros where nothing does."""
-    counts = places.starts.diff().to(embeddings.device)
-    owner = torch.arange(len(counts), device=counts.device).repeat_interleave(counts)
-    vectors = embeddings[places.labels.to(embeddings.device)]
-    total = embeddings.new_zeros(len(counts), embeddings.shape[1]).index_add(0, owner, vectors)
-    roots = embeddings[places.root_labels.to(embeddings.device)]
-    return (total - roots) / (counts - 1).clamp(min=1)[:, None]
 
 
 def _generate(

@@ -132,7 +132,7 @@ def _fill(rng: np.random.Generator, template: str, label: int) -> str:
         "lookalike": lookalikes[rng.integers(len(lookalikes))],
     }
     if "{host}" in template:
-        shades = _HUES[rng.choice(scenes.host_hues(hue))][0]
+        shades = _HUES[rng.choice(scenes.host_hues(label))][0]
         words["host"] = shades[rng.integers(len(shades))]
     for slot in re.findall(r"{(\w+)}", template):
         if slot in _SHARED:

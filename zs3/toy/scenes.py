@@ -5,7 +5,8 @@ pebbles, many with the same patterns in grey, so neither a pattern nor an outlin
 background.
 
 With `toy.context`, pebbles also lie on larger ones, whose paint shines on them: what lies around an object then tells
-what its colour is seen through. Which hues lie on which is a rule, and the corpus tells it.
+which light its colour is seen in. Each class lies on two hues, by a rule that neither its hue nor its pattern alone tells;
+the corpus does.
 """
 
 import dataclasses
@@ -34,11 +35,13 @@ PATTERNS = tuple(pebbles.PATTERNS)
 # with. Patterns of one ink differ in how much of the pebble they cover.
 _INKS = {"plain": 0.5, "striped": 0.96, "dotted": 0.97, "checked": 0.22, "ringed": 0.22}
 SPLITS = ("train", "val")
-# A pebble lies on a plain one whose hue is this many further on the colour wheel, so that its own looks like the hue between.
-_HOST_STEPS = (2, -2)
-# Radii of the two relative to that of a pebble alone, and the share of the lower one's colour in that of the upper.
-_HOST_RADIUS, _GUEST_RADIUS = 1.15, 0.75
-_REFLECTION = 0.35
+# Where there is context, a pebble lies on a plain one whose hue is so many further on the colour wheel, by pattern. Its own
+# hue and those beside it, on which it would hardly be seen, are left out.
+_HOST_STEPS = {"plain": (2, -2), "striped": (3, -3), "dotted": (2, 3), "checked": (-2, -3), "ringed": (2, -3)}
+# Radii of the two relative to that of a pebble alone, and the share of the lower one's colour in that of the upper: half, so
+# that a hue looks like others unless one sees what it lies on.
+_HOST_RADIUS, _GUEST_RADIUS = 1.35, 0.9
+_REFLECTION = 0.5
 
 # Streams of random numbers, so that none depends on how much another draws.
 _COUNTS, _CLASSES, _SCENE, _HOSTS = range(4)
@@ -68,10 +71,11 @@ def attributes(label: int) -> tuple[str, str]:
     return tuple(HUES)[hue], PATTERNS[pattern]
 
 
-def host_hues(hue: str) -> tuple[str, ...]:
-    """Return the hues of the pebbles that one of `hue` lies on where there is context."""
+def host_hues(label: int) -> tuple[str, ...]:
+    """Return the hues of the pebbles that an object of a class lies on where there is context."""
+    hue, pattern = attributes(label)
     place = tuple(HUES).index(hue)
-    return tuple(tuple(HUES)[(place + step) % len(HUES)] for step in _HOST_STEPS)
+    return tuple(tuple(HUES)[(place + step) % len(HUES)] for step in _HOST_STEPS[pattern])
 
 
 def draw(settings: Params, split: str, index: int) -> tuple[np.ndarray, np.ndarray]:
@@ -122,7 +126,7 @@ def draw_hosts(settings: Params, split: str, index: int) -> tuple[int | None, ..
     rng = np.random.default_rng([settings.seed, SPLITS.index(split), _HOSTS, index])
     hosts = []
     for label in draw_labels(settings, split, index):
-        lies_on_one, hue = rng.random() < settings.context, rng.choice(host_hues(attributes(label)[0]))
+        lies_on_one, hue = rng.random() < settings.context, rng.choice(host_hues(label))
         hosts.append(class_names().index(f"{hue}-plain") if lies_on_one else None)
     return tuple(hosts)
 
