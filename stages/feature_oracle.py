@@ -3,6 +3,7 @@
 import argparse
 import dataclasses
 import pathlib
+import sys
 
 import torch
 
@@ -53,6 +54,8 @@ def main(argv: list[str] | None = None) -> None:
         held_out, scores = ([fold.held_out for fold, _ in rehearsals], [scores for _, scores in rehearsals])
         curves = dataclasses.replace(curves, held_out=held_out, scores=scores)
         model = curves.calibrate(model)
+        if edge := curves.edge("classifier.calibration.biases"):
+            print(edge, file=sys.stderr)
 
     pixel_classifier.save(paths.classifier, model.to(torch.device("cpu")), **facts, config=recipe)
     storage.write_csv(paths.curve, curve)

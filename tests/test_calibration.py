@@ -114,11 +114,12 @@ def test_a_classifier_gets_the_chosen_bias_and_none_without_folds():
     [
         ([1, 2, 3], (0, 1, 2), "the best bias, 2, is the largest of a.b; try larger ones"),
         ([3, 2, 1], (-0.5, 1, 2), "the best bias, -0.5, is the smallest of a.b; try smaller ones"),
-        ([3, 2, 1], (0, 1, 2), None),
-        ([1, 2, 3], (-2, -1, 0), None),
+        ([3, 2, 1], (0, 1, 2), "the best bias, 0, is the smallest of a.b; try smaller ones"),
+        ([1, 2, 3], (-2, -1, 0), "the best bias, 0, is the largest of a.b; try larger ones"),
+        ([3], (0,), "the best bias, 0, is the largest of a.b; try larger ones"),
         ([1, 3, 2], (-2, 1, 2), None),
     ],
 )
-def test_a_best_bias_at_the_edge_is_told_unless_it_is_none(scores, biases, expected):
+def test_a_best_bias_at_an_edge_is_told(scores, biases, expected):
     assert calibration.Curves(biases, [(1,)], [scores]).edge("a.b") == expected
     assert calibration.Curves(biases).edge("a.b") is None

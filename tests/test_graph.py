@@ -69,7 +69,7 @@ def test_features_of_a_class_follow_how_often_it_is_where(finished):
     np.testing.assert_allclose(fakes.mean(0), sampled["features"][sampled["label"] == 2].mean(0), atol=0.4)
 
 
-def test_an_unseen_class_stands_where_the_nearest_seen_classes_do(finished):
+def test_an_unseen_class_stands_where_the_classes_chosen_for_it_do(finished):
     generator, _, _ = finished
     layers, generator.network.layers = generator.network.layers, Recorder()
     try:
@@ -81,24 +81,25 @@ def test_an_unseen_class_stands_where_the_nearest_seen_classes_do(finished):
     roots = (nodes == graph_world.EMBEDDINGS[4]).all(1)
     assert roots.sum() == 300 and roots[::2].all(), "an unseen class is a root and nothing else"
     around = (nodes[~roots][:, None] == graph_world.EMBEDDINGS[None]).all(2).int().argmax(1)
-    # Of its nearest, 2 and 3, the one lies in 0 and 5, the other in 0 and 1; 0 and 1 lie in 5 alone.
+    # Of those chosen, 2 and 3, the one lies in 0 and 5, the other in 0 and 1; 0 and 1 lie in 5 alone.
     shares = torch.bincount(around, minlength=6) / 300
     assert torch.equal(shares.nonzero().ravel(), torch.tensor([0, 1, 5]))
     assert shares[1].item() == pytest.approx(0.25, abs=0.12) and shares[5].item() == pytest.approx(0.25, abs=0.12)
 
 
-def test_the_nearest_classes_stand_where_its_embedding_lets_expect():
+def test_places_are_chosen_by_ridge_regression_from_embeddings_to_surroundings():
     """Against ridge regression with an intercept written as least squares with rows added."""
     rng = np.random.default_rng(0)
     vectors, around = rng.normal(size=(9, 3)), rng.normal(size=(8, 3))
     candidates = np.array([0, 1, 2, 3, 5, 6, 7, 8])
-    x, y = vectors[candidates], around - around.mean(0)
+    # The background, 0, takes no part.
+    x, y = vectors[candidates[1:]], around[1:] - around[1:].mean(0)
     x, own = x - x.mean(0), vectors[4] - x.mean(0)
     weight = (placing._RIDGE * (x**2).sum(1).mean()) ** 0.5
     fit, *_ = np.linalg.lstsq(np.concatenate([x, weight * np.eye(3)]), np.concatenate([y, np.zeros((3, 3))]))
     expected = own @ fit
     cosines = y @ expected / np.linalg.norm(y, axis=1) / np.linalg.norm(expected)
-    order = candidates[np.argsort(-cosines)].tolist()
+    order = candidates[1:][np.argsort(-cosines)].tolist()
     arguments = [torch.from_numpy(array) for array in (candidates, around)]
     for count in (1, 2, 3, 20):
         assert placing.near(torch.from_numpy(vectors), 4, *arguments, count) == order[:count]
@@ -107,11 +108,16 @@ def test_the_nearest_classes_stand_where_its_embedding_lets_expect():
 
 
 def test_a_class_is_placed_by_what_lies_around_others_not_by_how_like_they_are():
-    """Its embedding is nearest to that of 0, but in the trait that decides where classes stand it is like 2 and 3."""
+    """Its embedding is nearest to that of 1, but in the trait that decides where classes stand it is like 3 and 4."""
     vectors = torch.tensor([[4.0, 1.0], [-4.0, 1.0], [1.0, -1.0], [-1.0, -1.0], [4.0, -1.0]])
     around = torch.tensor([[0.0, 1.0], [0.0, 1.0], [1.0, 0.0], [1.0, 0.0]])
-    assert nearest_embedding(vectors, 4) == 0
-    assert sorted(placing.near(vectors, 4, torch.arange(4), around, 2)) == [2, 3]
+    vectors, around = torch.cat([torch.zeros(1, 2), vectors]), torch.cat([torch.ones(1, 2), around])
+    assert nearest_embedding(vectors, 5) == 1
+    assert sorted(placing.near(vectors, 5, torch.arange(5), around, 2)) == [3, 4]
+
+
+def test_the_background_gives_its_places_where_there_are_no_others():
+    assert placing.near(torch.eye(3), 2, torch.tensor([0]), torch.ones(1, 3), 5) == [0]
 
 
 def nearest_embedding(vectors, label):
@@ -177,7 +183,7 @@ def test_a_cache_without_graphs_is_refused_with_what_to_do():
     )
 
 
-def test_true_places_of_a_class_without_features_are_preferred_to_those_of_near_classes():
+def test_true_places_of_a_class_without_features_are_preferred_to_those_of_other_classes():
     graphs, sampled = graph_world.make()
     context = neighbourhoods.of_rows(graphs, sampled, graph_world.SEEN)
     # A component of class 4 that touches one of class 5, and one that touches two of class 2.

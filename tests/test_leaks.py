@@ -108,7 +108,7 @@ def pixels_base(base):
 
 @pytest.fixture(scope="module")
 def graph_base(base):
-    """The same with a generator that knows what touches a component, and places unseen classes where near ones stand."""
+    """The same with a generator that knows what touches a component, and places unseen classes where seen ones stand."""
     folder = copied(base, base.folder.with_name("graph"))
     (folder / "params.yaml").write_text(yaml.safe_dump(tiny.settings({"gmmn": {"generator": "graph"}})))
     return finish(folder, TRAINING)

@@ -100,10 +100,12 @@ class Curves:
         return dataclasses.replace(classifier, seen_bias=choose(self.scores, self.biases) * unit)
 
     def edge(self, key: str) -> str | None:
-        """Say so if the best bias is an end of those tried, the values of parameter `key`, but for an end at 0: none is no end."""
-        best = choose(self.scores, self.biases) if self.scores else 0
+        """Say so if the best bias is an end of those tried, the values of parameter `key`."""
+        if not self.scores:
+            return None
+        best = choose(self.scores, self.biases)
         for end, name, further in ((max, "largest", "larger"), (min, "smallest", "smaller")):
-            if best and best == end(self.biases):
+            if best == end(self.biases):
                 return f"the best bias, {best:g}, is the {name} of {key}; try {further} ones"
         return None
 

@@ -58,7 +58,7 @@ class OfRows:
     Attributes:
         neighbourhoods: of the components that rows come from.
         rows: (m,) int64, the neighbourhood of each row of the pool; -1 where it has none.
-        unseen: true places of classes without rows; None where they must take those of near classes.
+        unseen: true places of classes without rows; None where they must take those of other classes (`placing.near`).
     """
 
     neighbourhoods: Neighbourhoods

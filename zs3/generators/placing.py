@@ -3,6 +3,7 @@
 import torch
 from torch import nn
 
+from zs3 import label_ids
 from zs3.generators import neighbourhoods
 
 # Of the regression in `near`, times the mean squared length of a centred embedding. Left-out seen classes of generated scenes
@@ -15,7 +16,8 @@ def near(embeddings: torch.Tensor, label: int, candidates: torch.Tensor, around:
 
     Classes of like embeddings need not stand in like places: of a red and a blue thing with one pattern each may lie elsewhere.
     So ridge regression learns from the candidates what lies around a class of an embedding; those with the largest cosine with
-    its answer, both less the mean over candidates, are nearest.
+    its answer, both less the mean over candidates, are nearest. The background, whose surroundings are like no object's, is left out
+    unless it is the only candidate.
 
     Args:
         embeddings: (C, d_a) of all classes.
@@ -26,6 +28,9 @@ def near(embeddings: torch.Tensor, label: int, candidates: torch.Tensor, around:
     """
     if label in candidates.tolist():
         return [label]
+    objects = candidates != label_ids.BACKGROUND
+    if objects.any():
+        candidates, around = candidates[objects], around[objects]
     centre = embeddings[candidates].double().mean(0)
     known = embeddings[candidates].double() - centre  # (k, d_a)
     rest = around.double() - around.double().mean(0)  # (k, d_a)

@@ -38,7 +38,7 @@ def write(
         `confidence` (n,) float32, and `kept` (n,) bool.
 
     Raises:
-        errors.UserError: as `pseudo_labels.keep`.
+        errors.UserError: as `selection.keep`.
         shard_index.ShardError: if the cache of unlabelled pixels is missing, truncated or altered.
     """
     tables = [_predicted(table, classifier) for table in rows.read(unlabelled)]

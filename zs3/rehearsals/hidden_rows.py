@@ -1,4 +1,4 @@
-"""Training pixels that play unlabelled ones in zero-shot cross-validation: their labels are hidden, and they lie as unlabelled ones do."""
+"""Training pixels that play unlabelled ones in zero-shot cross-validation: without labels, and as even over an image."""
 
 import pathlib
 
@@ -11,7 +11,8 @@ def read(folder: str | pathlib.Path, chosen: np.ndarray) -> rows.Rows:
     """Return rows of the images that are `chosen`, (n_images,) bool, as an unlabelled cache would have them: no label, no component.
 
     A labelled cache is balanced over classes, an unlabelled one even over the image. So as many rows as an image has are taken at even
-    steps through its cells: one that stands for many cells comes several times, one that stands for few perhaps not at all.
+    steps through its cells: one that stands for many cells comes several times, one that stands for few perhaps not at all. Cells
+    without a label (contours) are in no labelled cache and so not here, which makes rehearsed pseudo-labels somewhat better than real ones.
     Peak memory is that of the answer and one shard.
 
     Raises:

@@ -22,12 +22,9 @@ def rehearse(
 ) -> list[dict[str, float | None]]:
     """Go on from a rehearsal of ZS3Net: pseudo-label, train again, and score on the images that the fold keeps for evaluation.
 
-    The rows that play unlabelled are a sample balanced over classes, whose weights say how many cells each stands for; real unlabelled
-    images are sampled uniformly.
-
     Args:
         done: what ZS3Net's rehearsal trained.
-        hidden: all rows of the fold's unlabelled images, without labels (`hidden_rows.read`).
+        hidden: rows of the fold's unlabelled images, even over each image and without labels (`hidden_rows.read`).
         sampled: real features of seen classes, sorted by class, with their weights and images.
         seen_bias: the bias with which ZS3Net labels.
         labelling: which pseudo-labels are kept.
