@@ -58,6 +58,8 @@ CHANGES: dict[str, Any] = {
         "steps_per_epoch": 2,
     },
     "classifier": {
+        # As they occur, this one would learn the background alone.
+        "class_balance": 0.5,
         "pool_per_class": 16,
         "batch_size": 64,
         "epochs": 1,
