@@ -56,8 +56,7 @@ def main(argv: list[str] | None = None) -> None:
     rehearsals = rehearsal.load_dict(checkpoints.load(paths.rehearsals), device) if options.biases else []
     if rehearsals and labelling.rule == "agreement":
         print(
-            "self_train: agreement cannot be rehearsed, as the views of training pixels are of different places; the bias stays"
-            f" that of the start, {start.seen_bias:g}",
+            "self_train: agreement cannot be rehearsed, as the views of training pixels are of different places; there is no bias",
             file=sys.stderr,
         )
         rehearsals = []

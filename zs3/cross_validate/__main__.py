@@ -71,7 +71,7 @@ def main(argv: list[str] | None = None) -> None:
     )
     workers = options.workers or (1 if device.type == "cuda" else len(os.sched_getaffinity(0)))
     again = grid.trains_again(axes)
-    biases = again and present["self_training"].biases or calibration.biases
+    biases = (present["self_training"].biases or (0.0,)) if again else calibration.biases
     curves = _search(common, settings, workers, calibration.biases, biases if again else None)
 
     table = report.summarise(settings, curves, biases)
@@ -83,8 +83,8 @@ def main(argv: list[str] | None = None) -> None:
         f"\n{'ZS5Net' if again else 'ZS3Net'}, {len(curves[0])} folds of {held_out} seen classes; * best, = {options.params} as it is"
     )
     best = report.best_of(table)
-    if table[best]["bias"] == max(biases):
-        section = "self_training" if again and present["self_training"].biases else "classifier.calibration"
+    if len(biases) > 1 and table[best]["bias"] == max(biases):
+        section = "self_training" if again else "classifier.calibration"
         print(f"the best bias, {max(biases):g}, is the largest of {section}.biases; try larger ones", file=sys.stderr)
     changes = settings[best].changes
     print(report.command(changes) if changes else f"the best setting is {options.params} as it is")
