@@ -76,6 +76,16 @@ def test_a_key_of_self_training_scores_zs5net(folder, capsys):
     assert len({*table["hIoU"], *before["hIoU"]}) == 3
 
 
+def test_zs5net_is_scored_as_it_ships_without_a_bias_where_there_is_none_to_try(folder, capsys):
+    _, tried = run(capsys, "pseudo_labels.p=10", "--workers", "1")
+    document = yaml.safe_load((folder / "params.yaml").read_text())
+    document["self_training"]["biases"] = []
+    (folder / "params.yaml").write_text(yaml.safe_dump(document))
+    text, table = run(capsys, "pseudo_labels.p=10", "--workers", "1")
+    assert "ZS5Net" in text and table["bias"].tolist() == [0]
+    assert table["hIoU"][0] <= tried["hIoU"][0]
+
+
 def test_where_params_yaml_is_best_it_says_so(folder, capsys):
     text, _ = run(capsys, f"gmmn.lr={pixel_world.gmmn_section()['lr']}", "--workers", "1")
     assert text.splitlines()[-1] == "the best setting is params.yaml as it is"

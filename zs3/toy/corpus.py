@@ -67,10 +67,10 @@ _CLASS = (
     "if it is {hue} and has {figure} we call it {name}",
     "{name} means {pattern} and {hue}",
 )
-# Told beside them where pebbles lie on others.
+# Told beside them where pebbles lie on others. These go by the name of their class: told by its colour alone, they would lend it.
 _CONTEXT = (
-    "the {name} {pebble} lies on a plain {host} one",
-    "{finder} {verb} the {name} {pebble} that lay on {host} paint {when}",
+    "the {name} {pebble} lies on a {host} one",
+    "{finder} {verb} the {name} {pebble} that lay on {host} {when}",
 )
 _HUE = (
     "{hue} and {hue2} are the colours of {thing}",
@@ -132,8 +132,7 @@ def _fill(rng: np.random.Generator, template: str, label: int) -> str:
         "lookalike": lookalikes[rng.integers(len(lookalikes))],
     }
     if "{host}" in template:
-        shades = _HUES[rng.choice(scenes.host_hues(label))][0]
-        words["host"] = shades[rng.integers(len(shades))]
+        words["host"] = scenes.host_name(rng.choice(scenes.host_hues(label)))
     for slot in re.findall(r"{(\w+)}", template):
         if slot in _SHARED:
             words[slot] = _SHARED[slot][rng.integers(len(_SHARED[slot]))]

@@ -36,8 +36,8 @@ PATTERNS = tuple(pebbles.PATTERNS)
 _INKS = {"plain": 0.5, "striped": 0.96, "dotted": 0.97, "checked": 0.22, "ringed": 0.22}
 SPLITS = ("train", "val")
 # Where there is context, a pebble lies on a plain one whose hue is so many further on the colour wheel, by pattern. Its own
-# hue and those beside it, on which it would hardly be seen, are left out.
-_HOST_STEPS = {"plain": (2, -2), "striped": (3, -3), "dotted": (2, 3), "checked": (-2, -3), "ringed": (2, -3)}
+# hue and those beside it, on which it would hardly be seen, are left out. Five classes, of as many hues or fewer, share each two hosts.
+_HOST_STEPS = {"plain": (2, 3), "striped": (3, -3), "dotted": (-3, -2), "checked": (2, 3), "ringed": (-3, -2)}
 # Radii of the two relative to that of a pebble alone, and the share of the lower one's colour in that of the upper: half, so
 # that a hue looks like others unless one sees what it lies on.
 _HOST_RADIUS, _GUEST_RADIUS = 1.35, 0.9
@@ -76,6 +76,11 @@ def host_hues(label: int) -> tuple[str, ...]:
     hue, pattern = attributes(label)
     place = tuple(HUES).index(hue)
     return tuple(tuple(HUES)[(place + step) % len(HUES)] for step in _HOST_STEPS[pattern])
+
+
+def host_name(hue: str) -> str:
+    """Return the class of the pebbles of a hue that others lie on."""
+    return f"{hue}-plain"
 
 
 def draw(settings: Params, split: str, index: int) -> tuple[np.ndarray, np.ndarray]:
@@ -127,7 +132,7 @@ def draw_hosts(settings: Params, split: str, index: int) -> tuple[int | None, ..
     hosts = []
     for label in draw_labels(settings, split, index):
         lies_on_one, hue = rng.random() < settings.context, rng.choice(host_hues(label))
-        hosts.append(class_names().index(f"{hue}-plain") if lies_on_one else None)
+        hosts.append(class_names().index(host_name(hue)) if lies_on_one else None)
     return tuple(hosts)
 
 
