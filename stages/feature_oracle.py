@@ -7,7 +7,7 @@ import sys
 
 import torch
 
-from zs3 import checkpoints, errors, feature_oracle, folds, params, pixel_classifier, progress, runtime, splits, storage
+from zs3 import checkpoints, errors, feature_oracle, params, pixel_classifier, progress, runtime, splits, storage
 from zs3.classifiers import calibration, classifier
 from zs3.features import pools
 from zs3.shards import rows
@@ -33,8 +33,9 @@ def main(argv: list[str] | None = None) -> None:
     split = splits.read(paths.split)
     start, facts = pixel_classifier.load(paths.start)
     sampled = rows.sample(paths.features, options.pool_per_class, options.seed)
+    everything = [*split.seen, *split.unseen]
     held = feature_oracle.sample(
-        paths.unlabelled, paths.unlabelled_masks, split.unseen, options.pool_per_class, options.seed
+        paths.unlabelled, paths.unlabelled_masks, everything, options.pool_per_class, options.seed
     )
 
     unseen = pools.select(held, split.unseen)
@@ -47,19 +48,16 @@ def main(argv: list[str] | None = None) -> None:
     settings = options.calibration
     curves = calibration.Curves(settings.biases)
     if settings.enabled and len(unseen.labels):
-        shown = rows.presence(paths.features)
-        drawn = folds.draw(shown, split.seen, settings.folds, settings.held_out, split.exclude, options.seed)
-        done = feature_oracle.rehearse(drawn, sampled, start, options, device)
-        rehearsals = list(progress.track(done, "calibrate (folds)", total=len(drawn)))
-        held_out, scores = ([fold.held_out for fold, _ in rehearsals], [scores for _, scores in rehearsals])
-        curves = dataclasses.replace(curves, held_out=held_out, scores=scores)
+        done = feature_oracle.cross_validate(sampled, held, start, split.unseen, options, device)
+        scores = dict(progress.track(done, "calibrate (parts)", total=settings.folds))
+        curves = dataclasses.replace(curves, held_out=list(scores), scores=list(scores.values()))
         model = curves.calibrate(model)
         if edge := curves.edge("classifier.calibration.biases"):
             print(edge, file=sys.stderr)
 
     pixel_classifier.save(paths.classifier, model.to(torch.device("cpu")), **facts, config=recipe)
     storage.write_csv(paths.curve, curve)
-    storage.write_csv(paths.calibration, curves.table(split.classes), calibration.COLUMNS)
+    storage.write_csv(paths.calibration, curves.table(), calibration.COLUMNS)
 
 
 if __name__ == "__main__":

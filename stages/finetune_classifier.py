@@ -59,7 +59,7 @@ def main(argv: list[str] | None = None) -> None:
         answers = sorted(progress.track(answers, "calibrate (folds)", total=len(drawn)), key=lambda answer: answer[0])
         _, rehearsals, figures = zip(*answers, strict=True)
         scores = [[figure["hIoU"] for figure in fold] for fold in figures]
-        curves = dataclasses.replace(curves, held_out=[fold.held_out for fold in drawn], scores=scores)
+        curves = dataclasses.replace(curves, held_out=[fold.name(split.classes) for fold in drawn], scores=scores)
         model = curves.calibrate(model)
         if edge := curves.edge("classifier.calibration.biases"):
             print(edge, file=sys.stderr)
@@ -71,7 +71,7 @@ def main(argv: list[str] | None = None) -> None:
     checkpoints.save(paths.rehearsals, rehearsal.save_dict(rehearsals))
     pixel_classifier.save(paths.classifier, model.to(torch.device("cpu")), **facts, **recipe)
     storage.write_csv(paths.curve, curve)
-    storage.write_csv(paths.calibration, curves.table(split.classes), calibration.COLUMNS)
+    storage.write_csv(paths.calibration, curves.table(), calibration.COLUMNS)
 
 
 if __name__ == "__main__":

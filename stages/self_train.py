@@ -65,7 +65,7 @@ def main(argv: list[str] | None = None) -> None:
         hidden = hidden_rows.read(paths.features, done.fold.unlabelled)
         figures = self_training_cv.rehearse(done, hidden, sampled, start.seen_bias, labelling, options, options.biases)
         scores.append([figure["hIoU"] for figure in figures])
-    curves = calibration.Curves(options.biases, [done.fold.held_out for done in rehearsals], scores)
+    curves = calibration.Curves(options.biases, [done.fold.name(split.classes) for done in rehearsals], scores)
     model = curves.calibrate(model)
     if edge := curves.edge("self_training.biases"):
         print(edge, file=sys.stderr)
@@ -73,7 +73,7 @@ def main(argv: list[str] | None = None) -> None:
     recipe = {"self_training": params.to_dict(options), "pseudo_labels": params.to_dict(labelling)}
     pixel_classifier.save(paths.classifier, model.to(torch.device("cpu")), **facts, **recipe)
     storage.write_csv(paths.curve, curve, ["round", "epoch", "loss"])
-    storage.write_csv(paths.calibration, curves.table(split.classes), calibration.COLUMNS)
+    storage.write_csv(paths.calibration, curves.table(), calibration.COLUMNS)
 
 
 if __name__ == "__main__":

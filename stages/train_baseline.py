@@ -42,7 +42,7 @@ def main(argv: list[str] | None = None) -> None:
         drawn = folds.draw(shown, split.seen, options.folds, options.held_out, split.exclude, options.seed)
         done = baselines.rehearse(args.method, drawn, sampled, vectors, split.seen, options)
         scores = list(progress.track(done, "calibrate (folds)", total=len(drawn)))
-        curves = dataclasses.replace(curves, held_out=[fold.held_out for fold in drawn], scores=scores)
+        curves = dataclasses.replace(curves, held_out=[fold.name(split.classes) for fold in drawn], scores=scores)
         model = curves.calibrate(model, baselines.spread(model, real, options))
         if edge := curves.edge("baseline.biases"):
             print(edge, file=sys.stderr)
@@ -51,7 +51,7 @@ def main(argv: list[str] | None = None) -> None:
     recipe = {"exclude": split.exclude, "method": args.method, "config": params.to_dict(options)}
     pixel_classifier.save(args.classifier, model.to(torch.device("cpu")), **facts, **recipe)
     storage.write_csv(args.curve, curve)
-    storage.write_csv(args.calibration, curves.table(split.classes), calibration.COLUMNS)
+    storage.write_csv(args.calibration, curves.table(), calibration.COLUMNS)
 
 
 if __name__ == "__main__":

@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from tests import pixel_world, unlabelled_world
-from zs3 import feature_oracle, folds
-from zs3.classifiers import classifier
+from zs3 import feature_oracle
+from zs3.classifiers import calibration, classifier
 from zs3.features import pools
 
 CPU = torch.device("cpu")
@@ -76,23 +76,54 @@ def test_training_on_real_features_of_unseen_classes_learns_them(tmp_path):
     assert min(right[truth == label].mean() for label in UNSEEN) > 0.9 and right.mean() > 0.95
 
 
-def test_rehearsals_train_on_held_out_features_of_images_that_play_unlabelled(monkeypatch):
-    table = pixel_world.sampled(dict.fromkeys(pixel_world.SEEN, 60))
-    drawn = folds.draw(pixel_world.presence(table), pixel_world.SEEN, 2, 2, "images", seed=0)
-    given = []
-    fit = classifier.fit
+def both(folder, n_images=12):
+    """Rows of the training images and, with their true labels, of the unlabelled ones."""
+    unlabelled_world.write(folder, n_images)
+    sampled = pixel_world.sampled(dict.fromkeys(pixel_world.SEEN, 60), seed=50)
+    return sampled, draw(folder, range(len(pixel_world.CLASSES)))
+
+
+def test_cross_validation_scores_images_that_it_did_not_learn_from_and_all_of_them_once(tmp_path, monkeypatch):
+    sampled, held = both(tmp_path)
+    learnt, scored = [], []
+    fit, figures_by_bias = classifier.fit, calibration.figures_by_bias
 
     def spy(start, real, source, unseen, options):
-        given.append((real, source.pool, list(unseen)))
+        assert real.labels.tolist() == list(pixel_world.SEEN) and list(unseen) == list(UNSEEN)
+        learnt.append(as_set(real.features.numpy()) | as_set(source.pool.features.numpy()))
         return fit(start, real, source, unseen, options)
 
+    def count(model, table, biases):
+        scored.append(table)
+        return figures_by_bias(model, table, biases)
+
     monkeypatch.setattr(classifier, "fit", spy)
+    monkeypatch.setattr(calibration, "figures_by_bias", count)
     options = pixel_world.classifier_options()
-    done = list(feature_oracle.rehearse(drawn, table, pixel_world.start(), options, CPU))
-    assert [fold for fold, _ in done] == drawn
-    assert all(len(scores) == len(options.calibration.biases) and max(scores) > 60 for _, scores in done)
-    for fold, (real, pool, unseen) in zip(drawn, given, strict=True):
-        assert unseen == list(fold.held_out) == pool.labels.tolist()
-        assert not set(real.labels.tolist()) & set(unseen)
-        evaluated = table["features"][fold.evaluation[table["image"]]]
-        assert not as_set(evaluated) & (as_set(pool.features.numpy()) | as_set(real.features.numpy()))
+    done = dict(feature_oracle.cross_validate(sampled, held, pixel_world.start(), UNSEEN, options, CPU))
+    assert list(done) == ["part 1 of the images", "part 2 of the images"] and options.calibration.folds == 2
+    assert all(len(scores) == len(options.calibration.biases) and max(scores) > 50 for scores in done.values())
+    for known, table in zip(learnt, scored, strict=True):
+        assert not known & as_set(table["features"])
+    everything = [row for table in scored for row in table["features"]]
+    assert len(everything) == len(sampled["features"]) + len(held["features"])
+    assert as_set(everything) == as_set(sampled["features"]) | as_set(held["features"])
+    for table in (sampled, held):
+        for image in np.unique(table["image"]):
+            rows = as_set(table["features"][table["image"] == image])
+            assert sum(bool(rows & as_set(part["features"])) for part in scored) == 1
+
+
+def test_a_part_beside_which_no_unseen_class_shows_is_left_out(tmp_path):
+    sampled, held = both(tmp_path, n_images=1)
+    assert not list(
+        feature_oracle.cross_validate(sampled, held, pixel_world.start(), UNSEEN, pixel_world.classifier_options(), CPU)
+    )
+
+
+def test_weights_of_a_drawn_class_stand_for_all_its_rows(tmp_path):
+    unlabelled_world.write(tmp_path)
+    everything, some = draw(tmp_path), draw(tmp_path, per_class=7)
+    for label in UNSEEN:
+        total, drawn = (table["weight"][table["label"] == label].sum() for table in (everything, some))
+        assert drawn == pytest.approx(total) and (some["label"] == label).sum() == 7

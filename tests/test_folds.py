@@ -111,3 +111,8 @@ def test_a_fold_without_an_image_to_learn_from_says_what_to_do():
     with pytest.raises(errors.UserError, match=r"all show one of the held-out classes .*data.exclude: pixels"):
         folds.draw(everywhere, range(6), 2, 2, "images", 0)
     assert all(fold.train.any() for fold in folds.draw(everywhere, range(6), 2, 2, "pixels", 0))
+
+
+def test_a_fold_goes_by_the_names_of_its_held_out_classes():
+    nothing = np.zeros(0, bool)
+    assert folds.Fold((1, 3), nothing, nothing, nothing).name(["sea", "cow", "dog", "gull"]) == "cow gull"

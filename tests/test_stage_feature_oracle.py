@@ -30,7 +30,7 @@ def run(folder, monkeypatch):
     return pixel_classifier.load("models/feature_oracle.pt")
 
 
-def test_trains_by_the_recipe_of_the_zero_shot_model_and_calibrates_in_the_same_way(tmp_path, monkeypatch):
+def test_trains_by_the_recipe_of_the_zero_shot_model_and_calibrates_over_images(tmp_path, monkeypatch):
     model, facts = run(make(tmp_path, steps_per_epoch=30), monkeypatch)
     assert model.labels.tolist() == [*pixel_world.SEEN, *UNSEEN]
     assert model.labels[model.unseen].tolist() == UNSEEN

@@ -12,10 +12,9 @@ import h5py
 import numpy as np
 import torch
 
-from zs3 import folds, pixel_classifier, views
-from zs3.classifiers import classifier
+from zs3 import pixel_classifier, views
+from zs3.classifiers import calibration, classifier
 from zs3.features import held_labels, pools
-from zs3.rehearsals import zero_shot_cv
 from zs3.shards import index as shard_index
 from zs3.shards import rows
 
@@ -71,7 +70,8 @@ def sample(folder: pathlib.Path, masks: pathlib.Path, classes: Sequence[int], pe
         seed: the only source of randomness.
 
     Returns:
-        `features` (n, d) float16, `label` and `weight` (n,), sorted by class; a class without rows is left out.
+        `features` (n, d) float16, `label`, `image` and `weight` (n,), sorted by class; a class without rows is left out. A class's
+        weights are scaled up so that their sum is that of all its rows.
     """
     found = list(true_labels(folder, masks))
     labels = np.concatenate([labels for _, _, labels in found] + [np.zeros(0, np.uint8)])
@@ -81,42 +81,76 @@ def sample(folder: pathlib.Path, masks: pathlib.Path, classes: Sequence[int], pe
         size = min(per_class, len(candidates))
         chosen[np.random.default_rng([seed, label]).choice(candidates, size, replace=False)] = True
     dim = shard_index.read(folder, "rows").dim
-    parts = {"features": [np.zeros((0, dim), np.float16)], "weight": [np.zeros(0, np.float32)]}
+    none = {
+        "features": np.zeros((0, dim), np.float16),
+        "image": np.zeros(0, np.int32),
+        "weight": np.zeros(0, np.float32),
+    }
+    parts = {name: [column] for name, column in none.items()}
+    cells = np.zeros(256)
     passed = 0
     for path, numbers, of_shard in found:
         wanted = chosen[passed : passed + len(of_shard)]
         passed += len(of_shard)
         with h5py.File(path, "r") as file:
+            cells += np.bincount(of_shard, weights=file["weight"][:][numbers], minlength=256)
             for name, column in parts.items():
                 column.append(file[name][:][numbers[wanted]])
     order = np.argsort(labels[chosen], kind="stable")
     table = {name: np.concatenate(column)[order] for name, column in parts.items()}
-    return table | {"label": labels[chosen][order]}
+    table["label"] = labels[chosen][order]
+    kept = np.bincount(table["label"], weights=table["weight"], minlength=256)
+    table["weight"] *= np.divide(cells, kept, out=np.ones(256), where=kept > 0)[table["label"]].astype(np.float32)
+    return table
 
 
-def rehearse(
-    drawn: Sequence[folds.Fold],
+def cross_validate(
     sampled: rows.Rows,
+    held: rows.Rows,
     start: pixel_classifier.PixelClassifier,
+    unseen: Sequence[int],
     options: classifier.Params,
     device: torch.device,
-) -> Iterator[tuple[folds.Fold, list[float]]]:
-    """Rehearse with seen classes held out, as zero_shot_cv does, but with their real features from the images that play unlabelled.
+) -> Iterator[tuple[str, list[float]]]:
+    """Part the images that the oracle reads, and score each part by a classifier that learnt from the others.
 
-    So the bias is that of a classifier trained as the oracle is, and no label of an unseen class has a part in it.
+    So its bias is fitted to unseen classes themselves, as befits a bound. Held-out seen classes, which calibrate zero-shot models, would
+    fit it to classes that the backbone knows.
+
+    Args:
+        sampled: real features of seen classes in the training images, with `image` and `weight`.
+        held: real features of all classes in the unlabelled images, likewise.
+        start: the backbone's last layer.
+        unseen: label ids.
+        options: how the classifier is trained, into how many parts the images are dealt, and the biases to try.
+        device: where to train.
 
     Yields:
-        each fold that has such features, and its hIoU at each bias.
+        for each part in which and beside which an unseen class shows, its name and hIoU at each bias.
     """
-    for fold in drawn:
-        wanted = fold.unlabelled[sampled["image"]] & np.isin(sampled["label"], list(fold.held_out))
-        held = pools.select({name: column[wanted] for name, column in sampled.items()}, fold.held_out)
-        if not len(held.labels):
+    n_parts, seed = options.calibration.folds, options.seed
+    parts = [_deal(table["image"], n_parts, seed) for table in (sampled, held)]
+    for number in range(n_parts):
+        own, other = (_rows(table, part != number) for table, part in zip((sampled, held), parts, strict=True))
+        known = pools.select(other, unseen)
+        if not len(known.labels):
             continue
-        labels = zero_shot_cv.kept(fold, start)
-        real = pools.select(folds.training_rows(fold, sampled, labels), labels)
-        source = RealFeatures(held, torch.zeros(0, device=device))
-        reduced = zero_shot_cv.restrict(start, labels)
-        *_, (_, trained) = classifier.fit(reduced, real, source, held.labels.tolist(), options)
-        figures = zero_shot_cv.score(fold, trained, sampled, options.calibration.biases)
-        yield fold, [figure["hIoU"] for figure in figures]
+        real = pools.select(own, start.labels.tolist())
+        source = RealFeatures(known, torch.zeros(0, device=device))
+        *_, (_, trained) = classifier.fit(start, real, source, known.labels.tolist(), options)
+        scored = [_rows(table, part == number) for table, part in zip((sampled, held), parts, strict=True)]
+        table = {name: np.concatenate([one[name] for one in scored]) for name in ("features", "label", "weight")}
+        table = _rows(table, np.isin(table["label"], trained.labels.numpy(force=True)))
+        scores = [figure["hIoU"] for figure in calibration.figures_by_bias(trained, table, options.calibration.biases)]
+        if None not in scores:
+            yield f"part {number + 1} of the images", scores
+
+
+def _deal(image: np.ndarray, n_parts: int, seed: int) -> np.ndarray:
+    """Return the part (n,) of each row, all of an image (n,) in one."""
+    order = np.random.default_rng(seed).permutation(int(image.max(initial=-1)) + 1)
+    return order[image] % n_parts
+
+
+def _rows(table: rows.Rows, chosen: np.ndarray) -> rows.Rows:
+    return {name: column[chosen] for name, column in table.items()}

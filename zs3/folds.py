@@ -30,6 +30,10 @@ class Fold:
     unlabelled: np.ndarray
     evaluation: np.ndarray
 
+    def name(self, classes: Sequence[str]) -> str:
+        """Return the names of the held-out classes, `classes` being those of all label ids."""
+        return " ".join(classes[label] for label in self.held_out)
+
 
 def draw(
     presence: np.ndarray,

@@ -79,16 +79,16 @@ def choose(curves: Sequence[Sequence[float]], biases: Sequence[float]) -> float:
 
 @dataclasses.dataclass(frozen=True)
 class Curves:
-    """hIoU against the bias in folds of zero-shot cross-validation, perhaps none.
+    """hIoU against the bias in folds of cross-validation, perhaps none.
 
     Attributes:
         biases: those tried.
-        held_out: label ids of the classes held out in each fold.
+        held_out: the name of what is held out in each fold.
         scores: (folds, biases), in per cent.
     """
 
     biases: Sequence[float]
-    held_out: Sequence[Sequence[int]] = ()
+    held_out: Sequence[str] = ()
     scores: Sequence[Sequence[float]] = ()
 
     def calibrate(
@@ -109,10 +109,10 @@ class Curves:
                 return f"the best bias, {best:g}, is the {name} of {key}; try {further} ones"
         return None
 
-    def table(self, classes: Sequence[str]) -> list[dict[str, str | float]]:
+    def table(self) -> list[dict[str, str | float]]:
         """Return a row of `COLUMNS` for each fold and bias."""
         return [
-            {"held_out": " ".join(classes[label] for label in labels), "bias": bias, "hIoU": score}
-            for labels, curve in zip(self.held_out, self.scores, strict=True)
+            {"held_out": name, "bias": bias, "hIoU": score}
+            for name, curve in zip(self.held_out, self.scores, strict=True)
             for bias, score in zip(self.biases, curve, strict=True)
         ]
