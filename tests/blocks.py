@@ -4,6 +4,7 @@ import pathlib
 
 import numpy as np
 import PIL.Image
+import pytest
 import yaml
 
 from zs3 import images, params, splits
@@ -84,6 +85,12 @@ def make(folder: pathlib.Path, workers: int = 0, **changes: object) -> pathlib.P
     runtime = {"device": "cpu", "workers": workers, "scratch": "work"}
     (folder / "params.yaml").write_text(yaml.safe_dump({"backbone": {**BACKBONE, **changes}, "runtime": runtime}))
     return folder
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    """A folder with what `make` puts there."""
+    return make(tmp_path_factory.mktemp("blocks"))
 
 
 def dataset(folder: pathlib.Path, **changes: object) -> training_images.TrainingImages:

@@ -5,29 +5,12 @@ import shutil
 
 import pytest
 
-from tests import scenes
-from zs3 import images, params, splits, views
+from tests import dump_sources, scenes
+from zs3 import images, views
 from zs3.features import plan as feature_plan
 from zs3.features import sampling
 
-WHOLE = [views.View(1.0, False)]
-
-
-@pytest.fixture(scope="module")
-def root(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("plan")
-    scenes.make(folder)
-    return folder
-
-
-def options(**changes):
-    return params.build(scenes.settings(**changes), feature_plan.Params, "features")
-
-
-def source(root, name, passes=WHOLE):
-    split = splits.read(root / "split.json")
-    masks = None if name == "unlabelled" else root / "masks" / name
-    return feature_plan.Source(name, getattr(split, name), root / "toy", masks, passes)
+root = dump_sources.root
 
 
 @pytest.mark.parametrize("name", ["train", "unlabelled", "val"])
@@ -35,7 +18,7 @@ def source(root, name, passes=WHOLE):
 def test_a_plan_covers_every_pass_once_in_order_in_full_shards(root, monkeypatch, name, shard_mib):
     monkeypatch.setattr(feature_plan, "MIB", 1000)
     passes = views.passes((1.0, 0.5), flip=True)
-    plan = feature_plan.plan(source(root, name, passes), options(shard_mib=shard_mib))
+    plan = feature_plan.plan(dump_sources.source(root, name, passes), dump_sources.options(shard_mib=shard_mib))
     jobs = list(itertools.chain.from_iterable(plan))
     assert [(job.image, job.view) for job in jobs] == list(
         itertools.product(range(len(scenes.SIZES[name])), range(len(passes)))
@@ -55,22 +38,22 @@ def test_a_plan_tells_how_far_it_is_image_by_image(root):
             yield image
 
     passes = views.passes((1.0, 0.5), flip=True)
-    tracked = feature_plan.plan(source(root, "train", passes), options(), track)
-    assert tracked == feature_plan.plan(source(root, "train", passes), options())
+    tracked = feature_plan.plan(dump_sources.source(root, "train", passes), dump_sources.options(), track)
+    assert tracked == feature_plan.plan(dump_sources.source(root, "train", passes), dump_sources.options())
     n_images = len(scenes.SIZES["train"])
     assert seen == [(image, n_images) for image in range(n_images)]
 
 
 def test_a_plan_of_nothing_has_no_shard(root):
-    nothing = dataclasses.replace(source(root, "unlabelled"), items=())
-    assert feature_plan.plan(nothing, options()) == []
+    nothing = dataclasses.replace(dump_sources.source(root, "unlabelled"), items=())
+    assert feature_plan.plan(nothing, dump_sources.options()) == []
 
 
 def test_jobs_know_their_size_rows_and_bytes_before_any_network_runs(root, monkeypatch):
     monkeypatch.setattr(images, "read_image", None)  # Headers are enough.
-    passes = [*WHOLE, views.View(0.5, True)]
+    passes = [*dump_sources.WHOLE, views.View(0.5, True)]
     for name in scenes.SIZES:
-        for job in itertools.chain(*feature_plan.plan(source(root, name, passes), options())):
+        for job in itertools.chain(*feature_plan.plan(dump_sources.source(root, name, passes), dump_sources.options())):
             id, (height, width) = list(scenes.SIZES[name].items())[job.image]
             places = -(-height // 4) * -(-width // 4)
             if job.view == 1:

@@ -4,126 +4,41 @@ The stages run for real, in this process, at the tiny size. The rules are those 
 """
 
 import dataclasses
-import json
 import pathlib
 import shutil
-import sys
 
-import h5py
 import numpy as np
 import pytest
 import yaml
 
-from tests import dag, tiny
+from tests import leak_runs, tiny
 from zs3 import images, label_ids, splits
-from zs3.shards import index
 
-STAGES = dag.stages(tiny.settings())
-PREPARATION = ("make_toy", "convert_labels", "prepare_split", "embed_classes")
-BASELINES = tuple(name for name in STAGES if name.startswith("train_baseline@"))
-TRAINING = ("train_backbone", "dump_features", "train_gmmn", "finetune_classifier", *BASELINES)
-EVALUATION = tuple(name for name in STAGES if name.startswith("evaluate@")) + ("visualise",)
-SELF_TRAINING = ("pseudo_label", "self_train")
-REPORTS = ("report_pseudo_labels",)
-TRAINED = tuple(out for name in (*TRAINING, *SELF_TRAINING) for out in STAGES[name].outs)
+base = leak_runs.base
+pixels_base = leak_runs.pixels_base
+
 # What may depend on which pictures are in the unlabelled list; nothing may depend on their masks.
 # Self-training is calibrated on training pictures.
-FROM_UNLABELLED_PICTURES = {"features/unlabelled", *(out for name in SELF_TRAINING for out in STAGES[name].outs)} - {
-    "metrics/self_training_calibration.csv"
-}
-PICTURES = pathlib.Path("data/toy/JPEGImages")
+FROM_UNLABELLED_PICTURES = {
+    "features/unlabelled",
+    *(out for name in leak_runs.SELF_TRAINING for out in leak_runs.STAGES[name].outs),
+} - {"metrics/self_training_calibration.csv"}
 SOURCE_MASKS = pathlib.Path("data/toy/SegmentationClass")
-MASKS = pathlib.Path("data/masks")
-
-# Python tells an audit hook of every file it opens; a hook cannot be taken away again, so this one has a switch.
-_opened: list[str] = []
-_listening = False
-
-
-def _on_event(event: str, arguments: tuple) -> None:
-    if _listening and event == "open" and isinstance(arguments[0], str) and "w" not in (arguments[1] or ""):
-        _opened.append(arguments[0])
-
-
-sys.addaudithook(_on_event)
-
-
-class ReportedFile(h5py.File):
-    """HDF5 opens its files without telling Python."""
-
-    def __init__(self, name, mode="r", **options):
-        if mode == "r":
-            _opened.append(str(name))
-        super().__init__(name, mode, **options)
-
-
-def files_read(folder: pathlib.Path, name: str) -> set[str]:
-    """Run a stage and return which of the files that were below `folder` before it read, relative to `folder`."""
-    global _listening
-    given = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
-    _opened.clear()
-    _listening = True
-    try:
-        tiny.run(folder, name)
-    finally:
-        _listening = False
-    paths = [folder / path for path in _opened]
-    return given & {path.relative_to(folder).as_posix() for path in paths if path.is_relative_to(folder)}
-
-
-@dataclasses.dataclass(frozen=True)
-class Run:
-    """A finished run: its folder, the split, the digests of what training wrote, and the files that each stage read."""
-
-    folder: pathlib.Path
-    split: splits.Split
-    trained: dict[str, str]
-    read: dict[str, set[str]]
-
-
-def finish(folder: pathlib.Path, names: tuple[str, ...]) -> Run:
-    """Run stages, those of `TRAINING` among them, and watch what they read."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(h5py, "File", ReportedFile)
-        read = {name: files_read(folder, name) for name in names}
-    return Run(folder, splits.read(folder / "data/split.json"), tiny.digests(folder, *TRAINED), read)
-
-
-@pytest.fixture(scope="module")
-def base(tmp_path_factory):
-    """The run that others are compared with, under `data.exclude: images`."""
-    return finish(
-        tiny.make(tmp_path_factory.mktemp("leaks") / "base"),
-        (*PREPARATION, *TRAINING, *SELF_TRAINING, *REPORTS, "feature_oracle", *EVALUATION),
-    )
-
-
-@pytest.fixture(scope="module")
-def pixels_base(base):
-    """The same under `data.exclude: pixels`."""
-    folder = copied(base, base.folder.with_name("pixels"))
-    (folder / "params.yaml").write_text(yaml.safe_dump(tiny.settings({"data": {"exclude": "pixels"}})))
-    return finish(folder, ("prepare_split", *TRAINING, *SELF_TRAINING))
 
 
 @pytest.fixture(scope="module")
 def graph_base(base):
     """The same with a generator that knows what touches a component, and places unseen classes where seen ones stand."""
-    folder = copied(base, base.folder.with_name("graph"))
+    folder = leak_runs.copied(base, base.folder.with_name("graph"))
     (folder / "params.yaml").write_text(yaml.safe_dump(tiny.settings({"gmmn": {"generator": "graph"}})))
-    return finish(folder, TRAINING)
+    return leak_runs.finish(folder, leak_runs.TRAINING)
 
 
-def copied(run: Run, folder: pathlib.Path) -> pathlib.Path:
-    """Copy a run without what training made of it."""
-    return shutil.copytree(run.folder, folder, ignore=shutil.ignore_patterns("work", "models", "features", "metrics"))
-
-
-def changed(run: Run, folder: pathlib.Path) -> set[str]:
+def changed(run: leak_runs.Run, folder: pathlib.Path) -> set[str]:
     """Return the outputs of training in which `folder` differs from `run`."""
-    found = tiny.digests(folder, *TRAINED)
+    found = tiny.digests(folder, *leak_runs.TRAINED)
     differing = {path for path in run.trained.keys() | found.keys() if run.trained.get(path) != found.get(path)}
-    return {out for out in TRAINED if any(pathlib.PurePath(path).is_relative_to(out) for path in differing)}
+    return {out for out in leak_runs.TRAINED if any(pathlib.PurePath(path).is_relative_to(out) for path in differing)}
 
 
 def relabel(paths, labels: dict[int, int]) -> int:
@@ -148,7 +63,7 @@ def rotate(paths) -> int:
 
 
 def training_masks(folder):
-    return [*(folder / SOURCE_MASKS).glob("train_*.png"), *(folder / MASKS / "unlabelled").glob("*.png")]
+    return [*(folder / SOURCE_MASKS).glob("train_*.png"), *(folder / leak_runs.MASKS / "unlabelled").glob("*.png")]
 
 
 def unseen_become_ignored(folder, split):
@@ -164,7 +79,7 @@ def unlabelled_pictures_change_places(folder, split):
 
 
 def val_masks_are_another(folder, split):
-    masks = [*(folder / SOURCE_MASKS).glob("val_*.png"), *(folder / MASKS / "val").glob("*.png")]
+    masks = [*(folder / SOURCE_MASKS).glob("val_*.png"), *(folder / leak_runs.MASKS / "val").glob("*.png")]
     return relabel(masks, {label: (label + 1) % len(split.classes) for label in range(len(split.classes))})
 
 
@@ -184,26 +99,26 @@ def val_pictures_change_places(folder, split):
     ],
 )
 def test_after_prepare_split_training_is_blind_to(base, tmp_path, disturb, followers):
-    folder = copied(base, tmp_path / "disturbed")
+    folder = leak_runs.copied(base, tmp_path / "disturbed")
     assert disturb(folder, base.split) > 0
-    tiny.run(folder, *TRAINING, *SELF_TRAINING)
+    tiny.run(folder, *leak_runs.TRAINING, *leak_runs.SELF_TRAINING)
     assert changed(base, folder) == followers
 
 
 @pytest.mark.parametrize("disturb", [unseen_become_ignored, unseen_become_other_unseen])
 def test_with_graph_context_too_training_is_blind_to(graph_base, tmp_path, disturb):
-    folder = copied(graph_base, tmp_path / "disturbed")
+    folder = leak_runs.copied(graph_base, tmp_path / "disturbed")
     assert disturb(folder, graph_base.split) > 0
-    tiny.run(folder, *TRAINING)
+    tiny.run(folder, *leak_runs.TRAINING)
     assert changed(graph_base, folder) == set()
     assert not any(path.startswith("data/masks/unlabelled") for paths in graph_base.read.values() for path in paths)
 
 
 def test_the_feature_oracle_follows_the_held_labels_and_nothing_in_training_reads_them(base, tmp_path):
-    folder = copied(base, tmp_path / "disturbed")
+    folder = leak_runs.copied(base, tmp_path / "disturbed")
     masks = {f"data/masks/unlabelled/{item.id}.png" for item in base.split.unlabelled}
     assert masks == {path for path in base.read["feature_oracle"] if path.startswith("data/masks/")}
-    assert not any(masks & base.read[name] for name in (*TRAINING, *EVALUATION))
+    assert not any(masks & base.read[name] for name in (*leak_runs.TRAINING, *leak_runs.EVALUATION))
     shutil.copytree(base.folder / "models", folder / "models")
     shutil.copytree(base.folder / "features", folder / "features")
     before = tiny.digests(folder, "models/feature_oracle.pt")
@@ -214,15 +129,15 @@ def test_the_feature_oracle_follows_the_held_labels_and_nothing_in_training_read
 
 def test_a_seen_label_is_not_something_training_is_blind_to(base, tmp_path):
     """Were the runs alike whatever changes, the tests here would prove nothing."""
-    folder = copied(base, tmp_path / "disturbed")
+    folder = leak_runs.copied(base, tmp_path / "disturbed")
     label = base.split.seen[1]
-    assert relabel((folder / MASKS / "train").glob("*.png"), {label: label_ids.IGNORE_INDEX}) > 0
-    tiny.run(folder, *TRAINING, *SELF_TRAINING)
-    assert changed(base, folder) >= set(TRAINED) - {"features/val", "features/unlabelled"}
+    assert relabel((folder / leak_runs.MASKS / "train").glob("*.png"), {label: label_ids.IGNORE_INDEX}) > 0
+    tiny.run(folder, *leak_runs.TRAINING, *leak_runs.SELF_TRAINING)
+    assert changed(base, folder) >= set(leak_runs.TRAINED) - {"features/val", "features/unlabelled"}
 
 
 def test_which_unseen_class_a_pixel_has_does_not_matter_to_the_split(base, tmp_path):
-    folder = copied(base, tmp_path / "disturbed")
+    folder = leak_runs.copied(base, tmp_path / "disturbed")
     before = tiny.digests(folder, "data/split.json", "data/masks/train")
     assert unseen_become_other_unseen(folder, base.split) > 0
     tiny.run(folder, "prepare_split")
@@ -231,10 +146,10 @@ def test_which_unseen_class_a_pixel_has_does_not_matter_to_the_split(base, tmp_p
 
 @pytest.mark.parametrize("disturb", [unseen_become_other_unseen, unseen_become_ignored])
 def test_where_pixels_are_excluded_nothing_from_the_split_on_depends_on_unseen_labels(pixels_base, tmp_path, disturb):
-    folder = copied(pixels_base, tmp_path / "disturbed")
+    folder = leak_runs.copied(pixels_base, tmp_path / "disturbed")
     before = tiny.digests(folder, "data/split.json", "data/masks/train")
     assert disturb(folder, pixels_base.split) > 0
-    tiny.run(folder, "prepare_split", *TRAINING, *SELF_TRAINING)
+    tiny.run(folder, "prepare_split", *leak_runs.TRAINING, *leak_runs.SELF_TRAINING)
     after = tiny.digests(folder, "data/split.json", "data/masks/train")
     if disturb is unseen_become_other_unseen:
         assert after == before
@@ -246,57 +161,3 @@ def test_where_pixels_are_excluded_nothing_from_the_split_on_depends_on_unseen_l
         ]
         assert splits.read(folder / "data/split.json") == dataclasses.replace(pixels_base.split, unlabelled=())
         assert changed(pixels_base, folder) == FROM_UNLABELLED_PICTURES
-
-
-def test_there_are_pseudo_labels_that_could_leak(base):
-    assert index.read(base.folder / "features/pseudo", "rows").shards
-
-
-def test_masks_for_training_hold_no_unseen_label(base, pixels_base):
-    for run in (base, pixels_base):
-        masks = sorted((run.folder / MASKS / "train").glob("*.png"))
-        assert [path.stem for path in masks] == [item.id for item in run.split.train]
-        assert not any(np.isin(images.read_mask(path), run.split.unseen).any() for path in masks)
-    assert {item.id for item in base.split.train}.isdisjoint(item.id for item in base.split.unlabelled)
-    assert {item.id for item in pixels_base.split.train} > {item.id for item in pixels_base.split.unlabelled}
-
-
-def test_the_split_holds_names_and_lists_only(base):
-    document = json.loads((base.folder / "data/split.json").read_text())
-    lists = {"train", "unlabelled", "val"}
-    assert set(document) == {"classes", "seen", "unseen", "exclude"} | lists
-    assert all(set(item) == {"id", "image"} for name in lists for item in document[name])
-
-
-@pytest.mark.parametrize("name", STAGES)
-def test_a_stage_reads_what_dvc_yaml_names_and_nothing_else(base, name):
-    read = base.read[name] - {"params.yaml"}
-    named = {dep: {path for path in read if pathlib.PurePath(path).is_relative_to(dep)} for dep in STAGES[name].data}
-    assert read == set().union(*named.values())
-    # The toy's masks are label ids already: nothing to convert, nothing converted.
-    unread = {"convert_labels": ["data/toy"], "prepare_split": ["data/labels"]}
-    assert [dep for dep, paths in named.items() if not paths] == unread.get(name, [])
-
-
-def test_of_the_dataset_training_reads_only_pictures_of_its_list(base):
-    """The dataset is a dependency as a whole, so dvc.yaml cannot tell its masks and pictures apart."""
-
-    def pictures(*lists):
-        return {f"data/toy/{item.image}" for items in lists for item in items}
-
-    read = {name: {path for path in paths if path.startswith("data/toy/")} for name, paths in base.read.items()}
-    split = base.split
-    assert read["train_backbone"] <= pictures(split.train)
-    assert read["dump_features"] == pictures(split.train, split.unlabelled, split.val)
-    assert read["embed_classes"] == {"data/toy/corpus.txt"}
-    assert read["visualise"] <= pictures(split.val)
-
-
-def test_generator_classifier_and_calibration_read_the_cache_of_training_pixels_only(base):
-    cache = {path.relative_to(base.folder).as_posix() for path in (base.folder / "features/train").iterdir()}
-    common = {"params.yaml", "data/split.json", *cache}
-    assert base.read["train_gmmn"] == common | {"data/class_embeddings.h5", "data/pretrained/none"}
-    assert base.read["finetune_classifier"] == common | {"models/gmmn.pt", "models/seen_only.pt"}
-    # Baselines look at features alone.
-    features = common - {"features/train/graphs.h5"} | {"data/class_embeddings.h5"}
-    assert all(base.read[name] == features for name in BASELINES)

@@ -1,48 +1,17 @@
-from typing import Literal
-
 import pytest
 import yaml
 
+from tests import train_section
 from zs3 import params
 from zs3.network import augmentation, backbone
 
 
-@params.section
-class Kernel:
-    kind: Literal["gaussian", "laplace"]
-    bandwidths: tuple[params.Positive, ...]
-
-
-@params.section
-class Options:
-    lr: params.Positive
-    momentum: params.Fraction
-    weight_decay: params.NonNegative
-    epochs: params.Count
-    flip: bool
-    name: str
-    seed: params.Seed
-    kernel: Kernel
-
-
-GOOD = """
-lr: 0.01
-momentum: 0.9
-weight_decay: 0.0
-epochs: 3
-flip: true
-name: toy
-seed: 0
-kernel:
-  kind: gaussian
-  bandwidths: [0.5, 1.0]
-"""
-
-
 def build(changes="", without=()):
     """Build from the YAML text GOOD with lines of YAML put over it."""
-    values = {**yaml.safe_load(GOOD), **(yaml.safe_load(changes) or {})}
-    return params.build({key: value for key, value in values.items() if key not in without}, Options, "train")
+    values = {**yaml.safe_load(train_section.GOOD), **(yaml.safe_load(changes) or {})}
+    return params.build(
+        {key: value for key, value in values.items() if key not in without}, train_section.Options, "train"
+    )
 
 
 def faults(changes="", without=()):
@@ -53,9 +22,11 @@ def faults(changes="", without=()):
 
 def test_a_right_section_loads_as_it_is_written(tmp_path):
     path = tmp_path / "params.yaml"
-    path.write_text(yaml.safe_dump({"other": {"lr": "no number"}, "train": yaml.safe_load(GOOD)}))
-    loaded = params.load(path, "train", Options)
-    assert loaded == Options(0.01, 0.9, 0.0, 3, True, "toy", 0, Kernel("gaussian", (0.5, 1.0)))
+    path.write_text(yaml.safe_dump({"other": {"lr": "no number"}, "train": yaml.safe_load(train_section.GOOD)}))
+    loaded = params.load(path, "train", train_section.Options)
+    assert loaded == train_section.Options(
+        0.01, 0.9, 0.0, 3, True, "toy", 0, train_section.Kernel("gaussian", (0.5, 1.0))
+    )
 
 
 @pytest.mark.parametrize("text", ["5e-05", "1e-3", "1E+2", "+2.5e1", ".5e1", "7.e-2"])
@@ -200,74 +171,12 @@ def test_the_backbones_augmentation_is_named_in_full():
     assert "\n  backbone.augmentation.flop: unknown key; did you mean `backbone.augmentation.flip`?" in text
 
 
-@pytest.mark.parametrize("content", ["{}", "other: {lr: 1}\n", "train: 3\n", "train:\n", "train: [lr]\n"])
-def test_a_missing_section_is_named(tmp_path, content):
-    path = tmp_path / "params.yaml"
-    path.write_text(content)
-    with pytest.raises(params.ParamsError) as caught:
-        params.load(path, "train", Options)
-    assert str(caught.value) == f"{path}: needs a section `train:` with keys under it"
-
-
-@pytest.mark.parametrize("content", ["", "- 1\n", "train\n", "3\n"])
-def test_a_file_without_sections_is_named(tmp_path, content):
-    path = tmp_path / "params.yaml"
-    path.write_text(content)
-    with pytest.raises(params.ParamsError) as caught:
-        params.load(path, "train", Options)
-    assert str(caught.value) == f"{path}: needs sections with keys under them"
-
-
-@pytest.mark.parametrize(
-    ("content", "key", "line"),
-    [
-        ("train: {lr: 1}\nother: {}\ntrain: {lr: 2}\n", "train", 1),
-        ("other:\n  a: 1\ntrain:\n  lr: 1\n  seed: 0\n  lr: 1\n", "lr", 4),
-        ("train:\n  lr: 1\n  kernel: {kind: gaussian, 'kind': laplace}\n", "kind", 3),
-        ("train: {lr: 1}\nother:\n- {a: 1, b: 2, a: 3}\n", "a", 3),
-    ],
-)
-def test_a_key_that_stands_twice_is_refused_with_its_line(tmp_path, content, key, line):
-    path = tmp_path / "params.yaml"
-    path.write_text(content)
-    for read in (params.read, lambda path: params.load(path, "train", Options)):
-        with pytest.raises(params.ParamsError) as caught:
-            read(path)
-        text = str(caught.value)
-        assert text.startswith(f"{path}: cannot be read as YAML: key `{key}` stands twice\n")
-        assert f", line {line}, column " in text
-
-
-def test_a_key_may_stand_once_in_each_mapping_and_merged_values_be_overridden(tmp_path):
-    path = tmp_path / "params.yaml"
-    path.write_text("a: &a {lr: 1, seed: 0}\nb: {<<: *a, lr: 2}\nc: [{lr: 3}, {lr: 4}]\n")
-    assert params.read(path) == {"a": {"lr": 1, "seed": 0}, "b": {"lr": 2, "seed": 0}, "c": [{"lr": 3}, {"lr": 4}]}
-
-
-@pytest.mark.parametrize("content", [None, "train: {lr: [", "train: !!python/object/apply:os.getcwd []\n"])
-def test_a_file_that_cannot_be_read_is_named(tmp_path, content):
-    path = tmp_path / "params.yaml"
-    if content:
-        path.write_text(content)
-    with pytest.raises(params.ParamsError) as caught:
-        params.load(path, "train", Options)
-    assert str(caught.value).startswith(f"{path}: cannot be read as YAML: ")
-
-
-def test_messages_name_the_file(tmp_path):
-    path = tmp_path / "params.yaml"
-    path.write_text("train: {}\n")
-    with pytest.raises(params.ParamsError) as caught:
-        params.load(path, "train", Options)
-    assert str(caught.value).startswith(f"{path}: 8 wrong\n  train.lr: missing\n")
-
-
 def test_sections_survive_a_round_trip_through_plain_values():
     options = build("lr: 5e-05")
     values = params.to_dict(options)
     assert values["kernel"] == {"kind": "gaussian", "bandwidths": [0.5, 1.0]} and values["lr"] == 5e-05
-    assert params.build(values, Options, "train") == options
-    assert params.build(yaml.safe_load(yaml.safe_dump(values)), Options, "train") == options
+    assert params.build(values, train_section.Options, "train") == options
+    assert params.build(yaml.safe_load(yaml.safe_dump(values)), train_section.Options, "train") == options
 
 
 def test_sections_cannot_be_changed():

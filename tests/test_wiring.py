@@ -2,46 +2,22 @@
 
 import ast
 import configparser
-import functools
 import os
 import pathlib
-import tokenize
 
-import grimp
 import pytest
 import yaml
 
-from tests import dag
+from tests import dag, source_code
 
-PACKAGES = ("zs3", "stages")
 STAGES = dag.stages(files=(dag.MAIN, *dag.OPTIONAL))
 SECTIONS = tuple(yaml.safe_load((dag.ROOT / "params.yaml").read_text()))
 stages = pytest.mark.parametrize("stage", STAGES.values(), ids=STAGES)
 
 
-@functools.cache
-def imports() -> grimp.ImportGraph:
-    # Without a cache folder, which would be left behind in the repository.
-    return grimp.build_graph(*PACKAGES, cache_dir=None, exclude_type_checking_imports=True)
-
-
-def source(module: str) -> pathlib.Path:
-    path = dag.ROOT.joinpath(*module.split("."))
-    return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
-
-
-def parsed(path: pathlib.Path) -> ast.Module:
-    with tokenize.open(path) as file:
-        return ast.parse(file.read())
-
-
-def modules(package: str) -> list[pathlib.Path]:
-    return sorted((dag.ROOT / package).rglob("*.py"))
-
-
 def imported_files(module: str) -> set[str]:
     """Return the files of all that runs when `module` is imported, those of enclosing packages among them, if not empty."""
-    graph = imports()
+    graph = source_code.imports()
     pending, found = [module], set()
     while pending:
         name = pending.pop()
@@ -49,24 +25,17 @@ def imported_files(module: str) -> set[str]:
             found.add(name)
             parent = name.rpartition(".")[0]
             pending += [*graph.find_modules_directly_imported_by(name), *([parent] if parent else [])]
-    return {str(source(name).relative_to(dag.ROOT)) for name in found if source(name).stat().st_size}
+    return {
+        str(source_code.source(name).relative_to(dag.ROOT)) for name in found if source_code.source(name).stat().st_size
+    }
 
 
 def sections_loaded(path: pathlib.Path) -> list[str]:
     """Return the sections that a file loads, in the form `params.load("params.yaml", "section", ...)`."""
-    calls = [node for node in ast.walk(parsed(path)) if isinstance(node, ast.Call)]
+    calls = [node for node in ast.walk(source_code.parsed(path)) if isinstance(node, ast.Call)]
     loads = [call for call in calls if ast.unparse(call.func) == "params.load"]
     assert all(ast.literal_eval(call.args[0]) == "params.yaml" for call in loads)
     return [ast.literal_eval(call.args[1]) for call in loads]
-
-
-def without_tail(tree: ast.Module) -> ast.Module:
-    """Remove `if __name__ == "__main__":` and, where there is one, the function `main` that it calls."""
-    tails = [
-        node for node in tree.body if isinstance(node, ast.If) and ast.unparse(node.test) == "__name__ == '__main__'"
-    ]
-    mains = [node for node in tree.body if tails and isinstance(node, ast.FunctionDef) and node.name == "main"]
-    return ast.Module([node for node in tree.body if node not in tails + mains], [])
 
 
 def overlap(path: str, other: str) -> bool:
@@ -80,7 +49,7 @@ def readers(path: str) -> set[str]:
 
 
 def test_every_file_of_stages_is_in_dvc_yaml_and_runs_as_a_module():
-    paths = [path.relative_to(dag.ROOT) for path in modules("stages") if path.name != "__init__.py"]
+    paths = [path.relative_to(dag.ROOT) for path in source_code.modules("stages") if path.name != "__init__.py"]
     assert {stage.module for stage in STAGES.values()} == {".".join(path.with_suffix("").parts) for path in paths}
     for stage in STAGES.values():
         assert stage.words[:2] == ["python", "-m"]
@@ -109,7 +78,7 @@ def test_code_dependencies_are_the_transitive_imports(stage):
 
 @stages
 def test_params_are_the_sections_that_the_stage_loads(stage):
-    loaded = sections_loaded(source(stage.module))
+    loaded = sections_loaded(source_code.source(stage.module))
     assert sorted(stage.params) == sorted(section for section in loaded if section != "runtime")
 
 
@@ -117,7 +86,9 @@ def test_each_section_is_tracked_by_one_stage_and_runtime_by_none():
     """A stage that runs several times, for each item of a matrix or again in an optional pipeline, is one."""
     tracked = [section for section, _ in {(s, stage.module) for stage in STAGES.values() for s in stage.params}]
     assert sorted([*tracked, "runtime"]) == sorted(SECTIONS)
-    assert "runtime" in {section for stage in STAGES.values() for section in sections_loaded(source(stage.module))}
+    assert "runtime" in {
+        section for stage in STAGES.values() for section in sections_loaded(source_code.source(stage.module))
+    }
 
 
 @stages
@@ -152,43 +123,9 @@ def test_no_two_outs_overlap():
 
 @stages
 def test_desc_is_the_sentence_of_the_docstring(stage):
-    docstring = ast.get_docstring(parsed(source(stage.module)))
+    docstring = ast.get_docstring(source_code.parsed(source_code.source(stage.module)))
     assert stage.desc == docstring.splitlines()[0]
     assert docstring == docstring.splitlines()[0]
-
-
-def test_packages_import_nothing():
-    inits = [path for package in (*PACKAGES, "tests") for path in modules(package) if path.name == "__init__.py"]
-    assert len(inits) >= len(PACKAGES)
-    assert [path for path in inits if path.stat().st_size] == []
-
-
-def test_nothing_imports_a_stage():
-    graph = imports()
-    imported = {name for module in graph.modules for name in graph.find_modules_directly_imported_by(module)}
-    assert {"zs3.params", "zs3.shards.rows"} <= imported
-    assert not [name for name in imported if name.partition(".")[0] == "stages"]
-
-
-def test_nothing_else_imports_what_knows_every_section():
-    """Whatever imported it would depend on the code of all stages."""
-    assert imports().find_modules_that_directly_import("zs3.sections") == set()
-
-
-@pytest.mark.parametrize("path", modules("zs3"), ids=lambda path: str(path.relative_to(dag.ROOT)))
-def test_the_library_prints_nothing_and_has_no_command_line(path):
-    tree = without_tail(parsed(path))
-    calls = {ast.unparse(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
-    names = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
-    names |= {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
-    assert not calls & {"exec", "eval"}
-    # That every section can be loaded at once is what zs3/sections.py is for; it is handed the file's path.
-    assert "params.load" not in calls or path.name == "sections.py"
-    if path.name != "__main__.py":
-        assert "argparse" not in names
-        assert "print" not in calls or path.stem == "progress"
-    # An import that is not a statement would be missing from the code dependencies.
-    assert not names & {"importlib", "runpy"} and "__import__" not in calls
 
 
 def test_only_evaluation_may_follow_from_labels_of_unseen_classes():

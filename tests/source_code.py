@@ -1,0 +1,32 @@
+"""The source files of this repository's packages, and what they import."""
+
+import ast
+import functools
+import pathlib
+import tokenize
+
+import grimp
+
+from tests import dag
+
+PACKAGES = ("zs3", "stages")
+
+
+@functools.cache
+def imports() -> grimp.ImportGraph:
+    # Without a cache folder, which would be left behind in the repository.
+    return grimp.build_graph(*PACKAGES, cache_dir=None, exclude_type_checking_imports=True)
+
+
+def source(module: str) -> pathlib.Path:
+    path = dag.ROOT.joinpath(*module.split("."))
+    return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+
+
+def parsed(path: pathlib.Path) -> ast.Module:
+    with tokenize.open(path) as file:
+        return ast.parse(file.read())
+
+
+def modules(package: str) -> list[pathlib.Path]:
+    return sorted((dag.ROOT / package).rglob("*.py"))
