@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from tests import pixel_world
+from tests import quick_sections
 from zs3.features import pools
 from zs3.generators import gmmn
 
@@ -20,7 +20,7 @@ def two_classes(n=150, seed=0):
 
 def build(embeddings=None, feature_dim=4, **changes):
     embeddings = torch.eye(2) if embeddings is None else embeddings
-    return gmmn.build(pixel_world.gmmn_options(**changes), embeddings, feature_dim, CPU)
+    return gmmn.build(quick_sections.gmmn_options(**changes), embeddings, feature_dim, CPU)
 
 
 def trained(real=None, **changes):

@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from tests import pixel_world
+from tests import quick_sections
 
 ARGUMENTS = {
     "train_gmmn": "--split data/split.json --features features/train --embeddings data/class_embeddings.h5"
@@ -31,9 +31,9 @@ ARGUMENTS = {
 
 
 def run(folder: pathlib.Path, monkeypatch: Any, *names: str, **sections: dict[str, Any]) -> None:
-    """Run stages in this process, in `folder`, with these sections of params.yaml instead of pixel_world's."""
+    """Run stages in this process, in `folder`, with these sections of params.yaml instead of quick ones."""
     monkeypatch.chdir(folder)
-    pathlib.Path("params.yaml").write_text(yaml.safe_dump(pixel_world.document(**sections)))
+    pathlib.Path("params.yaml").write_text(yaml.safe_dump(quick_sections.document(**sections)))
     for name in names:
         importlib.import_module(f"stages.{name}").main(ARGUMENTS[name].split())
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests import pixel_world
+from tests import pixel_world, quick_sections
 from zs3 import folds
 from zs3.classifiers import baselines, calibration
 from zs3.features import pools
@@ -28,7 +28,7 @@ def train(method, vectors=None, **changes):
     """Return the rows of the curve and the last classifier."""
     real = pools.select(sampled(), pixel_world.SEEN)
     vectors = embeddings() if vectors is None else vectors
-    options = pixel_world.baseline_options(**changes)
+    options = quick_sections.baseline_options(**changes)
     rows, models = zip(
         *baselines.fit(method, real, vectors, pixel_world.SEEN, pixel_world.UNSEEN, options), strict=True
     )
@@ -92,9 +92,9 @@ def test_spread_is_the_deviation_between_classes_at_a_pixel():
     scores = (firsts.float() @ model.weight.T + model.bias).numpy()[:, : len(pixel_world.SEEN)]
     share = real.sizes.numpy() ** 0.5 / (real.sizes.numpy() ** 0.5).sum()
     expected = np.sqrt((share * scores.var(axis=1)).sum())
-    assert baselines.spread(model, single, pixel_world.baseline_options()) == pytest.approx(expected, rel=0.05)
+    assert baselines.spread(model, single, quick_sections.baseline_options()) == pytest.approx(expected, rel=0.05)
     tenfold = dataclasses.replace(model, weight=10 * model.weight, bias=10 * model.bias)
-    options = pixel_world.baseline_options()
+    options = quick_sections.baseline_options()
     assert baselines.spread(tenfold, real, options) == pytest.approx(10 * baselines.spread(model, real, options))
 
 
@@ -104,7 +104,7 @@ def drawn():
 
 
 def rehearse(method, table=None, **changes):
-    options = pixel_world.baseline_options(**changes)
+    options = quick_sections.baseline_options(**changes)
     return list(baselines.rehearse(method, drawn(), table or sampled(), embeddings(), pixel_world.SEEN, options))
 
 

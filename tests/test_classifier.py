@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests import pixel_world
+from tests import pixel_world, quick_sections
 from zs3 import training
 from zs3.classifiers import classifier
 from zs3.features import pools
@@ -29,7 +29,7 @@ class Nothing(torch.nn.Module):
 
 def generator(network=None):
     embeddings = torch.from_numpy(pixel_world.vectors())
-    return gmmn.Generator(network or Truth(), embeddings, pixel_world.DIM, pixel_world.gmmn_options())
+    return gmmn.Generator(network or Truth(), embeddings, pixel_world.DIM, quick_sections.gmmn_options())
 
 
 def real(n=60, labels=pixel_world.SEEN):
@@ -44,7 +44,7 @@ def untaught():
 
 def fit(start=None, pool=None, network=None, unseen=pixel_world.UNSEEN, **changes):
     """Return the rows of the curve and the classifiers, epoch by epoch."""
-    options = pixel_world.classifier_options(**changes)
+    options = quick_sections.classifier_options(**changes)
     epochs = classifier.fit(start or pixel_world.start(), pool or real(), generator(network), unseen, options)
     return zip(*epochs, strict=True)
 

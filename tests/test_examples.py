@@ -5,14 +5,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests import pixel_world
+from tests import quick_sections
 from zs3 import examples, params
 
 UNSEEN = (3, 5)
 
 
 def options(**changes):
-    return params.build(pixel_world.visualise_section(min_share=0.2, **changes), examples.Params, "visualise")
+    return params.build(quick_sections.visualise_section(min_share=0.2, **changes), examples.Params, "visualise")
 
 
 def mask(**shares):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests import pixel_world, unlabelled_world
+from tests import pixel_world, quick_sections, unlabelled_world
 from zs3 import feature_oracle
 from zs3.classifiers import calibration, classifier
 from zs3.features import pools
@@ -68,7 +68,7 @@ def test_training_on_real_features_of_unseen_classes_learns_them(tmp_path):
     unlabelled_world.write(tmp_path, n_images=30)
     source = feature_oracle.RealFeatures(pools.select(draw(tmp_path), UNSEEN), torch.zeros(0))
     real = pools.select(pixel_world.sampled(dict.fromkeys(pixel_world.SEEN, 60)), pixel_world.SEEN)
-    options = pixel_world.classifier_options(epochs=10, class_balance=0.0)
+    options = quick_sections.classifier_options(epochs=10, class_balance=0.0)
     *_, (_, model) = classifier.fit(pixel_world.start(), real, source, UNSEEN, options)
     truth = np.repeat(np.arange(len(pixel_world.CLASSES)), 100)
     x = torch.from_numpy(pixel_world.features(truth, seed=5)).float()
@@ -99,7 +99,7 @@ def test_cross_validation_scores_images_that_it_did_not_learn_from_and_all_of_th
 
     monkeypatch.setattr(classifier, "fit", spy)
     monkeypatch.setattr(calibration, "figures_by_bias", count)
-    options = pixel_world.classifier_options()
+    options = quick_sections.classifier_options()
     done = dict(feature_oracle.cross_validate(sampled, held, pixel_world.start(), UNSEEN, options, CPU))
     assert list(done) == ["part 1 of the images", "part 2 of the images"] and options.calibration.folds == 2
     assert all(len(scores) == len(options.calibration.biases) and max(scores) > 50 for scores in done.values())
@@ -117,7 +117,9 @@ def test_cross_validation_scores_images_that_it_did_not_learn_from_and_all_of_th
 def test_a_part_beside_which_no_unseen_class_shows_is_left_out(tmp_path):
     sampled, held = both(tmp_path, n_images=1)
     assert not list(
-        feature_oracle.cross_validate(sampled, held, pixel_world.start(), UNSEEN, pixel_world.classifier_options(), CPU)
+        feature_oracle.cross_validate(
+            sampled, held, pixel_world.start(), UNSEEN, quick_sections.classifier_options(), CPU
+        )
     )
 
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests import pixel_world
+from tests import quick_sections
 from zs3 import training
 from zs3.features import pools
 from zs3.generators import gan, gmmn
@@ -23,7 +23,7 @@ def two_classes(n=200, counts=None):
 def trained(real=None, own=None, **changes):
     own = {"critic_hidden_dim": 32, "critic_steps": 5, "gradient_penalty": 0.3, "lr": 0.005} | (own or {})
     changes = {"output": "linear", "batch_per_class": 32, "epochs": 4, "steps_per_epoch": 50} | changes
-    generator = gmmn.build(pixel_world.gmmn_options(generator="gan", gan=own, **changes), torch.eye(2), 4, CPU)
+    generator = gmmn.build(quick_sections.gmmn_options(generator="gan", gan=own, **changes), torch.eye(2), 4, CPU)
     return generator, list(gmmn.fit(generator, real or two_classes()))
 
 

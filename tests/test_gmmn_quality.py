@@ -1,7 +1,7 @@
 import numpy as np
 import torch
 
-from tests import pixel_world, small_gmmn
+from tests import quick_sections, small_gmmn
 from zs3.features import pools
 from zs3.generators import gmmn
 
@@ -24,7 +24,7 @@ def gaussians(means, n, seed):
 def test_quality_is_near_zero_for_a_perfect_generator_and_not_for_a_wrong_one():
     means = torch.tensor([[1.0, 2, 3, 4], [4.0, 0, 0, 1]])
     real, held_out = gaussians(means, 200, seed=0), gaussians(means, 100, seed=1)
-    options = pixel_world.gmmn_options(noise_dim=4)
+    options = quick_sections.gmmn_options(noise_dim=4)
     figures = small_gmmn.by_class(gmmn.quality(gmmn.Generator(Perfect(), means, 4, options), held_out, real))
     assert list(figures) == [0, 1]
     # Five kernels, whose unbiased estimates from 100 against 100 features scatter by about 0.02 together.
@@ -42,7 +42,7 @@ def test_quality_compares_with_real_features_of_all_images():
     table = {"features": features.astype(np.float16), "label": np.zeros(400, np.uint8), "weight": np.ones(400)}
     held_out = np.arange(400) % 4 == 0
     test, real = (pools.select({k: v[keep] for k, v in table.items()}, [0]) for keep in (held_out, ~held_out))
-    generator = gmmn.Generator(Perfect(), means, 4, pixel_world.gmmn_options(noise_dim=4))
+    generator = gmmn.Generator(Perfect(), means, 4, quick_sections.gmmn_options(noise_dim=4))
     ((label, own),) = small_gmmn.by_class(gmmn.quality(generator, test, real)).items()
     assert label == 0 and own["real"] < 0.1 < own["generated"]
 
@@ -62,7 +62,7 @@ def test_quality_has_no_figure_where_there_are_too_few_features():
     without = pools.select(
         {"features": real.features.numpy()[:40], "label": np.repeat([0, 1], 20), "weight": np.ones(40)}, [0, 1]
     )
-    options = pixel_world.gmmn_options(noise_dim=3)
+    options = quick_sections.gmmn_options(noise_dim=3)
     figures = small_gmmn.by_class(gmmn.quality(gmmn.Generator(Perfect(), means, 3, options), held_out, without))
     assert list(figures) == [0, 1, 2]
     assert figures[1] == {"generated": None, "real": None}

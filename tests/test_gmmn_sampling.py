@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from tests import pixel_world, small_gmmn
+from tests import quick_sections, small_gmmn
 from zs3.generators import gmmn
 
 
@@ -14,7 +14,7 @@ class Recorder(torch.nn.Module):
 
 @pytest.mark.parametrize(("noise", "low", "mean", "std"), [("uniform", 0.0, 0.5, 12**-0.5), ("gaussian", None, 0, 1)])
 def test_noise_is_what_it_is_called(noise, low, mean, std):
-    options = pixel_world.gmmn_options(noise=noise, noise_dim=50)
+    options = quick_sections.gmmn_options(noise=noise, noise_dim=50)
     generator = gmmn.Generator(Recorder(), torch.eye(3), 53, options)
     labels = torch.tensor([[2, 0], [1, 1]]).repeat(50, 1)
     out = small_gmmn.draw(generator, labels)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests import graph_world, pixel_world
+from tests import graph_world, quick_sections
 from zs3 import checkpoints, errors
 from zs3.features import pools
 from zs3.generators import gmmn, graph, mmd, neighbourhoods, placing
@@ -23,7 +23,7 @@ SECTION = {
 def trained(changes=None, world=None, seen=graph_world.SEEN, **section):
     """Return a generator trained on the world's classes, its curve, and the neighbourhoods that it was given."""
     graphs, sampled = world or graph_world.make()
-    options = pixel_world.gmmn_options(
+    options = quick_sections.gmmn_options(
         generator="graph", output="linear", graph=SECTION | section, **({"epochs": 4} | (changes or {}))
     )
     generator = gmmn.build(options, graph_world.EMBEDDINGS, 4, CPU)
@@ -194,7 +194,7 @@ def test_true_places_of_a_class_without_features_are_preferred_to_those_of_other
         torch.tensor([0, 2, 6]),
     )
     context = neighbourhoods.OfRows(context.neighbourhoods, context.rows, unseen)
-    options = pixel_world.gmmn_options(
+    options = quick_sections.gmmn_options(
         generator="graph", graph=SECTION | {"context": "true_masks"}, epochs=1, steps_per_epoch=1
     )
     generator = gmmn.build(options, graph_world.EMBEDDINGS, 4, CPU)

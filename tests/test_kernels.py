@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from tests import pixel_world
+from tests import quick_sections
 from zs3 import errors
 from zs3.features import pools
 from zs3.generators import kernels, mmd
@@ -13,7 +13,7 @@ def test_the_median_is_that_of_a_batch_of_the_pool():
     labels = np.repeat([0, 1], 16).astype(np.uint8)
     real = pools.select({"features": features, "label": labels, "weight": np.ones(32)}, [0, 1])
     expected = mmd.median_squared_distance(real.features.reshape(2, 16, 4).float())
-    assert kernels.median(real, pixel_world.gmmn_options(batch_per_class=16)) == pytest.approx(expected)
+    assert kernels.median(real, quick_sections.gmmn_options(batch_per_class=16)) == pytest.approx(expected)
 
 
 def test_features_that_do_not_differ_are_refused_where_their_median_is_needed():
@@ -21,9 +21,9 @@ def test_features_that_do_not_differ_are_refused_where_their_median_is_needed():
     same = {"features": np.stack([labels, labels], 1).astype(np.float16), "label": labels, "weight": np.ones(40)}
     real = pools.select(same, [0, 1])
     with pytest.raises(errors.UserError) as caught:
-        kernels.variances(real, pixel_world.gmmn_options(kernel="median"))
+        kernels.variances(real, quick_sections.gmmn_options(kernel="median"))
     assert str(caught.value) == (
         "gmmn.kernel: median needs features that differ within a class; their median squared distance is 0.0"
     )
-    release = pixel_world.gmmn_options(kernel="release", bandwidths=[2.0, 5.0])
+    release = quick_sections.gmmn_options(kernel="release", bandwidths=[2.0, 5.0])
     assert kernels.variances(real, release) == [2.0, 5.0]

@@ -2,13 +2,13 @@ import pytest
 import torch
 from torch.nn import functional
 
-from tests import pixel_world
+from tests import quick_sections
 from zs3.generators import mlp
 
 
 def build(output="linear", dropout=0.0):
     torch.manual_seed(0)
-    options = pixel_world.gmmn_options(noise_dim=2, hidden_dim=8, dropout=dropout, output=output)
+    options = quick_sections.gmmn_options(noise_dim=2, hidden_dim=8, dropout=dropout, output=output)
     return mlp.MLP(embedding_dim=3, feature_dim=5, options=options)
 
 

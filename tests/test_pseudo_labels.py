@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests import pixel_world
+from tests import quick_sections
 from zs3 import errors, params, pixel_classifier
 from zs3.pseudo_labels import selection
 
@@ -15,7 +15,7 @@ N_VIEWS = 3
 
 
 def options(**changes):
-    return pixel_world.pseudo_labels_options(**changes)
+    return quick_sections.pseudo_labels_options(**changes)
 
 
 def model(seen_bias=0.0):

@@ -5,7 +5,7 @@ import types
 import pytest
 import torch
 
-from tests import pixel_world
+from tests import pixel_world, quick_sections
 from zs3 import checkpoints, params
 from zs3.features import pools
 from zs3.generators import gmmn, registry
@@ -49,7 +49,7 @@ def means(monkeypatch):
     """The options of a generator `means`, made of the three functions above."""
     file = types.SimpleNamespace(build=build, fit=fit, sample=sample)
     monkeypatch.setitem(registry.GENERATORS, "means", file)
-    return pixel_world.gmmn_options(generator="means")
+    return quick_sections.gmmn_options(generator="means")
 
 
 def test_it_is_built_fitted_sampled_saved_and_loaded_through_gmmn(means, tmp_path):
@@ -74,7 +74,7 @@ def test_it_is_built_fitted_sampled_saved_and_loaded_through_gmmn(means, tmp_pat
 
 def test_a_name_outside_the_registry_is_refused(means):
     with pytest.raises(params.ParamsError) as caught:
-        pixel_world.gmmn_options(generator="meens")
+        quick_sections.gmmn_options(generator="meens")
     assert str(caught.value) == (
         "params: 1 wrong\n  gmmn.generator: there is no generator of this name; "
         f"known are {', '.join(registry.GENERATORS)} (found 'meens')"

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests import pixel_world
+from tests import pixel_world, quick_sections
 from zs3 import folds
 from zs3.rehearsals import hidden_rows, self_training_cv, zero_shot_cv
 from zs3.shards import rows
@@ -27,17 +27,17 @@ def done(cache):
     sampled = rows.sample(cache, 60, 0)
     fold = folds.draw(rows.presence(cache), pixel_world.SEEN, 1, 2, "images", 0)[0]
     embeddings = torch.from_numpy(pixel_world.vectors())
-    options = pixel_world.classifier_options(synthetic_ratio=0.1)
+    options = quick_sections.classifier_options(synthetic_ratio=0.1)
     rehearsal, figures = zero_shot_cv.rehearse(
-        fold, sampled, pixel_world.start(), embeddings, pixel_world.gmmn_options(epochs=1), options, CPU
+        fold, sampled, pixel_world.start(), embeddings, quick_sections.gmmn_options(epochs=1), options, CPU
     )
     return rehearsal, sampled, figures
 
 
 def hiou(done, hidden, **changes):
     rehearsal, sampled, _ = done
-    options = pixel_world.self_training_options(**changes)
-    labelling = pixel_world.pseudo_labels_options(p=100.0)
+    options = quick_sections.self_training_options(**changes)
+    labelling = quick_sections.pseudo_labels_options(p=100.0)
     return self_training_cv.rehearse(rehearsal, hidden, sampled, 2.0, labelling, options, BIASES)
 
 

@@ -7,7 +7,7 @@ import pandas
 import pytest
 import torch
 
-from tests import pixel_world, stage_files
+from tests import pixel_world, quick_sections, stage_files
 from zs3 import evaluation, metrics, pixel_classifier, results, splits
 from zs3.shards import index, maps
 
@@ -120,12 +120,12 @@ def test_the_protocol_follows_the_section_and_is_named(tmp_path, monkeypatch):
 
 def test_the_whole_tail_of_the_pipeline_finds_unseen_classes(tmp_path, monkeypatch):
     pixel_world.write_inputs(tmp_path)
-    calibration = pixel_world.classifier_section()["calibration"] | {"folds": 1}
+    calibration = quick_sections.classifier_section()["calibration"] | {"folds": 1}
     stage_files.run(
         tmp_path,
         monkeypatch,
         *("train_gmmn", "finetune_classifier", "evaluate"),
-        classifier=pixel_world.classifier_section(calibration=calibration),
+        classifier=quick_sections.classifier_section(calibration=calibration),
     )
     # Without the bias: it is found on single pixels, while in these maps every other pixel lies between cells of two classes.
     values = json.loads((tmp_path / "metrics/zs3net.json").read_text())["without_bias"]

@@ -4,7 +4,7 @@ import torch
 import yaml
 
 from stages import feature_oracle
-from tests import dag, pixel_world, unlabelled_world
+from tests import dag, pixel_world, quick_sections, unlabelled_world
 from zs3 import params, pixel_classifier, splits
 from zs3.classifiers import calibration
 
@@ -16,7 +16,7 @@ def make(folder, n_images=12, labels=tuple(range(10)), **changes):
     """Write all that the stage reads but the labelled rows' split of no unseen class."""
     pixel_world.write_training_inputs(folder)
     unlabelled_world.write(folder, n_images, labels)
-    recipe = params.to_dict(pixel_world.classifier_options(**changes))
+    recipe = params.to_dict(quick_sections.classifier_options(**changes))
     pixel_classifier.save(folder / "models/zs3net.pt", pixel_world.start(), config=recipe)
     runtime = {"device": "cpu", "workers": 0, "scratch": "work"}
     (folder / "params.yaml").write_text(yaml.safe_dump({"runtime": runtime}))
@@ -34,7 +34,7 @@ def test_trains_by_the_recipe_of_the_zero_shot_model_and_calibrates_over_images(
     model, facts = run(make(tmp_path, steps_per_epoch=30), monkeypatch)
     assert model.labels.tolist() == [*pixel_world.SEEN, *UNSEEN]
     assert model.labels[model.unseen].tolist() == UNSEEN
-    options = pixel_world.classifier_options(steps_per_epoch=30)
+    options = quick_sections.classifier_options(steps_per_epoch=30)
     assert facts["config"] == params.to_dict(options) and facts["classes"] == list(pixel_world.CLASSES)
     assert pandas.read_csv("metrics/feature_oracle_curve.csv")["epoch"].tolist() == [0, 1]
     table = pandas.read_csv("metrics/feature_oracle_calibration.csv")

@@ -3,7 +3,7 @@ import shutil
 import pandas
 import torch
 
-from tests import pixel_world, stage_files
+from tests import pixel_world, quick_sections, stage_files
 from zs3 import params, pixel_classifier, splits
 from zs3.classifiers import calibration
 
@@ -12,12 +12,12 @@ BRIEF = {"epochs": 1, "steps_per_epoch": 8}
 
 def run(folder, monkeypatch, *names, gmmn=BRIEF, **changes):
     """Run `train_gmmn` and then the stage, or the stages named."""
-    sections = {"gmmn": pixel_world.gmmn_section(**gmmn), "classifier": pixel_world.classifier_section(**changes)}
+    sections = {"gmmn": quick_sections.gmmn_section(**gmmn), "classifier": quick_sections.classifier_section(**changes)}
     stage_files.run(folder, monkeypatch, *(names or ("train_gmmn", "finetune_classifier")), **sections)
 
 
 def calibrated(**changes):
-    return pixel_world.classifier_section()["calibration"] | changes
+    return quick_sections.classifier_section()["calibration"] | changes
 
 
 def test_writes_a_classifier_of_all_classes_with_the_bias_that_rehearsals_chose(tmp_path, monkeypatch):
@@ -29,8 +29,8 @@ def test_writes_a_classifier_of_all_classes_with_the_bias_that_rehearsals_chose(
     assert model.labels.tolist() == [*pixel_world.SEEN, *pixel_world.UNSEEN]
     assert model.labels[model.unseen].tolist() == list(pixel_world.UNSEEN)
     assert facts["classes"] == list(pixel_world.CLASSES)
-    assert facts["config"] == params.to_dict(pixel_world.classifier_options(synthetic_ratio=0.05))
-    assert facts["gmmn"] == params.to_dict(pixel_world.gmmn_options(epochs=2))
+    assert facts["config"] == params.to_dict(quick_sections.classifier_options(synthetic_ratio=0.05))
+    assert facts["gmmn"] == params.to_dict(quick_sections.gmmn_options(epochs=2))
     curve = pandas.read_csv("metrics/classifier_curve.csv")
     assert curve["epoch"].tolist() == [0, 1] and list(curve) == ["epoch", "loss"]
 
@@ -62,7 +62,7 @@ def test_folds_side_by_side_give_the_same_bytes(tmp_path, monkeypatch):
     run(tmp_path, monkeypatch, **BRIEF)
     alone = stage_files.content(tmp_path, "finetune_classifier")
     runtime = {"device": "cpu", "workers": 2, "scratch": "work"}
-    sections = {"gmmn": pixel_world.gmmn_section(**BRIEF), "classifier": pixel_world.classifier_section(**BRIEF)}
+    sections = {"gmmn": quick_sections.gmmn_section(**BRIEF), "classifier": quick_sections.classifier_section(**BRIEF)}
     stage_files.run(tmp_path, monkeypatch, "finetune_classifier", **sections, runtime=runtime)
     assert stage_files.content(tmp_path, "finetune_classifier") == alone
 

@@ -8,7 +8,7 @@ import pandas
 import pytest
 import torch
 
-from tests import pixel_world, stage_files, unlabelled_world
+from tests import pixel_world, quick_sections, stage_files, unlabelled_world
 from zs3 import images, pixel_classifier
 from zs3.features import pools
 from zs3.pseudo_labels import cache, selection
@@ -32,7 +32,7 @@ def world(tmp_path):
 
 
 def run(folder, monkeypatch, *names, **changes):
-    section = pixel_world.pseudo_labels_section(**changes)
+    section = quick_sections.pseudo_labels_section(**changes)
     stage_files.run(folder, monkeypatch, *(names or ("pseudo_label",)), pseudo_labels=section)
 
 
@@ -46,7 +46,7 @@ def test_the_cache_holds_what_the_rules_select_from_all_shards_together(world, m
     folder, truth = world
     run(folder, monkeypatch, rule=rule, p=40.0)
     found = joined("features/pseudo")
-    expected = selection.select(zs3net(), truth, pixel_world.pseudo_labels_options(rule=rule, p=40.0))
+    expected = selection.select(zs3net(), truth, quick_sections.pseudo_labels_options(rule=rule, p=40.0))
     key = [(*row, label) for *row, label in zip(found["image"], *found["position"].T, found["label"], strict=True)]
     wanted = zip(expected["image"], *expected["position"].T, expected["label"], strict=True)
     assert sorted(key) == sorted(wanted) and len(key) > 10
@@ -59,7 +59,7 @@ def test_the_cache_holds_what_the_rules_select_from_all_shards_together(world, m
 def test_the_cache_knows_its_origin_and_can_be_described(world, monkeypatch):
     folder, _ = world
     run(folder, monkeypatch, p=30.0)
-    assert cache.options_of(folder / "features/pseudo") == pixel_world.pseudo_labels_options(p=30.0)
+    assert cache.options_of(folder / "features/pseudo") == quick_sections.pseudo_labels_options(p=30.0)
     found = index.read("features/pseudo", "rows")
     assert found.images == index.read("features/unlabelled", "rows").images
     assert "classifier_sha256" in found.provenance
@@ -101,7 +101,7 @@ def test_the_report_is_precision_and_coverage_by_the_held_masks(world, monkeypat
     run(folder, monkeypatch, "pseudo_label", "report_pseudo_labels", p=50.0)
     table = pandas.read_csv("metrics/pseudo_labels.csv").set_index("class")
     valid = (truth["image"] != 0) | (truth["position"][:, 1] >= 2)
-    chosen = selection.select(zs3net(), truth, pixel_world.pseudo_labels_options(p=50.0))
+    chosen = selection.select(zs3net(), truth, quick_sections.pseudo_labels_options(p=50.0))
     label_at = dict(zip(zip(truth["image"], *truth["position"].T, strict=True), truth["label"], strict=True))
     hits = {label: [0, 0] for label in pixel_world.UNSEEN}
     for image, y, x, label in zip(chosen["image"], *chosen["position"].T, chosen["label"], strict=True):

@@ -4,7 +4,7 @@ import torch
 import yaml
 
 from stages import train_baseline
-from tests import dag, pixel_world
+from tests import dag, pixel_world, quick_sections
 from zs3 import params, pixel_classifier, splits
 from zs3.classifiers import baselines, calibration
 from zs3.features import pools
@@ -18,7 +18,7 @@ methods = pytest.mark.parametrize("method", METHODS)
 def run(folder, monkeypatch, method, **changes):
     """Run the stage in `folder` and return the bytes of all that it wrote."""
     monkeypatch.chdir(folder)
-    document = pixel_world.document(baseline=pixel_world.baseline_section(**changes))
+    document = quick_sections.document(baseline=quick_sections.baseline_section(**changes))
     (folder / "params.yaml").write_text(yaml.safe_dump(document))
     train_baseline.main(STAGES[method].argv)
     return {out: (folder / out).read_bytes() for out in STAGES[method].outs}
@@ -32,7 +32,7 @@ def test_writes_a_classifier_of_all_classes_calibrated_where_the_section_says_so
     assert model.labels.tolist() == [*pixel_world.SEEN, *pixel_world.UNSEEN]
     assert model.labels[model.unseen].tolist() == list(pixel_world.UNSEEN)
     assert facts["classes"] == list(pixel_world.CLASSES) and facts["exclude"] == "images"
-    options = pixel_world.baseline_options()
+    options = quick_sections.baseline_options()
     assert facts["method"] == method and facts["config"] == params.to_dict(options)
     assert pandas.read_csv(f"metrics/{method}_curve.csv")["epoch"].tolist() == [0, 1]
 

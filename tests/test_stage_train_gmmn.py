@@ -5,7 +5,7 @@ import pandas
 import pytest
 import torch
 
-from tests import pixel_world, stage_files
+from tests import pixel_world, quick_sections, stage_files
 from zs3 import checkpoints, embeddings, params
 from zs3.generators import gmmn
 from zs3.shards import index, rows
@@ -21,7 +21,7 @@ def test_writes_a_generator_a_curve_and_its_quality(tmp_path, monkeypatch):
     checkpoint = checkpoints.load("models/gmmn.pt")
     assert checkpoint["classes"] == list(pixel_world.CLASSES)
     generator = gmmn.load_dict(checkpoint, torch.device("cpu"))
-    assert generator.options == pixel_world.gmmn_options()
+    assert generator.options == quick_sections.gmmn_options()
     np.testing.assert_array_equal(generator.embeddings.numpy(), pixel_world.vectors())
     curve = pandas.read_csv("metrics/gmmn_curve.csv")
     assert list(curve) == ["epoch", "loss", "live_kernels"] and len(curve) == 3
@@ -39,7 +39,7 @@ def test_writes_a_generator_a_curve_and_its_quality(tmp_path, monkeypatch):
 
 def test_a_generator_without_kernels_has_a_curve_of_its_own(tmp_path, monkeypatch, capsys):
     pixel_world.write_inputs(tmp_path)
-    stage_files.run(tmp_path, monkeypatch, "train_gmmn", gmmn=pixel_world.gmmn_section(**BRIEF, generator="gan"))
+    stage_files.run(tmp_path, monkeypatch, "train_gmmn", gmmn=quick_sections.gmmn_section(**BRIEF, generator="gan"))
     assert list(pandas.read_csv("metrics/gmmn_curve.csv")) == ["epoch", "loss", "gradient_penalty"]
     assert "kernel" not in capsys.readouterr().err
     assert list(pandas.read_csv("metrics/gmmn_quality.csv")) == ["class", "features", "mmd"]
@@ -48,15 +48,15 @@ def test_a_generator_without_kernels_has_a_curve_of_its_own(tmp_path, monkeypatc
 def test_where_no_image_is_held_out_the_quality_is_a_header(tmp_path, monkeypatch):
     pixel_world.write_inputs(tmp_path)
     monkeypatch.setattr(gmmn, "HELD_OUT_SHARE", 0.0)
-    stage_files.run(tmp_path, monkeypatch, "train_gmmn", gmmn=pixel_world.gmmn_section(**BRIEF))
+    stage_files.run(tmp_path, monkeypatch, "train_gmmn", gmmn=quick_sections.gmmn_section(**BRIEF))
     assert (tmp_path / "metrics/gmmn_quality.csv").read_text() == "class,features,mmd\n"
 
 
 def test_a_generator_that_could_learn_nothing_is_told_of(tmp_path, monkeypatch, capsys):
     pixel_world.write_inputs(tmp_path)
-    stage_files.run(tmp_path, monkeypatch, "train_gmmn", gmmn=pixel_world.gmmn_section(**BRIEF))
+    stage_files.run(tmp_path, monkeypatch, "train_gmmn", gmmn=quick_sections.gmmn_section(**BRIEF))
     assert "no kernel is alive" not in capsys.readouterr().err
-    section = pixel_world.gmmn_section(**BRIEF, kernel="paper", bandwidths=[1e-6])
+    section = quick_sections.gmmn_section(**BRIEF, kernel="paper", bandwidths=[1e-6])
     stage_files.run(tmp_path, monkeypatch, "train_gmmn", gmmn=section)
     assert "no kernel is alive, so nothing was learnt" in capsys.readouterr().err
 
@@ -67,7 +67,7 @@ def test_twice_in_different_folders_gives_the_same_bytes(tmp_path, monkeypatch):
         pixel_world.write_inputs(tmp_path / name)
         for _ in range(2):
             torch.rand(3)
-            stage_files.run(tmp_path / name, monkeypatch, "train_gmmn", gmmn=pixel_world.gmmn_section(**BRIEF))
+            stage_files.run(tmp_path / name, monkeypatch, "train_gmmn", gmmn=quick_sections.gmmn_section(**BRIEF))
             results.append(stage_files.content(tmp_path / name, "train_gmmn"))
     assert all(result == results[0] for result in results)
 
@@ -87,7 +87,7 @@ def test_neither_rows_nor_embeddings_of_unseen_classes_reach_the_training(tmp_pa
             folder / "data/class_embeddings.h5", embeddings.ClassEmbeddings(pixel_world.CLASSES, vectors), {}
         )
         monkeypatch.setattr(rows, "sample", lambda *args, value=value: altered(sample(*args), value))
-        section = pixel_world.gmmn_section(**BRIEF, generator=generator)
+        section = quick_sections.gmmn_section(**BRIEF, generator=generator)
         stage_files.run(folder, monkeypatch, "train_gmmn", gmmn=section)
         results.append(stage_files.content(folder, "train_gmmn"))
         networks.append(checkpoints.load(folder / "models/gmmn.pt")["network"])
@@ -106,7 +106,10 @@ def peak(folder, monkeypatch, *names):
     tracemalloc.start()
     try:
         stage_files.run(
-            folder, monkeypatch, *names, gmmn=pixel_world.gmmn_section(pool_per_class=40, epochs=1, steps_per_epoch=1)
+            folder,
+            monkeypatch,
+            *names,
+            gmmn=quick_sections.gmmn_section(pool_per_class=40, epochs=1, steps_per_epoch=1),
         )
         return tracemalloc.get_traced_memory()[1]
     finally:
@@ -136,7 +139,7 @@ def test_the_sample_in_memory_is_bounded_by_its_parameter(tmp_path):
 def test_a_wrong_parameter_is_named(tmp_path, monkeypatch):
     pixel_world.write_inputs(tmp_path)
     with pytest.raises((params.ParamsError, SystemExit), match=r"gmmn\.batch_per_class: .* greater than or equal to 2"):
-        stage_files.run(tmp_path, monkeypatch, "train_gmmn", gmmn=pixel_world.gmmn_section(batch_per_class=1))
+        stage_files.run(tmp_path, monkeypatch, "train_gmmn", gmmn=quick_sections.gmmn_section(batch_per_class=1))
 
 
 def test_a_damaged_cache_is_named_and_nothing_is_written(tmp_path, monkeypatch):

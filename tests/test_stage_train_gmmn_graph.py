@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests import graph_world, pixel_world, stage_files
+from tests import graph_world, quick_sections, stage_files
 from zs3 import checkpoints, embeddings, images, pixel_classifier, splits
 from zs3.shards import graphs, index, rows
 
@@ -39,7 +39,7 @@ def make(folder):
 
 
 def run(folder, monkeypatch, masks="data/pretrained/none", **graph):
-    section = pixel_world.gmmn_section()
+    section = quick_sections.gmmn_section()
     section |= {"generator": "graph", "epochs": 1, "steps_per_epoch": 3}
     section["graph"] = section["graph"] | {"masks": masks, "contexts_per_class": 5} | graph
     words = stage_files.ARGUMENTS["train_gmmn"].replace("data/pretrained/none", masks)
@@ -100,7 +100,7 @@ def test_a_classifier_knows_where_its_generator_placed_unseen_classes(tmp_path, 
         torch.zeros(5, dtype=torch.bool),
     )
     pixel_classifier.save(tmp_path / "models/seen_only.pt", start)
-    section = pixel_world.gmmn_section(generator="graph" if context else "mlp", epochs=1, steps_per_epoch=3)
+    section = quick_sections.gmmn_section(generator="graph" if context else "mlp", epochs=1, steps_per_epoch=3)
     stage_files.run(tmp_path, monkeypatch, "train_gmmn", "finetune_classifier", gmmn=section)
     model, facts = pixel_classifier.load(tmp_path / "models/zs3net.pt")
     assert facts.get("graph_context") == context

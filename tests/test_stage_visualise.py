@@ -7,12 +7,12 @@ import PIL.Image
 import pytest
 import torch
 
-from tests import pixel_world, stage_files
+from tests import pixel_world, quick_sections, stage_files
 from zs3 import evaluation, examples, images, params, pictures, pixel_classifier, splits
 from zs3.shards import maps
 
 N_MAPS, SIDE = 6, 5
-SECTION = pixel_world.visualise_section()
+SECTION = quick_sections.visualise_section()
 
 
 def write(folder):

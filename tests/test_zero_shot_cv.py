@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests import graph_world, pixel_world
+from tests import graph_world, pixel_world, quick_sections
 from zs3 import checkpoints, folds, pixel_classifier
 from zs3.classifiers import calibration, classifier
 from zs3.features import pools
@@ -21,12 +21,12 @@ def rehearsals(table=None, embeddings=None, gmmn_changes=None, exclude="images",
     """Return what the folds trained, and their figures."""
     table = table or sampled()
     embeddings = torch.from_numpy(pixel_world.vectors()) if embeddings is None else embeddings
-    options = pixel_world.classifier_options(**changes)
+    options = quick_sections.classifier_options(**changes)
     settings = options.calibration
     drawn = folds.draw(
         pixel_world.presence(table), pixel_world.SEEN, settings.folds, settings.held_out, exclude, options.seed
     )
-    gmmn_options = pixel_world.gmmn_options(**(gmmn_changes or {}))
+    gmmn_options = quick_sections.gmmn_options(**(gmmn_changes or {}))
     arguments = (table, pixel_world.start(), embeddings, gmmn_options, options, CPU)
     return [zero_shot_cv.rehearse(fold, *arguments) for fold in drawn]
 
@@ -134,11 +134,11 @@ def test_the_bias_it_picks_also_helps_the_really_unseen_classes():
     mean = np.mean(scores, axis=0)
     assert mean[biases.index(bias)] > mean[0] + 10 and mean[biases.index(bias)] > mean[-1] + 10
 
-    generator = gmmn.build(pixel_world.gmmn_options(), torch.from_numpy(pixel_world.vectors()), pixel_world.DIM, CPU)
+    generator = gmmn.build(quick_sections.gmmn_options(), torch.from_numpy(pixel_world.vectors()), pixel_world.DIM, CPU)
     real = pools.select(sampled(), pixel_world.SEEN)
     list(gmmn.fit(generator, real))
     *_, (_, model) = classifier.fit(
-        pixel_world.start(), real, generator, pixel_world.UNSEEN, pixel_world.classifier_options(**options)
+        pixel_world.start(), real, generator, pixel_world.UNSEEN, quick_sections.classifier_options(**options)
     )
     truth = pixel_world.sampled(dict.fromkeys(range(len(pixel_world.CLASSES)), 60), seed=8)
     plain, calibrated = calibration.figures_by_bias(model, truth, (0.0, bias))
@@ -165,8 +165,8 @@ def test_graphs_of_images_with_a_held_out_class_are_hidden_from_its_fold(monkeyp
     start = pixel_classifier.PixelClassifier(
         torch.zeros(5, 4), torch.zeros(5), torch.tensor(graph_world.SEEN), torch.zeros(5, dtype=torch.bool)
     )
-    section = pixel_world.gmmn_section()["graph"] | {"context": context, "contexts_per_class": 9}
-    options = pixel_world.gmmn_options(graph=section)
+    section = quick_sections.gmmn_section()["graph"] | {"context": context, "contexts_per_class": 9}
+    options = quick_sections.gmmn_options(graph=section)
     for fold in folds.draw(presence, graph_world.SEEN, 3, 1, "pixels", 0):
         zero_shot_cv.fit_generator(fold, table, start, graph_world.EMBEDDINGS, options, CPU, graphs)
         real, found = given.pop()
