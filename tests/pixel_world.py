@@ -7,18 +7,6 @@ import numpy as np
 import torch
 
 from tests import caches
-
-# test_cross_validate.py, test_self_training.py and test_stage_self_train.py still ask for these here.
-from tests.quick_sections import (  # noqa: F401
-    classifier_options,
-    classifier_section,
-    document,
-    gmmn_section,
-    pseudo_labels_options,
-    pseudo_labels_section,
-    self_training_options,
-    self_training_section,
-)
 from zs3 import embeddings, label_ids, pixel_classifier, splits
 from zs3.shards import index, maps, rows
 

@@ -4,7 +4,7 @@ import pandas
 import pytest
 import yaml
 
-from tests import pixel_world
+from tests import pixel_world, quick_sections
 from zs3.cross_validate import __main__ as command
 from zs3.cross_validate import report
 
@@ -15,8 +15,8 @@ BRIEF = {"epochs": 1, "steps_per_epoch": 5}
 def folder(tmp_path, monkeypatch):
     """A working folder without unlabelled and validation caches, masks, and data root."""
     pixel_world.write_training_inputs(tmp_path)
-    document = pixel_world.document(
-        gmmn=pixel_world.gmmn_section(**BRIEF), classifier=pixel_world.classifier_section(**BRIEF)
+    document = quick_sections.document(
+        gmmn=quick_sections.gmmn_section(**BRIEF), classifier=quick_sections.classifier_section(**BRIEF)
     )
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(document))
     monkeypatch.chdir(tmp_path)
@@ -60,7 +60,7 @@ def test_one_at_a_time_tries_params_yaml_and_each_alternative_alone(folder, caps
     text, table = run(
         capsys, "gmmn.lr=0.01,0.02", "classifier.class_balance=0,0.5,1", "--one-at-a-time", "--workers", "1"
     )
-    lr = pixel_world.gmmn_section()["lr"]
+    lr = quick_sections.gmmn_section()["lr"]
     expected = [(lr, 0.5), (0.01, 0.5), (0.02, 0.5), (lr, 0.0), (lr, 1.0)]
     expected = [pair for number, pair in enumerate(expected) if pair not in expected[:number]]
     assert list(zip(table["gmmn.lr"], table["classifier.class_balance"], strict=True)) == expected
@@ -87,7 +87,7 @@ def test_zs5net_is_scored_as_it_ships_without_a_bias_where_there_is_none_to_try(
 
 
 def test_where_params_yaml_is_best_it_says_so(folder, capsys):
-    text, _ = run(capsys, f"gmmn.lr={pixel_world.gmmn_section()['lr']}", "--workers", "1")
+    text, _ = run(capsys, f"gmmn.lr={quick_sections.gmmn_section()['lr']}", "--workers", "1")
     assert text.splitlines()[-1] == "the best setting is params.yaml as it is"
 
 

@@ -6,7 +6,7 @@ import pytest
 import scipy.stats
 import torch
 
-from tests import pixel_world
+from tests import pixel_world, quick_sections
 from zs3.classifiers import classifier, self_training
 from zs3.features import pools
 from zs3.pseudo_labels import selection
@@ -35,7 +35,7 @@ def pool(labels, n=60, seed=0):
 
 def start():
     """A classifier of all classes, nothing known of the unseen ones."""
-    options = pixel_world.classifier_options(epochs=1, steps_per_epoch=1, lr=1e-6)
+    options = quick_sections.classifier_options(epochs=1, steps_per_epoch=1, lr=1e-6)
     *_, (_, model) = classifier.fit(
         pixel_world.start(), pool(pixel_world.SEEN), Recorder(), pixel_world.UNSEEN, options
     )
@@ -43,7 +43,7 @@ def start():
 
 
 def fit(pseudo, generator=None, model=None, **changes):
-    options = pixel_world.self_training_options(**changes)
+    options = quick_sections.self_training_options(**changes)
     return list(
         self_training.fit(
             model or start(), pool(pixel_world.SEEN), pseudo, generator or Recorder(), pixel_world.UNSEEN, options
@@ -106,7 +106,7 @@ def test_the_same_seed_gives_the_same_classifier():
 
 def test_without_unseen_classes_it_trains_on_seen_ones_alone():
     labels = range(len(pixel_world.CLASSES))
-    options = pixel_world.self_training_options(epochs=1)
+    options = quick_sections.self_training_options(epochs=1)
     model = pixel_world.start(tuple(labels))
     real = pool(labels)
     (row, trained), *_ = self_training.fit(model, real, pools.empty(pixel_world.DIM), Recorder(), (), options)
@@ -119,7 +119,7 @@ def test_it_helps_where_the_generator_is_off(monkeypatch):
     generator = Recorder(shift=2.0)
     real = pool(pixel_world.SEEN)
     *_, (_, zs3net) = classifier.fit(
-        pixel_world.start(), real, generator, pixel_world.UNSEEN, pixel_world.classifier_options(epochs=3)
+        pixel_world.start(), real, generator, pixel_world.UNSEEN, quick_sections.classifier_options(epochs=3)
     )
     table = pixel_world.sampled(dict.fromkeys(range(len(pixel_world.CLASSES)), 150), seed=4)
     n = len(table["label"])
@@ -131,9 +131,9 @@ def test_it_helps_where_the_generator_is_off(monkeypatch):
     }
     model = zs3net
     for _ in range(2):
-        chosen = selection.select(model, table, pixel_world.pseudo_labels_options(p=60.0))
+        chosen = selection.select(model, table, quick_sections.pseudo_labels_options(p=60.0))
         pseudo = pools.select(chosen, range(len(pixel_world.CLASSES)))
-        options = pixel_world.self_training_options(synthetic_ratio=0.0, epochs=3)
+        options = quick_sections.self_training_options(synthetic_ratio=0.0, epochs=3)
         *_, (_, model) = self_training.fit(model, real, pseudo, generator, pixel_world.UNSEEN, options)
     assert set(pseudo.labels.tolist()) == set(pixel_world.UNSEEN)
     before, after = (

@@ -5,7 +5,7 @@ import pandas
 import pytest
 import torch
 
-from tests import pixel_world, stage_files, unlabelled_world
+from tests import pixel_world, quick_sections, stage_files, unlabelled_world
 from zs3 import checkpoints, params, pixel_classifier, splits
 from zs3.classifiers import calibration
 
@@ -22,7 +22,7 @@ def trained(tmp_path_factory):
     shutil.rmtree(folder / "features/val")
     shutil.rmtree(folder / "data/masks/unlabelled")
     with pytest.MonkeyPatch.context() as patch:
-        gmmn, classifier = pixel_world.gmmn_section(**BRIEF), pixel_world.classifier_section(epochs=1)
+        gmmn, classifier = quick_sections.gmmn_section(**BRIEF), quick_sections.classifier_section(epochs=1)
         stage_files.run(folder, patch, "train_gmmn", "finetune_classifier", gmmn=gmmn, classifier=classifier)
     return folder
 
@@ -34,8 +34,8 @@ def world(trained, tmp_path):
 
 def run(folder, monkeypatch, *names, pseudo=None, **changes):
     sections = {
-        "pseudo_labels": pixel_world.pseudo_labels_section(**(pseudo or {})),
-        "self_training": pixel_world.self_training_section(**{**BRIEF, **changes}),
+        "pseudo_labels": quick_sections.pseudo_labels_section(**(pseudo or {})),
+        "self_training": quick_sections.self_training_section(**{**BRIEF, **changes}),
     }
     stage_files.run(folder, monkeypatch, *(names or ("pseudo_label", "self_train")), **sections)
 
@@ -47,13 +47,13 @@ def test_writes_a_classifier_of_all_classes_with_the_bias_that_rehearsals_chose(
     assert model.labels.tolist() == start.labels.tolist() and torch.equal(model.unseen, start.unseen)
     assert not torch.equal(model.weight, start.weight)
     assert facts == before | {
-        "self_training": params.to_dict(pixel_world.self_training_options(**BRIEF | {"rounds": 2, "epochs": 2})),
-        "pseudo_labels": params.to_dict(pixel_world.pseudo_labels_options()),
+        "self_training": params.to_dict(quick_sections.self_training_options(**BRIEF | {"rounds": 2, "epochs": 2})),
+        "pseudo_labels": params.to_dict(quick_sections.pseudo_labels_options()),
     }
     curve = pandas.read_csv("metrics/self_training_curve.csv")
     assert curve[["round", "epoch"]].to_numpy().tolist() == [[1, 0], [1, 1], [2, 0], [2, 1]]
     table = pandas.read_csv("metrics/self_training_calibration.csv")
-    biases = pixel_world.self_training_section()["biases"]
+    biases = quick_sections.self_training_section()["biases"]
     scores = table.pivot(index="held_out", columns="bias", values="hIoU")
     assert scores.columns.tolist() == biases
     assert len(scores) == len(checkpoints.load("models/rehearsals.pt")["rehearsals"]) == 2
@@ -105,10 +105,10 @@ def test_without_unseen_classes_it_runs_through(tmp_path, monkeypatch):
     splits.write(tmp_path / "data/split.json", pixel_world.split(unseen=()))
     pixel_classifier.save(tmp_path / "models/seen_only.pt", pixel_world.start(labels), classes=[])
     sections = {
-        "gmmn": pixel_world.gmmn_section(**BRIEF),
-        "classifier": pixel_world.classifier_section(**BRIEF),
-        "pseudo_labels": pixel_world.pseudo_labels_section(),
-        "self_training": pixel_world.self_training_section(**BRIEF, rounds=2),
+        "gmmn": quick_sections.gmmn_section(**BRIEF),
+        "classifier": quick_sections.classifier_section(**BRIEF),
+        "pseudo_labels": quick_sections.pseudo_labels_section(),
+        "self_training": quick_sections.self_training_section(**BRIEF, rounds=2),
     }
     names = ("train_gmmn", "finetune_classifier", "pseudo_label", "self_train")
     stage_files.run(tmp_path, monkeypatch, *names, **sections)
