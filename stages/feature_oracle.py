@@ -10,7 +10,7 @@ import torch
 from zs3 import checkpoints, errors, feature_oracle, params, pixel_classifier, progress, runtime, splits, storage
 from zs3.classifiers import calibration, classifier
 from zs3.features import pools
-from zs3.shards import rows
+from zs3.shards import index, rows
 
 
 @errors.reported
@@ -48,10 +48,13 @@ def main(argv: list[str] | None = None) -> None:
     settings = options.calibration
     curves = calibration.Curves(settings.biases)
     if settings.enabled and len(unseen.labels):
-        done = feature_oracle.cross_validate(sampled, held, start, split.unseen, options, device)
+        ids = [index.read(folder, "rows").images for folder in (paths.features, paths.unlabelled)]
+        done = feature_oracle.cross_validate(sampled, held, tuple(ids), start, split.unseen, options, device)
         scores = dict(progress.track(done, "calibrate (parts)", total=settings.folds))
         curves = dataclasses.replace(curves, held_out=list(scores), scores=list(scores.values()))
         model = curves.calibrate(model)
+        if not scores:
+            print("feature_oracle: no part of the images shows what another does; there is no bias", file=sys.stderr)
         if edge := curves.edge("classifier.calibration.biases"):
             print(edge, file=sys.stderr)
 

@@ -56,7 +56,8 @@ def main(argv: list[str] | None = None) -> None:
     rehearsals = rehearsal.load_dict(checkpoints.load(paths.rehearsals), device) if options.biases else []
     if rehearsals and labelling.rule == "agreement":
         print(
-            "self_train: agreement cannot be rehearsed, as the views of training pixels are of different places; there is no bias",
+            "self_train: agreement cannot be rehearsed, as the views of training pixels are of different places;"
+            " self_training.biases is not read",
             file=sys.stderr,
         )
         rehearsals = []

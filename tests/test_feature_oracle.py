@@ -77,50 +77,110 @@ def test_training_on_real_features_of_unseen_classes_learns_them(tmp_path):
 
 
 def both(folder, n_images=12):
-    """Rows of the training images and, with their true labels, of the unlabelled ones."""
+    """Rows of the training images and, with their true labels, of the unlabelled ones, and the ids of these images."""
     unlabelled_world.write(folder, n_images)
     sampled = pixel_world.sampled(dict.fromkeys(pixel_world.SEEN, 60), seed=50)
-    return sampled, draw(folder, range(len(pixel_world.CLASSES)))
+    held = draw(folder, range(len(pixel_world.CLASSES)))
+    return sampled, held, ([f"train{number}" for number in range(80)], [f"image{number}" for number in range(n_images)])
 
 
-def test_cross_validation_scores_images_that_it_did_not_learn_from_and_all_of_them_once(tmp_path, monkeypatch):
-    sampled, held = both(tmp_path)
+def cross_validate(sampled, held, images, **changes):
+    options = options_of(**changes)
+    return dict(feature_oracle.cross_validate(sampled, held, images, pixel_world.start(), UNSEEN, options, CPU))
+
+
+def options_of(folds=2, **changes):
+    settings = quick_sections.classifier_section()["calibration"] | {"folds": folds}
+    return quick_sections.classifier_options(calibration=settings, **changes)
+
+
+@pytest.fixture
+def spied(monkeypatch):
+    """What classifiers learn from, seen and unseen, and what they are scored on, of each part that is scored."""
     learnt, scored = [], []
     fit, figures_by_bias = classifier.fit, calibration.figures_by_bias
 
-    def spy(start, real, source, unseen, options):
-        assert real.labels.tolist() == list(pixel_world.SEEN) and list(unseen) == list(UNSEEN)
-        learnt.append(as_set(real.features.numpy()) | as_set(source.pool.features.numpy()))
+    def fit_and_note(start, real, source, unseen, options):
+        learnt.append((real, source.pool, list(unseen)))
         return fit(start, real, source, unseen, options)
 
-    def count(model, table, biases):
+    def score_and_note(model, table, biases):
         scored.append(table)
         return figures_by_bias(model, table, biases)
 
-    monkeypatch.setattr(classifier, "fit", spy)
-    monkeypatch.setattr(calibration, "figures_by_bias", count)
-    options = quick_sections.classifier_options()
-    done = dict(feature_oracle.cross_validate(sampled, held, pixel_world.start(), UNSEEN, options, CPU))
-    assert list(done) == ["part 1 of the images", "part 2 of the images"] and options.calibration.folds == 2
-    assert all(len(scores) == len(options.calibration.biases) and max(scores) > 50 for scores in done.values())
-    for known, table in zip(learnt, scored, strict=True):
-        assert not known & as_set(table["features"])
+    monkeypatch.setattr(classifier, "fit", fit_and_note)
+    monkeypatch.setattr(calibration, "figures_by_bias", score_and_note)
+    return learnt, scored
+
+
+def check_apart(learnt, scored):
+    """Raise if something is scored that was learnt from."""
+    for (real, pool, _), table in zip(learnt, scored, strict=True):
+        assert not (as_set(real.features.numpy()) | as_set(pool.features.numpy())) & as_set(table["features"])
+
+
+def test_cross_validation_scores_images_that_it_did_not_learn_from_and_all_of_them_once(tmp_path, spied):
+    sampled, held, images = both(tmp_path)
+    done = cross_validate(sampled, held, images)
+    assert list(done) == ["part 1 of the images", "part 2 of the images"]
+    biases = options_of().calibration.biases
+    assert all(len(scores) == len(biases) and max(scores) > 50 for scores in done.values())
+    learnt, scored = spied
+    assert all(unseen == list(UNSEEN) and real.labels.tolist() == list(pixel_world.SEEN) for real, _, unseen in learnt)
+    check_apart(learnt, scored)
     everything = [row for table in scored for row in table["features"]]
     assert len(everything) == len(sampled["features"]) + len(held["features"])
     assert as_set(everything) == as_set(sampled["features"]) | as_set(held["features"])
     for table in (sampled, held):
         for image in np.unique(table["image"]):
-            rows = as_set(table["features"][table["image"] == image])
-            assert sum(bool(rows & as_set(part["features"])) for part in scored) == 1
+            own = as_set(table["features"][table["image"] == image])
+            assert sum(bool(own & as_set(part["features"])) for part in scored) == 1
 
 
-def test_a_part_beside_which_no_unseen_class_shows_is_left_out(tmp_path):
-    sampled, held = both(tmp_path, n_images=1)
-    assert not list(
-        feature_oracle.cross_validate(
-            sampled, held, pixel_world.start(), UNSEEN, quick_sections.classifier_options(), CPU
-        )
-    )
+def test_an_image_in_both_lists_is_in_one_part_and_its_seen_classes_are_scored_once(tmp_path, spied):
+    """As with data.exclude: pixels, where an image is in train without its unseen pixels."""
+    sampled, held, (ids, _) = both(tmp_path)
+    shared = [f"train{number}" for number in range(12)]
+    cross_validate(sampled, held, (ids, shared))
+    learnt, scored = spied
+    check_apart(learnt, scored)
+    everything = as_set(row for table in scored for row in table["features"])
+    is_unseen = np.isin(held["label"], UNSEEN)
+    assert everything == as_set(sampled["features"]) | as_set(held["features"][is_unseen])
+    for number in range(12):
+        copies = [table["features"][table["image"] == number] for table in (sampled, held)]
+        own = as_set(row for rows in copies for row in rows)
+        assert sum(bool(own & as_set(part["features"])) for part in scored) == 1
+
+
+def test_other_views_are_learnt_from_and_not_scored(tmp_path, spied):
+    sampled, held, images = both(tmp_path)
+    sampled["view"][::3] = 1
+    cross_validate(sampled, held, images)
+    learnt, scored = spied
+    other = as_set(sampled["features"][::3])
+    assert not any(other & as_set(table["features"]) for table in scored)
+    assert all(other & as_set(real.features.numpy()) for real, _, _ in learnt)
+
+
+@pytest.mark.parametrize(
+    ("n_train", "n_unlabelled", "folds", "n_scored"),
+    [(80, 1, 2, 0), (1, 4, 3, 2), (80, 2, 3, 2), (80, 2, 90, 2), (80, 12, 1, 2)],
+)
+def test_parts_that_show_nothing_to_score_or_to_learn_are_left_out(tmp_path, n_train, n_unlabelled, folds, n_scored):
+    sampled, held, images = both(tmp_path, n_unlabelled)
+    few = {name: column[sampled["image"] < n_train] for name, column in sampled.items()}
+    done = cross_validate(few, held, images, folds=folds, epochs=1, steps_per_epoch=2)
+    assert len(done) == n_scored and all(np.isfinite(scores).all() for scores in done.values())
+
+
+def test_a_class_of_a_single_image_is_left_out_where_it_would_be_scored(tmp_path, spied):
+    sampled, held, images = both(tmp_path)
+    rare = (held["label"] == UNSEEN[0]) & (held["image"] != held["image"][held["label"] == UNSEEN[0]][0])
+    cross_validate(sampled, {name: column[~rare] for name, column in held.items()}, images)
+    learnt, scored = spied
+    assert sorted(unseen for _, _, unseen in learnt) == [list(UNSEEN), [UNSEEN[1]]]
+    assert [set(table["label"].tolist()) & set(UNSEEN) for table in scored] == [{UNSEEN[1]}] * 2
 
 
 def test_weights_of_a_drawn_class_stand_for_all_its_rows(tmp_path):

@@ -69,6 +69,13 @@ def test_learns_unseen_classes_from_pseudo_labels_where_the_generator_is_wrong()
     assert epochs[-1][1].labels.tolist() == model.labels.tolist() and epochs[-1][1].seen_bias == 0
 
 
+@pytest.mark.parametrize(("labelled", "expected"), [((), 1.5), ((pixel_world.SEEN[1],), 1.5), ((9,), 0.0)])
+def test_the_bias_of_the_start_goes_where_pseudo_labels_of_unseen_classes_carry_it(labelled, expected):
+    pseudo = pool(labelled, seed=1) if labelled else pools.empty(pixel_world.DIM)
+    (_, model), *_ = fit(pseudo, epochs=1)
+    assert model.seen_bias == expected
+
+
 @pytest.mark.parametrize(
     ("labelled", "expected"),
     # 8 seen classes count 1 each; `pseudo_ratio` is 2, `synthetic_ratio` 1.

@@ -82,17 +82,23 @@ def test_a_second_round_labels_again(world, monkeypatch):
     assert torch.equal(pixel_classifier.load("models/zs5net.pt")[0].weight, once.weight)
 
 
-def test_without_biases_to_try_there_is_none_though_zs3net_labels_with_its_own(world, monkeypatch):
-    start, facts = pixel_classifier.load(world / "models/zs3net.pt")
-    pixel_classifier.save(world / "models/zs3net.pt", dataclasses.replace(start, seen_bias=3.0), **facts)
+def bias_zs3net(folder, seen_bias):
+    start, facts = pixel_classifier.load(folder / "models/zs3net.pt")
+    pixel_classifier.save(folder / "models/zs3net.pt", dataclasses.replace(start, seen_bias=seen_bias), **facts)
+
+
+def test_without_biases_to_try_there_is_none_though_zs3net_labels_with_its_own(world, monkeypatch, capsys):
+    bias_zs3net(world, 3.0)
     run(world, monkeypatch, biases=[])
     assert pixel_classifier.load("models/zs5net.pt")[0].seen_bias == 0
+    run(world, monkeypatch, pseudo={"rule": "agreement"}, biases=[])
+    assert "rehearsed" not in capsys.readouterr().err
     assert pandas.read_csv("metrics/self_training_calibration.csv").empty
 
 
 def test_agreement_is_not_rehearsed_and_says_so(world, monkeypatch, capsys):
     run(world, monkeypatch, pseudo={"rule": "agreement"})
-    assert pixel_classifier.load("models/zs5net.pt")[0].seen_bias == 0
+    assert pandas.read_csv("metrics/self_training_calibration.csv").empty
     assert "agreement cannot be rehearsed" in capsys.readouterr().err
 
 

@@ -6,14 +6,12 @@ import hashlib
 import numpy as np
 import pytest
 
-from zs3 import params
+from tests import small_toy
 from zs3.toy import corpus, scenes
-
-SETTINGS = {"seed": 3, "n_train": 5, "n_val": 3, "image_size": 64, "max_objects": 3, "sentences": 3000}
 
 
 def settings(context: float) -> scenes.Params:
-    return params.build(SETTINGS | {"context": context}, scenes.Params, "toy")
+    return small_toy.settings(context=context, sentences=3000)
 
 
 def test_without_context_pictures_and_corpus_are_those_of_the_first_data_set():

@@ -107,6 +107,7 @@ def sample(folder: pathlib.Path, masks: pathlib.Path, classes: Sequence[int], pe
 def cross_validate(
     sampled: rows.Rows,
     held: rows.Rows,
+    images: tuple[Sequence[str], Sequence[str]],
     start: pixel_classifier.PixelClassifier,
     unseen: Sequence[int],
     options: classifier.Params,
@@ -118,39 +119,44 @@ def cross_validate(
     fit it to classes that the backbone knows.
 
     Args:
-        sampled: real features of seen classes in the training images, with `image` and `weight`.
-        held: real features of all classes in the unlabelled images, likewise.
+        sampled: real features of seen classes in the training images, with `image`, `view` and `weight`. Only the first view is scored.
+        held: real features of all classes in the unlabelled images, with `image` and `weight`.
+        images: the ids that the image numbers of each stand for. With data.exclude: pixels some are in both, and in one part.
         start: the backbone's last layer.
         unseen: label ids.
-        options: how the classifier is trained, into how many parts the images are dealt, and the biases to try.
+        options: how the classifier is trained, into how many parts (calibration.folds, at least 2), and the biases to try.
         device: where to train.
 
     Yields:
-        for each part in which and beside which an unseen class shows, its name and hIoU at each bias.
+        for each part that shows a seen class and an unseen one that shows beside it too, its name and hIoU at each bias.
     """
-    n_parts, seed = options.calibration.folds, options.seed
-    parts = [_deal(table["image"], n_parts, seed) for table in (sampled, held)]
+    n_parts = max(2, options.calibration.folds)
+    of_sampled, of_held = _deal((sampled["image"], held["image"]), images, n_parts, options.seed)
+    twice = np.isin(np.asarray(images[1], str)[held["image"]], images[0]) & ~np.isin(held["label"], unseen)
     for number in range(n_parts):
-        own, other = (_rows(table, part != number) for table, part in zip((sampled, held), parts, strict=True))
-        known = pools.select(other, unseen)
-        if not len(known.labels):
+        real = pools.select(rows.keep(sampled, of_sampled != number), start.labels.tolist())
+        known = pools.select(rows.keep(held, of_held != number), unseen)
+        to_score = (
+            rows.keep(sampled, (of_sampled == number) & (sampled["view"] == views.WHOLE)),
+            rows.keep(held, (of_held == number) & ~twice),
+        )
+        scored = {name: np.concatenate([table[name] for table in to_score]) for name in ("features", "label", "weight")}
+        scored = rows.keep(scored, np.isin(scored["label"], [*start.labels.tolist(), *known.labels.tolist()]))
+        of_unseen = np.isin(scored["label"], known.labels)
+        if not len(real.labels) or not of_unseen.any() or of_unseen.all():
             continue
-        real = pools.select(own, start.labels.tolist())
         source = RealFeatures(known, torch.zeros(0, device=device))
         *_, (_, trained) = classifier.fit(start, real, source, known.labels.tolist(), options)
-        scored = [_rows(table, part == number) for table, part in zip((sampled, held), parts, strict=True)]
-        table = {name: np.concatenate([one[name] for one in scored]) for name in ("features", "label", "weight")}
-        table = _rows(table, np.isin(table["label"], trained.labels.numpy(force=True)))
-        scores = [figure["hIoU"] for figure in calibration.figures_by_bias(trained, table, options.calibration.biases)]
-        if None not in scores:
-            yield f"part {number + 1} of the images", scores
+        figures = calibration.figures_by_bias(trained, scored, options.calibration.biases)
+        yield f"part {number + 1} of the images", [figure["hIoU"] for figure in figures]
 
 
-def _deal(image: np.ndarray, n_parts: int, seed: int) -> np.ndarray:
-    """Return the part (n,) of each row, all of an image (n,) in one."""
-    order = np.random.default_rng(seed).permutation(int(image.max(initial=-1)) + 1)
-    return order[image] % n_parts
-
-
-def _rows(table: rows.Rows, chosen: np.ndarray) -> rows.Rows:
-    return {name: column[chosen] for name, column in table.items()}
+def _deal(
+    numbers: Sequence[np.ndarray], images: Sequence[Sequence[str]], n_parts: int, seed: int
+) -> tuple[np.ndarray, ...]:
+    """Return the part (n,) of each row of several tables, all of an image in one; `numbers` (n,) count in that table's `images`."""
+    ids = sorted({name for names in images for name in names})
+    part = dict(zip(np.random.default_rng(seed).permutation(ids).tolist(), np.arange(len(ids)) % n_parts, strict=True))
+    return tuple(
+        np.array([part[name] for name in names], np.int64)[own] for own, names in zip(numbers, images, strict=True)
+    )

@@ -100,7 +100,7 @@ def class_sets(labels: Sequence[int], n_sets: int, size: int, seed: int) -> list
 
 def training_rows(fold: Fold, sampled: rows.Rows, labels: Sequence[int]) -> rows.Rows:
     """Return the rows of a sample whose class is one of `labels` and whose image is in the fold's training list."""
-    return _keep(sampled, fold.train[sampled["image"]] & np.isin(sampled["label"], list(labels)))
+    return rows.keep(sampled, fold.train[sampled["image"]] & np.isin(sampled["label"], list(labels)))
 
 
 def evaluation_rows(fold: Fold, sampled: rows.Rows, labels: Sequence[int]) -> rows.Rows:
@@ -108,7 +108,7 @@ def evaluation_rows(fold: Fold, sampled: rows.Rows, labels: Sequence[int]) -> ro
 
     A class's weights are scaled up to the sum that they have in the whole sample, since classes lose different shares of their images.
     """
-    chosen = _keep(sampled, fold.evaluation[sampled["image"]] & np.isin(sampled["label"], list(labels)))
+    chosen = rows.keep(sampled, fold.evaluation[sampled["image"]] & np.isin(sampled["label"], list(labels)))
     whole, part = (np.bincount(table["label"], weights=table["weight"], minlength=256) for table in (sampled, chosen))
     scale = np.divide(whole, part, out=np.zeros(256), where=part > 0)
     return chosen | {"weight": (chosen["weight"] * scale[chosen["label"]]).astype(np.float32)}
@@ -134,7 +134,3 @@ def _part(
         evaluation[highest[images >= to_learn]] = False
     train = ~evaluation if exclude == "pixels" else ~evaluation & ~hold
     return Fold(held_out, train, ~evaluation & hold, evaluation)
-
-
-def _keep(table: rows.Rows, chosen: np.ndarray) -> rows.Rows:
-    return {name: column[chosen] for name, column in table.items()}

@@ -1,4 +1,4 @@
-"""The bias on seen logits, and which one zero-shot cross-validation picks (DESIGN.md, section 4)."""
+"""The bias on seen logits, and which one cross-validation picks (DESIGN.md, section 4)."""
 
 import dataclasses
 from collections.abc import Sequence

@@ -41,7 +41,7 @@ def fit(
 ) -> Iterator[tuple[dict[str, float], pixel_classifier.PixelClassifier]]:
     """Train a classifier on from `start` with cross-entropy.
 
-    A seen bias of `start` is in the labels that it gave, and not taken off a second time: what learns from them has none.
+    A seen bias of `start` is in the labels that it gave, and not taken off a second time: what learns unseen classes from them has none.
 
     How often classes are drawn, an average seen class of `real` counting 1: a class with pseudo-labels `pseudo_ratio` times by its
     pseudo-labelled features, and, if it is unseen, `synthetic_ratio` times by synthetic ones; an unseen class without pseudo-labels
@@ -56,7 +56,8 @@ def fit(
         options: seen classes of `real` are drawn with probability proportional to real.sizes ** class_balance.
 
     Yields:
-        after each epoch {epoch, loss} and the classifier so far, without a seen bias.
+        after each epoch {epoch, loss} and the classifier so far, without a seen bias, or, if no pseudo-label is of an unseen class,
+        with that of `start`.
 
     Raises:
         training.DivergedError: at the first loss that is not finite.
@@ -72,5 +73,6 @@ def fit(
         sources.append(feature_sources.of_pool(pseudo, pseudo.sizes**0, n_pseudo))
     if n_synthetic:
         sources.append(feature_sources.of_generator(generator, synthetic, n_synthetic))
-    unbiased = dataclasses.replace(start, seen_bias=0.0).to(generator.embeddings.device)
-    yield from last_layer.train(unbiased, sources, options, "self_training")
+    if labelled & set(unseen):
+        start = dataclasses.replace(start, seen_bias=0.0)
+    yield from last_layer.train(start.to(generator.embeddings.device), sources, options, "self_training")

@@ -12,8 +12,9 @@ held-out class, but are not scored, play the unlabelled ones, with all labels hi
 Everything comes from the cached features of the training images: no label of an unseen class, no validation image and no unlabelled
 image is read, and no stage is rerun. In each fold some seen classes are held out of generator and classifier, half of the images that
 show them and a fifth of the others are kept for scoring, and hIoU is read there. The table shows for each setting the mean over folds
-at the bias that is best for all folds together, its spread (standard deviation over folds), and by how much it is behind the best
-setting (mean difference on the same folds, and its standard error: a difference of less than two of them may be chance).
+at the bias that is best for all folds together (for ZS5Net without one where self_training.biases is []), its spread (standard
+deviation over folds), and by how much it is behind the best setting (mean difference on the same folds, and its standard error: a
+difference of less than two of them may be chance).
 """
 
 import argparse

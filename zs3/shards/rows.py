@@ -106,6 +106,11 @@ def sample(folder: str | pathlib.Path, per_class: int, seed: int) -> Rows:
     return answer
 
 
+def keep(table: Rows, chosen: np.ndarray) -> Rows:
+    """Return the rows of a table that are `chosen` (n,), as a mask or by number."""
+    return {name: column[chosen] for name, column in table.items()}
+
+
 def presence(folder: str | pathlib.Path) -> np.ndarray:
     """Return which images of a cache of rows show which classes, (n_images, C) bool.
 

@@ -67,7 +67,8 @@ _CLASS = (
     "if it is {hue} and has {figure} we call it {name}",
     "{name} means {pattern} and {hue}",
 )
-# Told beside them where pebbles lie on others. These go by the name of their class: told by its colour alone, they would lend it.
+# Told beside them where pebbles lie on others. The lower one goes by the name of its class: a word for its colour would draw the
+# vector of the class on top towards that hue.
 _CONTEXT = (
     "the {name} {pebble} lies on a {host} one",
     "{finder} {verb} the {name} {pebble} that lay on {host} {when}",

@@ -36,7 +36,7 @@ PATTERNS = tuple(pebbles.PATTERNS)
 _INKS = {"plain": 0.5, "striped": 0.96, "dotted": 0.97, "checked": 0.22, "ringed": 0.22}
 SPLITS = ("train", "val")
 # Where there is context, a pebble lies on a plain one whose hue is so many further on the colour wheel, by pattern. Its own
-# hue and those beside it, on which it would hardly be seen, are left out. Five classes, of as many hues or fewer, share each two hosts.
+# hue and those beside it, on which it would hardly be seen, are left out. Five classes, of three hues, share each pair of hosts.
 _HOST_STEPS = {"plain": (2, 3), "striped": (3, -3), "dotted": (-3, -2), "checked": (2, 3), "ringed": (-3, -2)}
 # Radii of the two relative to that of a pebble alone, and the share of the lower one's colour in that of the upper: half, so
 # that a hue looks like others unless one sees what it lies on.
