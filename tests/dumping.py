@@ -27,11 +27,13 @@ SETTINGS = {
 
 @pytest.fixture(autouse=True)
 def small_shards(monkeypatch):
+    """Shards of a few rows, so that there are several."""
     monkeypatch.setattr(plan, "MIB", 1000)
 
 
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory):
+    """The file of an untrained network."""
     return scenes.write_checkpoint(tmp_path_factory.mktemp("backbone") / "backbone.pt")
 
 
@@ -47,6 +49,7 @@ def finished(tmp_path_factory, checkpoint):
 
 
 def make(folder, checkpoint, **changes):
+    """Write what the stage reads into `folder`, parameters changed where a test asks, and return it."""
     scenes.make(folder)
     scenes.write_params(folder, **{**SETTINGS, **changes})
     (folder / "backbone.pt").symlink_to(checkpoint)
@@ -54,6 +57,7 @@ def make(folder, checkpoint, **changes):
 
 
 def run(folder, monkeypatch):
+    """Run the stage in `folder`."""
     monkeypatch.chdir(folder)
     dump_features.main([word for pair in ARGUMENTS.items() for word in pair])
 

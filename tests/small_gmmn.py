@@ -19,17 +19,20 @@ def two_classes(n=150, seed=0):
 
 
 def build(embeddings=None, feature_dim=4, **changes):
+    """Return an untrained generator, its options changed where a test asks."""
     embeddings = torch.eye(2) if embeddings is None else embeddings
     return gmmn.build(quick_sections.gmmn_options(**changes), embeddings, feature_dim, CPU)
 
 
 def trained(real=None, **changes):
+    """Return a generator trained on `real`, by default on two classes, and the curve of its training."""
     generator = build(**({"output": "linear", "epochs": 2} | changes))
     curve = list(gmmn.fit(generator, real or two_classes()))
     return generator, curve
 
 
 def draw(generator, labels, seed=0):
+    """Return features that a generator gives for label ids."""
     with torch.no_grad():
         return generator.sample(torch.as_tensor(labels), torch.Generator().manual_seed(seed))
 

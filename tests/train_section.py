@@ -7,12 +7,16 @@ from zs3 import params
 
 @params.section
 class Kernel:
+    """A section within the section."""
+
     kind: Literal["gaussian", "laplace"]
     bandwidths: tuple[params.Positive, ...]
 
 
 @params.section
 class Options:
+    """The section, named `train` in errors."""
+
     lr: params.Positive
     momentum: params.Fraction
     weight_decay: params.NonNegative
