@@ -128,7 +128,10 @@ def _misplaced(key: str, document: Mapping[str, Any]) -> str | None:
     if section not in SECTIONS:
         return f"{key}: no such section here; those that act on cached features are {', '.join(SECTIONS)}"
     if path[:1] in (["calibration"], ["biases"]):
-        return f"{key}: not varied, since every setting is scored at the best of those in params.yaml; folds are set by --folds, --held-out and --seed"
+        return (
+            f"{key}: not varied, since every setting is scored at the best bias of params.yaml; folds are set by --folds, --held-out and"
+            " --seed"
+        )
     place = document[section]
     for depth, name in enumerate(path[:-1], 1):
         if not isinstance(place.get(name), dict):
