@@ -26,6 +26,7 @@ ARGUMENTS = {
     "--split": "data/split.json",
     "--masks": "data/masks/train",
     "--weights": "data/pretrained/none",
+    "--vectors": "data/vectors",
     "--backbone": "models/backbone.pt",
     "--classifier": "models/seen_only.pt",
     "--curve": "metrics/backbone.csv",
@@ -49,6 +50,7 @@ BACKBONE = {
     "momentum": 0.9,
     "weight_decay": 0.0005,
     "repeat_threshold": 0.5,
+    "semantic": {"weight": 0.0, "scale": 4.0, "vectors": "data/vectors"},
     "augmentation": AUGMENTATION,
     "precision": "float32",
     "seed": 0,
@@ -81,6 +83,7 @@ def make(folder: pathlib.Path, workers: int = 0, **changes: object) -> pathlib.P
         PIL.Image.fromarray(picture).save(folder / f"data/blocks/JPEGImages/{id}.png")
         images.write_mask(folder / f"data/masks/train/{id}.png", mask(quarters))
     (folder / "data/pretrained/none").write_bytes(b"")
+    (folder / "data/vectors").write_bytes(b"")
     splits.write(folder / "data/split.json", split())
     runtime = {"device": "cpu", "workers": workers, "scratch": "work"}
     (folder / "params.yaml").write_text(yaml.safe_dump({"backbone": {**BACKBONE, **changes}, "runtime": runtime}))

@@ -126,7 +126,7 @@ def test_other_inputs_do_not_go_on_from_an_interrupted_training(tmp_path, monkey
     # No epoch is trained here: only where the state would be looked for matters.
     looked_for = []
     monkeypatch.setattr(backbone, "build", lambda *_: None)
-    monkeypatch.setattr(backbone, "fit", lambda *_: iter(()))
+    monkeypatch.setattr(backbone, "fit", lambda *_, **__: iter(()))
     monkeypatch.setattr(pathlib.Path, "exists", lambda path: looked_for.append(path) or False)
     for prepare in (lambda: None, lambda: None, patch_input):
         prepare()

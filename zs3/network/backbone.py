@@ -10,7 +10,7 @@ from torch.nn import functional
 from torch.utils import data
 
 from zs3 import grids, label_ids, params, pixel_classifier, splits, training
-from zs3.network import augmentation, deeplab, training_images, weights
+from zs3.network import augmentation, deeplab, semantic_head, training_images, weights
 
 
 @params.section
@@ -33,6 +33,7 @@ class Params:
     momentum: params.Fraction
     weight_decay: params.NonNegative
     repeat_threshold: params.Fraction
+    semantic: semantic_head.Params
     augmentation: augmentation.Params
     precision: Literal["float32", "bfloat16"]
     seed: params.Seed
@@ -86,6 +87,7 @@ def fit(
     workers: int,
     state: dict[str, Any] | None = None,
     criterion: Criterion = cross_entropy,
+    semantic: semantic_head.SemanticHead | None = None,
 ) -> Iterator[tuple[dict[str, float], dict[str, Any]]]:
     """Train with SGD and polynomial decay, by default with cross-entropy.
 
@@ -97,6 +99,7 @@ def fit(
         workers: loader processes; they change the speed, not the result.
         state: what an earlier, interrupted call yielded last; training goes on after it as if never interrupted.
         criterion: the loss of the network's outputs.
+        semantic: trained along, its cross-entropy added `options.semantic.weight` times; None: no such loss.
 
     Yields:
         After each epoch its row {epoch, loss, lr} and the state to go on from.
@@ -104,19 +107,23 @@ def fit(
     Raises:
         training.DivergedError: at the first loss that is not finite.
     """
-    network.to(device=device, memory_format=torch.channels_last).train()
+    modules: dict[str, torch.nn.Module] = {"network": network, **({} if semantic is None else {"semantic": semantic})}
+    for module in modules.values():
+        module.to(device=device, memory_format=torch.channels_last).train()
     for part in _frozen(network, options.freeze):
         part.requires_grad_(False).eval()
     trunk = [*network.stem.parameters(), *network.trunk.parameters()]
     in_trunk = {id(parameter) for parameter in trunk}
-    head = [parameter for parameter in network.parameters() if id(parameter) not in in_trunk]
+    every = [parameter for module in modules.values() for parameter in module.parameters()]
+    head = [parameter for parameter in every if id(parameter) not in in_trunk]
     optimizer = torch.optim.SGD(
         [{"params": trunk, "scale": 1.0}, {"params": head, "scale": options.head_lr_multiplier}],
         lr=options.lr, momentum=options.momentum, weight_decay=options.weight_decay,
     )  # fmt: skip
     first = 0
     if state is not None:
-        network.load_state_dict(state["network"])
+        for name, module in modules.items():
+            module.load_state_dict(state[name])
         optimizer.load_state_dict(state["optimizer"])
         first = state["epoch"] + 1
     draw_weights = training_images.image_weights(dataset, options.repeat_threshold)
@@ -131,15 +138,21 @@ def fit(
                 group["lr"] = lr * group["scale"]
             batch = batch.to(device, memory_format=torch.channels_last)
             with torch.autocast(device.type, torch.bfloat16, enabled=options.precision == "bfloat16"):
-                outputs = network(batch)
-            loss = _loss(outputs.float(), target.to(device), options.loss_at, criterion)
+                features = network.dropout(network.features(batch))
+                outputs = network.classifier(features)
+                similar = None if semantic is None else semantic(features)
+            target = target.to(device)
+            loss = _loss(outputs.float(), target, options.loss_at, criterion)
+            if similar is not None:
+                loss = loss + options.semantic.weight * _loss(similar, target, options.loss_at, cross_entropy)
             training.check_finite(loss.item(), "train_backbone", epoch, step)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
             total += loss.detach()
         row = {"epoch": epoch, "loss": total.item() / len(batches), "lr": lr}
-        yield row, {"epoch": epoch, "network": network.state_dict(), "optimizer": optimizer.state_dict()}
+        weights_now = {name: module.state_dict() for name, module in modules.items()}
+        yield row, {"epoch": epoch, **weights_now, "optimizer": optimizer.state_dict()}
 
 
 def _frozen(network: deeplab.DeepLabV3Plus, freeze: str) -> list[torch.nn.Module]:
