@@ -81,12 +81,11 @@ def sample(folder: pathlib.Path, masks: pathlib.Path, classes: Sequence[int], pe
         size = min(per_class, len(candidates))
         chosen[np.random.default_rng([seed, label]).choice(candidates, size, replace=False)] = True
     dim = shard_index.read(folder, "rows").dim
-    none = {
-        "features": np.zeros((0, dim), np.float16),
-        "image": np.zeros(0, np.int32),
-        "weight": np.zeros(0, np.float32),
+    parts = {
+        "features": [np.zeros((0, dim), np.float16)],
+        "image": [np.zeros(0, np.int32)],
+        "weight": [np.zeros(0, np.float32)],
     }
-    parts = {name: [column] for name, column in none.items()}
     cells = np.zeros(256)
     passed = 0
     for path, numbers, of_shard in found:
