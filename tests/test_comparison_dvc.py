@@ -97,6 +97,17 @@ def test_changed_parameters_and_changed_code_are_noticed(inside, capsys):
     assert "**2 of them ran with other code than the present:** score.py." in text
 
 
+def test_a_workspace_that_differs_from_the_commit_is_told(inside, capsys):
+    root, _ = inside
+    told = "# the workspace differs from the last commit, and runs start from the workspace: see `git status`"
+    assert told not in printed(capsys, "queue", "tiny", "--dry-run")
+    script = root / "score.py"
+    code = script.read_text()
+    script.write_text(code + "# Another comment.\n")
+    assert told in printed(capsys, "queue", "tiny", "--dry-run")
+    script.write_text(code)
+
+
 def test_flags_lead_to_a_method(inside, capsys):
     assert printed(capsys, "flags", "GAN") == ["-S gmmn.generator=gan"]
     with pytest.raises(SystemExit, match=r"methods.yaml: no method `gan`; there are: `Supervised`, `ZS3Net`, "):

@@ -35,7 +35,7 @@ def test_the_files_of_the_repository_are_right(path, monkeypatch, capsys):
     sections.check(str(path))
     monkeypatch.setattr(sys, "argv", ["sections", str(path)])
     sections.main()
-    assert capsys.readouterr() == ("", "")
+    assert capsys.readouterr() == (f"{path}: all {len(sections.SECTIONS)} sections are right\n", "")
 
 
 def test_faults_of_several_sections_are_in_one_message(tmp_path, document):

@@ -15,12 +15,13 @@ def line_of(report, name):
 
 def expected(features):
     values = np.concatenate(features).astype(np.float64)
-    return [len(values), values.mean(), values.std(), values.max(), 100 * (values != 0).mean()]
+    dead = (values == 0).all(axis=0).sum()
+    return [len(values), values.mean(), values.std(), values.max(), 100 * (values != 0).mean(), dead]
 
 
 def assert_close(found, values):
-    # As printed: whole, three places, three places, two places, one place.
-    for number, value, half_unit in zip(found, values, (0, 5e-4, 5e-4, 5e-3, 5e-2), strict=True):
+    # As printed: whole, three places, three places, two places, one place, whole.
+    for number, value, half_unit in zip(found, values, (0, 5e-4, 5e-4, 5e-3, 5e-2, 0), strict=True):
         assert abs(number - value) <= half_unit * 1.01
 
 
@@ -50,37 +51,35 @@ def test_the_numbers_of_maps_are_numpys(tmp_path):
     report = describe.describe(caches.write_maps(tmp_path, shards))
     values = [features.reshape(-1, 4) for shard in shards for _, features, _ in shard]
     assert_close(line_of(report, "all"), expected(values))
-    assert "maps, 2 shards" in report and "3 images, 23 features of 4 float16" in report and "odd:" not in report
+    assert "maps, 2 shards" in report and "3 images, 23 features of 4 float16" in report and "no rows" not in report
 
 
-def test_oddities_are_classes_without_rows_and_features_that_are_always_zero(tmp_path):
+def test_classes_without_rows_and_features_that_are_always_zero_are_told(tmp_path):
     tables = [caches.table([0] * 50, seed=1), caches.table([2] * 50 + [0] * 50, seed=2)]
     tables[0]["features"][:, 3] = 0  # Alive in the second shard.
     tables[1]["features"][:50, 1:3] = 0
     report = describe.describe(caches.write_rows(tmp_path, tables)).splitlines()
-    assert [line for line in report if line.startswith("  odd: ")] == [
-        "  odd: no row of class cow",
-        "  odd: 2 of 4 features are always zero for dog",
-    ]
+    assert report[-1] == "  no rows of cow"
+    assert [line_of("\n".join(report), name)[-1] for name in ("background", "dog")] == [0, 2]
     assert not any(line.startswith("  cow") for line in report)
 
 
 def test_a_cache_without_labels_misses_no_class(tmp_path):
     report = describe.describe(caches.write_rows(tmp_path, [caches.table([255] * 50)]))
-    assert "odd:" not in report and not any(name in report for name in caches.CLASSES)
+    assert "no rows" not in report and not any(name in report for name in caches.CLASSES)
     assert line_of(report, "(no label)")[0] == 50
 
 
 def test_an_empty_cache_can_be_described(tmp_path):
     report = describe.describe(caches.write_rows(tmp_path, []))
-    assert "0 shards, 0.0 MiB, 3 images, 0 features" in report and "odd:" not in report
+    assert "0 shards, 0.0 MiB, 3 images, 0 features" in report and "no rows" not in report
 
 
 def test_squares_beyond_float16_do_not_overflow(tmp_path):
     table = caches.table([0] * 1000)
     table["features"][:] = 4096
     assert_close(
-        line_of(describe.describe(caches.write_rows(tmp_path, [table])), "background"), [1000, 4096, 0, 4096, 100]
+        line_of(describe.describe(caches.write_rows(tmp_path, [table])), "background"), [1000, 4096, 0, 4096, 100, 0]
     )
 
 

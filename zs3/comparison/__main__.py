@@ -9,6 +9,7 @@ dvc exp run $(python -m zs3.comparison flags "ZS3Net, released recipe")
 import argparse
 import pathlib
 import shlex
+import sys
 
 from zs3 import errors, params, storage
 from zs3.comparison import catalogue, launch, published, report, settings, survey
@@ -51,11 +52,13 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _queue(arguments: argparse.Namespace) -> None:
-    taken = survey.take(ROOT, PRESETS, arguments.name)
+    taken = _survey(arguments.name)
     wanted = [run for run in taken.missing if run.serves(arguments.method, arguments.k, arguments.seed)]
     runs = [run for run in wanted if run.name not in taken.waiting]
     for name, reason in taken.unavailable.items():
         print(f"# {name}: {reason}")
+    if runs and launch.differs(ROOT):
+        print("# the workspace differs from the last commit, and runs start from the workspace: see `git status`")
     for run in runs:
         print(shlex.join(launch.command(run, taken.current, queue=not arguments.here)), flush=True)
         if not arguments.dry_run:
@@ -66,8 +69,13 @@ def _queue(arguments: argparse.Namespace) -> None:
         print(f"# {back if arguments.here else 'start them with `dvc queue start --jobs 1`'}")
 
 
+def _survey(name: str) -> survey.Survey:
+    print("# asking DVC for its experiments", file=sys.stderr, flush=True)
+    return survey.take(ROOT, PRESETS, name)
+
+
 def _report(name: str) -> None:
-    taken = survey.take(ROOT, PRESETS, name)
+    taken = _survey(name)
     folder = REPORTS / name
     printed = published.read(PRESETS / "published.csv", taken.comparison.published)
     made = report.make(taken, printed, folder, f"python -m zs3.comparison report {name}")

@@ -99,8 +99,8 @@ def runs(prefix: str, wanted: Iterable[Cell], methods: dict[str, catalogue.Metho
     """Return the runs that fill the cells, each set of parameters once, in the order of their first cells.
 
     Args:
-        prefix: opens the name of every run; the K, the seed and what is special about the run follow, then six digits of a hash of its
-            parameters, so that runs of other parameters never share a name.
+        prefix: opens the name of every run; the K (`every-k` for a run that serves several), the seed and what is special about the
+            run follow, then six digits of a hash of its parameters, so that runs of other parameters never share a name.
         wanted: cells; those that lack keys are passed over.
         methods: by name.
     """
@@ -109,7 +109,7 @@ def runs(prefix: str, wanted: Iterable[Cell], methods: dict[str, catalogue.Metho
         if cell.params is not None:
             groups.setdefault(_key(cell.params, methods[cell.method].target), []).append(cell)
     return [
-        Run(_name(prefix, key, cells[0], methods), cells[0].params, methods[cells[0].method].target, tuple(cells))
+        Run(_name(prefix, key, cells, methods), cells[0].params, methods[cells[0].method].target, tuple(cells))
         for key, cells in groups.items()
     ]
 
@@ -129,10 +129,12 @@ def _as_floats(values: Any) -> Any:
     return float(values) if isinstance(values, int) and not isinstance(values, bool) else values
 
 
-def _name(prefix: str, key: str, cell: Cell, methods: dict[str, catalogue.Method]) -> str:
+def _name(prefix: str, key: str, cells: list[Cell], methods: dict[str, catalogue.Method]) -> str:
+    cell = cells[0]
+    k = f"k{cell.k}" if len({cell.k for cell in cells}) == 1 else "every-k"
     what = cell.method if methods[cell.method].set else "defaults"
     if cell.swept is not None:
         what = f"{cell.method} at {cell.swept:g}"
     digits = hashlib.sha256(key.encode()).hexdigest()[:6]
-    text = f"{prefix} k{cell.k} s{cell.seed} {what} {digits}"
+    text = f"{prefix} {k} s{cell.seed} {what} {digits}"
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")

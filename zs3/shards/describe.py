@@ -12,7 +12,7 @@ MIB = 2**20
 
 
 def describe(folder: str | pathlib.Path) -> str:
-    """Return a report on a cache: shards, rows, classes, moments, share of non-zero values, provenance, oddities.
+    """Return a report on a cache: shards, rows, classes, moments, share of non-zero values, features that are always zero, provenance.
 
     Every shard is read once and its checksum compared; one class of one shard (or one shard of maps) is held at a time.
 
@@ -31,7 +31,7 @@ def describe(folder: str | pathlib.Path) -> str:
         shard_index.verify(folder, index.graphs)
         lines.append(f"  component graphs: {index.graphs['nodes']} components, {index.graphs['edges']} contacts")
     if index.kind == "rows":
-        lines += [f"  {'class':24}{'rows':>9}{'mean':>9}{'std':>9}{'max':>9}{'non-zero':>10}"]
+        lines += [f"  {'class':24}{'rows':>9}{'mean':>9}{'std':>9}{'max':>9}{'non-zero':>10}{'dead':>6}"]
         # A sample without labels has no classes to miss.
         classes = enumerate(index.classes) if rows.counts(index).any() else ()
         groups = [*classes, (rows.UNLABELLED, "(no label)")]
@@ -42,15 +42,12 @@ def describe(folder: str | pathlib.Path) -> str:
         with h5py.File(shard_index.verify(folder, shard), "r") as file:
             for label, name in groups:
                 totals[name].add(file["features"][_rows_of(label, shard)])
-    oddities = []
-    for label, name in groups:
-        if totals[name].count:
-            lines.append(f"  {name:24}{totals[name]}")
-        elif label not in (None, rows.UNLABELLED):
-            oddities.append(f"no row of class {name}")
-        if totals[name].dead_columns() > 0:
-            oddities.append(f"{totals[name].dead_columns()} of {index.dim} features are always zero for {name}")
-    return "\n".join([*lines, *(f"  odd: {oddity}" for oddity in oddities)])
+    lines += [f"  {name:24}{totals[name]}" for _, name in groups if totals[name].count]
+    # Unseen classes among them, as it should be.
+    without = [name for label, name in groups if label not in (None, rows.UNLABELLED) and not totals[name].count]
+    if without:
+        lines.append(f"  no rows of {', '.join(without)}")
+    return "\n".join(lines)
 
 
 class Moments:
@@ -76,13 +73,15 @@ class Moments:
 
     def dead_columns(self) -> int:
         """Return how many of the d features were never anything but zero."""
-        return 0 if self.live is None else int((~self.live).sum())
+        return int((~self.live).sum())
 
     def __str__(self) -> str:
         n = self.count * len(self.live)
         mean = self.sum / n
         std = max(self.squares / n - mean**2, 0) ** 0.5
-        return f"{self.count:9}{mean:9.3f}{std:9.3f}{self.max:9.2f}{100 * self.nonzero / n:9.1f}%"
+        return (
+            f"{self.count:9}{mean:9.3f}{std:9.3f}{self.max:9.2f}{100 * self.nonzero / n:9.1f}%{self.dead_columns():6}"
+        )
 
 
 def _rows_of(label: int | None, shard: dict) -> slice:
