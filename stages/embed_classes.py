@@ -4,6 +4,8 @@ import argparse
 import functools
 import json
 
+import numpy as np
+
 from zs3 import embeddings, errors, params, progress, splits, storage
 from zs3.words import class_vectors, embedding_sources, neighbours
 
@@ -17,25 +19,29 @@ def main(argv: list[str] | None = None) -> None:
         "--source", required=True, help="embeddings.path: corpus, vector file, matrix or download folder"
     )
     parser.add_argument("--out", required=True, help="class embeddings to write, HDF5")
+    parser.add_argument("--seen", required=True, help="the same of the seen classes alone to write, HDF5")
     parser.add_argument("--neighbours", required=True, help="table of nearest classes to write, CSV")
     args = parser.parse_args(argv)
     settings = params.load("params.yaml", "embeddings", embeddings.Params)
-    names = splits.read(args.split).classes
+    split = splits.read(args.split)
     track = functools.partial(progress.track, what="embed_classes")
-    source = embedding_sources.load(names, args.source, settings, track)
-    vectors = class_vectors.finish(source.vectors, names, settings.background, settings.normalise)
+    source = embedding_sources.load(split.classes, args.source, settings, track)
+    facts = {"source": settings.source, "background": settings.background, "normalise": settings.normalise}
 
-    classes = embeddings.ClassEmbeddings(names, vectors)
-    provenance = {
-        "source": settings.source,
-        "source_sha256": source.sha256(),
-        "words": json.dumps(source.words),
-        "background": settings.background,
-        "normalise": settings.normalise,
-    }
-    embeddings.write(args.out, classes, provenance)
+    classes = embeddings.ClassEmbeddings(split.classes, finish(source.vectors, split.classes, settings))
+    every = {"source_sha256": source.sha256(), "words": json.dumps(source.words)}
+    embeddings.write(args.out, classes, facts | every)
+    # From seen rows alone, the mean that a background may be included; a checksum of the source would tell of the others.
+    names = tuple(split.classes[label] for label in split.seen)
+    seen = embeddings.ClassEmbeddings(names, finish(source.vectors[list(split.seen)], names, settings))
+    embeddings.write(args.seen, seen, facts | {"words": json.dumps([source.words[label] for label in split.seen])})
     storage.write_text(args.neighbours, neighbours.to_csv(classes))
-    print(f"{len(names)} classes, {vectors.shape[1]}-d vectors from {settings.source}")
+    print(f"{len(classes.names)} classes, {classes.vectors.shape[1]}-d vectors from {settings.source}")
+
+
+def finish(vectors: np.ndarray, names: tuple[str, ...], settings: embeddings.Params) -> np.ndarray:
+    """Return `vectors` of `names`, the background first, with the background and the lengths that `settings` ask for."""
+    return class_vectors.finish(vectors, names, settings.background, settings.normalise)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import torch
 
 from zs3 import checkpoints, embeddings, errors, params, pixel_classifier, runtime, splits, storage
 from zs3.classifiers import compatibility
-from zs3.network import backbone, deeplab, resuming, semantic_head, training_images
+from zs3.network import backbone, resuming, training_images
 
 
 @errors.reported
@@ -19,7 +19,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--split", type=pathlib.Path, required=True)
     parser.add_argument("--masks", type=pathlib.Path, required=True, help="training masks")
     parser.add_argument("--weights", type=pathlib.Path, required=True, help="initial weights of the trunk")
-    parser.add_argument("--vectors", type=pathlib.Path, required=True, help="class embeddings, or an empty file")
+    parser.add_argument("--vectors", type=pathlib.Path, required=True, help="vectors of seen classes, or an empty file")
     parser.add_argument("--backbone", type=pathlib.Path, required=True, help="out: the network")
     parser.add_argument("--classifier", type=pathlib.Path, required=True, help="out: its last layer, seen classes only")
     parser.add_argument("--curve", type=pathlib.Path, required=True, help="out: loss by epoch")
@@ -28,10 +28,12 @@ def main(argv: list[str] | None = None) -> None:
     settings = params.load("params.yaml", "runtime", runtime.Params)
     split = splits.read(paths.split)
 
+    seen = embeddings.read_of(paths.vectors, [split.classes[label] for label in split.seen])
     network = backbone.build(options, len(split.seen), paths.weights)
+    vectors = None if seen is None else compatibility.directions(torch.from_numpy(seen))
+    semantic = None if vectors is None else backbone.build_semantic_head(vectors, options)
     dataset = training_images.TrainingImages(split, paths.data, paths.masks, options)
     device = runtime.device(settings)
-    semantic = head_for(paths.vectors, split, options.semantic)
     inputs = (options, split, paths.data, paths.masks, device, paths.split, paths.weights, paths.vectors)
     resume_file = resuming.state_file(settings.scratch, "train_backbone", *inputs)
     train = functools.partial(backbone.fit, network, dataset, options, device, settings.workers, semantic=semantic)
@@ -47,30 +49,6 @@ def main(argv: list[str] | None = None) -> None:
     pixel_classifier.save(paths.classifier, backbone.last_layer(network, split), **facts)
     storage.write_csv(paths.curve, rows)
     resume_file.unlink()
-
-
-def head_for(
-    path: pathlib.Path, split: splits.Split, options: semantic_head.Params
-) -> semantic_head.SemanticHead | None:
-    """Return the head of the semantic loss over the vectors of seen classes, or None if `backbone.semantic.weight` is 0.
-
-    Raises:
-        errors.UserError: if `path` holds no class embeddings with a weight, or is not empty without one: the network
-            would be trained again whenever a file changes that it does not use.
-    """
-    if not options.weight:
-        if path.stat().st_size:
-            raise errors.UserError(
-                f"backbone.semantic.vectors: {path} is not empty; weight: 0 needs data/pretrained/none"
-            )
-        return None
-    if not path.stat().st_size:
-        raise errors.UserError(
-            f"backbone.semantic.vectors: {path} is empty; weight: {options.weight} needs data/class_embeddings.h5"
-        )
-    vectors = embeddings.read(path).vectors[list(split.seen)]
-    classes = compatibility.directions(torch.from_numpy(vectors))
-    return semantic_head.SemanticHead(classes, deeplab.FEATURE_DIM, options.scale)
 
 
 if __name__ == "__main__":

@@ -50,7 +50,7 @@ BACKBONE = {
     "momentum": 0.9,
     "weight_decay": 0.0005,
     "repeat_threshold": 0.5,
-    "semantic": {"weight": 0.0, "scale": 4.0, "vectors": "data/vectors"},
+    "semantic": {"vectors": "data/vectors", "weight": 1.0, "scale": 4.0},
     "augmentation": AUGMENTATION,
     "precision": "float32",
     "seed": 0,

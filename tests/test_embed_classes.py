@@ -30,11 +30,12 @@ SECTION = {
     "negative": 3,
     "seed": 5,
 }
-FLAGS = ["--split", "split.json", "--out", "classes.h5", "--neighbours", "neighbours.csv"]
+FLAGS = ["--split", "split.json", "--out", "classes.h5", "--seen", "seen.h5", "--neighbours", "neighbours.csv"]
 
 
-def prepare(folder, names, **section):
-    classes = splits.Split(tuple(names), tuple(range(len(names))), (), "images", (), (), ())
+def prepare(folder, names, unseen=(), **section):
+    seen = tuple(label for label in range(len(names)) if label not in unseen)
+    classes = splits.Split(tuple(names), seen, tuple(unseen), "images", (), (), ())
     splits.write(folder / "split.json", classes)
     (folder / "params.yaml").write_text(yaml.safe_dump({"embeddings": {**SECTION, **section}}))
 
@@ -58,7 +59,7 @@ def test_processes_with_different_hash_seeds_write_the_same_bytes(folder):
             check=True,
             env={**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": str(ROOT)},
         )
-        written.append([(folder / name).read_bytes() for name in ("classes.h5", "neighbours.csv")])
+        written.append([(folder / name).read_bytes() for name in ("classes.h5", "seen.h5", "neighbours.csv")])
     assert written[0] == written[1]
 
 
@@ -76,6 +77,31 @@ def test_the_file_says_where_the_vectors_come_from(folder):
     assert len(pathlib.Path("neighbours.csv").read_text().splitlines()) == 1 + 4 * 3
 
 
+def seen_file(folder, matrix, **section):
+    """Return the content of the file of seen classes; class 1, `cat`, is unseen."""
+    np.save(folder / "matrix.npy", matrix)
+    prepare(folder, ["background", "cat", "dog", "red ball"], unseen=[1], source="matrix", **section)
+    embed_classes.main([*FLAGS, "--source", "matrix.npy"])
+    return pathlib.Path("seen.h5").read_bytes()
+
+
+@pytest.mark.parametrize("background", ["vector", "zero", "mean"])
+@pytest.mark.parametrize("normalise", ["none", "unit", "largest"])
+def test_the_file_of_seen_classes_holds_nothing_of_unseen_ones(folder, background, normalise):
+    rules = {"background": background, "normalise": normalise}
+    matrix = np.random.default_rng(0).normal(size=(4, 5))
+    before = seen_file(folder, matrix, **rules)
+    matrix[1] *= -30
+    assert seen_file(folder, matrix, **rules) == before
+    found = embeddings.read("seen.h5")
+    assert found.names == ("background", "dog", "red ball")
+    rows = matrix[[0, 2, 3]]
+    rows[0] = {"vector": rows[0], "zero": 0 * rows[0], "mean": rows[1:].mean(axis=0)}[background]
+    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+    divisor = {"none": 1, "unit": np.where(lengths == 0, 1, lengths), "largest": lengths.max()}[normalise]
+    np.testing.assert_allclose(found.vectors, rows / divisor, rtol=1e-5)
+
+
 @pytest.mark.parametrize(
     "section, source, message",
     [
@@ -89,7 +115,7 @@ def test_wrong_input_ends_with_its_message_and_without_files(folder, section, so
     prepare(folder, ["background", "cat", "dog"], **section)
     with pytest.raises(SystemExit, match=message):
         embed_classes.main([*FLAGS, "--source", source])
-    assert not pathlib.Path("classes.h5").exists() and not pathlib.Path("neighbours.csv").exists()
+    assert not any(pathlib.Path(name).exists() for name in ("classes.h5", "seen.h5", "neighbours.csv"))
 
 
 @pytest.mark.skipif("ZS3_DATA" not in os.environ, reason="ZS3_DATA is not set to the folder of real data")

@@ -75,3 +75,17 @@ def test_files_that_are_no_embeddings_are_named_with_the_remedy(tmp_path):
     embeddings.write(tmp_path / "short.h5", embeddings.ClassEmbeddings(("a",), CLASSES.vectors), {})
     with pytest.raises(embeddings.EmbeddingsError, match=r"1 names but vectors of shape \(2, 3\)"):
         embeddings.read(tmp_path / "short.h5")
+
+
+def test_vectors_of_exactly_these_classes_or_none(tmp_path):
+    embeddings.write(tmp_path / "a.h5", CLASSES, {})
+    np.testing.assert_array_equal(embeddings.read_of(tmp_path / "a.h5", list(CLASSES.names)), CLASSES.vectors)
+    for names in (CLASSES.names[::-1], CLASSES.names[:1]):
+        with pytest.raises(embeddings.EmbeddingsError) as caught:
+            embeddings.read_of(tmp_path / "a.h5", names)
+        held, wanted = ", ".join(CLASSES.names), ", ".join(names)
+        assert str(caught.value) == f"{tmp_path / 'a.h5'}: holds vectors of {held}; needed are those of {wanted}"
+    (tmp_path / "none").write_bytes(b"")
+    assert embeddings.read_of(tmp_path / "none", CLASSES.names) is None
+    with pytest.raises(embeddings.EmbeddingsError, match="missing.h5: holds no class embeddings"):
+        embeddings.read_of(tmp_path / "missing.h5", CLASSES.names)

@@ -3,7 +3,7 @@ import yaml
 
 from tests import train_section
 from zs3 import params
-from zs3.network import augmentation, backbone
+from zs3.network import augmentation, backbone, semantic_head
 
 
 def build(changes="", without=()):

@@ -10,37 +10,41 @@ from zs3 import checkpoints, embeddings
 from zs3.network import backbone, semantic_head
 
 folder = blocks.folder
-VECTORS = np.random.default_rng(0).normal(size=(len(blocks.CLASSES), 3)).astype(np.float32)
-ON = {"semantic": {"weight": 1.0, "scale": 4.0, "vectors": "data/vectors"}}
+NAMES = tuple(blocks.CLASSES[label] for label in blocks.SEEN)
+VECTORS = np.random.default_rng(0).normal(size=(len(NAMES), 3)).astype(np.float32)
 
 
 class Killed(BaseException):
     """Ends a stage where a kill might."""
 
 
-def head(scale=4.0):
+def head(weight=1.0, scale=4.0):
     torch.manual_seed(0)
-    classes = torch.nn.functional.normalize(torch.from_numpy(VECTORS[list(blocks.SEEN)]), dim=1)
-    return semantic_head.SemanticHead(classes, 256, scale)
+    classes = torch.nn.functional.normalize(torch.from_numpy(VECTORS), dim=1)
+    return semantic_head.SemanticHead(classes, 256, blocks.options(semantic=section(weight, scale)).semantic)
 
 
-def first_step(folder, module, weight=1.0):
+def section(weight=1.0, scale=4.0):
+    return {"vectors": "data/vectors", "weight": weight, "scale": scale}
+
+
+def first_step(folder, module, **changes):
     """Return weights before and after one step of SGD on all six pictures, and the loss."""
-    changes = {"epochs": 1, "batch_size": 6, "dropout": 0.0, "weight_decay": 0.0, "repeat_threshold": 0.0}
-    changes["semantic"] = ON["semantic"] | {"weight": weight}
+    changes = {"epochs": 1, "batch_size": 6, "dropout": 0.0, "weight_decay": 0.0, "repeat_threshold": 0.0, **changes}
     options = blocks.options(**changes)
     network = backbone.build(options, len(blocks.SEEN), folder / "none")
-    before = {name: value.detach().clone() for name, value in network.named_parameters()}
+    every = torch.nn.ModuleDict({"network": network} if module is None else {"network": network, "head": module})
+    before = {name: value.detach().clone() for name, value in every.named_parameters()}
     epochs = backbone.fit(
         network, blocks.dataset(folder, **changes), options, torch.device("cpu"), workers=0, semantic=module
     )
     [(row, _)] = epochs
-    return before, dict(network.named_parameters()), row["loss"]
+    return {name: (value - before[name]).detach() for name, value in every.named_parameters()}, row["loss"]
 
 
 def make(folder, vectors=VECTORS, **changes):
-    blocks.make(folder, **{**ON, **changes})
-    embeddings.write(folder / "data/vectors", embeddings.ClassEmbeddings(blocks.CLASSES, vectors), {})
+    blocks.make(folder, **changes)
+    embeddings.write(folder / "data/vectors", embeddings.ClassEmbeddings(NAMES, vectors), {})
     return folder
 
 
@@ -58,6 +62,11 @@ def whole(tmp_path_factory):
     return folder
 
 
+def cosine_logits(projected, scale):
+    """Return scaled cosines of one projected feature and every class vector."""
+    return [scale * projected @ v / np.linalg.norm(projected) / np.linalg.norm(v) for v in VECTORS.astype(np.float64)]
+
+
 def test_logits_are_scaled_cosines_of_projected_features_and_class_vectors():
     module = head(scale=5.0)
     features = torch.randn(2, 256, 3, 4)
@@ -65,37 +74,60 @@ def test_logits_are_scaled_cosines_of_projected_features_and_class_vectors():
     weight, bias = (value.detach().numpy() for value in module.project.parameters())
     for b, i, j in np.ndindex(2, 3, 4):
         projected = weight[:, :, 0, 0] @ features[b, :, i, j].numpy() + bias
-        for row, label in enumerate(blocks.SEEN):
-            vector = VECTORS[label]
-            cosine = projected @ vector / np.linalg.norm(projected) / np.linalg.norm(vector)
-            assert found[b, row, i, j] == pytest.approx(5 * cosine, abs=1e-5)
+        assert found[b, :, i, j] == pytest.approx(cosine_logits(projected, 5), abs=1e-5)
 
 
-def test_in_half_precision_the_cosines_are_float32():
+def test_in_mixed_precision_only_the_projection_is_rounded():
+    module = head(scale=16.0)
+    features = torch.randn(1, 256, 2, 2)
     with torch.autocast("cpu", torch.bfloat16):
-        assert head()(torch.randn(1, 256, 2, 2)).dtype == torch.float32
+        found = module(features)
+        projected = module.project(features)
+    assert projected.dtype == torch.bfloat16 and found.dtype == torch.float32
+    for i, j in np.ndindex(2, 2):
+        exact = cosine_logits(projected[0, :, i, j].detach().double().numpy(), 16)
+        # bfloat16 cosines would be off by up to 16 * 2**-9, about 0.03.
+        assert found[0, :, i, j].detach().numpy() == pytest.approx(exact, abs=1e-4)
 
 
-def test_the_loss_is_added_by_its_weight_and_moves_the_decoder(folder):
+@pytest.mark.parametrize("loss_at", ["image", "features"])
+def test_the_loss_is_added_by_its_weight_and_moves_the_decoder(folder, loss_at):
     """In the first step of SGD a weight moves by its rate times its gradient, so moves add up as losses do."""
-    moves, losses = {}, {}
-    for weight in (0.0, 1.0, 3.0):
-        before, after, losses[weight] = first_step(folder, head(), weight)
-        moves[weight] = {name: (after[name] - before[name]).detach() for name in before}
-    plain = first_step(folder, None)
-    assert losses[0.0] == plain[2] and losses[1.0] > losses[0.0]
-    assert losses[3.0] - losses[0.0] == pytest.approx(3 * (losses[1.0] - losses[0.0]), rel=1e-4)
-    decoder, last = "decoder.8.bias", "classifier.weight"
-    assert torch.equal(plain[1][decoder], plain[0][decoder] + moves[0.0][decoder])
-    one, three = ((moves[weight][decoder] - moves[0.0][decoder]) for weight in (1.0, 3.0))
+    plain, loss = first_step(folder, None, loss_at=loss_at)
+    found = {weight: first_step(folder, head(weight), loss_at=loss_at) for weight in (1.0, 3.0)}
+    assert found[3.0][1] - loss == pytest.approx(3 * (found[1.0][1] - loss), rel=1e-4)
+    decoder, last = "network.decoder.8.bias", "network.classifier.weight"
+    one, three = (found[weight][0][decoder] - plain[decoder] for weight in (1.0, 3.0))
     assert one.abs().max() > 1e-5
     torch.testing.assert_close(three, 3 * one, rtol=1e-2, atol=1e-5)
-    assert torch.equal(moves[0.0][last], moves[3.0][last])
+    assert torch.equal(found[3.0][0][last], plain[last])
+
+
+def test_the_loss_is_taken_where_the_other_is(folder):
+    extra = [
+        first_step(folder, head(), loss_at=at)[1] - first_step(folder, None, loss_at=at)[1]
+        for at in ("image", "features")
+    ]
+    assert abs(extra[0] - extra[1]) > 1e-3
+
+
+def test_the_head_learns_at_the_rate_of_the_networks_head(folder):
+    moves = [first_step(folder, head(), head_lr_multiplier=m)[0]["head.project.weight"] for m in (1.0, 4.0)]
+    assert moves[0].abs().max() > 1e-4
+    torch.testing.assert_close(moves[1], 4 * moves[0], rtol=1e-3, atol=1e-6)
+
+
+def test_it_trains_beside_a_frozen_encoder_in_mixed_precision(folder):
+    moves, loss = first_step(folder, head(), freeze="encoder", precision="bfloat16")
+    assert (
+        np.isfinite(loss)
+        and moves["head.project.weight"].abs().max() > 0
+        and not moves["network.stem.0.0.weight"].any()
+    )
 
 
 def test_the_saved_network_has_no_such_head(whole, tmp_path):
     checkpoint = checkpoints.load(whole / "models/backbone.pt")
-    assert checkpoint["config"]["semantic"]["weight"] == 1.0
     plain = blocks.make(tmp_path / "plain")
     run(plain)
     without = checkpoints.load(plain / "models/backbone.pt")["network"]
@@ -104,15 +136,12 @@ def test_the_saved_network_has_no_such_head(whole, tmp_path):
     backbone.load(checkpoint)
 
 
-def test_vectors_of_unseen_classes_change_nothing_and_those_of_seen_classes_do(whole, tmp_path):
-    others = {}
-    for name, label in (("unseen", blocks.UNSEEN[0]), ("seen", blocks.SEEN[1])):
-        vectors = VECTORS.copy()
-        vectors[label] = 0 if name == "unseen" else -vectors[label]
-        others[name] = make(tmp_path / name, vectors)
-        run(others[name])
-    assert blocks.outputs(others["unseen"]) == blocks.outputs(whole)
-    assert blocks.outputs(others["seen"])["models/backbone.pt"] != blocks.outputs(whole)["models/backbone.pt"]
+def test_only_directions_of_vectors_count(whole, tmp_path):
+    longer, turned = make(tmp_path / "longer", 2 * VECTORS), make(tmp_path / "turned", VECTORS[:, ::-1].copy())
+    run(longer)
+    run(turned)
+    assert blocks.outputs(longer) == blocks.outputs(whole)
+    assert blocks.outputs(turned) != blocks.outputs(whole)
 
 
 def test_a_killed_training_goes_on_with_its_head(whole, tmp_path, monkeypatch):
@@ -134,26 +163,25 @@ def test_a_killed_training_goes_on_with_its_head(whole, tmp_path, monkeypatch):
 def test_other_vectors_do_not_go_on_from_an_interrupted_training(tmp_path, monkeypatch):
     folder = make(tmp_path / "killed")
     looked_for = []
-    monkeypatch.setattr(backbone, "fit", lambda *_, **__: iter(()))
-    monkeypatch.setattr(train_backbone.resuming, "run", lambda file, *_: looked_for.append(file) or [].pop())
+
+    def note_and_die(file, *_):
+        looked_for.append(file)
+        raise Killed
+
+    monkeypatch.setattr(train_backbone.resuming, "run", note_and_die)
     for factor in (1, 1, 2):
-        vectors = embeddings.ClassEmbeddings(blocks.CLASSES, factor * VECTORS)
-        embeddings.write(folder / "data/vectors", vectors, {})
-        with pytest.raises(IndexError):
+        embeddings.write(folder / "data/vectors", embeddings.ClassEmbeddings(NAMES, factor * VECTORS), {})
+        with pytest.raises(Killed):
             run(folder)
     assert looked_for[0] == looked_for[1] != looked_for[2]
 
 
-@pytest.mark.parametrize(
-    ("weight", "content", "said"),
-    [
-        (0.0, b"x", "data/vectors is not empty; weight: 0 needs data/pretrained/none"),
-        (1.0, b"", "data/vectors is empty; weight: 1.0 needs data/class_embeddings.h5"),
-    ],
-)
-def test_vectors_that_are_not_used_and_a_loss_without_vectors_are_refused(tmp_path, weight, content, said):
-    folder = blocks.make(tmp_path / "blocks", semantic={**ON["semantic"], "weight": weight})
-    (folder / "data/vectors").write_bytes(content)
+def test_vectors_of_other_classes_end_in_their_text(tmp_path):
+    folder = make(tmp_path / "blocks")
+    every = np.ones((len(blocks.CLASSES), 3), np.float32)
+    embeddings.write(folder / "data/vectors", embeddings.ClassEmbeddings(blocks.CLASSES, every), {})
     with pytest.raises(SystemExit) as caught:
         run(folder)
-    assert str(caught.value) == f"backbone.semantic.vectors: {said}"
+    wanted, found = ", ".join(NAMES), ", ".join(blocks.CLASSES)
+    assert str(caught.value) == f"data/vectors: holds vectors of {found}; needed are those of {wanted}"
+    assert not any((folder / name).exists() for name in blocks.OUTS)

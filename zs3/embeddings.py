@@ -3,7 +3,7 @@
 import dataclasses
 import json
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal
 
 import h5py
@@ -93,3 +93,26 @@ def read(path: str | pathlib.Path) -> ClassEmbeddings:
             "`dvc repro --force --single-item embed_classes`"
         )
     return ClassEmbeddings(names, vectors.astype(np.float32, copy=False))
+
+
+def read_of(path: pathlib.Path, names: Sequence[str]) -> np.ndarray | None:
+    """Read the vectors of exactly these classes, or none.
+
+    Args:
+        path: a file that `write` made, or an empty one.
+        names: c class names.
+
+    Returns:
+        (c, d) float32; None if the file is empty.
+
+    Raises:
+        EmbeddingsError: as `read`, or if the file is one of other classes, or of these in another order.
+    """
+    if path.is_file() and not path.stat().st_size:
+        return None
+    found = read(path)
+    if found.names != tuple(names):
+        raise EmbeddingsError(
+            f"{path}: holds vectors of {', '.join(found.names)}; needed are those of {', '.join(names)}"
+        )
+    return found.vectors

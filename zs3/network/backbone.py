@@ -71,6 +71,12 @@ def new_network(options: Params, n_outputs: int) -> deeplab.DeepLabV3Plus:
     return deeplab.DeepLabV3Plus(options.encoder, options.output_stride, n_outputs, options.separable, options.dropout)
 
 
+def build_semantic_head(classes: torch.Tensor, options: Params) -> semantic_head.SemanticHead:
+    """Build the head of the semantic loss over class vectors (c, d_a) float32 of length 1; its first weights are those of the seed."""
+    training.seed_torch(options.seed)
+    return semantic_head.SemanticHead(classes, deeplab.FEATURE_DIM, options.semantic)
+
+
 def load(checkpoint: dict[str, Any]) -> deeplab.DeepLabV3Plus:
     """Rebuild the trained network from what a stage saved, in evaluation mode."""
     options = params.build(checkpoint["config"], Params, "backbone", "backbone checkpoint")
@@ -99,15 +105,17 @@ def fit(
         workers: loader processes; they change the speed, not the result.
         state: what an earlier, interrupted call yielded last; training goes on after it as if never interrupted.
         criterion: the loss of the network's outputs.
-        semantic: trained along, its cross-entropy added `options.semantic.weight` times; None: no such loss.
+        semantic: trained along as part of the head, its cross-entropy added with its weight; None: no such loss.
 
     Yields:
-        After each epoch its row {epoch, loss, lr} and the state to go on from.
+        After each epoch its row {epoch, loss, lr} and the state to go on from; the loss is the sum of both.
 
     Raises:
         training.DivergedError: at the first loss that is not finite.
     """
-    modules: dict[str, torch.nn.Module] = {"network": network, **({} if semantic is None else {"semantic": semantic})}
+    modules: dict[str, torch.nn.Module] = {"network": network}
+    if semantic is not None:
+        modules["semantic"] = semantic
     for module in modules.values():
         module.to(device=device, memory_format=torch.channels_last).train()
     for part in _frozen(network, options.freeze):
@@ -140,11 +148,11 @@ def fit(
             with torch.autocast(device.type, torch.bfloat16, enabled=options.precision == "bfloat16"):
                 features = network.dropout(network.features(batch))
                 outputs = network.classifier(features)
-                similar = None if semantic is None else semantic(features)
+                cosines = None if semantic is None else semantic(features)
             target = target.to(device)
             loss = _loss(outputs.float(), target, options.loss_at, criterion)
-            if similar is not None:
-                loss = loss + options.semantic.weight * _loss(similar, target, options.loss_at, cross_entropy)
+            if semantic is not None:
+                loss = loss + semantic.weight * _loss(cosines, target, options.loss_at, cross_entropy)
             training.check_finite(loss.item(), "train_backbone", epoch, step)
             optimizer.zero_grad()
             loss.backward()

@@ -1,4 +1,4 @@
-"""A second head in training that ties pixel features to class vectors, so that classes of like names get features that lie alike."""
+"""A second head in training that ties pixel features to class vectors, so that classes of like vectors get like features."""
 
 from typing import Annotated
 
@@ -14,9 +14,9 @@ from zs3 import params
 class Params:
     """The section `backbone.semantic`; see params.yaml."""
 
-    weight: params.NonNegative
-    scale: params.Positive
     vectors: Annotated[str, pydantic.Field(min_length=1)]
+    weight: params.Positive
+    scale: params.Positive
 
 
 class SemanticHead(nn.Module):
@@ -28,17 +28,18 @@ class SemanticHead(nn.Module):
     Args:
         classes: (c, d_a) float32 vectors of length 1, of the seen classes alone, in the order of the network's outputs.
         feature_dim: d, channels of the features.
-        scale: factor of the cosines; the logits lie between minus it and it.
+        options: the weight of the loss, which the caller applies, and the scale of the logits.
     """
 
-    def __init__(self, classes: torch.Tensor, feature_dim: int, scale: float) -> None:
+    def __init__(self, classes: torch.Tensor, feature_dim: int, options: Params) -> None:
         super().__init__()
         self.project = nn.Conv2d(feature_dim, classes.shape[1], 1)
-        self.scale = scale
+        self.weight = options.weight
+        self.scale = options.scale
         self.register_buffer("classes", classes)
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
-        """Return (b, c, h, w) float32 logits of features (b, d, h, w), also in mixed precision."""
+        """Return (b, c, h, w) float32 logits of features (b, d, h, w); in mixed precision only the projection is of half precision."""
         projected = self.project(features)
         with torch.autocast(projected.device.type, enabled=False):
             cosines = functional.conv2d(functional.normalize(projected.float(), dim=1), self.classes[:, :, None, None])
