@@ -155,6 +155,7 @@ def test_the_backbones_augmentation_is_named_in_full():
             momentum=0.9,
             weight_decay=0.0,
             repeat_threshold=0.0,
+            semantic=semantic_head.Params(vectors="none", weight=1.0, scale=16.0),
             augmentation=augmentation.Params(crop=8, scales=(0.5, 2.0), flip=0.5, blur=0.0),
             precision="float32",
             seed=0,
