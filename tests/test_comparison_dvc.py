@@ -80,6 +80,19 @@ def test_the_report_has_what_ran_and_the_commands_for_the_rest(inside, capsys):
     assert "Experiments used: 2; 2 from commit" in text
 
 
+def test_what_holds_for_every_run_is_told(inside, capsys):
+    root, _ = inside
+    path = root / "presets" / "comparison" / "tables.yaml"
+    before = path.read_text()
+    comparison_repo.write(path, {"tiny": comparison_repo.COMPARISON | {"set": {"evaluation.size": "mask"}}})
+    try:
+        assert printed(capsys, "report", "tiny")[-1].endswith(": 2 results, 4 runs missing")
+    finally:
+        path.write_text(before)
+    text = (root / "plots" / "comparison" / "tiny" / "report.md").read_text()
+    assert "\nEvery run has `evaluation.size=mask`.\n" in text
+
+
 def test_changed_parameters_and_changed_code_are_noticed(inside, capsys):
     root, _ = inside
     before = (root / "params.yaml").read_text()
@@ -104,8 +117,10 @@ def test_a_workspace_that_differs_from_the_commit_is_told(inside, capsys):
     script = root / "score.py"
     code = script.read_text()
     script.write_text(code + "# Another comment.\n")
-    assert told in printed(capsys, "queue", "tiny", "--dry-run")
-    script.write_text(code)
+    try:
+        assert told in printed(capsys, "queue", "tiny", "--dry-run")
+    finally:
+        script.write_text(code)
 
 
 def test_flags_lead_to_a_method(inside, capsys):

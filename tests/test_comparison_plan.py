@@ -49,7 +49,7 @@ def test_runs_of_one_backbone_follow_each_other():
 
 def test_names_are_those_of_branches_tell_what_runs_and_differ_with_the_parameters():
     names = [run.name for run in runs(comparison())]
-    assert [name[:-7] for name in names[:3]] == ["tiny-every-k-s0-supervised", "tiny-k2-s0-defaults", "tiny-k2-s0-gan"]
+    assert [name[:-7] for name in names[:3]] == ["tiny-any-k-s0-supervised", "tiny-k2-s0-defaults", "tiny-k2-s0-gan"]
     other = [run.name for run in runs(comparison(), comparison_repo.BASE | {"evaluation": {"size": "half"}})]
     assert len({*names, *other}) == len(names) + len(other)
 

@@ -59,7 +59,7 @@ def test_classes_without_rows_and_features_that_are_always_zero_are_told(tmp_pat
     tables[0]["features"][:, 3] = 0  # Alive in the second shard.
     tables[1]["features"][:50, 1:3] = 0
     report = describe.describe(caches.write_rows(tmp_path, tables)).splitlines()
-    assert report[-1] == "  no rows of cow"
+    assert report[-1] == "  no rows, as it should be for unseen classes alone: cow"
     assert [line_of("\n".join(report), name)[-1] for name in ("background", "dog")] == [0, 2]
     assert not any(line.startswith("  cow") for line in report)
 

@@ -128,6 +128,16 @@ def test_desc_is_the_sentence_of_the_docstring(stage):
     assert docstring == docstring.splitlines()[0]
 
 
+def test_the_network_follows_from_vectors_of_seen_classes_if_from_any():
+    """Without a semantic loss other word vectors do not train it again; with one, unseen classes are not in the file."""
+    settings = yaml.safe_load((dag.ROOT / "params.yaml").read_text())
+    vectors = {out for out in STAGES["embed_classes"].outs if out.startswith("data/")}
+    assert not vectors & set(STAGES["train_backbone"].data)
+    settings["backbone"]["semantic"]["vectors"] = "data/seen_embeddings.h5"
+    tied = dag.stages(settings)["train_backbone"]
+    assert vectors & set(tied.data) == {"data/seen_embeddings.h5"} and "data/seen_embeddings.h5" in tied.paths
+
+
 def test_only_evaluation_may_follow_from_labels_of_unseen_classes():
     """DESIGN.md, section 3: the protocol is in the data flow."""
     assert readers("data/labels") == {"prepare_split"}

@@ -57,7 +57,7 @@ def _queue(arguments: argparse.Namespace) -> None:
     runs = [run for run in wanted if run.name not in taken.waiting]
     for name, reason in taken.unavailable.items():
         print(f"# {name}: {reason}")
-    if runs and launch.differs(ROOT):
+    if runs and launch.workspace_differs(ROOT):
         print("# the workspace differs from the last commit, and runs start from the workspace: see `git status`")
     for run in runs:
         print(shlex.join(launch.command(run, taken.current, queue=not arguments.here)), flush=True)

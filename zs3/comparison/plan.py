@@ -99,7 +99,7 @@ def runs(prefix: str, wanted: Iterable[Cell], methods: dict[str, catalogue.Metho
     """Return the runs that fill the cells, each set of parameters once, in the order of their first cells.
 
     Args:
-        prefix: opens the name of every run; the K (`every-k` for a run that serves several), the seed and what is special about the
+        prefix: opens the name of every run; the K (`any-k` for a run that serves several), the seed and what is special about the
             run follow, then six digits of a hash of its parameters, so that runs of other parameters never share a name.
         wanted: cells; those that lack keys are passed over.
         methods: by name.
@@ -131,7 +131,7 @@ def _as_floats(values: Any) -> Any:
 
 def _name(prefix: str, key: str, cells: list[Cell], methods: dict[str, catalogue.Method]) -> str:
     cell = cells[0]
-    k = f"k{cell.k}" if len({cell.k for cell in cells}) == 1 else "every-k"
+    k = f"k{cell.k}" if len({cell.k for cell in cells}) == 1 else "any-k"
     what = cell.method if methods[cell.method].set else "defaults"
     if cell.swept is not None:
         what = f"{cell.method} at {cell.swept:g}"

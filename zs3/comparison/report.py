@@ -63,6 +63,9 @@ def _origin(taken: survey.Survey, command: str) -> str:
         + "".join(f"; {count} from commit {name}" for name, count in sorted(starts.items()))
         + f". Left out: {len(taken.other)} with other parameters, {taken.failed} failed.",
     ]
+    if taken.comparison.set:
+        held = ", ".join(f"`{key}={value}`" for key, value in taken.comparison.set.items())
+        lines.append(f"Every run has {held}.")
     if changed:
         files = sorted({path for paths in changed.values() for path in paths})
         lines.append(f"**{len(changed)} of them ran with other code than the present:** {', '.join(files)}.")

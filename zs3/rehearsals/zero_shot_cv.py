@@ -29,7 +29,8 @@ def rehearse(
 ) -> tuple[rehearsal.Rehearsal, list[dict[str, float | None]]]:
     """Train generator and classifier without some seen classes and score them on images that they did not learn from.
 
-    The backbone is not trained again, so its features know the held-out classes better than really unseen ones.
+    The backbone is not trained again, so its features know the held-out classes better than really unseen ones; the more so with
+    `backbone.semantic.vectors`, which tied them to the very vectors of these classes.
 
     Args:
         fold: the classes and images.

@@ -31,7 +31,9 @@ def describe(folder: str | pathlib.Path) -> str:
         shard_index.verify(folder, index.graphs)
         lines.append(f"  component graphs: {index.graphs['nodes']} components, {index.graphs['edges']} contacts")
     if index.kind == "rows":
-        lines += [f"  {'class':24}{'rows':>9}{'mean':>9}{'std':>9}{'max':>9}{'non-zero':>10}{'dead':>6}"]
+        lines += [
+            f"  {'class':24}{'rows':>9}{'mean':>9}{'std':>9}{'max':>9}{'non-zero':>10}{'dead':>6} (always zero, of {index.dim})"
+        ]
         # A sample without labels has no classes to miss.
         classes = enumerate(index.classes) if rows.counts(index).any() else ()
         groups = [*classes, (rows.UNLABELLED, "(no label)")]
@@ -43,10 +45,9 @@ def describe(folder: str | pathlib.Path) -> str:
             for label, name in groups:
                 totals[name].add(file["features"][_rows_of(label, shard)])
     lines += [f"  {name:24}{totals[name]}" for _, name in groups if totals[name].count]
-    # Unseen classes among them, as it should be.
     without = [name for label, name in groups if label not in (None, rows.UNLABELLED) and not totals[name].count]
     if without:
-        lines.append(f"  no rows of {', '.join(without)}")
+        lines.append(f"  no rows, as it should be for unseen classes alone: {', '.join(without)}")
     return "\n".join(lines)
 
 
