@@ -17,8 +17,8 @@ import yaml
 
 ROOT = pathlib.Path(__file__).parents[1]
 MAIN = "dvc.yaml"
-# The pipelines that plain `dvc repro` leaves alone; their stages have `wdir: ../..`, so that all paths are the repository's.
-OPTIONAL = ("stages/whole_network/dvc.yaml",)
+# Pipelines that DVC sees once they are copied to a dvc.yaml; their stages have `wdir: ../..`, so that all paths are the repository's.
+OPTIONAL = ("stages/whole_network/pipeline.yaml",)
 # Flags whose values are no paths.
 CHOICES = {"--method"}
 

@@ -61,6 +61,19 @@ def test_only_what_is_missing_and_not_in_the_queue_is_queued(inside, capsys):
     assert lines[-1] == "# 3 runs; 1 were in the queue already"
 
 
+def test_a_pipeline_that_is_switched_off_is_told(inside, capsys):
+    root, _ = inside
+    path = root / "presets" / "comparison" / "methods.yaml"
+    before = path.read_text()
+    devise = comparison_repo.METHODS["DeViSE"] | {"target": "other/dvc.yaml"}
+    comparison_repo.write(path, comparison_repo.METHODS | {"DeViSE": devise})
+    try:
+        lines = printed(capsys, "queue", "tiny", "--dry-run")
+    finally:
+        path.write_text(before)
+    assert lines[0] == "# DeViSE: other/dvc.yaml is not there; README tells how to switch its stages on"
+
+
 def test_the_report_has_what_ran_and_the_commands_for_the_rest(inside, capsys):
     root, _ = inside
     (root / "plots" / "pictures").mkdir(parents=True)

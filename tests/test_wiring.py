@@ -4,6 +4,7 @@ import ast
 import configparser
 import os
 import pathlib
+import subprocess
 
 import pytest
 import yaml
@@ -61,6 +62,12 @@ def test_the_main_pipeline_needs_nothing_of_the_optional_ones():
     assert all(stage.module.count(".") == 1 for stage in main.values())
     outs = [out for name, stage in STAGES.items() if name not in main for out in stage.outs]
     assert outs and not [dep for stage in main.values() for dep in stage.data for out in outs if overlap(dep, out)]
+
+
+def test_dvc_sees_the_main_pipeline_alone():
+    """Stages that never ran would end every `dvc checkout` in an error; DVC looks for this file name in all folders."""
+    tracked = subprocess.run(["git", "ls-files", "*dvc.yaml", "*.dvc"], cwd=dag.ROOT, capture_output=True, text=True)
+    assert tracked.stdout.split() == [dag.MAIN]
 
 
 @pytest.mark.parametrize("file", dag.OPTIONAL)

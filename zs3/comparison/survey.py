@@ -84,9 +84,11 @@ def _unavailable(root: pathlib.Path, cells: list[plan.Cell], methods: dict[str, 
         scored = {out.def_path for out in repo.index.metrics}
     reasons = {}
     for cell in cells:
-        path = collect.metrics_path(methods[cell.method].model)
+        path, target = collect.metrics_path(methods[cell.method].model), methods[cell.method].target
         if cell.lacking:
             reasons[cell.method] = f"the parameter file has no key {', '.join(cell.lacking)}"
+        elif target and not (root / target).exists():
+            reasons[cell.method] = f"{target} is not there; README tells how to switch its stages on"
         elif path not in scored:
             reasons[cell.method] = f"no stage writes {path}"
     return reasons
