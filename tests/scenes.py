@@ -84,6 +84,7 @@ def write_checkpoint(path: pathlib.Path) -> pathlib.Path:
             "momentum": 0.9,
             "weight_decay": 0.0,
             "repeat_threshold": 0.0,
+            "semantic": {"vectors": "none", "weight": 1.0, "scale": 16.0},
             "augmentation": {"crop": 64, "scales": [1.0, 1.0], "flip": 0.5, "blur": 0.0},
             "precision": "float32",
             "seed": 0,
