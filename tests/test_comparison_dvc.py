@@ -61,6 +61,18 @@ def test_only_what_is_missing_and_not_in_the_queue_is_queued(inside, capsys):
     assert lines[-1] == "# 3 runs; 1 were in the queue already"
 
 
+def test_flags_of_another_pipeline_end_with_it(inside, capsys):
+    root, _ = inside
+    path = root / "presets" / "comparison" / "methods.yaml"
+    before = path.read_text()
+    gan = comparison_repo.METHODS["GAN"] | {"target": "other/dvc.yaml"}
+    comparison_repo.write(path, comparison_repo.METHODS | {"GAN": gan})
+    try:
+        assert printed(capsys, "flags", "GAN") == ["-S gmmn.generator=gan other/dvc.yaml"]
+    finally:
+        path.write_text(before)
+
+
 def test_a_pipeline_that_is_switched_off_is_told(inside, capsys):
     root, _ = inside
     path = root / "presets" / "comparison" / "methods.yaml"

@@ -1,6 +1,6 @@
 """Every section of params.yaml at once: `python -m zs3.sections params.yaml` finds a wrong key before hours of work, not after."""
 
-import sys
+import argparse
 
 from zs3 import embeddings, errors, evaluation, examples, params, runtime
 from zs3.classifiers import baselines, classifier, self_training
@@ -52,7 +52,9 @@ def check(path: str) -> None:
 @errors.reported
 def main() -> None:
     """Check the file on the command line."""
-    path = sys.argv[1] if len(sys.argv) > 1 else "params.yaml"
+    parser = argparse.ArgumentParser(prog="python -m zs3.sections", description=__doc__)
+    parser.add_argument("path", nargs="?", default="params.yaml", help="the parameter file")
+    path = parser.parse_args().path
     check(path)
     print(f"{path}: all {len(SECTIONS)} sections are right")
 

@@ -46,7 +46,9 @@ def _parser() -> argparse.ArgumentParser:
     queue.add_argument("--here", action="store_true", help="run in this workspace, one after the other, not queued")
     report_ = commands.add_parser("report", help="write the tables as they stand")
     report_.add_argument("names", nargs="+", metavar="name")
-    flags = commands.add_parser("flags", help="print the -S flags that lead from params.yaml to a method")
+    flags = commands.add_parser(
+        "flags", help="print the -S flags and the target that lead from params.yaml to a method"
+    )
     flags.add_argument("method", help="a method of presets/comparison/methods.yaml")
     return parser
 
@@ -70,7 +72,7 @@ def _queue(arguments: argparse.Namespace) -> None:
 
 
 def _survey(name: str) -> survey.Survey:
-    print("# asking DVC for its experiments", file=sys.stderr, flush=True)
+    print("# asking DVC for the experiments of all commits (about a minute)", file=sys.stderr, flush=True)
     return survey.take(ROOT, PRESETS, name)
 
 
@@ -90,7 +92,8 @@ def _flags(name: str) -> str:
     method = catalogue.pick(methods, name, f"{PRESETS / 'methods.yaml'}: no method")
     current = params.read(ROOT / "params.yaml")
     # Without quotation marks, which a shell would hand on as they are when it puts this in place of $(...).
-    return " ".join(f"-S {flag}" for flag in settings.flags(current, settings.merged(current, method.set)))
+    words = [f"-S {flag}" for flag in settings.flags(current, settings.merged(current, method.set))]
+    return " ".join([*words, *([method.target] if method.target else [])])
 
 
 if __name__ == "__main__":
