@@ -12,7 +12,7 @@ import shlex
 import sys
 
 from zs3 import errors, params, storage
-from zs3.comparison import catalogue, launch, published, report, settings, survey
+from zs3.comparison import catalogue, experiments, launch, published, report, settings, survey
 
 ROOT = pathlib.Path()
 PRESETS = ROOT / "presets" / "comparison"
@@ -59,7 +59,7 @@ def _queue(arguments: argparse.Namespace) -> None:
     runs = [run for run in wanted if run.name not in taken.waiting]
     for name, reason in taken.unavailable.items():
         print(f"# {name}: {reason}")
-    if runs and launch.workspace_differs(ROOT):
+    if runs and experiments.workspace_differs(ROOT):
         print("# the workspace differs from the last commit, and runs start from the workspace: see `git status`")
     for run in runs:
         print(shlex.join(launch.command(run, taken.current, queue=not arguments.here)), flush=True)
@@ -72,7 +72,7 @@ def _queue(arguments: argparse.Namespace) -> None:
 
 
 def _survey(name: str) -> survey.Survey:
-    print("# asking DVC for the experiments of all commits (about a minute)", file=sys.stderr, flush=True)
+    print("# asking DVC for its experiments", file=sys.stderr, flush=True)
     return survey.take(ROOT, PRESETS, name)
 
 

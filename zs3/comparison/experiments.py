@@ -8,6 +8,8 @@ import subprocess
 import sys
 from typing import Any
 
+import dvc.repo
+import dvc.repo.experiments.utils
 import yaml
 
 from zs3 import errors
@@ -46,12 +48,25 @@ def read(root: str | pathlib.Path) -> list[Experiment]:
         errors.UserError: if DVC cannot list them; with what DVC says.
     """
     found = []
-    for commit in json.loads(_output(root, sys.executable, "-m", "dvc", "exp", "show", "--json", "--all-commits")):
+    # Of the commits that have any: DVC takes a minute to look through a hundred.
+    flags = [word for rev in _baselines(root) for word in ("--rev", rev)]
+    if not flags:
+        return []
+    for commit in json.loads(_output(root, sys.executable, "-m", "dvc", "exp", "show", "--json", *flags)):
         for entry in commit["experiments"] or []:
             data = entry["revs"][0]["data"]
             if data is not None:
                 found.append(_experiment(root, commit["rev"], entry, data))
     return sorted(found, key=lambda experiment: experiment.made)
+
+
+def _baselines(root: str | pathlib.Path) -> list[str]:
+    """Return the commits that experiments started from: those that ran, that wait or run in the queue, and that failed there."""
+    with dvc.repo.Repo(str(root)) as repo:
+        queue = repo.experiments.celery_queue
+        entries = [*queue.iter_queued(), *queue.iter_active(), *(failed.entry for failed in queue.iter_failed())]
+        ran = {ref.baseline_sha for ref in dvc.repo.experiments.utils.exp_refs(repo.scm)}
+    return sorted(ran | {entry.baseline_rev for entry in entries})
 
 
 def _experiment(root: str | pathlib.Path, baseline: str, entry: dict[str, Any], data: dict[str, Any]) -> Experiment:
@@ -77,8 +92,12 @@ def _stages(root: str, rev: str) -> list[dict[str, Any]]:
 
 def commit(root: str | pathlib.Path) -> str:
     """Return the short name of the commit that is checked out, with a `+` if tracked files differ from it."""
-    name = _output(root, "git", "rev-parse", "--short", "HEAD").strip()
-    return name + ("+" if _output(root, "git", "status", "--porcelain", "--untracked-files=no").strip() else "")
+    return _output(root, "git", "rev-parse", "--short", "HEAD").strip() + ("+" if workspace_differs(root) else "")
+
+
+def workspace_differs(root: str | pathlib.Path) -> bool:
+    """Return whether a file that Git tracks is other than in the commit that is checked out."""
+    return bool(_output(root, "git", "status", "--porcelain", "--untracked-files=no").strip())
 
 
 def _output(root: str | pathlib.Path, *command: str) -> str:

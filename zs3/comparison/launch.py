@@ -9,16 +9,8 @@ import pathlib
 import subprocess
 from typing import Any
 
-import dvc.repo
-
 from zs3 import errors, params
 from zs3.comparison import plan, settings
-
-
-def workspace_differs(root: pathlib.Path) -> bool:
-    """Return whether a file that Git tracks is other than in the last commit of the repository at `root`."""
-    with dvc.repo.Repo(str(root)) as repo:
-        return repo.scm.is_dirty(untracked_files=False)
 
 
 def command(run: plan.Run, current: dict[str, Any], queue: bool = True) -> list[str]:
