@@ -1,6 +1,6 @@
 """Every section of params.yaml at once: `python -m zs3.sections params.yaml` finds a wrong key before hours of work, not after."""
 
-import argparse
+import sys
 
 from zs3 import embeddings, errors, evaluation, examples, params, runtime
 from zs3.classifiers import baselines, classifier, self_training
@@ -52,9 +52,7 @@ def check(path: str) -> None:
 @errors.reported
 def main() -> None:
     """Check the file on the command line."""
-    parser = argparse.ArgumentParser(prog="python -m zs3.sections", description=__doc__)
-    parser.add_argument("path", nargs="?", default="params.yaml", help="the parameter file")
-    path = parser.parse_args().path
+    path = sys.argv[1] if len(sys.argv) > 1 else "params.yaml"
     check(path)
     print(f"{path}: all {len(SECTIONS)} sections are right")
 
