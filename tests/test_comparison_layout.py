@@ -103,6 +103,15 @@ def test_figures_of_a_metrics_file_without_unseen_classes():
     assert collect.figures(content, "generalised") == dict.fromkeys((*collect.COLUMNS, collect.VANILLA))
 
 
+def test_figures_as_dvc_shows_them_without_those_that_are_null():
+    some = {"PA": 3.0, "MA": 2.0, "mIoU": 1.0}
+    found = collect.figures({"generalised": {"seen": some, "all": some}}, "generalised")
+    assert {name: value for name, value in found.items() if value is not None} == {
+        f"{group}.{name}": value for group in ("seen", "all") for name, value in some.items()
+    }
+    assert set(found) == {*collect.COLUMNS, collect.VANILLA}
+
+
 SWEEP = {"method": "GAN", "k": 2, "parameter": "gmmn.seed", "values": [1, 5, 9]}
 
 

@@ -9,7 +9,8 @@ from typing import Any
 from zs3.comparison import catalogue, experiments, plan, provenance
 
 GROUPS = ("seen", "unseen", "all")
-COLUMNS = (*(f"{group}.{figure}" for group in GROUPS for figure in ("PA", "MA", "mIoU")), "hIoU")
+FIGURES = ("PA", "MA", "mIoU")
+COLUMNS = (*(f"{group}.{figure}" for group in GROUPS for figure in FIGURES), "hIoU")
 VANILLA = "vanilla.mIoU"
 
 
@@ -74,10 +75,10 @@ def key(cell: plan.Cell) -> tuple[str, int, int, Any]:
 
 
 def figures(content: dict[str, Any], block: str) -> dict[str, float | None]:
-    """Return the columns of one metrics file; `block` is that of the generalised figures."""
+    """Return the columns of one metrics file, from which DVC leaves out what is null; `block` is that of the generalised figures."""
     values = content[block]
-    found = {f"{group}.{name}": values[group][name] for group in GROUPS for name in values[group]}
-    return {**found, "hIoU": values["hIoU"], VANILLA: (content.get("vanilla") or {}).get("mIoU")}
+    found = {f"{group}.{name}": (values.get(group) or {}).get(name) for group in GROUPS for name in FIGURES}
+    return {**found, "hIoU": values.get("hIoU"), VANILLA: (content.get("vanilla") or {}).get("mIoU")}
 
 
 def _candidates(
