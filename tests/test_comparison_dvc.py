@@ -3,6 +3,7 @@
 import subprocess
 
 import pytest
+import yaml
 
 from tests import comparison_repo
 from zs3.comparison import __main__ as command
@@ -28,6 +29,22 @@ def repository(tmp_path_factory):
 def inside(repository, monkeypatch):
     monkeypatch.chdir(repository[0])
     return repository
+
+
+@pytest.fixture
+def edit(inside):
+    """Return what changes a file of the repository, a text or a YAML document, until the end of the test."""
+    root, _ = inside
+    before = {}
+
+    def write(name, content):
+        path = root / name
+        before.setdefault(path, path.read_text())
+        path.write_text(content if isinstance(content, str) else yaml.safe_dump(content, sort_keys=False))
+
+    yield write
+    for path, text in before.items():
+        path.write_text(text)
 
 
 def printed(capsys, *words):
@@ -61,29 +78,12 @@ def test_only_what_is_missing_and_not_in_the_queue_is_queued(inside, capsys):
     assert lines[-1] == "# 3 runs; 1 were in the queue already"
 
 
-def test_flags_of_another_pipeline_end_with_it(inside, capsys):
-    root, _ = inside
-    path = root / "presets" / "comparison" / "methods.yaml"
-    before = path.read_text()
-    gan = comparison_repo.METHODS["GAN"] | {"target": "other/dvc.yaml"}
-    comparison_repo.write(path, comparison_repo.METHODS | {"GAN": gan})
-    try:
-        assert printed(capsys, "flags", "GAN") == ["-S gmmn.generator=gan other/dvc.yaml"]
-    finally:
-        path.write_text(before)
-
-
-def test_a_pipeline_that_is_switched_off_is_told(inside, capsys):
-    root, _ = inside
-    path = root / "presets" / "comparison" / "methods.yaml"
-    before = path.read_text()
-    devise = comparison_repo.METHODS["DeViSE"] | {"target": "other/dvc.yaml"}
-    comparison_repo.write(path, comparison_repo.METHODS | {"DeViSE": devise})
-    try:
-        lines = printed(capsys, "queue", "tiny", "--dry-run")
-    finally:
-        path.write_text(before)
-    assert lines[0] == "# DeViSE: other/dvc.yaml is not there; README tells how to switch its stages on"
+def test_methods_of_another_pipeline_are_run_by_its_name_and_told_while_it_is_not_there(edit, capsys):
+    other = {name: comparison_repo.METHODS[name] | {"target": "other/dvc.yaml"} for name in ("GAN", "DeViSE")}
+    edit("presets/comparison/methods.yaml", comparison_repo.METHODS | other)
+    assert printed(capsys, "flags", "GAN") == ["-S gmmn.generator=gan other/dvc.yaml"]
+    reason = "other/dvc.yaml is not there; README tells how to switch its stages on"
+    assert {f"# {name}: {reason}" for name in other} <= set(printed(capsys, "queue", "tiny", "--dry-run"))
 
 
 def test_the_report_has_what_ran_and_the_commands_for_the_rest(inside, capsys):
@@ -105,47 +105,33 @@ def test_the_report_has_what_ran_and_the_commands_for_the_rest(inside, capsys):
     assert "Experiments used: 2; 2 from commit" in text
 
 
-def test_what_holds_for_every_run_is_told(inside, capsys):
+def test_what_holds_for_every_run_is_told(inside, edit, capsys):
     root, _ = inside
-    path = root / "presets" / "comparison" / "tables.yaml"
-    before = path.read_text()
-    comparison_repo.write(path, {"tiny": comparison_repo.COMPARISON | {"set": {"evaluation.size": "mask"}}})
-    try:
-        assert printed(capsys, "report", "tiny")[-1].endswith(": 2 results, 4 runs missing")
-    finally:
-        path.write_text(before)
+    edit("presets/comparison/tables.yaml", {"tiny": comparison_repo.COMPARISON | {"set": {"evaluation.size": "mask"}}})
+    assert printed(capsys, "report", "tiny")[-1].endswith(": 2 results, 4 runs missing")
     text = (root / "plots" / "comparison" / "tiny" / "report.md").read_text()
     assert "\nEvery run has `evaluation.size=mask`.\n" in text
 
 
-def test_changed_parameters_and_changed_code_are_noticed(inside, capsys):
+def test_changed_parameters_and_changed_code_are_noticed(inside, edit, capsys):
     root, _ = inside
     before = (root / "params.yaml").read_text()
-    (root / "params.yaml").write_text(before.replace("size: mask", "size: half"))
+    edit("params.yaml", before.replace("size: mask", "size: half"))
     assert printed(capsys, "report", "tiny")[-1].endswith(": 0 results, 6 runs missing")
     # Where it ran does not matter, and code that has changed is named.
-    (root / "params.yaml").write_text(before.replace("device: cpu", "device: cuda"))
-    script = root / "score.py"
-    code = script.read_text()
-    script.write_text(code + "# Another comment.\n")
+    edit("params.yaml", before.replace("device: cpu", "device: cuda"))
+    edit("score.py", (root / "score.py").read_text() + "# Another comment.\n")
     assert printed(capsys, "report", "tiny")[-1].endswith(": 2 results, 4 runs missing")
-    (root / "params.yaml").write_text(before)
-    script.write_text(code)
     text = (root / "plots" / "comparison" / "tiny" / "report.md").read_text()
     assert "**2 of them ran with other code than the present:** score.py." in text
 
 
-def test_a_workspace_that_differs_from_the_commit_is_told(inside, capsys):
+def test_a_workspace_that_differs_from_the_commit_is_told(inside, edit, capsys):
     root, _ = inside
     told = "# the workspace differs from the last commit, and runs start from the workspace: see `git status`"
     assert told not in printed(capsys, "queue", "tiny", "--dry-run")
-    script = root / "score.py"
-    code = script.read_text()
-    script.write_text(code + "# Another comment.\n")
-    try:
-        assert told in printed(capsys, "queue", "tiny", "--dry-run")
-    finally:
-        script.write_text(code)
+    edit("score.py", (root / "score.py").read_text() + "# Another comment.\n")
+    assert told in printed(capsys, "queue", "tiny", "--dry-run")
 
 
 def test_flags_lead_to_a_method(inside, capsys):
