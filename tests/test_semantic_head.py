@@ -29,7 +29,7 @@ def section(weight=1.0, scale=4.0):
 
 
 def first_step(folder, module, **changes):
-    """Return weights before and after one step of SGD on all six pictures, and the loss."""
+    """Return how far one step of SGD on all six pictures moves each weight, and the loss."""
     changes = {"epochs": 1, "batch_size": 6, "dropout": 0.0, "weight_decay": 0.0, "repeat_threshold": 0.0, **changes}
     options = blocks.options(**changes)
     network = backbone.build(options, len(blocks.SEEN), folder / "none")
