@@ -14,6 +14,10 @@ def settings(context: float) -> scenes.Params:
     return small_toy.settings(context=context, sentences=3000)
 
 
+def patterned_labels() -> list[int]:
+    return [label for label in range(1, len(scenes.class_names())) if scenes.attributes(label)[1] != "plain"]
+
+
 def test_without_context_pictures_and_corpus_are_those_of_the_first_data_set():
     digest = hashlib.sha256("\n".join(corpus.sentences(settings(0.0))).encode())
     for index in range(20):
@@ -23,7 +27,7 @@ def test_without_context_pictures_and_corpus_are_those_of_the_first_data_set():
 
 
 @pytest.mark.parametrize("context", [0.0, 0.4, 1.0])
-def test_a_share_of_the_pebbles_lies_on_plain_ones_of_their_hues(context):
+def test_a_share_of_the_patterned_pebbles_lies_on_plain_ones_of_their_class(context):
     pairs = [
         pair
         for index in range(600)
@@ -33,34 +37,28 @@ def test_a_share_of_the_pebbles_lies_on_plain_ones_of_their_hues(context):
             strict=True,
         )
     ]
-    lying = [(label, scenes.attributes(host)) for label, host in pairs if host is not None]
-    assert len(lying) / len(pairs) == pytest.approx(context, abs=0.05)
-    found = collections.defaultdict(set)
-    for label, (host_hue, pattern) in lying:
-        assert pattern == "plain"
-        found[label].add(host_hue)
-    assert all(found[label] == set(scenes.host_hues(label)) for label in found)
-    assert len(found) == (len(scenes.class_names()) - 1 if context else 0)
+    patterned = [(label, host) for label, host in pairs if scenes.attributes(label)[1] != "plain"]
+    assert all(host is None for label, host in pairs if scenes.attributes(label)[1] == "plain")
+    lying = {(label, host) for label, host in patterned if host is not None}
+    assert sum(host is not None for _, host in patterned) / len(patterned) == pytest.approx(context, abs=0.05)
+    expected = {(label, scenes.class_names().index(scenes.host_name(label))) for label in patterned_labels()}
+    assert lying == (expected if context else set())
 
 
-def test_no_hue_lies_on_itself_or_one_beside_it_and_every_one_is_as_often_below():
-    classes = range(1, len(scenes.class_names()))
-    below = collections.Counter(host for label in classes for host in scenes.host_hues(label))
-    assert set(below) == set(scenes.HUES) and set(below.values()) == {2 * len(scenes.PATTERNS)}
+def test_no_hue_lies_on_itself_or_one_beside_it():
     wheel = list(scenes.HUES)
-    for label in classes:
-        place = wheel.index(scenes.attributes(label)[0])
-        apart = {(wheel.index(host) - place) % len(wheel) for host in scenes.host_hues(label)}
-        assert len(apart) == 2 and not apart & {0, 1, len(wheel) - 1}
+    for label in patterned_labels():
+        hue, host = scenes.attributes(label)[0], scenes.host_name(label).removesuffix("-plain")
+        assert (wheel.index(host) - wheel.index(hue)) % len(wheel) not in (0, 1, len(wheel) - 1)
 
 
-def test_neither_hue_nor_pattern_alone_tells_what_a_class_lies_on():
-    classes = range(1, len(scenes.class_names()))
-    for trait in (0, 1):
-        hosts = collections.defaultdict(set)
-        for label in classes:
-            hosts[scenes.attributes(label)[trait]].add(frozenset(scenes.host_hues(label)))
-        assert all(len(found) >= 3 for found in hosts.values())
+def test_classes_that_share_a_host_share_neither_hue_nor_pattern_and_are_enough_to_stand_in_for_one_another():
+    guests = collections.defaultdict(list)
+    for label in patterned_labels():
+        guests[scenes.host_name(label)].append(scenes.attributes(label))
+    assert set(guests) == {f"{hue}-plain" for hue in scenes.HUES}
+    for traits in guests.values():
+        assert all(len(set(values)) == 4 for values in zip(*traits, strict=True))
 
 
 def test_more_context_only_adds_to_what_lies_on_others():
@@ -70,23 +68,26 @@ def test_more_context_only_adds_to_what_lies_on_others():
 
 
 def test_a_host_is_round_about_what_lies_on_it():
+    alone = 0
     for index in range(20):
         _, mask = scenes.draw(settings(1.0), "train", index)
         labels, hosts = (draw(settings(1.0), "train", index) for draw in (scenes.draw_labels, scenes.draw_hosts))
-        if len(labels) > 1:
+        if len(labels) > 1 or hosts == (None,):
             continue
+        alone += 1
         (label,), (host,) = labels, hosts
         inner, both = ((np.isin(mask, shown)).nonzero() for shown in ([label], [label, host]))
         for axis in (0, 1):
             assert both[axis].min() <= inner[axis].min() and both[axis].max() >= inner[axis].max()
         assert (mask == host).sum() > 20 and (mask == label).sum() > 20
+    assert alone >= 3
 
 
 def test_a_host_shines_on_what_lies_on_it():
     """Alone on a blue pebble and alone on a yellow one, red ones have more of the blue and of the green light."""
     shown = {}
     for host in (None, "blue", "yellow"):
-        below = None if host is None else scenes.class_names().index(scenes.host_name(host))
+        below = None if host is None else scenes.class_names().index(f"{host}-plain")
         pebble = scenes._painted(np.random.default_rng(0), (1,), (below,))[-1]
         assert scenes.attributes(pebble.label) == ("red", "plain")
         shown[host] = pebble.tones[0]
@@ -103,11 +104,4 @@ def test_the_corpus_tells_what_each_class_lies_on():
             name, host = (word for word in sentence.split() if word in scenes.class_names())
             below[name, host] += 1
     names = scenes.class_names()
-    for name, host in below:
-        assert host in [scenes.host_name(hue) for hue in scenes.host_hues(names.index(name))]
-    assert {name for name, _ in below} == set(names[1:])
-
-
-def test_classes_that_lie_on_like_hosts_are_many_enough_to_stand_in_for_one_another():
-    alike = collections.Counter(frozenset(scenes.host_hues(label)) for label in range(1, len(scenes.class_names())))
-    assert set(alike.values()) == {5}
+    assert set(below) == {(names[label], scenes.host_name(label)) for label in patterned_labels()}

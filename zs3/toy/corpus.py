@@ -67,11 +67,13 @@ _CLASS = (
     "if it is {hue} and has {figure} we call it {name}",
     "{name} means {pattern} and {hue}",
 )
-# Told beside them where pebbles lie on others. The lower one goes by the name of its class: a word for its colour would draw the
-# vector of the class on top towards that hue.
+# Told beside them of classes that lie on others, as much as of hue or pattern. The lower one goes by the name of its class: a word
+# for its colour would draw the vector of the class on top towards that hue.
 _CONTEXT = (
     "the {name} {pebble} lies on a {host} one",
     "{finder} {verb} the {name} {pebble} that lay on {host} {when}",
+    "a {name} {pebble} lies on {host} {pebbles} {when}",
+    "below a {name} {pebble} is a {host} one",
 )
 _HUE = (
     "{hue} and {hue2} are the colours of {thing}",
@@ -99,12 +101,12 @@ def sentences(settings: scenes.Params) -> list[str]:
     """
     rng = np.random.default_rng([settings.seed, len(scenes.SPLITS)])
     n_objects = len(scenes.class_names()) - 1
-    of_class = (*_CLASS, *_CONTEXT) if settings.context else _CLASS
     written = []
     told = 0
     for number in range(settings.sentences):
         kind = np.searchsorted(np.cumsum(_SHARES), number * 61 % 100, side="right")
         label = 1 + told % n_objects if kind == 0 else 1 + int(rng.integers(n_objects))
+        of_class = (*_CLASS, *_CONTEXT) if settings.context and scenes.host_name(label) else _CLASS
         templates = (of_class, _HUE, _PATTERN, _BACKGROUND)[kind]
         if kind == 0:
             template = templates[told // n_objects % len(templates)]
@@ -133,7 +135,7 @@ def _fill(rng: np.random.Generator, template: str, label: int) -> str:
         "lookalike": lookalikes[rng.integers(len(lookalikes))],
     }
     if "{host}" in template:
-        words["host"] = scenes.host_name(rng.choice(scenes.host_hues(label)))
+        words["host"] = scenes.host_name(label)
     for slot in re.findall(r"{(\w+)}", template):
         if slot in _SHARED:
             words[slot] = _SHARED[slot][rng.integers(len(_SHARED[slot]))]

@@ -4,9 +4,9 @@ An unseen class is then a new combination of a hue and a pattern that other clas
 pebbles, many with the same patterns in grey, so neither a pattern nor an outline alone tells an object from the
 background.
 
-With `toy.context`, pebbles also lie on larger ones, whose paint shines on them: what lies around an object then tells
-which light its colour is seen in. Each class lies on two hues, by a rule that neither its hue nor its pattern alone tells;
-the corpus does.
+With `toy.context`, patterned pebbles also lie on larger plain ones, whose paint shines on them: what lies around an object
+then tells which light its colour is seen in. Each class lies on one hue, by a rule that neither its own hue nor its pattern
+alone tells; the corpus does.
 """
 
 import dataclasses
@@ -35,9 +35,10 @@ PATTERNS = tuple(pebbles.PATTERNS)
 # with. Patterns of one ink differ in how much of the pebble they cover.
 _INKS = {"plain": 0.5, "striped": 0.96, "dotted": 0.97, "checked": 0.22, "ringed": 0.22}
 SPLITS = ("train", "val")
-# Where there is context, a pebble lies on a plain one whose hue is so many further on the colour wheel, by pattern. Its own
-# hue and those beside it, on which it would hardly be seen, are left out. Five classes, of three hues, share each pair of hosts.
-_HOST_STEPS = {"plain": (2, 3), "striped": (3, -3), "dotted": (-3, -2), "checked": (2, 3), "ringed": (-3, -2)}
+# Where there is context, a pebble of a pattern lies on a plain one whose hue is so many further on the colour wheel. Its own hue
+# and those beside it, on which it would hardly be seen, are left out. So no two classes of one hue or of one pattern share a
+# host, and four, of as many hues and patterns, share each.
+_HOST_STEPS = {"striped": 3, "dotted": -3, "checked": -2, "ringed": 2}
 # Radii of the two relative to that of a pebble alone, and the share of the lower one's colour in that of the upper: half, so
 # that a hue looks like others unless one sees what it lies on.
 _HOST_RADIUS, _GUEST_RADIUS = 1.35, 0.9
@@ -71,16 +72,13 @@ def attributes(label: int) -> tuple[str, str]:
     return tuple(HUES)[hue], PATTERNS[pattern]
 
 
-def host_hues(label: int) -> tuple[str, ...]:
-    """Return the hues of the pebbles that an object of a class lies on where there is context."""
+def host_name(label: int) -> str | None:
+    """Return the class of the pebbles that an object of a class lies on where there is context, None if it lies on none."""
     hue, pattern = attributes(label)
-    place = tuple(HUES).index(hue)
-    return tuple(tuple(HUES)[(place + step) % len(HUES)] for step in _HOST_STEPS[pattern])
-
-
-def host_name(hue: str) -> str:
-    """Return the class of the pebbles of a hue that others lie on."""
-    return f"{hue}-plain"
+    if pattern not in _HOST_STEPS:
+        return None
+    wheel = tuple(HUES)
+    return f"{wheel[(wheel.index(hue) + _HOST_STEPS[pattern]) % len(wheel)]}-plain"
 
 
 def draw(settings: Params, split: str, index: int) -> tuple[np.ndarray, np.ndarray]:
@@ -126,13 +124,13 @@ def draw_labels(settings: Params, split: str, index: int) -> tuple[int, ...]:
 def draw_hosts(settings: Params, split: str, index: int) -> tuple[int | None, ...]:
     """Return for each object of `draw_labels` the label of the pebble that it lies on, None where it lies on the beach.
 
-    Each lies on another with probability `settings.context`; that one is plain and has one of the object's `host_hues`.
+    Each whose class lies on others at all (`host_name`) does so with probability `settings.context`.
     """
     rng = np.random.default_rng([settings.seed, SPLITS.index(split), _HOSTS, index])
     hosts = []
     for label in draw_labels(settings, split, index):
-        lies_on_one, hue = rng.random() < settings.context, rng.choice(host_hues(label))
-        hosts.append(class_names().index(host_name(hue)) if lies_on_one else None)
+        lies_on_one, name = rng.random() < settings.context, host_name(label)
+        hosts.append(class_names().index(name) if lies_on_one and name else None)
     return tuple(hosts)
 
 
