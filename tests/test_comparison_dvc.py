@@ -53,6 +53,14 @@ def printed(capsys, *words):
     return capsys.readouterr().out.splitlines()
 
 
+@pytest.mark.parametrize(("flag", "value"), [("--method", "Z3SNet"), ("--k", "3"), ("--seed", "9")])
+def test_what_the_comparison_does_not_have_is_refused(inside, capsys, flag, value):
+    capsys.readouterr()
+    with pytest.raises(SystemExit, match=f"^{flag}: tiny has no `{value}`; there are: "):
+        command.main(["queue", "tiny", "--dry-run", flag, value])
+    assert capsys.readouterr().out == ""
+
+
 def test_two_methods_shared_one_backbone(inside):
     _, log = inside
     assert log.read_text().splitlines() == ["0 2"]

@@ -5,6 +5,7 @@ import zlib
 
 import gensim.models
 import numpy as np
+import pytest
 
 from tests import small_toy
 from zs3.toy import corpus, scenes
@@ -23,8 +24,10 @@ def test_sentences_are_plain_words_and_name_every_class_equally_often():
     assert counts["background"] >= 100
 
 
-def test_word_vectors_of_unseen_classes_reveal_hue_and_pattern():
-    written = [sentence.split() for sentence in corpus.sentences(small_toy.settings(sentences=4000))]
+@pytest.mark.parametrize(("context", "sentences"), [(0.0, 4000), (0.8, 10000)])
+def test_word_vectors_of_unseen_classes_reveal_hue_and_pattern_and_what_they_lie_on(context, sentences):
+    settings = small_toy.settings(context=context, sentences=sentences)
+    written = [sentence.split() for sentence in corpus.sentences(settings)]
     model = gensim.models.Word2Vec(
         written,
         vector_size=64,
@@ -39,7 +42,10 @@ def test_word_vectors_of_unseen_classes_reveal_hue_and_pattern():
     vectors = model.wv[list(names)]
     vectors = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
     unseen = np.isin(names, UNSEEN)
-    for values in zip(*(scenes.attributes(label) for label in range(1, len(names) + 1)), strict=True):
+    labels = range(1, len(names) + 1)
+    traits = list(zip(*map(scenes.attributes, labels), strict=True))
+    hosts = [scenes.host_name(label) or "none" for label in labels]
+    for values in [*traits, hosts] if context else traits:
         kinds, ids = np.unique(values, return_inverse=True)
         targets = np.eye(len(kinds))[ids]
         known, mean = vectors[~unseen], vectors[~unseen].mean(0)
@@ -48,6 +54,6 @@ def test_word_vectors_of_unseen_classes_reveal_hue_and_pattern():
         scores = (vectors[unseen] - mean) @ weights + targets[~unseen].mean(0)
         assert np.array_equal(scores.argmax(1), ids[unseen])
     for name in UNSEEN:
-        hue, pattern = name.split("-")
         nearest = [word for word, _ in model.wv.most_similar(name, topn=60) if word in names][:5]
-        assert all(word.startswith(hue) or word.endswith(pattern) for word in nearest)
+        own = {*name.split("-"), hosts[names.index(name)] if context else "none"}
+        assert all(own & {*word.split("-"), hosts[names.index(word)]} for word in nearest)

@@ -55,6 +55,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _queue(arguments: argparse.Namespace) -> None:
     taken = _survey(arguments.name)
+    _check_filters(arguments, taken.comparison)
     wanted = [run for run in taken.missing if run.serves(arguments.method, arguments.k, arguments.seed)]
     runs = [run for run in wanted if run.name not in taken.waiting]
     for name, reason in taken.unavailable.items():
@@ -69,6 +70,16 @@ def _queue(arguments: argparse.Namespace) -> None:
     if runs and not arguments.dry_run:
         back = "`git checkout . && dvc checkout` goes back to the commit"
         print(f"# {back if arguments.here else 'start them with `dvc queue start --jobs 1`'}")
+
+
+def _check_filters(arguments: argparse.Namespace, comparison: catalogue.Comparison) -> None:
+    """Refuse a method, K or seed that the comparison does not have: no run would match, as if all were done."""
+    known = {"method": comparison.methods, "k": list(comparison.splits), "seed": comparison.seeds}
+    for flag, there in known.items():
+        for value in getattr(arguments, flag) or ():
+            if value not in there:
+                listed = ", ".join(f"`{one}`" for one in there)
+                raise errors.UserError(f"--{flag}: {arguments.name} has no `{value}`; there are: {listed}")
 
 
 def _survey(name: str) -> survey.Survey:

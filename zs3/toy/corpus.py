@@ -67,8 +67,8 @@ _CLASS = (
     "if it is {hue} and has {figure} we call it {name}",
     "{name} means {pattern} and {hue}",
 )
-# Told beside them of classes that lie on others, as much as of hue or pattern. The lower one goes by the name of its class: a word
-# for its colour would draw the vector of the class on top towards that hue.
+# Told beside them of classes that lie on others: a third of their sentences, about as many as tell their hue or their pattern. The
+# lower one goes by the name of its class, since a word for its colour would draw the vector of the class on top towards that hue.
 _CONTEXT = (
     "the {name} {pebble} lies on a {host} one",
     "{finder} {verb} the {name} {pebble} that lay on {host} {when}",
@@ -94,7 +94,7 @@ _SHARES = (80, 6, 6, 8)
 
 
 def sentences(settings: scenes.Params) -> list[str]:
-    """Write `settings.sentences` sentences, every class as often as any other.
+    """Write `settings.sentences` sentences, as many about one class as about any other; some also name a class that it lies on.
 
     Returns:
         sentences in random order, each of words between single spaces, without a line break.

@@ -4,9 +4,9 @@ An unseen class is then a new combination of a hue and a pattern that other clas
 pebbles, many with the same patterns in grey, so neither a pattern nor an outline alone tells an object from the
 background.
 
-With `toy.context`, patterned pebbles also lie on larger plain ones, whose paint shines on them: what lies around an object
-then tells which light its colour is seen in. Each class lies on one hue, by a rule that neither its own hue nor its pattern
-alone tells; the corpus does.
+With `toy.context`, patterned pebbles lie on larger plain ones, whose paint shines on them: what lies around an object then
+tells which light its colour is seen in. Each patterned class lies on one hue, by a rule that neither its own hue nor its pattern alone
+tells; the corpus does. Pattern and host together tell the class, so these scenes are a best case for context.
 """
 
 import dataclasses
@@ -36,8 +36,8 @@ PATTERNS = tuple(pebbles.PATTERNS)
 _INKS = {"plain": 0.5, "striped": 0.96, "dotted": 0.97, "checked": 0.22, "ringed": 0.22}
 SPLITS = ("train", "val")
 # Where there is context, a pebble of a pattern lies on a plain one whose hue is so many further on the colour wheel. Its own hue
-# and those beside it, on which it would hardly be seen, are left out. So no two classes of one hue or of one pattern share a
-# host, and four, of as many hues and patterns, share each.
+# and those beside it, on which it would hardly be seen, are left out. Plain ones lie on none. So no two classes of one hue or of
+# one pattern share a host, and four, of as many hues and patterns, share each.
 _HOST_STEPS = {"striped": 3, "dotted": -3, "checked": -2, "ringed": 2}
 # Radii of the two relative to that of a pebble alone, and the share of the lower one's colour in that of the upper: half, so
 # that a hue looks like others unless one sees what it lies on.
@@ -129,8 +129,10 @@ def draw_hosts(settings: Params, split: str, index: int) -> tuple[int | None, ..
     rng = np.random.default_rng([settings.seed, SPLITS.index(split), _HOSTS, index])
     hosts = []
     for label in draw_labels(settings, split, index):
-        lies_on_one, name = rng.random() < settings.context, host_name(label)
-        hosts.append(class_names().index(name) if lies_on_one and name else None)
+        # Drawn for every object, so that none depends on the classes before it.
+        lies_on_one = rng.random() < settings.context
+        name = host_name(label)
+        hosts.append(class_names().index(name) if lies_on_one and name is not None else None)
     return tuple(hosts)
 
 
