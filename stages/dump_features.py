@@ -71,12 +71,13 @@ def main(argv: list[str] | None = None) -> None:
         if source.name == "train" and not drawn.exists():
             dump.write_graphs(drawn, source, functools.partial(progress.track, what="component graphs"))
 
-    provenance = {"backbone_sha256": storage.sha256(paths.backbone), "features": params.to_dict(options)}
+    backbone_sha256 = storage.sha256(paths.backbone)
     for source in sources:
         files = [path for path, owner, _ in pending if owner is source]
         shards = [index.entry(path, source.kind, len(split.classes)) for path in files]
         names = [item.id for item in source.items]
         found = graphs.describe(drawn) if source.name == "train" else None
+        provenance = {"backbone_sha256": backbone_sha256, "features": source.recipe(options)}
         cache = index.Index(
             source.kind, network.classifier.in_channels, list(split.classes), names, shards, provenance, found
         )

@@ -5,6 +5,7 @@ import shutil
 import h5py
 import numpy as np
 import PIL.Image
+import pytest
 import torch
 
 from stages import dump_features
@@ -29,10 +30,10 @@ def test_writes_three_whole_caches_and_nothing_else(finished):
             index.verify(finished / "features" / name, shard)
         assert [shard["file"] for shard in found.shards] == [f"shard-{n:05d}.h5" for n in range(counts[name])]
         assert found.images == list(scenes.SIZES[name]) and found.classes == list(scenes.CLASSES) and found.dim == 256
-        assert found.provenance == {
-            "backbone_sha256": storage.sha256(finished / "backbone.pt"),
-            "features": scenes.settings(**dumping.SETTINGS),
-        }
+        assert found.provenance["backbone_sha256"] == storage.sha256(finished / "backbone.pt")
+        settings = scenes.settings(**dumping.SETTINGS)
+        recorded = found.provenance["features"]
+        assert recorded == {key: settings[key] for key in recorded} and {"precision", "seed"} <= recorded.keys()
         assert str(finished) not in (finished / "features" / name / "index.json").read_text()
     # Beside the shards: three indices, and the graphs of the training images.
     assert counts["train"] > 3 and counts["val"] == 3 and len(names) == sum(counts.values()) + 4
@@ -131,6 +132,32 @@ def test_a_list_without_images_makes_an_empty_cache(tmp_path, checkpoint, monkey
     dumping.run(folder, monkeypatch)
     assert index.read(folder / "features/unlabelled", "rows").shards == []
     assert len(index.read(folder / "features/val").shards) == 3
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "altered"),
+    [
+        ("pixels_per_class", 5, {"train"}),
+        ("scales", [1.0], {"train"}),
+        ("flip", False, {"train"}),
+        ("unlabelled_pixels", 5, {"unlabelled"}),
+        ("unlabelled_views", {"scales": [], "flip": True}, {"unlabelled"}),
+        ("val_short_side", 36, {"val"}),
+        ("seed", 1, {"train", "unlabelled", "val"}),
+        ("batch_size", 3, {"train", "unlabelled", "val"}),
+    ],
+)
+def test_a_change_for_one_list_leaves_the_caches_of_the_others_as_they_are(
+    finished, tmp_path, checkpoint, monkeypatch, key, value, altered
+):
+    before = dumping.content(finished)
+    dumping.make(tmp_path, checkpoint, **{key: value})
+    dumping.run(tmp_path, monkeypatch)
+    after = dumping.content(tmp_path)
+    changed = {name.split("/")[0] for name in before.keys() | after.keys() if before.get(name) != after.get(name)}
+    assert changed == altered
+    for name in altered:
+        assert json.loads(after[f"{name}/index.json"])["provenance"]["features"][key] == value
 
 
 def test_a_list_that_is_not_asked_for_is_not_dumped(finished, tmp_path, checkpoint, monkeypatch):

@@ -5,7 +5,7 @@ import math
 import pathlib
 import shutil
 from collections.abc import Callable, Iterable, Sequence
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import pydantic
@@ -46,6 +46,14 @@ class Params:
     seed: params.Seed
 
 
+# Keys that shape one list's features alone.
+_OWN = {
+    "train": ("pixels_per_class", "scales", "flip"),
+    "unlabelled": ("unlabelled_pixels", "unlabelled_views"),
+    "val": ("val_short_side",),
+}
+
+
 @dataclasses.dataclass(frozen=True)
 class Job:
     """One forward pass: a view of an image, and how many rows (or cells of a whole map) and bytes it adds to the cache."""
@@ -79,6 +87,11 @@ class Source:
     def kind(self) -> str:
         """`maps` for the evaluation images, `rows` for the others."""
         return "maps" if self.name == "val" else "rows"
+
+    def recipe(self, options: Params) -> dict[str, Any]:
+        """Return the options as plain values, but for those that shape other lists alone: a change of these leaves the cache as it is."""
+        foreign = {key for name, keys in _OWN.items() if name != self.name for key in keys}
+        return {key: value for key, value in params.to_dict(options).items() if key not in foreign}
 
     def read_image(self, job: Job) -> np.ndarray:
         """Return the job's view (H, W, 3) uint8."""
