@@ -143,8 +143,10 @@ def test_a_list_without_images_makes_an_empty_cache(tmp_path, checkpoint, monkey
         ("unlabelled_pixels", 5, {"unlabelled"}),
         ("unlabelled_views", {"scales": [], "flip": True}, {"unlabelled"}),
         ("val_short_side", 36, {"val"}),
+        # Of these, all lists keep a record; val draws nothing, so its shards stay.
         ("seed", 1, {"train", "unlabelled", "val"}),
         ("batch_size", 3, {"train", "unlabelled", "val"}),
+        ("shard_mib", 60, {"train", "unlabelled", "val"}),
     ],
 )
 def test_a_change_for_one_list_leaves_the_caches_of_the_others_as_they_are(

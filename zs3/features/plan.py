@@ -89,7 +89,11 @@ class Source:
         return "maps" if self.name == "val" else "rows"
 
     def recipe(self, options: Params) -> dict[str, Any]:
-        """Return the options as plain values, but for those that shape other lists alone: a change of these leaves the cache as it is."""
+        """Return the options that shape this list, or every list, as plain values.
+
+        What shapes another list alone is left out, so that dumping again after a change of it gives equal bytes, where the network is
+        byte-reproducible.
+        """
         foreign = {key for name, keys in _OWN.items() if name != self.name for key in keys}
         return {key: value for key, value in params.to_dict(options).items() if key not in foreign}
 
