@@ -50,7 +50,9 @@ def main(argv: list[str] | None = None) -> None:
     ]
     sources = [source for source in sources if getattr(paths, source.name)]
     plans = [
-        plan.plan(source, options, functools.partial(progress.track, what=f"plan features/{source.name}"))
+        plan.plan(
+            source, options, functools.partial(progress.track, what=f"plan features/{source.name}"), settings.workers
+        )
         for source in sources
     ]
     work = work_folder(paths, options, sources, settings, device)
@@ -65,11 +67,12 @@ def main(argv: list[str] | None = None) -> None:
     for path, source, jobs in progress.track(
         missing, "dump_features (shards)", total=len(pending), initial=len(pending) - len(missing)
     ):
-        dump.write_shard(path, source, jobs, extract, options)
+        dump.write_shard(path, source, jobs, extract, options, settings.workers)
     drawn = work / "train" / graphs.NAME
     for source in sources:
         if source.name == "train" and not drawn.exists():
-            dump.write_graphs(drawn, source, functools.partial(progress.track, what="component graphs"))
+            track = functools.partial(progress.track, what="component graphs")
+            dump.write_graphs(drawn, source, track, settings.workers)
 
     backbone_sha256 = storage.sha256(paths.backbone)
     for source in sources:

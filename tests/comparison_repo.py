@@ -1,4 +1,4 @@
-"""A DVC repository of two quick stages that stands in for the pipeline: a `backbone` that many models share, and their scores."""
+"""A DVC repository of quick stages that stands in for the pipeline: a `backbone` that many models share, their scores and a picture."""
 
 import pathlib
 import subprocess
@@ -15,13 +15,16 @@ BASE = {
 }
 # hIoU and all else is a plain sum, so that a test can say what it must be.
 _SCRIPT = """
-    import json, sys, yaml
+    import json, os, sys, yaml
     settings = yaml.safe_load(open("params.yaml"))
     if sys.argv[1] == "backbone":
         with open(LOG, "a") as file:
             file.write(f"{settings['backbone']['seed']} {len(settings['data']['unseen'])}\\n")
         value = 10 * len(settings["data"]["unseen"]) + settings["backbone"]["seed"]
         open("backbone.txt", "w").write(str(value))
+    elif sys.argv[1] == "visualise":
+        os.mkdir("plots/pictures")
+        open("plots/pictures/one.png", "w").write(f"{settings['gmmn']['generator']} {settings['gmmn']['seed']}")
     else:
         value = int(open("backbone.txt").read()) + (0 if sys.argv[1] == "seen_only" else settings["gmmn"]["seed"])
         value += 0.5 * (sys.argv[1] == "zs3net" and settings["gmmn"]["generator"] == "gan")
@@ -35,6 +38,12 @@ _STAGES = {
         "deps": ["score.py"],
         "params": ["data", "backbone"],
         "outs": ["backbone.txt"],
+    },
+    "visualise": {
+        "cmd": "python score.py visualise",
+        "deps": ["score.py", "backbone.txt"],
+        "params": ["gmmn"],
+        "outs": ["plots/pictures"],
     },
     "evaluate": {
         "matrix": {"model": ["seen_only", "zs3net"]},
@@ -81,8 +90,9 @@ def make(root: pathlib.Path) -> pathlib.Path:
     write(root / "dvc.yaml", {"stages": _STAGES})
     write(root / "presets" / "comparison" / "methods.yaml", METHODS)
     write(root / "presets" / "comparison" / "tables.yaml", {"tiny": COMPARISON})
-    (root / "metrics").mkdir()
-    (root / "metrics" / ".gitignore").write_text("")
+    for folder in ("metrics", "plots"):
+        (root / folder).mkdir()
+        (root / folder / ".gitignore").write_text("")
     for command in (
         "git init -q -b main .",
         "git config user.email tests@example.org",

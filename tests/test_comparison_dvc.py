@@ -1,7 +1,11 @@
 """Queueing, running and tabulating in a real DVC repository of two quick stages."""
 
+import pathlib
+import re
+import shutil
 import subprocess
 
+import pandas
 import pytest
 import yaml
 
@@ -96,11 +100,8 @@ def test_methods_of_another_pipeline_are_run_by_its_name_and_told_while_it_is_no
 
 def test_the_report_has_what_ran_and_the_commands_for_the_rest(inside, capsys):
     root, _ = inside
-    (root / "plots" / "pictures").mkdir(parents=True)
-    (root / "plots" / "pictures" / "one.png").write_bytes(b"")
     printed(capsys, "report", "tiny")
     text = (root / "plots" / "comparison" / "tiny" / "report.md").read_text()
-    assert "![one](../../pictures/one.png)" in text
     rows = [[word.strip() for word in line.strip("|").split("|")] for line in text.splitlines() if line[:1] == "|"]
     table = {row[1]: row for row in rows[2:7]}
     assert table["Supervised"] == ["", "Supervised", "0 of 2", *["—"] * 10]
@@ -111,6 +112,42 @@ def test_the_report_has_what_ran_and_the_commands_for_the_rest(inside, capsys):
     assert len(commands) == 3
     assert [line.endswith("# in the queue") for line in commands] == [False, True, False]
     assert "Experiments used: 2; 2 from commit" in text
+
+
+def test_every_methods_pictures_are_those_of_its_own_run(inside, capsys):
+    root, _ = inside
+    folder = root / "plots" / "comparison" / "tiny"
+    (folder / "pictures" / "of-before").mkdir(parents=True)
+    printed(capsys, "report", "tiny")
+    text = (folder / "report.md").read_text()
+    shown = re.findall(r"^\*\*(.+)\*\* \((.+)\)\n\n!\[one\]\((.+)\)$", text, re.MULTILINE)
+    assert [methods for methods, _, _ in shown] == ["ZS3Net", "GAN"]
+    assert [path for _, _, path in shown] == [f"pictures/{name}/one.png" for _, name, _ in shown]
+    assert [(folder / path).read_text() for _, _, path in shown] == ["mlp 0", "gan 0"]
+    assert {path.name for path in (folder / "pictures").iterdir()} == {name for _, name, _ in shown}
+
+
+def test_pictures_that_are_older_than_the_figures_are_not_shown(repository, tmp_path, monkeypatch, capsys):
+    shutil.copytree(repository[0], tmp_path / "repository", symlinks=True)
+    monkeypatch.chdir(tmp_path / "repository")
+    command = "dvc exp run -q -n partly -S backbone.seed=1 -S gmmn.seed=1 evaluate@zs3net"
+    subprocess.run(command, shell=True, check=True)
+    subprocess.run("git checkout -q -f . && dvc checkout -q -f", shell=True, check=True)
+    comparison = comparison_repo.COMPARISON | {"seeds": [1]}
+    comparison_repo.write(pathlib.Path("presets/comparison/tables.yaml"), {"tiny": comparison})
+    printed(capsys, "report", "tiny")
+    assert "**ZS3Net** (partly)\n\nNot drawn." in pathlib.Path("plots/comparison/tiny/report.md").read_text()
+
+
+def test_figures_of_every_run_are_written_for_others_to_read(inside, capsys):
+    root, _ = inside
+    printed(capsys, "report", "tiny")
+    table = pandas.read_csv(root / "plots" / "comparison" / "tiny" / "runs.csv")
+    assert table[["method", "k", "seed", "hIoU", "vanilla.mIoU"]].to_numpy().tolist() == [
+        ["ZS3Net", 2, 0, 20.0, 20.0],
+        ["GAN", 2, 0, 20.5, 20.5],
+    ]
+    assert all(name.startswith("tiny-k2-s0-") for name in table["experiment"]) and table["code"].isna().all()
 
 
 def test_what_holds_for_every_run_is_told(inside, edit, capsys):

@@ -12,7 +12,7 @@ from zs3.comparison import catalogue, plan, published, settings
 
 FOLDER = dag.ROOT / "presets" / "comparison"
 METHODS = catalogue.methods(FOLDER)
-NAMES = catalogue.comparisons(FOLDER)
+NAMES = list(params.read(FOLDER / "tables.yaml"))
 PRINTED = [row for dataset in ("voc", "context") for row in published.read(FOLDER / "published.csv", dataset)]
 
 

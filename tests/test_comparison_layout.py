@@ -2,20 +2,31 @@
 
 import re
 import statistics
+import types
 
 from tests import comparison_repo
 from zs3 import params
-from zs3.comparison import catalogue, collect, curve, layout, published, spread
+from zs3.comparison import catalogue, collect, curve, experiments, layout, published, spread
 
 METHODS = {name: params.build(entry, catalogue.Method, name) for name, entry in comparison_repo.METHODS.items()}
 
 
-def board(values, printed=(), **changes):
-    """Return a board on which the columns of cell (method, K, seed, swept) count up from `values[cell]` in steps of one."""
+def experiment(cell):
+    """Return an experiment named after the cell that it was run for."""
+    return experiments.Experiment("-".join(map(str, cell)), repr(cell), "0123456789", "", "done", {}, [])
+
+
+def board(values, printed=(), run_of=types.MappingProxyType({}), **changes):
+    """Return a board on which the columns of cell (method, K, seed, swept) count up from `values[cell]` in steps of one.
+
+    Each cell has an experiment of its own, but for those of `run_of`: cell -> the cell with whose experiment it is filled.
+    """
     entry = comparison_repo.COMPARISON | {"splits": {2: {"data.unseen": ["a"]}, 4: {"data.unseen": ["b"]}}} | changes
     columns = (*collect.COLUMNS, collect.VANILLA)
     results = {
-        cell: collect.Result({name: first + step for step, name in enumerate(columns)}, None, ())
+        cell: collect.Result(
+            {name: first + step for step, name in enumerate(columns)}, experiment(run_of.get(cell, cell)), ()
+        )
         for cell, first in values.items()
     }
     return layout.Board(params.build(entry, catalogue.Comparison, "tiny"), METHODS, results, printed)
@@ -56,6 +67,14 @@ def test_mean_and_spread_over_seeds():
     deviation = f"{statistics.stdev([10, 13]):.1f}"
     assert found[0][2:] == ["2", *(f"{11.5 + step} ± {deviation}" for step in range(10))]
     assert found[1][2:] == ["1 of 2", *(f"{5.0 + step}" for step in range(10))]
+
+
+def test_one_run_that_stands_for_several_seeds_counts_once():
+    first, second = ("GAN", 2, 0, None), ("GAN", 2, 1, None)
+    shown = board({first: 10.0, second: 10.0}, run_of={second: first})
+    assert table(shown, "GAN")[2][2:4] == ["1", "10.0"]
+    assert [(row["seed"], row["hIoU"]) for row in layout.runs(shown)] == [(0, 19.0)]
+    assert table(board({first: 10.0, second: 10.0}), "GAN")[2][2:4] == ["2", "10.0 ± 0.0"]
 
 
 def test_what_is_missing_is_a_dash():

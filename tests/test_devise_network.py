@@ -36,12 +36,12 @@ def vectors():
     return table
 
 
-def make(folder):
+def make(folder, **changes):
     """Put into `folder` all that the stage reads; the recipe is that of tests/blocks.py, the network beside it is not used."""
     blocks.make(folder)
     written = embeddings.ClassEmbeddings(blocks.CLASSES, vectors())
     embeddings.write(folder / "data/class_embeddings.h5", written, {"source": "test"})
-    checkpoints.save(folder / "models/backbone.pt", {"config": blocks.BACKBONE})
+    checkpoints.save(folder / "models/backbone.pt", {"config": blocks.BACKBONE | changes})
     return folder
 
 
@@ -78,6 +78,15 @@ def test_the_classifier_gives_the_class_nearest_to_the_networks_output(whole):
     classes = compatibility.directions(torch.from_numpy(vectors()))[model.labels]
     cosines = torch.nn.functional.cosine_similarity(embedded[:, None], classes[None], dim=2)
     assert torch.equal(model.logits(features).argmax(1), cosines.argmax(1))
+
+
+def test_what_was_frozen_for_the_backbone_is_trained_with_the_rest(whole, tmp_path):
+    folder = make(tmp_path, freeze="encoder")
+    run(folder)
+    found, expected = (
+        checkpoints.load(root / "models/networks/devise_network.pt")["network"] for root in (folder, whole)
+    )
+    assert found.keys() == expected.keys() and all(torch.equal(found[name], expected[name]) for name in found)
 
 
 def test_training_brings_outputs_nearer_to_their_classes(tmp_path):

@@ -51,6 +51,15 @@ def test_every_pass_over_every_image_has_rows(finished):
         assert labels == (set(scenes.SEEN) if name == "train" else {rows.UNLABELLED})
 
 
+def test_pictures_read_ahead_in_threads_give_the_same_bytes(finished, checkpoint, tmp_path, monkeypatch):
+    folder = dumping.make(tmp_path, checkpoint)
+    text = (folder / "params.yaml").read_text()
+    assert text.count("workers: 0") == 1
+    (folder / "params.yaml").write_text(text.replace("workers: 0", "workers: 2"))
+    dumping.run(folder, monkeypatch)
+    assert dumping.content(folder) == dumping.content(finished)
+
+
 def test_the_graphs_are_those_of_the_training_images_as_they_are(finished):
     found = graphs.read(finished / "features/train")
     assert graphs.read(finished / "features/unlabelled") is None

@@ -101,6 +101,18 @@ def test_network_and_last_layer_fit_each_other_and_learn_the_unseen_class(traine
     assert not [path for path in pathlib.Path("work").rglob("*") if path.is_file()]
 
 
+def test_what_was_frozen_for_the_backbone_is_trained_with_the_rest(trained, tmp_path, monkeypatch):
+    folder = shutil.copytree(trained, tmp_path / "copy")
+    before = checkpoints.load(folder / "models/backbone.pt")
+    (folder / "models/backbone.pt").unlink()
+    frozen = before | {"config": before["config"] | {"freeze": "encoder"}}
+    checkpoints.save(folder / "models/backbone.pt", frozen)
+    run(folder, monkeypatch, epochs=1)
+    after = checkpoints.load("models/networks/zs5net_network.pt")["network"]
+    encoder = [name for name in after if name.startswith(("stem.", "trunk.")) and name.endswith("weight")]
+    assert encoder and not any(torch.equal(after[name], before["network"][name]) for name in encoder)
+
+
 def test_the_network_starts_as_the_backbone_with_the_rows_of_the_classifier(trained):
     checkpoint = checkpoints.load(trained / "models/backbone.pt")
     start, _ = pixel_classifier.load(trained / "models/zs5net.pt")

@@ -1,6 +1,7 @@
 """Train DeViSE with the whole network, as the paper did: DeepLabv3+ whose last layer is a projection to class vectors."""
 
 import argparse
+import dataclasses
 import functools
 import pathlib
 
@@ -26,7 +27,9 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--curve", type=pathlib.Path, required=True, help="out: loss by epoch")
     paths = parser.parse_args(argv)
     recipe = checkpoints.load(paths.recipe)["config"]
-    options = params.build(recipe, backbone.Params, "backbone", str(paths.recipe))
+    options = dataclasses.replace(
+        params.build(recipe, backbone.Params, "backbone", str(paths.recipe)), freeze="nothing"
+    )
     settings = params.load("params.yaml", "runtime", runtime.Params)
     device = runtime.device(settings)
     split = splits.read(paths.split)

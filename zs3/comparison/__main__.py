@@ -12,7 +12,7 @@ import shlex
 import sys
 
 from zs3 import errors, params, storage
-from zs3.comparison import catalogue, experiments, launch, published, report, settings, survey
+from zs3.comparison import catalogue, experiments, gallery, launch, layout, published, report, settings, survey
 
 ROOT = pathlib.Path()
 PRESETS = ROOT / "presets" / "comparison"
@@ -91,7 +91,10 @@ def _report(name: str) -> None:
     taken = _survey(name)
     folder = REPORTS / name
     printed = published.read(PRESETS / "published.csv", taken.comparison.published)
-    made = report.make(taken, printed, folder, f"python -m zs3.comparison report {name}")
+    board = layout.Board(taken.comparison, taken.methods, taken.results, printed)
+    strips = gallery.fetch(ROOT, board, folder / "pictures")
+    made = report.make(taken, board, strips, folder, f"python -m zs3.comparison report {name}")
+    storage.write_csv(folder / "runs.csv", layout.runs(board), layout.RUN_COLUMNS)
     storage.write_text(folder / "report.md", made.text)
     if made.curve is not None:
         storage.write_text(folder / "curve.svg", made.curve)

@@ -121,11 +121,6 @@ def comparison(folder: str | pathlib.Path, name: str, known: dict[str, Method]) 
     return result
 
 
-def comparisons(folder: str | pathlib.Path) -> list[str]:
-    """Return the names of all comparisons in tables.yaml of `folder`."""
-    return list(params.read(pathlib.Path(folder) / "tables.yaml"))
-
-
 def pick(entries: dict[str, Named], name: str, complaint: str) -> Named:
     """Return the entry `name`.
 

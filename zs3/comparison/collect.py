@@ -6,11 +6,10 @@ import pathlib
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from zs3 import results as shown
 from zs3.comparison import catalogue, experiments, plan, provenance
 
-GROUPS = ("seen", "unseen", "all")
-FIGURES = ("PA", "MA", "mIoU")
-COLUMNS = (*(f"{group}.{figure}" for group in GROUPS for figure in FIGURES), "hIoU")
+COLUMNS = (*(f"{group}.{figure}" for group in shown.GROUPS for figure in shown.FIGURES), "hIoU")
 VANILLA = "vanilla.mIoU"
 
 
@@ -77,7 +76,7 @@ def key(cell: plan.Cell) -> tuple[str, int, int, Any]:
 def figures(content: dict[str, Any], block: str) -> dict[str, float | None]:
     """Return the columns of one metrics file, from which DVC leaves out what is null; `block` is that of the generalised figures."""
     values = content[block]
-    found = {f"{group}.{name}": (values.get(group) or {}).get(name) for group in GROUPS for name in FIGURES}
+    found = {f"{group}.{name}": (values.get(group) or {}).get(name) for group in shown.GROUPS for name in shown.FIGURES}
     return {**found, "hIoU": values.get("hIoU"), VANILLA: (content.get("vanilla") or {}).get("mIoU")}
 
 

@@ -9,6 +9,12 @@ from zs3.comparison import catalogue, collect, published, spread
 MISSING = "—"
 _TITLES = {"seen": "Seen", "unseen": "Unseen", "all": "Overall", "vanilla": "Vanilla"}
 _PRINTED = ("seen.mIoU", "unseen.mIoU", "hIoU")
+RUN_COLUMNS = (
+    *("method", "k", "seed", "swept"),
+    *collect.COLUMNS,
+    collect.VANILLA,
+    *("experiment", "started_from", "code"),
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,13 +33,18 @@ class Board:
     results: dict[tuple[str, int, int, Any], collect.Result]
     printed: Sequence[published.Published]
 
+    def runs(self, method: str, k: int, swept: Any = None) -> list[collect.Result]:
+        """Return what ran of a method, by seed; once what is the same for several seeds, since it depends on none of them."""
+        there = [self.results.get((method, k, seed, swept)) for seed in self.comparison.seeds]
+        return list({result.experiment.rev: result for result in there if result is not None}.values())
+
+    def lacking(self, method: str, k: int) -> int:
+        """Return for how many seeds a method has not been run."""
+        return sum((method, k, seed, None) not in self.results for seed in self.comparison.seeds)
+
     def spread(self, method: str, k: int, column: str, swept: Any = None) -> spread.Spread | None:
-        """Return mean and spread of one column over the seeds; None where no run has it."""
-        return spread.over(
-            self.results[method, k, seed, swept].figures[column]
-            for seed in self.comparison.seeds
-            if (method, k, seed, swept) in self.results
-        )
+        """Return mean and spread of one column over the runs; None where none has it."""
+        return spread.over(result.figures[column] for result in self.runs(method, k, swept))
 
     def published(self, method: str, k: int | None) -> dict[str, float]:
         """Return the published figures of a method at a K, by column; {} if none is."""
@@ -110,6 +121,24 @@ def printed(board: Board) -> str:
     return markdown(["K", "Model", *map(title, columns), "Source"], rows)
 
 
+def runs(board: Board) -> list[dict[str, Any]]:
+    """Return a row for every run that a cell of the tables or the curve is from, by `RUN_COLUMNS`; figures rounded to hundredths.
+
+    `code` names the files that were other then than they are now; `seed` is the first that the run stands for.
+    """
+    rows = {}
+    for (method, k, seed, swept), result in board.results.items():
+        figures = {name: None if value is None else round(value, 2) for name, value in result.figures.items()}
+        own = {"method": method, "k": k, "seed": seed, "swept": swept, **figures}
+        origin = {
+            "experiment": result.experiment.name,
+            "started_from": result.experiment.baseline[:7],
+            "code": " ".join(result.changed),
+        }
+        rows.setdefault((method, k, swept, result.experiment.rev), own | origin)
+    return list(rows.values())
+
+
 def title(column: str) -> str:
     """Return the heading of a column, as in `Seen mIoU`."""
     group, _, name = column.rpartition(".")
@@ -129,10 +158,9 @@ def number(value: float | None) -> str:
 
 
 def _runs(board: Board, method: str, k: int) -> str:
-    """Return how many seeds a row is from, and of how many if some are missing."""
-    seeds = board.comparison.seeds
-    n = sum((method, k, seed, None) in board.results for seed in seeds)
-    return str(n) if n == len(seeds) else f"{n} of {len(seeds)}"
+    """Return how many runs a row is from, and of how many if some are missing."""
+    n, lacking = len(board.runs(method, k)), board.lacking(method, k)
+    return f"{n} of {n + lacking}" if lacking else str(n)
 
 
 def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

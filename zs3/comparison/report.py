@@ -7,7 +7,7 @@ import pathlib
 import shlex
 from collections.abc import Sequence
 
-from zs3.comparison import curve, experiments, launch, layout, plan, published, survey
+from zs3.comparison import curve, experiments, gallery, launch, layout, plan, survey
 
 _PUBLISHED = (
     "Others' figures, also in the columns headed *published* above: of other networks and, where a data set is here only in part, of"
@@ -23,16 +23,18 @@ class Report:
     curve: str | None
 
 
-def make(taken: survey.Survey, printed: Sequence[published.Published], folder: pathlib.Path, command: str) -> Report:
+def make(
+    taken: survey.Survey, board: layout.Board, strips: Sequence[gallery.Strip], folder: pathlib.Path, command: str
+) -> Report:
     """Write the report of a comparison.
 
     Args:
         taken: the comparison and what has been run for it.
-        printed: published rows of its dataset.
-        folder: where the report will lie, for links to pictures.
+        board: what its tables are filled from.
+        strips: pictures of its methods.
+        folder: where the report will lie, for links to them.
         command: what makes this report.
     """
-    board = layout.Board(taken.comparison, taken.methods, taken.results, printed)
     drawn = curve.draw(board)
     parts = [
         f"# {taken.comparison.title}",
@@ -44,8 +46,8 @@ def make(taken: survey.Survey, printed: Sequence[published.Published], folder: p
         f"## Share of the way from {taken.comparison.way.start} to {taken.comparison.way.end}, in hIoU"
         f"\n\n{layout.shares(board)}",
         _curve(taken, drawn),
-        _pictures(taken.root, folder),
-        f"## As published\n\n{_PUBLISHED}\n\n{layout.printed(board)}" if printed else "",
+        _pictures(taken, strips, folder),
+        f"## As published\n\n{_PUBLISHED}\n\n{layout.printed(board)}" if board.printed else "",
         _missing(taken),
     ]
     return Report("\n\n".join(part for part in parts if part) + "\n", drawn)
@@ -58,7 +60,8 @@ def _origin(taken: survey.Survey, command: str) -> str:
     changed = {rev: result.changed for rev, result in used.items() if result.changed}
     lines = [
         f"Made by `{command}` at commit {experiments.commit(taken.root)} from DVC's experiments. Per cent; mean ± standard deviation over"
-        " n seeds (sample, n - 1); — stands for what has not been run. The background is a seen class.",
+        " n runs of other seeds (sample, n - 1; one run stands for all seeds where none plays a part); — stands for what has not been"
+        " run. The background is a seen class. Every run's figures are in runs.csv.",
         f"Experiments used: {len(used)}"
         + "".join(f"; {count} from commit {name}" for name, count in sorted(starts.items()))
         + f". Left out: {len(taken.other)} with other parameters, {taken.failed} failed.",
@@ -85,11 +88,15 @@ def _curve(taken: survey.Survey, drawn: str | None) -> str:
     return f"## {sweep.method} against {sweep.parameter}, K = {sweep.k}\n\n{shown}"
 
 
-def _pictures(root: pathlib.Path, folder: pathlib.Path) -> str:
-    """Embed the pictures in the workspace, which are of the run that it holds."""
-    paths = sorted((root / "plots" / "pictures").glob("*.png"))
-    links = [f"![{path.stem}]({pathlib.PurePath(os.path.relpath(path, folder)).as_posix()})" for path in paths]
-    return "\n\n".join(["## Pictures of the run in the workspace", *links]) if links else ""
+def _pictures(taken: survey.Survey, strips: Sequence[gallery.Strip], folder: pathlib.Path) -> str:
+    """Embed the pictures under the methods that they are of; every picture shows all models of its run."""
+    lines = [f"## Pictures, K = {taken.comparison.protocols_at}"]
+    for strip in strips:
+        links = [
+            f"![{path.stem}]({pathlib.PurePath(os.path.relpath(path, folder)).as_posix()})" for path in strip.paths
+        ]
+        lines += [f"**{'; '.join(strip.methods)}** ({strip.experiment.name})", *(links or ["Not drawn."])]
+    return "\n\n".join(lines) if strips else ""
 
 
 def _missing(taken: survey.Survey) -> str:

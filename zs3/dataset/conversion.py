@@ -8,8 +8,8 @@ from typing import Literal
 import numpy as np
 import pydantic
 
-from zs3 import images, label_ids, params
-from zs3.dataset import context, files, problems, sbd, voc
+from zs3 import images, label_ids, params, read_ahead
+from zs3.dataset import context, problems, sbd, voc
 
 
 @params.section
@@ -88,7 +88,7 @@ def convert(
         images.write_mask(folder / f"{path.stem}.png", labels.astype(np.uint8))
         return path, None
 
-    for path, fault in files.in_order(write, paths, workers):
+    for path, fault in read_ahead.in_order(write, paths, workers):
         if fault:
             found.add(*fault)
         yield path

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from zs3 import images, label_ids, splits, storage
+from zs3 import images, label_ids, read_ahead, splits, storage
 from zs3.dataset import files, layout, problems, voc
 
 
@@ -27,7 +27,7 @@ def inspect(
     def look(entry: layout.Entry) -> tuple[layout.Entry, Inspection]:
         return entry, _inspect(root, entry, n_classes)
 
-    return files.in_order(look, entries, workers)
+    return read_ahead.in_order(look, entries, workers)
 
 
 def build(
@@ -102,7 +102,7 @@ def write_masks(
             images.write_mask(unfinished / f"{entry.id}.png", mask)
             return entry.id, np.bincount(mask.ravel(), minlength=256)
 
-        yield from files.in_order(write, entries, workers)
+        yield from read_ahead.in_order(write, entries, workers)
 
 
 def write_counts(path: str | pathlib.Path, split: splits.Split, counts: dict[str, list[np.ndarray]]) -> None:

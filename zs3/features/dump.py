@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 import numpy as np
 import torch
 
-from zs3 import images, splits
+from zs3 import images, read_ahead, splits
 from zs3.features import mask_graphs, plan
 from zs3.network import deeplab
 from zs3.shards import graphs, maps, rows
@@ -23,6 +23,7 @@ def write_shard(
     jobs: list[plan.Job],
     extract: Callable[[torch.Tensor], torch.Tensor],
     options: plan.Params,
+    workers: int = 0,
 ) -> None:
     """Run the network over the jobs of one shard and write it.
 
@@ -32,19 +33,19 @@ def write_shard(
         jobs: as `plan` grouped them.
         extract: from images (b, 3, H, W) uint8 to features (b, d, h, w).
         options: the section `features`.
+        workers: threads that read pictures ahead of the network.
 
     Raises:
         DumpError: if a feature is not finite or too large for float16.
     """
+    extracted = extract_maps(source, jobs, extract, options.batch_size, workers)
     if source.kind == "maps":
-        features = [
-            cells.numpy().astype(np.float16) for _, cells in extract_maps(source, jobs, extract, options.batch_size)
-        ]
+        features = [cells.numpy().astype(np.float16) for _, cells in extracted]
         _check(features, path)
         maps.write(path, [job.image for job in jobs], features, [source.read_mask(job) for job in jobs])
     else:
         parts = []
-        for job, cells in extract_maps(source, jobs, extract, options.batch_size):
+        for job, cells in extracted:
             columns = source.draw(job, options)
             y, x = source.cells(job, columns["position"])
             columns["features"] = cells.numpy()[y, x].astype(np.float16)
@@ -60,10 +61,14 @@ def write_graphs(
     path: pathlib.Path,
     source: plan.Source,
     track: Callable[[Sequence[splits.Item]], Iterable[splits.Item]] = lambda items: items,
+    workers: int = 0,
 ) -> None:
     """Write the component graphs of the images of a labelled list, in view 0; `track` wraps them, for a bar."""
-    whole = (images.read_mask(source.masks / f"{item.id}.png") for item in track(source.items))
-    masks = (source.views[0].mask(mask) for mask in whole)
+
+    def read(item: splits.Item) -> np.ndarray:
+        return source.views[0].mask(images.read_mask(source.masks / f"{item.id}.png"))
+
+    masks = read_ahead.in_order(read, track(source.items), workers)
     graphs.write(path, mask_graphs.of_masks(masks))
 
 
@@ -82,13 +87,15 @@ def extract_maps(
     jobs: list[plan.Job],
     extract: Callable[[torch.Tensor], torch.Tensor],
     batch_size: int,
+    workers: int = 0,
 ) -> Iterator[tuple[plan.Job, torch.Tensor]]:
     """Yield each job with its features (h, w, d) float32 on the CPU; neighbours of equal size share a batch."""
+    read = read_ahead.in_order(source.read_image, jobs, workers)
     for _, same_size in itertools.groupby(jobs, key=lambda job: job.size):
         queue = list(same_size)
         for start in range(0, len(queue), batch_size):
             batch = queue[start : start + batch_size]
-            pictures = torch.from_numpy(np.stack([source.read_image(job) for job in batch])).permute(0, 3, 1, 2)
+            pictures = torch.from_numpy(np.stack(list(itertools.islice(read, len(batch))))).permute(0, 3, 1, 2)
             cells = extract(pictures).float().permute(0, 2, 3, 1).cpu()
             yield from zip(batch, cells, strict=True)
 

@@ -1,6 +1,7 @@
 """Planning a feature cache: which forward passes make which shard, and whether it all fits on the disk."""
 
 import dataclasses
+import itertools
 import math
 import pathlib
 import shutil
@@ -10,7 +11,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 import pydantic
 
-from zs3 import errors, grids, images, params, splits, views
+from zs3 import errors, grids, images, params, read_ahead, splits, views
 from zs3.features import sampling
 from zs3.network import deeplab
 from zs3.shards import rows
@@ -125,17 +126,18 @@ class Source:
 
 
 def plan(
-    source: Source, options: Params, track: Callable[[range], Iterable[int]] = lambda images: images
+    source: Source, options: Params, track: Callable[[range], Iterable[int]] = lambda images: images, workers: int = 0
 ) -> list[list[Job]]:
     """Group the passes over `source` into shards of at most `shard_mib` (a single larger image makes a shard of its own).
 
-    Reads the masks of a labelled list and the headers of the images; no network is run. `track` wraps the images, for a progress bar.
+    Reads the masks of a labelled list and the headers of the images; no network is run. `track` wraps the images, for a progress bar, and
+    `workers` threads read.
     """
-    jobs = [
-        _job(source, image, view, options)
-        for image in track(range(len(source.items)))
-        for view in range(len(source.views))
-    ]
+
+    def of_image(image: int) -> list[Job]:
+        return [_job(source, image, view, options) for view in range(len(source.views))]
+
+    jobs = itertools.chain.from_iterable(read_ahead.in_order(of_image, track(range(len(source.items))), workers))
     shards: list[list[Job]] = []
     room = 0
     for job in jobs:

@@ -17,9 +17,9 @@ class Params:
 
 
 def recipe(checkpoint: dict[str, Any], options: Params) -> backbone.Params:
-    """Return how the network of `checkpoint` was trained, with the numbers of `options` instead of its own."""
+    """Return how the network of `checkpoint` was trained, with the numbers of `options` instead of its own, and no part frozen."""
     before = params.build(checkpoint["config"], backbone.Params, "backbone", "backbone checkpoint")
-    return dataclasses.replace(before, epochs=options.epochs, lr=options.lr, seed=options.seed)
+    return dataclasses.replace(before, freeze="nothing", epochs=options.epochs, lr=options.lr, seed=options.seed)
 
 
 def build(checkpoint: dict[str, Any], start: pixel_classifier.PixelClassifier) -> deeplab.DeepLabV3Plus:
