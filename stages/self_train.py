@@ -11,7 +11,7 @@ from zs3 import checkpoints, errors, params, pixel_classifier, progress, runtime
 from zs3.classifiers import calibration, self_training
 from zs3.features import pools
 from zs3.generators import gmmn
-from zs3.pseudo_labels import cache
+from zs3.pseudo_labels import cache, later_rounds
 from zs3.rehearsals import hidden_rows, rehearsal, self_training_cv
 from zs3.shards import rows
 
@@ -28,6 +28,9 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--start", type=pathlib.Path, required=True, help="the classifier that made the pseudo-labels")
     parser.add_argument("--rehearsals", type=pathlib.Path, required=True, help="what its rehearsals trained")
     parser.add_argument("--classifier", type=pathlib.Path, required=True, help="out: the classifier of all classes")
+    parser.add_argument(
+        "--later-rounds", type=pathlib.Path, required=True, help="out: pixels of rounds after the first"
+    )
     parser.add_argument("--curve", type=pathlib.Path, required=True, help="out: loss by round and epoch")
     parser.add_argument("--calibration", type=pathlib.Path, required=True, help="out: hIoU by bias and fold")
     paths = parser.parse_args(argv)
@@ -41,12 +44,12 @@ def main(argv: list[str] | None = None) -> None:
     labelling = cache.options_of(paths.pseudo)
 
     real = pools.select(sampled, split.seen)
-    model, pseudo, curve = start, paths.pseudo, []
+    model, pseudo, curve, relabelled = start, paths.pseudo, [], []
     with tempfile.TemporaryDirectory() as scratch:
         for number in range(1, options.rounds + 1):
             if number > 1:
                 pseudo = pathlib.Path(scratch) / f"round-{number}"
-                cache.write(pseudo, paths.unlabelled, model, labelling, {})
+                relabelled.append(later_rounds.kept(cache.write(pseudo, paths.unlabelled, model, labelling, {})))
             labelled = cache.pool(pseudo, options.pool_per_class, options.seed)
             epochs = self_training.fit(model, real, labelled, generator, split.unseen, options)
             for row, trained in progress.track(epochs, f"self_train (round {number})", total=options.epochs):
@@ -73,6 +76,7 @@ def main(argv: list[str] | None = None) -> None:
 
     recipe = {"self_training": params.to_dict(options), "pseudo_labels": params.to_dict(labelling)}
     pixel_classifier.save(paths.classifier, model.to(torch.device("cpu")), **facts, **recipe)
+    later_rounds.write(paths.later_rounds, relabelled)
     storage.write_csv(paths.curve, curve, ["round", "epoch", "loss"])
     storage.write_csv(paths.calibration, curves.table(), calibration.COLUMNS)
 

@@ -19,10 +19,12 @@ ARGUMENTS = {
     "pseudo_label": "--split data/split.json --features features/unlabelled --classifier models/zs3net.pt"
     " --pseudo features/pseudo --counts metrics/pseudo_counts.csv",
     "report_pseudo_labels": "--split data/split.json --features features/unlabelled --pseudo features/pseudo"
-    " --masks data/masks/unlabelled --report metrics/pseudo_labels.csv",
+    " --later-rounds features/later_rounds.h5 --masks data/masks/unlabelled --report metrics/pseudo_labels.csv"
+    " --later-report metrics/pseudo_labels_later.csv",
     "self_train": "--split data/split.json --features features/train --unlabelled features/unlabelled"
     " --pseudo features/pseudo --gmmn models/gmmn.pt --start models/zs3net.pt --rehearsals models/rehearsals.pt"
-    " --classifier models/zs5net.pt --curve metrics/self_training_curve.csv --calibration metrics/self_training_calibration.csv",
+    " --classifier models/zs5net.pt --later-rounds features/later_rounds.h5 --curve metrics/self_training_curve.csv"
+    " --calibration metrics/self_training_calibration.csv",
     "visualise": "--data data/world --split data/split.json --features features/val"
     " --model models/seen_only.pt --model models/zs3net.pt --pictures plots/pictures",
     "evaluate": "--split data/split.json --features features/val --classifier models/zs3net.pt"
@@ -45,8 +47,8 @@ def outs(name: str) -> tuple[str, ...]:
         "train_gmmn": ("--gmmn", "--curve", "--quality"),
         "finetune_classifier": ("--classifier", "--rehearsals", "--curve", "--calibration"),
         "pseudo_label": ("--pseudo", "--counts"),
-        "report_pseudo_labels": ("--report",),
-        "self_train": ("--classifier", "--curve", "--calibration"),
+        "report_pseudo_labels": ("--report", "--later-report"),
+        "self_train": ("--classifier", "--later-rounds", "--curve", "--calibration"),
         "evaluate": ("--metrics", "--classes", "--confusion"),
     }[name]
     words = ARGUMENTS[name].split()

@@ -11,7 +11,7 @@ import torch
 from tests import pixel_world, quick_sections, stage_files, unlabelled_world
 from zs3 import images, pixel_classifier
 from zs3.features import pools
-from zs3.pseudo_labels import cache, selection
+from zs3.pseudo_labels import cache, later_rounds, selection
 from zs3.shards import describe, index, rows
 
 
@@ -28,6 +28,7 @@ def world(tmp_path):
     pixel_world.write_inputs(tmp_path)
     truth = unlabelled_world.write(tmp_path)
     pixel_classifier.save(tmp_path / "models/zs3net.pt", zs3net(), classes=list(pixel_world.CLASSES))
+    later_rounds.write(tmp_path / "features/later_rounds.h5", [])
     return tmp_path, truth
 
 
@@ -139,6 +140,8 @@ def test_without_unlabelled_images_or_unseen_classes_caches_and_tables_are_empty
     table = pandas.read_csv("metrics/pseudo_labels.csv")
     assert table["precision"].isna().all() and table["pixels"].tolist() == [0, 0, 0]
     assert (pandas.read_csv("metrics/pseudo_counts.csv")["kept"] == 0).all()
+    later = pandas.read_csv("metrics/pseudo_labels_later.csv")
+    assert later.empty and list(later) == ["round", *table.columns]
 
 
 def test_a_missing_cache_ends_with_a_message(world, monkeypatch):

@@ -8,6 +8,7 @@ import torch
 from tests import pixel_world, quick_sections, stage_files, unlabelled_world
 from zs3 import checkpoints, params, pixel_classifier, splits
 from zs3.classifiers import calibration
+from zs3.pseudo_labels import cache
 
 BRIEF = {"epochs": 1, "steps_per_epoch": 8}
 
@@ -80,6 +81,25 @@ def test_a_second_round_labels_again(world, monkeypatch):
     # Nothing is labelled again in a single round.
     run(world, monkeypatch, "self_train", rounds=1, lr=0.05, biases=[])
     assert torch.equal(pixel_classifier.load("models/zs5net.pt")[0].weight, once.weight)
+
+
+def test_the_labels_of_later_rounds_are_reported_like_those_of_the_first(world, monkeypatch):
+    unlabelled_world.write(world)
+    run(world, monkeypatch, rounds=1, lr=0.05, biases=[])
+    once, _ = pixel_classifier.load("models/zs5net.pt")
+    options = quick_sections.pseudo_labels_options()
+    cache.write(world / "again", world / "features/unlabelled", once, options, {})
+    run(world, monkeypatch, "self_train", "report_pseudo_labels", rounds=3, lr=0.05, biases=[])
+    later = pandas.read_csv("metrics/pseudo_labels_later.csv")
+    assert later["round"].unique().tolist() == [2, 3]
+    shutil.rmtree(world / "features/pseudo")
+    shutil.move(world / "again", world / "features/pseudo")
+    first = pandas.read_csv("metrics/pseudo_labels.csv")
+    run(world, monkeypatch, "report_pseudo_labels")
+    expected = pandas.read_csv("metrics/pseudo_labels.csv")
+    assert not expected.equals(first)
+    second = later[later["round"] == 2].drop(columns="round").reset_index(drop=True)
+    pandas.testing.assert_frame_equal(second, expected)
 
 
 def bias_zs3net(folder, seen_bias):

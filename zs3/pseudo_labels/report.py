@@ -10,6 +10,8 @@ from zs3 import label_ids, metrics, views
 from zs3.features import held_labels
 from zs3.shards import rows
 
+COLUMNS = ("class", "role", "pixels", "precision", "coverage")
+
 
 def table(
     pseudo: Iterable[rows.Rows],
