@@ -10,9 +10,9 @@ import pydantic
 import torch
 from torch import nn
 
-from zs3 import errors, params, training
+from zs3 import errors, params
 from zs3.features import pools
-from zs3.generators import kernels, mmd, neighbourhoods, placing
+from zs3.generators import kernels, matching, neighbourhoods, placing
 from zs3.generators import options as generator_options
 
 
@@ -81,8 +81,7 @@ def fit(
     kernels of its parts. So features are compared mostly with those from like places, and those of a class in one place cannot stand
     for those in another.
 
-    Yields:
-        after each epoch {epoch, loss, live_kernels}: the mean loss over steps and classes, and the share of live kernels.
+    Returns what `matching.fit` yields.
 
     Raises:
         errors.UserError: if the cache has no graphs, or no image's graph may be used.
@@ -107,23 +106,15 @@ def fit(
     kernel_variances = kernels.variances(real, options)
     scale = (options.graph.context_weight * kernels.median(real, options)) ** 0.5
     around = scale * placing.surroundings(places, embeddings)
-    optimizer = torch.optim.Adam(network.parameters(), lr=options.lr)
-    for epoch in range(options.epochs):
-        total = 0.0
-        for step in range(options.steps_per_epoch):
-            index, mask = pools.draw_rows(real, options.batch_per_class, random)
-            x, mask = real.features[index].float().to(embeddings.device), mask.to(embeddings.device)
-            place = of_row[index]
-            fake = _generate(network, embeddings, places.take(place.ravel()), options, random).reshape(x.shape)
-            own = around[place]
-            pairs = (torch.cat([features, own], dim=2) for features in (x, fake))
-            loss = mmd.mmd(*pairs, kernel_variances, options.estimator, mask).mean()
-            total += training.check_finite(loss.item(), "gmmn", epoch, step)
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-        live = mmd.live_share(x, kernel_variances, mask)
-        yield {"epoch": epoch, "loss": total / options.steps_per_epoch, "live_kernels": live}
+
+    def draw() -> matching.Batch:
+        index, mask = pools.draw_rows(real, options.batch_per_class, random)
+        x, place = real.features[index].float().to(embeddings.device), of_row[index]
+        fake = _generate(network, embeddings, places.take(place.ravel()), options, random).reshape(x.shape)
+        pairs = (torch.cat([features, around[place]], dim=2) for features in (x, fake))
+        return matching.Batch(x, *pairs, mask.to(embeddings.device))
+
+    return matching.fit(network, draw, kernel_variances, options)
 
 
 def sample(
@@ -163,8 +154,7 @@ def _generate(
     random: torch.Generator,
 ) -> torch.Tensor:
     """Return the features (k, d) of the roots of `places`; every node has noise of its own."""
-    draw = torch.randn if options.noise == "gaussian" else torch.rand
-    noise = draw((len(places.labels), options.noise_dim), generator=random).to(embeddings.device)
+    noise = options.draw_noise(places.labels.shape, random).to(embeddings.device)
     nodes = torch.cat([embeddings[places.labels.to(embeddings.device)], noise], dim=1)
     edges, roots = places.joined_edges(), places.starts[:-1]
     return network.layers(nodes, edges.to(embeddings.device), roots.to(embeddings.device))

@@ -6,9 +6,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from zs3 import training
 from zs3.features import pools
-from zs3.generators import kernels, mmd
+from zs3.generators import kernels, matching
 from zs3.generators import options as generator_options
 
 
@@ -54,32 +53,19 @@ def sample(
     random: torch.Generator,
 ) -> torch.Tensor:
     """Return features (..., d) of labels (...,), each from its class embedding and fresh noise."""
-    draw = torch.randn if options.noise == "gaussian" else torch.rand
-    noise = draw((*labels.shape, options.noise_dim), generator=random).to(embeddings.device)
+    noise = options.draw_noise(labels.shape, random).to(embeddings.device)
     return network(embeddings[labels.to(embeddings.device)], noise)
 
 
 def fit(
     network: nn.Module, embeddings: torch.Tensor, real: pools.Pool, options: generator_options.Options, context: Any
 ) -> Iterator[dict[str, float]]:
-    """Match the real features of every class, all classes in one step; `context` is not used.
-
-    Yields:
-        after each epoch {epoch, loss, live_kernels}: the mean loss over steps and classes, and the share of live kernels.
-    """
+    """Match the real features of every class; `context` is not used. Yields what `matching.fit` does."""
     random = torch.Generator().manual_seed(options.seed)
-    kernel_variances = kernels.variances(real, options)
-    optimizer = torch.optim.Adam(network.parameters(), lr=options.lr)
     labels = real.labels[:, None].expand(-1, options.batch_per_class)
-    for epoch in range(options.epochs):
-        total = 0.0
-        for step in range(options.steps_per_epoch):
-            x, mask = (tensor.to(embeddings.device) for tensor in pools.batch(real, options.batch_per_class, random))
-            fake = sample(network, embeddings, labels, options, random)
-            loss = mmd.mmd(x, fake, kernel_variances, options.estimator, mask).mean()
-            total += training.check_finite(loss.item(), "gmmn", epoch, step)
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-        live = mmd.live_share(x, kernel_variances, mask)
-        yield {"epoch": epoch, "loss": total / options.steps_per_epoch, "live_kernels": live}
+
+    def draw() -> matching.Batch:
+        x, mask = (tensor.to(embeddings.device) for tensor in pools.batch(real, options.batch_per_class, random))
+        return matching.Batch(x, x, sample(network, embeddings, labels, options, random), mask)
+
+    return matching.fit(network, draw, kernels.variances(real, options), options)

@@ -1,8 +1,10 @@
 """What every generator can be told, whatever it is made of."""
 
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 import pydantic
+import torch
 
 from zs3 import params
 from zs3.generators import mmd
@@ -27,3 +29,8 @@ class Options:
     steps_per_epoch: params.Count
     lr: params.Positive
     seed: params.Seed
+
+    def draw_noise(self, shape: Sequence[int], random: torch.Generator) -> torch.Tensor:
+        """Return noise z (*shape, noise_dim) float32 on the CPU, from `random`."""
+        draw = torch.randn if self.noise == "gaussian" else torch.rand
+        return draw((*shape, self.noise_dim), generator=random)
