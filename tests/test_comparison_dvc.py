@@ -9,9 +9,9 @@ import pandas
 import pytest
 import yaml
 
-from tests import comparison_repo
+from tests import comparison_repo, dag
 from zs3.comparison import __main__ as command
-from zs3.comparison import published
+from zs3.comparison import pipeline, published
 
 
 @pytest.fixture(scope="module")
@@ -88,6 +88,14 @@ def test_only_what_is_missing_and_not_in_the_queue_is_queued(inside, capsys):
         "# Later: the parameter file has no key later.key",
     ]
     assert lines[-1] == "# 3 runs; 1 were in the queue already"
+
+
+def test_what_figures_depend_on_is_read_from_the_pipeline():
+    found = pipeline.parameters(dag.ROOT)
+    seen_only, zs3net, zs5net = (found[f"metrics/{name}.json"] for name in ("seen_only", "zs3net", "zs5net"))
+    assert {"toy", "backbone", "features", "evaluation"} <= seen_only <= zs3net <= zs5net
+    assert {"gmmn", "classifier"} <= zs3net - seen_only and {"self_training"} <= zs5net - zs3net
+    assert not {"baseline", "visualise", "runtime"} & zs5net
 
 
 def test_methods_of_another_pipeline_are_run_by_its_name_and_told_while_it_is_not_there(edit, capsys):

@@ -27,7 +27,7 @@ def test_every_run_is_a_valid_parameter_file(name):
     base = params.read(dag.ROOT / comparison.params)
     cells = plan.cells(comparison, METHODS, base)
     assert {cell.method: cell.lacking for cell in cells if cell.lacking} == {}
-    for run in plan.runs(name, cells, METHODS):
+    for run in plan.runs(name, cells, METHODS, {}):
         for section, cls in dag.sections().items():
             params.build(run.params[section], cls, section)
 

@@ -14,8 +14,8 @@ def comparison(**changes):
     return params.build(comparison_repo.COMPARISON | {"splits": SPLITS} | changes, catalogue.Comparison, "tiny")
 
 
-def runs(chosen, base=comparison_repo.BASE):
-    return plan.runs("tiny", plan.cells(chosen, METHODS, base), METHODS)
+def runs(chosen, base=comparison_repo.BASE, **keys):
+    return plan.runs("tiny", plan.cells(chosen, METHODS, base), METHODS, keys)
 
 
 def test_methods_with_equal_parameters_share_a_run():
@@ -28,6 +28,22 @@ def test_methods_with_equal_parameters_share_a_run():
             assert {("ZS3Net", k, seed), ("DeViSE", k, seed)} in filled
             assert {("GAN", k, seed)} in filled
     assert len(found) == 2 * (1 + 2 * 2)
+
+
+def test_what_a_figure_does_not_depend_on_makes_no_run_of_its_own():
+    seeded = comparison(seeds=[0, 1, 2], fixed_seeds=["backbone"], splits={2: {"data.unseen": ["a"]}})
+    keys = {"seen_only": {"data", "backbone"}, "zs3net": {"data", "backbone", "gmmn"}}
+    found = runs(seeded, **keys)
+    names = [run.name[:-7] for run in found]
+    assert [name for name in names if "supervised" in name] == ["tiny-k2-s0-supervised"]
+    assert len(names) == 1 + 2 * 3
+    (once,) = [run for run in found if "supervised" in run.name]
+    assert [(cell.method, cell.seed) for cell in once.cells] == [("Supervised", seed) for seed in (0, 1, 2)]
+    assert once.serves(["Supervised"], None, [2])
+    # Where it does depend on a seed, or nothing is known, each seed is a run.
+    other = comparison(seeds=[0, 1], splits={2: {"data.unseen": ["a"]}})
+    for chosen, known in ((other, keys), (seeded, {})):
+        assert sum("supervised" in run.name for run in runs(chosen, **known)) == len(chosen.seeds)
 
 
 def test_every_seed_is_set_but_those_of_fixed_sections():
@@ -79,7 +95,7 @@ def test_a_run_of_another_pipeline_is_a_run_of_its_own():
     other = params.build(comparison_repo.METHODS["DeViSE"] | {"target": "other/dvc.yaml"}, catalogue.Method, "DeViSE")
     methods = METHODS | {"DeViSE": other}
     cells = plan.cells(comparison(seeds=[0], splits={2: {"data.unseen": ["a"]}}), methods, comparison_repo.BASE)
-    found = plan.runs("tiny", cells, methods)
+    found = plan.runs("tiny", cells, methods, {})
     assert [(run.target, [cell.method for cell in run.cells]) for run in found] == [
         (None, ["Supervised"]),
         (None, ["ZS3Net"]),

@@ -4,7 +4,7 @@ import dataclasses
 import hashlib
 import json
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from zs3 import errors
@@ -95,23 +95,60 @@ def _cell(start: dict[str, Any], method: str, k: int, seed: int, swept: Any, cha
         return Cell(method, k, seed, swept, None, error.args)
 
 
-def runs(prefix: str, wanted: Iterable[Cell], methods: dict[str, catalogue.Method]) -> list[Run]:
-    """Return the runs that fill the cells, each set of parameters once, in the order of their first cells.
+def runs(
+    prefix: str,
+    wanted: Iterable[Cell],
+    methods: dict[str, catalogue.Method],
+    keys: Mapping[str, Collection[str] | None],
+) -> list[Run]:
+    """Return the runs that fill the cells, in the order of their first cells.
+
+    Each set of parameters is run once, and none that differs only in what its cells' figures do not depend on: without a seed of its
+    own, a network without unseen classes is one run for all seeds.
 
     Args:
         prefix: opens the name of every run; the K (`any-k` for a run that serves several), the seed and what is special about the
             run follow, then six digits of a hash of its parameters, so that runs of other parameters never share a name.
         wanted: cells; those that lack keys are passed over.
         methods: by name.
+        keys: model -> the keys of the parameter file that its figures depend on; None or not there for all.
     """
     groups: dict[str, list[Cell]] = {}
     for cell in wanted:
         if cell.params is not None:
             groups.setdefault(_key(cell.params, methods[cell.method].target), []).append(cell)
+    kept: dict[str, list[Cell]] = {}
+    for key, group in groups.items():
+        serving = [_serving(cell, kept, methods, keys) for cell in group]
+        if None in serving:
+            kept[key] = group
+        else:
+            for cell, other in zip(group, serving, strict=True):
+                kept[other].append(cell)
     return [
-        Run(_name(prefix, key, cells, methods), cells[0].params, methods[cells[0].method].target, tuple(cells))
-        for key, cells in groups.items()
+        Run(_name(prefix, key, group, methods), group[0].params, methods[group[0].method].target, tuple(group))
+        for key, group in kept.items()
     ]
+
+
+def _serving(
+    cell: Cell,
+    kept: Mapping[str, list[Cell]],
+    methods: dict[str, catalogue.Method],
+    keys: Mapping[str, Collection[str] | None],
+) -> str | None:
+    """Return the key of a run that gives the cell's figures, None if there is none yet."""
+    method = methods[cell.method]
+    relevant = keys.get(method.model)
+    if relevant is None:
+        return None
+    for key, others in kept.items():
+        same = all(
+            settings.same(settings.at(cell.params, name), settings.at(others[0].params, name)) for name in relevant
+        )
+        if same and methods[others[0].method].target == method.target:
+            return key
+    return None
 
 
 def _key(params: dict[str, Any], target: str | None) -> str:

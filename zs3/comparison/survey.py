@@ -2,12 +2,11 @@
 
 import dataclasses
 import pathlib
+from collections.abc import Container
 from typing import Any
 
-import dvc.repo
-
 from zs3 import params
-from zs3.comparison import catalogue, collect, experiments, plan
+from zs3.comparison import catalogue, collect, experiments, pipeline, plan
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,9 +57,11 @@ def take(root: pathlib.Path, folder: pathlib.Path, name: str) -> Survey:
     cells = plan.cells(comparison, methods, params.read(root / comparison.params))
     found = experiments.read(root)
     results = collect.results(root, cells, methods, found)
-    unavailable = _unavailable(root, cells, methods)
+    models = {method.model for method in methods.values()}
+    keys = pipeline.parameters(root)
+    unavailable = _unavailable(root, cells, methods, keys)
     lacking = [cell for cell in cells if cell.method not in unavailable and collect.key(cell) not in results]
-    missing = plan.runs(name, lacking, methods)
+    missing = plan.runs(name, lacking, methods, {model: keys.get(collect.metrics_path(model)) for model in models})
     used = {result.experiment.rev for result in results.values()}
     return Survey(
         root=root,
@@ -78,10 +79,13 @@ def take(root: pathlib.Path, folder: pathlib.Path, name: str) -> Survey:
     )
 
 
-def _unavailable(root: pathlib.Path, cells: list[plan.Cell], methods: dict[str, catalogue.Method]) -> dict[str, str]:
+def _unavailable(
+    root: pathlib.Path,
+    cells: list[plan.Cell],
+    methods: dict[str, catalogue.Method],
+    scored: Container[str],
+) -> dict[str, str]:
     """Return why methods cannot be run: the parameter file lacks a key that they set, or no stage scores their model."""
-    with dvc.repo.Repo(str(root)) as repo:
-        scored = {out.def_path for out in repo.index.metrics}
     reasons = {}
     for cell in cells:
         path, target = collect.metrics_path(methods[cell.method].model), methods[cell.method].target
