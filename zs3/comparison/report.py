@@ -96,7 +96,7 @@ def _pictures(taken: survey.Survey, strips: Sequence[gallery.Strip], folder: pat
             f"![{path.stem}]({pathlib.PurePath(os.path.relpath(path, folder)).as_posix()})" for path in strip.paths
         ]
         lines += [f"**{'; '.join(strip.methods)}** ({strip.experiment.name})", *(links or ["Not drawn."])]
-    return "\n\n".join(lines) if strips else ""
+    return "\n\n".join(lines) if any(strip.paths for strip in strips) else ""
 
 
 def _missing(taken: survey.Survey) -> str:

@@ -7,7 +7,8 @@ in every setting. Example:
   python -m zs3.cross_validate gmmn.lr=0.001,0.002 'gmmn.bandwidths=[1,2],[0.5,1,2]' classifier.class_balance=0,0.5
 
 The figures are those of ZS3Net, or, where a parameter of pseudo_labels or self_training is named, of ZS5Net: then the images that show a
-held-out class, but are not scored, play the unlabelled ones, with all labels hidden.
+held-out class, but are not scored, play the unlabelled ones, with all labels hidden. Agreement alone cannot be tried: the cached views
+of training images are of different places.
 
 Everything comes from the cached features of the training images: no label of an unseen class, no validation image and no unlabelled
 image is read, and no stage is rerun. In each fold some seen classes are held out of generator and classifier, half of the images that
