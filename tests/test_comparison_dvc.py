@@ -148,6 +148,14 @@ def test_pictures_that_are_older_than_the_figures_are_not_shown(repository, tmp_
     assert ".png" not in text and "| 2 | ZS3Net | 1 |" in text
 
 
+def test_pictures_that_the_cache_no_longer_has_are_not_shown(repository, tmp_path, monkeypatch, capsys):
+    shutil.copytree(repository[0], tmp_path / "repository", symlinks=True)
+    monkeypatch.chdir(tmp_path / "repository")
+    shutil.rmtree(".dvc/cache")
+    assert printed(capsys, "report", "tiny")[-1].endswith(": 2 results, 4 runs missing")
+    assert "Pictures" not in pathlib.Path("plots/comparison/tiny/report.md").read_text()
+
+
 def test_figures_of_every_run_are_written_for_others_to_read(inside, capsys):
     root, _ = inside
     printed(capsys, "report", "tiny")

@@ -6,6 +6,7 @@ import pathlib
 import shutil
 
 import dvc.api
+import dvc_data.index
 
 from zs3.comparison import experiments, layout, provenance
 
@@ -54,7 +55,7 @@ def _copy(root: pathlib.Path, experiment: experiments.Experiment, folder: pathli
     there = dvc.api.DVCFileSystem(os.fspath(root), rev=experiment.rev)
     try:
         drawn = {folder / pathlib.PurePosixPath(path).name: there.read_bytes(path) for path in there.find(_DRAWN)}
-    except FileNotFoundError:
+    except (FileNotFoundError, dvc_data.index.DataIndexDirError):
         return ()
     folder.mkdir(parents=True)
     for path, content in drawn.items():
