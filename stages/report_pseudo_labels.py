@@ -25,9 +25,10 @@ def main(argv: list[str] | None = None) -> None:
     split = splits.read(paths.split)
 
     names = index.read(paths.features, "rows").images
+    true = report.cells(rows.read(paths.features), names, paths.masks, len(split.classes))
 
     def compare(pseudo: Iterable[rows.Rows]) -> list[dict[str, Any]]:
-        return report.table(pseudo, rows.read(paths.features), names, paths.masks, split.classes, split.unseen)
+        return report.table(pseudo, true, names, paths.masks, split.classes, split.unseen)
 
     storage.write_csv(paths.report, compare(rows.read(paths.pseudo)))
     later = [

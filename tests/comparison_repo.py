@@ -41,7 +41,7 @@ _STAGES = {
     },
     "visualise": {
         "cmd": "python score.py visualise",
-        "deps": ["score.py", "backbone.txt"],
+        "deps": ["score.py", "backbone.txt", "models/zs3net.pt"],
         "params": ["gmmn"],
         "outs": ["plots/pictures"],
     },
@@ -90,6 +90,8 @@ def make(root: pathlib.Path) -> pathlib.Path:
     write(root / "dvc.yaml", {"stages": _STAGES})
     write(root / "presets" / "comparison" / "methods.yaml", METHODS)
     write(root / "presets" / "comparison" / "tables.yaml", {"tiny": COMPARISON})
+    (root / "models").mkdir()
+    (root / "models" / "zs3net.pt").write_text("what is drawn")
     for folder in ("metrics", "plots"):
         (root / folder).mkdir()
         (root / folder / ".gitignore").write_text("")

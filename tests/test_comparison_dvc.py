@@ -135,6 +135,17 @@ def test_every_methods_pictures_are_those_of_its_own_run(inside, capsys):
     assert {path.name for path in (folder / "pictures").iterdir()} == {name for _, name, _ in shown}
 
 
+def test_a_method_whose_model_is_not_drawn_has_no_pictures(edit, capsys):
+    edit(
+        "presets/comparison/methods.yaml",
+        comparison_repo.METHODS | {"GAN": comparison_repo.METHODS["GAN"] | {"model": "seen_only"}},
+    )
+    printed(capsys, "report", "tiny")
+    text = pathlib.Path("plots/comparison/tiny/report.md").read_text()
+    assert "**ZS3Net** (tiny-k2-s0-defaults-" in text and "**GAN** (tiny" not in text
+    assert "|  | GAN | 1 of 2 | 20.0 |" in text
+
+
 def test_pictures_that_are_older_than_the_figures_are_not_shown(repository, tmp_path, monkeypatch, capsys):
     shutil.copytree(repository[0], tmp_path / "repository", symlinks=True)
     monkeypatch.chdir(tmp_path / "repository")

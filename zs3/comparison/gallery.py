@@ -1,4 +1,4 @@
-"""Example pictures of each method: those that the runs of its row drew, out of DVC's cache."""
+"""Example pictures of each method whose model is drawn: those of its own run, out of DVC's cache."""
 
 import dataclasses
 import os
@@ -18,7 +18,7 @@ class Strip:
     """The pictures of one run.
 
     Attributes:
-        methods: whose rows have this run.
+        methods: whose figures are of this run, and whose model is in the pictures.
         experiment: the run.
         paths: its pictures; empty if it ended before they were drawn, or the cache no longer has them.
     """
@@ -41,11 +41,23 @@ def fetch(root: pathlib.Path, board: layout.Board, folder: pathlib.Path) -> list
     found: dict[str, tuple[experiments.Experiment, list[str]]] = {}
     for method in board.comparison.methods:
         for result in board.runs(method, board.comparison.protocols_at)[:1]:
+            if not _shows(result.experiment, board.methods[method].model):
+                continue
             found.setdefault(result.experiment.rev, (result.experiment, []))[1].append(method)
     return [
         Strip(tuple(methods), experiment, _copy(root, experiment, folder / experiment.name))
         for experiment, methods in found.values()
     ]
+
+
+def _shows(experiment: experiments.Experiment, model: str) -> bool:
+    """Return whether the stage that draws reads the model."""
+    return any(
+        dep["path"] == f"models/{model}.pt"
+        for stage in experiment.stages
+        if any(out["path"] == _DRAWN for out in stage.get("outs", []))
+        for dep in stage["deps"]
+    )
 
 
 def _copy(root: pathlib.Path, experiment: experiments.Experiment, folder: pathlib.Path) -> tuple[pathlib.Path, ...]:

@@ -8,7 +8,10 @@ import dvc.repo.graph
 
 
 def parameters(root: pathlib.Path) -> dict[str, frozenset[str]]:
-    """Return for every metrics file of the repository at `root` the keys of params.yaml (sections, as a rule) that it depends on."""
+    """Return for every metrics file of the repository at `root` the keys of params.yaml (sections, as a rule) that it depends on.
+
+    With params.yaml as it is: where the path of a dependency is a parameter (`backbone.semantic.vectors`), another value may add to it.
+    """
     with dvc.repo.Repo(str(root)) as repo:
         graph = repo.index.graph
         return {

@@ -60,7 +60,7 @@ def _origin(taken: survey.Survey, command: str) -> str:
     changed = {rev: result.changed for rev, result in used.items() if result.changed}
     lines = [
         f"Made by `{command}` at commit {experiments.commit(taken.root)} from DVC's experiments. Per cent; mean ± standard deviation over"
-        " n runs of other seeds (sample, n - 1; one run stands for all seeds where none plays a part); — stands for what has not been"
+        " n runs with different seeds (sample, n - 1; one run stands for all seeds where none plays a part); — stands for what has not been"
         " run. The background is a seen class. Every run's figures are in runs.csv.",
         f"Experiments used: {len(used)}"
         + "".join(f"; {count} from commit {name}" for name, count in sorted(starts.items()))
@@ -89,7 +89,7 @@ def _curve(taken: survey.Survey, drawn: str | None) -> str:
 
 
 def _pictures(taken: survey.Survey, strips: Sequence[gallery.Strip], folder: pathlib.Path) -> str:
-    """Embed the pictures under the methods that they are of; every picture shows all models of its run."""
+    """Embed the pictures under the methods that they are of; a picture shows the other models of its run, too."""
     lines = [f"## Pictures, K = {taken.comparison.protocols_at}"]
     for strip in strips:
         links = [

@@ -1,7 +1,7 @@
 """The generators that params.yaml can name. A new one is a file beside this one and a line in GENERATORS.
 
-Such a file has three functions, which `gmmn` calls. All are trained, rehearsed and sampled alike; but a classifier says in its facts
-that its features had graph context:
+All are trained, rehearsed and sampled alike; but a classifier says in its facts that its features had graph context. Such a file has
+three functions, which `gmmn` calls:
 
     build(embedding_dim, feature_dim, options) -> nn.Module
         The untrained network. What it needs to sample beside its weights, learnt in `fit`, it keeps as buffers or as

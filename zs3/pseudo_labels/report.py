@@ -13,9 +13,27 @@ from zs3.shards import rows
 COLUMNS = ("class", "role", "pixels", "precision", "coverage")
 
 
+def cells(unlabelled: Iterable[rows.Rows], names: Sequence[str], masks: pathlib.Path, n_classes: int) -> np.ndarray:
+    """Return how many cells each class has in truth, (n_classes,) float64.
+
+    Args:
+        unlabelled: shards of all pixels that could have got a label; only the view of the image as it is counts.
+        names: the id of each image that their rows number.
+        masks: folder of the held masks, <id>.png.
+        n_classes: of the data.
+    """
+    true = np.zeros(n_classes)
+    for shard in unlabelled:
+        whole = {name: column[shard["view"] == views.WHOLE] for name, column in shard.items()}
+        truth = held_labels.of_rows(whole["image"], whole["position"], names, masks)
+        valid = truth != label_ids.IGNORE_INDEX
+        true += np.bincount(truth[valid], whole["weight"][valid], n_classes)
+    return true
+
+
 def table(
     pseudo: Iterable[rows.Rows],
-    unlabelled: Iterable[rows.Rows],
+    true: np.ndarray,
     names: Sequence[str],
     masks: pathlib.Path,
     classes: Sequence[str],
@@ -25,7 +43,7 @@ def table(
 
     Args:
         pseudo: shards of the pseudo-labelled pixels.
-        unlabelled: shards of all pixels that could have got a label; only the view of the image as it is counts.
+        true: of how many cells each class has, see `cells`.
         names: the id of each image that their rows number.
         masks: folder of the held masks, <id>.png.
         classes: names in label order.
@@ -37,7 +55,7 @@ def table(
         pixels that got the right label, pixels counting as many cells as they stand for; None where there is none. Pixels whose truth
         is 255 count nowhere but in `pixels`.
     """
-    counted, right, given, true = (np.zeros(len(classes)) for _ in range(4))
+    counted, right, given = (np.zeros(len(classes)) for _ in range(3))
     for shard in pseudo:
         truth = held_labels.of_rows(shard["image"], shard["position"], names, masks)
         weight, label = shard["weight"].astype(np.float64), shard["label"]
@@ -45,11 +63,6 @@ def table(
         counted += np.bincount(label, minlength=len(classes))
         given += np.bincount(label, weight * valid, len(classes))
         right += np.bincount(label, weight * (truth == label), len(classes))
-    for shard in unlabelled:
-        whole = {name: column[shard["view"] == views.WHOLE] for name, column in shard.items()}
-        truth = held_labels.of_rows(whole["image"], whole["position"], names, masks)
-        valid = truth != label_ids.IGNORE_INDEX
-        true += np.bincount(truth[valid], whole["weight"][valid], len(classes))
     reported = [label for label in range(len(classes)) if counted[label] or label in unseen]
     groups = [
         *((classes[label], "unseen" if label in unseen else "seen", [label]) for label in reported),
