@@ -1,10 +1,11 @@
 """What a metrics file was made from, by a lock like DVC's."""
 
 import copy
+import hashlib
 
 import pytest
 
-from zs3.comparison import provenance
+from zs3.comparison import catalogue, collect, experiments, plan, provenance
 
 STAGES = {
     "split": {
@@ -67,3 +68,29 @@ def test_code_that_two_stages_ran_with_differently_is_there_twice():
     assert {("stages/split.py", "p"), ("stages/split.py", "older")} <= provenance.origin(
         list(stages.values()), "metrics/a.json"
     ).code
+
+
+def test_of_runs_that_scored_the_same_unchanged_code_then_all_parameters_then_the_newest_decide(tmp_path):
+    methods = {"A": catalogue.Method("a", "generalised", {}, None, ".")}
+    cell = plan.Cell("A", 2, 0, None, {"data": {"k": 2}, "backbone": {"seed": 1}, "other": {"x": 1}})
+    for name, digest_of in (("split", "p"), ("train", "q")):
+        path = tmp_path / f"stages/{name}.py"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(digest_of)
+
+    def ran(name, other, code):
+        stages = copy.deepcopy(STAGES)
+        stages["elsewhere"]["params"]["params.yaml"]["other"]["x"] = other
+        for stage, text in (("split", "p"), ("train", code)):
+            stages[stage]["deps"][-1]["md5"] = hashlib.md5(text.encode()).hexdigest()
+        scored = {"metrics/a.json": {"generalised": {}}}
+        return experiments.Experiment(name, name, "0" * 40, "", "done", scored, list(stages.values()))
+
+    def chosen(*found):
+        (result,) = collect.results(tmp_path, [cell], methods, found).values()
+        return result.experiment.name
+
+    exact, near, old = ran("exact", 1, "q"), ran("near", 2, "q"), ran("old", 1, "before")
+    assert chosen(exact, near, old) == chosen(near, old, exact) == "exact"
+    assert chosen(near, old) == chosen(old, near) == "near"
+    assert chosen(exact, ran("newer", 1, "q"), near) == "newer"

@@ -42,7 +42,7 @@ def results(
     """Return the result of every cell that has one, by method, K, seed and swept value.
 
     An experiment counts if all parameters that its figures were made with are those of the cell (`provenance`). Of several, one whose
-    code has not changed since goes first, then the newest.
+    code has not changed since goes first, then one whose other stages have the cell's parameters, too, then the newest.
 
     Args:
         root: the repository, whose files are the code of now.
@@ -57,12 +57,13 @@ def results(
             continue
         method = methods[cell.method]
         fitting = [
-            (experiment, changed)
+            (not changed, provenance.agrees(provenance.everything(experiment.stages), cell.params), experiment, changed)
             for experiment, origin, changed in candidates[method.model]
             if provenance.agrees(origin, cell.params)
         ]
         if fitting:
-            experiment, changed = max(enumerate(fitting), key=lambda item: (not item[1][1], item[0]))[1]
+            # The oldest come first, so of equals the last is the newest.
+            *_, experiment, changed = sorted(fitting, key=lambda found: found[:2])[-1]
             content = experiment.metrics[metrics_path(method.model)]
             chosen[key(cell)] = Result(figures(content, method.figures), experiment, changed)
     return chosen

@@ -55,6 +55,14 @@ def origin(stages: Sequence[dict[str, Any]], path: str) -> Origin | None:
     return found if done else None
 
 
+def everything(stages: Sequence[dict[str, Any]]) -> Origin:
+    """Return the parameters of all stages together, wherever they are in the pipeline; `code` is empty."""
+    return Origin(
+        {key: value for stage in stages for one in stage.get("params", {}).values() for key, value in one.items()},
+        set(),
+    )
+
+
 def agrees(found: Origin, params: dict[str, Any]) -> bool:
     """Return whether every parameter that went into a file has the value that it has in the parameter file `params`."""
     try:
