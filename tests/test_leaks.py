@@ -23,6 +23,8 @@ FROM_UNLABELLED_PICTURES = {
     "features/unlabelled",
     *(out for name in leak_runs.SELF_TRAINING for out in leak_runs.STAGES[name].outs),
 } - {"metrics/self_training_calibration.csv"}
+# Which pixels a later round learnt from: the tiny network calls all background, and is surest at the same places of every picture.
+PLACES = {"features/later_rounds.h5"}
 SOURCE_MASKS = pathlib.Path("data/toy/SegmentationClass")
 
 
@@ -93,7 +95,7 @@ def val_pictures_change_places(folder, split):
         (unseen_become_ignored, set()),
         (unseen_become_other_unseen, set()),
         # The same pictures in another order have as many pseudo-labels of each class.
-        (unlabelled_pictures_change_places, FROM_UNLABELLED_PICTURES - {"metrics/pseudo_counts.csv"}),
+        (unlabelled_pictures_change_places, FROM_UNLABELLED_PICTURES - PLACES - {"metrics/pseudo_counts.csv"}),
         (val_masks_are_another, {"features/val"}),
         (val_pictures_change_places, {"features/val"}),
     ],
@@ -133,7 +135,7 @@ def test_a_seen_label_is_not_something_training_is_blind_to(base, tmp_path):
     label = base.split.seen[1]
     assert relabel((folder / leak_runs.MASKS / "train").glob("*.png"), {label: label_ids.IGNORE_INDEX}) > 0
     tiny.run(folder, *leak_runs.TRAINING, *leak_runs.SELF_TRAINING)
-    assert changed(base, folder) >= set(leak_runs.TRAINED) - {"features/val", "features/unlabelled"}
+    assert changed(base, folder) >= set(leak_runs.TRAINED) - PLACES - {"features/val", "features/unlabelled"}
 
 
 def test_which_unseen_class_a_pixel_has_does_not_matter_to_the_split(base, tmp_path):
