@@ -149,6 +149,8 @@ def test_a_method_whose_model_is_not_drawn_has_no_pictures(edit, capsys):
 def test_pictures_that_are_older_than_the_figures_are_not_shown(repository, tmp_path, monkeypatch, capsys):
     shutil.copytree(repository[0], tmp_path / "repository", symlinks=True)
     monkeypatch.chdir(tmp_path / "repository")
+    # The commit holds a whole run of another seed, pictures and all.
+    subprocess.run("dvc repro -q && git add -A && git commit -q -m whole", shell=True, check=True)
     command = "dvc exp run -q -n partly -S backbone.seed=1 -S gmmn.seed=1 evaluate@zs3net"
     subprocess.run(command, shell=True, check=True)
     subprocess.run("git checkout -q -f . && dvc checkout -q -f", shell=True, check=True)

@@ -73,7 +73,7 @@ def test_one_run_that_stands_for_several_seeds_counts_once():
     first, second = ("GAN", 2, 0, None), ("GAN", 2, 1, None)
     shown = board({first: 10.0, second: 10.0}, run_of={second: first})
     assert table(shown, "GAN")[2][2:4] == ["1", "10.0"]
-    assert [(row["seed"], row["hIoU"]) for row in layout.runs(shown)] == [(0, 19.0)]
+    assert [(row["seed"], row["hIoU"]) for row in layout.run_rows(shown)] == [(0, 19.0)]
     assert table(board({first: 10.0, second: 10.0}), "GAN")[2][2:4] == ["2", "10.0 ± 0.0"]
 
 

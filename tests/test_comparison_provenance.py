@@ -59,7 +59,8 @@ def test_a_model_made_anew_after_its_evaluation_has_no_origin():
     ],
 )
 def test_agreement_is_in_every_parameter_on_the_way(params, expected):
-    assert provenance.agrees(provenance.origin(list(STAGES.values()), "metrics/a.json"), params) is expected
+    found = provenance.origin(list(STAGES.values()), "metrics/a.json")
+    assert provenance.agrees(found.params, params) is expected
 
 
 def test_code_that_two_stages_ran_with_differently_is_there_twice():

@@ -118,7 +118,7 @@ def vanilla_by_sets():
         for y, x in np.ndindex(item.mask.shape):
             if item.mask[y, x] in true:
                 true[item.mask[y, x]].add((item.image, y, x))
-                best = max(split.unseen, key=lambda label: logits[y, x, columns[label]])  # noqa: B023 (called at once)
+                best = split.unseen[int(np.argmax([logits[y, x, columns[label]] for label in split.unseen]))]
                 said[best].add((item.image, y, x))
     hits = {label: len(true[label] & said[label]) for label in split.unseen}
     return {

@@ -94,7 +94,7 @@ def _report(name: str) -> None:
     board = layout.Board(taken.comparison, taken.methods, taken.results, printed)
     strips = gallery.fetch(ROOT, board, folder / "pictures")
     made = report.make(taken, board, strips, folder, f"python -m zs3.comparison report {name}")
-    storage.write_csv(folder / "runs.csv", layout.runs(board), layout.RUN_COLUMNS)
+    storage.write_csv(folder / "runs.csv", layout.run_rows(board), layout.RUN_COLUMNS)
     storage.write_text(folder / "report.md", made.text)
     if made.curve is not None:
         storage.write_text(folder / "curve.svg", made.curve)

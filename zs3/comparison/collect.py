@@ -57,15 +57,14 @@ def results(
             continue
         method = methods[cell.method]
         fitting = [
-            (not changed, provenance.agrees(provenance.everything(experiment.stages), cell.params), experiment, changed)
-            for experiment, origin, changed in candidates[method.model]
-            if provenance.agrees(origin, cell.params)
+            (not one.changed, provenance.agrees(one.everything, cell.params), number, one)
+            for number, one in enumerate(candidates[method.model])
+            if provenance.agrees(one.origin.params, cell.params)
         ]
         if fitting:
-            # The oldest come first, so of equals the last is the newest.
-            *_, experiment, changed = sorted(fitting, key=lambda found: found[:2])[-1]
-            content = experiment.metrics[metrics_path(method.model)]
-            chosen[key(cell)] = Result(figures(content, method.figures), experiment, changed)
+            *_, best = max(fitting, key=lambda item: item[:3])
+            content = best.experiment.metrics[metrics_path(method.model)]
+            chosen[key(cell)] = Result(figures(content, method.figures), best.experiment, best.changed)
     return chosen
 
 
@@ -81,10 +80,18 @@ def figures(content: dict[str, Any], block: str) -> dict[str, float | None]:
     return {**found, "hIoU": values.get("hIoU"), VANILLA: (content.get("vanilla") or {}).get("mIoU")}
 
 
-def _candidates(
-    root: pathlib.Path, model: str, found: Iterable[experiments.Experiment]
-) -> list[tuple[experiments.Experiment, provenance.Origin, tuple[str, ...]]]:
-    """Return the experiments that scored `model`, with what its figures were made from and which of that code has changed."""
+@dataclasses.dataclass(frozen=True)
+class _Candidate:
+    """An experiment that scored a model: what the figures were made from, which of that code has changed, and all its parameters."""
+
+    experiment: experiments.Experiment
+    origin: provenance.Origin
+    changed: tuple[str, ...]
+    everything: dict[str, Any]
+
+
+def _candidates(root: pathlib.Path, model: str, found: Iterable[experiments.Experiment]) -> list[_Candidate]:
+    """Return the experiments that scored `model`, in their order."""
     digests: dict[str, str | None] = {}
     candidates = []
     for experiment in found:
@@ -94,7 +101,8 @@ def _candidates(
         if origin is not None:
             digests.update({path: _md5(root / path) for path, _ in origin.code if path not in digests})
             changed = sorted({path for path, digest in origin.code if digests[path] != digest})
-            candidates.append((experiment, origin, tuple(changed)))
+            everything = provenance.parameters(experiment.stages)
+            candidates.append(_Candidate(experiment, origin, tuple(changed), everything))
     return candidates
 
 

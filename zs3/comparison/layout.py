@@ -121,7 +121,7 @@ def printed(board: Board) -> str:
     return markdown(["K", "Model", *map(title, columns), "Source"], rows)
 
 
-def runs(board: Board) -> list[dict[str, Any]]:
+def run_rows(board: Board) -> list[dict[str, Any]]:
     """Return a row for every run that a cell of the tables or the curve is from, by `RUN_COLUMNS`; figures rounded to hundredths.
 
     `code` names the files that were other then than they are now; `seed` is the first that the run stands for.

@@ -55,17 +55,16 @@ def origin(stages: Sequence[dict[str, Any]], path: str) -> Origin | None:
     return found if done else None
 
 
-def everything(stages: Sequence[dict[str, Any]]) -> Origin:
-    """Return the parameters of all stages together, wherever they are in the pipeline; `code` is empty."""
-    return Origin(
-        {key: value for stage in stages for one in stage.get("params", {}).values() for key, value in one.items()},
-        set(),
-    )
+def parameters(stages: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Return the parameters of all stages together, by key, wherever they are in the pipeline."""
+    return {
+        key: value for stage in stages for values in stage.get("params", {}).values() for key, value in values.items()
+    }
 
 
-def agrees(found: Origin, params: dict[str, Any]) -> bool:
-    """Return whether every parameter that went into a file has the value that it has in the parameter file `params`."""
+def agrees(found: dict[str, Any], params: dict[str, Any]) -> bool:
+    """Return whether every parameter of `found`, by key, has the value that it has in the parameter file `params`."""
     try:
-        return all(settings.same(settings.at(params, key), value) for key, value in found.params.items())
+        return all(settings.same(settings.at(params, key), value) for key, value in found.items())
     except KeyError:
         return False
