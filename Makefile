@@ -7,9 +7,9 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 .PHONY: repro test tables freeze
 
 repro: .venv/requirements.txt
-	python -m zs3.sections params.yaml
+	python -m zeroshot.commands.sections params.yaml
 	dvc repro
-	python -m zs3.results metrics
+	python -m zeroshot.commands.results metrics
 
 test: .venv/requirements-test.txt
 	ruff check .
@@ -19,7 +19,7 @@ test: .venv/requirements-test.txt
 # The paper's tables from the experiments that DVC has, with the commands for those that it lacks; COMPARISONS as in presets/comparison.
 COMPARISONS ?= toy
 tables: .venv/requirements.txt
-	python -m zs3.comparison report $(COMPARISONS)
+	python -m zeroshot.commands.comparison report $(COMPARISONS)
 
 # Each marker is a copy of the list that was installed; a changed list is installed again.
 .venv/requirements.txt: requirements.txt

@@ -3,8 +3,8 @@
 import argparse
 import pathlib
 
-from zs3 import errors, params, progress, runtime
-from zs3.dataset import conversion, files, problems
+from zeroshot.base import errors, files, params, problems, progress, runtime
+from zeroshot.datasets import conversion
 
 
 @errors.reported

@@ -8,10 +8,11 @@ import sys
 
 import torch
 
-from zs3 import checkpoints, errors, params, progress, runtime, scratch, splits, storage, views
-from zs3.features import dump, plan
-from zs3.network import backbone
-from zs3.shards import graphs, index
+from zeroshot.base import checkpoints, errors, params, progress, runtime, scratch, storage
+from zeroshot.cache import dump, graphs, index, shard_plan
+from zeroshot.datasets import splits
+from zeroshot.images import views
+from zeroshot.networks import backbone
 
 
 @errors.reported
@@ -30,7 +31,7 @@ def main(argv: list[str] | None = None) -> None:
     for name in ("train", "val"):
         if getattr(paths, name) and not getattr(paths, f"{name}_masks"):
             parser.error(f"--{name} needs --{name}-masks")
-    options = params.load("params.yaml", "features", plan.Params)
+    options = params.load("params.yaml", "features", shard_plan.Params)
     settings = params.load("params.yaml", "runtime", runtime.Params)
     split = splits.read(paths.split)
     device = runtime.device(settings)
@@ -38,19 +39,23 @@ def main(argv: list[str] | None = None) -> None:
     extract = dump.extractor(network, device, options.precision)
 
     sources = [
-        plan.Source("train", split.train, paths.data, paths.train_masks, views.passes(options.scales, options.flip)),
-        plan.Source(
+        shard_plan.Source(
+            "train", split.train, paths.data, paths.train_masks, views.passes(options.scales, options.flip)
+        ),
+        shard_plan.Source(
             "unlabelled",
             split.unlabelled,
             paths.data,
             None,
             views.around_whole(options.unlabelled_views.scales, options.unlabelled_views.flip),
         ),
-        plan.Source("val", split.val, paths.data, paths.val_masks, [views.View(short_side=options.val_short_side)]),
+        shard_plan.Source(
+            "val", split.val, paths.data, paths.val_masks, [views.View(short_side=options.val_short_side)]
+        ),
     ]
     sources = [source for source in sources if getattr(paths, source.name)]
     plans = [
-        plan.plan(
+        shard_plan.plan(
             source, options, functools.partial(progress.track, what=f"plan features/{source.name}"), settings.workers
         )
         for source in sources
@@ -63,7 +68,7 @@ def main(argv: list[str] | None = None) -> None:
     ]
     missing = [entry for entry in pending if not entry[0].exists()]
     expected = sum(job.bytes for _, _, jobs in missing for job in jobs)
-    print(plan.check_room(work, expected), file=sys.stderr, flush=True)
+    print(shard_plan.check_room(work, expected), file=sys.stderr, flush=True)
     for path, source, jobs in progress.track(
         missing, "dump_features (shards)", total=len(pending), initial=len(pending) - len(missing)
     ):
@@ -89,8 +94,8 @@ def main(argv: list[str] | None = None) -> None:
 
 def work_folder(
     paths: argparse.Namespace,
-    options: plan.Params,
-    sources: list[plan.Source],
+    options: shard_plan.Params,
+    sources: list[shard_plan.Source],
     settings: runtime.Params,
     device: torch.device,
 ) -> pathlib.Path:

@@ -6,8 +6,9 @@ import json
 
 import numpy as np
 
-from zs3 import embeddings, errors, params, progress, splits, storage
-from zs3.words import class_vectors, embedding_sources, neighbours
+from zeroshot.base import errors, params, progress, storage
+from zeroshot.datasets import splits
+from zeroshot.words import class_embeddings, class_vectors, embedding_sources, neighbours
 
 
 @errors.reported
@@ -22,24 +23,26 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--seen", required=True, help="the same of the seen classes alone to write, HDF5")
     parser.add_argument("--neighbours", required=True, help="table of nearest classes to write, CSV")
     args = parser.parse_args(argv)
-    settings = params.load("params.yaml", "embeddings", embeddings.Params)
+    settings = params.load("params.yaml", "embeddings", class_embeddings.Params)
     split = splits.read(args.split)
     track = functools.partial(progress.track, what="embed_classes")
     source = embedding_sources.load(split.classes, args.source, settings, track)
     facts = {"source": settings.source, "background": settings.background, "normalise": settings.normalise}
 
-    classes = embeddings.ClassEmbeddings(split.classes, finish(source.vectors, split.classes, settings))
+    classes = class_embeddings.ClassEmbeddings(split.classes, finish(source.vectors, split.classes, settings))
     every = {"source_sha256": source.sha256(), "words": json.dumps(source.words)}
-    embeddings.write(args.out, classes, facts | every)
+    class_embeddings.write(args.out, classes, facts | every)
     # From seen rows alone, the mean that a background may be included; a checksum of the source would tell of the others.
     names = tuple(split.classes[label] for label in split.seen)
-    seen = embeddings.ClassEmbeddings(names, finish(source.vectors[list(split.seen)], names, settings))
-    embeddings.write(args.seen, seen, facts | {"words": json.dumps([source.words[label] for label in split.seen])})
+    seen = class_embeddings.ClassEmbeddings(names, finish(source.vectors[list(split.seen)], names, settings))
+    class_embeddings.write(
+        args.seen, seen, facts | {"words": json.dumps([source.words[label] for label in split.seen])}
+    )
     storage.write_text(args.neighbours, neighbours.to_csv(classes))
     print(f"{len(classes.names)} classes, {classes.vectors.shape[1]}-d vectors from {settings.source}")
 
 
-def finish(vectors: np.ndarray, names: tuple[str, ...], settings: embeddings.Params) -> np.ndarray:
+def finish(vectors: np.ndarray, names: tuple[str, ...], settings: class_embeddings.Params) -> np.ndarray:
     """Return `vectors` of `names`, the background first, with the background and the lengths that `settings` ask for."""
     return class_vectors.finish(vectors, names, settings.background, settings.normalise)
 

@@ -3,8 +3,11 @@
 import argparse
 import pathlib
 
-from zs3 import errors, evaluation, metrics, params, pixel_classifier, progress, runtime, splits, storage
-from zs3.shards import index, maps
+from zeroshot.base import errors, params, progress, runtime, storage
+from zeroshot.cache import index, maps
+from zeroshot.datasets import splits
+from zeroshot.evaluation import metrics, protocols
+from zeroshot.zs3net import pixel_classifier
 
 
 @errors.reported
@@ -18,15 +21,15 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--classes", type=pathlib.Path, required=True, help="out: IoU and accuracy by class")
     parser.add_argument("--confusion", type=pathlib.Path, required=True, help="out: confusion matrix, long form")
     paths = parser.parse_args(argv)
-    options = params.load("params.yaml", "evaluation", evaluation.Params)
+    options = params.load("params.yaml", "evaluation", protocols.Params)
     settings = params.load("params.yaml", "runtime", runtime.Params)
     split = splits.read(paths.split)
     classifier, facts = pixel_classifier.load(paths.classifier)
 
     described = index.read(paths.features, "maps")
-    protocol = evaluation.protocol(options, described)
+    protocol = protocols.protocol(options, described)
     cache = progress.track(maps.read(paths.features), "evaluate (images)", total=len(described.images))
-    confusions = evaluation.confusions(classifier.to(runtime.device(settings)), cache, split, options.short_side)
+    confusions = protocols.confusions(classifier.to(runtime.device(settings)), cache, split, options.short_side)
     figures = {
         name: metrics.summarise(matrix, split.seen, split.unseen, options.absent_classes)
         for name, matrix in confusions.items()
@@ -46,8 +49,8 @@ def main(argv: list[str] | None = None) -> None:
         },
     )
     matrix = confusions["generalised"]
-    storage.write_csv(paths.classes, evaluation.class_table(matrix, split.classes, split.unseen))
-    storage.write_csv(paths.confusion, evaluation.confusion_table(matrix, split.classes))
+    storage.write_csv(paths.classes, protocols.class_table(matrix, split.classes, split.unseen))
+    storage.write_csv(paths.confusion, protocols.confusion_table(matrix, split.classes))
 
 
 if __name__ == "__main__":

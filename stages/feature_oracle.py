@@ -7,10 +7,12 @@ import sys
 
 import torch
 
-from zs3 import checkpoints, errors, feature_oracle, params, pixel_classifier, progress, runtime, splits, storage
-from zs3.classifiers import calibration, classifier
-from zs3.features import pools
-from zs3.shards import index, rows
+from zeroshot.base import checkpoints, errors, params, progress, runtime, storage
+from zeroshot.cache import index, pools, rows
+from zeroshot.datasets import splits
+from zeroshot.zs3net import feature_oracle, pixel_classifier
+from zeroshot.zs3net.classifiers import fine_tuning
+from zeroshot.zs3net.cross_validation import calibration
 
 
 @errors.reported
@@ -28,7 +30,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--calibration", type=pathlib.Path, required=True, help="out: hIoU by bias and fold")
     paths = parser.parse_args(argv)
     recipe = checkpoints.load(paths.recipe)["config"]
-    options = params.build(recipe, classifier.Params, "classifier", str(paths.recipe))
+    options = params.build(recipe, fine_tuning.Params, "classifier", str(paths.recipe))
     device = runtime.device(params.load("params.yaml", "runtime", runtime.Params))
     split = splits.read(paths.split)
     start, facts = pixel_classifier.load(paths.start)
@@ -41,7 +43,7 @@ def main(argv: list[str] | None = None) -> None:
     unseen = pools.select(held, split.unseen)
     source = feature_oracle.RealFeatures(unseen, torch.zeros(0, device=device))
     # An unseen class of which no pixel was kept gets no row: the oracle cannot know it either.
-    epochs = classifier.fit(start, pools.select(sampled, split.seen), source, unseen.labels.tolist(), options)
+    epochs = fine_tuning.fit(start, pools.select(sampled, split.seen), source, unseen.labels.tolist(), options)
     curve, trained = zip(*progress.track(epochs, "feature_oracle", total=options.epochs), strict=True)
     model = trained[-1]
 

@@ -7,13 +7,14 @@ import sys
 
 import torch
 
-from zs3 import checkpoints, errors, folds, params, pixel_classifier, progress, runtime, splits, storage
-from zs3.classifiers import calibration, classifier
-from zs3.features import pools
-from zs3.generators import gmmn
-from zs3.rehearsals import rehearsal, zero_shot_cv
-from zs3.shards import graphs as shard_graphs
-from zs3.shards import rows
+from zeroshot.base import checkpoints, errors, params, progress, runtime, storage
+from zeroshot.cache import graphs as shard_graphs
+from zeroshot.cache import pools, rows
+from zeroshot.datasets import splits
+from zeroshot.zs3net import pixel_classifier
+from zeroshot.zs3net.classifiers import fine_tuning
+from zeroshot.zs3net.cross_validation import calibration, folds, rehearsal, zero_shot_cv
+from zeroshot.zs3net.generators import gmmn
 
 
 @errors.reported
@@ -29,7 +30,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--rehearsals", type=pathlib.Path, required=True, help="out: what the folds trained")
     parser.add_argument("--calibration", type=pathlib.Path, required=True, help="out: hIoU by bias and fold")
     paths = parser.parse_args(argv)
-    options = params.load("params.yaml", "classifier", classifier.Params)
+    options = params.load("params.yaml", "classifier", fine_tuning.Params)
     settings = params.load("params.yaml", "runtime", runtime.Params)
     device = runtime.device(settings)
     split = splits.read(paths.split)
@@ -37,7 +38,7 @@ def main(argv: list[str] | None = None) -> None:
     generator = gmmn.load_dict(checkpoints.load(paths.gmmn), device)
     sampled = rows.sample(paths.features, options.pool_per_class, options.seed)
 
-    epochs = classifier.fit(start, pools.select(sampled, split.seen), generator, split.unseen, options)
+    epochs = fine_tuning.fit(start, pools.select(sampled, split.seen), generator, split.unseen, options)
     curve, trained = zip(*progress.track(epochs, "finetune_classifier", total=options.epochs), strict=True)
     model = trained[-1]
 

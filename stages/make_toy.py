@@ -6,8 +6,9 @@ import shutil
 
 import PIL.Image
 
-from zs3 import errors, images, params, progress, storage
-from zs3.toy import corpus, scenes
+from zeroshot.base import errors, params, progress, storage
+from zeroshot.datasets.toy import corpus, scenes
+from zeroshot.images import image_files
 
 
 @errors.reported
@@ -55,7 +56,7 @@ def write(settings: scenes.Params, root: pathlib.Path) -> None:
         name = f"{split}_{index:05d}"
         image, mask = scenes.draw(settings, split, index)
         PIL.Image.fromarray(image).save(root / "JPEGImages" / f"{name}.png")
-        images.write_mask(root / "SegmentationClass" / f"{name}.png", mask)
+        image_files.write_mask(root / "SegmentationClass" / f"{name}.png", mask)
         lists[split].append(name)
     for split, names in lists.items():
         storage.write_text(root / "ImageSets" / "Segmentation" / f"{split}.txt", "\n".join(names) + "\n")

@@ -3,8 +3,9 @@
 import argparse
 import pathlib
 
-from zs3 import errors, label_ids, params, progress, runtime, splits
-from zs3.dataset import layout, partition, problems, voc
+from zeroshot.base import errors, params, problems, progress, runtime
+from zeroshot.datasets import layout, partition, splits, voc
+from zeroshot.images import label_ids
 
 
 @errors.reported

@@ -3,8 +3,10 @@
 import argparse
 import pathlib
 
-from zs3 import errors, params, pixel_classifier, runtime, splits, storage
-from zs3.pseudo_labels import cache, selection
+from zeroshot.base import errors, params, runtime, storage
+from zeroshot.datasets import splits
+from zeroshot.zs3net import pixel_classifier
+from zeroshot.zs3net.pseudo_labels import pseudo_cache, selection
 
 
 @errors.reported
@@ -23,8 +25,10 @@ def main(argv: list[str] | None = None) -> None:
     classifier, _ = pixel_classifier.load(paths.classifier)
 
     provenance = {"classifier_sha256": storage.sha256(paths.classifier)}
-    tables = cache.write(paths.pseudo, paths.features, classifier.to(runtime.device(settings)), options, provenance)
-    storage.write_csv(paths.counts, cache.counts(tables, split.classes, split.unseen))
+    tables = pseudo_cache.write(
+        paths.pseudo, paths.features, classifier.to(runtime.device(settings)), options, provenance
+    )
+    storage.write_csv(paths.counts, pseudo_cache.counts(tables, split.classes, split.unseen))
 
 
 if __name__ == "__main__":

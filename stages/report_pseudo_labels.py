@@ -5,9 +5,10 @@ import pathlib
 from collections.abc import Iterable
 from typing import Any
 
-from zs3 import errors, splits, storage
-from zs3.pseudo_labels import later_rounds, report
-from zs3.shards import index, rows
+from zeroshot.base import errors, storage
+from zeroshot.cache import index, rows
+from zeroshot.datasets import splits
+from zeroshot.zs3net.pseudo_labels import later_rounds, precision
 
 
 @errors.reported
@@ -25,10 +26,10 @@ def main(argv: list[str] | None = None) -> None:
     split = splits.read(paths.split)
 
     names = index.read(paths.features, "rows").images
-    true = report.cells(rows.read(paths.features), names, paths.masks, len(split.classes))
+    true = precision.cells(rows.read(paths.features), names, paths.masks, len(split.classes))
 
     def compare(pseudo: Iterable[rows.Rows]) -> list[dict[str, Any]]:
-        return report.table(pseudo, true, names, paths.masks, split.classes, split.unseen)
+        return precision.table(pseudo, true, names, paths.masks, split.classes, split.unseen)
 
     storage.write_csv(paths.report, compare(rows.read(paths.pseudo)))
     later = [
@@ -36,7 +37,7 @@ def main(argv: list[str] | None = None) -> None:
         for number, table in later_rounds.read(paths.later_rounds).items()
         for row in compare([table])
     ]
-    storage.write_csv(paths.later_report, later, ["round", *report.COLUMNS])
+    storage.write_csv(paths.later_report, later, ["round", *precision.COLUMNS])
 
 
 if __name__ == "__main__":

@@ -7,13 +7,14 @@ import tempfile
 
 import torch
 
-from zs3 import checkpoints, errors, params, pixel_classifier, progress, runtime, splits, storage
-from zs3.classifiers import calibration, self_training
-from zs3.features import pools
-from zs3.generators import gmmn
-from zs3.pseudo_labels import cache, later_rounds
-from zs3.rehearsals import hidden_rows, rehearsal, self_training_cv
-from zs3.shards import rows
+from zeroshot.base import checkpoints, errors, params, progress, runtime, storage
+from zeroshot.cache import pools, rows
+from zeroshot.datasets import splits
+from zeroshot.zs3net import pixel_classifier
+from zeroshot.zs3net.classifiers import self_training
+from zeroshot.zs3net.cross_validation import calibration, hidden_rows, rehearsal, self_training_cv
+from zeroshot.zs3net.generators import gmmn
+from zeroshot.zs3net.pseudo_labels import later_rounds, pseudo_cache
 
 
 @errors.reported
@@ -41,7 +42,7 @@ def main(argv: list[str] | None = None) -> None:
     start, facts = pixel_classifier.load(paths.start)
     generator = gmmn.load_dict(checkpoints.load(paths.gmmn), device)
     sampled = rows.sample(paths.features, options.pool_per_class, options.seed)
-    labelling = cache.options_of(paths.pseudo)
+    labelling = pseudo_cache.options_of(paths.pseudo)
 
     real = pools.select(sampled, split.seen)
     model, pseudo, curve, relabelled = start, paths.pseudo, [], []
@@ -49,8 +50,8 @@ def main(argv: list[str] | None = None) -> None:
         for number in range(1, options.rounds + 1):
             if number > 1:
                 pseudo = pathlib.Path(scratch) / f"round-{number}"
-                relabelled.append(later_rounds.kept(cache.write(pseudo, paths.unlabelled, model, labelling, {})))
-            labelled = cache.pool(pseudo, options.pool_per_class, options.seed)
+                relabelled.append(later_rounds.kept(pseudo_cache.write(pseudo, paths.unlabelled, model, labelling, {})))
+            labelled = pseudo_cache.pool(pseudo, options.pool_per_class, options.seed)
             epochs = self_training.fit(model, real, labelled, generator, split.unseen, options)
             for row, trained in progress.track(epochs, f"self_train (round {number})", total=options.epochs):
                 curve.append({"round": number, **row})

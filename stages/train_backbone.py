@@ -6,9 +6,12 @@ import pathlib
 
 import torch
 
-from zs3 import checkpoints, embeddings, errors, params, pixel_classifier, runtime, splits, storage
-from zs3.classifiers import compatibility
-from zs3.network import backbone, resuming, training_images
+from zeroshot.base import checkpoints, errors, params, runtime, storage
+from zeroshot.datasets import splits
+from zeroshot.networks import backbone, resuming, training_images
+from zeroshot.words import class_embeddings
+from zeroshot.zs3net import pixel_classifier
+from zeroshot.zs3net.classifiers import compatibility
 
 
 @errors.reported
@@ -28,7 +31,7 @@ def main(argv: list[str] | None = None) -> None:
     settings = params.load("params.yaml", "runtime", runtime.Params)
     split = splits.read(paths.split)
 
-    seen = embeddings.read_of(paths.vectors, [split.classes[label] for label in split.seen])
+    seen = class_embeddings.read_of(paths.vectors, [split.classes[label] for label in split.seen])
     network = backbone.build(options, len(split.seen), paths.weights)
     vectors = None if seen is None else compatibility.directions(torch.from_numpy(seen))
     semantic = None if vectors is None else backbone.build_semantic_head(vectors, options)

@@ -7,10 +7,13 @@ import sys
 
 import torch
 
-from zs3 import embeddings, errors, folds, params, pixel_classifier, progress, runtime, splits, storage
-from zs3.classifiers import baselines, calibration
-from zs3.features import pools
-from zs3.shards import rows
+from zeroshot.base import errors, params, progress, runtime, storage
+from zeroshot.cache import pools, rows
+from zeroshot.datasets import splits
+from zeroshot.words import class_embeddings
+from zeroshot.zs3net import pixel_classifier
+from zeroshot.zs3net.classifiers import baselines
+from zeroshot.zs3net.cross_validation import calibration, folds
 
 
 @errors.reported
@@ -28,7 +31,7 @@ def main(argv: list[str] | None = None) -> None:
     options = params.load("params.yaml", "baseline", baselines.Params)
     device = runtime.device(params.load("params.yaml", "runtime", runtime.Params))
     split = splits.read(args.split)
-    vectors = torch.from_numpy(embeddings.read(args.embeddings).vectors).to(device)
+    vectors = torch.from_numpy(class_embeddings.read(args.embeddings).vectors).to(device)
     sampled = rows.sample(args.features, options.pool_per_class, options.seed)
 
     real = pools.select(sampled, split.seen)

@@ -7,10 +7,12 @@ import sys
 
 import torch
 
-from zs3 import checkpoints, embeddings, errors, images, params, progress, runtime, splits, storage
-from zs3.features import mask_graphs, pools
-from zs3.generators import gmmn, neighbourhoods
-from zs3.shards import graphs, rows
+from zeroshot.base import checkpoints, errors, params, progress, runtime, storage
+from zeroshot.cache import graphs, mask_graphs, pools, rows
+from zeroshot.datasets import splits
+from zeroshot.images import image_files
+from zeroshot.words import class_embeddings
+from zeroshot.zs3net.generators import gmmn, neighbourhoods
 
 
 @errors.reported
@@ -30,7 +32,7 @@ def main(argv: list[str] | None = None) -> None:
     options = params.load("params.yaml", "gmmn", gmmn.Params)
     settings = params.load("params.yaml", "runtime", runtime.Params)
     split = splits.read(paths.split)
-    vectors = embeddings.read(paths.embeddings).vectors
+    vectors = class_embeddings.read(paths.embeddings).vectors
     sampled = rows.sample(paths.features, options.pool_per_class, options.seed)
 
     train, test = pools.hold_out(sampled, gmmn.HELD_OUT_SHARE, options.seed)
@@ -68,7 +70,7 @@ def true_places(path: pathlib.Path, split: splits.Split, options: gmmn.Params) -
         if path.read_bytes():
             raise errors.UserError(f"gmmn.graph.masks: {path} is not empty; context: near needs data/pretrained/none")
         return None
-    masks = (images.read_mask(path / f"{item.id}.png") for item in split.unlabelled)
+    masks = (image_files.read_mask(path / f"{item.id}.png") for item in split.unlabelled)
     found = mask_graphs.of_masks(progress.track(masks, "true masks", total=len(split.unlabelled)))
     return neighbourhoods.of_classes(found, split.unseen, options.graph.contexts_per_class, options.seed)
 

@@ -7,8 +7,12 @@ import shutil
 import numpy as np
 import torch
 
-from zs3 import errors, evaluation, examples, images, params, pictures, pixel_classifier, runtime, splits
-from zs3.shards import maps
+from zeroshot.base import errors, params, runtime
+from zeroshot.cache import maps
+from zeroshot.datasets import splits
+from zeroshot.evaluation import example_images, protocols
+from zeroshot.images import image_files, pictures
+from zeroshot.zs3net import pixel_classifier
 
 
 @errors.reported
@@ -21,13 +25,13 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--model", type=pathlib.Path, required=True, action="append", help="one or more, left to right")
     parser.add_argument("--pictures", type=pathlib.Path, required=True, help="out: folder of one PNG an image")
     paths = parser.parse_args(argv)
-    options = params.load("params.yaml", "visualise", examples.Params)
+    options = params.load("params.yaml", "visualise", example_images.Params)
     settings = params.load("params.yaml", "runtime", runtime.Params)
     split = splits.read(paths.split)
     device = runtime.device(settings)
     models = {path.stem: pixel_classifier.load(path)[0].to(device) for path in paths.model}
 
-    chosen = examples.choose(maps.read_masks(paths.features), split.unseen, options)
+    chosen = example_images.choose(maps.read_masks(paths.features), split.unseen, options)
     files = {item.id: paths.data / item.image for item in split.val}
     if paths.pictures.exists():
         shutil.rmtree(paths.pictures)
@@ -36,9 +40,9 @@ def main(argv: list[str] | None = None) -> None:
         features = torch.from_numpy(item.features).to(device).float()
         label_maps = {"truth": item.mask}
         for name, model in models.items():
-            predicted = evaluation.predict(model, features, item.mask.shape)["generalised"]
+            predicted = protocols.predict(model, features, item.mask.shape)["generalised"]
             label_maps[name] = predicted.cpu().numpy().astype(np.uint8)
-        image = images.read_image(files[item.image])
+        image = image_files.read_image(files[item.image])
         picture = pictures.compare(image, label_maps, split.classes, split.unseen, options.panel_side)
         pictures.write(paths.pictures / f"{item.image}.png", picture)
 

@@ -7,10 +7,12 @@ import json
 import pathlib
 import shutil
 
-from zs3 import checkpoints, errors, params, pixel_classifier, runtime, scratch, splits, storage
-from zs3.network import backbone, resuming, self_training_network, training_images
-from zs3.pseudo_labels import masks
-from zs3.shards import index, rows
+from zeroshot.base import checkpoints, errors, params, runtime, scratch, storage
+from zeroshot.cache import index, rows
+from zeroshot.datasets import splits
+from zeroshot.networks import backbone, resuming, training_images
+from zeroshot.zs3net import pixel_classifier, self_training_network
+from zeroshot.zs3net.pseudo_labels import sparse_masks
 
 
 @errors.reported
@@ -46,7 +48,7 @@ def main(argv: list[str] | None = None) -> None:
         str(device).encode(),
     )
     names = index.read(paths.pseudo, "rows").images
-    items = masks.write(work / "masks", split, paths.data, paths.masks, rows.read(paths.pseudo), names)
+    items = sparse_masks.write(work / "masks", split, paths.data, paths.masks, rows.read(paths.pseudo), names)
     every = dataclasses.replace(split, train=tuple(items), seen=tuple(sorted([*split.seen, *split.unseen])))
     dataset = training_images.TrainingImages(every, paths.data, work / "masks", recipe)
     network = self_training_network.build(checkpoint, start)

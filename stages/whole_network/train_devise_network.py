@@ -7,9 +7,12 @@ import pathlib
 
 import torch
 
-from zs3 import checkpoints, embeddings, errors, params, pixel_classifier, runtime, splits, storage
-from zs3.classifiers import compatibility
-from zs3.network import backbone, resuming, training_images
+from zeroshot.base import checkpoints, errors, params, runtime, storage
+from zeroshot.datasets import splits
+from zeroshot.networks import backbone, resuming, training_images
+from zeroshot.words import class_embeddings
+from zeroshot.zs3net import pixel_classifier
+from zeroshot.zs3net.classifiers import compatibility
 
 
 @errors.reported
@@ -33,7 +36,7 @@ def main(argv: list[str] | None = None) -> None:
     settings = params.load("params.yaml", "runtime", runtime.Params)
     device = runtime.device(settings)
     split = splits.read(paths.split)
-    vectors = compatibility.directions(torch.from_numpy(embeddings.read(paths.embeddings).vectors))
+    vectors = compatibility.directions(torch.from_numpy(class_embeddings.read(paths.embeddings).vectors))
 
     network = backbone.build(options, vectors.shape[1], paths.weights)
     dataset = training_images.TrainingImages(split, paths.data, paths.masks, options)

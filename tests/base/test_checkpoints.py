@@ -1,0 +1,91 @@
+import os
+import pickle
+
+import pytest
+import torch
+
+from zeroshot.base import checkpoints
+
+
+class Payload:
+    """Runs a command when unpickled without care."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.path),)
+
+
+def saved(path, checkpoint):
+    checkpoints.save(path, checkpoint)
+    return path.read_bytes()
+
+
+def content():
+    torch.manual_seed(0)
+    return {"config": {"lr": 0.1, "seen": (0, 2), "name": None}, "network": {"weight": torch.randn(3, 4)}, "epoch": 3}
+
+
+def test_checkpoints_come_back_as_plain_types_and_tensors(tmp_path):
+    checkpoints.save(tmp_path / "a.pt", content())
+    loaded = checkpoints.load(tmp_path / "a.pt")
+    assert loaded["config"] == {"lr": 0.1, "seen": [0, 2], "name": None} and loaded["epoch"] == 3
+    assert torch.equal(loaded["network"]["weight"], content()["network"]["weight"])
+
+
+def test_equal_content_gives_equal_bytes_under_any_name(tmp_path):
+    assert saved(tmp_path / "a.pt", content()) == saved(tmp_path / "folder/another name.pt", content())
+
+
+def test_equal_texts_give_equal_bytes_whether_or_not_they_are_one_object(tmp_path):
+    first, second = ("".join(["data/", "none"]) for _ in range(2))
+    assert first is not second
+    apart = saved(tmp_path / "a.pt", {"one": first, "two": [second], second: 1})
+    assert apart == saved(tmp_path / "b.pt", {"one": first, "two": [first], first: 1})
+
+
+def test_layout_and_history_of_a_tensor_do_not_show(tmp_path):
+    plain = torch.arange(2 * 3 * 4 * 4.0).reshape(2, 3, 4, 4)
+    expected = saved(tmp_path / "plain.pt", {"a": plain, "b": plain.clone()})
+    variants = {
+        "channels_last": plain.to(memory_format=torch.channels_last),
+        "view": torch.cat([plain, plain])[2:],
+        "transposed": plain.transpose(0, 1).contiguous().transpose(0, 1),
+        "parameter": torch.nn.Parameter(plain.clone()),
+        "result": plain.clone().requires_grad_() * 1,
+    }
+    for name, tensor in variants.items():
+        assert saved(tmp_path / f"{name}.pt", {"a": tensor, "b": tensor}) == expected, name
+
+
+def test_a_view_does_not_save_its_whole_storage(tmp_path):
+    whole = torch.zeros(1_000_000)
+    assert len(saved(tmp_path / "view.pt", {"part": whole[:10]})) < 10_000
+    assert torch.equal(checkpoints.load(tmp_path / "view.pt")["part"], torch.zeros(10))
+
+
+def test_saving_does_not_tie_the_checkpoint_to_the_tensors(tmp_path):
+    checkpoint = content()
+    before = saved(tmp_path / "a.pt", checkpoint)
+    assert isinstance(checkpoint["config"]["seen"], tuple)
+    checkpoint["network"]["weight"] += 1
+    assert (tmp_path / "a.pt").read_bytes() == before
+
+
+def test_code_in_a_checkpoint_is_not_run(tmp_path):
+    marker = tmp_path / "ran"
+    torch.save({"network": Payload(marker)}, tmp_path / "zip.pt")
+    (tmp_path / "bare.pt").write_bytes(pickle.dumps({"network": Payload(marker)}, protocol=2))
+    for name in ("zip.pt", "bare.pt"):
+        with pytest.raises(pickle.UnpicklingError, match="Weights only load failed"):
+            checkpoints.load(tmp_path / name)
+    assert not marker.exists()
+
+
+def test_a_checkpoint_that_cannot_be_written_leaves_the_old_one(tmp_path):
+    before = saved(tmp_path / "a.pt", content())
+    with pytest.raises((AttributeError, pickle.PicklingError)):
+        checkpoints.save(tmp_path / "a.pt", {"function": lambda: None})
+    assert (tmp_path / "a.pt").read_bytes() == before
+    assert list(tmp_path.iterdir()) == [tmp_path / "a.pt"]

@@ -1,0 +1,112 @@
+"""What a user can mend ends a process with a text; what a user cannot keeps its traceback."""
+
+import contextlib
+import errno
+import os
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from zeroshot.base import checkpoints, errors, storage
+
+FULL = "the disk is full: [Errno 28] No space left on device; make room and run the stage again"
+
+
+class DataError(errors.UserError):
+    """One of the library's own."""
+
+
+@errors.reported
+def fail(error, cause=None):
+    raise error from cause
+
+
+def ending(body):
+    """Run `body` as a stage in a process of its own; return its exit status and what it wrote on standard error."""
+    script = f"import os\nfrom zeroshot.base import errors\n\n@errors.reported\ndef main():\n    {body}\n\nmain()\n"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.stdout == ""
+    return done.returncode, done.stderr
+
+
+@pytest.mark.parametrize("cls", [errors.UserError, DataError])
+def test_what_a_user_can_mend_ends_with_its_text(cls):
+    with pytest.raises(SystemExit) as caught:
+        fail(cls("a.png: unreadable\n  b.png: missing"))
+    assert caught.value.code == "a.png: unreadable\n  b.png: missing"
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ("raise errors.UserError('a.png: unreadable; remove it')", "a.png: unreadable; remove it"),
+        ("open('/dev/full', 'wb', buffering=0).write(b'x')", FULL),
+    ],
+    ids=["user", "disk"],
+)
+def test_a_process_ends_with_the_text_alone_and_status_1(body, expected):
+    assert ending(body) == (1, f"{expected}\n")
+
+
+def test_an_error_of_the_code_keeps_its_traceback():
+    status, text = ending("os.stat('missing')")
+    assert status == 1 and text.startswith("Traceback ") and "FileNotFoundError" in text
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(errno.EACCES, "Permission denied"),
+        FileNotFoundError(errno.ENOENT, "No such file"),
+        OSError("no number"),
+        ValueError("not the user's"),
+        RuntimeError("nor this"),
+        KeyboardInterrupt(),
+    ],
+    ids=repr,
+)
+def test_other_errors_pass_through(error):
+    with pytest.raises(type(error)) as caught:
+        fail(error)
+    assert caught.value is error
+    with pytest.raises(type(error)) as caught:
+        fail(error, OSError(errno.EIO, "Input/output error"))
+    assert caught.value is error
+
+
+def test_a_full_disk_is_told_in_one_line_even_if_the_library_takes_more():
+    """As h5py does."""
+    with pytest.raises(SystemExit) as caught:
+        fail(OSError(errno.ENOSPC, "Can't write data (time = today\n, filename = 'a.h5'\n)"))
+    assert caught.value.code == (
+        "the disk is full: [Errno 28] Can't write data (time = today , filename = 'a.h5' ); "
+        "make room and run the stage again"
+    )
+
+
+def test_a_full_disk_is_found_behind_the_error_that_it_caused():
+    with pytest.raises(SystemExit) as caught:
+        fail(RuntimeError("unexpected pos 704 vs 598"), OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
+    assert caught.value.code == FULL
+
+
+def test_a_checkpoint_that_finds_no_room_ends_in_that_line(tmp_path, monkeypatch):
+    """torch.save itself raises a RuntimeError about positions."""
+    with open("/dev/full", "wb", buffering=0) as full, pytest.raises(SystemExit) as caught:
+        monkeypatch.setattr(storage, "writing", lambda path: contextlib.nullcontext(full))
+        errors.reported(checkpoints.save)(tmp_path / "a.pt", {"weight": torch.zeros(100_000)})
+    assert caught.value.code == FULL
+
+
+def test_a_stage_that_ends_well_is_left_alone():
+    calls = []
+
+    @errors.reported
+    def main(*args, **kwargs):
+        """Run the stage."""
+        calls.append((args, kwargs))
+
+    main(1, two=3)
+    assert calls == [((1,), {"two": 3})] and main.__name__ == "main" and main.__doc__ == "Run the stage."

@@ -1,0 +1,64 @@
+import os
+import pathlib
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+
+from zeroshot.base import parallel
+
+
+def job(number):
+    return number**2, torch.get_num_threads(), os.getpid()
+
+
+def divide(a, b):
+    return a / b
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_every_job_is_answered_on_one_thread(workers):
+    torch.set_num_threads(2)
+    with parallel.processes(workers) as run:
+        for jobs in ([(2,), (3,), (4,)], []):
+            answers = dict(run(job, jobs))
+            assert {number: answer[:2] for number, answer in answers.items()} == {
+                number: (argument**2, 1) for number, (argument,) in enumerate(jobs)
+            }
+            assert all((answer[2] == os.getpid()) is (workers == 1) for answer in answers.values())
+        with pytest.raises(ZeroDivisionError):
+            list(run(divide, [(1, 1), (1, 0)]))
+    assert torch.get_num_threads() == 2
+    torch.set_num_threads(1)
+
+
+def write_pid_and_wait(path):
+    pathlib.Path(path).write_text(str(os.getpid()))
+    time.sleep(600)
+
+
+def wait_for(condition, seconds=120):
+    end = time.monotonic() + seconds
+    while not condition() and time.monotonic() < end:
+        time.sleep(0.05)
+    return condition()
+
+
+def test_workers_end_with_a_parent_that_is_killed(tmp_path):
+    path = tmp_path / "pid"
+    code = (
+        "from tests.base import test_parallel; from zeroshot.base import parallel\n"
+        f"with parallel.processes(2) as run: list(run(test_parallel.write_pid_and_wait, [({str(path)!r},)]))"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", code])
+    try:
+        assert wait_for(lambda: path.exists() and path.read_text())
+        worker = pathlib.Path("/proc", path.read_text(), "stat")
+        assert worker.exists()
+    finally:
+        parent.kill()
+        parent.wait()
+    # A process that nobody has waited for yet stays listed as a zombie.
+    assert wait_for(lambda: not worker.exists() or worker.read_text().split()[2] == "Z")

@@ -1,0 +1,185 @@
+import pytest
+import yaml
+
+from tests.support import train_section
+from zeroshot.base import params
+from zeroshot.networks import augmentation, backbone, semantic_head
+
+
+def build(changes="", without=()):
+    """Build from the YAML text GOOD with lines of YAML put over it."""
+    values = {**yaml.safe_load(train_section.GOOD), **(yaml.safe_load(changes) or {})}
+    return params.build(
+        {key: value for key, value in values.items() if key not in without}, train_section.Options, "train"
+    )
+
+
+def faults(changes="", without=()):
+    with pytest.raises(params.ParamsError) as caught:
+        build(changes, without)
+    return str(caught.value).splitlines()
+
+
+def test_a_right_section_loads_as_it_is_written(tmp_path):
+    path = tmp_path / "params.yaml"
+    path.write_text(yaml.safe_dump({"other": {"lr": "no number"}, "train": yaml.safe_load(train_section.GOOD)}))
+    loaded = params.load(path, "train", train_section.Options)
+    assert loaded == train_section.Options(
+        0.01, 0.9, 0.0, 3, True, "toy", 0, train_section.Kernel("gaussian", (0.5, 1.0))
+    )
+
+
+@pytest.mark.parametrize("text", ["5e-05", "1e-3", "1E+2", "+2.5e1", ".5e1", "7.e-2"])
+def test_numbers_of_yaml_12_that_yaml_11_takes_for_text_are_numbers(text):
+    options = build(f"lr: {text}\nkernel: {{kind: gaussian, bandwidths: [{text}, 1]}}")
+    assert options.lr == options.kernel.bandwidths[0] == float(text)
+    assert type(options.lr) is float
+
+
+def test_the_trap_is_real():
+    assert yaml.safe_load("lr: 5e-05") == {"lr": "5e-05"}
+
+
+def test_whole_numbers_serve_as_floats_but_not_the_reverse():
+    options = build("lr: 1\nkernel: {kind: gaussian, bandwidths: [1, 2]}")
+    assert [type(value) for value in (options.lr, *options.kernel.bandwidths)] == [float, float, float]
+    assert faults("epochs: 3.5")[1].startswith("  train.epochs: ")
+
+
+@pytest.mark.parametrize(
+    ("change", "found"),
+    [
+        ("lr: '0.1'", "'0.1'"),
+        ("lr: fast", "'fast'"),
+        ("lr: true", "True"),
+        ("lr: 1e999", "inf"),
+        ("lr: .nan", "nan"),
+        ("lr: null", "None"),
+        ("lr: 0", "0"),
+        ("momentum: 1.5", "1.5"),
+        ("weight_decay: -1e-4", "'-1e-4'"),
+        ("epochs: true", "True"),
+        ("epochs: '3'", "'3'"),
+        ("epochs: 0", "0"),
+        ("flip: 1", "1"),
+        ("flip: 'yes'", "'yes'"),
+        ("name: 3", "3"),
+        ("seed: -1", "-1"),
+        ("seed: 2147483648", "2147483648"),
+    ],
+)
+def test_wrong_types_and_values_are_refused_by_name_and_shown(change, found):
+    lines = faults(change)
+    assert lines[0] == "params: 1 wrong" and len(lines) == 2
+    assert lines[1].startswith(f"  train.{change.split(':')[0]}: ")
+    assert lines[1].endswith(f" (found {found})")
+
+
+@pytest.mark.parametrize("text", ["'[0.5, 1.0]'", "'0.5'", "0.5", "{a: 1}"])
+def test_a_list_must_be_a_list(text):
+    lines = faults(f"kernel: {{kind: gaussian, bandwidths: {text}}}")
+    assert len(lines) == 2 and lines[1].startswith("  train.kernel.bandwidths: ")
+
+
+def test_a_wrong_item_of_a_list_is_named_by_its_place():
+    lines = faults("kernel: {kind: gaussian, bandwidths: [1, 0, two]}")
+    assert [line.split(": ")[0] for line in lines[1:]] == ["  train.kernel.bandwidths.1", "  train.kernel.bandwidths.2"]
+
+
+def test_a_typo_gets_the_nearest_key():
+    assert faults("momentun: 0.9") == [
+        "params: 1 wrong",
+        "  train.momentun: unknown key; did you mean `train.momentum`?",
+    ]
+
+
+def test_an_unknown_key_like_no_other_gets_the_list():
+    assert faults("zzzzzz: 1")[1] == (
+        "  train.zzzzzz: unknown key; known keys: lr, momentum, weight_decay, epochs, flip, name, seed, kernel"
+    )
+
+
+def test_a_typo_in_a_nested_section_gets_the_nearest_key_there():
+    assert faults("kernel: {kind: gaussian, bandwidths: [1], bandwidth: [2]}")[1] == (
+        "  train.kernel.bandwidth: unknown key; did you mean `train.kernel.bandwidths`?"
+    )
+    # `lr` is a key of the section, not of this one.
+    assert faults("kernel: {kind: gaussian, bandwidths: [1], lr: 1}")[1] == (
+        "  train.kernel.lr: unknown key; known keys: kind, bandwidths"
+    )
+
+
+def test_missing_keys_are_named_even_when_nested():
+    assert faults("kernel: {kind: gaussian}", without=["seed"]) == [
+        "params: 2 wrong",
+        "  train.seed: missing",
+        "  train.kernel.bandwidths: missing",
+    ]
+
+
+def test_a_nested_section_must_be_a_mapping():
+    assert faults("kernel: gaussian")[1].startswith("  train.kernel: ")
+    assert faults("kernel: gaussian")[1].endswith("(found 'gaussian')")
+
+
+def test_every_fault_is_in_one_message():
+    lines = faults("{lr: -1, epoch: 5, flip: 1, kernel: {kind: cosine, bandwidths: [0], sort: 1}}", without=["name"])
+    assert lines[0] == "params: 7 wrong"
+    assert sorted(line.split(": ")[0].strip() for line in lines[1:]) == [
+        "train.epoch",
+        "train.flip",
+        "train.kernel.bandwidths.0",
+        "train.kernel.kind",
+        "train.kernel.sort",
+        "train.lr",
+        "train.name",
+    ]
+
+
+def test_the_backbones_augmentation_is_named_in_full():
+    values = params.to_dict(
+        backbone.Params(
+            encoder="resnet18",
+            output_stride=16,
+            separable=True,
+            dropout=0.1,
+            weights="none",
+            weights_file="none",
+            partial_weights=False,
+            freeze="nothing",
+            loss_at="image",
+            epochs=1,
+            batch_size=2,
+            lr=0.1,
+            head_lr_multiplier=1.0,
+            momentum=0.9,
+            weight_decay=0.0,
+            repeat_threshold=0.0,
+            semantic=semantic_head.Params(vectors="none", weight=1.0, scale=16.0),
+            augmentation=augmentation.Params(crop=8, scales=(0.5, 2.0), flip=0.5, blur=0.0),
+            precision="float32",
+            seed=0,
+        )
+    )
+    values["augmentation"] = {"crop": 0, "scales": [0.5], "flop": 0.5, "blur": 0.0}
+    with pytest.raises(params.ParamsError) as caught:
+        params.build(values, backbone.Params, "backbone")
+    text = str(caught.value)
+    assert text.startswith("params: 4 wrong\n")
+    assert "\n  backbone.augmentation.crop: Input should be greater than or equal to 1 (found 0)" in text
+    assert "\n  backbone.augmentation.scales.1: missing" in text
+    assert "\n  backbone.augmentation.flip: missing" in text
+    assert "\n  backbone.augmentation.flop: unknown key; did you mean `backbone.augmentation.flip`?" in text
+
+
+def test_sections_survive_a_round_trip_through_plain_values():
+    options = build("lr: 5e-05")
+    values = params.to_dict(options)
+    assert values["kernel"] == {"kind": "gaussian", "bandwidths": [0.5, 1.0]} and values["lr"] == 5e-05
+    assert params.build(values, train_section.Options, "train") == options
+    assert params.build(yaml.safe_load(yaml.safe_dump(values)), train_section.Options, "train") == options
+
+
+def test_sections_cannot_be_changed():
+    with pytest.raises(AttributeError):
+        build().lr = 1.0

@@ -1,0 +1,80 @@
+import io
+import sys
+import types
+
+import pytest
+
+from zeroshot.base import progress
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """A clock that stands still until a test moves it."""
+    now = types.SimpleNamespace(seconds=0.0)
+    monkeypatch.setattr(progress, "time", types.SimpleNamespace(monotonic=lambda: now.seconds))
+    return now
+
+
+def work(items, clock, seconds):
+    """Yield items, each the work of so many seconds."""
+    for item in items:
+        clock.seconds += seconds
+        yield item
+
+
+def test_a_log_gets_plain_lines_with_rate_and_time_left(clock, capsys):
+    items = list(progress.track(work("abcdefgh", clock, 5), "train_gmmn", total=8))
+    assert items == list("abcdefgh")
+    assert capsys.readouterr().err.splitlines() == [
+        "train_gmmn: 2/8, 0.2/s, 30 s left",
+        "train_gmmn: 4/8, 0.2/s, 20 s left",
+        "train_gmmn: 6/8, 0.2/s, 10 s left",
+        "train_gmmn: 8/8, 0.2/s, 0 s left",
+    ]
+
+
+def test_what_an_interrupted_run_did_counts_as_done_but_not_in_the_rate(clock, capsys):
+    list(progress.track(work(range(4), clock, 5), "train_backbone", total=10, initial=6))
+    assert capsys.readouterr().err.splitlines() == [
+        "train_backbone: 8/10, 0.2/s, 10 s left",
+        "train_backbone: 10/10, 0.2/s, 0 s left",
+    ]
+
+
+def test_without_a_total_there_is_no_time_left(clock, capsys):
+    list(progress.track(work(range(2), clock, 10), "dump"))
+    assert capsys.readouterr().err.splitlines() == ["dump: 1/?, 0.1/s", "dump: 2/?, 0.1/s"]
+
+
+def test_the_length_of_a_list_is_its_total(clock, capsys):
+    for _ in progress.track([1, 2, 3, 4], "check"):
+        clock.seconds += 10
+    assert capsys.readouterr().err.splitlines()[-1] == "check: 4/4, 0.1/s, 0 s left"
+
+
+def test_quick_work_and_no_work_say_nothing(clock, capsys):
+    assert list(progress.track(work(range(9), clock, 1), "quick", total=9)) == list(range(9))
+    assert list(progress.track([], "nothing")) == []
+    assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("stream", [io.StringIO, Terminal])
+def test_items_are_handed_on_one_by_one(monkeypatch, stream):
+    monkeypatch.setattr(sys, "stderr", stream())
+    taken = []
+    tracked = progress.track((taken.append(item) or item for item in range(5)), "lazy", total=5)
+    assert taken == []
+    assert next(tracked) == 0 and taken == [0]
+
+
+def test_a_terminal_gets_a_bar_that_starts_where_the_earlier_run_stopped(monkeypatch):
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    assert list(progress.track([7, 8], "train_backbone", total=5, initial=3)) == [7, 8]
+    text = terminal.getvalue()
+    assert "train_backbone:" in text and "3/5" in text and "5/5" in text and "it/s" in text

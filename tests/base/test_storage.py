@@ -1,0 +1,115 @@
+import hashlib
+import json
+import os
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from zeroshot.base import storage
+
+
+def test_a_failed_write_changes_nothing_and_leaves_nothing_behind(tmp_path):
+    path = tmp_path / "out.bin"
+    path.write_bytes(b"old")
+    with pytest.raises(KeyboardInterrupt), storage.writing(path) as file:
+        file.write(b"half of the new")
+        file.flush()
+        assert path.read_bytes() == b"old"
+        raise KeyboardInterrupt
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_failed_first_write_makes_no_file(tmp_path):
+    with pytest.raises(ValueError, match="from inside"), storage.replacing(tmp_path / "out.bin") as temporary:
+        temporary.write_bytes(b"half")
+        raise ValueError("from inside")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_readers_see_the_old_content_until_all_is_on_disk(tmp_path, monkeypatch):
+    path = tmp_path / "out.bin"
+    path.write_bytes(b"old")
+    seen = []
+    fsync = os.fsync
+    monkeypatch.setattr(os, "fsync", lambda handle: (seen.append(path.read_bytes()), fsync(handle)))
+    with storage.writing(path) as file:
+        file.write(b"new")
+    assert seen == [b"old"] and path.read_bytes() == b"new"
+
+
+def test_one_of_many_small_files_need_not_wait_for_the_disk(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "fsync", lambda handle: pytest.fail("waited"))
+    with storage.writing(tmp_path / "x", flush=False) as file:
+        file.write(b"x")
+    assert [path.name for path in tmp_path.iterdir()] == ["x"] and (tmp_path / "x").read_bytes() == b"x"
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda path: storage.write_text(path, "new"),
+        lambda path: storage.write_json(path, ["new"]),
+        lambda path: storage.write_csv(path, [{"a": "new"}]),
+    ],
+)
+def test_another_name_of_the_file_keeps_its_content(tmp_path, write):
+    """DVC may link an artefact into its cache; a write through the link would damage the cache."""
+    cached = tmp_path / "cache"
+    cached.write_text("old")
+    path = tmp_path / "out"
+    os.link(cached, path)
+    write(path)
+    assert cached.read_text() == "old" and "new" in path.read_text()
+    assert not path.samefile(cached)
+
+
+def test_a_symbolic_link_is_replaced_and_its_target_kept(tmp_path):
+    cached = tmp_path / "cache"
+    cached.write_text("old")
+    path = tmp_path / "out"
+    path.symlink_to(cached)
+    storage.write_text(path, "new")
+    assert cached.read_text() == "old" and path.read_text() == "new" and not path.is_symlink()
+
+
+def test_folders_are_made_and_text_is_utf8(tmp_path):
+    storage.write_text(tmp_path / "a/b/out.txt", "Möwe\n")
+    assert (tmp_path / "a/b/out.txt").read_bytes() == "Möwe\n".encode()
+
+
+def test_json_is_readable_by_people_and_machines(tmp_path):
+    path = tmp_path / "out.json"
+    value = {"b": [1, None], "a": {"x": 0.1}}
+    storage.write_json(path, value)
+    text = path.read_text()
+    assert json.loads(text) == value and list(json.loads(text)) == ["b", "a"]
+    assert text.endswith("}\n") and '\n  "b": [\n' in text
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+def test_json_refuses_what_is_no_number(tmp_path, value):
+    path = tmp_path / "out.json"
+    storage.write_json(path, 1)
+    with pytest.raises(ValueError, match="JSON"):
+        storage.write_json(path, {"iou": [0.5, value]})
+    assert path.read_text() == "1\n" and list(tmp_path.iterdir()) == [path]
+
+
+def test_csv_has_the_rows_in_order(tmp_path):
+    path = tmp_path / "out.csv"
+    storage.write_csv(path, [{"epoch": 0, "loss": 0.5}, {"epoch": 1, "loss": 0.25}])
+    assert path.read_bytes() == b"epoch,loss\n0,0.5\n1,0.25\n"
+    storage.write_csv(path, [{"epoch": 0, "loss": 0.5}], columns=["loss", "epoch"])
+    assert path.read_bytes() == b"loss,epoch\n0.5,0\n"
+    storage.write_csv(path, [], columns=["epoch", "loss"])
+    assert path.read_bytes() == b"epoch,loss\n"
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.binary(max_size=200), st.integers(0, 4000))
+def test_sha256_is_hashlibs(tmp_path_factory, block, repeats):
+    path = tmp_path_factory.getbasetemp() / "digest"
+    path.write_bytes(block * repeats)
+    assert storage.sha256(path) == hashlib.sha256(block * repeats).hexdigest()

@@ -1,0 +1,114 @@
+import dataclasses
+
+import h5py
+import numpy as np
+import pytest
+import torch
+
+from tests.support import caches, dump_sources
+from zeroshot.base import storage
+from zeroshot.cache import dump, index, maps, rows, shard_plan
+from zeroshot.images import grids, image_files
+
+root = dump_sources.root
+
+
+def constant(value):
+    """A network whose features all are `value`."""
+
+    def extract(pictures):
+        return torch.full((len(pictures), 256, *grids.map_size(*pictures.shape[-2:])), value)
+
+    return extract
+
+
+def test_masks_of_unlabelled_images_are_never_needed(root, monkeypatch, tmp_path):
+    monkeypatch.setattr(image_files, "read_mask", None)
+    unlabelled = dump_sources.source(root, "unlabelled")
+    dump.write_shard(
+        tmp_path / "s.h5", unlabelled, dump_sources.jobs_of(unlabelled), constant(1.0), dump_sources.options()
+    )
+    with h5py.File(tmp_path / "s.h5") as file:
+        assert set(file["label"][:].tolist()) == {rows.UNLABELLED} and len(file["label"]) == 80
+
+
+@pytest.mark.parametrize("name", ["train", "unlabelled", "val"])
+def test_a_shard_is_about_as_large_as_planned(root, tmp_path, name):
+    origin = dump_sources.source(root, name)
+    jobs = dump_sources.jobs_of(origin)
+    dump.write_shard(tmp_path / "s.h5", origin, jobs, constant(1.0), dump_sources.options())
+    planned = sum(job.bytes for job in jobs)
+    assert planned <= (tmp_path / "s.h5").stat().st_size <= planned + 8192
+    with h5py.File(tmp_path / "s.h5") as file:
+        assert len(file["features"]) == sum(job.rows for job in jobs)
+
+
+@pytest.mark.filterwarnings("ignore:overflow encountered in cast")
+@pytest.mark.parametrize("name", ["train", "unlabelled", "val"])
+@pytest.mark.parametrize(
+    ("value", "text"), [(np.nan, "nan"), (np.inf, "inf"), (-np.inf, "inf"), (7e4, "inf"), (-6.1e4, "60992.0")]
+)
+def test_features_that_float16_cannot_hold_are_refused_and_not_written(root, tmp_path, name, value, text):
+    origin = dump_sources.source(root, name)
+    path = tmp_path / "shard-00003.h5"
+    with pytest.raises(shard_plan.DumpError) as caught:
+        dump.write_shard(path, origin, dump_sources.jobs_of(origin), constant(value), dump_sources.options())
+    assert str(caught.value) == f"shard-00003.h5: features reach {text}, beyond float16; train the backbone again"
+    assert not list(tmp_path.iterdir())
+
+
+def test_large_features_are_kept(root, tmp_path):
+    origin = dump_sources.source(root, "val")
+    dump.write_shard(tmp_path / "s.h5", origin, dump_sources.jobs_of(origin), constant(5.9e4), dump_sources.options())
+    with h5py.File(tmp_path / "s.h5") as file:
+        assert (file["features"][:] == np.float16(5.9e4)).all()
+
+
+def test_an_image_without_a_labelled_pixel_adds_no_row(root, tmp_path):
+    origin = dataclasses.replace(dump_sources.source(root, "train"), masks=tmp_path)
+    for item in origin.items:
+        mask = image_files.read_mask(root / f"masks/train/{item.id}.png")
+        image_files.write_mask(tmp_path / f"{item.id}.png", mask if item.id == "b" else np.full_like(mask, 255))
+    jobs = dump_sources.jobs_of(origin)
+    assert [job.rows > 0 for job in jobs] == [item.id == "b" for item in origin.items]
+    dump.write_shard(tmp_path / "some.h5", origin, jobs, constant(1.0), dump_sources.options())
+    with h5py.File(tmp_path / "some.h5") as file:
+        assert set(file["image"][:].tolist()) == {1}
+    dump.write_shard(tmp_path / "none.h5", origin, jobs[2:], constant(1.0), dump_sources.options())
+    assert index.entry(tmp_path / "none.h5", "rows", 4)["offsets"] == [0, 0, 0, 0, 0]
+
+
+@pytest.mark.parametrize("lists", [[0, 2, 2, 255, 0], [1], [255, 255], [0, 1, 2, 0, 1, 2]])
+def test_the_entry_of_a_shard_says_where_each_class_is(tmp_path, lists):
+    rows.write(tmp_path / "shard-00004.h5", caches.table(lists))
+    offsets = [sum(label < bound for label in lists) for bound in range(4)]
+    expected = caches.entry(tmp_path / "shard-00004.h5", rows=len(lists), offsets=offsets)
+    assert index.entry(tmp_path / "shard-00004.h5", "rows", 3) == expected
+
+
+def test_the_entry_of_maps_has_no_classes(tmp_path):
+    image, features, mask = caches.scene("a", 3, 4)
+    maps.write(tmp_path / "s.h5", [0], [features], [mask])
+    assert index.entry(tmp_path / "s.h5", "maps", 3) == caches.entry(tmp_path / "s.h5", rows=12)
+
+
+def test_publishing_replaces_the_folder_and_completes_it_with_the_index(tmp_path, monkeypatch):
+    old = caches.write_rows(tmp_path / "train", [caches.table([0, 1])] * 3)
+    new = caches.write_rows(tmp_path / "new", [caches.table([0, 2], seed=1)])
+    content = (new / "shard-00000.h5").read_bytes()
+    found = index.read(new)
+
+    def die(*arguments):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(storage, "write_json", die)
+        with pytest.raises(KeyboardInterrupt):
+            dump.publish(new, old, found)
+    with pytest.raises(index.ShardError, match="train: no readable index.json"):
+        index.read(old)
+    caches.write_rows(tmp_path / "new", [caches.table([0, 2], seed=1)])
+    dump.publish(new, old, found)
+    assert index.read(old) == found
+    assert sorted(path.name for path in old.iterdir()) == ["index.json", "shard-00000.h5"]
+    assert (old / "shard-00000.h5").read_bytes() == content

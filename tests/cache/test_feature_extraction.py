@@ -1,0 +1,127 @@
+import itertools
+
+import h5py
+import numpy as np
+import pytest
+import torch
+
+from tests.support import dump_sources, scenes
+from zeroshot.base import checkpoints
+from zeroshot.cache import dump, index, maps, sampling, shard_plan
+from zeroshot.datasets import splits
+from zeroshot.evaluation import protocols
+from zeroshot.images import grids, image_files, views
+from zeroshot.networks import backbone
+
+root = dump_sources.root
+
+
+@pytest.fixture(scope="module")
+def network(root):
+    return backbone.load(checkpoints.load(scenes.write_checkpoint(root / "backbone.pt")))
+
+
+@pytest.fixture(scope="module")
+def extract(network):
+    return dump.extractor(network, torch.device("cpu"), "float32")
+
+
+def test_rows_are_the_networks_features_and_labels_at_their_places(root, tmp_path, network, extract):
+    passes = views.passes((1.0, 0.6), flip=True)
+    origin = dump_sources.source(root, "train", passes)
+    dump.write_shard(tmp_path / "s.h5", origin, dump_sources.jobs_of(origin), extract, dump_sources.options())
+    with h5py.File(tmp_path / "s.h5") as file:
+        table = {name: column[:] for name, column in file.items()}
+    assert (np.diff(table["label"].astype(int)) >= 0).all()
+    pairs = set(zip(table["image"].tolist(), table["view"].tolist(), strict=True))
+    assert pairs == set(itertools.product(range(len(origin.items)), range(4)))
+    for image, view in sorted(pairs):
+        own = (table["image"] == image) & (table["view"] == view)
+        y, x = table["position"][own].T
+        id = origin.items[image].id
+        picture = passes[view].image(image_files.read_image(root / f"toy/JPEGImages/{id}.png"))
+        with torch.inference_mode():
+            cells = network.features(torch.from_numpy(picture).permute(2, 0, 1)[None])[0].numpy()
+        # Half a unit in the last of float16's 11 bits, and float32's rounding in another batch.
+        np.testing.assert_allclose(table["features"][own], cells[:, y, x].T, rtol=2**-11, atol=1e-4)
+        labels = sampling.label_cells(passes[view].mask(image_files.read_mask(root / f"masks/train/{id}.png")))
+        np.testing.assert_array_equal(table["label"][own], labels[y, x])
+        found = np.bincount(table["label"][own], weights=table["weight"][own], minlength=4)
+        np.testing.assert_allclose(found, np.bincount(labels[labels < 255], minlength=4), rtol=1e-6)
+
+
+def test_unlabelled_views_are_of_the_same_places(root, tmp_path, network, extract):
+    passes = views.around_whole((0.6,), flip=True)
+    origin = dump_sources.source(root, "unlabelled", passes)
+    dump.write_shard(tmp_path / "s.h5", origin, dump_sources.jobs_of(origin), extract, dump_sources.options())
+    with h5py.File(tmp_path / "s.h5") as file:
+        table = {name: column[:] for name, column in file.items()}
+    for image, item in enumerate(origin.items):
+        picture = image_files.read_image(root / f"toy/JPEGImages/{item.id}.png")
+        h, w = (-(-side // 4) for side in picture.shape[:2])
+        own = [(table["image"] == image) & (table["view"] == view) for view in range(4)]
+        y, x = table["position"][own[0]].astype(int).T
+        assert len(y) == min(40, h * w) and y.max() < h and x.max() < w
+        for view, rows_of_view in enumerate(own):
+            np.testing.assert_array_equal(table["position"][rows_of_view], table["position"][own[0]])
+            np.testing.assert_array_equal(table["weight"][rows_of_view], table["weight"][own[0]])
+            seen = passes[view].image(picture)
+            with torch.inference_mode():
+                cells = network.features(torch.from_numpy(seen).permute(2, 0, 1)[None])[0].numpy()
+            down, across = (y + 0.5) / h, (x + 0.5) / w
+            across = 1 - across if passes[view].flip else across
+            # Where the point falls between two cells, either will do.
+            rows_, columns = down * cells.shape[1], across * cells.shape[2]
+            clear = (np.abs(rows_ - rows_.round()) > 1e-9) & (np.abs(columns - columns.round()) > 1e-9)
+            expected = cells[:, rows_[clear].astype(int), columns[clear].astype(int)].T
+            assert clear.sum() > 10
+            np.testing.assert_allclose(table["features"][rows_of_view][clear], expected, rtol=2**-11, atol=1e-4)
+
+
+def test_predictions_from_cached_maps_are_those_of_the_network(root, tmp_path, network, extract):
+    """DESIGN.md, section 5: at least 99.9 % of the pixels of all pictures have the same best class."""
+    split = splits.read(root / "split.json")
+    items = (*split.train, *split.unlabelled, *split.val)
+    origin = shard_plan.Source("val", items, root / "toy", root / "toy/SegmentationClass", dump_sources.WHOLE)
+    dump.write_shard(tmp_path / "s.h5", origin, dump_sources.jobs_of(origin), extract, dump_sources.options())
+    entry = index.entry(tmp_path / "s.h5", "maps", 4)
+    cache = index.Index("maps", 256, list(split.classes), [item.id for item in items], [entry], {})
+    dump.publish(tmp_path, tmp_path / "val", cache)
+    classifier = backbone.last_layer(network, split)
+    agreeing, predictions = [], []
+    for item, read in zip(items, maps.read(tmp_path / "val"), strict=True):
+        assert read.image == item.id
+        np.testing.assert_array_equal(read.mask, image_files.read_mask(root / f"toy/SegmentationClass/{item.id}.png"))
+        picture = torch.from_numpy(image_files.read_image(root / "toy" / item.image)).permute(2, 0, 1)[None]
+        with torch.inference_mode():
+            logits = grids.upsample(network(picture), picture.shape[-2:])[0]
+        expected = np.array(split.seen)[logits.argmax(0).numpy()]
+        features = torch.from_numpy(read.features).float()
+        found = protocols.predict(classifier, features, read.mask.shape)["generalised"].numpy()
+        agreeing.append((found == expected).ravel())
+        predictions.append(expected.ravel())
+    # A network that always answers alike would prove nothing.
+    assert np.bincount(np.concatenate(predictions))[list(split.seen)].min() > 1000
+    assert np.concatenate(agreeing).mean() >= 0.999
+
+
+def test_a_batch_gives_the_features_of_single_images(root, extract):
+    origin = dump_sources.source(root, "train")
+    jobs = dump_sources.jobs_of(origin)
+    single = list(dump.extract_maps(origin, jobs, extract, 1))
+    calls = []
+    batched = list(dump.extract_maps(origin, jobs, lambda batch: calls.append(batch.shape) or extract(batch), 2))
+    # a b c alike, d alone, e f alike.
+    assert [tuple(shape) for shape in calls] == [(2, 3, 40, 56), (1, 3, 40, 56), (1, 3, 33, 50), (2, 3, 56, 40)]
+    assert [job for job, _ in batched] == [job for job, _ in single] == jobs
+    for job, ((_, one), (_, other)) in zip(jobs, zip(single, batched, strict=True), strict=True):
+        assert one.shape == (*grids.map_size(*job.size), 256) and one.dtype == torch.float32
+        torch.testing.assert_close(other, one, rtol=1e-4, atol=1e-4)
+
+
+def test_half_precision_is_near_full_precision(root, network, extract):
+    half = dump.extractor(network, torch.device("cpu"), "bfloat16")
+    picture = torch.from_numpy(image_files.read_image(root / "toy/JPEGImages/d.png")).permute(2, 0, 1)[None]
+    full, found = extract(picture), half(picture).float()
+    assert not full.requires_grad and not torch.equal(full, found)
+    assert (found - full).norm() / full.norm() < 0.05

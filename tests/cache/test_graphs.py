@@ -1,0 +1,66 @@
+import dataclasses
+
+import numpy as np
+import pytest
+
+from tests.support import caches
+from zeroshot.cache import describe, graphs, index
+from zeroshot.images import component_graphs
+
+MASKS = [
+    np.array([[0, 0, 1], [0, 2, 1]], np.uint8),
+    np.full((2, 2), 255, np.uint8),
+    np.array([[1, 1], [0, 2], [2, 0]], np.uint8),
+]
+
+
+def write(folder):
+    """Write a cache of rows with the graphs of `MASKS`."""
+    caches.write_rows(folder, [caches.table([0, 1, 2])])
+    graphs.write(folder / graphs.NAME, graphs.join(map(component_graphs.of_labels, MASKS)))
+    found = dataclasses.replace(index.read(folder), graphs=graphs.describe(folder / graphs.NAME))
+    index.write(folder, found)
+    return folder
+
+
+def test_what_is_read_are_the_graphs_of_each_image(tmp_path):
+    found = graphs.read(write(tmp_path))
+    assert set(found.image.tolist()) == {0, 2}
+    assert all(column.dtype == graphs.COLUMNS[name] for name, column in vars(found).items() if name in graphs.COLUMNS)
+    for image, mask in enumerate(MASKS):
+        expected = component_graphs.of_labels(mask)
+        own = np.flatnonzero(found.image == image)
+        assert found.component[own].tolist() == expected.components.tolist()
+        assert found.label[own].tolist() == expected.labels.tolist()
+        assert found.size[own].tolist() == expected.sizes.tolist()
+        edges = found.edges[np.isin(found.edges, own).all(axis=1)]
+        assert edges.tolist() == (expected.edges + own.min(initial=len(found.label))).tolist()
+
+
+def test_equal_graphs_give_equal_bytes_and_the_report_counts_them(tmp_path):
+    one, two = (write(tmp_path / name) for name in ("one", "two"))
+    assert (one / graphs.NAME).read_bytes() == (two / graphs.NAME).read_bytes()
+    n_nodes, n_edges = (
+        sum(len(getattr(component_graphs.of_labels(mask), key)) for mask in MASKS) for key in ("labels", "edges")
+    )
+    assert f"component graphs: {n_nodes} components, {n_edges} contacts" in describe.describe(one)
+
+
+def test_a_cache_of_older_days_has_none(tmp_path):
+    assert graphs.read(caches.write_rows(tmp_path, [caches.table([0])])) is None
+
+
+def test_damage_is_named(tmp_path):
+    path = write(tmp_path) / graphs.NAME
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(bytes(content))
+    for read in (graphs.read, describe.describe):
+        with pytest.raises(index.ShardError, match=r"graphs\.h5: altered since it was written"):
+            read(tmp_path)
+    path.write_bytes(bytes(content[:-1]))
+    with pytest.raises(index.ShardError, match=r"graphs\.h5: \d+, should be \d+ bytes"):
+        graphs.read(tmp_path)
+    path.unlink()
+    with pytest.raises(index.ShardError, match=r"graphs\.h5: missing"):
+        graphs.read(tmp_path)

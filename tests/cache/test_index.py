@@ -1,0 +1,133 @@
+import contextlib
+import dataclasses
+import json
+import os
+
+import h5py
+import pytest
+
+from tests.support import caches
+from zeroshot.cache import index, maps, rows
+
+
+@pytest.fixture
+def cache(tmp_path):
+    """A cache of four shards of rows."""
+    return caches.write_rows(tmp_path / "features/train", [caches.table([0, 1, 2], seed=seed) for seed in range(4)])
+
+
+def remedy(folder):
+    return (
+        f"restore it with `rm -r {folder}` and `dvc checkout {folder}`, or make it again with `dvc repro dump_features`"
+    )
+
+
+def test_an_index_comes_back_as_written_and_alone_in_its_folder(tmp_path):
+    written = index.Index("rows", 7, ["a", "b"], ["1", "2", "3"], [], {"source": {"x": [1, 2.5]}})
+    index.write(tmp_path / "new/cache", written)
+    assert index.read(tmp_path / "new/cache") == written
+    assert [path.name for path in (tmp_path / "new/cache").iterdir()] == ["index.json"]
+    assert json.loads((tmp_path / "new/cache/index.json").read_text()) == dataclasses.asdict(written)
+
+
+def test_a_whole_cache_is_read_by_text_path_and_with_its_kind(cache):
+    assert index.read(str(cache)) == index.read(cache, "rows")
+    assert [shard["file"] for shard in index.read(cache).shards] == [f"shard-{number:05d}.h5" for number in range(4)]
+
+
+@pytest.mark.parametrize("content", [None, "", "[1]", "{", '{"kind": "rows"}', '"text"', "\xff"])
+def test_a_folder_without_a_usable_index_is_named_with_the_command_that_makes_it(tmp_path, content):
+    folder = tmp_path / "features/val"
+    if content is not None:
+        folder.mkdir(parents=True)
+        (folder / "index.json").write_bytes(content.encode("latin-1"))
+    with pytest.raises(index.ShardError) as caught:
+        index.read(folder)
+    text = str(caught.value)
+    assert text.startswith(f"{folder}: no readable index.json (")
+    assert text.endswith("); make it with `dvc repro dump_features`")
+
+
+def test_another_kind_is_named_with_what_is_needed(cache):
+    with pytest.raises(index.ShardError) as caught:
+        index.read(cache, "maps")
+    assert str(caught.value) == f"{cache}: holds rows, needs maps; give the folder of the other list"
+
+
+def test_truncated_grown_and_missing_shards_are_listed_together(cache):
+    size = (cache / "shard-00000.h5").stat().st_size
+    (cache / "shard-00000.h5").write_bytes((cache / "shard-00000.h5").read_bytes()[: size // 2])
+    (cache / "shard-00001.h5").unlink()
+    (cache / "shard-00003.h5").write_bytes((cache / "shard-00003.h5").read_bytes() + b"\0")
+    with pytest.raises(index.ShardError) as caught:
+        index.read(cache)
+    assert str(caught.value).splitlines() == [
+        "truncated or missing shards",
+        f"  {cache}/shard-00000.h5: {size // 2}, should be {size} bytes",
+        f"  {cache}/shard-00001.h5: missing, should be {size} bytes",
+        f"  {cache}/shard-00003.h5: {size + 1}, should be {size} bytes",
+        f"  {remedy(cache)}",
+    ]
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
+def test_one_flipped_bit_is_found_by_the_checksum_alone(cache, share):
+    path = cache / "shard-00002.h5"
+    content = bytearray(path.read_bytes())
+    content[int(share * (len(content) - 1))] ^= 1
+    path.write_bytes(content)
+    found = index.read(cache)  # The size is right, and reading the index must stay cheap.
+    for number in (0, 1, 3):
+        assert index.verify(cache, found.shards[number]) == cache / f"shard-{number:05d}.h5"
+    with pytest.raises(index.ShardError) as caught:
+        index.verify(cache, found.shards[2])
+    assert str(caught.value) == f"{path}: altered since it was written (its SHA-256 differs)\n  {remedy(cache)}"
+
+
+def test_a_shard_with_another_number_of_rows_is_refused(cache):
+    path = cache / "shard-00000.h5"
+    index.check_written(path, 3)
+    for n_rows in (0, 2, 4):
+        with pytest.raises(index.ShardError) as caught:
+            index.check_written(path, n_rows)
+        assert str(caught.value) == f"{path}: holds 3 features after {n_rows} were written"
+
+
+def test_a_shard_that_is_none_is_refused(tmp_path):
+    with h5py.File(tmp_path / "bare.h5", "w"):
+        pass
+    (tmp_path / "text.h5").write_text("half a shard")
+    for name in ("bare.h5", "text.h5", "missing.h5"):
+        with pytest.raises(index.ShardError) as caught:
+            index.check_written(tmp_path / name, 1)
+        assert str(caught.value).startswith(f"{tmp_path / name}: cannot be read back after writing: ")
+
+
+def write_rows(path):
+    rows.write(path, caches.table([0, 1, 2] * 100))
+
+
+def write_maps(path):
+    _, features, mask = caches.scene("a", 10, 12)
+    maps.write(path, [0], [features], [mask])
+
+
+@pytest.mark.parametrize("write", [write_rows, write_maps])
+@pytest.mark.parametrize("before", [None, b"an older shard"])
+def test_a_shard_that_did_not_reach_the_disk_whole_gets_no_name(tmp_path, monkeypatch, write, before):
+    path = tmp_path / "shard.h5"
+    if before:
+        path.write_bytes(before)
+    open_file = h5py.File
+
+    @contextlib.contextmanager
+    def lossy(path, mode):
+        with open_file(path, mode) as file:
+            yield file
+        if mode == "w":
+            os.truncate(path, os.path.getsize(path) // 2)
+
+    monkeypatch.setattr(h5py, "File", lossy)
+    with pytest.raises(index.ShardError, match=r"shard\.h5.*: cannot be read back after writing: "):
+        write(path)
+    assert [(left.name, left.read_bytes()) for left in tmp_path.iterdir()] == ([("shard.h5", before)] if before else [])

@@ -1,0 +1,204 @@
+import itertools
+import shutil
+import tracemalloc
+
+import h5py
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.support import caches
+from zeroshot.cache import index, rows
+
+# Classes 0, 1, 2 and rows without a label, in no order; class 1 is missing from the second shard.
+LABELS = ([2, 0, 1, 0, 255, 2, 0, 1, 1, 0, 2, 0], [0, 2, 255, 0, 2, 0, 0, 2], [1, 0, 1, 2, 0, 1, 0, 1, 1])
+
+
+def tables():
+    return [caches.table(labels, seed=seed) for seed, labels in enumerate(LABELS)]
+
+
+def joined(tables):
+    return {name: np.concatenate([columns[name] for columns in tables]) for name in tables[0]}
+
+
+def expected_sample(tables, per_class, seed):
+    """The same draw from everything in memory: rows of a class counted through the shards."""
+    parts = []
+    everything = joined(tables)
+    for label in range(len(caches.CLASSES)):
+        own = np.flatnonzero(everything["label"] == label)
+        size = min(per_class, len(own))
+        drawn = own[np.sort(np.random.default_rng([seed, label]).choice(len(own), size, replace=False))]
+        part = {name: everything[name][drawn] for name in ("features", "label", "image", "view", "component", "weight")}
+        part["weight"] = part["weight"] * (everything["weight"][own].sum() / part["weight"].sum())
+        parts.append(part)
+    return joined(parts)
+
+
+@pytest.mark.parametrize("labels", [LABELS[0], LABELS[0] * 100], ids=len)
+def test_a_shard_holds_the_rows_sorted_by_class_and_otherwise_in_order(tmp_path, labels):
+    columns = caches.table(labels)
+    rows.write(tmp_path / "s.h5", columns)
+    # Python's sort is stable.
+    order = sorted(range(len(labels)), key=lambda row: labels[row])
+    with h5py.File(tmp_path / "s.h5") as file:
+        assert set(file) == {"features", *rows.COLUMNS}
+        for name in file:
+            np.testing.assert_array_equal(file[name][:], columns[name][order], err_msg=name)
+            assert file[name].dtype == columns[name].dtype
+            assert file[name].chunks is None and file[name].compression is None
+
+
+def test_the_row_size_is_that_of_the_stored_columns(tmp_path):
+    rows.write(tmp_path / "s.h5", caches.table([0, 1]))
+    with h5py.File(tmp_path / "s.h5") as file:
+        assert sum(file[name].nbytes for name in rows.COLUMNS) == 2 * rows.ROW_BYTES
+
+
+def test_a_shard_without_rows_can_be_written_and_sampled(tmp_path):
+    full = caches.table(LABELS[0])
+    folder = caches.write_rows(tmp_path, [caches.table([]), full])
+    np.testing.assert_array_equal(rows.sample(folder, 99, 0)["label"], sorted(full["label"])[:-1])
+
+
+def test_files_are_byte_identical_whatever_their_name(tmp_path):
+    for name in ("a.h5", "of_another_name.h5"):
+        rows.write(tmp_path / name, caches.table(LABELS[0]))
+    assert (tmp_path / "a.h5").read_bytes() == (tmp_path / "of_another_name.h5").read_bytes()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.h5", "of_another_name.h5"]
+
+
+def test_counts_are_those_of_the_labels(tmp_path):
+    folder = caches.write_rows(tmp_path, tables())
+    everything = list(itertools.chain(*LABELS))
+    assert rows.counts(index.read(folder)).tolist() == [everything.count(label) for label in range(3)]
+
+
+def test_counts_of_a_cache_without_shards_are_zero(tmp_path):
+    assert rows.counts(index.read(caches.write_rows(tmp_path, []))).tolist() == [0, 0, 0]
+
+
+@pytest.mark.parametrize("per_class", [1, 4, 9, 1000])
+def test_a_sample_is_that_of_a_reader_with_everything_in_memory(tmp_path, per_class):
+    folder = caches.write_rows(tmp_path, tables())
+    sample, expected = rows.sample(folder, per_class, seed=5), expected_sample(tables(), per_class, seed=5)
+    assert set(sample) == set(expected)
+    for name in ("features", "label", "image"):
+        np.testing.assert_array_equal(sample[name], expected[name])
+        assert sample[name].dtype == expected[name].dtype
+    np.testing.assert_allclose(sample["weight"], expected["weight"], rtol=1e-6)
+    assert sample["weight"].dtype == np.float32
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    labels=st.lists(st.lists(st.sampled_from([0, 1, 2, 255]), max_size=12), min_size=1, max_size=4),
+    per_class=st.integers(1, 6),
+    seed=st.integers(0, 2**31 - 1),
+)
+def test_a_sample_of_any_cache(tmp_path_factory, labels, per_class, seed):
+    """At most `per_class` rows of each class, none twice, by class, and weights that add up to the class's."""
+    tables = [caches.table(own, seed=number) for number, own in enumerate(labels)]
+    everything = joined(tables)
+    # Each row carries its own number, so that a row drawn twice shows.
+    everything["image"] = np.arange(len(everything["label"]), dtype=np.int32)
+    ends = np.cumsum([len(own) for own in labels])
+    for columns, numbers in zip(tables, np.split(everything["image"], ends[:-1]), strict=True):
+        columns["image"] = numbers
+    folder = tmp_path_factory.mktemp("cache")
+    try:
+        caches.write_rows(folder, tables)
+        if not (everything["label"] < 255).any():
+            with pytest.raises(index.ShardError, match="holds no labelled row"):
+                rows.sample(folder, per_class, seed)
+            return
+        sample = rows.sample(folder, per_class, seed)
+    finally:
+        shutil.rmtree(folder)
+    assert len(set(sample["image"].tolist())) == len(sample["image"])
+    np.testing.assert_array_equal(sample["label"], everything["label"][sample["image"]])
+    np.testing.assert_array_equal(sample["features"], everything["features"][sample["image"]])
+    for label in range(3):
+        own = everything["label"] == label
+        assert (sample["label"] == label).sum() == min(per_class, own.sum())
+        total = sample["weight"][sample["label"] == label].sum(dtype=np.float64)
+        np.testing.assert_allclose(total, everything["weight"][own].sum(dtype=np.float64), rtol=1e-5)
+    assert (np.diff(sample["label"].astype(int)) >= 0).all()
+
+
+def test_every_row_of_every_shard_is_drawn_about_equally_often(tmp_path):
+    tables = [caches.table([1] * n, seed=n) for n in (2, 5, 3)]
+    for columns, numbers in zip(tables, np.split(np.arange(10), [2, 7]), strict=True):
+        columns["image"] = numbers.astype(np.int32)
+    folder = caches.write_rows(tmp_path, tables)
+    drawn = np.concatenate([rows.sample(folder, 4, seed)["image"] for seed in range(50)])
+    # Binomial with mean 20 and standard deviation sqrt(50 * 0.4 * 0.6) = 3.5.
+    assert np.abs(np.bincount(drawn, minlength=10) - 20).max() < 4 * 3.5
+
+
+def test_a_sample_depends_on_the_seed_alone(tmp_path):
+    folder = caches.write_rows(tmp_path, tables())
+    first, again, other = (rows.sample(folder, 3, seed)["features"].tobytes() for seed in (1, 1, 2))
+    assert first == again != other
+
+
+def test_the_rows_of_a_class_do_not_depend_on_the_other_classes(tmp_path):
+    kept = [caches.table([1] * 6, seed=1), caches.table([1] * 7, seed=2)]
+    crowd = [caches.table([0, 2, 255, 2, 0], seed=3), caches.table([2] * 9, seed=4)]
+    alone = caches.write_rows(tmp_path / "alone", kept)
+    among = caches.write_rows(tmp_path / "among", [joined(pair) for pair in zip(crowd, kept, strict=True)])
+    expected, found = rows.sample(alone, 5, 0), rows.sample(among, 5, 0)
+    for name in expected:
+        np.testing.assert_array_equal(found[name][found["label"] == 1], expected[name])
+
+
+def test_a_cache_of_maps_an_unlabelled_one_and_an_empty_one_are_refused(tmp_path):
+    with pytest.raises(index.ShardError, match="maps: holds maps, needs rows"):
+        rows.sample(caches.write_maps(tmp_path / "maps", [[caches.scene("a", 2, 3)]]), 1, 0)
+    with pytest.raises(index.ShardError, match="unlabelled: holds no labelled row"):
+        rows.sample(caches.write_rows(tmp_path / "unlabelled", [caches.table([255, 255])]), 1, 0)
+    with pytest.raises(index.ShardError, match="empty: holds no labelled row"):
+        rows.sample(caches.write_rows(tmp_path / "empty", []), 1, 0)
+
+
+def test_an_altered_shard_is_refused_before_its_rows_are_used(tmp_path):
+    folder = caches.write_rows(tmp_path, tables())
+    path = folder / "shard-00002.h5"
+    path.write_bytes(path.read_bytes()[:-1] + b"\xff")
+    with pytest.raises(index.ShardError, match="shard-00002.h5: altered since it was written"):
+        rows.sample(folder, 1, 0)
+
+
+def peak_of_sample(folder, per_class):
+    tracemalloc.start()
+    try:
+        answer = rows.sample(folder, per_class, 0)
+        return tracemalloc.get_traced_memory()[1], sum(column.nbytes for column in answer.values())
+    finally:
+        tracemalloc.stop()
+
+
+def test_memory_is_the_answer_and_twice_one_class_of_one_shard_whatever_the_size_of_the_cache(tmp_path):
+    dim, n = 256, 1500
+    shard = caches.table(np.repeat([0, 1], n), dim)
+    run = n * dim * 2
+    small = caches.write_rows(tmp_path / "small", [shard], dim)
+    large = caches.write_rows(tmp_path / "large", [shard] * 8, dim)
+    rows.sample(small, 1, 0)  # What is loaded once and kept must not count.
+    # 256 KiB is the buffer of the checksum, the other 64 for indices and names.
+    for folder, per_class in ((small, n), (large, 10), (large, n), (large, 4 * n)):
+        peak, answer = peak_of_sample(folder, per_class)
+        assert peak < answer + 2 * run + 2**18 + 2**16, (folder, per_class)
+
+
+def test_presence_says_which_images_show_which_classes(tmp_path):
+    tables = [caches.table([0, 2, 2, 255], seed=1), caches.table([1, 255], seed=2)]
+    folder = caches.write_rows(tmp_path, tables)
+    expected = np.zeros((3, len(caches.CLASSES)), bool)
+    for table in tables:
+        for image, label in zip(table["image"], table["label"], strict=True):
+            if label != rows.UNLABELLED:
+                expected[image, label] = True
+    np.testing.assert_array_equal(rows.presence(folder), expected)

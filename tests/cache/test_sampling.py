@@ -1,0 +1,160 @@
+import numpy as np
+import pytest
+import scipy.ndimage
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+
+from zeroshot.cache import rows, sampling
+from zeroshot.images import grids
+
+LABEL_MAPS = arrays.arrays(
+    np.uint8,
+    st.tuples(st.integers(1, 9), st.integers(1, 9)),
+    elements=st.sampled_from([0, 1, 2, 20, 254, 255]),
+)
+
+
+def sample(labels, n=4, seed=0, image="2007_000032", view=0):
+    return sampling.sample_labelled(labels, n, seed, image, view)
+
+
+def noise(h=24, w=30, seed=0):
+    return np.random.default_rng(seed).choice(np.array([0, 1, 2, 254, 255], np.uint8), (h, w))
+
+
+def cells_of(columns):
+    return list(map(tuple, columns["position"].tolist()))
+
+
+@settings(max_examples=60, deadline=None)
+@given(labels=LABEL_MAPS, n=st.integers(1, 12), seed=st.integers(0, 99), view=st.integers(0, 3))
+def test_at_most_n_different_cells_of_each_class_that_stand_for_all(labels, n, seed, view):
+    columns = sample(labels, n, seed, view=view)
+    assert len(columns["label"]) == sampling.count_labelled(labels, n)
+    cells = cells_of(columns)
+    assert len(set(cells)) == len(cells)
+    assert [labels[cell] for cell in cells] == columns["label"].tolist()
+    # By class, then in raster order.
+    keys = list(zip(columns["label"].tolist(), cells, strict=True))
+    assert keys == sorted(keys)
+    assert 255 not in columns["label"]
+    for label in set(labels.ravel().tolist()) - {255}:
+        own = columns["label"] == label
+        total = (labels == label).sum()
+        assert own.sum() == min(n, total)
+        np.testing.assert_array_equal(columns["weight"][own], np.float32(total / own.sum()))
+
+
+@settings(max_examples=60, deadline=None)
+@given(labels=LABEL_MAPS, n=st.integers(1, 12))
+def test_components_are_those_of_each_class_on_its_own(labels, n):
+    """Cells share a component exactly if scipy puts them into one object of their class, over corners too."""
+    columns = sample(labels, n)
+    expected = []
+    for label, cell in zip(columns["label"], cells_of(columns), strict=True):
+        objects, _ = scipy.ndimage.label(labels == label, structure=np.ones((3, 3)))
+        expected.append((int(label), int(objects[cell])))
+    pairs = set(zip(columns["component"].tolist(), expected, strict=True))
+    assert len(pairs) == len(set(expected)) == len(set(columns["component"].tolist()))
+    assert (columns["component"] > 0).all()
+
+
+def test_touching_corners_are_one_object_and_a_gap_makes_two():
+    labels = np.full((5, 5), 255, np.uint8)
+    labels[0, 0] = labels[1, 1] = labels[2, 2] = labels[4, 4] = 7
+    labels[0, 1] = 3
+    found = dict(zip(cells_of(columns := sample(labels, 9)), columns["component"].tolist(), strict=True))
+    assert found[0, 0] == found[1, 1] == found[2, 2]
+    assert len({found[0, 0], found[4, 4], found[0, 1]}) == 3
+
+
+def test_columns_have_the_stored_types_also_when_there_is_nothing_to_draw():
+    for columns in (
+        sample(noise()),
+        sample(np.full((3, 3), 255, np.uint8)),
+        sampling.sample_unlabelled((3, 4), 5, 0, "a"),
+    ):
+        assert set(columns) == set(rows.COLUMNS) - {"image", "view"}
+        for name, column in columns.items():
+            dtype, shape = rows.COLUMNS[name]
+            assert column.dtype == dtype and column.shape == (len(columns["label"]), *shape)
+    assert len(sample(np.full((3, 3), 255, np.uint8))["label"]) == 0
+    assert sampling.count_labelled(np.full((3, 3), 255, np.uint8), 4) == 0
+
+
+def test_every_cell_of_a_class_is_drawn_about_equally_often():
+    labels = np.zeros((4, 5), np.uint8)
+    labels[1:3, 1:3] = 1
+    drawn = np.zeros((4, 5))
+    for number in range(400):
+        columns = sample(labels, 2, image=f"image {number}")
+        drawn[tuple(columns["position"].T)] += 1
+    # 2 of 4 and 2 of 16 cells; binomial, 4 standard deviations.
+    for label, share in ((1, 2 / 4), (0, 2 / 16)):
+        assert np.abs(drawn[labels == label] - 400 * share).max() < 4 * (400 * share * (1 - share)) ** 0.5
+
+
+def test_a_draw_depends_on_seed_image_and_view_and_on_nothing_drawn_before():
+    labels = noise()
+    first = sample(labels)["position"].tobytes()
+    others = [sample(labels, seed=1), sample(labels, image="2007_000033"), sample(labels, view=1)]
+    assert len({first, *(columns["position"].tobytes() for columns in others)}) == 4
+    np.random.seed(7)
+    assert sample(labels)["position"].tobytes() == first
+
+
+def test_a_draw_does_not_change_between_versions():
+    """Image ids enter by a checksum, not by Python's hash, which differs from process to process."""
+    labels = np.zeros((4, 4), np.uint8)
+    # zlib.crc32(b"2007_000032") by definition of the polynomial, bit by bit.
+    register = 0xFFFFFFFF
+    for byte in b"2007_000032":
+        register ^= byte
+        for _ in range(8):
+            register = register >> 1 ^ (0xEDB88320 if register & 1 else 0)
+    rng = np.random.default_rng([5, register ^ 0xFFFFFFFF, 2])
+    expected = sorted(rng.choice(16, 4, replace=False).tolist())
+    assert [4 * y + x for y, x in cells_of(sample(labels, 4, seed=5, view=2))] == expected
+
+
+@settings(max_examples=40, deadline=None)
+@given(h=st.integers(1, 12), w=st.integers(1, 12), pixels=st.integers(1, 40), seed=st.integers(0, 99))
+def test_an_unlabelled_sample_is_different_cells_without_labels(h, w, pixels, seed):
+    columns = sampling.sample_unlabelled((h, w), pixels, seed, "a")
+    cells = cells_of(columns)
+    assert len(set(cells)) == len(cells) == min(pixels, h * w)
+    assert cells == sorted(cells) and all(y < h and x < w for y, x in cells)
+    assert set(columns["label"].tolist()) == {rows.UNLABELLED}
+    assert set(columns["component"].tolist()) == {0}
+    np.testing.assert_array_equal(columns["weight"], np.float32(h * w / len(cells)))
+
+
+def nearest(n_pixels, n_cells):
+    """For each cell the pixels whose centre is nearest to its own, in whole numbers (two where it is a tie)."""
+    # |pixel + 1/2 - (cell + 1/2) n_pixels / n_cells|, times 2 n_cells.
+    centres = (2 * np.arange(n_cells) + 1) * n_pixels
+    distance = np.abs((2 * np.arange(n_pixels) + 1) * n_cells - centres[:, None])
+    return [set(np.flatnonzero(row == row.min()).tolist()) for row in distance]
+
+
+@pytest.mark.parametrize("n_pixels", [*range(1, 35), 107, 254, 255])
+def test_a_cell_has_the_label_of_the_pixel_nearest_to_its_centre(n_pixels):
+    n_cells = -(-n_pixels // 4)
+    ramp = np.arange(n_pixels, dtype=np.uint8)
+    down = sampling.label_cells(np.repeat(ramp[:, None], 6, axis=1))
+    across = sampling.label_cells(np.repeat(ramp[None], 9, axis=0))
+    assert down.shape == (n_cells, 2) and across.shape == (3, n_cells)
+    assert down.dtype == across.dtype == np.uint8
+    for cell, candidates in enumerate(nearest(n_pixels, n_cells)):
+        assert set(down[cell].tolist()) <= candidates and set(across[:, cell].tolist()) <= candidates
+
+
+def test_labels_of_cells_are_picked_by_rows_and_columns():
+    mask = noise(32, 40)
+    # With sides that are multiples of four a cell's centre lies between pixels 1 and 2; the later one is taken.
+    np.testing.assert_array_equal(sampling.label_cells(mask), mask[2::4, 2::4])
+
+
+def test_the_map_of_an_image_counts_a_started_cell():
+    assert [grids.map_size(side, side + 1) for side in (1, 4, 5, 8)] == [(1, 1), (1, 2), (2, 2), (2, 3)]

@@ -1,0 +1,145 @@
+"""The command `python -m zeroshot.commands.cross_validate` on a folder that holds what it may read and nothing else."""
+
+import pandas
+import pytest
+import yaml
+
+from tests.support import pixel_world, quick_sections
+from zeroshot.commands import cross_validate as command
+from zeroshot.experiments.parameter_search import search_table
+
+BRIEF = {"epochs": 1, "steps_per_epoch": 5}
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A working folder without unlabelled and validation caches, masks, and data root."""
+    pixel_world.write_training_inputs(tmp_path)
+    document = quick_sections.document(
+        gmmn=quick_sections.gmmn_section(**BRIEF), classifier=quick_sections.classifier_section(**BRIEF)
+    )
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(document))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def files(folder):
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def run(capsys, *words):
+    command.main([*words, "--csv", "table.csv"])
+    return capsys.readouterr().out, pandas.read_csv("table.csv")
+
+
+def test_prints_and_writes_a_row_for_each_setting_and_changes_no_file(folder, capsys):
+    before = files(folder)
+    words = ["gmmn.bandwidths=[1.0],[0.5,1.0]", "classifier.lr=0.02,0.001", "gmmn.seed=3"]
+    text, table = run(capsys, *words, "--workers", "1")
+    (folder / "table.csv").unlink()
+    assert files(folder) == before
+    assert table["gmmn.bandwidths"].tolist() == ["[1.0]", "[1.0]", "[0.5, 1.0]", "[0.5, 1.0]"]
+    assert table["classifier.lr"].tolist() == [0.02, 0.001] * 2 and (table["gmmn.seed"] == 3).all()
+    best = table["hIoU"].idxmax()
+    lines = text.splitlines()
+    assert lines[0].split() == ["gmmn.bandwidths", "classifier.lr", *search_table.FIGURES]
+    assert [line.startswith("*") for line in lines[1:5]] == [number == best for number in range(4)]
+    assert lines[6] == "ZS3Net, 2 folds of 2 seen classes; * best, = params.yaml as it is"
+    bandwidths = ["[1.0]", "[0.5,1.0]"][best // 2]
+    # 0.02 is what params.yaml has.
+    lr = ["", " -S classifier.lr=0.001"][best % 2]
+    assert lines[-1] == f"dvc exp run -S 'gmmn.bandwidths={bandwidths}'{lr} -S gmmn.seed=3"
+
+
+def test_two_processes_give_what_one_gives(folder, capsys):
+    words = ["gmmn.epochs=1,2", "classifier.lr=0.02,0.001"]
+    assert run(capsys, *words, "--workers", "2")[0] == run(capsys, *words, "--workers", "1")[0]
+
+
+def test_one_at_a_time_tries_params_yaml_and_each_alternative_alone(folder, capsys):
+    text, table = run(
+        capsys, "gmmn.lr=0.01,0.02", "classifier.class_balance=0,0.5,1", "--one-at-a-time", "--workers", "1"
+    )
+    lr = quick_sections.gmmn_section()["lr"]
+    expected = [(lr, 0.5), (0.01, 0.5), (0.02, 0.5), (lr, 0.0), (lr, 1.0)]
+    expected = [pair for number, pair in enumerate(expected) if pair not in expected[:number]]
+    assert list(zip(table["gmmn.lr"], table["classifier.class_balance"], strict=True)) == expected
+    lines = text.splitlines()[1 : len(expected) + 1]
+    assert [line.split()[0].endswith("=") for line in lines] == [True, *[False] * (len(expected) - 1)]
+    assert " none " in lines[0] and all("gmmn.lr=" in line or "classifier.class_balance=" in line for line in lines[1:])
+
+
+def test_a_key_of_self_training_scores_zs5net(folder, capsys):
+    text, table = run(capsys, "pseudo_labels.p=10,100", "self_training.epochs=1", "--workers", "1")
+    assert "ZS5Net, 2 folds" in text
+    _, before = run(capsys, "classifier.lr=0.02", "--workers", "1")
+    assert len({*table["hIoU"], *before["hIoU"]}) == 3
+
+
+def test_zs5net_is_scored_as_it_ships_without_a_bias_where_there_is_none_to_try(folder, capsys):
+    _, tried = run(capsys, "pseudo_labels.p=10", "--workers", "1")
+    document = yaml.safe_load((folder / "params.yaml").read_text())
+    document["self_training"]["biases"] = []
+    (folder / "params.yaml").write_text(yaml.safe_dump(document))
+    text, table = run(capsys, "pseudo_labels.p=10", "--workers", "1")
+    assert "ZS5Net" in text and table["bias"].tolist() == [0]
+    assert table["hIoU"][0] <= tried["hIoU"][0]
+
+
+def test_where_params_yaml_is_best_it_says_so(folder, capsys):
+    text, _ = run(capsys, f"gmmn.lr={quick_sections.gmmn_section()['lr']}", "--workers", "1")
+    assert text.splitlines()[-1] == "the best setting is params.yaml as it is"
+
+
+def test_more_folds_than_params_yaml_says(folder, capsys):
+    text, table = run(capsys, "gmmn.epochs=1", "--folds", "3", "--held-out", "1", "--workers", "1")
+    assert [name for name in table if name.startswith("fold_")] == ["fold_1", "fold_2", "fold_3"]
+    assert table["hIoU"][0] == pytest.approx(table[["fold_1", "fold_2", "fold_3"]].iloc[0].mean())
+    assert table["spread"][0] == pytest.approx(table[["fold_1", "fold_2", "fold_3"]].iloc[0].std())
+    assert "3 folds of 1 seen classes" in text
+
+
+@pytest.mark.parametrize(
+    ("words", "fault"),
+    [
+        (
+            ["toy.seed=1"],
+            "toy.seed: no such section here; those that act on cached features are gmmn, classifier, pseudo_labels,",
+        ),
+        (["gmmn.lrr=1"], "gmmn.lrr: unknown key; did you mean `gmmn.lr`?"),
+        (["gmmn.lr=1,-1"], "gmmn.lr: Input should be greater than 0 (found -1)"),
+        (["gmmn.lr.x=1"], "gmmn.lr.x: gmmn.lr holds no keys"),
+        (["gmmn=1"], "gmmn: name a key of the section, such as gmmn.bandwidths"),
+        (["classifier.calibration.folds=2,3"], "classifier.calibration.folds: not varied"),
+        (["self_training.biases=[1],[2]"], "self_training.biases: not varied"),
+        (["pseudo_labels.rule=per_image,agreement"], "pseudo_labels.rule: agreement cannot be rehearsed"),
+        (["gmmn.lr"], "gmmn.lr: write section.key=VALUE,VALUE,... with YAML values"),
+        (["gmmn.lr=[1,"], "gmmn.lr=[1,: write section.key=VALUE,VALUE,..."),
+        (["gmmn.lr=1", "gmmn.lr=2"], "gmmn.lr: stands twice; put all its values into one list"),
+    ],
+)
+def test_what_cannot_be_tried_is_named_before_any_work(folder, words, fault):
+    # Any work would fail otherwise.
+    (folder / "models/seen_only.pt").unlink()
+    with pytest.raises(SystemExit) as caught:
+        command.main(words)
+    assert str(caught.value.code).startswith("command line: 1 wrong\n") and fault in str(caught.value.code)
+
+
+@pytest.mark.parametrize("flag", ["--folds", "--held-out", "--workers"])
+def test_numbers_below_one_are_refused(folder, flag, capsys):
+    with pytest.raises(SystemExit):
+        command.main(["gmmn.lr=1", flag, "0"])
+    assert f"argument {flag}: needs a whole number of 1 or more, found 0" in capsys.readouterr().err
+
+
+def test_all_faults_are_told_at_once(folder):
+    with pytest.raises(SystemExit) as caught:
+        command.main(["gmmn.lr=-1,1", "classifier.epoch=1", "gmmn.hidden_dim=0"])
+    lines = str(caught.value.code).splitlines()
+    assert lines[0] == "command line: 3 wrong"
+    assert sorted(line.split(": ")[0].strip() for line in lines[1:]) == [
+        "classifier.epoch",
+        "gmmn.hidden_dim",
+        "gmmn.lr",
+    ]

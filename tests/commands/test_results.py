@@ -1,0 +1,129 @@
+import json
+import subprocess
+import sys
+
+import pytest
+
+from zeroshot.commands import results
+
+
+def figures(first, unseen=True):
+    """Return a block of figures counting up from `first`; without unseen classes they are null."""
+    values = iter(range(first, first + 9))
+    blocks = {
+        group: {name: next(values) + 0.26 for name in ("PA", "MA", "mIoU")} for group in ("seen", "unseen", "all")
+    }
+    if not unseen:
+        blocks["unseen"] = dict.fromkeys(("PA", "MA", "mIoU"))
+    return {**blocks, "hIoU": first + 0.94 if unseen else None}
+
+
+PROTOCOL = {"short_side": None, "absent_classes": "skip", "image_short_side": None}
+
+
+def write(folder, name, protocol=PROTOCOL, **changes):
+    values = {
+        "generalised": figures(50),
+        "without_bias": figures(10),
+        "vanilla": {"PA": 91.26, "MA": 92.26, "mIoU": 93.26},
+        "seen_bias": 0.0,
+        "exclude": "images",
+        "evaluation": protocol,
+    }
+    (folder / f"{name}.json").write_text(json.dumps(values | changes))
+
+
+FIFTY = "   50.3   51.3   52.3   53.3   54.3   55.3   56.3   57.3   58.3    50.9      91.3   92.3   93.3"
+TEN = "   10.3   11.3   12.3   13.3   14.3   15.3   16.3   17.3   18.3    10.9      91.3   92.3   93.3"
+
+
+def lines(folder):
+    return results.table(folder).splitlines()[2:]
+
+
+def test_one_line_a_model_in_the_order_of_names(tmp_path):
+    write(tmp_path, "zs3net")
+    write(tmp_path, "seen_only", generalised=figures(10))
+    (tmp_path / "curve.csv").write_text("epoch,loss\n")
+    assert lines(tmp_path) == [f"{'seen_only':24}{TEN}", f"{'zs3net':24}{FIFTY}"]
+
+
+def test_header_names_the_columns_above_their_numbers(tmp_path):
+    write(tmp_path, "zs3net")
+    groups, names, line = results.table(tmp_path).splitlines()
+    assert groups.split() == ["Seen", "Unseen", "All", "Vanilla"]
+    assert names.split() == ["per", "cent", *("PA", "MA", "mIoU") * 3, "hIoU", "PA", "MA", "mIoU"]
+    assert len(names) == len(line) <= 120
+    starts = [position for position in range(len(names)) if names.startswith("     PA", position)]
+    for group, start in zip(groups.split(), starts, strict=True):
+        assert start <= groups.index(group) < start + 21
+
+
+def test_a_seen_bias_is_named_and_shown_beside_the_figures_without_it(tmp_path):
+    write(tmp_path, "zs3net", seen_bias=2.5)
+    assert lines(tmp_path) == [f"{'zs3net, no bias':24}{TEN}", f"{'zs3net, bias 2.5':24}{FIFTY}"]
+
+
+def test_what_was_excluded_is_named_where_it_is_not_the_default(tmp_path):
+    write(tmp_path, "zs3net", exclude="pixels")
+    assert lines(tmp_path) == [f"{'zs3net (pixels)':24}{FIFTY}"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "note"),
+    [
+        ({"image_short_side": 513}, "at 513"),
+        ({"image_short_side": 513, "short_side": 513}, "at 513"),
+        ({"short_side": 312}, "masks at 312"),
+        ({"absent_classes": "zero"}, "absent 0"),
+    ],
+)
+def test_another_protocol_is_named(tmp_path, changes, note):
+    write(tmp_path, "zs3net", PROTOCOL | changes)
+    assert lines(tmp_path) == [f"{f'zs3net ({note})':24}{FIFTY}"]
+
+
+def test_long_names_move_the_figures_of_all_lines(tmp_path):
+    write(tmp_path, "ale")
+    write(tmp_path, "zs3net", PROTOCOL | {"short_side": 312, "absent_classes": "zero"}, exclude="pixels")
+    _, names, first, second = results.table(tmp_path).splitlines()
+    assert second == f"zs3net (pixels, masks at 312, absent 0) {FIFTY}"
+    assert first.endswith(FIFTY) and len(names) == len(first) == len(second)
+
+
+def test_nulls_are_dashes(tmp_path):
+    write(tmp_path, "supervised", generalised=figures(50, unseen=False), vanilla=None)
+    dash = f"{'-':>7}"
+    assert lines(tmp_path) == [
+        f"{'supervised':24}   50.3   51.3   52.3{dash * 3}   56.3   57.3   58.3{'-':>8}   {dash * 3}",
+    ]
+
+
+def test_metrics_of_an_older_version_say_what_to_do(tmp_path):
+    write(tmp_path, "zs3net")
+    values = json.loads((tmp_path / "zs3net.json").read_text())
+    del values["vanilla"], values["evaluation"]
+    (tmp_path / "zs3net.json").write_text(json.dumps(values))
+    with pytest.raises(ValueError, match=r"zs3net\.json: lacks evaluation, vanilla; make it again with `dvc repro`"):
+        results.table(tmp_path)
+
+
+def test_an_empty_folder_says_what_to_do(tmp_path):
+    with pytest.raises(ValueError, match=r"no metrics; make them with `dvc repro`") as caught:
+        results.table(tmp_path)
+    assert str(caught.value).startswith(str(tmp_path))
+
+
+def test_prints_from_the_command_line(tmp_path):
+    write(tmp_path, "zs3net")
+    done = subprocess.run(
+        [sys.executable, "-m", "zeroshot.commands.results", str(tmp_path)], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == results.table(tmp_path) + "\n"
+
+
+def test_contexts_from_true_masks_of_unseen_classes_are_named(tmp_path):
+    write(tmp_path, "a", graph_context="near")
+    write(tmp_path, "b", graph_context="true_masks")
+    first, second = lines(tmp_path)
+    assert first.startswith("a  ") and second.startswith("b (true unseen masks) ")

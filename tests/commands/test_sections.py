@@ -1,0 +1,100 @@
+"""All sections of a parameter file, checked at once."""
+
+import copy
+import sys
+
+import pytest
+import yaml
+
+from tests.support import dag
+from zeroshot.base import params
+from zeroshot.commands import sections
+
+FILES = [dag.ROOT / "params.yaml", *sorted((dag.ROOT / "presets").glob("*.yaml"))]
+
+
+@pytest.fixture
+def document():
+    return copy.deepcopy(yaml.safe_load((dag.ROOT / "params.yaml").read_text()))
+
+
+def refusal(folder, document):
+    """Write the parameter file and return its path and what is said of it."""
+    path = folder / "params.yaml"
+    path.write_text(yaml.safe_dump(document, sort_keys=False))
+    with pytest.raises(params.ParamsError) as caught:
+        sections.check(str(path))
+    return path, str(caught.value)
+
+
+def test_the_sections_are_those_that_stages_load_with_their_classes():
+    assert dag.sections() == sections.SECTIONS
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_the_files_of_the_repository_are_right(path, monkeypatch, capsys):
+    sections.check(str(path))
+    monkeypatch.setattr(sys, "argv", ["sections", str(path)])
+    sections.main()
+    assert capsys.readouterr() == (f"{path}: all {len(sections.SECTIONS)} sections are right\n", "")
+
+
+def test_faults_of_several_sections_are_in_one_message(tmp_path, document):
+    document["toy"]["n_trian"] = document["toy"].pop("n_train")
+    document["backbone"]["augmentation"]["crop"] = 0
+    document["classifier"]["lr"] = "fast"
+    del document["runtime"]["workers"]
+    path, text = refusal(tmp_path, document)
+    lines = text.splitlines()
+    assert [line for line in lines if not line.startswith(" ")] == [
+        f"{path}: 2 wrong",
+        f"{path}: 1 wrong",
+        f"{path}: 1 wrong",
+        f"{path}: 1 wrong",
+    ]
+    assert sorted(line.split(": ")[0].strip() for line in lines if line.startswith(" ")) == [
+        "backbone.augmentation.crop",
+        "classifier.lr",
+        "runtime.workers",
+        "toy.n_train",
+        "toy.n_trian",
+    ]
+
+
+@pytest.mark.parametrize("name", sections.SECTIONS)
+def test_a_missing_section_is_named(tmp_path, document, name):
+    del document[name]
+    path, text = refusal(tmp_path, document)
+    assert text == f"{path}: needs a section `{name}:` with keys under it"
+
+
+def test_unknown_sections_are_named_beside_other_faults(tmp_path, document):
+    document["gnnm"] = document.pop("gmmn")
+    document["notes"] = "mine"
+    path, text = refusal(tmp_path, document)
+    assert text.splitlines() == [
+        f"{path}: needs a section `gmmn:` with keys under it",
+        f"{path}: unknown sections: gnnm, notes; known are {', '.join(sections.SECTIONS)}",
+    ]
+
+
+@pytest.mark.parametrize("content", [None, "", "- toy\n", "toy: {", "toy: {}\ntoy: {}\n"])
+def test_a_file_without_sections_is_named_once(tmp_path, content):
+    path = tmp_path / "params.yaml"
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(params.ParamsError) as caught:
+        sections.check(str(path))
+    assert str(caught.value).startswith(f"{path}: ") and str(caught.value).count(f"{path}: ") == 1
+
+
+def test_the_command_checks_params_yaml_and_ends_with_the_text(tmp_path, document, monkeypatch):
+    document["gmmn"]["epochs"] = 0
+    refusal(tmp_path, document)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["sections"])
+    with pytest.raises(SystemExit) as caught:
+        sections.main()
+    assert caught.value.code == (
+        "params.yaml: 1 wrong\n  gmmn.epochs: Input should be greater than or equal to 1 (found 0)"
+    )

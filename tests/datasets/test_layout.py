@@ -1,0 +1,127 @@
+import pytest
+
+from tests.support import voc_tree
+from zeroshot.base import problems
+from zeroshot.datasets import layout, published
+from zeroshot.images import image_files
+
+
+def faults(found):
+    try:
+        found.raise_any("data")
+    except problems.DatasetError as error:
+        return str(error)
+    return ""
+
+
+def find_train(root, **changes):
+    found = problems.Problems()
+    return layout.find_train(root, root / "labels", voc_tree.settings(**changes), found), faults(found)
+
+
+def test_entries_are_sorted_whatever_the_order_of_the_list(tmp_path):
+    root = voc_tree.make(tmp_path)
+    entries, text = find_train(root)
+    assert text == ""
+    assert [entry.id for entry in entries] == ["a", "b", "c", "d"]
+    assert entries[0] == layout.Entry("a", "JPEGImages/a.png", root / "SegmentationClass/a.png")
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".jpeg", ".png", ".JPG"])
+def test_suffixes_of_pictures(tmp_path, suffix):
+    root = voc_tree.make(tmp_path)
+    (root / "JPEGImages/a.png").rename(root / f"JPEGImages/a{suffix}")
+    entries, text = find_train(root)
+    assert text == "" and entries[0].image == f"JPEGImages/a{suffix}"
+
+
+def test_ids_may_hold_dots_and_spaces_and_lists_blank_lines(tmp_path):
+    root = voc_tree.make(tmp_path)
+    for folder in ("JPEGImages", "SegmentationClass"):
+        (root / folder / "a.png").rename(root / folder / "my a.2.png")
+    (root / "ImageSets/Segmentation/train.txt").write_text("\nmy a.2\r\n\nb\n\n")
+    entries, text = find_train(root)
+    assert text == "" and [entry.id for entry in entries] == ["b", "my a.2"]
+
+
+def test_sbd_adds_what_is_not_evaluated_and_vocs_masks_win(tmp_path):
+    root = voc_tree.make(tmp_path)
+    sbd = "benchmark_RELEASE/dataset"
+    voc_tree.add_sbd(root, dict.fromkeys(("s", "b", "v"), (0,) * 8))
+    for id in ("s", "b", "v"):
+        image_files.write_mask(root / f"labels/{id}.png", voc_tree.mask((0,) * 8))
+    entries, text = find_train(root, sbd=sbd)
+    assert text == ""
+    found = {entry.id: entry for entry in entries}
+    assert list(found) == ["a", "b", "c", "d", "s"]
+    assert found["s"] == layout.Entry("s", f"{sbd}/img/s.jpg", root / "labels/s.png")
+    assert found["b"] == layout.Entry("b", "JPEGImages/b.png", root / "SegmentationClass/b.png")
+
+
+def test_a_listed_image_without_a_png_takes_the_mask_of_sbd(tmp_path):
+    root = voc_tree.make(tmp_path)
+    voc_tree.add_sbd(root, {"b": (0,) * 8}, images_too=False)
+    (root / "labels").mkdir()
+    (root / "SegmentationClass/b.png").rename(root / "labels/b.png")
+    entries, text = find_train(root, sbd="benchmark_RELEASE/dataset")
+    assert text == "" and entries[1].mask == root / "labels/b.png"
+
+
+def test_everything_wrong_with_the_lists_is_found_at_once(tmp_path):
+    root = voc_tree.make(tmp_path)
+    (root / "JPEGImages/a.png").unlink()
+    (root / "SegmentationClass/b.png").unlink()
+    lines = ["a", "b", "c", "a", "v", "gone", "../c", "x/y", "x\\y", ".hidden", "c\0d"]
+    voc_tree.add_list(root / "ImageSets/Segmentation/train.txt", lines)
+    entries, text = find_train(root)
+    assert [entry.id for entry in entries] == ["c", "v"]
+    assert "id listed twice (1):\n    ImageSets/Segmentation/train.txt: `a` on lines 1 and 4" in text
+    assert "listed for both training and validation (1):\n    v:" in text
+    assert f"no picture {root}/JPEGImages/<id>.jpg|.jpeg|.png (2):\n    a\n    gone" in text
+    assert (
+        f"no mask {root}/SegmentationClass/<id>.png; masks of other formats: see `labels` (2):\n    b\n    gone" in text
+    )
+    assert "id is no plain file name (no folder, no leading dot, no control character) (5):" in text
+    for line in lines[6:]:
+        assert f"ImageSets/Segmentation/train.txt: {line!r} on line {lines.index(line) + 1}" in text
+
+
+def test_empty_and_missing_and_binary_lists(tmp_path):
+    root = voc_tree.make(tmp_path)
+    voc_tree.add_list(root / "ImageSets/Segmentation/train.txt", ["", " "])
+    assert "empty list (1):\n    ImageSets/Segmentation/train.txt" in find_train(root)[1]
+    (root / "ImageSets/Segmentation/train.txt").write_bytes(b"\xff\xfe\x00")
+    assert "train.txt: not UTF-8 text" in find_train(root)[1]
+    entries, text = find_train(tmp_path / "nowhere")
+    assert entries == [] and "train.txt: No such file or directory" in text
+
+
+def test_val_keeps_all_and_reports_its_own_faults_once(tmp_path):
+    root = voc_tree.make(tmp_path)
+    voc_tree.add_list(root / "ImageSets/Segmentation/val.txt", ["v", "v", "w"])
+    found = problems.Problems()
+    layout.find_train(root, root / "labels", voc_tree.settings(), found)
+    entries = layout.find_val(root, root / "labels", voc_tree.settings(), found)
+    assert [entry.id for entry in entries] == ["v"]
+    assert faults(found).startswith("data: 3 problems")
+
+
+def test_class_names_are_published_ones_or_those_of_the_file(tmp_path):
+    found = problems.Problems()
+    for name, dataset in published.DATASETS.items():
+        assert layout.read_classes(tmp_path, name, found) == dataset.classes
+    assert layout.read_classes(voc_tree.make(tmp_path), "classes.txt", found) == voc_tree.CLASSES
+    assert faults(found) == ""
+
+
+def test_wrong_class_lists(tmp_path):
+    voc_tree.add_list(tmp_path / "classes.txt", ["background", "cow", "", "cow"])
+    found = problems.Problems()
+    layout.read_classes(tmp_path, "classes.txt", found)
+    assert "classes.txt: line 2 is empty" in faults(found)
+    assert "classes.txt: `cow` stands on lines 1 and 3" in faults(found)
+    for count in (1, 256):
+        voc_tree.add_list(tmp_path / "classes.txt", [f"name {number}" for number in range(count)])
+        found = problems.Problems()
+        layout.read_classes(tmp_path, "classes.txt", found)
+        assert f"classes.txt: {count} classes; label ids allow 2 to 255" in faults(found)

@@ -1,0 +1,118 @@
+import numpy as np
+import pytest
+import scipy.io
+
+from tests.support import context_tree
+from zeroshot.base import problems
+from zeroshot.datasets import pascal_context, published
+from zeroshot.images import image_files
+
+CLASSES = published.CONTEXT.classes
+
+
+def table(root, listed):
+    found = problems.Problems()
+    context_tree.add_names(root, listed)
+    result = pascal_context.table_459(root, "labels.txt", found)
+    try:
+        found.raise_any("data")
+    except problems.DatasetError as error:
+        return result, str(error)
+    return result, ""
+
+
+def test_each_of_the_59_takes_its_id_and_all_others_are_background(tmp_path):
+    found, text = table(tmp_path, context_tree.names())
+    assert text == "" and found.shape == (460,)
+    assert {name: int(found[id]) for name, id in context_tree.IDS.items()} == {
+        name: label for label, name in enumerate(CLASSES) if label
+    }
+    assert np.count_nonzero(found) == 59
+
+
+@pytest.mark.parametrize(
+    "renamed",
+    [
+        {"table": "diningtable", "bedclothes": "bedcloth", "cloth": "clothes"},
+        {"aeroplane": "airplane", "motorbike": "motorcycle", "tvmonitor": "tv/monitor"},
+        {"pottedplant": "potted plant", "tvmonitor": "TV monitor"},
+    ],
+)
+def test_other_spellings_are_the_same_classes(tmp_path, renamed):
+    expected, _ = table(tmp_path, context_tree.names())
+    found, text = table(tmp_path, context_tree.names(**renamed))
+    assert text == "" and np.array_equal(found, expected)
+
+
+def test_the_exact_name_wins_over_another_spelling(tmp_path):
+    listed = context_tree.names()
+    listed[4] = "clothes"
+    found, text = table(tmp_path, listed)
+    assert text == "" and found[5] == 0 and found[context_tree.IDS["cloth"]] == CLASSES.index("cloth")
+
+
+def test_a_number_for_label_0_and_blank_lines_are_passed_over(tmp_path):
+    expected, _ = table(tmp_path, context_tree.names())
+    text = (tmp_path / "labels.txt").read_text()
+    (tmp_path / "labels.txt").write_text(f"0: background\n\n{text}\n")
+    assert np.array_equal(pascal_context.table_459(tmp_path, "labels.txt", problems.Problems()), expected)
+
+
+def test_all_classes_that_the_list_lacks_are_named_at_once(tmp_path):
+    _, text = table(tmp_path, context_tree.names(fence="fences", sky="heaven", table="desk"))
+    assert "class of the 59 that labels.txt lacks (it must be the list that came with the annotations) (3):" in text
+    assert "    table\n" in text and "    fence; near: fences\n" in text and "    sky" in text
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("1: accordion\n3: aeroplane\n", "labels.txt: line 2 is '3: aeroplane', expected `2: <name>`"),
+        ("accordion\n", "labels.txt: line 1 is 'accordion', expected `1: <name>`"),
+        ("1: accordion\n2:\n", "labels.txt: line 2 is '2:', expected `2: <name>`"),
+        ("\n", "labels.txt: holds none"),
+        (b"\xff\xfe\x00", "labels.txt: not UTF-8 text"),
+        (None, "labels.txt: No such file or directory"),
+    ],
+)
+def test_wrong_label_lists(tmp_path, content, message):
+    if content is not None:
+        (tmp_path / "labels.txt").write_bytes(content if isinstance(content, bytes) else content.encode())
+    found = problems.Problems()
+    pascal_context.table_459(tmp_path, "labels.txt", found)
+    with pytest.raises(problems.DatasetError) as caught:
+        found.raise_any("data")
+    assert message in str(caught.value) and "lacks" not in str(caught.value)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("compressed", [False, True])
+def test_reads_the_label_map(tmp_path, dtype, compressed):
+    ids = np.arange(48, dtype=dtype).reshape(6, 8)
+    scipy.io.savemat(tmp_path / "x.mat", {"LabelMap": ids}, do_compression=compressed)
+    found = pascal_context.read_mat(tmp_path / "x.mat")
+    assert found.dtype == dtype and np.array_equal(found, ids)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({"GTcls": [1], "other": [2]}, r"x\.mat: holds no variable LabelMap; it holds GTcls, other"),
+        ({"LabelMap": np.zeros((2, 2))}, r"x\.mat: holds no two-dimensional uint16 or uint8 matrix LabelMap"),
+        ({"LabelMap": np.zeros((2, 2, 2), np.uint8)}, r"x\.mat: holds no two-dimensional uint16 or uint8 matrix"),
+    ],
+)
+def test_files_with_something_else_are_refused(tmp_path, content, message):
+    scipy.io.savemat(tmp_path / "x.mat", content)
+    with pytest.raises(image_files.ImageError, match=message):
+        pascal_context.read_mat(tmp_path / "x.mat")
+
+
+def test_every_convention_of_ready_made_pngs_numbers_each_class_once():
+    alphabetical = sorted(context_tree.IDS)
+    for order, names in {"listed": CLASSES[1:], "alphabetical": alphabetical}.items():
+        whole, shifted = pascal_context.table_png("0-59", order), pascal_context.table_png("0-58", order)
+        assert [CLASSES[label] for label in whole[:60]] == ["background", *names]
+        assert [CLASSES[label] for label in shifted[:59]] == list(names)
+        assert (whole[255], shifted[255]) == (255, 0)
+        assert set(whole[60:255]) == set(shifted[59:255]) == {-1}

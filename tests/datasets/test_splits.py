@@ -1,0 +1,42 @@
+import json
+
+import pytest
+
+from zeroshot.datasets import splits
+
+SPLIT = splits.Split(
+    classes=("background", "cow", "dög"),
+    seen=(0, 2),
+    unseen=(1,),
+    exclude="images",
+    train=(splits.Item("a", "JPEGImages/a.jpg"), splits.Item("b", "JPEGImages/b.png")),
+    unlabelled=(),
+    val=(splits.Item("v", "JPEGImages/v.jpg"),),
+)
+
+
+def test_what_is_written_is_read(tmp_path):
+    splits.write(tmp_path / "split.json", SPLIT)
+    assert splits.read(tmp_path / "split.json") == SPLIT
+
+
+def test_the_schema_on_disk(tmp_path):
+    splits.write(tmp_path / "split.json", SPLIT)
+    assert json.loads((tmp_path / "split.json").read_text()) == {
+        "classes": ["background", "cow", "dög"],
+        "seen": [0, 2],
+        "unseen": [1],
+        "exclude": "images",
+        "train": [{"id": "a", "image": "JPEGImages/a.jpg"}, {"id": "b", "image": "JPEGImages/b.png"}],
+        "unlabelled": [],
+        "val": [{"id": "v", "image": "JPEGImages/v.jpg"}],
+    }
+
+
+@pytest.mark.parametrize("text", [None, "{", "[]", "{}", '{"train": [{"id": "a"}], "unlabelled": [], "val": []}'])
+def test_anything_else_is_refused_with_what_to_do(tmp_path, text):
+    path = tmp_path / "split.json"
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(ValueError, match=r"split\.json: is not a split .*dvc repro prepare_split"):
+        splits.read(path)

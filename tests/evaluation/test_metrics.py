@@ -1,0 +1,138 @@
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+
+from zeroshot.evaluation import metrics
+
+C = 4
+labels = arrays.arrays(np.uint8, (6, 5), elements=st.integers(0, C - 1))
+labels_or_ignore = arrays.arrays(np.uint8, (6, 5), elements=st.sampled_from([*range(C), 255]))
+quick = settings(max_examples=60, deadline=None)
+
+
+def by_sets(truth, prediction):
+    """IoU and accuracy of each class from sets of pixels; None for a class without a true pixel."""
+    valid = {index for index in np.ndindex(truth.shape) if truth[index] != 255}
+    ious, accuracies = [], []
+    for label in range(C):
+        true = {index for index in valid if truth[index] == label}
+        said = {index for index in valid if prediction[index] == label}
+        ious.append(len(true & said) / len(true | said) if true else None)
+        accuracies.append(len(true & said) / len(true) if true else None)
+    return ious, accuracies
+
+
+def listed(values):
+    return [None if np.isnan(value) else value for value in values]
+
+
+@quick
+@given(labels_or_ignore, labels)
+def test_iou_and_accuracy_are_those_of_sets_of_pixels(truth, prediction):
+    matrix = metrics.confusion(truth, prediction, C)
+    ious, accuracies = by_sets(truth, prediction)
+    assert listed(metrics.iou(matrix)) == pytest.approx(ious)
+    assert listed(metrics.accuracy(matrix)) == pytest.approx(accuracies)
+
+
+def test_confusion_counts_true_rows_and_predicted_columns():
+    matrix = metrics.confusion(np.array([0, 0, 2, 255], np.uint8), np.array([0, 1, 1, 3]), C)
+    expected = np.zeros((C, C), int)
+    expected[0, 0] = expected[0, 1] = expected[2, 1] = 1
+    np.testing.assert_array_equal(matrix, expected)
+    assert matrix.dtype == np.int64
+
+
+@quick
+@given(labels_or_ignore, labels, labels)
+def test_ignored_pixels_change_nothing(truth, prediction, other):
+    changed = np.where(truth == 255, other, prediction)
+    np.testing.assert_array_equal(metrics.confusion(truth, changed, C), metrics.confusion(truth, prediction, C))
+    assert metrics.confusion(truth, prediction, C).sum() == (truth != 255).sum()
+
+
+@quick
+@given(labels, labels, st.permutations(range(C)))
+def test_renaming_the_classes_renames_the_figures(truth, prediction, order):
+    order = np.array(order)
+    before = metrics.iou(metrics.confusion(truth, prediction, C))
+    after = metrics.iou(metrics.confusion(order[truth], order[prediction], C))
+    np.testing.assert_array_equal(after[order], before)
+
+
+@quick
+@given(labels_or_ignore, labels, arrays.arrays(np.int64, (6, 5), elements=st.integers(0, 5)))
+def test_a_weight_is_worth_as_many_repetitions(truth, prediction, times):
+    weighted = metrics.confusion(truth, prediction, C, times.astype(np.float32))
+    repeated = metrics.confusion(np.repeat(truth, times.ravel()), np.repeat(prediction, times.ravel()), C)
+    np.testing.assert_array_equal(weighted, repeated)
+
+
+def test_pa_ma_miou_by_their_formulas():
+    matrix = np.array([[50, 5, 0, 5], [10, 20, 0, 0], [0, 8, 2, 0], [1, 0, 0, 9]])
+    figures = metrics.summarise(matrix, seen=[0, 1, 2], unseen=[3])
+    assert figures["seen"]["PA"] == pytest.approx(100 * (50 + 20 + 2) / (60 + 30 + 10))
+    assert figures["seen"]["MA"] == pytest.approx(100 * (50 / 60 + 20 / 30 + 2 / 10) / 3)
+    seen_ious = [50 / (60 + 61 - 50), 20 / (30 + 33 - 20), 2 / (10 + 2 - 2)]
+    assert figures["seen"]["mIoU"] == pytest.approx(100 * sum(seen_ious) / 3)
+    unseen_iou = 9 / (10 + 14 - 9)
+    assert figures["unseen"] == pytest.approx({"PA": 90.0, "MA": 90.0, "mIoU": 100 * unseen_iou})
+    assert figures["all"]["PA"] == pytest.approx(100 * 81 / 110)
+    assert figures["all"]["mIoU"] == pytest.approx(100 * (sum(seen_ious) + unseen_iou) / 4)
+    seen, unseen = figures["seen"]["mIoU"], figures["unseen"]["mIoU"]
+    assert figures["hIoU"] == pytest.approx(1 / ((1 / seen + 1 / unseen) / 2))
+
+
+def test_absent_classes_are_none_not_zero():
+    """Class 1 has no true pixel, though it is predicted; it costs the others but is no mean's business."""
+    matrix = np.array([[6, 2, 0], [0, 0, 0], [0, 1, 3]])
+    assert np.isnan(metrics.iou(matrix)[1]) and np.isnan(metrics.accuracy(matrix)[1])
+    figures = metrics.summarise(matrix, seen=[0, 2], unseen=[1])
+    assert figures["unseen"] == {"PA": None, "MA": None, "mIoU": None} and figures["hIoU"] is None
+    assert figures["all"] == figures["seen"]
+    assert figures["seen"]["mIoU"] == pytest.approx(100 * (6 / 8 + 3 / 4) / 2)
+
+
+def test_absent_classes_count_as_zero_on_request():
+    """The released code turns not-a-number into 0 before it takes the mean."""
+    matrix = np.array([[6, 2, 0, 0], [0, 0, 0, 0], [0, 1, 3, 0], [0, 0, 0, 0]])
+    figures = metrics.summarise(matrix, seen=[0, 2, 3], unseen=[1], absent="zero")
+    assert figures["seen"]["mIoU"] == pytest.approx(100 * (6 / 8 + 3 / 4 + 0) / 3)
+    assert figures["seen"]["MA"] == pytest.approx(100 * (6 / 8 + 3 / 4 + 0) / 3)
+    assert figures["unseen"]["mIoU"] == figures["unseen"]["MA"] == figures["hIoU"] == 0.0
+    assert figures["unseen"]["PA"] is None
+    assert figures["seen"]["PA"] == metrics.summarise(matrix, [0, 2, 3], [1])["seen"]["PA"]
+    assert metrics.summarise(matrix, [0, 2], [], "zero")["unseen"] == dict.fromkeys(("PA", "MA", "mIoU"))
+
+
+@pytest.mark.parametrize("matrix", [np.zeros((C, C), int), np.diag([1, 0, 0, 0]), np.eye(C)])
+@pytest.mark.parametrize("unseen", [[], [2, 3]])
+def test_all_figures_are_json_without_nan(matrix, unseen):
+    figures = metrics.summarise(matrix, seen=[0, 1], unseen=unseen)
+    text = json.dumps(figures, allow_nan=False)
+    assert json.loads(text) == figures
+
+
+def test_hiou():
+    assert metrics.hiou(60.0, 20.0) == pytest.approx(30.0)
+    assert metrics.hiou(0.0, 0.0) == 0.0 and metrics.hiou(70.0, 0.0) == 0.0
+    assert metrics.hiou(None, 5.0) is None and metrics.hiou(5.0, None) is None
+    # The paper's Table 1, Pascal VOC, K=2, ZS3Net.
+    assert metrics.hiou(72.0, 35.4) == pytest.approx(47.5, abs=0.05)
+
+
+@quick
+@given(st.floats(0, 100), st.floats(0, 100))
+def test_hiou_lies_between_its_two_and_is_symmetric(seen, unseen):
+    value = metrics.hiou(seen, unseen)
+    assert value == pytest.approx(metrics.hiou(unseen, seen))
+    assert min(seen, unseen) - 1e-6 <= value <= max(seen, unseen) + 1e-6
+
+
+def test_percent():
+    assert metrics.percent(np.float64(0.25)) == 25.0 and type(metrics.percent(np.float64(0.25))) is float
+    assert metrics.percent(np.nan) is None

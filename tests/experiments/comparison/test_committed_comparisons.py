@@ -1,0 +1,107 @@
+"""The committed methods, tables and published figures."""
+
+import pathlib
+import shlex
+
+import pytest
+import yaml
+
+from tests.support import dag
+from zeroshot.base import errors, params
+from zeroshot.evaluation import metrics
+from zeroshot.experiments.comparison import catalogue, overrides, published_figures, run_list
+
+FOLDER = dag.ROOT / "presets" / "comparison"
+METHODS = catalogue.methods(FOLDER)
+NAMES = list(params.read(FOLDER / "tables.yaml"))
+PRINTED = [row for dataset in ("voc", "context") for row in published_figures.read(FOLDER / "published.csv", dataset)]
+
+
+def test_methods_are_found_in_a_table_and_tables_in_the_methods():
+    shown = {name for entry in NAMES for name in catalogue.comparison(FOLDER, entry, METHODS).methods}
+    assert shown == set(METHODS)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_run_is_a_valid_parameter_file(name):
+    comparison = catalogue.comparison(FOLDER, name, METHODS)
+    base = params.read(dag.ROOT / comparison.params)
+    cells = run_list.cells(comparison, METHODS, base)
+    assert {cell.method: cell.lacking for cell in cells if cell.lacking} == {}
+    for run in run_list.runs(name, cells, METHODS, {}):
+        for section, cls in dag.sections().items():
+            params.build(run.params[section], cls, section)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_model_is_scored_by_the_pipeline(name):
+    stages = dag.stages(files=(dag.MAIN, *dag.OPTIONAL)).values()
+    scored = {stage.name.partition("@")[2] for stage in stages if stage.module == "stages.evaluate"}
+    assert {METHODS[method].model for method in catalogue.comparison(FOLDER, name, METHODS).methods} <= scored
+
+
+def test_flags_of_methods_go_through_a_shell_without_quotation_marks():
+    for method in METHODS.values():
+        for flag in overrides.flags({}, method.set):
+            assert shlex.split(flag) == [flag]
+
+
+def test_the_way_runs_between_methods_of_the_same_k():
+    for name in NAMES:
+        comparison = catalogue.comparison(FOLDER, name, METHODS)
+        assert {comparison.way.start, comparison.way.end} <= set(comparison.methods)
+
+
+def test_splits_are_cumulative():
+    splits = catalogue.comparison(FOLDER, "toy", METHODS).splits
+    lists = [splits[k]["data.unseen"] for k in sorted(splits)]
+    assert [len(set(names)) for names in lists] == sorted(splits)
+    assert all(larger[: len(smaller)] == smaller for smaller, larger in zip(lists, lists[1:], strict=False))
+
+
+def test_printed_harmonic_means_follow_from_the_printed_figures():
+    """All but CLIPSeg's rows, which print hIoU from unrounded ones, agree to the last digit that is printed."""
+    for row in PRINTED:
+        if "hIoU" in row.figures:
+            assert metrics.hiou(row.figures["seen.mIoU"], row.figures["unseen.mIoU"]) == pytest.approx(
+                row.figures["hIoU"], abs=0.11
+            ), row
+
+
+def test_published_rows_are_unique_and_have_a_source():
+    assert len({(row.dataset, row.k, row.method) for row in PRINTED}) == len(PRINTED)
+    assert all(row.source for row in PRINTED)
+    assert {row.k for row in PRINTED if row.method == "ZS5Net"} == {2, 4, 6, 8, 10}
+
+
+def write(folder: pathlib.Path, **changes: object) -> pathlib.Path:
+    """Write the committed files anew with changes to the comparison `toy`."""
+    document = yaml.safe_load((FOLDER / "tables.yaml").read_text())
+    document["toy"].update(changes)
+    (folder / "tables.yaml").write_text(yaml.safe_dump(document))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"seeds": []}, "toy.seeds: Tuple should have at least 1 item"),
+        ({"titel": "x"}, "toy.titel: unknown key; did you mean `toy.title`?"),
+        ({"protocols_at": 3}, "toy: K = 3 is not among its splits 2, 4, 6, 8, 10"),
+        ({"way": {"start": "ZS3net", "end": "ZS3Net"}}, "toy: no method `ZS3net`; there are: `Supervised`, "),
+    ],
+)
+def test_a_wrong_table_is_refused_by_name(tmp_path, changes, text):
+    with pytest.raises(errors.UserError) as caught:
+        catalogue.comparison(write(tmp_path, **changes), "toy", METHODS)
+    assert str(caught.value).startswith(str(tmp_path / "tables.yaml")) and text in str(caught.value)
+
+
+def test_a_wrong_column_of_published_figures_is_refused(tmp_path):
+    path = tmp_path / "published.csv"
+    path.write_text("dataset,K\n")
+    with pytest.raises(errors.UserError, match="needs the columns dataset,K,method,seen.PA,"):
+        published_figures.read(path, "voc")
+    path.write_text(",".join(published_figures.HEADER) + "\nvoc,2,ZS3Net,high" + "," * 11 + "\n")
+    with pytest.raises(errors.UserError, match=r"published.csv: line 2: could not convert string to float: 'high'"):
+        published_figures.read(path, "voc")

@@ -1,0 +1,215 @@
+"""Queueing, running and tabulating in a real DVC repository of two quick stages."""
+
+import pathlib
+import re
+import shutil
+import subprocess
+
+import pandas
+import pytest
+import yaml
+
+from tests.support import comparison_repo, dag
+from zeroshot.commands import comparison as command
+from zeroshot.experiments.comparison import pipeline, published_figures
+
+
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory):
+    """The repository, after two methods of seed 0 were run and one of seed 1 was queued."""
+    root = tmp_path_factory.mktemp("comparison") / "repository"
+    log = comparison_repo.make(root)
+    folder = root / "presets" / "comparison"
+    (folder / "published.csv").write_text(",".join(published_figures.HEADER) + "\n")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(root)
+        command.main(["queue", "tiny", "--seed", "0", "--method", "ZS3Net", "--method", "GAN", "--here"])
+        subprocess.run("git checkout -q .", shell=True, check=True)
+        command.main(["queue", "tiny", "--seed", "1", "--method", "ZS3Net"])
+    return root, log
+
+
+@pytest.fixture
+def inside(repository, monkeypatch):
+    monkeypatch.chdir(repository[0])
+    return repository
+
+
+@pytest.fixture
+def edit(inside):
+    """Return what changes a file of the repository, a text or a YAML document, until the end of the test."""
+    root, _ = inside
+    before = {}
+
+    def write(name, content):
+        path = root / name
+        before.setdefault(path, path.read_text())
+        path.write_text(content if isinstance(content, str) else yaml.safe_dump(content, sort_keys=False))
+
+    yield write
+    for path, text in before.items():
+        path.write_text(text)
+
+
+def printed(capsys, *words):
+    capsys.readouterr()
+    command.main(list(words))
+    return capsys.readouterr().out.splitlines()
+
+
+@pytest.mark.parametrize(("flag", "value"), [("--method", "Z3SNet"), ("--k", "3"), ("--seed", "9")])
+def test_what_the_comparison_does_not_have_is_refused(inside, capsys, flag, value):
+    capsys.readouterr()
+    with pytest.raises(SystemExit, match=f"^{flag}: tiny has no `{value}`; there are: "):
+        command.main(["queue", "tiny", "--dry-run", flag, value])
+    assert capsys.readouterr().out == ""
+
+
+def test_two_methods_shared_one_backbone(inside):
+    _, log = inside
+    assert log.read_text().splitlines() == ["0 2"]
+
+
+def test_only_what_is_missing_and_not_in_the_queue_is_queued(inside, capsys):
+    lines = printed(capsys, "queue", "tiny", "--dry-run")
+    commands = [line for line in lines if line.startswith("dvc")]
+    assert [line.partition(" -S ")[2] for line in commands] == [
+        "'data.unseen=[]'",
+        "'data.unseen=[]' -S backbone.seed=1 -S gmmn.seed=1",
+        "backbone.seed=1 -S gmmn.generator=gan -S gmmn.seed=1",
+    ]
+    assert [line.split()[5][:-7] for line in commands] == [
+        "tiny-k2-s0-supervised",
+        "tiny-k2-s1-supervised",
+        "tiny-k2-s1-gan",
+    ]
+    assert lines[:2] == [
+        "# DeViSE: no stage writes metrics/devise.json",
+        "# Later: the parameter file has no key later.key",
+    ]
+    assert lines[-1] == "# 3 runs; 1 were in the queue already"
+
+
+def test_what_figures_depend_on_is_read_from_the_pipeline():
+    found = pipeline.parameters(dag.ROOT)
+    seen_only, zs3net, zs5net = (found[f"metrics/{name}.json"] for name in ("seen_only", "zs3net", "zs5net"))
+    assert {"toy", "backbone", "features", "evaluation"} <= seen_only <= zs3net <= zs5net
+    assert {"gmmn", "classifier"} <= zs3net - seen_only and {"self_training"} <= zs5net - zs3net
+    assert not {"baseline", "visualise", "runtime"} & zs5net
+
+
+def test_methods_of_another_pipeline_are_run_by_its_name_and_told_while_it_is_not_there(edit, capsys):
+    other = {name: comparison_repo.METHODS[name] | {"target": "other/dvc.yaml"} for name in ("GAN", "DeViSE")}
+    edit("presets/comparison/methods.yaml", comparison_repo.METHODS | other)
+    assert printed(capsys, "flags", "GAN") == ["-S gmmn.generator=gan other/dvc.yaml"]
+    reason = "other/dvc.yaml is not there; README tells how to switch its stages on"
+    assert {f"# {name}: {reason}" for name in other} <= set(printed(capsys, "queue", "tiny", "--dry-run"))
+
+
+def test_the_report_has_what_ran_and_the_commands_for_the_rest(inside, capsys):
+    root, _ = inside
+    printed(capsys, "report", "tiny")
+    text = (root / "plots" / "comparison" / "tiny" / "report.md").read_text()
+    rows = [[word.strip() for word in line.strip("|").split("|")] for line in text.splitlines() if line[:1] == "|"]
+    table = {row[1]: row for row in rows[2:7]}
+    assert table["Supervised"] == ["", "Supervised", "0 of 2", *["—"] * 10]
+    assert table["ZS3Net"] == ["2", "ZS3Net", "1 of 2", *["20.0"] * 10]
+    assert table["GAN"] == ["", "GAN", "1 of 2", *["20.5"] * 10]
+    assert table["DeViSE"] == ["", "DeViSE", "0 of 2", *["—"] * 10]
+    commands = [line for line in text.splitlines() if line.startswith("dvc exp run --queue -n tiny-k2-s1-")]
+    assert len(commands) == 3
+    assert [line.endswith("# in the queue") for line in commands] == [False, True, False]
+    assert "Experiments used: 2; 2 from commit" in text
+
+
+def test_every_methods_pictures_are_those_of_its_own_run(inside, capsys):
+    root, _ = inside
+    folder = root / "plots" / "comparison" / "tiny"
+    (folder / "pictures" / "of-before").mkdir(parents=True)
+    printed(capsys, "report", "tiny")
+    text = (folder / "report.md").read_text()
+    shown = re.findall(r"^\*\*(.+)\*\* \((.+)\)\n\n!\[one\]\((.+)\)$", text, re.MULTILINE)
+    assert [methods for methods, _, _ in shown] == ["ZS3Net", "GAN"]
+    assert [path for _, _, path in shown] == [f"pictures/{name}/one.png" for _, name, _ in shown]
+    assert [(folder / path).read_text() for _, _, path in shown] == ["mlp 0", "gan 0"]
+    assert {path.name for path in (folder / "pictures").iterdir()} == {name for _, name, _ in shown}
+
+
+def test_a_method_whose_model_is_not_drawn_has_no_pictures(edit, capsys):
+    edit(
+        "presets/comparison/methods.yaml",
+        comparison_repo.METHODS | {"GAN": comparison_repo.METHODS["GAN"] | {"model": "seen_only"}},
+    )
+    printed(capsys, "report", "tiny")
+    text = pathlib.Path("plots/comparison/tiny/report.md").read_text()
+    assert "**ZS3Net** (tiny-k2-s0-defaults-" in text and "**GAN** (tiny" not in text
+    assert "|  | GAN | 1 of 2 | 20.0 |" in text
+
+
+def test_pictures_that_are_older_than_the_figures_are_not_shown(repository, tmp_path, monkeypatch, capsys):
+    shutil.copytree(repository[0], tmp_path / "repository", symlinks=True)
+    monkeypatch.chdir(tmp_path / "repository")
+    # The commit holds a whole run of another seed, pictures and all.
+    subprocess.run("dvc repro -q && git add -A && git commit -q -m whole", shell=True, check=True)
+    command = "dvc exp run -q -n partly -S backbone.seed=1 -S gmmn.seed=1 evaluate@zs3net"
+    subprocess.run(command, shell=True, check=True)
+    subprocess.run("git checkout -q -f . && dvc checkout -q -f", shell=True, check=True)
+    comparison = comparison_repo.COMPARISON | {"seeds": [1]}
+    comparison_repo.write(pathlib.Path("presets/comparison/tables.yaml"), {"tiny": comparison})
+    printed(capsys, "report", "tiny")
+    text = pathlib.Path("plots/comparison/tiny/report.md").read_text()
+    assert ".png" not in text and "| 2 | ZS3Net | 1 |" in text
+
+
+def test_pictures_that_the_cache_no_longer_has_are_not_shown(repository, tmp_path, monkeypatch, capsys):
+    shutil.copytree(repository[0], tmp_path / "repository", symlinks=True)
+    monkeypatch.chdir(tmp_path / "repository")
+    shutil.rmtree(".dvc/cache")
+    assert printed(capsys, "report", "tiny")[-1].endswith(": 2 results, 4 runs missing")
+    assert "Pictures" not in pathlib.Path("plots/comparison/tiny/report.md").read_text()
+
+
+def test_figures_of_every_run_are_written_for_others_to_read(inside, capsys):
+    root, _ = inside
+    printed(capsys, "report", "tiny")
+    table = pandas.read_csv(root / "plots" / "comparison" / "tiny" / "runs.csv")
+    assert table[["method", "k", "seed", "hIoU", "vanilla.mIoU"]].to_numpy().tolist() == [
+        ["ZS3Net", 2, 0, 20.0, 20.0],
+        ["GAN", 2, 0, 20.5, 20.5],
+    ]
+    assert all(name.startswith("tiny-k2-s0-") for name in table["experiment"]) and table["code"].isna().all()
+
+
+def test_what_holds_for_every_run_is_told(inside, edit, capsys):
+    root, _ = inside
+    edit("presets/comparison/tables.yaml", {"tiny": comparison_repo.COMPARISON | {"set": {"evaluation.size": "mask"}}})
+    assert printed(capsys, "report", "tiny")[-1].endswith(": 2 results, 4 runs missing")
+    text = (root / "plots" / "comparison" / "tiny" / "report.md").read_text()
+    assert "\nEvery run has `evaluation.size=mask`.\n" in text
+
+
+def test_changed_parameters_and_changed_code_are_noticed(inside, edit, capsys):
+    root, _ = inside
+    before = (root / "params.yaml").read_text()
+    edit("params.yaml", before.replace("size: mask", "size: half"))
+    assert printed(capsys, "report", "tiny")[-1].endswith(": 0 results, 6 runs missing")
+    # Where it ran does not matter, and code that has changed is named.
+    edit("params.yaml", before.replace("device: cpu", "device: cuda"))
+    edit("score.py", (root / "score.py").read_text() + "# Another comment.\n")
+    assert printed(capsys, "report", "tiny")[-1].endswith(": 2 results, 4 runs missing")
+    text = (root / "plots" / "comparison" / "tiny" / "report.md").read_text()
+    assert "**2 of them ran with other code than the present:** score.py." in text
+
+
+def test_a_workspace_that_differs_from_the_commit_is_told(inside, edit, capsys):
+    root, _ = inside
+    told = "# the workspace differs from the last commit, and runs start from the workspace: see `git status`"
+    assert told not in printed(capsys, "queue", "tiny", "--dry-run")
+    edit("score.py", (root / "score.py").read_text() + "# Another comment.\n")
+    assert told in printed(capsys, "queue", "tiny", "--dry-run")
+
+
+def test_flags_lead_to_a_method(inside, capsys):
+    assert printed(capsys, "flags", "GAN") == ["-S gmmn.generator=gan"]
+    with pytest.raises(SystemExit, match=r"methods.yaml: no method `gan`; there are: `Supervised`, `ZS3Net`, "):
+        command.main(["flags", "gan"])

@@ -1,0 +1,66 @@
+import itertools
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+
+from zeroshot.images import component_graphs
+
+SHAPES = st.tuples(st.integers(1, 8), st.integers(1, 8))
+LABEL_MAPS = arrays.arrays(np.uint8, SHAPES, elements=st.sampled_from([0, 1, 2, 254]))
+WITH_VOID = arrays.arrays(np.uint8, SHAPES, elements=st.sampled_from([0, 1, 2, 255, 255]))
+
+
+def touching(numbered, reach=1):
+    """Pairs of components with cells at most `reach` apart in rows and in columns, by a double loop over cells."""
+    cells = [(cell, number) for cell, number in np.ndenumerate(numbered) if number]
+    return {
+        (min(a, b), max(a, b))
+        for ((y, x), a), ((v, u), b) in itertools.combinations(cells, 2)
+        if a != b and abs(y - v) <= reach and abs(x - u) <= reach
+    }
+
+
+def contacts(graph):
+    return {tuple(pair) for pair in graph.components[graph.edges].tolist()}
+
+
+@settings(max_examples=60, deadline=None)
+@given(labels=LABEL_MAPS)
+def test_edges_are_the_pairs_of_components_that_a_double_loop_finds(labels):
+    graph = component_graphs.of_labels(labels)
+    assert contacts(graph) == touching(component_graphs.components(labels))
+    assert graph.edges.tolist() == sorted(graph.edges.tolist()) and (graph.edges[:, 0] < graph.edges[:, 1]).all()
+    assert (graph.labels[graph.edges[:, 0]] != graph.labels[graph.edges[:, 1]]).all()
+
+
+@settings(max_examples=60, deadline=None)
+@given(labels=WITH_VOID)
+def test_nodes_are_the_components_of_labels_and_void_is_none(labels):
+    graph = component_graphs.of_labels(labels)
+    numbered = component_graphs.components(labels)
+    assert ((numbered == 0) == (labels == 255)).all()
+    assert graph.components.tolist() == sorted(set(numbered[numbered > 0].tolist()))
+    for number, label, size in zip(graph.components, graph.labels, graph.sizes, strict=True):
+        assert set(labels[numbered == number].tolist()) == {label} and (numbered == number).sum() == size
+    # A cell without a label beside each of two components may join them; nothing more distant does.
+    assert touching(numbered) <= contacts(graph) <= touching(numbered, reach=3)
+
+
+def test_a_void_contour_of_two_cells_parts_no_neighbours_but_a_wide_one_does():
+    for width, joined in ((0, True), (1, True), (2, True), (3, False)):
+        row = np.array([4, 4, *[255] * width, 7, 7], np.uint8)
+        graph = component_graphs.of_labels(np.stack([row] * 3))
+        assert graph.labels.tolist() == [4, 7] and graph.sizes.tolist() == [6, 6]
+        assert graph.edges.tolist() == ([[0, 1]] if joined else [])
+
+
+def test_neighbours_of_one_label_across_a_contour_stay_two_nodes():
+    graph = component_graphs.of_labels(np.array([[3, 255, 3]], np.uint8))
+    assert graph.labels.tolist() == [3, 3] and graph.edges.tolist() == [[0, 1]]
+
+
+def test_a_map_without_labels_has_an_empty_graph():
+    graph = component_graphs.of_labels(np.full((3, 4), 255, np.uint8))
+    assert len(graph.labels) == len(graph.components) == len(graph.sizes) == 0 and graph.edges.shape == (0, 2)

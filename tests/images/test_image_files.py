@@ -1,0 +1,135 @@
+import struct
+import zlib
+
+import numpy as np
+import PIL.Image
+import pytest
+
+from zeroshot.images import image_files
+
+
+def picture(path, mode="RGB", colour=None, size=(5, 4), **options):
+    PIL.Image.new(mode, size, colour if colour is not None else 0).save(path, **options)
+    return path
+
+
+def png_claiming(path, width, height):
+    """Write a PNG of a few bytes whose header claims any size."""
+
+    def chunk(name, body):
+        return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    data = zlib.compress(b"\0" * 100)
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", data) + chunk(b"IEND", b""))
+    return path
+
+
+def test_palette_has_the_published_colours():
+    # From the table printed on the VOC 2012 page.
+    expected = {1: (128, 0, 0), 8: (64, 0, 0), 15: (192, 128, 128), 20: (0, 64, 128), 255: (224, 224, 192)}
+    colours = image_files.palette()
+    assert colours.shape == (256, 3) and colours.dtype == np.uint8
+    assert {label: tuple(map(int, colours[label])) for label in expected} == expected
+    assert len(np.unique(colours, axis=0)) == 256
+
+
+@pytest.mark.parametrize(
+    ("mode", "colour", "expected"),
+    [
+        ("RGB", (1, 2, 3), (1, 2, 3)),
+        ("L", 7, (7, 7, 7)),
+        ("RGBA", (1, 2, 3, 0), (1, 2, 3)),
+    ],
+)
+def test_every_picture_becomes_rgb(tmp_path, mode, colour, expected):
+    pixels = image_files.read_image(picture(tmp_path / "a.png", mode, colour))
+    assert pixels.shape == (4, 5, 3) and pixels.dtype == np.uint8
+    assert (pixels == expected).all()
+
+
+def test_masks_come_back_as_written_in_vocs_colours(tmp_path):
+    mask = np.random.default_rng(0).integers(0, 256, (7, 9), dtype=np.uint8)
+    image_files.write_mask(tmp_path / "m.png", mask)
+    read = image_files.read_mask(tmp_path / "m.png")
+    assert read.dtype == np.uint8
+    np.testing.assert_array_equal(read, mask)
+    np.testing.assert_array_equal(image_files.read_image(tmp_path / "m.png"), image_files.palette()[mask])
+
+
+def test_masks_are_written_byte_for_byte_alike_and_leave_nothing_beside_them(tmp_path):
+    mask = np.arange(12, dtype=np.uint8).reshape(3, 4)
+    for name in ("a.png", "b.png"):
+        image_files.write_mask(tmp_path / name, mask)
+    image_files.write_mask(tmp_path / "b.png", np.asfortranarray(mask))
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.png", "b.png"]
+
+
+def test_a_grey_mask_and_a_palette_of_another_tool_keep_their_ids(tmp_path):
+    ids = np.array([[0, 1, 2, 15]], dtype=np.uint8)
+    grey = PIL.Image.fromarray(ids)
+    grey.save(tmp_path / "grey.png")
+    grey.putpalette([9] * 48)
+    grey.save(tmp_path / "four_bits.png", bits=4)
+    for name in ("grey.png", "four_bits.png"):
+        np.testing.assert_array_equal(image_files.read_mask(tmp_path / name), ids)
+
+
+@pytest.mark.parametrize("mode", ["RGB", "1", "I;16", "LA"])
+def test_a_png_that_holds_no_ids_is_no_mask(tmp_path, mode):
+    path = picture(tmp_path / "m.png", mode)
+    with pytest.raises(image_files.ImageError, match="m.png: mode .* holds no label ids"):
+        image_files.read_mask(path)
+
+
+def test_a_jpeg_is_no_mask(tmp_path):
+    with pytest.raises(image_files.ImageError, match="m.jpg: is a JPEG file; a mask must be a PNG"):
+        image_files.read_mask(picture(tmp_path / "m.jpg", "L"))
+
+
+def test_a_deep_picture_is_refused(tmp_path):
+    with pytest.raises(image_files.ImageError, match="a.png: has more than 8 bits per channel"):
+        image_files.read_image(picture(tmp_path / "a.png", "I;16"))
+
+
+@pytest.mark.parametrize(("width", "height"), [(9000, 9000), (100_000, 100_000)])
+@pytest.mark.parametrize("read", [image_files.read_image, image_files.read_mask])
+def test_a_small_file_that_claims_an_absurd_size_is_refused_undecoded(tmp_path, read, width, height):
+    with pytest.raises(image_files.ImageError, match=r"bomb\.png: .*image bomb"):
+        read(png_claiming(tmp_path / "bomb.png", width, height))
+
+
+def test_the_limit_is_the_constant(tmp_path, monkeypatch):
+    monkeypatch.setattr(image_files, "MAX_PIXELS", 20)
+    assert image_files.read_image(picture(tmp_path / "a.png", size=(5, 4))).shape == (4, 5, 3)
+    with pytest.raises(image_files.ImageError, match="claims 7 x 3 pixels; more than 20 are refused"):
+        image_files.read_image(picture(tmp_path / "b.png", size=(7, 3)))
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "png"])
+def test_a_truncated_file_is_named(tmp_path, suffix):
+    noise = np.random.default_rng(0).integers(0, 256, (40, 40, 3), dtype=np.uint8)
+    whole = tmp_path / f"whole.{suffix}"
+    PIL.Image.fromarray(noise).save(whole)
+    cut = tmp_path / f"cut.{suffix}"
+    cut.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
+    with pytest.raises(image_files.ImageError, match=rf"cut\.{suffix}: cannot be decoded: .*truncated"):
+        image_files.read_image(cut)
+
+
+def test_a_missing_file_text_and_other_formats_are_named(tmp_path):
+    with pytest.raises(image_files.ImageError, match=r"none\.png: no such file"):
+        image_files.read_image(tmp_path / "none.png")
+    (tmp_path / "text.png").write_text("hello")
+    with pytest.raises(image_files.ImageError, match=r"text\.png: cannot be decoded: is neither a JPEG nor a PNG"):
+        image_files.read_mask(tmp_path / "text.png")
+    with pytest.raises(image_files.ImageError, match=r"a\.png: cannot be decoded"):
+        image_files.read_image(picture(tmp_path / "a.png", format="GIF"))
+
+
+@pytest.mark.parametrize("mask", [np.zeros((2, 2), dtype=np.int64), np.zeros((2, 2, 3), dtype=np.uint8)])
+def test_only_two_dimensional_bytes_are_written(tmp_path, mask):
+    with pytest.raises(ValueError, match=r"m\.png: a mask must be \(H, W\) uint8, found"):
+        image_files.write_mask(tmp_path / "m.png", mask)
+    assert not list(tmp_path.iterdir())

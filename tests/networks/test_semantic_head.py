@@ -1,0 +1,188 @@
+"""The semantic loss of the backbone: its head, what it adds to training, and what the stage train_backbone does with it."""
+
+import numpy as np
+import pytest
+import torch
+
+from stages import train_backbone
+from tests.support import blocks
+from zeroshot.base import checkpoints
+from zeroshot.networks import backbone, semantic_head
+from zeroshot.words import class_embeddings
+
+folder = blocks.folder
+NAMES = tuple(blocks.CLASSES[label] for label in blocks.SEEN)
+VECTORS = np.random.default_rng(0).normal(size=(len(NAMES), 3)).astype(np.float32)
+
+
+class Killed(BaseException):
+    """Ends a stage where a kill might."""
+
+
+def head(weight=1.0, scale=4.0):
+    torch.manual_seed(0)
+    classes = torch.nn.functional.normalize(torch.from_numpy(VECTORS), dim=1)
+    return semantic_head.SemanticHead(classes, 256, blocks.options(semantic=section(weight, scale)).semantic)
+
+
+def section(weight=1.0, scale=4.0):
+    return {"vectors": "data/vectors", "weight": weight, "scale": scale}
+
+
+def first_step(folder, module, **changes):
+    """Return how far one step of SGD on all six pictures moves each weight, and the loss."""
+    changes = {"epochs": 1, "batch_size": 6, "dropout": 0.0, "weight_decay": 0.0, "repeat_threshold": 0.0, **changes}
+    options = blocks.options(**changes)
+    network = backbone.build(options, len(blocks.SEEN), folder / "none")
+    every = torch.nn.ModuleDict({"network": network} if module is None else {"network": network, "head": module})
+    before = {name: value.detach().clone() for name, value in every.named_parameters()}
+    epochs = backbone.fit(
+        network, blocks.dataset(folder, **changes), options, torch.device("cpu"), workers=0, semantic=module
+    )
+    [(row, _)] = epochs
+    return {name: (value - before[name]).detach() for name, value in every.named_parameters()}, row["loss"]
+
+
+def make(folder, vectors=VECTORS, **changes):
+    blocks.make(folder, **changes)
+    class_embeddings.write(folder / "data/vectors", class_embeddings.ClassEmbeddings(NAMES, vectors), {})
+    return folder
+
+
+def run(folder):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        train_backbone.main([word for pair in blocks.ARGUMENTS.items() for word in pair])
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """A folder in which the stage ran with the loss on."""
+    folder = make(tmp_path_factory.mktemp("whole"))
+    run(folder)
+    return folder
+
+
+def cosine_logits(projected, scale):
+    """Return scaled cosines of one projected feature and every class vector."""
+    return [scale * projected @ v / np.linalg.norm(projected) / np.linalg.norm(v) for v in VECTORS.astype(np.float64)]
+
+
+def test_logits_are_scaled_cosines_of_projected_features_and_class_vectors():
+    module = head(scale=5.0)
+    features = torch.randn(2, 256, 3, 4)
+    found = module(features).detach().numpy()
+    weight, bias = (value.detach().numpy() for value in module.project.parameters())
+    for b, i, j in np.ndindex(2, 3, 4):
+        projected = weight[:, :, 0, 0] @ features[b, :, i, j].numpy() + bias
+        assert found[b, :, i, j] == pytest.approx(cosine_logits(projected, 5), abs=1e-5)
+
+
+def test_in_mixed_precision_only_the_projection_is_rounded():
+    module = head(scale=16.0)
+    features = torch.randn(1, 256, 2, 2)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = module(features)
+        projected = module.project(features)
+    assert projected.dtype == torch.bfloat16 and found.dtype == torch.float32
+    for i, j in np.ndindex(2, 2):
+        exact = cosine_logits(projected[0, :, i, j].detach().double().numpy(), 16)
+        # bfloat16 cosines would be off by up to 16 * 2**-9, about 0.03.
+        assert found[0, :, i, j].detach().numpy() == pytest.approx(exact, abs=1e-4)
+
+
+@pytest.mark.parametrize("loss_at", ["image", "features"])
+def test_the_loss_is_added_by_its_weight_and_moves_the_decoder(folder, loss_at):
+    """In the first step of SGD a weight moves by its rate times its gradient, so moves add up as losses do."""
+    plain, loss = first_step(folder, None, loss_at=loss_at)
+    found = {weight: first_step(folder, head(weight), loss_at=loss_at) for weight in (1.0, 3.0)}
+    assert found[3.0][1] - loss == pytest.approx(3 * (found[1.0][1] - loss), rel=1e-4)
+    decoder, last = "network.decoder.8.bias", "network.classifier.weight"
+    one, three = (found[weight][0][decoder] - plain[decoder] for weight in (1.0, 3.0))
+    assert one.abs().max() > 1e-5
+    torch.testing.assert_close(three, 3 * one, rtol=1e-2, atol=1e-5)
+    assert torch.equal(found[3.0][0][last], plain[last])
+
+
+def test_the_loss_is_taken_where_the_other_is(folder):
+    extra = [
+        first_step(folder, head(), loss_at=at)[1] - first_step(folder, None, loss_at=at)[1]
+        for at in ("image", "features")
+    ]
+    assert abs(extra[0] - extra[1]) > 1e-3
+
+
+def test_the_head_learns_at_the_rate_of_the_networks_head(folder):
+    moves = [first_step(folder, head(), head_lr_multiplier=m)[0]["head.project.weight"] for m in (1.0, 4.0)]
+    assert moves[0].abs().max() > 1e-4
+    torch.testing.assert_close(moves[1], 4 * moves[0], rtol=1e-3, atol=1e-6)
+
+
+def test_it_trains_beside_a_frozen_encoder_in_mixed_precision(folder):
+    moves, loss = first_step(folder, head(), freeze="encoder", precision="bfloat16")
+    assert (
+        np.isfinite(loss)
+        and moves["head.project.weight"].abs().max() > 0
+        and not moves["network.stem.0.0.weight"].any()
+    )
+
+
+def test_the_saved_network_has_no_such_head(whole, tmp_path):
+    checkpoint = checkpoints.load(whole / "models/backbone.pt")
+    plain = blocks.make(tmp_path / "plain")
+    run(plain)
+    without = checkpoints.load(plain / "models/backbone.pt")["network"]
+    assert list(checkpoint["network"]) == list(without)
+    assert not torch.equal(checkpoint["network"]["classifier.weight"], without["classifier.weight"])
+    backbone.load(checkpoint)
+
+
+def test_only_directions_of_vectors_count(whole, tmp_path):
+    longer, turned = make(tmp_path / "longer", 2 * VECTORS), make(tmp_path / "turned", VECTORS[:, ::-1].copy())
+    run(longer)
+    run(turned)
+    assert blocks.outputs(longer) == blocks.outputs(whole)
+    assert blocks.outputs(turned) != blocks.outputs(whole)
+
+
+def test_a_killed_training_goes_on_with_its_head(whole, tmp_path, monkeypatch):
+    folder = make(tmp_path / "killed")
+    save = checkpoints.save
+
+    def save_and_die(path, checkpoint):
+        save(path, checkpoint)
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoints, "save", save_and_die)
+        with pytest.raises(Killed):
+            run(folder)
+    run(folder)
+    assert blocks.outputs(folder) == blocks.outputs(whole)
+
+
+def test_other_vectors_do_not_go_on_from_an_interrupted_training(tmp_path, monkeypatch):
+    folder = make(tmp_path / "killed")
+    looked_for = []
+
+    def note_and_die(file, *_):
+        looked_for.append(file)
+        raise Killed
+
+    monkeypatch.setattr(train_backbone.resuming, "run", note_and_die)
+    for factor in (1, 1, 2):
+        class_embeddings.write(folder / "data/vectors", class_embeddings.ClassEmbeddings(NAMES, factor * VECTORS), {})
+        with pytest.raises(Killed):
+            run(folder)
+    assert looked_for[0] == looked_for[1] != looked_for[2]
+
+
+def test_vectors_of_other_classes_end_in_their_text(tmp_path):
+    folder = make(tmp_path / "blocks")
+    every = np.ones((len(blocks.CLASSES), 3), np.float32)
+    class_embeddings.write(folder / "data/vectors", class_embeddings.ClassEmbeddings(blocks.CLASSES, every), {})
+    with pytest.raises(SystemExit) as caught:
+        run(folder)
+    wanted, found = ", ".join(NAMES), ", ".join(blocks.CLASSES)
+    assert str(caught.value) == f"data/vectors: holds vectors of {found}; needed are those of {wanted}"
+    assert not any((folder / name).exists() for name in blocks.OUTS)

@@ -1,0 +1,104 @@
+import collections
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from tests.support import blocks
+from zeroshot.images import image_files
+from zeroshot.networks import training_images
+
+folder = blocks.folder
+
+
+def test_an_item_depends_on_its_key_alone(folder):
+    first, second = (blocks.dataset(folder) for _ in range(2))
+    keys = [(0, 0, 1), (0, 1, 1), (1, 0, 1), (3, 5, 2)]
+    items = [first[key] for key in keys]
+    for key, (image, target) in reversed(list(zip(keys, items, strict=True))):
+        again = second[key]
+        assert torch.equal(again[0], image) and torch.equal(again[1], target)
+        assert image.shape == (3, 32, 32) and image.dtype == torch.uint8
+        assert target.shape == (32, 32) and target.dtype == torch.int64
+    # The same picture in three places of the training is three views.
+    assert len({image.numpy().tobytes() for image, _ in items[:3]}) == 3
+    assert not torch.equal(blocks.dataset(folder, seed=1)[keys[0]][0], items[0][0])
+
+
+def test_targets_are_rows_of_seen_classes(folder):
+    plain = {**blocks.AUGMENTATION, "crop": 64, "scales": [1, 1], "flip": 0, "blur": 0}
+    dataset = blocks.dataset(folder, augmentation=plain)
+    row_of = {0: 0, 2: 1, 3: 2, 4: 3, 255: 255}
+    for index, quarters in enumerate(blocks.TRAIN.values()):
+        image, target = dataset[0, 0, index]
+        expected = np.full((64, 64), 255)
+        expected[:36, :40] = np.vectorize(row_of.get)(blocks.mask(quarters))
+        np.testing.assert_array_equal(target.numpy(), expected)
+        stored = image_files.read_image(folder / f"data/blocks/JPEGImages/{'abcdef'[index]}.png")
+        np.testing.assert_array_equal(image[:, :36, :40].permute(1, 2, 0).numpy(), stored)
+
+
+def test_an_unseen_label_cannot_be_told_from_an_ignored_pixel(tmp_path):
+    """Were a mask ever to break the protocol, neither the targets nor the draw weights of seen classes would show it."""
+    targets = []
+    for name, label in (("unseen", 1), ("ignored", 255)):
+        folder = blocks.make(tmp_path / name)
+        image_files.write_mask(folder / "data/masks/train/c.png", blocks.mask((2, label, 0, 3)))
+        dataset = blocks.dataset(folder)
+        targets.append([dataset[0, position, 2][1] for position in range(4)])
+    assert all(torch.equal(a, b) for a, b in zip(*targets, strict=True))
+    assert all(target[target != 255].max() < len(blocks.SEEN) for target in targets[0])
+
+
+def test_image_weights_are_lviss_repeat_factors(folder):
+    holders = collections.Counter(label for quarters in blocks.TRAIN.values() for label in set(quarters) - {255})
+    for threshold in (0.1, 0.3, 0.5, 1.0):
+        repeats = []
+        for quarters in blocks.TRAIN.values():
+            shares = [holders[label] / len(blocks.TRAIN) for label in set(quarters) - {255}]
+            repeats.append(max(max(1.0, math.sqrt(threshold / share)) for share in shares))
+        found = training_images.image_weights(blocks.dataset(folder), threshold)
+        np.testing.assert_allclose(found, np.array(repeats) / sum(repeats))
+
+
+def test_without_repeats_all_images_count_alike(folder, monkeypatch):
+    monkeypatch.setattr(image_files, "read_mask", lambda path: pytest.fail("no mask needs to be read"))
+    np.testing.assert_array_equal(training_images.image_weights(blocks.dataset(folder), 0.0), np.full(6, 1 / 6))
+
+
+@pytest.mark.parametrize(("n", "batch_size", "n_batches", "size"), [(10, 4, 2, 4), (8, 4, 2, 4), (3, 8, 1, 3)])
+def test_batches_are_full_and_no_image_comes_twice_in_an_epoch(n, batch_size, n_batches, size):
+    options = blocks.options(batch_size=batch_size, repeat_threshold=0)
+    for epoch in range(5):
+        batches = training_images.batches(np.full(n, 1 / n), epoch, options)
+        assert [len(batch) for batch in batches] == [size] * n_batches
+        keys = [key for batch in batches for key in batch]
+        assert [key[:2] for key in keys] == [(epoch, position) for position in range(n_batches * size)]
+        indices = [index for *_, index in keys]
+        assert len(set(indices)) == len(indices) and set(indices) <= set(range(n))
+        assert all(type(index) is int for index in indices)
+
+
+def test_batches_follow_seed_and_epoch():
+    draw_weights = np.full(20, 0.05)
+
+    def drawn(seed, epoch, threshold=0.0):
+        options = blocks.options(seed=seed, batch_size=20, repeat_threshold=threshold)
+        return tuple(index for *_, index in training_images.batches(draw_weights, epoch, options)[0])
+
+    for threshold in (0.0, 0.5):
+        orders = {(seed, epoch): drawn(seed, epoch, threshold) for seed in range(3) for epoch in range(3)}
+        assert len(set(orders.values())) == 9
+        assert all(drawn(*key, threshold) == order for key, order in orders.items())
+
+
+def test_images_are_drawn_as_often_as_their_weights_say():
+    draw_weights = np.array([0.1, 0.2, 0.3, 0.4])
+    options = blocks.options(batch_size=4)
+    counts = np.zeros(4)
+    for epoch in range(500):
+        for *_, index in training_images.batches(draw_weights, epoch, options)[0]:
+            counts[index] += 1
+    # Four standard deviations of the binomial.
+    assert (np.abs(counts - 2000 * draw_weights) < 4 * np.sqrt(2000 * draw_weights * (1 - draw_weights))).all()

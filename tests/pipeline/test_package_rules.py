@@ -1,0 +1,55 @@
+"""What the packages may import, and what the library leaves to the stages."""
+
+import ast
+
+import pytest
+
+from tests.support import dag, source_code
+
+
+def without_tail(tree: ast.Module) -> ast.Module:
+    """Remove `if __name__ == "__main__":` and, where there is one, the function `main` that it calls."""
+    tails = [
+        node for node in tree.body if isinstance(node, ast.If) and ast.unparse(node.test) == "__name__ == '__main__'"
+    ]
+    mains = [node for node in tree.body if tails and isinstance(node, ast.FunctionDef) and node.name == "main"]
+    return ast.Module([node for node in tree.body if node not in tails + mains], [])
+
+
+def test_packages_import_nothing():
+    inits = [
+        path
+        for package in (*source_code.PACKAGES, "tests")
+        for path in source_code.modules(package)
+        if path.name == "__init__.py"
+    ]
+    assert len(inits) >= len(source_code.PACKAGES)
+    assert [path for path in inits if path.stat().st_size] == []
+
+
+def test_nothing_imports_a_stage():
+    graph = source_code.imports()
+    imported = {name for module in graph.modules for name in graph.find_modules_directly_imported_by(module)}
+    assert {"zeroshot.base.params", "zeroshot.cache.rows"} <= imported
+    assert not [name for name in imported if name.partition(".")[0] == "stages"]
+
+
+def test_nothing_else_imports_what_knows_every_section():
+    """Whatever imported it would depend on the code of all stages."""
+    assert source_code.imports().find_modules_that_directly_import("zeroshot.commands.sections") == set()
+
+
+@pytest.mark.parametrize("path", source_code.modules("zeroshot"), ids=lambda path: str(path.relative_to(dag.ROOT)))
+def test_the_library_prints_nothing_and_has_no_command_line(path):
+    tree = without_tail(source_code.parsed(path))
+    calls = {ast.unparse(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
+    names = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    names |= {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    assert not calls & {"exec", "eval"}
+    # That every section can be loaded at once is what zeroshot/commands/sections.py is for; it is handed the file's path.
+    assert "params.load" not in calls or path.name == "sections.py"
+    if path.parent.name != "commands":
+        assert "argparse" not in names
+        assert "print" not in calls or path.stem == "progress"
+    # An import that is not a statement would be missing from the code dependencies.
+    assert not names & {"importlib", "runpy"} and "__import__" not in calls

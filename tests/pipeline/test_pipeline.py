@@ -1,0 +1,150 @@
+"""`dvc repro` of the tiny setting in a repository of its own: what runs, what runs again, and that results repeat to the byte."""
+
+import json
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+
+import pytest
+import yaml
+
+from tests.support import dag, tiny
+
+STAGES = dag.stages(tiny.settings())
+OUTS = tuple(out for stage in STAGES.values() for out in stage.outs)
+METRICS = {out for out in OUTS if out.startswith("metrics/") and out.endswith(".json")}
+pytestmark = pytest.mark.timeout(600)
+
+
+AFTER_PSEUDO_LABELS = {"pseudo_label", "report_pseudo_labels", "self_train", "evaluate@zs5net", "visualise"}
+
+
+def environment(folder: pathlib.Path) -> dict[str, str]:
+    """Return an environment in which `python` is this one, git knows an author, and nothing is left outside `folder`."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("GIT_", "DVC_"))}
+    who = {f"GIT_{role}_{part}": "test@example.org" for role in ("AUTHOR", "COMMITTER") for part in ("NAME", "EMAIL")}
+    return {
+        **kept,
+        **who,
+        "PATH": os.pathsep.join([str(pathlib.Path(sys.executable).parent), os.environ["PATH"]]),
+        "HOME": str(folder),
+        "DVC_SITE_CACHE_DIR": str(folder / "site"),
+        "OMP_NUM_THREADS": "1",
+    }
+
+
+def command(folder: pathlib.Path, *words: str) -> str:
+    """Run a program in `folder` and return what it said."""
+    done = subprocess.run(words, cwd=folder, env=environment(folder.parent), capture_output=True, text=True)
+    assert done.returncode == 0, f"{' '.join(words)}\n{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+def dvc(folder: pathlib.Path, *words: str) -> str:
+    return command(folder, sys.executable, "-m", "dvc", *words)
+
+
+def stages_run(output: str) -> list[str]:
+    return re.findall(r"^Running stage '(.+)':", output, flags=re.MULTILINE)
+
+
+@pytest.fixture(scope="module")
+def first(tmp_path_factory):
+    """A repository with the pipeline's files, committed after its first `dvc repro`; with what that said and the outs' digests."""
+    folder = tiny.make(tmp_path_factory.mktemp("pipeline") / "repository")
+    for name in ("zeroshot", "stages", ".dvc/plots"):
+        shutil.copytree(dag.ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("dvc.yaml", ".dvc/config", ".dvc/.gitignore", ".dvcignore", ".gitignore"):
+        shutil.copy(dag.ROOT / name, folder / name)
+    command(folder, "git", "init", "--quiet")
+    said = dvc(folder, "repro")
+    command(folder, "git", "add", "--all")
+    command(folder, "git", "commit", "--quiet", "--message", "first")
+    return folder, said, tiny.digests(folder, *OUTS)
+
+
+def test_runs_every_stage_once_and_writes_all_outs(first):
+    folder, said, _ = first
+    assert stages_run(said) == list(STAGES)
+    assert [out for out in OUTS if not (folder / out).exists()] == []
+
+
+def test_the_lock_file_and_the_metrics_are_committed_and_the_artefacts_are_not(first):
+    folder, _, _ = first
+    files = set(command(folder, "git", "ls-files").split())
+    assert {"dvc.lock", *(out for out in OUTS if out.startswith("metrics/"))} <= files
+    artefacts = {file for file in files if file.startswith(("data/", "features/", "models/", "plots/"))}
+    assert {file for file in artefacts if not file.endswith("/.gitignore")} == {"data/pretrained/none"}
+    assert command(folder, "git", "status", "--porcelain") == ""
+
+
+def test_tests_read_dvc_yaml_as_dvc_does(first):
+    folder, _, _ = first
+    lock = yaml.safe_load((folder / "dvc.lock").read_text())["stages"]
+    assert {name: entry["cmd"] for name, entry in lock.items()} == {name: stage.cmd for name, stage in STAGES.items()}
+    for name, entry in lock.items():
+        assert {dep["path"] for dep in entry.get("deps", [])} == set(STAGES[name].deps)
+        assert {out["path"] for out in entry["outs"]} == set(STAGES[name].outs)
+
+
+def test_a_second_run_in_another_process_and_folder_gives_the_same_bytes(first, tmp_path):
+    _, _, digests = first
+    folder = tiny.make(tmp_path / "elsewhere")
+    tiny.run(folder, *STAGES)
+    assert tiny.digests(folder, *OUTS) == digests
+
+
+def test_a_second_repro_runs_nothing(first):
+    said = dvc(first[0], "repro")
+    assert stages_run(said) == []
+    assert "up to date" in said
+
+
+def test_metrics_and_plots_can_be_shown(first):
+    folder, _, _ = first
+    found = json.loads(dvc(folder, "metrics", "show", "--json"))[""]["data"]
+    assert set(found) == METRICS
+    assert all(metrics["data"]["generalised"]["seen"]["mIoU"] >= 0 for metrics in found.values())
+    plots = json.loads(dvc(folder, "plots", "show", "--json"))
+    tables = {out for out in OUTS if out.startswith("metrics/")} - METRICS
+    drawn = {path.relative_to(folder).as_posix() for path in (folder / "plots/pictures").iterdir()}
+    named = {name.rpartition("::")[2] for name in plots["data"]}
+    assert drawn and named == tables | drawn
+    assert not plots.get("errors")
+
+
+def test_optional_pipelines_go_on_from_the_main_one(first):
+    """They are switched on by a copy, without which `dvc checkout` and `dvc status` have nothing to say."""
+    folder, _, _ = first
+    dvc(folder, "checkout")
+    assert "up to date" in dvc(folder, "status")
+    for file in dag.OPTIONAL:
+        copy = folder / file.replace("pipeline.yaml", "dvc.yaml")
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_text((dag.ROOT / file).read_text())
+        try:
+            names = dvc(folder, "stage", "list", "--name-only", str(copy.relative_to(folder))).split()
+            assert [name.rpartition(":")[2] for name in names] == list(dag.stages(tiny.settings(), [file]))
+            said = dvc(folder, "repro", "--dry", names[0])
+            assert stages_run(said) == names[:1]
+        finally:
+            copy.unlink()
+
+
+def test_changed_bandwidths_rerun_the_generator_and_what_follows_from_it(first):
+    folder, _, _ = first
+    said = dvc(folder, "exp", "run", "-S", "gmmn.bandwidths=[5e-05,3]")
+    following = {"train_gmmn", "finetune_classifier", "feature_oracle", "evaluate@zs3net"}
+    assert set(stages_run(said)) == following | AFTER_PSEUDO_LABELS
+    difference = json.loads(dvc(folder, "metrics", "diff", "--all", "--json"))
+    assert set(difference) == METRICS
+    assert set(difference["metrics/zs3net.json"]["generalised.hIoU"]) == {"old", "new", "diff"}
+
+
+def test_a_changed_share_of_pseudo_labels_reruns_self_training_only(first):
+    folder, _, _ = first
+    said = dvc(folder, "exp", "run", "-S", "pseudo_labels.p=75")
+    assert set(stages_run(said)) == AFTER_PSEUDO_LABELS

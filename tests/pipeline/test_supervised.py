@@ -1,0 +1,37 @@
+"""No unseen class at all: the supervised bound is one setting, and every stage runs through."""
+
+import json
+
+import pytest
+import yaml
+
+from tests.support import dag, tiny
+from zeroshot.commands import results
+from zeroshot.datasets import splits
+
+SETTINGS = [{"unseen": []}, {"unseen": None, "n_unseen": 0}]
+
+
+@pytest.fixture(scope="module")
+def supervised(tmp_path_factory):
+    folder = tiny.make(tmp_path_factory.mktemp("supervised"), {"data": SETTINGS[0]})
+    tiny.run(folder, *dag.stages(tiny.settings()))
+    return folder
+
+
+def test_evaluation_reports_all_classes_and_none_unseen(supervised):
+    files = sorted((supervised / "metrics").glob("*.json"))
+    assert {"seen_only", "zs3net"} <= {path.stem for path in files}
+    for path in files:
+        figures = json.loads(path.read_text())["generalised"]
+        assert figures["all"] == figures["seen"] and None not in figures["all"].values()
+        assert figures["hIoU"] is None and set(figures["unseen"].values()) == {None}
+    assert "zs3net" in results.table(supervised / "metrics")
+
+
+def test_both_ways_of_saying_it_give_one_split(supervised):
+    split = (supervised / "data/split.json").read_bytes()
+    assert splits.read(supervised / "data/split.json").unseen == ()
+    (supervised / "params.yaml").write_text(yaml.safe_dump(tiny.settings({"data": SETTINGS[1]})))
+    tiny.run(supervised, "prepare_split")
+    assert (supervised / "data/split.json").read_bytes() == split

@@ -1,0 +1,208 @@
+"""dvc.yaml says of every stage exactly what the stage does: its code, its parameters, its paths and its sentence."""
+
+import ast
+import configparser
+import os
+import pathlib
+import subprocess
+
+import pytest
+import yaml
+
+from tests.support import dag, source_code
+
+STAGES = dag.stages(files=(dag.MAIN, *dag.OPTIONAL))
+SECTIONS = tuple(yaml.safe_load((dag.ROOT / "params.yaml").read_text()))
+stages = pytest.mark.parametrize("stage", STAGES.values(), ids=STAGES)
+
+
+def imported_files(module: str) -> set[str]:
+    """Return the files of all that runs when `module` is imported, those of enclosing packages among them, if not empty."""
+    graph = source_code.imports()
+    pending, found = [module], set()
+    while pending:
+        name = pending.pop()
+        if name not in found:
+            found.add(name)
+            parent = name.rpartition(".")[0]
+            pending += [*graph.find_modules_directly_imported_by(name), *([parent] if parent else [])]
+    return {
+        str(source_code.source(name).relative_to(dag.ROOT)) for name in found if source_code.source(name).stat().st_size
+    }
+
+
+def sections_loaded(path: pathlib.Path) -> list[str]:
+    """Return the sections that a file loads, in the form `params.load("params.yaml", "section", ...)`."""
+    calls = [node for node in ast.walk(source_code.parsed(path)) if isinstance(node, ast.Call)]
+    loads = [call for call in calls if ast.unparse(call.func) == "params.load"]
+    assert all(ast.literal_eval(call.args[0]) == "params.yaml" for call in loads)
+    return [ast.literal_eval(call.args[1]) for call in loads]
+
+
+def overlap(path: str, other: str) -> bool:
+    """Return whether two paths are one, or one lies in the other."""
+    first, second = pathlib.PurePath(path), pathlib.PurePath(other)
+    return first.is_relative_to(second) or second.is_relative_to(first)
+
+
+def readers(path: str) -> set[str]:
+    return {name for name, stage in STAGES.items() if any(overlap(dep, path) for dep in stage.data)}
+
+
+def test_every_file_of_stages_is_in_dvc_yaml_and_runs_as_a_module():
+    paths = [path.relative_to(dag.ROOT) for path in source_code.modules("stages") if path.name != "__init__.py"]
+    assert {stage.module for stage in STAGES.values()} == {".".join(path.with_suffix("").parts) for path in paths}
+    for stage in STAGES.values():
+        assert stage.words[:2] == ["python", "-m"]
+        assert stage.module.rpartition(".")[2] == stage.name.partition("@")[0]
+
+
+def test_the_main_pipeline_needs_nothing_of_the_optional_ones():
+    main = dag.stages()
+    assert all(stage.module.count(".") == 1 for stage in main.values())
+    outs = [out for name, stage in STAGES.items() if name not in main for out in stage.outs]
+    assert outs and not [dep for stage in main.values() for dep in stage.data for out in outs if overlap(dep, out)]
+
+
+def test_dvc_sees_the_main_pipeline_alone():
+    """Stages that never ran would end every `dvc checkout` in an error; DVC looks for this file name in all folders."""
+    tracked = subprocess.run(["git", "ls-files", "*dvc.yaml", "*.dvc"], cwd=dag.ROOT, capture_output=True, text=True)
+    assert tracked.stdout.split() == [dag.MAIN]
+
+
+@pytest.mark.parametrize("file", dag.OPTIONAL)
+def test_optional_pipelines_run_from_the_repositorys_folder(file):
+    document = yaml.safe_load((dag.ROOT / file).read_text())
+    up = os.path.relpath(dag.ROOT, (dag.ROOT / file).parent)
+    assert document["vars"] == [f"{up}/params.yaml"]
+    assert {stage["wdir"] for stage in document["stages"].values()} == {up}
+
+
+@stages
+def test_code_dependencies_are_the_transitive_imports(stage):
+    assert sorted(stage.code) == sorted(imported_files(stage.module))
+
+
+@stages
+def test_params_are_the_sections_that_the_stage_loads(stage):
+    loaded = sections_loaded(source_code.source(stage.module))
+    assert sorted(stage.params) == sorted(section for section in loaded if section != "runtime")
+
+
+def test_each_section_is_tracked_by_one_stage_and_runtime_by_none():
+    """A stage that runs several times, for each item of a matrix or again in an optional pipeline, is one."""
+    tracked = [section for section, _ in {(s, stage.module) for stage in STAGES.values() for s in stage.params}]
+    assert sorted([*tracked, "runtime"]) == sorted(SECTIONS)
+    assert "runtime" in {
+        section for stage in STAGES.values() for section in sections_loaded(source_code.source(stage.module))
+    }
+
+
+@stages
+def test_paths_on_the_command_line_are_the_data_and_the_outs(stage):
+    assert all(flag.startswith("--") and "=" not in flag for flag in stage.argv[::2])
+    assert sorted(stage.paths) == sorted([*stage.data, *stage.outs])
+    assert all(pathlib.PurePath(path).parts and not os.path.isabs(path) for path in stage.paths)
+
+
+def test_paths_that_users_choose_may_have_spaces():
+    settings = yaml.safe_load((dag.ROOT / "params.yaml").read_text())
+    chosen = [("data", "root"), ("embeddings", "path"), ("backbone", "weights_file")]
+    for section, key in chosen:
+        settings[section][key] = f"my {section}/of today"
+    found = dag.stages(settings, (dag.MAIN, *dag.OPTIONAL)).values()
+    assert all(sorted(stage.paths) == sorted([*stage.data, *stage.outs]) for stage in found)
+    assert {f"my {section}/of today" for section, _ in chosen} <= {path for stage in found for path in stage.paths}
+
+
+@stages
+def test_data_dependencies_come_from_other_stages_or_from_the_repository(stage):
+    outs = [out for other in STAGES.values() if other is not stage for out in other.outs]
+    for path in stage.data:
+        made = any(pathlib.PurePath(path).is_relative_to(out) for out in outs)
+        assert made or (dag.ROOT / path).exists() and not any(overlap(path, out) for out in outs), path
+
+
+def test_no_two_outs_overlap():
+    outs = [out for stage in STAGES.values() for out in stage.outs]
+    assert not [(a, b) for i, a in enumerate(outs) for b in outs[:i] if overlap(a, b)]
+
+
+@stages
+def test_desc_is_the_sentence_of_the_docstring(stage):
+    docstring = ast.get_docstring(source_code.parsed(source_code.source(stage.module)))
+    assert stage.desc == docstring.splitlines()[0]
+    assert docstring == docstring.splitlines()[0]
+
+
+def test_the_network_follows_from_vectors_of_seen_classes_if_from_any():
+    """Without a semantic loss other word vectors do not train it again; with one, unseen classes are not in the file."""
+    settings = yaml.safe_load((dag.ROOT / "params.yaml").read_text())
+    vectors = {out for out in STAGES["embed_classes"].outs if out.startswith("data/")}
+    assert not vectors & set(STAGES["train_backbone"].data)
+    settings["backbone"]["semantic"]["vectors"] = "data/seen_embeddings.h5"
+    tied = dag.stages(settings)["train_backbone"]
+    assert vectors & set(tied.data) == {"data/seen_embeddings.h5"} and "data/seen_embeddings.h5" in tied.paths
+
+
+def test_only_evaluation_may_follow_from_labels_of_unseen_classes():
+    """DESIGN.md, section 3: the protocol is in the data flow."""
+    assert readers("data/labels") == {"prepare_split"}
+    evaluations = {name for name in STAGES if name.startswith("evaluate@")} | {"visualise"}
+    networks = {"devise_network", "zs5net_network"}
+    assert readers("data/masks/val") == {"dump_features", *(f"dump_features@{name}" for name in networks)}
+    training = {"train_backbone", "train_devise_network", "self_train_network"}
+    assert readers("data/masks/train") == {"dump_features", *training}
+    assert set().union(*(readers(f"features/{name}") for name in ("val", *networks))) == evaluations
+    baselines = {f"train_baseline@{method}" for method in ("devise", "ale", "spnet")}
+    assert readers("features/train") == {
+        "train_gmmn",
+        "finetune_classifier",
+        "self_train",
+        "feature_oracle",
+        *baselines,
+    }
+    assert readers("features/unlabelled") == {"pseudo_label", "report_pseudo_labels", "self_train", "feature_oracle"}
+    assert readers("metrics") == readers("plots") == set()
+
+
+def test_labels_of_unlabelled_images_reach_nothing_but_figures():
+    """The feature oracle, an upper bound, reads them; only its evaluation may follow from what it writes."""
+    assert readers("data/masks/unlabelled") == {"feature_oracle", "report_pseudo_labels"}
+    assert [readers(out) for out in STAGES["report_pseudo_labels"].outs] == [set(), set()]
+    written = STAGES["feature_oracle"].outs
+    assert set().union(*map(readers, written)) == {"evaluate@feature_oracle"}
+    assert set().union(*map(readers, STAGES["evaluate@feature_oracle"].outs)) == set()
+
+
+def test_only_these_stages_open_the_dataset():
+    settings = yaml.safe_load((dag.ROOT / "params.yaml").read_text())
+    corpus = settings["embeddings"]["path"]
+    found = {
+        name
+        for name, stage in STAGES.items()
+        if any(overlap(dep, settings["data"]["root"]) for dep in stage.data if dep != corpus)
+    }
+    assert {STAGES[name].module.rpartition(".")[2] for name in found} == {
+        "convert_labels",
+        "prepare_split",
+        "train_backbone",
+        "dump_features",
+        "train_devise_network",
+        "self_train_network",
+        "visualise",
+    }
+
+
+def test_dvc_is_configured():
+    config = configparser.ConfigParser()
+    config.read(dag.ROOT / ".dvc" / "config")
+    assert config["core"]["analytics"] == "false"
+    assert config["core"]["autostage"] == "true"
+    assert config["cache"]["type"].strip('"') == "reflink,hardlink,symlink"
+
+
+def test_ci_runs_make_test():
+    script = dag.ROOT / ".ci" / "run"
+    assert os.access(script, os.X_OK)
+    assert "make test" in script.read_text().splitlines()

@@ -1,0 +1,168 @@
+"""The stage convert_labels, and Pascal-Context from its published layout through prepare_split."""
+
+import pathlib
+import time
+
+import numpy as np
+import pytest
+import scipy.io
+import yaml
+
+from stages import convert_labels, prepare_split
+from tests.support import context_tree, voc_tree
+from zeroshot.base import params
+from zeroshot.datasets import conversion, published, splits
+from zeroshot.images import image_files
+
+CLASSES = published.CONTEXT.classes
+
+
+def write_params(labels, workers=0, **sections):
+    runtime = {"device": "auto", "workers": workers, "scratch": "scratch"}
+    pathlib.Path("params.yaml").write_text(yaml.safe_dump({"labels": labels, "runtime": runtime, **sections}))
+
+
+def convert(folder, monkeypatch, labels, workers=0):
+    monkeypatch.chdir(folder)
+    write_params(labels, workers)
+    convert_labels.main(["--data", "data/context", "--labels", "data/labels"])
+    return {path.stem: path.read_bytes() for path in sorted((folder / "data/labels").iterdir())}
+
+
+def prepare(folder, monkeypatch, **changes):
+    monkeypatch.chdir(folder)
+    write_params(context_tree.labels(), data=context_tree.section(**changes))
+    masks = [word for name in ("train", "unlabelled", "val") for word in (f"--{name}-masks", f"data/masks/{name}")]
+    rest = ["--labels", "data/labels", "--split", "data/split.json", "--counts", "metrics/split.csv"]
+    prepare_split.main(["--data", "data/context", *rest, *masks])
+    return splits.read("data/split.json")
+
+
+@pytest.fixture(scope="module")
+def converted(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("context")
+    context_tree.make(folder / "data/context")
+    with pytest.MonkeyPatch.context() as patch:
+        return folder, convert(folder, patch, context_tree.labels())
+
+
+def test_label_maps_become_masks_of_60_classes(converted):
+    folder, written = converted
+    shown = context_tree.SHOWN["train"] | context_tree.SHOWN["val"]
+    assert set(written) == set(shown) and {name for names in shown.values() for name in names} == set(CLASSES[1:])
+    for id, names in shown.items():
+        expected = np.zeros((6, 8), dtype=np.uint8)
+        expected[:, : len(names)] = [CLASSES.index(name) for name in names]
+        np.testing.assert_array_equal(image_files.read_mask(folder / f"data/labels/{id}.png"), expected)
+
+
+@pytest.mark.parametrize("ids", ["0-59", "0-58"])
+@pytest.mark.parametrize("order", ["listed", "alphabetical"])
+def test_ready_made_pngs_give_the_same_masks_as_the_label_maps(converted, tmp_path, monkeypatch, ids, order):
+    root = context_tree.make(tmp_path / "data/context")
+    names = sorted(context_tree.IDS) if order == "alphabetical" else list(CLASSES[1:])
+    context_tree.add_pngs(root, names, *{"0-59": (1, 0), "0-58": (0, 255)}[ids])
+    labels = voc_tree.labels(format="context_png", folder="pngs", ids=ids, order=order)
+    assert convert(tmp_path, monkeypatch, labels) == converted[1]
+
+
+def test_threads_give_the_same_bytes_and_stale_masks_go(converted, tmp_path, monkeypatch):
+    context_tree.make(tmp_path / "data/context")
+    (tmp_path / "data/labels").mkdir()
+    (tmp_path / "data/labels/stale.png").write_text("of an earlier conversion")
+    assert convert(tmp_path, monkeypatch, context_tree.labels(), workers=3) == converted[1]
+
+
+def test_files_are_read_by_several_threads_at_once(converted, tmp_path, monkeypatch):
+    """Reading that sleeps shows the overlap on one core as well."""
+    folder, _ = converted
+
+    def read(path):
+        time.sleep(0.05)
+        return np.zeros((2, 2), dtype=np.uint8)
+
+    paths = sorted((folder / "data/context/trainval").iterdir())[:8]
+    assert len(paths) == 8
+    how = conversion.Converter(".mat", read, np.arange(256))
+    start = time.monotonic()
+    assert list(conversion.convert(tmp_path, paths, how, 8, found=None)) == paths
+    assert time.monotonic() - start < 0.05 * len(paths)
+
+
+def test_nothing_is_done_where_masks_are_label_ids_already(tmp_path, monkeypatch):
+    voc_tree.make(tmp_path / "data/context")
+    assert convert(tmp_path, monkeypatch, voc_tree.labels()) == {}
+
+
+def test_everything_wrong_ends_in_one_text_and_writes_nothing(tmp_path, monkeypatch):
+    root = context_tree.make(tmp_path / "data/context")
+    scipy.io.savemat(root / "trainval/cow.mat", {"Labels": np.zeros((6, 8), np.uint16)})
+    scipy.io.savemat(root / "trainval/cat.mat", {"LabelMap": np.full((6, 8), 460, np.uint16)})
+    (root / "trainval/sofa.mat").write_bytes(b"MATLAB?" * 40)
+    with pytest.raises(SystemExit) as caught:
+        convert(tmp_path, monkeypatch, context_tree.labels())
+    text = str(caught.value)
+    assert text.startswith("data/context: 3 problems\n")
+    assert "unusable mask (2):\n    data/context/trainval/cow.mat: holds no variable LabelMap; it holds Labels" in text
+    assert "data/context/trainval/sofa.mat: cannot be decoded" in text
+    assert "label out of range (0 to 459) (1):\n    data/context/trainval/cat.mat: 460" in text
+    assert not (tmp_path / "data/labels").exists()
+
+
+def test_pngs_with_values_of_another_convention_are_refused(tmp_path, monkeypatch):
+    root = context_tree.make(tmp_path / "data/context")
+    context_tree.add_pngs(root, list(CLASSES[1:]), first=1, nothing=0)
+    with pytest.raises(SystemExit, match=r"label out of range \(0 to 58, 255\) \(2\):\n    .*/pngs/seen6.png: 59"):
+        convert(tmp_path, monkeypatch, voc_tree.labels(format="context_png", folder="pngs", ids="0-58"))
+
+
+def test_a_folder_without_masks_and_a_list_without_classes_are_named_together(tmp_path, monkeypatch):
+    root = context_tree.make(tmp_path / "data/context")
+    context_tree.add_names(root, context_tree.names(sky="heaven"))
+    with pytest.raises(SystemExit) as caught:
+        convert(tmp_path, monkeypatch, context_tree.labels(folder="JPEGImages"))
+    assert "labels.folder holds no <id>.mat (1):\n    JPEGImages" in str(caught.value)
+    assert "lacks (it must be the list that came with the annotations) (1):\n    sky" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"folder": None}, "labels.folder: must be a path where format is context_mat"),
+        ({"names": None}, "labels.names: must be a path where format is context_mat"),
+        ({"format": "sbd"}, "labels.names: must be null where format is sbd"),
+        ({"format": "none", "names": None}, "labels.folder: must be null where format is none"),
+        ({"format": "mat"}, "labels.format: Input should be 'none', 'sbd', 'context_mat' or 'context_png'"),
+        ({"folder": "../trainval"}, "labels.folder: must be a path inside the data root"),
+    ],
+)
+def test_wrong_sections_are_explained(changes, message):
+    with pytest.raises(params.ParamsError) as caught:
+        params.build(context_tree.labels(**changes), conversion.Params, "labels")
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize("n_unseen", [0, 2, 4, 6, 8, 10])
+def test_context_is_sorted_by_each_published_list(converted, monkeypatch, n_unseen):
+    folder, written = converted
+    split = prepare(folder, monkeypatch, n_unseen=n_unseen)
+    names = published.CONTEXT.unseen[:n_unseen]
+    assert split.classes == CLASSES and split.seen[0] == 0 and len(split.seen) == 60 - n_unseen
+    assert {CLASSES[label] for label in split.unseen} == set(names)
+    assert {item.id for item in split.unlabelled} == set(names)
+    assert (len(split.train), len(split.val)) == (17 - n_unseen, 1)
+    for path in (folder / "data/masks").rglob("*.png"):
+        assert path.read_bytes() == written[path.stem]
+
+
+def test_where_pixels_are_excluded_the_background_of_such_an_image_stays(converted, monkeypatch):
+    folder, _ = converted
+    prepare(folder, monkeypatch, exclude="pixels")
+    mask = image_files.read_mask(folder / "data/masks/train/cow.png")
+    assert (mask[:, 1:] == 0).all() and (mask[:, :1] == 255).all()
+
+
+def test_a_mask_that_was_not_converted_is_missed(tmp_path, monkeypatch):
+    context_tree.make(tmp_path / "data/context")
+    with pytest.raises(SystemExit, match=r"no mask data/labels/<id>.png; masks of other formats: see `labels` \(18\)"):
+        prepare(tmp_path, monkeypatch)

@@ -1,0 +1,106 @@
+import PIL.Image
+import pytest
+import torch
+
+from tests.support import dumping, scenes
+from zeroshot.base import runtime
+from zeroshot.cache import dump
+from zeroshot.images import component_graphs
+
+small_shards = dumping.small_shards
+checkpoint = dumping.checkpoint
+finished = dumping.finished
+
+
+def test_the_same_bytes_in_another_place_and_over_an_older_dump(finished, tmp_path, checkpoint, monkeypatch, capsys):
+    folder = dumping.make(tmp_path, checkpoint, shard_mib=30, seed=1)
+    dumping.run(folder, monkeypatch)
+    assert len(dumping.content(folder)) > len(dumping.content(finished))
+    scenes.write_params(folder, **dumping.SETTINGS)
+    dumping.run(folder, monkeypatch)
+    assert dumping.content(folder) == dumping.content(finished)
+    assert capsys.readouterr().err.count("MiB to write") == 2
+
+
+@pytest.mark.parametrize("done", [4, 8])
+def test_a_killed_dump_goes_on_at_the_first_missing_shard(finished, tmp_path, checkpoint, monkeypatch, done):
+    folder = dumping.make(tmp_path, checkpoint)
+    with monkeypatch.context() as patch:
+        before = dumping.written(patch, stop_at=done)
+        with pytest.raises(KeyboardInterrupt):
+            dumping.run(folder, patch)
+    assert not (folder / "features").exists()
+    (work,) = (folder / "scratch/dump_features").iterdir()
+    # What a kill in the middle of writing leaves.
+    (work / "val").mkdir(exist_ok=True)
+    (work / "val/.shard-00002.h5.tmp").write_bytes(b"half a shard")
+    after = dumping.written(monkeypatch)
+    dumping.run(folder, monkeypatch)
+    assert len(before) == done
+    assert before + after == [name for name in dumping.content(finished) if "/shard-" in name]
+    assert dumping.content(folder) == dumping.content(finished)
+
+
+def test_a_dump_killed_while_it_writes_the_graphs_ends_the_same(finished, tmp_path, checkpoint, monkeypatch):
+    folder = dumping.make(tmp_path, checkpoint)
+    of_labels, calls = component_graphs.of_labels, []
+
+    def stop_at_the_third(labels):
+        calls.append(labels)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return of_labels(labels)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(component_graphs, "of_labels", stop_at_the_third)
+        with pytest.raises(KeyboardInterrupt):
+            dumping.run(folder, patch)
+    names = dumping.written(monkeypatch)
+    dumping.run(folder, monkeypatch)
+    assert names == [] and dumping.content(folder) == dumping.content(finished)
+
+
+def test_a_dump_killed_between_two_caches_ends_the_same(finished, tmp_path, checkpoint, monkeypatch):
+    folder = dumping.make(tmp_path, checkpoint)
+    publish = dump.publish
+
+    def publish_train_alone(scratch, out, cache):
+        if out.name != "train":
+            raise KeyboardInterrupt
+        publish(scratch, out, cache)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(dump, "publish", publish_train_alone)
+        with pytest.raises(KeyboardInterrupt):
+            dumping.run(folder, patch)
+    dumping.run(folder, monkeypatch)
+    assert dumping.content(folder) == dumping.content(finished)
+
+
+@pytest.mark.parametrize("change", ["params", "picture", "backbone", "device"])
+def test_work_begun_with_other_inputs_is_not_continued(tmp_path, checkpoint, monkeypatch, change):
+    folder = dumping.make(tmp_path, checkpoint, scales=[1.0], flip=False)
+    with monkeypatch.context() as patch:
+        dumping.written(patch, stop_at=1)
+        with pytest.raises(KeyboardInterrupt):
+            dumping.run(folder, patch)
+    if change == "params":
+        scenes.write_params(folder, **{**dumping.SETTINGS, "scales": [1.0], "flip": False, "seed": 4})
+    elif change == "picture":
+        PIL.Image.new("RGB", (56, 40)).save(folder / "toy/JPEGImages/a.png")
+    elif change == "device":
+        extractor = dump.extractor
+        monkeypatch.setattr(runtime, "device", lambda _: torch.device("cuda"))
+        monkeypatch.setattr(
+            dump,
+            "extractor",
+            lambda network, device, precision: extractor(network, torch.device("cpu"), precision),
+        )
+    else:
+        (folder / "backbone.pt").unlink()
+        state = torch.load(checkpoint, weights_only=True)
+        torch.save({**state, "network": {**state["network"]}, "note": "another file"}, folder / "backbone.pt")
+    names = dumping.written(monkeypatch, stop_at=1)
+    with pytest.raises(KeyboardInterrupt):
+        dumping.run(folder, monkeypatch)
+    assert names == ["train/shard-00000.h5"]

@@ -1,0 +1,136 @@
+import json
+import os
+import pathlib
+import random
+import subprocess
+import sys
+
+import h5py
+import numpy as np
+import pytest
+import yaml
+
+from stages import embed_classes
+from zeroshot.base import storage
+from zeroshot.datasets import splits
+from zeroshot.words import class_embeddings
+
+ROOT = pathlib.Path(__file__).parents[2]
+VOC = ["background", "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow"]
+VOC += ["diningtable", "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor"]
+SECTION = {
+    "source": "word2vec",
+    "path": "corpus.txt",
+    "name": None,
+    "aliases": {},
+    "background": "vector",
+    "normalise": "unit",
+    "dim": 8,
+    "window": 3,
+    "min_count": 1,
+    "epochs": 3,
+    "negative": 3,
+    "seed": 5,
+}
+FLAGS = ["--split", "split.json", "--out", "classes.h5", "--seen", "seen.h5", "--neighbours", "neighbours.csv"]
+
+
+def prepare(folder, names, unseen=(), **section):
+    seen = tuple(label for label in range(len(names)) if label not in unseen)
+    classes = splits.Split(tuple(names), seen, tuple(unseen), "images", (), (), ())
+    splits.write(folder / "split.json", classes)
+    (folder / "params.yaml").write_text(yaml.safe_dump({"embeddings": {**SECTION, **section}}))
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    rng = random.Random(0)
+    words = ["background", "cat", "dog", "red", "ball", "the", "a", "near"]
+    lines = [" ".join(rng.choices(words, k=8)) for _ in range(200)]
+    (tmp_path / "corpus.txt").write_text("\n".join(lines))
+    prepare(tmp_path, ["background", "cat", "dog", "red ball"])
+    return tmp_path
+
+
+def test_processes_with_different_hash_seeds_write_the_same_bytes(folder):
+    written = []
+    for seed in ("1", "2"):
+        subprocess.run(
+            [sys.executable, "-m", "stages.embed_classes", *FLAGS, "--source", "corpus.txt"],
+            check=True,
+            env={**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": str(ROOT)},
+        )
+        written.append([(folder / name).read_bytes() for name in ("classes.h5", "seen.h5", "neighbours.csv")])
+    assert written[0] == written[1]
+
+
+def test_the_file_says_where_the_vectors_come_from(folder):
+    embed_classes.main([*FLAGS, "--source", "corpus.txt"])
+    classes = class_embeddings.read("classes.h5")
+    assert classes.names == ("background", "cat", "dog", "red ball")
+    np.testing.assert_allclose(np.linalg.norm(classes.vectors, axis=1), 1, rtol=1e-6)
+    with h5py.File("classes.h5") as file:
+        attributes = dict(file["vectors"].attrs)
+    assert attributes["source"] == "word2vec"
+    assert attributes["source_sha256"] == storage.sha256("corpus.txt")
+    assert (attributes["background"], attributes["normalise"]) == ("vector", "unit")
+    assert json.loads(attributes["words"]) == [["background"], ["cat"], ["dog"], ["red", "ball"]]
+    assert len(pathlib.Path("neighbours.csv").read_text().splitlines()) == 1 + 4 * 3
+
+
+def seen_file(folder, matrix, **section):
+    """Return the content of the file of seen classes; class 1, `cat`, is unseen."""
+    np.save(folder / "matrix.npy", matrix)
+    prepare(folder, ["background", "cat", "dog", "red ball"], unseen=[1], source="matrix", **section)
+    embed_classes.main([*FLAGS, "--source", "matrix.npy"])
+    return pathlib.Path("seen.h5").read_bytes()
+
+
+@pytest.mark.parametrize("background", ["vector", "zero", "mean"])
+@pytest.mark.parametrize("normalise", ["none", "unit", "largest"])
+def test_the_file_of_seen_classes_holds_nothing_of_unseen_ones(folder, background, normalise):
+    rules = {"background": background, "normalise": normalise}
+    matrix = np.random.default_rng(0).normal(size=(4, 5))
+    before = seen_file(folder, matrix, **rules)
+    matrix[1] *= -30
+    assert seen_file(folder, matrix, **rules) == before
+    found = class_embeddings.read("seen.h5")
+    assert found.names == ("background", "dog", "red ball")
+    rows = matrix[[0, 2, 3]]
+    rows[0] = {"vector": rows[0], "zero": 0 * rows[0], "mean": rows[1:].mean(axis=0)}[background]
+    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+    divisor = {"none": 1, "unit": np.where(lengths == 0, 1, lengths), "largest": lengths.max()}[normalise]
+    np.testing.assert_allclose(found.vectors, rows / divisor, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "section, source, message",
+    [
+        ({"dim": -1}, "corpus.txt", "embeddings.dim"),
+        ({}, "none.txt", "none.txt: does not exist"),
+        ({"aliases": {"dog": "wolf"}}, "corpus.txt", "'dog': no vector for 'wolf'"),
+        ({"source": "matrix"}, "corpus.txt", "not a text table of numbers"),
+    ],
+)
+def test_wrong_input_ends_with_its_message_and_without_files(folder, section, source, message):
+    prepare(folder, ["background", "cat", "dog"], **section)
+    with pytest.raises(SystemExit, match=message):
+        embed_classes.main([*FLAGS, "--source", source])
+    assert not any(pathlib.Path(name).exists() for name in ("classes.h5", "seen.h5", "neighbours.csv"))
+
+
+@pytest.mark.skipif("ZS3_DATA" not in os.environ, reason="ZS3_DATA is not set to the folder of real data")
+def test_real_vectors_agree_with_the_released_ones(folder):
+    data = pathlib.Path(os.environ["ZS3_DATA"]) / "embeddings"
+    # The released vectors of these two names are those of shorter words.
+    aliases = {"diningtable": "table", "tvmonitor": "tv"}
+    found = []
+    for source, path in (("vectors", data / "word2vec_words_300d.txt"), ("matrix", data / "ZS3" / "pascal_w2v300.pkl")):
+        prepare(folder, VOC, source=source, aliases=aliases)
+        embed_classes.main([*FLAGS, "--source", str(path)])
+        found.append(class_embeddings.read("classes.h5").vectors)
+    cosines = dict(zip(VOC, (found[0] * found[1]).sum(axis=1), strict=True))
+    # No word of the file is the released aeroplane or pottedplant.
+    assert 0.8 < cosines.pop("aeroplane") < 0.9 and 0.2 < cosines.pop("pottedplant") < 0.9
+    assert min(cosines.values()) > 0.999

@@ -1,0 +1,74 @@
+import pandas
+import pytest
+import torch
+import yaml
+
+from stages import feature_oracle
+from tests.support import dag, pixel_world, quick_sections, unlabelled_world
+from zeroshot.base import params
+from zeroshot.datasets import splits
+from zeroshot.zs3net import pixel_classifier
+from zeroshot.zs3net.cross_validation import calibration
+
+STAGE = dag.stages()["feature_oracle"]
+UNSEEN = list(pixel_world.UNSEEN)
+
+
+def make(folder, n_images=12, labels=tuple(range(10)), **changes):
+    """Write all that the stage reads but the labelled rows' split of no unseen class."""
+    pixel_world.write_training_inputs(folder)
+    unlabelled_world.write(folder, n_images, labels)
+    recipe = params.to_dict(quick_sections.classifier_options(**changes))
+    pixel_classifier.save(folder / "models/zs3net.pt", pixel_world.start(), config=recipe)
+    runtime = {"device": "cpu", "workers": 0, "scratch": "work"}
+    (folder / "params.yaml").write_text(yaml.safe_dump({"runtime": runtime}))
+    return folder
+
+
+def run(folder, monkeypatch):
+    """Run the stage and return its classifier and what is saved with it."""
+    monkeypatch.chdir(folder)
+    feature_oracle.main(STAGE.argv)
+    return pixel_classifier.load("models/feature_oracle.pt")
+
+
+def test_trains_by_the_recipe_of_the_zero_shot_model_and_calibrates_over_images(tmp_path, monkeypatch):
+    model, facts = run(make(tmp_path, steps_per_epoch=30), monkeypatch)
+    assert model.labels.tolist() == [*pixel_world.SEEN, *UNSEEN]
+    assert model.labels[model.unseen].tolist() == UNSEEN
+    options = quick_sections.classifier_options(steps_per_epoch=30)
+    assert facts["config"] == params.to_dict(options) and facts["classes"] == list(pixel_world.CLASSES)
+    assert pandas.read_csv("metrics/feature_oracle_curve.csv")["epoch"].tolist() == [0, 1]
+    table = pandas.read_csv("metrics/feature_oracle_calibration.csv")
+    scores = table.pivot(index="held_out", columns="bias", values="hIoU")
+    assert scores.shape == (2, len(options.calibration.biases))
+    assert model.seen_bias == calibration.choose(scores.to_numpy(), options.calibration.biases)
+
+
+def test_twice_in_different_folders_gives_the_same_bytes(tmp_path, monkeypatch):
+    written = []
+    for name in ("one", "two"):
+        run(make(tmp_path / name, epochs=1, steps_per_epoch=5), monkeypatch)
+        written.append([(tmp_path / name / out).read_bytes() for out in STAGE.outs])
+    assert written[0] == written[1]
+
+
+@pytest.mark.parametrize(
+    ("n_images", "labels", "known"), [(0, (0,), []), (4, (0, 1, 2), []), (6, (0, 5), [5])], ids=str
+)
+def test_an_unseen_class_without_a_pixel_has_no_row(tmp_path, monkeypatch, n_images, labels, known):
+    model, _ = run(make(tmp_path, n_images, labels, epochs=1, steps_per_epoch=5), monkeypatch)
+    assert model.labels.tolist() == [*pixel_world.SEEN, *known]
+    assert model.labels[model.unseen].tolist() == known
+    assert known or model.seen_bias == 0
+
+
+def test_without_an_unseen_class_it_is_the_supervised_classifier(tmp_path, monkeypatch):
+    make(tmp_path, n_images=0, epochs=1, steps_per_epoch=5)
+    everything = tuple(range(len(pixel_world.CLASSES)))
+    splits.write(tmp_path / "data/split.json", pixel_world.split(unseen=()))
+    pixel_world.write_rows(tmp_path / "features/train", 80, 2, everything)
+    pixel_classifier.save(tmp_path / "models/seen_only.pt", pixel_world.start(everything))
+    model, _ = run(tmp_path, monkeypatch)
+    assert model.labels.tolist() == list(everything) and not model.unseen.any() and model.seen_bias == 0
+    assert torch.isfinite(model.weight).all()

@@ -1,0 +1,110 @@
+import shutil
+
+import pandas
+import torch
+
+from tests.support import pixel_world, quick_sections, stage_files
+from zeroshot.base import params
+from zeroshot.datasets import splits
+from zeroshot.zs3net import pixel_classifier
+from zeroshot.zs3net.cross_validation import calibration
+
+BRIEF = {"epochs": 1, "steps_per_epoch": 8}
+
+
+def run(folder, monkeypatch, *names, gmmn=BRIEF, **changes):
+    """Run `train_gmmn` and then the stage, or the stages named."""
+    sections = {"gmmn": quick_sections.gmmn_section(**gmmn), "classifier": quick_sections.classifier_section(**changes)}
+    stage_files.run(folder, monkeypatch, *(names or ("train_gmmn", "finetune_classifier")), **sections)
+
+
+def calibrated(**changes):
+    return quick_sections.classifier_section()["calibration"] | changes
+
+
+def test_writes_a_classifier_of_all_classes_with_the_bias_that_rehearsals_chose(tmp_path, monkeypatch):
+    pixel_world.write_inputs(tmp_path)
+    # Choosing needs no evaluation images.
+    shutil.rmtree(tmp_path / "features/val")
+    run(tmp_path, monkeypatch, gmmn={"epochs": 2}, synthetic_ratio=0.05)
+    model, facts = pixel_classifier.load("models/zs3net.pt")
+    assert model.labels.tolist() == [*pixel_world.SEEN, *pixel_world.UNSEEN]
+    assert model.labels[model.unseen].tolist() == list(pixel_world.UNSEEN)
+    assert facts["classes"] == list(pixel_world.CLASSES)
+    assert facts["config"] == params.to_dict(quick_sections.classifier_options(synthetic_ratio=0.05))
+    assert facts["gmmn"] == params.to_dict(quick_sections.gmmn_options(epochs=2))
+    curve = pandas.read_csv("metrics/classifier_curve.csv")
+    assert curve["epoch"].tolist() == [0, 1] and list(curve) == ["epoch", "loss"]
+
+    table = pandas.read_csv("metrics/calibration.csv")
+    assert list(table) == ["held_out", "bias", "hIoU"]
+    biases = calibrated()["biases"]
+    scores = table.pivot(index="held_out", columns="bias", values="hIoU")
+    assert scores.shape == (2, len(biases)) and scores.columns.tolist() == biases
+    assert model.seen_bias == calibration.choose(scores.to_numpy(), biases) > 0
+    held_out = " ".join(scores.index).split()
+    seen = {pixel_world.CLASSES[label] for label in pixel_world.SEEN[1:]}
+    assert len(held_out) == len(set(held_out)) == 4 and set(held_out) < seen
+
+
+def test_twice_in_different_folders_gives_the_same_bytes(tmp_path, monkeypatch):
+    results = []
+    for name in ("one", "two"):
+        pixel_world.write_inputs(tmp_path / name)
+        run(tmp_path / name, monkeypatch, "train_gmmn")
+        for _ in range(2):
+            torch.rand(3)
+            run(tmp_path / name, monkeypatch, "finetune_classifier", **BRIEF)
+            results.append(stage_files.content(tmp_path / name, "finetune_classifier"))
+    assert all(result == results[0] for result in results)
+
+
+def test_folds_side_by_side_give_the_same_bytes(tmp_path, monkeypatch):
+    pixel_world.write_inputs(tmp_path)
+    run(tmp_path, monkeypatch, **BRIEF)
+    alone = stage_files.content(tmp_path, "finetune_classifier")
+    runtime = {"device": "cpu", "workers": 2, "scratch": "work"}
+    sections = {"gmmn": quick_sections.gmmn_section(**BRIEF), "classifier": quick_sections.classifier_section(**BRIEF)}
+    stage_files.run(tmp_path, monkeypatch, "finetune_classifier", **sections, runtime=runtime)
+    assert stage_files.content(tmp_path, "finetune_classifier") == alone
+
+
+def test_without_calibration_there_is_no_bias_and_an_empty_table(tmp_path, monkeypatch):
+    pixel_world.write_inputs(tmp_path)
+    run(tmp_path, monkeypatch, calibration=calibrated(enabled=False), **BRIEF)
+    assert pixel_classifier.load("models/zs3net.pt")[0].seen_bias == 0.0
+    assert (tmp_path / "metrics/calibration.csv").read_text() == "held_out,bias,hIoU\n"
+
+
+def test_calibration_changes_the_bias_and_nothing_else(tmp_path, monkeypatch):
+    models = []
+    pixel_world.write_inputs(tmp_path)
+    run(tmp_path, monkeypatch, "train_gmmn")
+    for enabled in (True, False):
+        settings = calibrated(enabled=enabled, folds=1)
+        run(tmp_path, monkeypatch, "finetune_classifier", calibration=settings, **BRIEF)
+        models.append(pixel_classifier.load("models/zs3net.pt")[0])
+    assert torch.equal(models[0].weight, models[1].weight) and torch.equal(models[0].bias, models[1].bias)
+
+
+def test_without_an_unseen_class_it_fine_tunes_and_rehearses_nothing(tmp_path, monkeypatch):
+    pixel_world.write_inputs(tmp_path)
+    everything = tuple(range(len(pixel_world.CLASSES)))
+    splits.write(tmp_path / "data/split.json", pixel_world.split(unseen=()))
+    pixel_world.write_rows(tmp_path / "features/train", 80, 2, everything)
+    start = pixel_world.start(everything)
+    pixel_classifier.save(tmp_path / "models/seen_only.pt", start, classes=list(pixel_world.CLASSES))
+    run(tmp_path, monkeypatch, **BRIEF)
+    model, _ = pixel_classifier.load("models/zs3net.pt")
+    assert model.labels.tolist() == list(everything) and model.seen_bias == 0.0 and not model.unseen.any()
+
+
+def test_a_bias_at_the_end_of_those_tried_is_told_of(tmp_path, monkeypatch, capsys):
+    pixel_world.write_inputs(tmp_path)
+    run(tmp_path, monkeypatch, "train_gmmn")
+    for place, told in ((1, False), (2, True)):
+        monkeypatch.setattr(calibration, "choose", lambda scores, biases, place=place: biases[place])
+        capsys.readouterr()
+        run(tmp_path, monkeypatch, "finetune_classifier", **BRIEF, calibration=calibrated(biases=[0, 2.5, 7]))
+        text = "the best bias, 7, is the largest of classifier.calibration.biases; try larger ones"
+        assert (text in capsys.readouterr().err) is told

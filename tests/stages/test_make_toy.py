@@ -1,0 +1,85 @@
+"""The stage that writes the generated dataset."""
+
+import hashlib
+import pathlib
+
+import numpy as np
+import PIL.Image
+import pytest
+import yaml
+
+from stages import make_toy
+from tests.support import small_toy
+from zeroshot.datasets.toy import scenes
+from zeroshot.images import image_files
+
+
+def digests(root: pathlib.Path) -> dict[str, str]:
+    """Return the SHA-256 of every file below `root` by its relative path."""
+    files = sorted(path for path in root.rglob("*") if path.is_file())
+    return {path.relative_to(root).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def generate(folder: pathlib.Path, monkeypatch: pytest.MonkeyPatch, **changes: int) -> pathlib.Path:
+    """Run the stage in `folder` and return what it wrote."""
+    folder.mkdir(exist_ok=True)
+    (folder / "params.yaml").write_text(yaml.safe_dump({"toy": small_toy.SETTINGS | changes}))
+    monkeypatch.chdir(folder)
+    make_toy.main(["--out", "data/toy"])
+    return folder / "data" / "toy"
+
+
+def test_stage_writes_voc_layout(tmp_path, monkeypatch):
+    root = generate(tmp_path, monkeypatch)
+    lists = {split: (root / f"ImageSets/Segmentation/{split}.txt").read_text().split() for split in ("train", "val")}
+    assert {split: len(ids) for split, ids in lists.items()} == {"train": 5, "val": 3}
+    expected = {
+        f"{folder}/{name}.png" for name in sum(lists.values(), []) for folder in ("JPEGImages", "SegmentationClass")
+    }
+    expected |= {f"ImageSets/Segmentation/{split}.txt" for split in lists} | {"classes.txt", "corpus.txt"}
+    assert set(digests(root)) == expected
+    assert tuple((root / "classes.txt").read_text().splitlines()) == scenes.class_names()
+    assert len((root / "corpus.txt").read_text().splitlines()) == 40
+    image, mask = scenes.draw(small_toy.settings(), "val", 2)
+    assert np.array_equal(image_files.read_image(root / "JPEGImages/val_00002.png"), image)
+    assert np.array_equal(image_files.read_mask(root / "SegmentationClass/val_00002.png"), mask)
+    with PIL.Image.open(root / "SegmentationClass/val_00002.png") as picture:
+        assert picture.mode == "P"
+        assert picture.getpalette()[:768] == image_files.palette().ravel().tolist()
+    assert not list(root.parent.glob(".*"))
+
+
+def test_stage_is_byte_identical_and_leaves_nothing_of_an_earlier_run(tmp_path, monkeypatch):
+    first = digests(generate(tmp_path / "one", monkeypatch))
+    generate(tmp_path / "two", monkeypatch, seed=8, n_train=7)
+    assert digests(generate(tmp_path / "two", monkeypatch)) == first
+
+
+def test_stage_refuses_to_replace_what_it_did_not_make(tmp_path, monkeypatch):
+    (tmp_path / "data/toy").mkdir(parents=True)
+    (tmp_path / "data/toy/thesis.txt").write_text("years of work")
+    with pytest.raises(SystemExit, match="data/toy: holds something else than a dataset of make_toy; move it away"):
+        generate(tmp_path, monkeypatch)
+    assert (tmp_path / "data/toy/thesis.txt").read_text() == "years of work"
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        "\n".join(scenes.class_names()[:-1]),
+        "\n".join((*scenes.class_names(), "cow")),
+        "background\ncow\n",
+        "",
+        "vache tachet\xe9e",
+    ],
+    ids=["fewer", "more", "other", "none", "latin-1"],
+)
+def test_stage_refuses_to_replace_a_dataset_of_the_users(tmp_path, monkeypatch, names):
+    root = tmp_path / "data/toy"
+    (root / "JPEGImages").mkdir(parents=True)
+    (root / "classes.txt").write_bytes(names.encode("latin-1"))
+    (root / "JPEGImages/cow.jpg").write_bytes(b"a photograph")
+    before = digests(root)
+    with pytest.raises(SystemExit, match="data/toy: holds something else than a dataset of make_toy; move it away"):
+        generate(tmp_path, monkeypatch)
+    assert digests(root) == before and [path.name for path in root.parent.iterdir()] == ["toy"]

@@ -1,0 +1,121 @@
+import pathlib
+
+import numpy as np
+import pytest
+import yaml
+
+from stages import convert_labels, prepare_split
+from tests.support import voc_tree
+from zeroshot.datasets import splits
+from zeroshot.images import image_files
+
+PATHS = {
+    "--labels": "data/labels",
+    "--split": "data/split.json",
+    "--train-masks": "data/masks/train",
+    "--unlabelled-masks": "data/masks/unlabelled",
+    "--val-masks": "data/masks/val",
+    "--counts": "metrics/split.csv",
+}
+
+
+def run(folder, monkeypatch, workers=0, root="data/toy", **changes):
+    monkeypatch.chdir(folder)
+    runtime = {"device": "auto", "workers": workers, "scratch": "scratch"}
+    document = {"data": {**voc_tree.section(), **changes}, "runtime": runtime}
+    pathlib.Path("params.yaml").write_text(yaml.safe_dump(document))
+    prepare_split.main(["--data", str(root), *(word for pair in PATHS.items() for word in pair)])
+
+
+def convert(folder, monkeypatch, labels):
+    monkeypatch.chdir(folder)
+    runtime = {"device": "auto", "workers": 0, "scratch": "scratch"}
+    pathlib.Path("params.yaml").write_text(yaml.safe_dump({"labels": labels, "runtime": runtime}))
+    convert_labels.main(["--data", "data/toy", "--labels", "data/labels"])
+
+
+def content(folder):
+    outs = [*(folder / "data/masks").rglob("*.png"), folder / "data/split.json", folder / "metrics/split.csv"]
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(outs)}
+
+
+def mask(folder, name):
+    return image_files.read_mask(folder / f"data/masks/{name}.png")
+
+
+def test_writes_the_split_and_only_the_masks_each_list_may_show(tmp_path, monkeypatch, capsys):
+    voc_tree.make(tmp_path / "data/toy")
+    run(tmp_path, monkeypatch)
+    assert capsys.readouterr().out == "train: 2 images, unlabelled: 2 images, val: 1 images\n"
+    split = splits.read("data/split.json")
+    assert split.train == (splits.Item("a", "JPEGImages/a.png"), splits.Item("b", "JPEGImages/b.png"))
+    assert sorted(content(tmp_path)) == [
+        "data/masks/train/a.png",
+        "data/masks/train/b.png",
+        "data/masks/unlabelled/c.png",
+        "data/masks/unlabelled/d.png",
+        "data/masks/val/v.png",
+        "data/split.json",
+        "metrics/split.csv",
+    ]
+    for name, columns in {"train/a": voc_tree.TRAIN["a"], "val/v": voc_tree.VAL["v"]}.items():
+        np.testing.assert_array_equal(mask(tmp_path, name), voc_tree.mask(columns))
+
+
+def test_with_pixels_train_masks_ignore_what_the_others_show(tmp_path, monkeypatch):
+    voc_tree.make(tmp_path / "data/toy")
+    run(tmp_path, monkeypatch, exclude="pixels")
+    np.testing.assert_array_equal(mask(tmp_path, "train/c"), voc_tree.mask((0, 255, 255, 255, 2, 2, 0, 255)))
+    np.testing.assert_array_equal(mask(tmp_path, "unlabelled/c"), voc_tree.mask(voc_tree.TRAIN["c"]))
+    assert not any((image_files.read_mask(path) == 1).any() for path in (tmp_path / "data/masks/train").iterdir())
+
+
+def test_outputs_are_byte_identical_for_any_worker_count_place_and_rerun(tmp_path, monkeypatch):
+    results = []
+    for folder, workers, root in (("one", 0, "data/toy"), ("two", 3, tmp_path / "two/data/toy")):
+        voc_tree.make(tmp_path / folder / "data/toy")
+        for _ in range(2):
+            run(tmp_path / folder, monkeypatch, workers, root)
+            results.append(content(tmp_path / folder))
+    assert all(result == results[0] for result in results)
+
+
+def test_masks_of_an_earlier_split_do_not_stay(tmp_path, monkeypatch):
+    voc_tree.make(tmp_path / "data/toy")
+    run(tmp_path, monkeypatch, unseen=[])
+    assert (tmp_path / "data/masks/train/c.png").exists()
+    run(tmp_path, monkeypatch)
+    assert not (tmp_path / "data/masks/train/c.png").exists()
+
+
+def test_vocs_names_and_sbd(tmp_path, monkeypatch):
+    """All twenty classes come from SBD's masks, converted before; K=2 takes the images with cow (10) and motorbike (14) out."""
+    voc_tree.make(tmp_path / "data/toy")
+    blocks = {f"s{label:02d}": (0, 0, 0, 0, label, label, label, label) for label in range(1, 21)}
+    voc_tree.add_sbd(tmp_path / "data/toy", blocks)
+    convert(tmp_path, monkeypatch, voc_tree.labels(format="sbd", folder="benchmark_RELEASE/dataset/cls"))
+    run(tmp_path, monkeypatch, sbd="benchmark_RELEASE/dataset", classes="voc", n_unseen=2, unseen=None)
+    split = splits.read("data/split.json")
+    assert [item.id for item in split.unlabelled] == ["s10", "s14"]
+    assert len(split.train) == 4 + 18 and split.unseen == (10, 14)
+    assert split.train[4] == splits.Item("s01", "benchmark_RELEASE/dataset/img/s01.jpg")
+    np.testing.assert_array_equal(mask(tmp_path, "train/s20"), voc_tree.mask(blocks["s20"]))
+
+
+def test_a_faulty_dataset_ends_in_one_text_and_writes_nothing(tmp_path, monkeypatch):
+    root = voc_tree.make(tmp_path / "data/toy")
+    (root / "JPEGImages/a.png").unlink()
+    (root / "SegmentationClass/b.png").write_text("no mask")
+    with pytest.raises(SystemExit) as caught:
+        run(tmp_path, monkeypatch, unseen=["cows"])
+    text = str(caught.value)
+    assert text.startswith("data/toy: 4 problems\n")
+    for kind in ("no picture", "unusable mask", "unseen class is not in the class list", "seen class without a pixel"):
+        assert kind in text
+    assert not (tmp_path / "data/masks").exists() and not (tmp_path / "data/split.json").exists()
+
+
+def test_wrong_params_end_in_their_text(tmp_path, monkeypatch):
+    voc_tree.make(tmp_path / "data/toy")
+    with pytest.raises(SystemExit, match="data.exclude: Input should be 'images' or 'pixels'"):
+        run(tmp_path, monkeypatch, exclude="image")

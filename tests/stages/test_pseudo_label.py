@@ -1,0 +1,152 @@
+"""The stages pseudo_label and report_pseudo_labels."""
+
+import dataclasses
+import shutil
+
+import numpy as np
+import pandas
+import pytest
+import torch
+
+from tests.support import pixel_world, quick_sections, stage_files, unlabelled_world
+from zeroshot.cache import describe, index, pools, rows
+from zeroshot.images import image_files
+from zeroshot.zs3net import pixel_classifier
+from zeroshot.zs3net.pseudo_labels import later_rounds, pseudo_cache, selection
+
+
+def zs3net():
+    """A classifier of all classes that is good enough to label."""
+    model = pixel_world.start(tuple(range(len(pixel_world.CLASSES))))
+    unseen = torch.isin(model.labels, torch.tensor(pixel_world.UNSEEN))
+    return dataclasses.replace(model, unseen=unseen, seen_bias=0.5)
+
+
+@pytest.fixture
+def world(tmp_path):
+    """A folder with all that the two stages read, and the rows of the whole view with their true labels."""
+    pixel_world.write_inputs(tmp_path)
+    truth = unlabelled_world.write(tmp_path)
+    pixel_classifier.save(tmp_path / "models/zs3net.pt", zs3net(), classes=list(pixel_world.CLASSES))
+    later_rounds.write(tmp_path / "features/later_rounds.h5", [])
+    return tmp_path, truth
+
+
+def run(folder, monkeypatch, *names, **changes):
+    section = quick_sections.pseudo_labels_section(**changes)
+    stage_files.run(folder, monkeypatch, *(names or ("pseudo_label",)), pseudo_labels=section)
+
+
+def joined(folder):
+    tables = list(rows.read(folder))
+    return {name: np.concatenate([table[name] for table in tables]) for name in tables[0]}
+
+
+@pytest.mark.parametrize("rule", ["per_image", "per_dataset"])
+def test_the_cache_holds_what_the_rules_select_from_all_shards_together(world, monkeypatch, rule):
+    folder, truth = world
+    run(folder, monkeypatch, rule=rule, p=40.0)
+    found = joined("features/pseudo")
+    expected = selection.select(zs3net(), truth, quick_sections.pseudo_labels_options(rule=rule, p=40.0))
+    key = [(*row, label) for *row, label in zip(found["image"], *found["position"].T, found["label"], strict=True)]
+    wanted = zip(expected["image"], *expected["position"].T, expected["label"], strict=True)
+    assert sorted(key) == sorted(wanted) and len(key) > 10
+    assert set(found["label"].tolist()) == set(pixel_world.UNSEEN)
+    order = np.lexsort([*found["position"].T, found["image"]])
+    again = np.lexsort([*expected["position"].T, expected["image"]])
+    np.testing.assert_array_equal(found["features"][order], expected["features"][again])
+
+
+def test_the_cache_knows_its_origin_and_can_be_described(world, monkeypatch):
+    folder, _ = world
+    run(folder, monkeypatch, p=30.0)
+    assert pseudo_cache.options_of(folder / "features/pseudo") == quick_sections.pseudo_labels_options(p=30.0)
+    found = index.read("features/pseudo", "rows")
+    assert found.images == index.read("features/unlabelled", "rows").images
+    assert "classifier_sha256" in found.provenance
+    assert pixel_world.CLASSES[pixel_world.UNSEEN[0]] in describe.describe("features/pseudo")
+
+
+def test_counts_are_shares_of_the_cells(world, monkeypatch):
+    folder, truth = world
+    run(folder, monkeypatch, p=100.0)
+    table = pandas.read_csv("metrics/pseudo_counts.csv").set_index("class")
+    labels, confidences = selection.predict(zs3net(), truth["features"])
+    for label, name in enumerate(pixel_world.CLASSES):
+        own = labels == label
+        kept = own if label in pixel_world.UNSEEN else own & False
+        assert table.loc[name, "role"] == ("unseen" if label in pixel_world.UNSEEN else "seen")
+        assert table.loc[name, "predicted"] == pytest.approx(100 * own.mean(), abs=1e-3)
+        assert table.loc[name, "kept"] == pytest.approx(100 * kept.mean(), abs=1e-3)
+        assert table.loc[name, "images"] == len(set(truth["image"][kept].tolist()))
+        if kept.any():
+            assert table.loc[name, "confidence"] == pytest.approx(confidences[kept].mean(), abs=1e-3)
+
+
+def test_twice_gives_the_same_bytes_and_nothing_of_before_stays(world, monkeypatch):
+    folder, _ = world
+    run(folder, monkeypatch, p=50.0)
+    first = stage_files.content(folder, "pseudo_label")
+    run(folder, monkeypatch, p=100.0, classes="all")
+    assert stage_files.content(folder, "pseudo_label") != first
+    run(folder, monkeypatch, p=50.0)
+    assert stage_files.content(folder, "pseudo_label") == first
+
+
+def test_the_report_is_precision_and_coverage_by_the_held_masks(world, monkeypatch):
+    folder, truth = world
+    path = folder / "data/masks/unlabelled/image0.png"
+    mask = image_files.read_mask(path)
+    mask[:, :8] = 255
+    image_files.write_mask(path, mask)
+    run(folder, monkeypatch, "pseudo_label", "report_pseudo_labels", p=50.0)
+    table = pandas.read_csv("metrics/pseudo_labels.csv").set_index("class")
+    valid = (truth["image"] != 0) | (truth["position"][:, 1] >= 2)
+    chosen = selection.select(zs3net(), truth, quick_sections.pseudo_labels_options(p=50.0))
+    label_at = dict(zip(zip(truth["image"], *truth["position"].T, strict=True), truth["label"], strict=True))
+    hits = {label: [0, 0] for label in pixel_world.UNSEEN}
+    for image, y, x, label in zip(chosen["image"], *chosen["position"].T, chosen["label"], strict=True):
+        if image != 0 or x >= 2:
+            hits[label][0] += label_at[image, y, x] == label
+            hits[label][1] += 1
+    for label, (right, given) in hits.items():
+        row = table.loc[pixel_world.CLASSES[label]]
+        assert row["pixels"] == (chosen["label"] == label).sum()
+        assert row["precision"] == pytest.approx(100 * right / given)
+        assert row["coverage"] == pytest.approx(100 * right / (truth["label"][valid] == label).sum())
+    assert set(table.index) == {"all", *(pixel_world.CLASSES[label] for label in pixel_world.UNSEEN)}
+    assert table.loc["all", "precision"] == pytest.approx(
+        100 * sum(right for right, _ in hits.values()) / sum(given for _, given in hits.values())
+    )
+
+
+def test_agreement_needs_what_the_views_have(world, monkeypatch):
+    """The second view of that world shows nothing that could agree but by chance; it is a view all the same."""
+    folder, _ = world
+    run(folder, monkeypatch, rule="agreement", classes="all")
+    labels, _ = selection.predict(zs3net(), joined("features/unlabelled")["features"])
+    second = labels[joined("features/unlabelled")["view"] == 1]
+    assert set(joined("features/pseudo")["label"].tolist()) == set(second.tolist())
+
+
+def test_without_unlabelled_images_or_unseen_classes_caches_and_tables_are_empty(world, monkeypatch):
+    folder, _ = world
+    shutil.rmtree(folder / "features/unlabelled")
+    unlabelled_world.write(folder, n_images=0)
+    run(folder, monkeypatch, "pseudo_label", "report_pseudo_labels")
+    assert index.read("features/pseudo", "rows").shards == []
+    assert pseudo_cache.pool(folder / "features/pseudo", 10, 0).labels.tolist() == []
+    assert pools.empty(pixel_world.DIM).features.shape == (0, pixel_world.DIM)
+    table = pandas.read_csv("metrics/pseudo_labels.csv")
+    assert table["precision"].isna().all() and table["pixels"].tolist() == [0, 0, 0]
+    assert (pandas.read_csv("metrics/pseudo_counts.csv")["kept"] == 0).all()
+    later = pandas.read_csv("metrics/pseudo_labels_later.csv")
+    assert later.empty and list(later) == ["round", *table.columns]
+
+
+def test_a_missing_cache_ends_with_a_message(world, monkeypatch):
+    folder, _ = world
+    shutil.rmtree(folder / "features/unlabelled")
+    with pytest.raises(SystemExit) as caught:
+        run(folder, monkeypatch)
+    assert "features/unlabelled" in str(caught.value) and "dump_features" in str(caught.value)

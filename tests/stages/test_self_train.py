@@ -1,0 +1,144 @@
+import dataclasses
+import shutil
+
+import pandas
+import pytest
+import torch
+
+from tests.support import pixel_world, quick_sections, stage_files, unlabelled_world
+from zeroshot.base import checkpoints, params
+from zeroshot.datasets import splits
+from zeroshot.zs3net import pixel_classifier
+from zeroshot.zs3net.cross_validation import calibration
+from zeroshot.zs3net.pseudo_labels import pseudo_cache
+
+BRIEF = {"epochs": 1, "steps_per_epoch": 8}
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A folder in which ZS3Net and its rehearsals are trained."""
+    folder = tmp_path_factory.mktemp("self_train") / "world"
+    pixel_world.write_inputs(folder)
+    unlabelled_world.write(folder)
+    # Choosing needs neither evaluation images nor held masks.
+    shutil.rmtree(folder / "features/val")
+    shutil.rmtree(folder / "data/masks/unlabelled")
+    with pytest.MonkeyPatch.context() as patch:
+        gmmn, classifier = quick_sections.gmmn_section(**BRIEF), quick_sections.classifier_section(epochs=1)
+        stage_files.run(folder, patch, "train_gmmn", "finetune_classifier", gmmn=gmmn, classifier=classifier)
+    return folder
+
+
+@pytest.fixture
+def world(trained, tmp_path):
+    return shutil.copytree(trained, tmp_path / "copy")
+
+
+def run(folder, monkeypatch, *names, pseudo=None, **changes):
+    sections = {
+        "pseudo_labels": quick_sections.pseudo_labels_section(**(pseudo or {})),
+        "self_training": quick_sections.self_training_section(**{**BRIEF, **changes}),
+    }
+    stage_files.run(folder, monkeypatch, *(names or ("pseudo_label", "self_train")), **sections)
+
+
+def test_writes_a_classifier_of_all_classes_with_the_bias_that_rehearsals_chose(world, monkeypatch):
+    run(world, monkeypatch, rounds=2, epochs=2)
+    model, facts = pixel_classifier.load("models/zs5net.pt")
+    start, before = pixel_classifier.load("models/zs3net.pt")
+    assert model.labels.tolist() == start.labels.tolist() and torch.equal(model.unseen, start.unseen)
+    assert not torch.equal(model.weight, start.weight)
+    assert facts == before | {
+        "self_training": params.to_dict(quick_sections.self_training_options(**BRIEF | {"rounds": 2, "epochs": 2})),
+        "pseudo_labels": params.to_dict(quick_sections.pseudo_labels_options()),
+    }
+    curve = pandas.read_csv("metrics/self_training_curve.csv")
+    assert curve[["round", "epoch"]].to_numpy().tolist() == [[1, 0], [1, 1], [2, 0], [2, 1]]
+    table = pandas.read_csv("metrics/self_training_calibration.csv")
+    biases = quick_sections.self_training_section()["biases"]
+    scores = table.pivot(index="held_out", columns="bias", values="hIoU")
+    assert scores.columns.tolist() == biases
+    assert len(scores) == len(checkpoints.load("models/rehearsals.pt")["rehearsals"]) == 2
+    assert model.seen_bias == calibration.choose(scores.to_numpy(), biases)
+
+
+def test_twice_in_different_folders_gives_the_same_bytes(trained, tmp_path, monkeypatch):
+    results = []
+    for name in ("one", "two"):
+        folder = shutil.copytree(trained, tmp_path / name)
+        torch.rand(3)
+        run(folder, monkeypatch, rounds=2)
+        results.append(stage_files.content(folder, "self_train"))
+    assert results[0] == results[1]
+
+
+def test_a_second_round_labels_again(world, monkeypatch):
+    run(world, monkeypatch, rounds=1, lr=0.05, biases=[])
+    once, _ = pixel_classifier.load("models/zs5net.pt")
+    run(world, monkeypatch, "self_train", rounds=2, lr=0.05, biases=[])
+    twice, _ = pixel_classifier.load("models/zs5net.pt")
+    assert not torch.equal(once.weight, twice.weight)
+    shutil.rmtree(world / "features/unlabelled")
+    # Nothing is labelled again in a single round.
+    run(world, monkeypatch, "self_train", rounds=1, lr=0.05, biases=[])
+    assert torch.equal(pixel_classifier.load("models/zs5net.pt")[0].weight, once.weight)
+
+
+def test_the_labels_of_later_rounds_are_reported_like_those_of_the_first(world, monkeypatch):
+    unlabelled_world.write(world)
+    run(world, monkeypatch, rounds=1, lr=0.05, biases=[])
+    once, _ = pixel_classifier.load("models/zs5net.pt")
+    options = quick_sections.pseudo_labels_options()
+    pseudo_cache.write(world / "again", world / "features/unlabelled", once, options, {})
+    run(world, monkeypatch, "self_train", "report_pseudo_labels", rounds=3, lr=0.05, biases=[])
+    later = pandas.read_csv("metrics/pseudo_labels_later.csv")
+    assert later["round"].unique().tolist() == [2, 3]
+    shutil.rmtree(world / "features/pseudo")
+    shutil.move(world / "again", world / "features/pseudo")
+    first = pandas.read_csv("metrics/pseudo_labels.csv")
+    run(world, monkeypatch, "report_pseudo_labels")
+    expected = pandas.read_csv("metrics/pseudo_labels.csv")
+    assert not expected.equals(first)
+    second = later[later["round"] == 2].drop(columns="round").reset_index(drop=True)
+    pandas.testing.assert_frame_equal(second, expected)
+
+
+def bias_zs3net(folder, seen_bias):
+    start, facts = pixel_classifier.load(folder / "models/zs3net.pt")
+    pixel_classifier.save(folder / "models/zs3net.pt", dataclasses.replace(start, seen_bias=seen_bias), **facts)
+
+
+def test_without_biases_to_try_there_is_none_though_zs3net_labels_with_its_own(world, monkeypatch, capsys):
+    bias_zs3net(world, 3.0)
+    run(world, monkeypatch, biases=[])
+    assert pixel_classifier.load("models/zs5net.pt")[0].seen_bias == 0
+    run(world, monkeypatch, pseudo={"rule": "agreement"}, biases=[])
+    assert "rehearsed" not in capsys.readouterr().err
+    assert pandas.read_csv("metrics/self_training_calibration.csv").empty
+
+
+def test_agreement_is_not_rehearsed_and_says_so(world, monkeypatch, capsys):
+    run(world, monkeypatch, pseudo={"rule": "agreement"})
+    assert pandas.read_csv("metrics/self_training_calibration.csv").empty
+    assert "agreement cannot be rehearsed" in capsys.readouterr().err
+
+
+def test_without_unseen_classes_it_runs_through(tmp_path, monkeypatch):
+    labels = tuple(range(len(pixel_world.CLASSES)))
+    pixel_world.write_inputs(tmp_path)
+    shutil.rmtree(tmp_path / "features/train")
+    pixel_world.write_rows(tmp_path / "features/train", 40, labels=labels)
+    unlabelled_world.write(tmp_path, n_images=0)
+    splits.write(tmp_path / "data/split.json", pixel_world.split(unseen=()))
+    pixel_classifier.save(tmp_path / "models/seen_only.pt", pixel_world.start(labels), classes=[])
+    sections = {
+        "gmmn": quick_sections.gmmn_section(**BRIEF),
+        "classifier": quick_sections.classifier_section(**BRIEF),
+        "pseudo_labels": quick_sections.pseudo_labels_section(),
+        "self_training": quick_sections.self_training_section(**BRIEF, rounds=2),
+    }
+    names = ("train_gmmn", "finetune_classifier", "pseudo_label", "self_train")
+    stage_files.run(tmp_path, monkeypatch, *names, **sections)
+    model, _ = pixel_classifier.load("models/zs5net.pt")
+    assert model.labels.tolist() == list(labels) and not model.unseen.any()

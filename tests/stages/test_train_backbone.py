@@ -1,0 +1,175 @@
+import csv
+import os
+import pathlib
+import subprocess
+import sys
+
+import PIL.Image
+import pytest
+import torch
+import yaml
+
+from stages import train_backbone
+from tests.support import blocks
+from zeroshot.base import checkpoints, runtime, storage
+from zeroshot.networks import backbone
+from zeroshot.zs3net import pixel_classifier
+
+ROOT = pathlib.Path(__file__).parents[2]
+
+
+class Killed(BaseException):
+    """Ends a stage where a kill might."""
+
+
+def run(folder):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        train_backbone.main([word for pair in blocks.ARGUMENTS.items() for word in pair])
+
+
+def change(folder, **changes):
+    document = yaml.safe_load((folder / "params.yaml").read_text())
+    document["backbone"] |= changes
+    (folder / "params.yaml").write_text(yaml.safe_dump(document))
+
+
+def saved_states(patch):
+    """Note the epoch of every state that is saved from now on."""
+    epochs = []
+    save = checkpoints.save
+
+    def note(path, checkpoint):
+        save(path, checkpoint)
+        if path.name == "state.pt":
+            epochs.append(checkpoint["epoch"])
+
+    patch.setattr(checkpoints, "save", note)
+    return epochs
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """A folder in which the stage ran through, with nothing in its way."""
+    folder = blocks.make(tmp_path_factory.mktemp("whole"))
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    run(folder)
+    torch.set_num_threads(before)
+    return folder
+
+
+def test_another_process_with_workers_writes_the_same_bytes(whole, tmp_path):
+    folder = blocks.make(tmp_path / "elsewhere", workers=2)
+    words = [word for pair in blocks.ARGUMENTS.items() for word in pair]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "PYTHONHASHSEED": "7"}
+    subprocess.run(
+        [sys.executable, "-m", "stages.train_backbone", *words], cwd=folder, env=environment, check=True, timeout=300
+    )
+    assert blocks.outputs(folder) == blocks.outputs(whole)
+
+
+@pytest.mark.parametrize("killed_after", [0, 1])
+def test_a_killed_training_goes_on_as_if_nothing_had_happened(whole, tmp_path, monkeypatch, killed_after):
+    """Killed after an epoch, or (the last case) between the last epoch and the outputs."""
+    folder = blocks.make(tmp_path / "killed")
+    save = checkpoints.save
+
+    def save_and_die(path, checkpoint):
+        save(path, checkpoint)
+        if path.name == "state.pt" and checkpoint["epoch"] == killed_after:
+            raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoints, "save", save_and_die)
+        with pytest.raises(Killed):
+            run(folder)
+    assert not any((folder / name).exists() for name in blocks.OUTS)
+    with monkeypatch.context() as patch:
+        epochs = saved_states(patch)
+        run(folder)
+    assert epochs == list(range(killed_after + 1, 2))
+    assert blocks.outputs(folder) == blocks.outputs(whole)
+    assert not list(folder.glob("work/**/*.pt"))
+
+
+def test_a_kill_between_the_outputs_costs_no_epoch(whole, tmp_path, monkeypatch):
+    folder = blocks.make(tmp_path / "killed")
+    with monkeypatch.context() as patch:
+        patch.setattr(storage, "write_csv", lambda *_: (_ for _ in ()).throw(Killed))
+        with pytest.raises(Killed):
+            run(folder)
+    with monkeypatch.context() as patch:
+        epochs = saved_states(patch)
+        run(folder)
+    assert epochs == [] and blocks.outputs(folder) == blocks.outputs(whole)
+
+
+def test_a_second_run_trains_again_and_writes_the_same_bytes(whole, monkeypatch):
+    before = blocks.outputs(whole)
+    with monkeypatch.context() as patch:
+        epochs = saved_states(patch)
+        run(whole)
+    assert epochs == [0, 1] and blocks.outputs(whole) == before
+
+
+@pytest.mark.parametrize("what", ["params", "picture", "mask", "split", "weights", "device"])
+def test_other_inputs_do_not_go_on_from_an_interrupted_training(tmp_path, monkeypatch, what):
+    folder = blocks.make(tmp_path / "killed")
+    patch_input = {
+        "params": lambda: change(folder, lr=0.02),
+        "picture": lambda: PIL.Image.new("RGB", (40, 36)).save(folder / "data/blocks/JPEGImages/a.png"),
+        "mask": lambda: os.utime(folder / "data/masks/train/b.png", (1, 1)),
+        "split": lambda: (folder / "data/split.json").write_text((folder / "data/split.json").read_text() + "\n"),
+        "weights": lambda: (folder / "data/pretrained/none").write_bytes(b"other"),
+        "device": lambda: monkeypatch.setattr(runtime, "device", lambda _: torch.device("cuda")),
+    }[what]
+    # No epoch is trained here: only where the state would be looked for matters.
+    looked_for = []
+    monkeypatch.setattr(backbone, "build", lambda *_: None)
+    monkeypatch.setattr(backbone, "fit", lambda *_, **__: iter(()))
+    monkeypatch.setattr(pathlib.Path, "exists", lambda path: looked_for.append(path) or False)
+    for prepare in (lambda: None, lambda: None, patch_input):
+        prepare()
+        with pytest.raises(AttributeError):
+            run(folder)
+    states = [path for path in looked_for if path.name == "state.pt"]
+    assert len(states) == 3 and states[0] == states[1] != states[2]
+
+
+def test_the_outputs_agree_and_rebuild_the_network(whole):
+    checkpoint = checkpoints.load(whole / "models/backbone.pt")
+    assert checkpoint["classes"] == list(blocks.CLASSES) and checkpoint["exclude"] == "images"
+    assert checkpoint["seen"] == list(blocks.SEEN) and checkpoint["unseen"] == list(blocks.UNSEEN)
+    assert checkpoint["config"] == blocks.BACKBONE
+    network = backbone.load(checkpoint)
+    assert not network.training and network.classifier.out_channels == len(blocks.SEEN)
+    layer, facts = pixel_classifier.load(whole / "models/seen_only.pt")
+    assert facts == {key: checkpoint[key] for key in ("classes", "seen", "unseen", "exclude")}
+    assert torch.equal(layer.weight, network.classifier.weight[:, :, 0, 0])
+    assert torch.equal(layer.bias, network.classifier.bias)
+    assert layer.labels.tolist() == list(blocks.SEEN)
+    with open(whole / "metrics/backbone.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["epoch"] for row in rows] == ["0", "1"] and list(rows[0]) == ["epoch", "loss", "lr"]
+
+
+def test_artefacts_name_no_place(whole):
+    for content in blocks.outputs(whole).values():
+        assert str(whole).encode() not in content and str(pathlib.Path.home()).encode() + b"/" not in content
+
+
+def test_a_diverged_training_is_named_and_writes_nothing(tmp_path):
+    folder = blocks.make(tmp_path / "diverged", lr=1e30)
+    with pytest.raises(SystemExit, match=r"train_backbone: the loss is \w+ in epoch 0, step 1"):
+        run(folder)
+    assert not any((folder / name).exists() for name in blocks.OUTS)
+
+
+def test_weights_that_do_not_fit_end_in_their_text(tmp_path):
+    folder = blocks.make(tmp_path / "blocks", weights="file")
+    torch.save({"features.0.0.weight": torch.zeros(1)}, folder / "data/pretrained/none")
+    with pytest.raises(SystemExit) as caught:
+        run(folder)
+    assert str(caught.value).startswith("weights do not fit mobilenet_v2\n  missing (")
+    assert not any((folder / name).exists() for name in blocks.OUTS)

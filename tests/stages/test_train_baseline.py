@@ -1,0 +1,92 @@
+import pandas
+import pytest
+import torch
+import yaml
+
+from stages import train_baseline
+from tests.support import dag, pixel_world, quick_sections
+from zeroshot.base import params
+from zeroshot.cache import pools, rows
+from zeroshot.datasets import splits
+from zeroshot.zs3net import pixel_classifier
+from zeroshot.zs3net.classifiers import baselines
+from zeroshot.zs3net.cross_validation import calibration
+
+METHODS = ("devise", "ale", "spnet")
+STAGES = {method: dag.stages()[f"train_baseline@{method}"] for method in METHODS}
+methods = pytest.mark.parametrize("method", METHODS)
+
+
+def run(folder, monkeypatch, method, **changes):
+    """Run the stage in `folder` and return the bytes of all that it wrote."""
+    monkeypatch.chdir(folder)
+    document = quick_sections.document(baseline=quick_sections.baseline_section(**changes))
+    (folder / "params.yaml").write_text(yaml.safe_dump(document))
+    train_baseline.main(STAGES[method].argv)
+    return {out: (folder / out).read_bytes() for out in STAGES[method].outs}
+
+
+@methods
+def test_writes_a_classifier_of_all_classes_calibrated_where_the_section_says_so(tmp_path, monkeypatch, method):
+    pixel_world.write_training_inputs(tmp_path)
+    run(tmp_path, monkeypatch, method)
+    model, facts = pixel_classifier.load(f"models/{method}.pt")
+    assert model.labels.tolist() == [*pixel_world.SEEN, *pixel_world.UNSEEN]
+    assert model.labels[model.unseen].tolist() == list(pixel_world.UNSEEN)
+    assert facts["classes"] == list(pixel_world.CLASSES) and facts["exclude"] == "images"
+    options = quick_sections.baseline_options()
+    assert facts["method"] == method and facts["config"] == params.to_dict(options)
+    assert pandas.read_csv(f"metrics/{method}_curve.csv")["epoch"].tolist() == [0, 1]
+
+    table = pandas.read_csv(f"metrics/{method}_calibration.csv")
+    assert list(table) == ["held_out", "bias", "hIoU"]
+    if method == "spnet":
+        scores = table.pivot(index="held_out", columns="bias", values="hIoU")
+        assert scores.shape == (2, len(options.biases))
+        sampled = rows.sample("features/train", options.pool_per_class, options.seed)
+        unit = baselines.spread(model, pools.select(sampled, pixel_world.SEEN), options)
+        # The bias itself is the same for all classes of a pixel, so it leaves their spread as it is.
+        assert model.seen_bias == pytest.approx(calibration.choose(scores.to_numpy(), options.biases) * unit, rel=1e-5)
+        assert model.seen_bias > 0
+    else:
+        assert table.empty and model.seen_bias == 0
+
+
+def test_calibration_changes_the_bias_and_nothing_else(tmp_path, monkeypatch):
+    pixel_world.write_training_inputs(tmp_path)
+    models = []
+    for calibrated in (False, True):
+        run(tmp_path, monkeypatch, "ale", ale={"lr": 0.02, "calibrated": calibrated}, biases=[0.5])
+        models.append(pixel_classifier.load("models/ale.pt")[0])
+    assert torch.equal(models[0].weight, models[1].weight) and torch.equal(models[0].bias, models[1].bias)
+    assert models[0].seen_bias == 0 < models[1].seen_bias
+
+
+@methods
+def test_twice_in_different_folders_gives_the_same_bytes(tmp_path, monkeypatch, method):
+    results = []
+    for name in ("one", "two"):
+        pixel_world.write_training_inputs(tmp_path / name)
+        torch.rand(3)
+        results.append(run(tmp_path / name, monkeypatch, method, epochs=1, steps_per_epoch=5))
+    assert results[0] == results[1]
+
+
+@methods
+def test_without_an_unseen_class_it_learns_the_seen_ones(tmp_path, monkeypatch, method):
+    pixel_world.write_training_inputs(tmp_path)
+    everything = tuple(range(len(pixel_world.CLASSES)))
+    splits.write(tmp_path / "data/split.json", pixel_world.split(unseen=()))
+    pixel_world.write_rows(tmp_path / "features/train", 80, 2, everything)
+    run(tmp_path, monkeypatch, method)
+    model, _ = pixel_classifier.load(f"models/{method}.pt")
+    assert model.labels.tolist() == list(everything) and not model.unseen.any() and model.seen_bias == 0
+
+
+def test_a_bias_at_the_end_of_those_tried_is_told_of(tmp_path, monkeypatch, capsys):
+    pixel_world.write_training_inputs(tmp_path)
+    for biases, told in (([0.5], True), ([0.5, 9], False)):
+        capsys.readouterr()
+        run(tmp_path, monkeypatch, "spnet", biases=biases)
+        text = "the best bias, 0.5, is the largest of baseline.biases; try larger ones"
+        assert (text in capsys.readouterr().err) is told

@@ -1,0 +1,133 @@
+"""DeViSE with the whole network trained: the stage on tests/support/blocks.py, and the optional pipeline at the tiny size."""
+
+import json
+
+import pytest
+import torch
+
+from stages.whole_network import train_devise_network
+from tests.support import blocks, tiny
+from zeroshot.base import checkpoints
+from zeroshot.images import image_files
+from zeroshot.networks import backbone
+from zeroshot.words import class_embeddings
+from zeroshot.zs3net import pixel_classifier
+from zeroshot.zs3net.classifiers import compatibility
+
+ARGUMENTS = {
+    "--data": "data/blocks",
+    "--split": "data/split.json",
+    "--masks": "data/masks/train",
+    "--embeddings": "data/class_embeddings.h5",
+    "--weights": "data/pretrained/none",
+    "--recipe": "models/backbone.pt",
+    "--network": "models/networks/devise_network.pt",
+    "--classifier": "models/devise_network.pt",
+    "--curve": "metrics/devise_network_curve.csv",
+}
+OUTS = ("models/networks/devise_network.pt", "models/devise_network.pt", "metrics/devise_network_curve.csv")
+
+
+class Killed(BaseException):
+    """Ends a stage where a kill might."""
+
+
+def vectors():
+    """Return the class vectors (5, 3), the background's all zeros."""
+    table = torch.randn(len(blocks.CLASSES), 3, generator=torch.Generator().manual_seed(0)).numpy()
+    table[0] = 0
+    return table
+
+
+def make(folder, **changes):
+    """Put into `folder` all that the stage reads; the recipe is that of tests/support/blocks.py, the network beside it is not used."""
+    blocks.make(folder)
+    written = class_embeddings.ClassEmbeddings(blocks.CLASSES, vectors())
+    class_embeddings.write(folder / "data/class_embeddings.h5", written, {"source": "test"})
+    checkpoints.save(folder / "models/backbone.pt", {"config": blocks.BACKBONE | changes})
+    return folder
+
+
+def run(folder):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        train_devise_network.main([word for pair in ARGUMENTS.items() for word in pair])
+
+
+def outputs(folder):
+    return {name: (folder / name).read_bytes() for name in OUTS}
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """A folder in which the stage ran through, with nothing in its way."""
+    folder = make(tmp_path_factory.mktemp("whole"))
+    run(folder)
+    return folder
+
+
+def test_the_classifier_gives_the_class_nearest_to_the_networks_output(whole):
+    checkpoint = checkpoints.load(whole / "models/networks/devise_network.pt")
+    network = backbone.load(checkpoint)
+    model, facts = pixel_classifier.load(whole / "models/devise_network.pt")
+    assert model.labels.tolist() == [*blocks.SEEN, *blocks.UNSEEN] and model.unseen.tolist() == [False] * 4 + [True]
+    assert facts == {key: checkpoint[key] for key in ("classes", "seen", "unseen", "exclude")}
+    # A dimension of its own for the background, whose vector is zero.
+    assert network.classifier.out_channels == 4
+    picture = torch.from_numpy(image_files.read_image(whole / "data/blocks/JPEGImages/b.png")).permute(2, 0, 1)[None]
+    with torch.no_grad():
+        features = network.features(picture)[0].flatten(1).T
+        embedded = network(picture)[0].flatten(1).T
+    classes = compatibility.directions(torch.from_numpy(vectors()))[model.labels]
+    cosines = torch.nn.functional.cosine_similarity(embedded[:, None], classes[None], dim=2)
+    assert torch.equal(model.logits(features).argmax(1), cosines.argmax(1))
+
+
+def test_what_was_frozen_for_the_backbone_is_trained_with_the_rest(whole, tmp_path):
+    folder = make(tmp_path, freeze="encoder")
+    run(folder)
+    found, expected = (
+        checkpoints.load(root / "models/networks/devise_network.pt")["network"] for root in (folder, whole)
+    )
+    assert found.keys() == expected.keys() and all(torch.equal(found[name], expected[name]) for name in found)
+
+
+def test_training_brings_outputs_nearer_to_their_classes(tmp_path):
+    folder = make(tmp_path)
+    options = blocks.options(epochs=6, repeat_threshold=0.0, dropout=0.0)
+    classes = compatibility.directions(torch.from_numpy(vectors()))
+    network = backbone.build(options, classes.shape[1], folder / "none")
+    criterion = compatibility.cosine_criterion(classes[list(blocks.SEEN)])
+    dataset = blocks.dataset(folder)
+    rows = [row for row, _ in backbone.fit(network, dataset, options, torch.device("cpu"), 0, criterion=criterion)]
+    assert rows[-1]["loss"] < 0.6 * rows[0]["loss"]
+
+
+@pytest.mark.parametrize("killed_after", [0, 1])
+def test_a_killed_training_goes_on_as_if_nothing_had_happened(whole, tmp_path, monkeypatch, killed_after):
+    folder = make(tmp_path / "killed")
+    save = checkpoints.save
+
+    def save_and_die(path, checkpoint):
+        save(path, checkpoint)
+        if path.name == "state.pt" and checkpoint["epoch"] == killed_after:
+            raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoints, "save", save_and_die)
+        with pytest.raises(Killed):
+            run(folder)
+    assert not any((folder / name).exists() for name in OUTS)
+    run(folder)
+    assert outputs(folder) == outputs(whole)
+    assert not list(folder.glob("work/**/*.pt"))
+
+
+def test_the_optional_pipeline_ends_in_figures_of_a_network_of_its_own(tmp_path):
+    folder = tiny.make(tmp_path / "tiny")
+    tiny.run(folder, "make_toy", "prepare_split", "embed_classes", "train_backbone")
+    tiny.run(folder, "train_devise_network", "dump_features@devise_network", "evaluate@devise_network")
+    figures = json.loads((folder / "metrics/devise_network.json").read_text())
+    assert figures["seen_bias"] == 0 and figures["images"] == 8
+    assert 0 <= figures["generalised"]["seen"]["mIoU"] <= 100
+    assert not (folder / "features/train").exists() and not (folder / "features/unlabelled").exists()

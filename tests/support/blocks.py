@@ -1,0 +1,110 @@
+"""Six small pictures of coloured blocks with masks, split and settings: enough for every step of training the backbone."""
+
+import pathlib
+
+import numpy as np
+import PIL.Image
+import pytest
+import yaml
+
+from zeroshot.base import params
+from zeroshot.datasets import splits
+from zeroshot.images import image_files
+from zeroshot.networks import backbone, training_images
+
+CLASSES = ("background", "cow", "dog", "sheep", "gull")
+SEEN, UNSEEN = (0, 2, 3, 4), (1,)
+# id -> the labels of the four quarters of 40 x 36 pixels; `gull` is rare.
+TRAIN = {
+    "a": (0, 2, 0, 2),
+    "b": (0, 3, 3, 0),
+    "c": (2, 2, 0, 3),
+    "d": (0, 0, 3, 3),
+    "e": (3, 0, 2, 255),
+    "f": (0, 4, 0, 0),
+}
+ARGUMENTS = {
+    "--data": "data/blocks",
+    "--split": "data/split.json",
+    "--masks": "data/masks/train",
+    "--weights": "data/pretrained/none",
+    "--vectors": "data/vectors",
+    "--backbone": "models/backbone.pt",
+    "--classifier": "models/seen_only.pt",
+    "--curve": "metrics/backbone.csv",
+}
+OUTS = ("models/backbone.pt", "models/seen_only.pt", "metrics/backbone.csv")
+AUGMENTATION = {"crop": 32, "scales": [0.8, 1.25], "flip": 0.5, "blur": 0.5}
+BACKBONE = {
+    "encoder": "mobilenet_v2",
+    "output_stride": 16,
+    "separable": True,
+    "dropout": 0.1,
+    "weights": "none",
+    "weights_file": "data/pretrained/none",
+    "partial_weights": False,
+    "freeze": "nothing",
+    "loss_at": "image",
+    "epochs": 2,
+    "batch_size": 3,
+    "lr": 0.01,
+    "head_lr_multiplier": 2.0,
+    "momentum": 0.9,
+    "weight_decay": 0.0005,
+    "repeat_threshold": 0.5,
+    "semantic": {"vectors": "data/vectors", "weight": 1.0, "scale": 4.0},
+    "augmentation": AUGMENTATION,
+    "precision": "float32",
+    "seed": 0,
+}
+
+
+def options(**changes: object) -> backbone.Params:
+    """Return the section `backbone` of these tests, changed by `changes`."""
+    return params.build({**BACKBONE, **changes}, backbone.Params, "backbone")
+
+
+def split(ids: tuple[str, ...] = tuple(TRAIN)) -> splits.Split:
+    """Return a split whose training list is `ids`; `cow` is unseen."""
+    train = tuple(splits.Item(id, f"JPEGImages/{id}.png") for id in ids)
+    return splits.Split(CLASSES, SEEN, UNSEEN, "images", train, unlabelled=(), val=())
+
+
+def mask(quarters: tuple[int, ...]) -> np.ndarray:
+    """Return the (36, 40) uint8 mask with these quarters."""
+    return np.kron(np.array(quarters, np.uint8).reshape(2, 2), np.ones((18, 20), np.uint8))
+
+
+def make(folder: pathlib.Path, workers: int = 0, **changes: object) -> pathlib.Path:
+    """Put into `folder` all that the stage train_backbone reads, and return it."""
+    for path in ("data/blocks/JPEGImages", "data/masks/train", "data/pretrained"):
+        (folder / path).mkdir(parents=True)
+    for seed, (id, quarters) in enumerate(TRAIN.items()):
+        noise = np.random.default_rng(seed).integers(0, 60, (36, 40, 3), dtype=np.uint8)
+        picture = noise + image_files.palette()[mask(quarters)] // 2
+        PIL.Image.fromarray(picture).save(folder / f"data/blocks/JPEGImages/{id}.png")
+        image_files.write_mask(folder / f"data/masks/train/{id}.png", mask(quarters))
+    (folder / "data/pretrained/none").write_bytes(b"")
+    (folder / "data/vectors").write_bytes(b"")
+    splits.write(folder / "data/split.json", split())
+    runtime = {"device": "cpu", "workers": workers, "scratch": "work"}
+    (folder / "params.yaml").write_text(yaml.safe_dump({"backbone": {**BACKBONE, **changes}, "runtime": runtime}))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    """A folder with what `make` puts there."""
+    return make(tmp_path_factory.mktemp("blocks"))
+
+
+def dataset(folder: pathlib.Path, **changes: object) -> training_images.TrainingImages:
+    """Return the dataset of the pictures that `make` put into `folder`."""
+    return training_images.TrainingImages(
+        split(), folder / "data/blocks", folder / "data/masks/train", options(**changes)
+    )
+
+
+def outputs(folder: pathlib.Path) -> dict[str, bytes]:
+    """Return the content of everything the stage wrote into `folder`."""
+    return {name: (folder / name).read_bytes() for name in OUTS}

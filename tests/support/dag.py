@@ -1,0 +1,133 @@
+"""dvc.yaml as it is meant: every stage with its templates filled in from params.yaml and from its matrix."""
+
+import ast
+import dataclasses
+import functools
+import importlib
+import inspect
+import itertools
+import operator
+import pathlib
+import re
+import shlex
+from collections.abc import Sequence
+from typing import Any
+
+import yaml
+
+ROOT = pathlib.Path(__file__).parents[2]
+MAIN = "dvc.yaml"
+# Pipelines that DVC sees once they are copied to a dvc.yaml; their stages have `wdir: ../..`, so that all paths are the repository's.
+OPTIONAL = ("stages/whole_network/pipeline.yaml",)
+# Flags whose values are no paths.
+CHOICES = {"--method"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Stage:
+    """One stage that DVC runs.
+
+    Attributes:
+        name: as in dvc.lock, with the item of its matrix: `evaluate@zs3net`.
+        desc: its sentence.
+        cmd: its command line.
+        deps: paths of code and data.
+        params: sections of params.yaml.
+        outs: paths of all it writes, metrics and plots among them.
+    """
+
+    name: str
+    desc: str
+    cmd: str
+    deps: tuple[str, ...]
+    params: tuple[str, ...]
+    outs: tuple[str, ...]
+
+    @property
+    def words(self) -> list[str]:
+        """The command line as a shell splits it."""
+        return shlex.split(self.cmd)
+
+    @property
+    def module(self) -> str:
+        """The module that the command runs, as in `stages.evaluate`."""
+        return self.words[2]
+
+    @property
+    def argv(self) -> list[str]:
+        """What the command hands to the module's `main`."""
+        return self.words[3:]
+
+    @property
+    def paths(self) -> list[str]:
+        """The values of all flags but `CHOICES`."""
+        pairs = zip(self.argv[::2], self.argv[1::2], strict=True)
+        return [value for flag, value in pairs if flag not in CHOICES]
+
+    @property
+    def code(self) -> list[str]:
+        """The dependencies that are files of this repository's code."""
+        return [path for path in self.deps if path.endswith(".py")]
+
+    @property
+    def data(self) -> list[str]:
+        """The other dependencies."""
+        return [path for path in self.deps if not path.endswith(".py")]
+
+
+def stages(settings: dict[str, Any] | None = None, files: Sequence[str] = (MAIN,)) -> dict[str, Stage]:
+    """Return the stages of DVC files by name, in their order; `settings` is what params.yaml holds."""
+    if settings is None:
+        settings = yaml.safe_load((ROOT / "params.yaml").read_text())
+    found = [
+        _stage(name, _filled(body, {**settings, **item}), item.get("item", {}))
+        for file in files
+        for name, body in yaml.safe_load((ROOT / file).read_text())["stages"].items()
+        for item in _items(body)
+    ]
+    return {stage.name: stage for stage in found}
+
+
+@functools.cache
+def sections() -> dict[str, type]:
+    """Return the dataclass that the stages load each section into, as in `params.load("params.yaml", "gmmn", gmmn.Params)`."""
+    found = {}
+    for stage in stages(files=(MAIN, *OPTIONAL)).values():
+        module = importlib.import_module(stage.module)
+        for call in ast.walk(ast.parse(inspect.getsource(module))):
+            if isinstance(call, ast.Call) and ast.unparse(call.func) == "params.load":
+                found[ast.literal_eval(call.args[1])] = operator.attrgetter(ast.unparse(call.args[2]))(module)
+    return found
+
+
+def _items(body: dict[str, Any]) -> list[dict[str, Any]]:
+    if "matrix" not in body:
+        return [{}]
+    axes = body["matrix"]
+    return [{"item": dict(zip(axes, values, strict=True))} for values in itertools.product(*axes.values())]
+
+
+def _filled(node: Any, values: dict[str, Any]) -> Any:
+    if isinstance(node, dict):
+        return {_filled(key, values): _filled(value, values) for key, value in node.items()}
+    if isinstance(node, list):
+        return [_filled(value, values) for value in node]
+    return re.sub(r"\$\{([\w.]+)\}", lambda match: _value(match[1], values), node) if isinstance(node, str) else node
+
+
+def _value(key: str, values: Any) -> str:
+    for part in key.split("."):
+        values = values[part]
+    return str(values)
+
+
+def _stage(name: str, body: dict[str, Any], item: dict[str, Any]) -> Stage:
+    written = [out for kind in ("outs", "metrics", "plots") for out in body.get(kind, [])]
+    return Stage(
+        name="@".join([name, "-".join(item.values())]) if item else name,
+        desc=body["desc"],
+        cmd=body["cmd"],
+        deps=tuple(body["deps"]),
+        params=tuple(body.get("params", [])),
+        outs=tuple(out if isinstance(out, str) else next(iter(out)) for out in written),
+    )

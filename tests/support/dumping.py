@@ -1,0 +1,83 @@
+"""Running the stage dump_features on the pictures of tests/support/scenes.py, and watching the shards that it writes."""
+
+import pytest
+
+from stages import dump_features
+from tests.support import scenes
+from zeroshot.cache import dump, shard_plan
+
+ARGUMENTS = {
+    "--data": "toy",
+    "--split": "split.json",
+    "--train-masks": "masks/train",
+    "--val-masks": "masks/val",
+    "--backbone": "backbone.pt",
+    "--train": "features/train",
+    "--unlabelled": "features/unlabelled",
+    "--val": "features/val",
+}
+# Four passes over six training images, in shards of at most 80 kB.
+SETTINGS = {
+    "scales": [1.0, 0.5],
+    "flip": True,
+    "unlabelled_views": {"scales": [0.5, 1.5], "flip": False},
+    "shard_mib": 80,
+}
+
+
+@pytest.fixture(autouse=True)
+def small_shards(monkeypatch):
+    """Shards of a few rows, so that there are several."""
+    monkeypatch.setattr(shard_plan, "MIB", 1000)
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    """The file of an untrained network."""
+    return scenes.write_checkpoint(tmp_path_factory.mktemp("backbone") / "backbone.pt")
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory, checkpoint):
+    """A folder in which the stage ran once, without interruption."""
+    folder = tmp_path_factory.mktemp("finished")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(shard_plan, "MIB", 1000)
+        make(folder, checkpoint)
+        run(folder, patch)
+    return folder
+
+
+def make(folder, checkpoint, **changes):
+    """Write what the stage reads into `folder`, parameters changed where a test asks, and return it."""
+    scenes.make(folder)
+    scenes.write_params(folder, **{**SETTINGS, **changes})
+    (folder / "backbone.pt").symlink_to(checkpoint)
+    return folder
+
+
+def run(folder, monkeypatch):
+    """Run the stage in `folder`."""
+    monkeypatch.chdir(folder)
+    dump_features.main([word for pair in ARGUMENTS.items() for word in pair])
+
+
+def content(folder):
+    """The bytes of every file of the three caches."""
+    files = sorted(path for path in (folder / "features").rglob("*") if path.is_file())
+    return {str(path.relative_to(folder / "features")): path.read_bytes() for path in files}
+
+
+def written(monkeypatch, stop_at=None):
+    """Record the shards that are written; die before the one numbered `stop_at` (from 0)."""
+    names = []
+    write_shard = dump.write_shard
+
+    def write(path, *arguments):
+        if len(names) == stop_at:
+            raise KeyboardInterrupt
+        write_shard(path, *arguments)
+        names.append(f"{path.parent.name}/{path.name}")
+
+    monkeypatch.setattr(dump, "write_shard", write)
+    return names

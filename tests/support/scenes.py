@@ -1,0 +1,120 @@
+"""A small data set of painted blocks after prepare_split, and a network of random weights, for tests of the feature dump."""
+
+import pathlib
+from typing import Any
+
+import numpy as np
+import PIL.Image
+import torch
+import yaml
+
+from zeroshot.base import checkpoints, params
+from zeroshot.datasets import splits
+from zeroshot.images import image_files
+from zeroshot.networks import backbone
+
+CLASSES = ("background", "cow", "dog", "sheep")
+SEEN, UNSEEN = (0, 2, 3), (1,)
+# id -> height and width; neighbours of equal size, and one alone, so that batches are full, short and single.
+SIZES = {
+    "train": {"a": (40, 56), "b": (40, 56), "c": (40, 56), "d": (33, 50), "e": (56, 40), "f": (56, 40)},
+    "unlabelled": {"u": (40, 56), "w": (30, 30)},
+    "val": {"k": (40, 56), "v": (40, 56), "y": (27, 49)},
+}
+
+
+def settings(**changes: Any) -> dict[str, Any]:
+    """Return the section `features`."""
+    return {
+        "pixels_per_class": 12,
+        "unlabelled_pixels": 40,
+        "unlabelled_views": {"scales": [], "flip": False},
+        "scales": [1.0],
+        "flip": False,
+        "val_short_side": None,
+        "shard_mib": 20,
+        "batch_size": 2,
+        "precision": "float32",
+        "seed": 3,
+        **changes,
+    }
+
+
+def make(root: pathlib.Path) -> splits.Split:
+    """Write pictures, split and masks as prepare_split leaves them, and a params.yaml, and return the split."""
+    (root / "toy/JPEGImages").mkdir(parents=True)
+    for name, sizes in SIZES.items():
+        labels = [0, 2, 3, 255] if name == "train" else [0, 1, 2, 3, 255]
+        for id, size in sizes.items():
+            mask, picture = _paint(np.random.default_rng(ord(id)), size, labels)
+            PIL.Image.fromarray(picture).save(root / f"toy/JPEGImages/{id}.png")
+            for folder in (f"masks/{name}", "toy/SegmentationClass"):
+                image_files.write_mask(root / folder / f"{id}.png", mask)
+    lists = {name: tuple(splits.Item(id, f"JPEGImages/{id}.png") for id in sizes) for name, sizes in SIZES.items()}
+    split = splits.Split(CLASSES, SEEN, UNSEEN, "images", **lists)
+    splits.write(root / "split.json", split)
+    write_params(root)
+    return split
+
+
+def write_params(root: pathlib.Path, **changes: Any) -> None:
+    runtime = {"device": "cpu", "workers": 0, "scratch": "scratch"}
+    (root / "params.yaml").write_text(yaml.safe_dump({"features": settings(**changes), "runtime": runtime}))
+
+
+def write_checkpoint(path: pathlib.Path) -> pathlib.Path:
+    """Write a network of random weights as train_backbone keeps one.
+
+    Its batch statistics are those of noise, so that no layer fades, and its last layer gives every class the same mean
+    logit, so that every class wins somewhere.
+    """
+    options = params.build(
+        {
+            "encoder": "resnet18",
+            "output_stride": 16,
+            "separable": True,
+            "dropout": 0.1,
+            "weights": "none",
+            "weights_file": "none",
+            "partial_weights": False,
+            "freeze": "nothing",
+            "loss_at": "image",
+            "epochs": 1,
+            "batch_size": 8,
+            "lr": 0.01,
+            "head_lr_multiplier": 1.0,
+            "momentum": 0.9,
+            "weight_decay": 0.0,
+            "repeat_threshold": 0.0,
+            "semantic": {"vectors": "none", "weight": 1.0, "scale": 16.0},
+            "augmentation": {"crop": 64, "scales": [1.0, 1.0], "flip": 0.5, "blur": 0.0},
+            "precision": "float32",
+            "seed": 0,
+        },
+        backbone.Params,
+        "backbone",
+    )
+    network = backbone.build(options, len(SEEN), path)
+    noise = np.stack([_paint(np.random.default_rng(seed), (64, 64), [0, 1, 2, 3])[1] for seed in range(100, 104)])
+    pictures = torch.from_numpy(noise).permute(0, 3, 1, 2)
+    with torch.no_grad():
+        for module in network.modules():
+            if isinstance(module, torch.nn.BatchNorm2d):
+                module.momentum = None
+        network.train()(pictures)
+        network.eval()
+        network.classifier.weight.mul_(10)
+        network.classifier.bias.sub_(network(pictures).mean(dim=(0, 2, 3)))
+    facts = {"classes": list(CLASSES), "seen": list(SEEN), "unseen": list(UNSEEN), "exclude": "images"}
+    checkpoints.save(path, {**facts, "config": params.to_dict(options), "network": network.state_dict()})
+    return path
+
+
+def _paint(rng: np.random.Generator, size: tuple[int, int], labels: list[int]) -> tuple[np.ndarray, np.ndarray]:
+    """Return a mask of blocks and a picture in which each label has a hue and all is noisy."""
+    height, width = size
+    grid = rng.choice(np.array(labels, np.uint8), (-(-height // 8), -(-width // 8)))
+    mask = np.kron(grid, np.ones((8, 8), np.uint8))[:height, :width]
+    hues = np.random.default_rng(0).integers(0, 256, (256, 3))
+    picture = hues[mask] + rng.normal(scale=40, size=(height, width, 3))
+    return mask, picture.clip(0, 255).astype(np.uint8)

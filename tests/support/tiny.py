@@ -1,0 +1,143 @@
+"""The whole pipeline at the smallest size at which every stage has something to do, and stages run inside the test's process."""
+
+import copy
+import hashlib
+import importlib
+import os
+import pathlib
+import shutil
+from typing import Any
+
+import torch
+import yaml
+
+from tests.support import dag
+
+# 48 pictures with one or two objects deal every one of the 35 classes twice.
+CHANGES: dict[str, Any] = {
+    "toy": {"seed": 0, "n_train": 48, "n_val": 8, "image_size": 32, "max_objects": 2, "sentences": 300},
+    "labels": {"format": "none"},
+    "data": {
+        "root": "data/toy",
+        "classes": "classes.txt",
+        "train_list": "ImageSets/Segmentation/train.txt",
+        "val_list": "ImageSets/Segmentation/val.txt",
+        "train_masks": "SegmentationClass",
+        "val_masks": "SegmentationClass",
+        "sbd": None,
+        "n_unseen": None,
+        "unseen": ["red-striped", "blue-checked"],
+        "exclude": "images",
+    },
+    "embeddings": {"source": "word2vec", "path": "data/toy/corpus.txt", "dim": 8, "min_count": 1, "epochs": 1},
+    "backbone": {
+        "encoder": "mobilenet_v2",
+        "output_stride": 16,
+        "weights": "none",
+        "weights_file": "data/pretrained/none",
+        "freeze": "nothing",
+        "epochs": 1,
+        "batch_size": 16,
+        "augmentation": {"crop": 32},
+        "precision": "float32",
+    },
+    "features": {
+        "pixels_per_class": 8,
+        "unlabelled_pixels": 8,
+        "scales": [1.0],
+        "flip": False,
+        "val_short_side": None,
+        "shard_mib": 1,
+    },
+    "gmmn": {
+        "hidden_dim": 8,
+        "noise_dim": 4,
+        "pool_per_class": 16,
+        "batch_per_class": 4,
+        "epochs": 1,
+        "steps_per_epoch": 2,
+    },
+    "classifier": {
+        # As they occur, this one would learn the background alone.
+        "class_balance": 0.5,
+        "pool_per_class": 16,
+        "batch_size": 64,
+        "epochs": 1,
+        "steps_per_epoch": 2,
+        "calibration": {"enabled": True, "folds": 1, "held_out": 2, "biases": [0, 2]},
+    },
+    # The tiny network is too poor to find unseen classes.
+    "pseudo_labels": {"rule": "per_image", "p": 50.0, "classes": "all"},
+    # Two rounds, so that it has to label again.
+    "self_training": {
+        "rounds": 2,
+        "pool_per_class": 16,
+        "batch_size": 64,
+        "epochs": 1,
+        "steps_per_epoch": 2,
+        "biases": [0, 2],
+    },
+    "self_training_network": {"epochs": 1},
+    "baseline": {
+        "devise": {"calibrated": True},
+        "ale": {"calibrated": True},
+        "pool_per_class": 16,
+        "batch_size": 64,
+        "epochs": 1,
+        "steps_per_epoch": 2,
+        "folds": 1,
+        "held_out": 2,
+        "biases": [0, 1],
+    },
+    "evaluation": {"short_side": None, "absent_classes": "skip"},
+    "visualise": {"images_per_class": 1, "min_share": 0.05, "seen_images": 1, "panel_side": 32},
+    # One kind of device, so that results can be compared byte by byte.
+    "runtime": {"device": "cpu", "workers": 0, "scratch": "work"},
+}
+
+
+def settings(changes: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Return what params.yaml holds, made tiny and then changed by `changes`, nested alike."""
+    document = yaml.safe_load((dag.ROOT / "params.yaml").read_text())
+    return _merged(_merged(document, CHANGES), changes or {})
+
+
+def make(folder: pathlib.Path, changes: dict[str, Any] | None = None) -> pathlib.Path:
+    """Put into `folder` what stages read and no stage writes, and return it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "params.yaml").write_text(yaml.safe_dump(settings(changes), sort_keys=False))
+    shutil.copytree(dag.ROOT / "data" / "pretrained", folder / "data" / "pretrained")
+    return folder
+
+
+def run(folder: pathlib.Path, *names: str) -> None:
+    """Run stages in this process, in `folder`, with the arguments of dvc.yaml and on one thread."""
+    stages = dag.stages(yaml.safe_load((folder / "params.yaml").read_text()), (dag.MAIN, *dag.OPTIONAL))
+    threads, before = torch.get_num_threads(), pathlib.Path.cwd()
+    torch.set_num_threads(1)
+    os.chdir(folder)
+    try:
+        for name in names:
+            # DVC makes the folders of outputs and removes what an earlier run left there.
+            for out in map(pathlib.Path, stages[name].outs):
+                out.parent.mkdir(parents=True, exist_ok=True)
+                shutil.rmtree(out) if out.is_dir() else out.unlink(missing_ok=True)
+            importlib.import_module(stages[name].module).main(stages[name].argv)
+    finally:
+        os.chdir(before)
+        torch.set_num_threads(threads)
+
+
+def digests(folder: pathlib.Path, *paths: str) -> dict[str, str]:
+    """Return the SHA-256 of every file that is or lies below one of `paths`, by its path relative to `folder`."""
+    files = [file for path in paths for file in [folder / path, *(folder / path).rglob("*")] if file.is_file()]
+    return {str(file.relative_to(folder)): hashlib.sha256(file.read_bytes()).hexdigest() for file in sorted(files)}
+
+
+def _merged(values: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    merged = copy.deepcopy(values)
+    for key, change in changes.items():
+        if key not in merged:
+            raise KeyError(f"params.yaml has no key {key!r}; tests/support/tiny.py must follow it")
+        merged[key] = _merged(merged[key], change) if isinstance(change, dict) else change
+    return merged

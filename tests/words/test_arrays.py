@@ -1,0 +1,95 @@
+import os
+import pathlib
+import pickle
+
+import numpy as np
+import pytest
+
+from zeroshot.words import arrays
+
+MATRIX = np.array([[1.0, -2.5, 3e-7], [0.0, 4.0, 5.0]])
+
+
+def write(path, kind):
+    if kind == "npy":
+        np.save(path, MATRIX)
+    elif kind == "npz":
+        np.savez(path, vectors=MATRIX)
+    elif kind == "pkl":
+        path.write_bytes(pickle.dumps(MATRIX))
+    elif kind == "pickle":
+        path.write_bytes(pickle.dumps(MATRIX, protocol=0))
+    elif kind == "txt":
+        np.savetxt(path, MATRIX, header="two rows")
+    elif kind == "csv":
+        np.savetxt(path, MATRIX, delimiter=",")
+
+
+@pytest.mark.parametrize("kind", ["npy", "npz", "pkl", "pickle", "txt", "csv"])
+def test_every_kind_gives_the_same_array(tmp_path, kind):
+    path = tmp_path / f"a.{kind}"
+    write(path, kind)
+    np.testing.assert_array_equal(arrays.read(path), MATRIX)
+
+
+def test_the_content_counts_not_the_name(tmp_path):
+    write(tmp_path / "a.npy", "npy")
+    (tmp_path / "a.npy").rename(tmp_path / "a.pkl")
+    np.testing.assert_array_equal(arrays.read(tmp_path / "a.pkl"), MATRIX)
+
+
+@pytest.mark.parametrize(
+    "name, content, message",
+    [
+        ("a.npy", b"\x93NUMPY\x01\x00", "is not a readable .npy file"),
+        ("a.npz", b"PK\x03\x04rest", "is not a readable .npz file"),
+        ("a.txt", b"1 2\n3 x\n", "not a text table of numbers"),
+        ("a.txt", b"1 2\n3\n", "not a text table of numbers"),
+        ("a.txt", b"\xff\xfe\xfa", "not a text table of numbers"),
+        ("a.pkl", pickle.dumps([1.0, 2.0]), "must be a pickled ndarray; found list"),
+    ],
+)
+def test_damaged_files_are_named(tmp_path, name, content, message):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(arrays.ArrayError, match=message) as error:
+        arrays.read(tmp_path / name)
+    assert str(tmp_path / name) in str(error.value)
+
+
+def test_objects_are_refused_in_every_container(tmp_path):
+    objects = np.array([{"a": 1}], dtype=object)
+    np.save(tmp_path / "a.npy", objects, allow_pickle=True)
+    np.savez(tmp_path / "a.npz", objects)
+    for name in ("a.npy", "a.npz"):
+        with pytest.raises(arrays.ArrayError, match=name):
+            arrays.read(tmp_path / name)
+
+
+def test_text_arrays_are_refused(tmp_path):
+    np.save(tmp_path / "a.npy", np.array(["cat"]))
+    with pytest.raises(arrays.ArrayError, match="only numbers are read"):
+        arrays.read(tmp_path / "a.npy")
+
+
+def test_an_archive_of_several_arrays_lists_them(tmp_path):
+    np.savez(tmp_path / "a.npz", seen=MATRIX, unseen=MATRIX)
+    with pytest.raises(arrays.ArrayError, match="exactly one array; found seen, unseen"):
+        arrays.read(tmp_path / "a.npz")
+
+
+def test_a_forged_header_is_refused_before_anything_is_allocated(tmp_path):
+    with open(tmp_path / "a.npy", "wb") as file:
+        header = {"descr": "<f8", "fortran_order": False, "shape": (2**40, 2)}
+        np.lib.format.write_array_header_1_0(file, header)
+    with pytest.raises(arrays.ArrayError, match=r"a\.npy: is not a readable \.npy file"):
+        arrays.read(tmp_path / "a.npy")
+
+
+@pytest.mark.skipif("ZS3_DATA" not in os.environ, reason="ZS3_DATA is not set to the folder of real data")
+def test_the_released_class_vectors_are_read():
+    folder = pathlib.Path(os.environ["ZS3_DATA"]) / "embeddings" / "ZS3"
+    voc = arrays.read(folder / "pascal_w2v300.pkl")
+    assert voc.shape == (21, 300) and voc.dtype == np.float32
+    norms = np.linalg.norm(voc, axis=1)
+    assert 0.67 < norms.min() < norms.max() < 1.0001
+    assert arrays.read(folder / "pascalcontext_class_w2c.npy").shape == (60, 300)

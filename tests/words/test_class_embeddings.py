@@ -1,0 +1,94 @@
+import h5py
+import numpy as np
+import pytest
+
+from zeroshot.base import params
+from zeroshot.words import class_embeddings
+
+VALUES = {
+    "source": "word2vec",
+    "path": "data/toy/corpus.txt",
+    "name": None,
+    "aliases": {"tvmonitor": ["television", "monitor"], "sofa": "couch"},
+    "background": "vector",
+    "normalise": "unit",
+    "dim": 64,
+    "window": 5,
+    "min_count": 5,
+    "epochs": 5,
+    "negative": 5,
+    "seed": 0,
+}
+CLASSES = class_embeddings.ClassEmbeddings(("background", "bäume"), np.array([[1, 2, 3], [4, 5, 6]], np.float32))
+
+
+def test_a_section_is_built_and_holds_the_aliases():
+    section = params.build(VALUES, class_embeddings.Params, "embeddings")
+    assert section.aliases == {"tvmonitor": ("television", "monitor"), "sofa": "couch"}
+    assert params.to_dict(section)["aliases"]["tvmonitor"] == ["television", "monitor"]
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        ({"source": "glove"}, "embeddings.source"),
+        ({"source": "downloader"}, "embeddings.name.*downloader` needs the name"),
+        ({"aliases": {"sofa": []}}, "embeddings.aliases.sofa"),
+        ({"aliases": {"sofa": 3}}, "embeddings.aliases.sofa"),
+        ({"dim": 0}, "embeddings.dim"),
+        ({"normalise": "l2"}, "embeddings.normalise"),
+    ],
+)
+def test_wrong_values_are_named_in_full(change, message):
+    with pytest.raises(params.ParamsError, match=message):
+        params.build({**VALUES, **change}, class_embeddings.Params, "embeddings")
+
+
+def test_what_is_written_is_read(tmp_path):
+    class_embeddings.write(tmp_path / "a.h5", CLASSES, {"source": "matrix"})
+    result = class_embeddings.read(tmp_path / "a.h5")
+    assert result.names == CLASSES.names
+    assert result.vectors.dtype == np.float32
+    np.testing.assert_array_equal(result.vectors, CLASSES.vectors)
+
+
+def test_equal_content_is_equal_bytes_whatever_the_order_of_the_provenance(tmp_path):
+    class_embeddings.write(tmp_path / "a.h5", CLASSES, {"source": "matrix", "background": "zero"})
+    class_embeddings.write(tmp_path / "b.h5", CLASSES, {"background": "zero", "source": "matrix"})
+    assert (tmp_path / "a.h5").read_bytes() == (tmp_path / "b.h5").read_bytes()
+
+
+def test_long_lists_of_names_fit(tmp_path):
+    names = tuple(f"class number {i} " + "x" * 60 for i in range(2000))
+    class_embeddings.write(
+        tmp_path / "a.h5", class_embeddings.ClassEmbeddings(names, np.ones((2000, 2), np.float32)), {}
+    )
+    assert class_embeddings.read(tmp_path / "a.h5").names == names
+
+
+def test_files_that_are_no_embeddings_are_named_with_the_remedy(tmp_path):
+    (tmp_path / "text.h5").write_text("no HDF5")
+    with h5py.File(tmp_path / "other.h5", "w") as file:
+        file["features"] = np.ones(3)
+    for name in ("missing.h5", "text.h5", "other.h5"):
+        with pytest.raises(
+            class_embeddings.EmbeddingsError, match=f"{name}: holds no class embeddings.*dvc repro embed_classes"
+        ):
+            class_embeddings.read(tmp_path / name)
+    class_embeddings.write(tmp_path / "short.h5", class_embeddings.ClassEmbeddings(("a",), CLASSES.vectors), {})
+    with pytest.raises(class_embeddings.EmbeddingsError, match=r"1 names but vectors of shape \(2, 3\)"):
+        class_embeddings.read(tmp_path / "short.h5")
+
+
+def test_vectors_of_exactly_these_classes_or_none(tmp_path):
+    class_embeddings.write(tmp_path / "a.h5", CLASSES, {})
+    np.testing.assert_array_equal(class_embeddings.read_of(tmp_path / "a.h5", list(CLASSES.names)), CLASSES.vectors)
+    for names in (CLASSES.names[::-1], CLASSES.names[:1]):
+        with pytest.raises(class_embeddings.EmbeddingsError) as caught:
+            class_embeddings.read_of(tmp_path / "a.h5", names)
+        held, wanted = ", ".join(CLASSES.names), ", ".join(names)
+        assert str(caught.value) == f"{tmp_path / 'a.h5'}: holds vectors of {held}; needed are those of {wanted}"
+    (tmp_path / "none").write_bytes(b"")
+    assert class_embeddings.read_of(tmp_path / "none", CLASSES.names) is None
+    with pytest.raises(class_embeddings.EmbeddingsError, match="missing.h5: holds no class embeddings"):
+        class_embeddings.read_of(tmp_path / "missing.h5", CLASSES.names)

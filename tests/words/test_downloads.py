@@ -1,0 +1,57 @@
+import gensim.downloader
+import pytest
+
+from zeroshot.words import downloads, vector_files, word_vectors
+
+MODELS = {"corpora": {"text8": {}}, "models": {"glove-tiny": {}, "word2vec-tiny": {}}}
+
+
+@pytest.fixture
+def offline(monkeypatch):
+    """Answer gensim's questions to the network with a model of two words."""
+    asked = []
+
+    def load(name, return_path=False):
+        assert return_path, "without it gensim imports the Python file that comes with the model"
+        asked.append(name)
+        path = f"{gensim.downloader.BASE_DIR}/{name}/{name}.gz"
+        with open(path, "w") as file:
+            file.write("2 2\ncat 1 2\ndog 3 4\n")
+        return path
+
+    monkeypatch.setattr(gensim.downloader, "BASE_DIR", gensim.downloader.BASE_DIR)
+    monkeypatch.setattr(gensim.downloader, "info", lambda name_only: MODELS)
+    monkeypatch.setattr(gensim.downloader, "load", load)
+    return asked
+
+
+def test_a_model_is_fetched_once_into_the_folder(tmp_path, offline):
+    (tmp_path / "glove-tiny").mkdir()
+    for _ in range(2):
+        path = downloads.fetch(tmp_path, "glove-tiny")
+        assert path == tmp_path / "glove-tiny" / "glove-tiny.gz"
+        assert vector_files.read(path, ["dog"]).vectors["dog"].tolist() == [3, 4]
+    assert offline == ["glove-tiny"]
+
+
+def test_an_unknown_name_lists_the_models_and_no_corpora(tmp_path, offline):
+    with pytest.raises(word_vectors.WordVectorError, match="no model 'text8'; it has glove-tiny, word2vec-tiny$"):
+        downloads.fetch(tmp_path, "text8")
+
+
+def test_a_failed_download_says_where_to_put_the_file(tmp_path, offline, monkeypatch):
+    def fail(name, return_path):
+        raise Exception("Checksum comparison failed, try again")
+
+    monkeypatch.setattr(gensim.downloader, "load", fail)
+    with pytest.raises(
+        word_vectors.WordVectorError, match="Checksum comparison failed.*copy the file to .*glove-tiny.gz"
+    ):
+        downloads.fetch(tmp_path, "glove-tiny")
+
+
+def test_names_stay_inside_the_folder_and_the_folder_must_exist(tmp_path, offline):
+    with pytest.raises(word_vectors.WordVectorError, match="is not the name"):
+        downloads.fetch(tmp_path, "../glove-tiny")
+    with pytest.raises(word_vectors.WordVectorError, match="is not a folder; create it"):
+        downloads.fetch(tmp_path / "none", "glove-tiny")

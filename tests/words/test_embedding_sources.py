@@ -1,0 +1,91 @@
+import os
+import pathlib
+
+import numpy as np
+import pytest
+
+from zeroshot.base import params, storage
+from zeroshot.datasets import published, released_vectors
+from zeroshot.words import class_embeddings, embedding_sources, word_vectors
+
+NAMES = ("background", "cat", "tv monitor")
+VALUES = {
+    "source": "vectors",
+    "path": "unused",
+    "name": None,
+    "aliases": {},
+    "background": "vector",
+    "normalise": "none",
+    "dim": 6,
+    "window": 2,
+    "min_count": 1,
+    "epochs": 2,
+    "negative": 3,
+    "seed": 0,
+}
+
+
+def section(**values):
+    return params.build({**VALUES, **values}, class_embeddings.Params, "embeddings")
+
+
+def test_a_vector_file(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text("cat 1 2\ntv 3 4\nmonitor 5 6\nbackground 7 8\n")
+    source = embedding_sources.load(NAMES, path, section())
+    np.testing.assert_array_equal(source.vectors, [[7, 8], [1, 2], [4, 5]])
+    assert source.words == [["background"], ["cat"], ["tv", "monitor"]]
+    assert source.sha256() == storage.sha256(path)
+
+
+def test_a_background_without_a_word(tmp_path):
+    (tmp_path / "a.txt").write_text("cat 1 2\ntv 3 4\nmonitor 5 6\n")
+    source = embedding_sources.load(NAMES, tmp_path / "a.txt", section(background="mean"))
+    np.testing.assert_array_equal(source.vectors, [[0, 0], [1, 2], [4, 5]])
+
+
+def test_a_corpus(tmp_path):
+    (tmp_path / "corpus.txt").write_text("the cat sees a tv monitor in the background\n" * 5)
+    source = embedding_sources.load(NAMES, tmp_path / "corpus.txt", section(source="word2vec"))
+    assert source.vectors.shape == (3, 6) and source.words[2] == ["tv", "monitor"]
+
+
+def test_a_matrix(tmp_path):
+    np.save(tmp_path / "a.npy", np.arange(6.0).reshape(3, 2))
+    source = embedding_sources.load(NAMES, tmp_path / "a.npy", section(source="matrix"))
+    np.testing.assert_array_equal(source.vectors, [[0, 1], [2, 3], [4, 5]])
+    assert source.words == [[], [], []]
+
+
+@pytest.mark.skipif("ZS3_DATA" not in os.environ, reason="set ZS3_DATA to the folder that holds embeddings")
+@pytest.mark.parametrize(("name", "file"), [("voc", "pascal_w2v300.pkl"), ("context", "pascalcontext_class_w2c.npy")])
+def test_released_vectors_are_refused_in_another_order(tmp_path, name, file):
+    path = pathlib.Path(os.environ["ZS3_DATA"]) / "embeddings/ZS3" / file
+    names = published.DATASETS[name].classes
+    assert embedding_sources.load(names, path, section(source="matrix")).vectors.shape == (len(names), 300)
+    spelt = tuple({"aeroplane": "airplane", "table": "dining table"}.get(other, other) for other in names)
+    embedding_sources.load(spelt, path, section(source="matrix"))
+    swapped = [*names[:2], names[3], names[2], *names[4:]]
+    with pytest.raises(
+        released_vectors.ClassOrderError, match="are in another order than the classes, 2 rows:"
+    ) as caught:
+        embedding_sources.load(swapped, path, section(source="matrix"))
+    assert "  row 2: is bicycle, the class is bird\n  row 3: is bird, the class is bicycle\n" in str(caught.value)
+
+
+def test_a_download(tmp_path):
+    (tmp_path / "tiny").mkdir()
+    (tmp_path / "tiny" / "tiny.gz").write_text("cat 1 2\ntv 3 4\nmonitor 5 6\nbackground 7 8\n")
+    source = embedding_sources.load(NAMES, tmp_path, section(source="downloader", name="tiny"))
+    np.testing.assert_array_equal(source.vectors[1], [1, 2])
+    assert source.files == (tmp_path / "tiny" / "tiny.gz",)
+
+
+def test_a_path_of_the_wrong_kind_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(word_vectors.WordVectorError, match="does not exist; set embeddings.path for source `vectors`"):
+        embedding_sources.load(NAMES, tmp_path / "none", section())
+    with pytest.raises(word_vectors.WordVectorError, match="source `vectors` needs a file"):
+        embedding_sources.load(NAMES, tmp_path, section())
+    with pytest.raises(word_vectors.WordVectorError, match="source `downloader` needs a folder"):
+        embedding_sources.load(NAMES, tmp_path / "file", section(source="downloader", name="tiny"))

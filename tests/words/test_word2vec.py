@@ -1,0 +1,71 @@
+import gzip
+import random
+
+import numpy as np
+import pytest
+
+from zeroshot.words import word2vec, word_vectors
+
+OPTIONS = {"dim": 12, "window": 3, "min_count": 2, "epochs": 12, "negative": 5, "seed": 3}
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory):
+    rng = random.Random(0)
+    topics = (
+        (["cat", "dog", "cow"], ["fur", "tail", "paw", "barn"]),
+        (["bus", "car", "van"], ["road", "wheel", "fuel", "lane"]),
+    )
+    lines = []
+    for _ in range(1200):
+        names, hints = rng.choice(topics)
+        line = [rng.choice(names), rng.choice(names), *rng.sample(hints, 3)]
+        rng.shuffle(line)
+        lines.append(" ".join(line))
+    path = tmp_path_factory.mktemp("corpus") / "corpus.txt"
+    path.write_text("\n".join([*lines, "once"]) + "\n")
+    return path
+
+
+def test_words_of_one_topic_lie_together(corpus):
+    vectors = word2vec.train(corpus, ["cat", "dog", "bus"], **OPTIONS).vectors
+    unit = {word: vector / np.linalg.norm(vector) for word, vector in vectors.items()}
+    assert unit["cat"] @ unit["dog"] > unit["cat"] @ unit["bus"] + 0.1
+
+
+def test_only_wanted_words_are_returned_and_rare_ones_are_unknown(corpus):
+    words = word2vec.train(corpus, ["cat", "once", "zebra"], **OPTIONS)
+    assert list(words.vectors) == ["cat"] and words.vectors["cat"].shape == (12,)
+    assert "dog" in words.vocabulary and "once" not in words.vocabulary
+
+
+def test_packed_text_gives_the_same_vectors_and_another_seed_others(corpus, tmp_path):
+    (tmp_path / "corpus.txt.gz").write_bytes(gzip.compress(corpus.read_bytes()))
+    plain, packed, other = (
+        word2vec.train(path, ["cat"], **{**OPTIONS, "seed": seed}).vectors["cat"]
+        for path, seed in ((corpus, 3), (tmp_path / "corpus.txt.gz", 3), (corpus, 4))
+    )
+    np.testing.assert_array_equal(plain, packed)
+    assert not np.array_equal(plain, other)
+
+
+def test_every_epoch_is_tracked(corpus):
+    epochs = []
+    word2vec.train(corpus, ["cat"], **OPTIONS, track=lambda items: (epochs.append(item) or item for item in items))
+    assert epochs == list(range(12))
+
+
+@pytest.mark.parametrize(
+    "name, content, message",
+    [
+        ("a.txt", b"", "no vocabulary|no word occurs"),
+        ("a.txt", b"one two three\n", "no vocabulary|no word occurs embeddings.min_count=2 times"),
+        ("a.txt", b"caf\xe9 caf\xe9\n", "cannot be read as UTF-8 text"),
+        ("a.gz", b"no gzip", "cannot be read as UTF-8 text"),
+    ],
+)
+def test_a_useless_corpus_is_named(tmp_path, name, content, message):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(word_vectors.WordVectorError, match=message) as error:
+        word2vec.train(tmp_path / name, ["cat"], **OPTIONS)
+    assert str(tmp_path / name) in str(error.value)

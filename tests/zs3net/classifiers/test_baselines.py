@@ -1,0 +1,139 @@
+"""The baselines on a world whose features are linear in the class vectors."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from tests.support import pixel_world, quick_sections
+from zeroshot.cache import pools
+from zeroshot.zs3net.classifiers import baselines
+from zeroshot.zs3net.cross_validation import calibration, folds
+
+METHODS = ("devise", "ale", "spnet")
+methods = pytest.mark.parametrize("method", METHODS)
+UNSEEN = list(pixel_world.UNSEEN)
+
+
+def sampled():
+    return pixel_world.sampled(dict.fromkeys(pixel_world.SEEN, 60))
+
+
+def embeddings():
+    return torch.from_numpy(pixel_world.vectors())
+
+
+def train(method, vectors=None, **changes):
+    """Return the rows of the curve and the last classifier."""
+    real = pools.select(sampled(), pixel_world.SEEN)
+    vectors = embeddings() if vectors is None else vectors
+    options = quick_sections.baseline_options(**changes)
+    rows, models = zip(
+        *baselines.fit(method, real, vectors, pixel_world.SEEN, pixel_world.UNSEEN, options), strict=True
+    )
+    return rows, models[-1]
+
+
+def accuracy(model, labels, among=None):
+    """Return the share of fresh features of `labels` that are given their class, the classes `among` alone in the running."""
+    truth = np.repeat(labels, 100)
+    x = torch.from_numpy(pixel_world.features(truth, seed=7)).float()
+    among = model.labels.tolist() if among is None else among
+    keep = torch.isin(model.labels, torch.tensor(among))
+    predicted = model.labels[keep][model.logits(x)[:, keep].argmax(1)]
+    return (predicted.numpy() == truth).mean()
+
+
+@methods
+def test_learns_the_seen_classes_and_what_they_tell_of_unseen_ones(method):
+    rows, model = train(method, epochs=5)
+    assert [row["epoch"] for row in rows] == list(range(5)) and list(rows[0]) == ["epoch", "loss"]
+    assert rows[-1]["loss"] < rows[0]["loss"]
+    assert model.labels.tolist() == [*pixel_world.SEEN, *UNSEEN]
+    assert model.labels[model.unseen].tolist() == UNSEEN and model.seen_bias == 0
+    assert accuracy(model, pixel_world.SEEN, pixel_world.SEEN) > 0.9
+    assert accuracy(model, UNSEEN, UNSEEN) > 0.95
+
+
+@methods
+def test_vectors_of_unseen_classes_reach_their_own_rows_only(method):
+    moved = embeddings()
+    moved[UNSEEN] = 5 - moved[UNSEEN]
+    before, after = train(method)[1], train(method, vectors=moved)[1]
+    seen = ~before.unseen
+    assert torch.equal(before.weight[seen], after.weight[seen]) and torch.equal(before.bias[seen], after.bias[seen])
+    assert not torch.equal(before.weight[~seen], after.weight[~seen])
+
+
+@methods
+def test_a_background_of_zeros_is_learnt_like_another_class(method):
+    vectors = embeddings()
+    vectors[0] = 0
+    model = train(method, vectors=vectors, epochs=5, class_balance=0.0)[1]
+    assert accuracy(model, [0], pixel_world.SEEN) > 0.9
+
+
+@methods
+def test_twice_gives_the_same_classifier_and_another_seed_another(method):
+    first = train(method)[1]
+    torch.rand(3)
+    second, other = train(method)[1], train(method, seed=1)[1]
+    assert torch.equal(first.weight, second.weight) and torch.equal(first.bias, second.bias)
+    assert not torch.equal(first.weight, other.weight)
+
+
+def test_spread_is_the_deviation_between_classes_at_a_pixel():
+    real = pools.select(sampled(), pixel_world.SEEN)
+    _, model = train("spnet")
+    # One feature a class, so that the mean over draws is known: the classes' shares.
+    firsts = real.features[real.starts[:-1]]
+    single = pools.Pool(firsts, torch.arange(len(firsts) + 1), real.labels, real.sizes)
+    scores = (firsts.float() @ model.weight.T + model.bias).numpy()[:, : len(pixel_world.SEEN)]
+    share = real.sizes.numpy() ** 0.5 / (real.sizes.numpy() ** 0.5).sum()
+    expected = np.sqrt((share * scores.var(axis=1)).sum())
+    assert baselines.spread(model, single, quick_sections.baseline_options()) == pytest.approx(expected, rel=0.05)
+    tenfold = dataclasses.replace(model, weight=10 * model.weight, bias=10 * model.bias)
+    options = quick_sections.baseline_options()
+    assert baselines.spread(tenfold, real, options) == pytest.approx(10 * baselines.spread(model, real, options))
+
+
+def drawn():
+    table = sampled()
+    return folds.draw(pixel_world.presence(table), pixel_world.SEEN, 2, 2, "images", seed=0)
+
+
+def rehearse(method, table=None, **changes):
+    options = quick_sections.baseline_options(**changes)
+    return list(baselines.rehearse(method, drawn(), table or sampled(), embeddings(), pixel_world.SEEN, options))
+
+
+def test_rehearsals_do_not_depend_on_the_scale_of_logits(monkeypatch):
+    before = rehearse("spnet")
+    fit = baselines.fit
+
+    def louder(*arguments):
+        for row, model in fit(*arguments):
+            yield row, dataclasses.replace(model, weight=8 * model.weight, bias=8 * model.bias)
+
+    monkeypatch.setattr(baselines, "fit", louder)
+    assert rehearse("spnet") == before
+    assert all(len(set(scores)) == len(scores) == 7 for scores in before)
+
+
+def test_features_of_held_out_classes_never_reach_the_training_of_their_fold(monkeypatch):
+    """Nor do images that are scored."""
+    models = []
+    monkeypatch.setattr(
+        calibration, "figures_by_bias", lambda model, scored, biases: models.append(model) or [{"hIoU": 0.0}]
+    )
+    rehearse("devise")
+    before = list(models)
+    for k, fold in enumerate(drawn()):
+        changed = sampled()
+        untouchable = np.isin(changed["label"], fold.held_out) | fold.evaluation[changed["image"]]
+        changed["features"][untouchable] = np.float16(7.5)
+        models.clear()
+        rehearse("devise", changed)
+        assert torch.equal(models[k].weight, before[k].weight)
+        assert not torch.equal(models[1 - k].weight, before[1 - k].weight)

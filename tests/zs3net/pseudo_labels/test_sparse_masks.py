@@ -1,0 +1,71 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.support import scenes
+from zeroshot.cache import sampling
+from zeroshot.datasets import splits
+from zeroshot.images import image_files
+from zeroshot.zs3net.pseudo_labels import sparse_masks
+
+
+@given(h=st.integers(1, 40), w=st.integers(1, 40), seed=st.integers(0, 99))
+def test_what_is_spread_over_pixels_is_found_again_in_the_cells(h, w, seed):
+    rng = np.random.default_rng(seed)
+    cells = rng.integers(0, 3, (-(-h // 4), -(-w // 4))).astype(np.uint8)
+    known = rng.random(cells.shape) < 0.5
+    mask = sparse_masks.spread(np.argwhere(known).astype(np.uint16), cells[known], (h, w))
+    assert mask.shape == (h, w)
+    found = sampling.label_cells(mask)
+    np.testing.assert_array_equal(found, np.where(known, cells, 255))
+    if h % 4 == w % 4 == 0:
+        np.testing.assert_array_equal(mask, np.kron(found, np.ones((4, 4), np.uint8)))
+
+
+@pytest.fixture
+def world(tmp_path):
+    """Scenes whose second unlabelled image has no pseudo-label."""
+    split = scenes.make(tmp_path)
+    shard = {
+        "image": np.array([0, 0], np.int32),
+        "position": np.array([[0, 1], [9, 13]], np.uint16),
+        "label": np.array([1, 2], np.uint8),
+    }
+    return tmp_path, split, shard
+
+
+def write(root, split, shard):
+    return sparse_masks.write(root / "out", split, root / "toy", root / "masks/train", [shard], ["u", "w"])
+
+
+def test_masks_of_training_images_stay_and_unlabelled_ones_are_sparse(world):
+    root, split, shard = world
+    items = write(root, split, shard)
+    assert items == [*split.train, split.unlabelled[0]]
+    assert sorted(path.stem for path in (root / "out").iterdir()) == sorted(item.id for item in items)
+    for item in split.train:
+        np.testing.assert_array_equal(
+            image_files.read_mask(root / f"out/{item.id}.png"),
+            image_files.read_mask(root / f"masks/train/{item.id}.png"),
+        )
+    expected = np.full((40, 56), 255)
+    expected[0:4, 4:8], expected[36:40, 52:56] = 1, 2
+    np.testing.assert_array_equal(image_files.read_mask(root / "out/u.png"), expected)
+
+
+def test_where_pixels_are_excluded_a_pseudo_label_fills_only_what_has_no_label(world):
+    root, split, shard = world
+    both = splits.Item("a", split.train[0].image)
+    split = splits.Split(split.classes, split.seen, split.unseen, "pixels", split.train, (both,), ())
+    before = image_files.read_mask(root / "masks/train/a.png")
+    assert (before == 255).any() and (before != 255).any()
+    cells = np.argwhere(sampling.label_cells(before) < 256)
+    shard = {
+        "image": np.zeros(len(cells), np.int32),
+        "position": cells.astype(np.uint16),
+        "label": np.full(len(cells), 1, np.uint8),
+    }
+    items = sparse_masks.write(root / "out", split, root / "toy", root / "masks/train", [shard], ["a"])
+    assert items == list(split.train)
+    np.testing.assert_array_equal(image_files.read_mask(root / "out/a.png"), np.where(before == 255, 1, before))

@@ -1,0 +1,92 @@
+"""What is in a feature cache, in words and numbers a person can check."""
+
+import pathlib
+
+import h5py
+import numpy as np
+
+from zeroshot.cache import index as shard_index
+from zeroshot.cache import rows
+
+MIB = 2**20
+
+
+def describe(folder: str | pathlib.Path) -> str:
+    """Return a report on a cache: shards, rows, classes, moments, share of non-zero values, features that are always zero, provenance.
+
+    Every shard is read once and its checksum compared; one class of one shard (or one shard of maps) is held at a time.
+
+    Raises:
+        shard_index.ShardError: if the cache is missing, truncated or altered.
+    """
+    folder = pathlib.Path(folder)
+    index = shard_index.read(folder)
+    n_bytes = sum(shard["bytes"] for shard in index.shards)
+    lines = [
+        f"{folder}: {index.kind}, {len(index.shards)} shards, {n_bytes / MIB:.1f} MiB, {len(index.images)} images,"
+        f" {sum(shard['rows'] for shard in index.shards)} features of {index.dim} float16",
+        *(f"  {key}: {value}" for key, value in index.provenance.items()),
+    ]
+    if index.graphs:
+        shard_index.verify(folder, index.graphs)
+        lines.append(f"  component graphs: {index.graphs['nodes']} components, {index.graphs['edges']} contacts")
+    if index.kind == "rows":
+        lines += [
+            f"  {'class':24}{'rows':>9}{'mean':>9}{'std':>9}{'max':>9}{'non-zero':>10}{'dead':>6} (always zero, of {index.dim})"
+        ]
+        # A sample without labels has no classes to miss.
+        classes = enumerate(index.classes) if rows.counts(index).any() else ()
+        groups = [*classes, (rows.UNLABELLED, "(no label)")]
+    else:
+        groups = [(None, "all")]
+    totals = {name: Moments() for _, name in groups}
+    for shard in index.shards:
+        with h5py.File(shard_index.verify(folder, shard), "r") as file:
+            for label, name in groups:
+                totals[name].add(file["features"][_rows_of(label, shard)])
+    lines += [f"  {name:24}{totals[name]}" for _, name in groups if totals[name].count]
+    without = [name for label, name in groups if label not in (None, rows.UNLABELLED) and not totals[name].count]
+    if without:
+        lines.append(f"  no rows, as it should be for unseen classes alone: {', '.join(without)}")
+    return "\n".join(lines)
+
+
+class Moments:
+    """Running moments of features."""
+
+    def __init__(self) -> None:
+        self.count = self.nonzero = 0
+        self.sum = self.squares = self.max = 0.0
+        self.live: np.ndarray | None = None
+
+    def add(self, features: np.ndarray) -> None:
+        """Take in features (n, d) of any float type."""
+        if not features.size:
+            return
+        values = features.astype(np.float32)
+        self.count += len(values)
+        self.sum += float(values.sum(dtype=np.float64))
+        self.squares += float(np.square(values).sum(dtype=np.float64))
+        self.max = max(self.max, float(values.max()))
+        self.nonzero += int(np.count_nonzero(values))
+        live = values.any(axis=0)
+        self.live = live if self.live is None else self.live | live
+
+    def dead_columns(self) -> int:
+        """Return how many of the d features were never anything but zero."""
+        return int((~self.live).sum())
+
+    def __str__(self) -> str:
+        n = self.count * len(self.live)
+        mean = self.sum / n
+        std = max(self.squares / n - mean**2, 0) ** 0.5
+        return (
+            f"{self.count:9}{mean:9.3f}{std:9.3f}{self.max:9.2f}{100 * self.nonzero / n:9.1f}%{self.dead_columns():6}"
+        )
+
+
+def _rows_of(label: int | None, shard: dict) -> slice:
+    if label is None:
+        return slice(None)
+    offsets = shard["offsets"]
+    return slice(offsets[-1], None) if label == rows.UNLABELLED else slice(offsets[label], offsets[label + 1])

@@ -1,0 +1,124 @@
+"""Running the network over a plan and writing its features, shard by shard."""
+
+import itertools
+import pathlib
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+import numpy as np
+import torch
+
+from zeroshot.base import read_ahead
+from zeroshot.cache import graphs, maps, mask_graphs, rows, shard_plan
+from zeroshot.cache import index as shard_index
+from zeroshot.datasets import splits
+from zeroshot.images import image_files
+from zeroshot.networks import deeplab
+
+FLOAT16_LIMIT = 6e4
+
+
+def write_shard(
+    path: pathlib.Path,
+    source: shard_plan.Source,
+    jobs: list[shard_plan.Job],
+    extract: Callable[[torch.Tensor], torch.Tensor],
+    options: shard_plan.Params,
+    workers: int = 0,
+) -> None:
+    """Run the network over the jobs of one shard and write it.
+
+    Args:
+        path: the shard's file.
+        source: where the jobs' images come from.
+        jobs: as `plan` grouped them.
+        extract: from images (b, 3, H, W) uint8 to features (b, d, h, w).
+        options: the section `features`.
+        workers: threads that read pictures ahead of the network.
+
+    Raises:
+        DumpError: if a feature is not finite or too large for float16.
+    """
+    extracted = extract_maps(source, jobs, extract, options.batch_size, workers)
+    if source.kind == "maps":
+        features = [cells.numpy().astype(np.float16) for _, cells in extracted]
+        _check(features, path)
+        maps.write(path, [job.image for job in jobs], features, [source.read_mask(job) for job in jobs])
+    else:
+        parts = []
+        for job, cells in extracted:
+            columns = source.draw(job, options)
+            y, x = source.cells(job, columns["position"])
+            columns["features"] = cells.numpy()[y, x].astype(np.float16)
+            columns["image"] = np.full(len(y), job.image, np.int32)
+            columns["view"] = np.full(len(y), job.view, np.uint8)
+            parts.append(columns)
+        table = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+        _check([table["features"]], path)
+        rows.write(path, table)
+
+
+def write_graphs(
+    path: pathlib.Path,
+    source: shard_plan.Source,
+    track: Callable[[Sequence[splits.Item]], Iterable[splits.Item]] = lambda items: items,
+    workers: int = 0,
+) -> None:
+    """Write the component graphs of the images of a labelled list, in view 0; `track` wraps them, for a bar."""
+
+    def read(item: splits.Item) -> np.ndarray:
+        return source.views[0].mask(image_files.read_mask(source.masks / f"{item.id}.png"))
+
+    masks = read_ahead.in_order(read, track(source.items), workers)
+    graphs.write(path, mask_graphs.of_masks(masks))
+
+
+def publish(scratch: pathlib.Path, folder: pathlib.Path, index: shard_index.Index) -> None:
+    """Replace `folder`, with all it held, by the finished shards of the scratch folder; the index is written last."""
+    if folder.exists():
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True)
+    for entry in [*index.shards, *([index.graphs] if index.graphs else [])]:
+        shutil.move(scratch / entry["file"], folder / entry["file"])
+    shard_index.write(folder, index)
+
+
+def extract_maps(
+    source: shard_plan.Source,
+    jobs: list[shard_plan.Job],
+    extract: Callable[[torch.Tensor], torch.Tensor],
+    batch_size: int,
+    workers: int = 0,
+) -> Iterator[tuple[shard_plan.Job, torch.Tensor]]:
+    """Yield each job with its features (h, w, d) float32 on the CPU; neighbours of equal size share a batch."""
+    read = read_ahead.in_order(source.read_image, jobs, workers)
+    for _, same_size in itertools.groupby(jobs, key=lambda job: job.size):
+        queue = list(same_size)
+        for start in range(0, len(queue), batch_size):
+            batch = queue[start : start + batch_size]
+            pictures = torch.from_numpy(np.stack(list(itertools.islice(read, len(batch))))).permute(0, 3, 1, 2)
+            cells = extract(pictures).float().permute(0, 2, 3, 1).cpu()
+            yield from zip(batch, cells, strict=True)
+
+
+def extractor(
+    network: deeplab.DeepLabV3Plus, device: torch.device, precision: str
+) -> Callable[[torch.Tensor], torch.Tensor]:
+    """Return the function from images (b, 3, H, W) uint8 to features (b, 256, h, w), without gradients."""
+    network = network.to(device=device, memory_format=torch.channels_last).eval()
+
+    @torch.inference_mode()
+    def extract(pictures: torch.Tensor) -> torch.Tensor:
+        with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16"):
+            return network.features(pictures.to(device, memory_format=torch.channels_last))
+
+    return extract
+
+
+def _check(features: list[np.ndarray], path: pathlib.Path) -> None:
+    for array in features:
+        # A comparison with not-a-number is false, so this refuses it too.
+        if array.size and not np.abs(array).max() < FLOAT16_LIMIT:
+            raise shard_plan.DumpError(
+                f"{path.name}: features reach {np.abs(array).max()}, beyond float16; train the backbone again"
+            )

@@ -1,0 +1,78 @@
+"""The component graphs of a cache's images, in one file beside the shards of rows."""
+
+import dataclasses
+import pathlib
+from collections.abc import Iterable
+from typing import Any
+
+import h5py
+import numpy as np
+
+from zeroshot.base import storage
+from zeroshot.cache import index as shard_index
+from zeroshot.images import component_graphs
+
+NAME = "graphs.h5"
+# name of the column -> dtype
+COLUMNS = {"image": np.int32, "component": np.int32, "label": np.uint8, "size": np.int32}
+
+
+@dataclasses.dataclass(frozen=True)
+class Graphs:
+    """The graphs of many images, one after the other.
+
+    Attributes:
+        image: (n,) int32, each node's image as a number in the index, ascending.
+        component: (n,) int32, its component, ascending within an image; with the image that of rows of view 0.
+        label: (n,) uint8.
+        size: (n,) int32, in cells.
+        edges: (e, 2) int32, nodes i < j that touch; both are of one image.
+    """
+
+    image: np.ndarray
+    component: np.ndarray
+    label: np.ndarray
+    size: np.ndarray
+    edges: np.ndarray
+
+
+def join(parts: Iterable[component_graphs.ComponentGraph]) -> Graphs:
+    """Return the graphs of images 0, 1, ... as one."""
+    columns: dict[str, list[np.ndarray]] = {name: [np.zeros(0, dtype)] for name, dtype in COLUMNS.items()}
+    edges, first = [np.zeros((0, 2), np.int32)], 0
+    for image, graph in enumerate(parts):
+        own = (np.full(len(graph.labels), image), graph.components, graph.labels, graph.sizes)
+        for name, column in zip(columns, own, strict=True):
+            columns[name].append(column)
+        edges.append(graph.edges + first)
+        first += len(graph.labels)
+    whole = {name: np.concatenate(columns[name]).astype(dtype) for name, dtype in COLUMNS.items()}
+    return Graphs(**whole, edges=np.concatenate(edges).astype(np.int32))
+
+
+def write(path: pathlib.Path, graphs: Graphs) -> None:
+    """Write graphs, the file replaced as a whole; equal graphs give equal bytes."""
+    with storage.replacing(path) as temporary, h5py.File(temporary, "w") as file:
+        for name, column in vars(graphs).items():
+            file.create_dataset(name, data=column, track_times=False)
+
+
+def describe(path: pathlib.Path) -> dict[str, Any]:
+    """Return the entry of a written file in the index."""
+    with h5py.File(path, "r") as file:
+        counts = {"nodes": len(file["label"]), "edges": len(file["edges"])}
+    return {"file": path.name, "bytes": path.stat().st_size, **counts, "sha256": storage.sha256(path)}
+
+
+def read(folder: str | pathlib.Path) -> Graphs | None:
+    """Read the graphs of a cache, None if it was written without any.
+
+    Raises:
+        shard_index.ShardError: if the cache is missing, or its graphs are missing, truncated or altered.
+    """
+    folder = pathlib.Path(folder)
+    index = shard_index.read(folder, "rows")
+    if index.graphs is None:
+        return None
+    with h5py.File(shard_index.verify(folder, index.graphs), "r") as file:
+        return Graphs(**{name: file[name][:] for name in (*COLUMNS, "edges")})

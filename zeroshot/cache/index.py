@@ -1,0 +1,115 @@
+"""The index of a feature cache: which shards it has, what each should hold, and where it comes from."""
+
+import dataclasses
+import json
+import pathlib
+from typing import Any
+
+import h5py
+import numpy as np
+
+from zeroshot.base import errors, storage
+
+NAME = "index.json"
+
+
+class ShardError(errors.UserError):
+    """Raised when a cache is missing, truncated or altered; the text names the file and what to do."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Index:
+    """What `index.json` of a cache folder holds.
+
+    Attributes:
+        kind: `rows` (a sample of pixels) or `maps` (every pixel).
+        dim: length of a feature.
+        classes: class names in label order.
+        images: image ids; the number stored with a row counts into this list.
+        shards: for each shard its `file`, `rows`, `bytes` and `sha256`; for rows also `offsets`, with the rows of class c
+            at offsets[c]:offsets[c + 1] (length C + 1).
+        provenance: what made the features, as plain values.
+        graphs: of rows with labels, the `file`, `nodes`, `edges`, `bytes` and `sha256` of their component graphs.
+    """
+
+    kind: str
+    dim: int
+    classes: list[str]
+    images: list[str]
+    shards: list[dict[str, Any]]
+    provenance: dict[str, Any]
+    graphs: dict[str, Any] | None = None
+
+
+def write(folder: pathlib.Path, index: Index) -> None:
+    """Write the index of `folder`; it comes last, so a folder with an index is complete."""
+    storage.write_json(folder / NAME, dataclasses.asdict(index))
+
+
+def read(folder: str | pathlib.Path, kind: str | None = None) -> Index:
+    """Read the index of a cache and check that every shard has the size that it should.
+
+    Args:
+        folder: the cache, for example `features/train`.
+        kind: the kind that the caller can use; any if None.
+
+    Raises:
+        ShardError: if there is no cache, it is of another kind, or shards are missing or of another size (all are named).
+    """
+    folder = pathlib.Path(folder)
+    try:
+        index = Index(**json.loads((folder / NAME).read_text()))
+    except (OSError, ValueError, TypeError) as error:
+        raise ShardError(f"{folder}: no readable {NAME} ({error}); make it with `dvc repro dump_features`") from error
+    if kind not in (None, index.kind):
+        raise ShardError(f"{folder}: holds {index.kind}, needs {kind}; give the folder of the other list")
+    entries = [*index.shards, *([index.graphs] if index.graphs else [])]
+    sizes = [(folder / entry["file"], entry["bytes"]) for entry in entries]
+    wrong = [
+        f"{path}: {path.stat().st_size if path.exists() else 'missing'}, should be {size} bytes"
+        for path, size in sizes
+        if not path.exists() or path.stat().st_size != size
+    ]
+    if wrong:
+        raise ShardError("\n".join(["truncated or missing shards", *(f"  {line}" for line in wrong), _remedy(folder)]))
+    return index
+
+
+def entry(path: pathlib.Path, kind: str, n_classes: int) -> dict[str, Any]:
+    """Return the entry of a written shard in `Index.shards` of a cache of `kind`."""
+    with h5py.File(path, "r") as file:
+        facts = {"file": path.name, "rows": len(file["features"]), "bytes": path.stat().st_size}
+        if kind == "rows":
+            facts["offsets"] = np.searchsorted(file["label"][:], np.arange(n_classes + 1)).tolist()
+    return {**facts, "sha256": storage.sha256(path)}
+
+
+def check_written(path: pathlib.Path, n_rows: int) -> None:
+    """Reopen a shard before it is given its name.
+
+    Raises:
+        ShardError: if it cannot be opened or does not hold `n_rows` features.
+    """
+    try:
+        with h5py.File(path, "r") as file:
+            found = len(file["features"])
+    except (OSError, KeyError) as error:
+        raise ShardError(f"{path}: cannot be read back after writing: {error}") from error
+    if found != n_rows:
+        raise ShardError(f"{path}: holds {found} features after {n_rows} were written")
+
+
+def verify(folder: pathlib.Path, shard: dict[str, Any]) -> pathlib.Path:
+    """Return the path of a shard (or of the graphs) whose bytes are those that were written.
+
+    Raises:
+        ShardError: if the checksum differs.
+    """
+    path = folder / shard["file"]
+    if storage.sha256(path) != shard["sha256"]:
+        raise ShardError(f"{path}: altered since it was written (its SHA-256 differs)\n{_remedy(folder)}")
+    return path
+
+
+def _remedy(folder: pathlib.Path) -> str:
+    return f"  restore it with `rm -r {folder}` and `dvc checkout {folder}`, or make it again with `dvc repro dump_features`"

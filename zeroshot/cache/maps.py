@@ -1,0 +1,89 @@
+"""Shards of whole feature maps with the masks at their own resolution, for evaluation."""
+
+import dataclasses
+import pathlib
+from collections.abc import Collection, Iterator
+
+import h5py
+import numpy as np
+
+from zeroshot.base import storage
+from zeroshot.cache import index as shard_index
+
+
+@dataclasses.dataclass(frozen=True)
+class Map:
+    """One image: features (h, w, d) float16 and its mask (H, W) uint8."""
+
+    image: str
+    features: np.ndarray
+    mask: np.ndarray
+
+
+def write(path: pathlib.Path, images: list[int], features: list[np.ndarray], masks: list[np.ndarray]) -> None:
+    """Write one shard.
+
+    Args:
+        path: the file, replaced as a whole.
+        images: number of each image in the index.
+        features: (h, w, d) float16 each.
+        masks: (H, W) uint8 each.
+    """
+    shapes = [(*cells.shape[:2], *mask.shape) for cells, mask in zip(features, masks, strict=True)]
+    with storage.replacing(path) as temporary:
+        with h5py.File(temporary, "w") as file:
+            flat = np.concatenate([cells.reshape(-1, cells.shape[-1]) for cells in features])
+            file.create_dataset("features", data=flat, dtype=np.float16, track_times=False)
+            file.create_dataset(
+                "mask", data=np.concatenate([m.ravel() for m in masks]), dtype=np.uint8, track_times=False
+            )
+            file.create_dataset("image", data=images, dtype=np.int32, track_times=False)
+            file.create_dataset("shape", data=shapes, dtype=np.int32, track_times=False)
+        shard_index.check_written(temporary, len(flat))
+
+
+def read(folder: str | pathlib.Path, wanted: Collection[str] | None = None) -> Iterator[Map]:
+    """Yield the maps of a cache one by one, in the order of the index; only one image is held at a time.
+
+    Args:
+        folder: the cache, for example `features/val`.
+        wanted: the images to yield, None for all; shards that hold none of them are not read.
+
+    Raises:
+        shard_index.ShardError: if the cache is missing, truncated or altered.
+    """
+    folder = pathlib.Path(folder)
+    index = shard_index.read(folder, "maps")
+    for shard in index.shards:
+        if wanted is not None:
+            with h5py.File(folder / shard["file"], "r") as file:
+                if not any(index.images[image] in wanted for image in file["image"][:]):
+                    continue
+        with h5py.File(shard_index.verify(folder, shard), "r") as file:
+            cell = 0
+            for (image, mask), (h, w, *_) in zip(_masks(file, index), file["shape"][:].tolist(), strict=True):
+                if wanted is None or image in wanted:
+                    yield Map(image, file["features"][cell : cell + h * w].reshape(h, w, -1), mask)
+                cell += h * w
+
+
+def read_masks(folder: str | pathlib.Path) -> Iterator[tuple[str, np.ndarray]]:
+    """Yield the images of a cache with their masks (H, W) uint8, in the order of `read`, without reading the features.
+
+    For the same reason checksums are not verified here, only that every shard is there and of its size.
+
+    Raises:
+        shard_index.ShardError: if the cache is missing or truncated.
+    """
+    folder = pathlib.Path(folder)
+    index = shard_index.read(folder, "maps")
+    for shard in index.shards:
+        with h5py.File(folder / shard["file"], "r") as file:
+            yield from _masks(file, index)
+
+
+def _masks(file: h5py.File, index: shard_index.Index) -> Iterator[tuple[str, np.ndarray]]:
+    pixel = 0
+    for image, (_, _, height, width) in zip(file["image"][:], file["shape"][:].tolist(), strict=True):
+        yield index.images[image], file["mask"][pixel : pixel + height * width].reshape(height, width)
+        pixel += height * width

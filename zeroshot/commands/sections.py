@@ -1,0 +1,64 @@
+"""Every section of params.yaml at once: a wrong key is found before hours of work, not after."""
+
+import sys
+
+from zeroshot.base import errors, params, runtime
+from zeroshot.cache import shard_plan
+from zeroshot.datasets import conversion, voc
+from zeroshot.datasets.toy import scenes
+from zeroshot.evaluation import example_images, protocols
+from zeroshot.networks import backbone
+from zeroshot.words import class_embeddings
+from zeroshot.zs3net import self_training_network
+from zeroshot.zs3net.classifiers import baselines, fine_tuning, self_training
+from zeroshot.zs3net.generators import gmmn
+from zeroshot.zs3net.pseudo_labels import selection
+
+SECTIONS = {
+    "toy": scenes.Params,
+    "labels": conversion.Params,
+    "data": voc.Params,
+    "embeddings": class_embeddings.Params,
+    "backbone": backbone.Params,
+    "features": shard_plan.Params,
+    "gmmn": gmmn.Params,
+    "classifier": fine_tuning.Params,
+    "pseudo_labels": selection.Params,
+    "self_training": self_training.Params,
+    "self_training_network": self_training_network.Params,
+    "baseline": baselines.Params,
+    "evaluation": protocols.Params,
+    "visualise": example_images.Params,
+    "runtime": runtime.Params,
+}
+
+
+def check(path: str) -> None:
+    """Load every section of the parameter file at `path`.
+
+    Raises:
+        params.ParamsError: with all faults of all sections, and the sections that no stage knows.
+    """
+    faults = []
+    for name, cls in SECTIONS.items():
+        try:
+            params.load(path, name, cls)
+        except params.ParamsError as error:
+            faults.append(str(error))
+    unknown = [name for name in params.read(path) if name not in SECTIONS]
+    if unknown:
+        faults.append(f"{path}: unknown sections: {', '.join(unknown)}; known are {', '.join(SECTIONS)}")
+    if faults:
+        raise params.ParamsError("\n".join(faults))
+
+
+@errors.reported
+def main() -> None:
+    """Check the file on the command line."""
+    path = sys.argv[1] if len(sys.argv) > 1 else "params.yaml"
+    check(path)
+    print(f"{path}: all {len(SECTIONS)} sections are right")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,61 @@
+"""Reading one variable of an untrusted MATLAB file, with bounded memory and clear faults."""
+
+import pathlib
+from typing import Any
+
+import numpy as np
+import scipy.io
+
+from zeroshot.images import image_files
+
+# Real masks have a few kilobytes; zlib blows a file up at most a thousandfold, so this bounds memory at about 1 GiB.
+MAX_BYTES = 2**20
+
+
+def read(path: str | pathlib.Path, name: str) -> Any:
+    """Read the variable `name` of a MATLAB file of version 5 (`-v6` or `-v7`), structs as dictionaries.
+
+    Raises:
+        images.ImageError: if the file is missing, broken or absurdly large, or has no such variable.
+    """
+    path = pathlib.Path(path)
+    try:
+        size = path.stat().st_size
+        content = scipy.io.loadmat(path, variable_names=[name], simplify_cells=True) if size <= MAX_BYTES else {}
+        held = [] if name in content or size > MAX_BYTES else [variable for variable, _, _ in scipy.io.whosmat(path)]
+    except FileNotFoundError:
+        raise image_files.ImageError(f"{path}: no such file") from None
+    except Exception as error:  # A decoder may raise anything on a broken file.
+        raise image_files.ImageError(f"{path}: cannot be decoded: {error or type(error).__name__}") from error
+    if size > MAX_BYTES:
+        raise image_files.ImageError(
+            f"{path}: has {size:,} bytes; masks above {MAX_BYTES:,} are refused as an image bomb"
+        )
+    if name not in content:
+        raise image_files.ImageError(f"{path}: holds no variable {name}; it holds {', '.join(held) or 'none'}")
+    return content[name]
+
+
+def check_mask(path: str | pathlib.Path, mask: Any, name: str, dtypes: tuple[type[np.integer], ...]) -> np.ndarray:
+    """Return `mask` if it is a matrix of label ids.
+
+    Args:
+        path: the file named in messages.
+        mask: what was read.
+        name: where in the file it stood.
+        dtypes: the types it may have.
+
+    Returns:
+        (H, W) of one of `dtypes`, contiguous.
+
+    Raises:
+        images.ImageError: if it is something else, or above `images.MAX_PIXELS`.
+    """
+    wanted = " or ".join(dtype.__name__ for dtype in dtypes)
+    if not isinstance(mask, np.ndarray) or mask.ndim != 2 or mask.dtype not in dtypes:
+        raise image_files.ImageError(f"{path}: holds no two-dimensional {wanted} matrix {name}")
+    if mask.size > image_files.MAX_PIXELS:
+        raise image_files.ImageError(
+            f"{path}: holds {mask.size:,} pixels; more than {image_files.MAX_PIXELS:,} are refused"
+        )
+    return np.ascontiguousarray(mask)

@@ -1,0 +1,171 @@
+"""Sorting a dataset's images into train, unlabelled and val, with one check of everything (DESIGN.md, section 3)."""
+
+import dataclasses
+import difflib
+import pathlib
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+
+from zeroshot.base import files, problems, read_ahead, storage
+from zeroshot.datasets import layout, splits, voc
+from zeroshot.images import image_files, label_ids
+
+
+@dataclasses.dataclass(frozen=True)
+class Inspection:
+    """What decoding an entry found: pixels per label ((256,) int64), and faults as (kind, detail)."""
+
+    pixels: np.ndarray
+    faults: tuple[tuple[str, str], ...] = ()
+
+
+def inspect(
+    root: pathlib.Path, entries: Iterable[layout.Entry], n_classes: int, workers: int
+) -> Iterator[tuple[layout.Entry, Inspection]]:
+    """Decode the picture and the mask of every entry in `workers` threads; yield in the order of `entries`."""
+
+    def look(entry: layout.Entry) -> tuple[layout.Entry, Inspection]:
+        return entry, _inspect(root, entry, n_classes)
+
+    return read_ahead.in_order(look, entries, workers)
+
+
+def build(
+    settings: voc.Params,
+    classes: tuple[str, ...],
+    train: list[tuple[layout.Entry, Inspection]],
+    val: list[tuple[layout.Entry, Inspection]],
+    found: problems.Problems,
+) -> splits.Split:
+    """Sort inspected entries into a split; every fault goes to `found`, and with one the split is not to be used.
+
+    A training image with a pixel of an unseen class goes to `unlabelled`; with `exclude: pixels` it stays in `train`
+    too, those pixels ignored. A training image without a pixel of a seen class teaches nothing and is left out.
+    """
+    unseen = _unseen_labels(classes, voc.unseen_names(settings), found)
+    seen = tuple(label for label in range(len(classes)) if label not in unseen)
+    for _, inspection in [*train, *val]:
+        for kind, detail in inspection.faults:
+            found.add(kind, detail)
+    usable = [(entry, inspection) for entry, inspection in train if not inspection.faults]
+    clean, unlabelled = [], []
+    present = np.zeros(256, dtype=np.int64)
+    for entry, inspection in usable:
+        holds_unseen = inspection.pixels[list(unseen)].any()
+        if holds_unseen:
+            unlabelled.append(entry)
+        if inspection.pixels[list(seen)].any() and not (holds_unseen and settings.exclude == "images"):
+            clean.append(entry)
+            present += inspection.pixels
+    if usable and not clean:
+        found.add(
+            "no training image is left",
+            f"{len(unlabelled)} of {len(usable)} usable ones hold an unseen class; "
+            "declare fewer classes unseen, or set data.exclude: pixels",
+        )
+    for label in seen if clean else ():
+        if not present[label]:
+            found.add(
+                "seen class without a pixel in train (declare it unseen or give it images)",
+                f"{classes[label]} (label {label})",
+            )
+    return splits.Split(
+        classes=classes,
+        seen=seen,
+        unseen=unseen,
+        exclude=settings.exclude,
+        train=_items(clean),
+        unlabelled=_items(unlabelled),
+        val=_items(entry for entry, _ in val),
+    )
+
+
+def write_masks(
+    folder: str | pathlib.Path,
+    entries: Iterable[layout.Entry],
+    ignored: tuple[int, ...],
+    workers: int,
+) -> Iterator[tuple[str, np.ndarray]]:
+    """Write the masks of `entries` as `folder`/<id>.png, whole folder or none; yield each id and its pixels per label.
+
+    Args:
+        folder: replaced with all it held, so that no mask of an earlier split stays behind.
+        entries: whose masks to write.
+        ignored: labels written as `label_ids.IGNORE_INDEX`.
+        workers: number of threads.
+    """
+    with files.replacing(folder) as unfinished:
+
+        def write(entry: layout.Entry) -> tuple[str, np.ndarray]:
+            mask = image_files.read_mask(entry.mask)
+            mask[np.isin(mask, ignored)] = label_ids.IGNORE_INDEX
+            image_files.write_mask(unfinished / f"{entry.id}.png", mask)
+            return entry.id, np.bincount(mask.ravel(), minlength=256)
+
+        yield from read_ahead.in_order(write, entries, workers)
+
+
+def write_counts(path: str | pathlib.Path, split: splits.Split, counts: dict[str, list[np.ndarray]]) -> None:
+    """Write a table of images and pixels per list and class, for people; no stage may read it.
+
+    Args:
+        path: the CSV file.
+        split: for names and roles.
+        counts: for each list, pixels per label of each image, (256,) int64.
+    """
+    rows = []
+    for name, pixels in counts.items():
+        stacked = np.array(pixels, dtype=np.int64).reshape(-1, 256)
+        for label, class_name in enumerate(split.classes):
+            role = "unseen" if label in split.unseen else "seen"
+            column = stacked[:, label]
+            held = {"images": np.count_nonzero(column), "pixels": column.sum()}
+            rows.append({"class": class_name, "role": role, "list": name, **held})
+    storage.write_csv(path, rows)
+
+
+def _inspect(root: pathlib.Path, entry: layout.Entry, n_classes: int) -> Inspection:
+    arrays: dict[str, np.ndarray] = {}
+    faults = []
+    for name, path, read in (
+        ("picture", root / entry.image, image_files.read_image),
+        ("mask", entry.mask, image_files.read_mask),
+    ):
+        try:
+            arrays[name] = read(path)
+        except image_files.ImageError as error:
+            faults.append((f"unusable {name}", str(error)))
+    pixels = np.zeros(256, dtype=np.int64)
+    if "mask" in arrays:
+        pixels = np.bincount(arrays["mask"].ravel(), minlength=256)
+        wrong = [int(label) for label in np.flatnonzero(pixels) if n_classes <= label != label_ids.IGNORE_INDEX]
+        if wrong:
+            kind = f"label out of range (0 to {n_classes - 1}, or {label_ids.IGNORE_INDEX} to ignore)"
+            faults.append((kind, f"{entry.mask}: {', '.join(map(str, wrong))}"))
+    if len(arrays) == 2 and arrays["picture"].shape[:2] != arrays["mask"].shape:
+        (height, width), (mask_height, mask_width) = arrays["picture"].shape[:2], arrays["mask"].shape
+        detail = f"{entry.image} is {width} x {height}, {entry.mask} is {mask_width} x {mask_height}"
+        faults.append(("picture and mask differ in size", detail))
+    return Inspection(pixels, tuple(faults))
+
+
+def _unseen_labels(classes: tuple[str, ...], names: tuple[str, ...], found: problems.Problems) -> tuple[int, ...]:
+    labels = []
+    for name in names:
+        if name not in classes:
+            containing = [known for known in classes if name and name.lower() in known]
+            close = containing or difflib.get_close_matches(name, classes, n=1)
+            hint = f"; did you mean `{close[0]}`?" if close else ""
+            found.add("unseen class is not in the class list", f"`{name}`{hint}")
+        elif classes.index(name) == label_ids.BACKGROUND:
+            found.add("the background (label 0) cannot be unseen", f"`{name}`")
+        elif classes.index(name) in labels:
+            found.add("unseen class named twice", f"`{name}`")
+        else:
+            labels.append(classes.index(name))
+    return tuple(sorted(labels))
+
+
+def _items(entries: Iterable[layout.Entry]) -> tuple[splits.Item, ...]:
+    return tuple(splits.Item(entry.id, entry.image) for entry in sorted(entries, key=lambda entry: entry.id))

@@ -1,0 +1,186 @@
+"""Scenes of painted pebbles on a grey beach: a generated data set whose classes are combinations of hue and pattern.
+
+An unseen class is then a new combination of a hue and a pattern that other classes show. The beach is full of bare
+pebbles, many with the same patterns in grey, so neither a pattern nor an outline alone tells an object from the
+background.
+
+With `toy.context`, patterned pebbles lie on larger plain ones, whose paint shines on them: what lies around an object then
+tells which light its colour is seen in. Each patterned class lies on one hue, by a rule that neither its own hue nor its pattern alone
+tells; the corpus does. Pattern and host together tell the class, so these scenes are a best case for context.
+"""
+
+import dataclasses
+import itertools
+import math
+from typing import Annotated
+
+import numpy as np
+import pydantic
+
+from zeroshot.base import params
+from zeroshot.datasets.toy import pebbles
+from zeroshot.images import label_ids
+
+# Name -> lightness, chroma and hue angle in degrees (OKLCh), far enough apart for the jitter.
+HUES = {
+    "red": (0.59, 0.22, 26.0),
+    "orange": (0.73, 0.175, 58.0),
+    "yellow": (0.88, 0.175, 99.0),
+    "green": (0.67, 0.19, 144.0),
+    "cyan": (0.79, 0.125, 202.0),
+    "blue": (0.53, 0.21, 263.0),
+    "violet": (0.60, 0.24, 318.0),
+}
+PATTERNS = tuple(pebbles.PATTERNS)
+# Lightness of the figure: white or black whatever the hue, so that a pattern looks alike on a hue it was never seen
+# with. Patterns of one ink differ in how much of the pebble they cover.
+_INKS = {"plain": 0.5, "striped": 0.96, "dotted": 0.97, "checked": 0.22, "ringed": 0.22}
+SPLITS = ("train", "val")
+# Where there is context, a pebble of a pattern lies on a plain one whose hue is so many further on the colour wheel. Its own hue
+# and those beside it, on which it would hardly be seen, are left out. Plain ones lie on none. So no two classes of one hue or of
+# one pattern share a host, and four, of as many hues and patterns, share each.
+_HOST_STEPS = {"striped": 3, "dotted": -3, "checked": -2, "ringed": 2}
+# Radii of the two relative to that of a pebble alone, and the share of the lower one's colour in that of the upper: half, so
+# that a hue looks like others unless one sees what it lies on.
+_HOST_RADIUS, _GUEST_RADIUS = 1.35, 0.9
+_REFLECTION = 0.5
+
+# Streams of random numbers, so that none depends on how much another draws.
+_COUNTS, _CLASSES, _SCENE, _HOSTS = range(4)
+
+
+@params.section
+class Params:
+    """Section `toy` of params.yaml, where each key is explained."""
+
+    seed: params.Seed
+    n_train: params.Count
+    n_val: params.Count
+    image_size: Annotated[int, pydantic.Field(ge=16, le=1024)]
+    max_objects: Annotated[int, pydantic.Field(ge=1, le=6)]
+    context: params.Fraction
+    sentences: params.Count
+
+
+def class_names() -> tuple[str, ...]:
+    """Return the names in label order: `background`, then `red-plain`, `red-striped`, ... hue by hue."""
+    return ("background", *(f"{hue}-{pattern}" for hue, pattern in itertools.product(HUES, PATTERNS)))
+
+
+def attributes(label: int) -> tuple[str, str]:
+    """Return hue and pattern of an object's class; the first such label is 1."""
+    hue, pattern = divmod(label - 1, len(PATTERNS))
+    return tuple(HUES)[hue], PATTERNS[pattern]
+
+
+def host_name(label: int) -> str | None:
+    """Return the class of the pebbles that an object of a class lies on where there is context, None if it lies on none."""
+    hue, pattern = attributes(label)
+    if pattern not in _HOST_STEPS:
+        return None
+    wheel = tuple(HUES)
+    return f"{wheel[(wheel.index(hue) + _HOST_STEPS[pattern]) % len(wheel)]}-plain"
+
+
+def draw(settings: Params, split: str, index: int) -> tuple[np.ndarray, np.ndarray]:
+    """Draw one picture and its mask; they depend on seed, split and index, not on how many others are drawn.
+
+    Args:
+        settings: of which seed, image_size, max_objects and context matter here.
+        split: one of `SPLITS`.
+        index: number of the picture within its split, from 0.
+
+    Returns:
+        image: (H, W, 3) uint8, RGB.
+        mask: (H, W) uint8, positions in `class_names()`, and 255 along the outlines of objects.
+    """
+    rng = np.random.default_rng([settings.seed, SPLITS.index(split), _SCENE, index])
+    canvas = pebbles.sand(rng, settings.image_size)
+    mask = np.full(canvas.shape[:2], label_ids.BACKGROUND, np.uint8)
+    labels = draw_labels(settings, split, index)
+    for pebble in _bare(rng) + _painted(rng, labels, draw_hosts(settings, split, index)):
+        pebbles.paint(canvas, mask, pebble)
+    return pebbles.develop(canvas, rng.normal(0, 0.012, (*mask.shape, 1))), mask
+
+
+def draw_labels(settings: Params, split: str, index: int) -> tuple[int, ...]:
+    """Return the labels of the objects in one picture, from back to front: at least one, at most max_objects.
+
+    Counts and classes are dealt like cards: every run of max_objects pictures has each count once, and every run of as
+    many objects as there are classes has each class once. So classes are balanced however many pictures there are.
+    """
+    most, stream = settings.max_objects, SPLITS.index(split)
+    block, place = divmod(index, most)
+    counts = 1 + np.random.default_rng([settings.seed, stream, _COUNTS, block]).permutation(most)
+    first = block * (most * (most + 1) // 2) + int(counts[:place].sum())
+    n_classes = len(HUES) * len(PATTERNS)
+    labels = []
+    for card in range(first, first + int(counts[place])):
+        deck, position = divmod(card, n_classes)
+        order = np.random.default_rng([settings.seed, stream, _CLASSES, deck]).permutation(n_classes)
+        labels.append(1 + int(order[position]))
+    return tuple(labels)
+
+
+def draw_hosts(settings: Params, split: str, index: int) -> tuple[int | None, ...]:
+    """Return for each object of `draw_labels` the label of the pebble that it lies on, None where it lies on the beach.
+
+    Each whose class lies on others at all (`host_name`) does so with probability `settings.context`.
+    """
+    rng = np.random.default_rng([settings.seed, SPLITS.index(split), _HOSTS, index])
+    hosts = []
+    for label in draw_labels(settings, split, index):
+        # Drawn for every object, so that none depends on the classes before it.
+        lies_on_one = rng.random() < settings.context
+        name = host_name(label)
+        hosts.append(class_names().index(name) if lies_on_one and name is not None else None)
+    return tuple(hosts)
+
+
+def _bare(rng: np.random.Generator) -> list[pebbles.Pebble]:
+    """Scatter grey pebbles, the larger ones below; those large enough to show it may have a pattern."""
+    radii = np.sort(rng.uniform(3, 11, rng.integers(11, 24)))[::-1]
+    n = len(radii)
+    centres = rng.uniform(0, pebbles.SIDE, (n, 2))
+    patterns = np.where(radii > 6, rng.integers(len(PATTERNS), size=n), PATTERNS.index("plain"))
+    lightness = rng.uniform(0.35, 0.72, n)
+    contrast = rng.choice([-1, 1], n) * rng.uniform(0.08, 0.2, n)
+    tint = rng.uniform(0, 0.02, (n, 1)), rng.uniform(0, 360, (n, 1))
+    tones = pebbles.oklch(np.stack([lightness, lightness + contrast], 1), *tint)  # (n, 2, 3)
+    return [
+        pebbles.shape(rng, centre, radius, label_ids.BACKGROUND, tone, PATTERNS[pattern])
+        for centre, radius, tone, pattern in zip(centres, radii, tones, patterns, strict=True)
+    ]
+
+
+def _painted(rng: np.random.Generator, labels: tuple[int, ...], hosts: tuple[int | None, ...]) -> list[pebbles.Pebble]:
+    """Place one painted pebble per label: smaller where there are more, each at the roomiest of a dozen places.
+
+    Where a label has a host, that takes the place, and the pebble lies on it.
+    """
+    placed: list[pebbles.Pebble] = []
+    guests: list[pebbles.Pebble] = []
+    largest = 23 - 3.2 * min(len(labels), 4)
+    for label, host in zip(labels, hosts, strict=True):
+        radius = rng.uniform(0.75, 1) * largest
+        places = rng.uniform(0.75 * radius, pebbles.SIDE - 0.75 * radius, (12, 2))
+        room = [min((math.dist(place, other.centre) - other.radius for other in placed), default=0) for place in places]
+        place = places[int(np.argmax(room))]
+        if host is None:
+            placed.append(_pebble(rng, place, radius, label))
+        else:
+            placed.append(_pebble(rng, place, _HOST_RADIUS * radius, host))
+            guest = _pebble(rng, place + rng.uniform(-0.15, 0.15, 2) * radius, _GUEST_RADIUS * radius, label)
+            ground = guest.tones[0] + _REFLECTION * (placed[-1].tones[0] - guest.tones[0])
+            guests.append(dataclasses.replace(guest, tones=np.stack([ground, guest.tones[1]])))
+    return placed + guests
+
+
+def _pebble(rng: np.random.Generator, centre: np.ndarray, radius: float, label: int) -> pebbles.Pebble:
+    """Make a pebble with the paint of its class."""
+    hue, pattern = attributes(label)
+    lightness, chroma, angle = HUES[hue]
+    # Hues that almost touch leave no gap in which a network could learn a pattern for one hue alone.
+    lightness, angle = lightness + rng.uniform(-0.05, 0.05), angle + rng.uniform(-12, 12)
+    tones = pebbles.oklch(np.array([lightness, _INKS[pattern]]), np.array([chroma, 0.01]), angle)
+    return pebbles.shape(rng, centre, radius, label, tones, pattern)

@@ -1,0 +1,134 @@
+"""Scoring a classifier on the cached feature maps of the evaluation images, in the protocols of the paper (section 3.1).
+
+Generalised: every class competes for every pixel. Vanilla (Table 2): only unseen classes do, and only pixels whose truth is unseen
+count, as in the versions of the released code that scored it.
+"""
+
+import dataclasses
+from collections.abc import Iterable, Sequence
+from typing import Any, Literal
+
+import numpy as np
+import torch
+
+from zeroshot.base import errors, params
+from zeroshot.cache import index, maps
+from zeroshot.datasets import splits
+from zeroshot.evaluation import metrics
+from zeroshot.images import grids, label_ids, views
+from zeroshot.zs3net import pixel_classifier
+
+
+@params.section
+class Params:
+    """The section `evaluation`; see params.yaml."""
+
+    short_side: views.ShortSide
+    absent_classes: Literal["skip", "zero"]
+
+
+def protocol(options: Params, cache: index.Index) -> dict[str, Any]:
+    """Return the facts that name the protocol beside the figures: `options`, and the size at which the network saw the images.
+
+    Raises:
+        errors.UserError: if masks that were resized before they were cached would be resized again.
+    """
+    # Caches from before there was a choice hold images at their own size.
+    cached = cache.provenance.get("features", {}).get("val_short_side")
+    if None not in (cached, options.short_side) and cached != options.short_side:
+        raise errors.UserError(
+            f"evaluation.short_side: is {options.short_side}, but the cached masks have been resized to features.val_short_side, "
+            f"{cached}; make it {cached} or null, or change features.val_short_side too"
+        )
+    return {**params.to_dict(options), "image_short_side": cached}
+
+
+@torch.inference_mode()
+def predict(
+    classifier: pixel_classifier.PixelClassifier, features: torch.Tensor, size: tuple[int, int]
+) -> dict[str, torch.Tensor]:
+    """Return label maps (H, W) int64 at `size` in each protocol, from logits that are upsampled bilinearly once.
+
+    Args:
+        classifier: C classes, on the device of `features`.
+        features: (h, w, d) float32.
+        size: H and W.
+
+    Returns:
+        `generalised`, with the seen bias, `without_bias`, and, if the classifier knows an unseen class, `vanilla`.
+    """
+    h, w, d = features.shape
+    unbiased = dataclasses.replace(classifier, seen_bias=0.0)
+    logits = unbiased.logits(features.reshape(-1, d)).T.reshape(1, -1, h, w)
+    seen, seen_labels = _best(logits, classifier.labels, ~classifier.unseen, size)
+    if not classifier.unseen.any():
+        return {"generalised": seen_labels, "without_bias": seen_labels}
+    unseen, unseen_labels = _best(logits, classifier.labels, classifier.unseen, size)
+    return {
+        # The same for all pixels, the bias may be taken off after upsampling.
+        "generalised": torch.where(unseen > seen - classifier.seen_bias, unseen_labels, seen_labels),
+        "without_bias": torch.where(unseen > seen, unseen_labels, seen_labels),
+        "vanilla": unseen_labels,
+    }
+
+
+def _best(
+    logits: torch.Tensor, labels: torch.Tensor, rows: torch.Tensor, size: tuple[int, int]
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the largest upsampled logit (H, W) of some rows (C,) bool of `logits` (1, C, h, w), and its label."""
+    best, row = grids.upsample(logits[:, rows], size)[0].max(0)
+    return best, labels[rows][row]
+
+
+def confusions(
+    classifier: pixel_classifier.PixelClassifier,
+    cache: Iterable[maps.Map],
+    split: splits.Split,
+    short_side: int | None = None,
+) -> dict[str, np.ndarray]:
+    """Return a confusion matrix (C, C) int64 over all valid pixels for each protocol that `predict` gives.
+
+    In that of `vanilla` only the rows of unseen classes are filled.
+
+    Args:
+        classifier: on the device to compute on.
+        cache: the maps to score, read one at a time.
+        split: of C classes.
+        short_side: masks are resized (nearest) to this shorter side first, and logits upsampled to that size; None leaves them.
+    """
+    resized = views.View(short_side=short_side)
+    unseen_only = np.full(256, label_ids.IGNORE_INDEX, np.uint8)
+    unseen_only[list(split.unseen)] = split.unseen
+    totals: dict[str, np.ndarray] = {}
+    for item in cache:
+        mask = resized.mask(item.mask)
+        features = torch.from_numpy(item.features).to(classifier.weight.device).float()
+        for name, labels in predict(classifier, features, mask.shape).items():
+            truth = unseen_only[mask] if name == "vanilla" else mask
+            matrix = metrics.confusion(truth, labels.cpu().numpy(), len(split.classes))
+            totals[name] = totals.get(name, 0) + matrix
+    return totals
+
+
+def class_table(matrix: np.ndarray, classes: Sequence[str], unseen: Sequence[int]) -> list[dict[str, Any]]:
+    """Return a row {class, role, IoU, accuracy, pixels} for each class; per cent, None for a class without a true pixel."""
+    ious, accuracies = metrics.iou(matrix), metrics.accuracy(matrix)
+    return [
+        {
+            "class": name,
+            "role": "unseen" if label in unseen else "seen",
+            "IoU": metrics.percent(ious[label]),
+            "accuracy": metrics.percent(accuracies[label]),
+            "pixels": int(matrix[label].sum()),
+        }
+        for label, name in enumerate(classes)
+    ]
+
+
+def confusion_table(matrix: np.ndarray, classes: Sequence[str]) -> list[dict[str, Any]]:
+    """Return a row {truth, prediction, share} for each pair of classes, the share in per cent of the true class's pixels."""
+    shares = 100 * matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
+    return [
+        {"truth": classes[row], "prediction": classes[column], "share": round(float(share), 4)}
+        for (row, column), share in np.ndenumerate(shares)
+    ]

@@ -1,0 +1,108 @@
+"""The jobs of a cross-validation: each trains or scores one fold, reading what it needs from files and nothing about unseen classes."""
+
+import dataclasses
+import functools
+import pathlib
+from collections.abc import Sequence
+
+import torch
+
+from zeroshot.base import checkpoints
+from zeroshot.cache import graphs, rows
+from zeroshot.words import class_embeddings
+from zeroshot.zs3net import pixel_classifier
+from zeroshot.zs3net.classifiers import fine_tuning, self_training
+from zeroshot.zs3net.cross_validation import folds, hidden_rows, rehearsal, self_training_cv, zero_shot_cv
+from zeroshot.zs3net.generators import gmmn
+from zeroshot.zs3net.pseudo_labels import selection
+
+
+@dataclasses.dataclass(frozen=True)
+class Bench:
+    """What all jobs have in common.
+
+    Attributes:
+        features: the cache of training pixels.
+        embeddings: the file of class embeddings.
+        start: the checkpoint of the backbone's last layer.
+        exclude: as in the split.
+        n_folds: the most folds.
+        held_out: seen classes held out in each.
+        seed: of the folds.
+        device: where to train.
+    """
+
+    features: pathlib.Path
+    embeddings: pathlib.Path
+    start: pathlib.Path
+    exclude: str
+    n_folds: int
+    held_out: int
+    seed: int
+    device: str
+
+
+@functools.cache
+def draw_folds(bench: Bench) -> list[folds.Fold]:
+    """Return the folds, the same for all settings."""
+    labels = _start(bench.start).labels.tolist()
+    return folds.draw(rows.presence(bench.features), labels, bench.n_folds, bench.held_out, bench.exclude, bench.seed)
+
+
+def fit_generator(bench: Bench, number: int, options: gmmn.Params, out: pathlib.Path) -> None:
+    """Train the generator of fold `number` and write its checkpoint."""
+    fold = draw_folds(bench)[number]
+    sampled = _sample(bench.features, options.pool_per_class, options.seed)
+    vectors = torch.from_numpy(class_embeddings.read(bench.embeddings).vectors)
+    device = torch.device(bench.device)
+    found = graphs.read(bench.features)
+    generator = zero_shot_cv.fit_generator(fold, sampled, _start(bench.start), vectors, options, device, found)
+    checkpoints.save(out, gmmn.save_dict(generator))
+
+
+def fit_classifier(
+    bench: Bench, number: int, options: fine_tuning.Params, generator: pathlib.Path, out: pathlib.Path
+) -> list[dict[str, float | None]]:
+    """Train the classifier of fold `number` with a trained generator, write it, and return its figures at each bias."""
+    fold = draw_folds(bench)[number]
+    sampled = _sample(bench.features, options.pool_per_class, options.seed)
+    trained_generator = gmmn.load_dict(checkpoints.load(generator), torch.device(bench.device))
+    trained = zero_shot_cv.fit_classifier(fold, sampled, _start(bench.start), trained_generator, options)
+    pixel_classifier.save(out, trained)
+    return zero_shot_cv.score(fold, trained, sampled, options.calibration.biases)
+
+
+def self_train(
+    bench: Bench,
+    number: int,
+    generator: pathlib.Path,
+    trained: pathlib.Path,
+    biases: Sequence[float],
+    seen_bias: float,
+    labelling: selection.Params,
+    options: self_training.Params,
+) -> list[dict[str, float | None]]:
+    """Go on with what the other jobs trained in fold `number`: label its unlabelled images with `seen_bias`, train again, and score."""
+    device = torch.device(bench.device)
+    done = rehearsal.Rehearsal(
+        draw_folds(bench)[number],
+        gmmn.load_dict(checkpoints.load(generator), device),
+        pixel_classifier.load(trained)[0].to(device),
+    )
+    sampled = _sample(bench.features, options.pool_per_class, options.seed)
+    return self_training_cv.rehearse(done, _hidden(bench, number), sampled, seen_bias, labelling, options, biases)
+
+
+@functools.cache
+def _start(path: pathlib.Path) -> pixel_classifier.PixelClassifier:
+    return pixel_classifier.load(path)[0]
+
+
+@functools.lru_cache(maxsize=2)
+def _sample(folder: pathlib.Path, per_class: int, seed: int) -> rows.Rows:
+    return rows.sample(folder, per_class, seed)
+
+
+@functools.lru_cache(maxsize=1)
+def _hidden(bench: Bench, number: int) -> rows.Rows:
+    return hidden_rows.read(bench.features, draw_folds(bench)[number].unlabelled)

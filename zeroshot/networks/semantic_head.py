@@ -1,0 +1,46 @@
+"""A second head in training that ties pixel features to class vectors, so that classes of like vectors get like features."""
+
+from typing import Annotated
+
+import pydantic
+import torch
+from torch import nn
+from torch.nn import functional
+
+from zeroshot.base import params
+
+
+@params.section
+class Params:
+    """The section `backbone.semantic`; see params.yaml."""
+
+    vectors: Annotated[str, pydantic.Field(min_length=1)]
+    weight: params.Positive
+    scale: params.Positive
+
+
+class SemanticHead(nn.Module):
+    """Logits that are scaled cosines of a 1x1 projection of the features and class vectors.
+
+    The softmax over class vectors is SPNet's (Xian et al., CVPR 2019, section 3.1), with cosines for inner products, since these would
+    let the length of a projected feature say how sure the network is; here it is an auxiliary loss and gone after training.
+
+    Args:
+        classes: (c, d_a) float32 vectors of length 1, of the seen classes alone, in the order of the network's outputs.
+        feature_dim: d, channels of the features.
+        options: the weight of the loss, which the caller applies, and the scale of the logits.
+    """
+
+    def __init__(self, classes: torch.Tensor, feature_dim: int, options: Params) -> None:
+        super().__init__()
+        self.project = nn.Conv2d(feature_dim, classes.shape[1], 1)
+        self.weight = options.weight
+        self.scale = options.scale
+        self.register_buffer("classes", classes)
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """Return (b, c, h, w) float32 logits of features (b, d, h, w); in mixed precision only the projection is of half precision."""
+        projected = self.project(features)
+        with torch.autocast(projected.device.type, enabled=False):
+            cosines = functional.conv2d(functional.normalize(projected.float(), dim=1), self.classes[:, :, None, None])
+        return self.scale * cosines

@@ -1,0 +1,76 @@
+"""The images that a network is trained on: how each is varied, and which are drawn in an epoch."""
+
+import pathlib
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch.utils import data
+
+from zeroshot.base import errors
+from zeroshot.datasets import splits
+from zeroshot.images import image_files, label_ids
+from zeroshot.networks import augmentation
+
+
+class Options(Protocol):
+    """What a section of params.yaml must have to draw training images."""
+
+    seed: int
+    augmentation: augmentation.Params
+    batch_size: int
+    repeat_threshold: float
+
+
+class TrainingImages(data.Dataset):
+    """Augmented training images; an item's randomness depends on (seed, epoch, position) alone, so workers do not change it."""
+
+    def __init__(self, split: splits.Split, root: pathlib.Path, masks: pathlib.Path, options: Options) -> None:
+        if len(split.train) < 2:
+            raise errors.UserError(f"train holds {len(split.train)} image; batch normalisation needs two or more")
+        self.paths = [(root / item.image, masks / f"{item.id}.png") for item in split.train]
+        self.options = options
+        self.row_of_label = np.full(256, label_ids.IGNORE_INDEX, np.uint8)
+        self.row_of_label[list(split.seen)] = np.arange(len(split.seen))
+
+    def __getitem__(self, key: tuple[int, int, int]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return image (3, crop, crop) uint8 and classifier rows (crop, crop) int64 for key (epoch, position, index)."""
+        epoch, position, index = key
+        image_path, mask_path = self.paths[index]
+        rng = np.random.default_rng([self.options.seed, epoch, position])
+        image, mask = augmentation.augment(
+            image_files.read_image(image_path), image_files.read_mask(mask_path), self.options.augmentation, rng
+        )
+        return torch.from_numpy(image).permute(2, 0, 1), torch.from_numpy(self.row_of_label[mask]).long()
+
+
+def image_weights(dataset: TrainingImages, threshold: float) -> np.ndarray:
+    """Return how often each image should be drawn, relative to the others: repeat factor sampling (Gupta et al., LVIS, CVPR 2019).
+
+    An image counts max(1, sqrt(threshold / f)) for its rarest class, f being the share of training images that hold the class.
+
+    Returns:
+        (n_images,) float64 that sums to 1; uniform for a threshold of 0.
+    """
+    if threshold == 0:
+        return np.full(len(dataset.paths), 1 / len(dataset.paths))
+    present = np.stack(
+        [np.bincount(image_files.read_mask(mask).ravel(), minlength=256)[:255] > 0 for _, mask in dataset.paths]
+    )
+    share = present.mean(axis=0)
+    factor = np.sqrt(np.divide(threshold, share, out=np.ones_like(share), where=share > 0)).clip(min=1)
+    repeats = np.where(present, factor, 1).max(axis=1)
+    return repeats / repeats.sum()
+
+
+def batches(draw_weights: np.ndarray, epoch: int, options: Options) -> list[list[tuple[int, int, int]]]:
+    """Return the keys of one epoch in batches; a last batch that is not full is left out, since batch statistics need company."""
+    rng = np.random.default_rng([options.seed, epoch])
+    n = len(draw_weights)
+    if options.repeat_threshold == 0:
+        order = rng.permutation(n)
+    else:
+        order = rng.choice(n, size=n, p=draw_weights)
+    keys = [(epoch, position, int(index)) for position, index in enumerate(order)]
+    size = min(options.batch_size, n)
+    return [keys[start : start + size] for start in range(0, n - size + 1, size)]

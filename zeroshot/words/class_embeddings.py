@@ -1,0 +1,118 @@
+"""Class embeddings: one vector per class, in label order, and the file they travel in."""
+
+import dataclasses
+import json
+import pathlib
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Literal
+
+import h5py
+import numpy as np
+import pydantic
+
+from zeroshot.base import errors, params, storage
+
+Words = Annotated[tuple[str, ...], pydantic.Field(min_length=1)]
+
+
+@params.section
+class Params:
+    """Section `embeddings` of params.yaml, which documents every key."""
+
+    source: Literal["word2vec", "vectors", "downloader", "matrix"]
+    path: Annotated[str, pydantic.Field(min_length=1)]
+    name: str | None
+    aliases: dict[str, str | Words]
+    background: Literal["vector", "zero", "mean"]
+    normalise: Literal["none", "unit", "largest"]
+    dim: params.Count
+    window: params.Count
+    min_count: params.Count
+    epochs: params.Count
+    negative: params.Count
+    seed: params.Seed
+
+    @pydantic.field_validator("name")
+    @classmethod
+    def _only_for_the_downloader(cls, name: str | None, info: pydantic.ValidationInfo) -> str | None:
+        if info.data.get("source") == "downloader" and not name:
+            raise ValueError("source `downloader` needs the name of a gensim-downloader model")
+        return name
+
+
+class EmbeddingsError(errors.UserError):
+    """Raised when a file of class embeddings cannot be used."""
+
+
+@dataclasses.dataclass(frozen=True)
+class ClassEmbeddings:
+    """One vector per class.
+
+    Attributes:
+        names: C class names in label order.
+        vectors: (C, d) float32; row = label id.
+    """
+
+    names: tuple[str, ...]
+    vectors: np.ndarray
+
+
+def write(path: str | pathlib.Path, embeddings: ClassEmbeddings, provenance: Mapping[str, str]) -> None:
+    """Write class embeddings as HDF5, byte-identical for equal arguments.
+
+    Args:
+        path: the file; replaced whole or not at all.
+        embeddings: the names and vectors.
+        provenance: text attributes that say where the vectors come from, for people; no stage computes with them.
+    """
+    with storage.replacing(path) as temporary, h5py.File(temporary, "w") as file:
+        vectors = np.ascontiguousarray(embeddings.vectors, dtype="<f4")
+        dataset = file.create_dataset("vectors", data=vectors, dtype="<f4", track_times=False)
+        dataset.attrs["names"] = json.dumps(list(embeddings.names))
+        for key in sorted(provenance):
+            dataset.attrs[key] = provenance[key]
+
+
+def read(path: str | pathlib.Path) -> ClassEmbeddings:
+    """Read class embeddings that `write` made.
+
+    Raises:
+        EmbeddingsError: if the file is missing, damaged or not one of class embeddings.
+    """
+    try:
+        with h5py.File(path, "r") as file:
+            vectors = file["vectors"][()]
+            names = tuple(json.loads(file["vectors"].attrs["names"]))
+    except (OSError, KeyError, ValueError) as error:
+        raise EmbeddingsError(
+            f"{path}: holds no class embeddings ({error}); make it with `dvc repro embed_classes`"
+        ) from None
+    if vectors.ndim != 2 or len(vectors) != len(names):
+        raise EmbeddingsError(
+            f"{path}: holds {len(names)} names but vectors of shape {vectors.shape}; make it again with "
+            "`dvc repro --force --single-item embed_classes`"
+        )
+    return ClassEmbeddings(names, vectors.astype(np.float32, copy=False))
+
+
+def read_of(path: pathlib.Path, names: Sequence[str]) -> np.ndarray | None:
+    """Read the vectors of exactly these classes, or none.
+
+    Args:
+        path: a file that `write` made, or an empty one.
+        names: c class names.
+
+    Returns:
+        (c, d) float32; None if the file is empty.
+
+    Raises:
+        EmbeddingsError: as `read`, or if the file is one of other classes, or of these in another order.
+    """
+    if path.is_file() and not path.stat().st_size:
+        return None
+    found = read(path)
+    if found.names != tuple(names):
+        raise EmbeddingsError(
+            f"{path}: holds vectors of {', '.join(found.names)}; needed are those of {', '.join(names)}"
+        )
+    return found.vectors

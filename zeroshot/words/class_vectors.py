@@ -1,0 +1,186 @@
+"""From class names and word vectors to one vector per class: aliases, several-word names, background, normalisation."""
+
+import difflib
+import re
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+import numpy as np
+
+from zeroshot.base import errors
+from zeroshot.images import label_ids
+from zeroshot.words import word_vectors
+
+Aliases = Mapping[str, str | Sequence[str]]
+_SEPARATORS = re.compile(r"[\s_-]+")
+
+
+class ClassVectorError(errors.UserError):
+    """Raised when class names and vectors do not fit together; the text lists every fault."""
+
+
+def wanted(names: Sequence[str], aliases: Aliases) -> set[str]:
+    """Return every word whose vector `combine` may look up for `names`."""
+    options = [option for name in names for option in _options(name, aliases)]
+    return {spelling for option in options for word in option for spelling in word}
+
+
+def combine(
+    names: Sequence[str],
+    words: word_vectors.WordVectors,
+    aliases: Aliases,
+    background: Literal["vector", "zero", "mean"],
+) -> tuple[np.ndarray, list[list[str]]]:
+    """Make one vector per class name.
+
+    A name is looked up in this order: its alias (the mean over the alias's words); the whole name as one word, as it is
+    written or its parts joined by `_` or `-`; the mean over its parts, split at spaces, `_` and `-`. Every word is
+    tried as written, then in lower case. A mean needs the vectors of all its words.
+
+    Args:
+        names: C class names in label order, the background first.
+        words: vectors of at least the words `wanted(names, aliases)` that the source knows.
+        aliases: class name -> the word or words to use for it.
+        background: under `zero` and `mean` no word is looked up for label 0, and its row is left zero.
+
+    Returns:
+        The vectors, (C, d) float32, and the words used for each class, none for a class without a lookup.
+
+    Raises:
+        ClassVectorError: with every alias of an unknown class and every name without a vector, and words spelt like it.
+    """
+    faults = [
+        f"embeddings.aliases: no class is named {alias!r}{_suggest(difflib.get_close_matches(alias, names, n=1))}"
+        for alias in aliases
+        if alias not in names
+    ]
+    used: list[list[str]] = []
+    for label, name in enumerate(names):
+        looked_up = label != label_ids.BACKGROUND or background == "vector"
+        hits = _look_up(name, words, aliases) if looked_up else []
+        used.append(hits)
+        if looked_up and not hits:
+            faults.append(_describe_missing(name, words, aliases))
+    if faults:
+        listing = "\n".join(f"  {fault}" for fault in faults)
+        raise ClassVectorError(
+            f"class names and word vectors do not fit together, {len(faults)} faults:\n{listing}\n"
+            "Say in embeddings.aliases which known word or words to use, as in `tvmonitor: [television, monitor]`"
+        )
+    dim = len(next(words.vectors[word] for hits in used for word in hits))
+    vectors = np.zeros((len(names), dim), np.float32)
+    for row, hits in zip(vectors, used, strict=True):
+        if hits:
+            row[:] = np.mean([words.vectors[word] for word in hits], axis=0, dtype=np.float64)
+    return vectors, used
+
+
+def from_matrix(matrix: np.ndarray, names: Sequence[str], where: str) -> np.ndarray:
+    """Check a ready class matrix, whose rows are in label order.
+
+    Args:
+        matrix: (C, d) of any float type.
+        names: C class names.
+        where: the file named in messages.
+
+    Returns:
+        (C, d) float32.
+
+    Raises:
+        ClassVectorError: if the matrix has another shape or type.
+    """
+    if matrix.ndim != 2 or matrix.dtype.kind != "f" or not matrix.shape[1]:
+        raise ClassVectorError(
+            f"{where}: needs a matrix of floats, one row per class; found shape {matrix.shape} of type {matrix.dtype}"
+        )
+    if len(matrix) != len(names):
+        raise ClassVectorError(
+            f"{where}: has {len(matrix)} rows for {len(names)} classes ({names[0]} to {names[-1]}); "
+            "it needs one row per class, in label order, the background first"
+        )
+    return matrix.astype(np.float32)
+
+
+def finish(
+    vectors: np.ndarray,
+    names: Sequence[str],
+    background: Literal["vector", "zero", "mean"],
+    normalise: Literal["none", "unit", "largest"],
+) -> np.ndarray:
+    """Apply the background rule and then the normalisation.
+
+    Args:
+        vectors: (C, d) float32 in label order.
+        names: C class names.
+        background: `vector` keeps row 0, `zero` clears it, `mean` makes it the mean of the other rows.
+        normalise: `unit` gives every row length 1, `largest` divides all rows by the length of the longest (as in the
+            vectors released with ZS3Net), `none` changes nothing. A background that the rule has set to zero stays
+            zero.
+
+    Returns:
+        (C, d) float32.
+
+    Raises:
+        ClassVectorError: with every class whose vector is not finite, or is zero and cannot be normalised.
+    """
+    infinite = [name for name, row in zip(names, vectors, strict=True) if not np.isfinite(row).all()]
+    if infinite:
+        raise ClassVectorError(f"vectors of {', '.join(infinite)} hold NaN or infinite numbers; correct the source")
+    result = vectors.astype(np.float64)
+    if background == "zero":
+        result[label_ids.BACKGROUND] = 0
+    elif background == "mean":
+        result[label_ids.BACKGROUND] = np.delete(result, label_ids.BACKGROUND, axis=0).mean(axis=0)
+    norms = np.linalg.norm(result, axis=1, keepdims=True)
+    kept = {label_ids.BACKGROUND} if background == "zero" else set()
+    zero = [name for label, name in enumerate(names) if norms[label] == 0 and label not in kept]
+    if normalise == "unit":
+        if zero:
+            raise ClassVectorError(
+                f"embeddings.normalise=unit needs vectors that are not zero; those of {', '.join(zero)} are. "
+                "Use `none` or `largest`, or, for the background, embeddings.background=zero"
+            )
+        result /= np.where(norms == 0, 1, norms)
+    elif normalise == "largest":
+        if not norms.max():
+            raise ClassVectorError("embeddings.normalise=largest needs a vector that is not zero; all are. Use `none`")
+        result /= norms.max()
+    return result.astype(np.float32)
+
+
+def _options(name: str, aliases: Aliases) -> list[list[list[str]]]:
+    """Return ways to make the vector of `name`, best first: each a list of words, each word a list of spellings."""
+    if name in aliases:
+        alias = aliases[name]
+        return [[_spellings(word) for word in ([alias] if isinstance(alias, str) else alias)]]
+    parts = [part for part in _SEPARATORS.split(name) if part]
+    return [[_spellings(name, "_".join(parts), "-".join(parts))], [_spellings(part) for part in parts]]
+
+
+def _spellings(*words: str) -> list[str]:
+    return list(dict.fromkeys([*words, *(word.lower() for word in words)]))
+
+
+def _look_up(name: str, words: word_vectors.WordVectors, aliases: Aliases) -> list[str]:
+    """Return the words whose mean is the vector of `name`, none if no option is known completely."""
+    for option in _options(name, aliases):
+        hits = [_first_known(spellings, words) for spellings in option]
+        known = [hit for hit in hits if hit is not None]
+        if hits and len(known) == len(hits):
+            return known
+    return []
+
+
+def _describe_missing(name: str, words: word_vectors.WordVectors, aliases: Aliases) -> str:
+    last = [spellings for spellings in _options(name, aliases)[-1] if _first_known(spellings, words) is None]
+    lacking = list(dict.fromkeys(spellings[0] for spellings in last)) or [name]
+    near = dict.fromkeys(match for word in dict.fromkeys([name, *lacking]) for match in words.near(word))
+    return f"{name!r}: no vector for {', '.join(map(repr, lacking))}{_suggest(list(near))}"
+
+
+def _first_known(spellings: list[str], words: word_vectors.WordVectors) -> str | None:
+    return next((spelling for spelling in spellings if spelling in words.vectors), None)
+
+
+def _suggest(near: Sequence[str]) -> str:
+    return f"; near: {', '.join(near)}" if near else ""

@@ -1,0 +1,89 @@
+"""The vectors of a class set from any of the four sources, before background rule and normalisation."""
+
+import dataclasses
+import hashlib
+import pathlib
+from collections.abc import Sequence
+
+import numpy as np
+
+from zeroshot.base import storage
+from zeroshot.datasets import released_vectors
+from zeroshot.words import arrays, class_embeddings, class_vectors, downloads, vector_files, word2vec, word_vectors
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """Vectors of classes as a source gives them.
+
+    Attributes:
+        vectors: (C, d) float32 in label order.
+        words: the words whose mean each class's vector is; empty for a ready matrix and for a background without a
+            lookup.
+        files: the files read.
+    """
+
+    vectors: np.ndarray
+    words: list[list[str]]
+    files: tuple[pathlib.Path, ...]
+
+    def sha256(self) -> str:
+        """Return the checksum of the file read; of several, that of the listing of their checksums and names."""
+        sums = [storage.sha256(file) for file in self.files]
+        if len(sums) == 1:
+            return sums[0]
+        listing = "".join(f"{digest}  {file.name}\n" for digest, file in zip(sums, self.files, strict=True))
+        return hashlib.sha256(listing.encode()).hexdigest()
+
+
+def load(
+    names: Sequence[str],
+    path: str | pathlib.Path,
+    params: class_embeddings.Params,
+    track: word_vectors.Track = iter,
+) -> Source:
+    """Read or train the vectors of the classes `names`.
+
+    Args:
+        names: C class names in label order, the background first.
+        path: the corpus, the vector file, the matrix, or the downloader's folder, by `params.source`.
+        params: section `embeddings`.
+        track: wraps the epochs or the lines of a file, for a progress bar.
+
+    Raises:
+        ValueError: (its subclasses in the modules used) if the source cannot be read or does not fit the names.
+    """
+    path = pathlib.Path(path)
+    if not path.exists():
+        raise word_vectors.WordVectorError(f"{path}: does not exist; set embeddings.path for source `{params.source}`")
+    if path.is_dir() != (params.source == "downloader"):
+        kind = "a folder" if params.source == "downloader" else "a file"
+        raise word_vectors.WordVectorError(f"{path}: source `{params.source}` needs {kind}")
+    if params.source == "matrix":
+        matrix = class_vectors.from_matrix(arrays.read(path), names, str(path))
+        released_vectors.check_order(matrix, names, str(path))
+        return Source(matrix, [[] for _ in names], (path,))
+    looked_up = names if params.background == "vector" else names[1:]
+    words = _words(path, class_vectors.wanted(looked_up, params.aliases), params, track)
+    vectors, used = class_vectors.combine(names, words, params.aliases, params.background)
+    return Source(vectors, used, words.files)
+
+
+def _words(
+    path: pathlib.Path, wanted: set[str], params: class_embeddings.Params, track: word_vectors.Track
+) -> word_vectors.WordVectors:
+    if params.source == "word2vec":
+        return word2vec.train(
+            path,
+            wanted,
+            dim=params.dim,
+            window=params.window,
+            min_count=params.min_count,
+            epochs=params.epochs,
+            negative=params.negative,
+            seed=params.seed,
+            track=track,
+        )
+    if params.source == "downloader":
+        path = downloads.fetch(path, str(params.name))
+    return vector_files.read(path, wanted, track)

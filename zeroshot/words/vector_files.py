@@ -1,0 +1,132 @@
+"""Reading chosen words out of a file of word vectors, in one pass and in bounded memory.
+
+gensim's own readers hold the whole file in memory (3.6 GB for GoogleNews), reserve what the header claims and, for
+`.kv`, run the pickle. The formats are simple enough to read here; the tests hold the result to gensim's.
+"""
+
+import gzip
+import pathlib
+from collections.abc import Collection, Iterator
+from typing import BinaryIO
+
+import numpy as np
+
+from zeroshot.words import keyed_vectors, word_vectors
+
+HEAD = 1 << 20  # bytes looked at to tell the format; a first line with thousands of numbers fits
+MAX_DIM = 10_000
+FASTTEXT_MAGIC = (793712314).to_bytes(4, "little")
+
+
+def read(
+    path: str | pathlib.Path, wanted: Collection[str], track: word_vectors.Track = iter
+) -> word_vectors.WordVectors:
+    """Read the vectors of the `wanted` words.
+
+    The format is told by the content: gensim's `.kv` (a pickle, read without running it), word2vec binary, word2vec
+    text and fastText `.vec` (a header line `words dim`), GloVe (no header). All but `.kv` may be gzipped. Where a word
+    is listed twice the first vector counts.
+
+    Args:
+        path: the file.
+        wanted: the words to look for.
+        track: wraps the lines of the file, for a progress bar.
+
+    Raises:
+        WordVectorError: if the file is none of these or is damaged.
+    """
+    path = pathlib.Path(path)
+    with _open(path) as file:
+        try:
+            head = file.read(HEAD)
+        except (EOFError, OSError) as error:
+            raise word_vectors.WordVectorError(f"{path}: cannot be unpacked: {error}") from None
+    if path.suffix == ".kv" or head.startswith(b"\x80"):
+        return keyed_vectors.read(path, wanted)
+    if head.startswith(FASTTEXT_MAGIC):
+        raise word_vectors.WordVectorError(f"{path}: is fastText's own .bin; give the .vec file that comes with it")
+
+    first, _, rest = head.partition(b"\n")
+    header = first.split()
+    if len(header) == 2 and all(field.isdigit() for field in header):
+        count, dim = int(header[0]), int(header[1])
+        binary = not _is_text_row(rest.partition(b"\n")[0], dim)
+    else:
+        count, dim, binary = None, len(header) - 1, False
+    if not 1 <= dim <= MAX_DIM or not (count or _is_text_row(first, dim)):
+        raise word_vectors.WordVectorError(
+            f"{path}: is no file of word vectors: the first line must be `words dim` (word2vec, fastText) "
+            f"or a word and its numbers (GloVe); found {first[:60]!r}"
+        )
+
+    keys = {word.encode(): word for word in wanted}
+    vectors: dict[str, np.ndarray] = {}
+    vocabulary: list[str] = []
+    found = 0
+    with _open(path) as file:
+        if count is not None:
+            file.readline()
+        rows = _binary_rows(file, dim, count) if binary else _text_rows(file)
+        try:
+            for key, numbers in track(rows):
+                found += 1
+                if len(vocabulary) < word_vectors.NEAR_VOCABULARY:
+                    vocabulary.append(key.decode(errors="replace"))
+                if key in keys and keys[key] not in vectors:
+                    vector = np.frombuffer(numbers, "<f4") if binary else _parse(numbers, dim)
+                    if vector is not None:
+                        vectors[keys[key]] = vector.astype(np.float32)
+        except (EOFError, OSError, ValueError) as error:
+            raise word_vectors.WordVectorError(f"{path}: is damaged at word {found or 1}: {error}") from None
+    if count is not None and found != count:
+        raise word_vectors.WordVectorError(f"{path}: the header promises {count} words, found {found}; fetch it again")
+    return word_vectors.WordVectors(vectors, tuple(vocabulary), (path,))
+
+
+def _open(path: pathlib.Path) -> BinaryIO:
+    with open(path, "rb") as file:
+        packed = file.read(2) == b"\x1f\x8b"
+    return gzip.open(path) if packed else open(path, "rb")
+
+
+def _is_text_row(line: bytes, dim: int) -> bool:
+    fields = line.split()
+    if len(fields) <= dim:
+        return False
+    try:
+        np.array(fields[-dim:], dtype=np.float64)
+    except ValueError:
+        return False
+    return True
+
+
+def _parse(numbers: bytes, dim: int) -> np.ndarray | None:
+    fields = numbers.split()
+    if len(fields) > dim:
+        return None  # GloVe's 840B file holds entries of several words: this is one, not the word that was asked for
+    if len(fields) < dim:
+        raise ValueError(f"needs {dim} numbers, found {len(fields)}")
+    return np.array(fields, dtype=np.float64)
+
+
+def _text_rows(file: BinaryIO) -> Iterator[tuple[bytes, bytes]]:
+    """Yield (word, rest of the line); only the rows that are wanted are worth parsing."""
+    for line in file:
+        fields = line.split(maxsplit=1)
+        if fields:
+            yield fields[0], fields[1] if len(fields) > 1 else b""
+
+
+def _binary_rows(file: BinaryIO, dim: int, count: int) -> Iterator[tuple[bytes, bytes]]:
+    """Yield (word, bytes of dim little-endian float32)."""
+    size = 4 * dim
+    buffer, start = b"", 0
+    for _ in range(count):
+        while (space := buffer.find(b" ", start)) < 0 or len(buffer) < space + 1 + size:
+            more = file.read(HEAD)
+            if not more or (space < 0 and len(buffer) - start > HEAD):
+                return
+            buffer, start = buffer[start:] + more, 0
+        # Some writers end every vector with a line feed.
+        yield buffer[start:space].lstrip(b"\n"), buffer[space + 1 : space + 1 + size]
+        start = space + 1 + size

@@ -1,0 +1,91 @@
+"""Training word2vec on a plain-text corpus.
+
+Skip-gram with negative sampling: Mikolov et al., "Distributed representations of words and phrases and their
+compositionality", 2013. ZS3Net takes its class embeddings from word2vec (Bucher et al. 2019, section 4).
+"""
+
+import logging
+import pathlib
+import zlib
+from collections.abc import Collection
+
+import gensim.models
+import gensim.models.word2vec
+import numpy as np
+
+from zeroshot.words import word_vectors
+
+# gensim's defaults: the learning rate falls linearly from the first to the second over all epochs.
+ALPHA = 0.025
+MIN_ALPHA = 0.0001
+
+
+def _hash(word: str) -> int:
+    # Python's own hash differs from process to process.
+    return zlib.crc32(word.encode())
+
+
+def train(
+    path: str | pathlib.Path,
+    wanted: Collection[str],
+    *,
+    dim: int,
+    window: int,
+    min_count: int,
+    epochs: int,
+    negative: int,
+    seed: int,
+    track: word_vectors.Track = iter,
+) -> word_vectors.WordVectors:
+    """Train skip-gram vectors on the corpus at `path` and return those of the `wanted` words.
+
+    One worker and a hash of our own make the result depend on the corpus, the options and the seed alone.
+
+    Args:
+        path: UTF-8 text, one sentence per line, words separated by white space; `.gz` and `.bz2` are unpacked on the
+            fly.
+        wanted: the words whose vectors are returned.
+        dim: d, numbers per vector.
+        window: largest distance between a word and a context word.
+        min_count: words seen less often are ignored.
+        epochs: passes over the corpus.
+        negative: noise words drawn per context word.
+        seed: of the initial vectors, the window sizes and the noise words.
+        track: wraps the epochs, for a progress bar.
+
+    Raises:
+        WordVectorError: if the corpus cannot be read or no word is seen `min_count` times.
+    """
+    path = pathlib.Path(path)
+    corpus = gensim.models.word2vec.LineSentence(str(path))
+    model = gensim.models.Word2Vec(
+        vector_size=dim, window=window, min_count=min_count, negative=negative, seed=seed,
+        sg=1, hs=0, alpha=ALPHA, min_alpha=MIN_ALPHA, workers=1, hashfxn=_hash,
+    )  # fmt: skip
+    # A small corpus makes gensim log warnings that are no help here.
+    logging.getLogger("gensim").setLevel(logging.ERROR)
+    try:
+        model.build_vocab(corpus)
+    except (UnicodeDecodeError, EOFError, OSError) as error:
+        raise word_vectors.WordVectorError(f"{path}: cannot be read as UTF-8 text: {error}") from None
+    except RuntimeError as error:
+        raise word_vectors.WordVectorError(f"{path}: no vocabulary could be built: {error}") from None
+    if not len(model.wv):
+        raise word_vectors.WordVectorError(
+            f"{path}: no word occurs embeddings.min_count={min_count} times; "
+            "give a longer corpus or a smaller min_count"
+        )
+    alphas = np.linspace(ALPHA, MIN_ALPHA, epochs + 1).tolist()
+    for epoch in track(range(epochs)):
+        model.train(
+            corpus,
+            total_examples=model.corpus_count,
+            epochs=1,
+            start_alpha=alphas[epoch],
+            end_alpha=alphas[epoch + 1],
+        )
+    return word_vectors.WordVectors(
+        vectors={word: model.wv[word] for word in wanted if word in model.wv},
+        vocabulary=tuple(model.wv.index_to_key[: word_vectors.NEAR_VOCABULARY]),
+        files=(path,),
+    )

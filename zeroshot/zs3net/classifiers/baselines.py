@@ -1,0 +1,147 @@
+"""Zero-shot baselines on cached features: a linear map into the space of class vectors (paper section 3.1 and, for ALE, 3.2)."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Annotated, Literal
+
+import pydantic
+import torch
+from torch import nn
+
+from zeroshot.base import params, training
+from zeroshot.cache import pools, rows
+from zeroshot.zs3net import pixel_classifier
+from zeroshot.zs3net.classifiers import compatibility
+from zeroshot.zs3net.cross_validation import calibration, folds
+
+Method = Literal["devise", "ale", "spnet"]
+Loss = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
+LOSSES: dict[Method, Loss] = {
+    "devise": compatibility.cosine_loss,
+    "ale": compatibility.ranking_loss,
+    "spnet": compatibility.softmax_loss,
+}
+
+
+@params.section
+class Recipe:
+    """What the methods do not share, such as the section `baseline.devise`; see params.yaml."""
+
+    lr: params.Positive
+    calibrated: bool
+
+
+@params.section
+class Params:
+    """The section `baseline`; see params.yaml."""
+
+    devise: Recipe
+    ale: Recipe
+    spnet: Recipe
+    class_balance: params.Fraction
+    pool_per_class: params.Count
+    batch_size: params.Count
+    epochs: params.Count
+    steps_per_epoch: params.Count
+    weight_decay: params.NonNegative
+    folds: params.Count
+    held_out: params.Count
+    biases: Annotated[tuple[params.Float, ...], pydantic.Field(min_length=1)]
+    seed: params.Seed
+
+
+def fit(
+    method: Method,
+    real: pools.Pool,
+    embeddings: torch.Tensor,
+    seen: Sequence[int],
+    unseen: Sequence[int],
+    options: Params,
+) -> Iterator[tuple[dict[str, float], pixel_classifier.PixelClassifier]]:
+    """Learn W and b from real features of seen classes.
+
+    ALE's form x^T W a has no b; a feature here has a constant 1 behind it, which is all that b is.
+
+    Args:
+        method: the loss.
+        real: features of seen classes.
+        embeddings: (C, d_a) float32 of all classes, on the device to compute on.
+        seen: label ids that the loss tells apart, those of `real` among them.
+        unseen: label ids that are classified at test time only.
+        options: the recipe.
+
+    Yields:
+        after each epoch {epoch, loss} and the classifier so far.
+
+    Raises:
+        training.DivergedError: at the first loss that is not finite.
+    """
+    device = embeddings.device
+    vectors = compatibility.directions(embeddings)
+    training.seed_torch(options.seed)
+    random = torch.Generator().manual_seed(options.seed)
+    projection = nn.Linear(real.features.shape[1], vectors.shape[1]).to(device)
+    recipe = getattr(options, method)
+    optimizer = torch.optim.AdamW(projection.parameters(), lr=recipe.lr, weight_decay=options.weight_decay)
+    row_of_label = torch.full((256,), -1)
+    row_of_label[list(seen)] = torch.arange(len(seen))
+    odds = real.sizes**options.class_balance
+    for epoch in range(options.epochs):
+        total = 0.0
+        for step in range(options.steps_per_epoch):
+            drawn = torch.multinomial(odds, options.batch_size, replacement=True, generator=random)
+            x = pools.draw(real, drawn, random).to(device)
+            target = row_of_label[real.labels[drawn]].to(device)
+            loss = LOSSES[method](projection(x), vectors[list(seen)], target).mean()
+            total += training.check_finite(loss.item(), method, epoch, step)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        weight, bias = projection.weight.detach(), projection.bias.detach()
+        model = compatibility.classifier(weight, bias, vectors, seen, unseen)
+        yield {"epoch": epoch, "loss": total / options.steps_per_epoch}, model
+
+
+def spread(model: pixel_classifier.PixelClassifier, real: pools.Pool, options: Params) -> float:
+    """Return by how much the logits of seen classes differ at one pixel: the unit of `options.biases`.
+
+    The methods' logits differ in scale a hundredfold, and so do those of one method on features of another backbone. The root of
+    the mean, over features drawn as in training, of the variance over seen classes makes them comparable.
+    """
+    random = torch.Generator().manual_seed(options.seed)
+    drawn = torch.multinomial(real.sizes**options.class_balance, 4096, replacement=True, generator=random)
+    logits = model.logits(pools.draw(real, drawn, random).to(model.weight.device))[:, ~model.unseen]
+    return logits.var(dim=1, correction=0).mean().sqrt().item()
+
+
+def rehearse(
+    method: Method,
+    drawn: Sequence[folds.Fold],
+    sampled: rows.Rows,
+    embeddings: torch.Tensor,
+    seen: Sequence[int],
+    options: Params,
+) -> Iterator[list[float]]:
+    """Train without some seen classes and score on images that trained nothing, fold by fold, as zero_shot_cv does for ZS3Net.
+
+    SPNet takes its bias off probabilities; off the logits, as here, it is calibrated stacking (Chao et al., ECCV 2016), which orders
+    the seen classes as before and a seen and an unseen one by their own two logits alone.
+
+    Args:
+        method: what to train.
+        drawn: the folds.
+        sampled: real features of seen classes, sorted by class, with their weights and images.
+        embeddings: (C, d_a) float32 of all classes, on the device to compute on.
+        seen: label ids.
+        options: the recipe, and the biases to try.
+
+    Yields:
+        the hIoU at each of `options.biases`, for each fold.
+    """
+    for fold in drawn:
+        kept = [label for label in seen if label not in fold.held_out]
+        real = pools.select(folds.training_rows(fold, sampled, kept), kept)
+        *_, (_, model) = fit(method, real, embeddings, kept, fold.held_out, options)
+        unit = spread(model, real, options)
+        scored = folds.evaluation_rows(fold, sampled, model.labels.tolist())
+        figures = calibration.figures_by_bias(model, scored, [bias * unit for bias in options.biases])
+        yield [figure["hIoU"] for figure in figures]

@@ -1,0 +1,91 @@
+"""Fine-tuning of the last layer on real seen and synthetic unseen features (paper section 2.2, step 2)."""
+
+from collections.abc import Iterator, Sequence
+from typing import Annotated, Literal
+
+import pydantic
+import torch
+
+from zeroshot.base import params
+from zeroshot.cache import pools
+from zeroshot.zs3net import pixel_classifier
+from zeroshot.zs3net.classifiers import feature_sources, last_layer
+from zeroshot.zs3net.cross_validation import calibration
+from zeroshot.zs3net.generators import gmmn
+
+
+@params.section
+class Params:
+    """The section `classifier`; see params.yaml."""
+
+    trained_rows: last_layer.TrainedRows
+    init: Literal["backbone", "uniform"]
+    class_balance: params.Fraction
+    synthetic_ratio: params.Positive
+    unseen_weight: params.Positive
+    distillation: params.NonNegative
+    pool_per_class: params.Count
+    batch_size: Annotated[int, pydantic.Field(ge=2)]
+    epochs: params.Count
+    steps_per_epoch: params.Count
+    optimizer: last_layer.Optimizer
+    lr: params.Positive
+    weight_decay: params.NonNegative
+    calibration: calibration.Params
+    seed: params.Seed
+
+
+def fit(
+    start: pixel_classifier.PixelClassifier,
+    real: pools.Pool,
+    generator: gmmn.Generator,
+    unseen: Sequence[int],
+    options: Params,
+) -> Iterator[tuple[dict[str, float], pixel_classifier.PixelClassifier]]:
+    """Train a classifier of seen and unseen classes with cross-entropy.
+
+    Args:
+        start: the backbone's last layer over the seen classes of `real`; its rows are where the new ones start, unless `init` is
+            `uniform`.
+        real: features of the seen classes.
+        generator: makes the features of the unseen classes, one kind of fresh ones at every step.
+        unseen: label ids without real features.
+        options: seen classes are drawn with probability proportional to real.sizes ** class_balance (0: all alike, 1: as in
+            the images); an unseen class as often as `synthetic_ratio` average seen ones.
+
+    Yields:
+        after each epoch {epoch, loss} and the classifier so far.
+
+    Raises:
+        training.DivergedError: at the first loss that is not finite.
+    """
+    odds = real.sizes**options.class_balance
+    weights = [len(real.labels), options.synthetic_ratio * len(unseen)]
+    n_real, n_synthetic = feature_sources.counts(weights, options.batch_size)
+    sources = [feature_sources.of_pool(real, odds, n_real)]
+    if n_synthetic:
+        sources.append(feature_sources.of_generator(generator, dict.fromkeys(unseen, 1.0), n_synthetic))
+    before = start.to(generator.embeddings.device)
+    yield from last_layer.train(
+        _initial(before, unseen, options),
+        sources,
+        options,
+        "classifier",
+        optimizer=options.optimizer,
+        unseen_weight=options.unseen_weight,
+        teacher=before,
+        distillation=options.distillation,
+    )
+
+
+def _initial(
+    start: pixel_classifier.PixelClassifier, unseen: Sequence[int], options: Params
+) -> pixel_classifier.PixelClassifier:
+    """Return the rows of `start` and then one of zeros for every unseen class; `init: uniform` draws what learns from U[0, 1)."""
+    model = last_layer.extend(start, unseen)
+    if options.init == "uniform":
+        random = torch.Generator().manual_seed(options.seed)
+        learning = model.unseen if options.trained_rows == "unseen" else torch.ones_like(model.unseen)
+        for rows in (model.weight, model.bias):
+            rows[learning] = torch.rand(rows.shape, generator=random).to(rows.device)[learning]
+    return model

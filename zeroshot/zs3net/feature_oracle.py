@@ -1,0 +1,162 @@
+"""An upper bound, not a method: it READS LABELS OF UNSEEN CLASSES to train the last layer on their real features.
+
+The rest is as in `classifiers.classifier`, so what lies between it and a zero-shot model is what the generator loses, and
+what lies between it and full supervision is what a backbone loses that never saw these classes.
+"""
+
+import dataclasses
+import pathlib
+from collections.abc import Iterator, Sequence
+
+import h5py
+import numpy as np
+import torch
+
+from zeroshot.cache import held_labels, pools, rows
+from zeroshot.cache import index as shard_index
+from zeroshot.images import views
+from zeroshot.zs3net import pixel_classifier
+from zeroshot.zs3net.classifiers import fine_tuning
+from zeroshot.zs3net.cross_validation import calibration
+
+
+@dataclasses.dataclass(frozen=True)
+class RealFeatures:
+    """Real features in the part of a generator.
+
+    Attributes:
+        pool: features of the classes that it gives.
+        embeddings: as a generator's, of which training asks the device only.
+    """
+
+    pool: pools.Pool
+    embeddings: torch.Tensor
+
+    def sample(self, labels: torch.Tensor, random: torch.Generator) -> torch.Tensor:
+        """Return one real feature (n, d) float32 for each label (n,) int64 of the pool."""
+        drawn = pools.draw(self.pool, torch.searchsorted(self.pool.labels, labels), random)
+        return drawn.to(self.embeddings.device)
+
+
+def true_labels(folder: pathlib.Path, masks: pathlib.Path) -> Iterator[tuple[pathlib.Path, np.ndarray, np.ndarray]]:
+    """Yield each shard of a cache of unlabelled rows with its rows of the whole view and their true labels, read from the masks.
+
+    Args:
+        folder: the cache, `features/unlabelled`.
+        masks: folder of the held masks, `<image id>.png`.
+
+    Yields:
+        the shard's file, row numbers (n,) int64 and labels (n,) uint8, 255 where there is none.
+
+    Raises:
+        shard_index.ShardError: if the cache is missing, truncated or altered.
+    """
+    index = shard_index.read(folder, "rows")
+    for shard in index.shards:
+        path = shard_index.verify(folder, shard)
+        with h5py.File(path, "r") as file:
+            image, view, position = (file[name][:] for name in ("image", "view", "position"))
+        whole = np.flatnonzero(view == views.WHOLE)
+        yield path, whole, held_labels.of_rows(image[whole], position[whole], index.images, masks)
+
+
+def sample(folder: pathlib.Path, masks: pathlib.Path, classes: Sequence[int], per_class: int, seed: int) -> rows.Rows:
+    """Draw at most `per_class` real features of each of `classes` from the unlabelled rows, without replacement.
+
+    Args:
+        folder: the cache, `features/unlabelled`.
+        masks: folder of the held masks.
+        classes: label ids.
+        per_class: the most rows of one class.
+        seed: the only source of randomness.
+
+    Returns:
+        `features` (n, d) float16, `label`, `image` and `weight` (n,), sorted by class; a class without rows is left out. A class's
+        weights are scaled up so that their sum is that of all its rows.
+    """
+    found = list(true_labels(folder, masks))
+    labels = np.concatenate([labels for _, _, labels in found] + [np.zeros(0, np.uint8)])
+    chosen = np.zeros(len(labels), bool)
+    for label in classes:
+        candidates = np.flatnonzero(labels == label)
+        size = min(per_class, len(candidates))
+        chosen[np.random.default_rng([seed, label]).choice(candidates, size, replace=False)] = True
+    dim = shard_index.read(folder, "rows").dim
+    parts = {
+        "features": [np.zeros((0, dim), np.float16)],
+        "image": [np.zeros(0, np.int32)],
+        "weight": [np.zeros(0, np.float32)],
+    }
+    cells = np.zeros(256)
+    passed = 0
+    for path, numbers, of_shard in found:
+        wanted = chosen[passed : passed + len(of_shard)]
+        passed += len(of_shard)
+        with h5py.File(path, "r") as file:
+            cells += np.bincount(of_shard, weights=file["weight"][:][numbers], minlength=256)
+            for name, column in parts.items():
+                column.append(file[name][:][numbers[wanted]])
+    order = np.argsort(labels[chosen], kind="stable")
+    table = {name: np.concatenate(column)[order] for name, column in parts.items()}
+    table["label"] = labels[chosen][order]
+    kept = np.bincount(table["label"], weights=table["weight"], minlength=256)
+    table["weight"] *= np.divide(cells, kept, out=np.ones(256), where=kept > 0)[table["label"]].astype(np.float32)
+    return table
+
+
+def cross_validate(
+    sampled: rows.Rows,
+    held: rows.Rows,
+    images: tuple[Sequence[str], Sequence[str]],
+    start: pixel_classifier.PixelClassifier,
+    unseen: Sequence[int],
+    options: fine_tuning.Params,
+    device: torch.device,
+) -> Iterator[tuple[str, list[float]]]:
+    """Part the images that the oracle reads, and score each part by a classifier that learnt from the others.
+
+    So its bias is fitted to unseen classes themselves, as befits a bound. Held-out seen classes, which calibrate zero-shot models, would
+    fit it to classes that the backbone knows.
+
+    Args:
+        sampled: real features of seen classes in the training images, with `image`, `view` and `weight`. Only the first view is scored.
+        held: real features of all classes in the unlabelled images, with `image` and `weight`.
+        images: the ids that the image numbers of each stand for. With data.exclude: pixels some are in both, and in one part.
+        start: the backbone's last layer.
+        unseen: label ids.
+        options: how the classifier is trained, into how many parts (calibration.folds, at least 2), and the biases to try.
+        device: where to train.
+
+    Yields:
+        for each part that shows a seen class and an unseen one that shows beside it too, its name and hIoU at each bias.
+    """
+    n_parts = max(2, options.calibration.folds)
+    of_sampled, of_held = _deal((sampled["image"], held["image"]), images, n_parts, options.seed)
+    twice = np.isin(np.asarray(images[1], str)[held["image"]], images[0]) & ~np.isin(held["label"], unseen)
+    for number in range(n_parts):
+        real = pools.select(rows.keep(sampled, of_sampled != number), start.labels.tolist())
+        known = pools.select(rows.keep(held, of_held != number), unseen)
+        to_score = (
+            rows.keep(sampled, (of_sampled == number) & (sampled["view"] == views.WHOLE)),
+            rows.keep(held, (of_held == number) & ~twice),
+        )
+        scored = {name: np.concatenate([table[name] for table in to_score]) for name in ("features", "label", "weight")}
+        scored = rows.keep(scored, np.isin(scored["label"], [*start.labels.tolist(), *known.labels.tolist()]))
+        of_unseen = np.isin(scored["label"], known.labels)
+        if not len(real.labels) or not of_unseen.any() or of_unseen.all():
+            continue
+        source = RealFeatures(known, torch.zeros(0, device=device))
+        *_, (_, trained) = fine_tuning.fit(start, real, source, known.labels.tolist(), options)
+        figures = calibration.figures_by_bias(trained, scored, options.calibration.biases)
+        yield f"part {number + 1} of the images", [figure["hIoU"] for figure in figures]
+
+
+def _deal(
+    numbers: Sequence[np.ndarray], images: Sequence[Sequence[str]], n_parts: int, seed: int
+) -> tuple[np.ndarray, ...]:
+    """Return the part (n,) of each row of several tables, all of an image in one; `numbers` (n,) count in that table's `images`."""
+    ids = sorted({name for names in images for name in names})
+    part = dict(zip(np.random.default_rng(seed).permutation(ids).tolist(), np.arange(len(ids)) % n_parts, strict=True))
+    return tuple(
+        np.array([part[name] for name in names], np.int64)[own] for own, names in zip(numbers, images, strict=True)
+    )

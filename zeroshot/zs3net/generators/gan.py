@@ -1,0 +1,123 @@
+"""A conditional Wasserstein GAN with gradient penalty: the paper's generator, taught by a critic instead of MMD (section 3.2).
+
+The paper gives no settings and cites Xian et al., Feature Generating Networks for Zero-Shot Learning (CVPR 2018); the critic is
+that of Gulrajani et al., Improved Training of Wasserstein GANs (NIPS 2017).
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import nn
+
+from zeroshot.base import params, training
+from zeroshot.cache import pools
+from zeroshot.zs3net.generators import mlp
+
+# Of Adam: a critic that moves under the generator's feet wants little momentum.
+_BETAS = (0.5, 0.9)
+
+build = mlp.build
+sample = mlp.sample
+
+
+@params.section
+class Params:
+    """The section `gmmn.gan`; see params.yaml."""
+
+    critic_hidden_dim: params.Count
+    critic_steps: params.Count
+    gradient_penalty: params.NonNegative
+    lr: params.Positive
+
+
+class Critic(nn.Module):
+    """D(x, a): how real a feature x (..., feature_dim) looks for a class with embedding a (..., embedding_dim), as (...,)."""
+
+    def __init__(self, embedding_dim: int, feature_dim: int, hidden_dim: int) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Linear(feature_dim + embedding_dim, hidden_dim), nn.LeakyReLU(0.2), nn.Linear(hidden_dim, 1)
+        )
+
+    def forward(self, features: torch.Tensor, embeddings: torch.Tensor) -> torch.Tensor:
+        """Return the scores."""
+        return self.layers(torch.cat([features, embeddings], dim=-1)).squeeze(-1)
+
+
+def fit(
+    network: nn.Module, embeddings: torch.Tensor, real: pools.Pool, options: Any, context: Any
+) -> Iterator[dict[str, float]]:
+    """Train network and critic in turn, all classes in one step; `context` is not used.
+
+    Args:
+        network: the generator.
+        embeddings: (C, d_a) float32.
+        real: features of the seen classes.
+        options: the section `gmmn`, of which `gan` is this generator's own.
+        context: None.
+
+    Yields:
+        after each epoch {epoch, loss, gradient_penalty}, means over the critic's steps: the loss is the Wasserstein distance that
+        the critic sees, averaged over classes; the penalty is before its weight.
+    """
+    own: Params = options.gan
+    random = torch.Generator().manual_seed(options.seed)
+    training.seed_torch(options.seed, 1)
+    critic = Critic(embeddings.shape[1], real.features.shape[1], own.critic_hidden_dim).to(embeddings.device)
+    taught = torch.optim.Adam(network.parameters(), lr=own.lr, betas=_BETAS)
+    teaching = torch.optim.Adam(critic.parameters(), lr=own.lr, betas=_BETAS)
+    labels = real.labels[:, None].expand(-1, options.batch_per_class)
+    conditions = embeddings[labels.to(embeddings.device)]
+    for epoch in range(options.epochs):
+        totals = torch.zeros(2)
+        for step in range(options.steps_per_epoch):
+            for _ in range(own.critic_steps):
+                x, mask = (
+                    tensor.to(embeddings.device) for tensor in pools.batch(real, options.batch_per_class, random)
+                )
+                with torch.no_grad():
+                    fake = sample(network, embeddings, labels, options, random)
+                gap = distance(critic, x, fake, conditions, mask)
+                share = torch.rand(*x.shape[:2], 1, generator=random).to(x.device)
+                penalty = gradient_penalty(critic, fake.lerp(x, share), conditions, mask)
+                training.check_finite(gap.item(), "gmmn", epoch, step)
+                totals += torch.tensor([gap.item(), penalty.item()])
+                teaching.zero_grad()
+                (own.gradient_penalty * penalty - gap).backward()
+                teaching.step()
+            score = critic(sample(network, embeddings, labels, options, random), conditions).mean()
+            taught.zero_grad()
+            (-score).backward()
+            taught.step()
+        loss, penalty = (totals / (options.steps_per_epoch * own.critic_steps)).tolist()
+        yield {"epoch": epoch, "loss": loss, "gradient_penalty": penalty}
+
+
+def distance(
+    critic: nn.Module, x: torch.Tensor, fake: torch.Tensor, conditions: torch.Tensor, mask: torch.Tensor
+) -> torch.Tensor:
+    """Return mean D(x, a) - mean D(fake, a), each class counting alike: the Wasserstein distance for the best 1-Lipschitz D.
+
+    Args:
+        critic: D.
+        x: (c, n, d) float32, real features.
+        fake: (c, n, d) float32.
+        conditions: (c, n, d_a) float32, class embeddings.
+        mask: (c, n) bool, which rows of x count.
+    """
+    return _class_mean(critic(x, conditions), mask) - critic(fake, conditions).mean()
+
+
+def gradient_penalty(
+    critic: nn.Module, between: torch.Tensor, conditions: torch.Tensor, mask: torch.Tensor
+) -> torch.Tensor:
+    """Return the mean of (|dD/dx| - 1)^2 at `between`, points on lines from synthetic to real features; shapes as `distance`."""
+    between = between.requires_grad_()
+    (slope,) = torch.autograd.grad(critic(between, conditions).sum(), between, create_graph=True)
+    return _class_mean((slope.norm(dim=-1) - 1).square(), mask)
+
+
+def _class_mean(values: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    """Return the mean over classes of the means of `values` (c, n) where `mask`."""
+    return ((values * mask).sum(1) / mask.sum(1)).mean()

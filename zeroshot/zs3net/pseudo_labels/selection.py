@@ -1,0 +1,156 @@
+"""Pseudo-labels: which of the unlabelled pixels a classifier labels surely enough to learn from (paper section 2.2, self-training)."""
+
+from collections.abc import Sequence
+from typing import Annotated, Literal
+
+import numpy as np
+import pydantic
+import torch
+
+from zeroshot.base import errors, params
+from zeroshot.cache import rows
+from zeroshot.images import label_ids, views
+from zeroshot.zs3net import pixel_classifier
+
+
+@params.section
+class Params:
+    """The section `pseudo_labels`; see params.yaml."""
+
+    rule: Literal["per_image", "per_dataset", "agreement"]
+    p: Annotated[params.Positive, pydantic.Field(le=100)]
+    min_confidence: params.Fraction
+    classes: Literal["unseen", "all"]
+
+
+def select(classifier: pixel_classifier.PixelClassifier, unlabelled: rows.Rows, options: Params) -> rows.Rows:
+    """Return the unlabelled rows worth learning from, with their pseudo-labels; no label is read.
+
+    Args:
+        classifier: gives the labels, by its calibrated logits.
+        unlabelled: `features` (n, d) float16, `image`, `view`, `position` and `weight`, all views of an image among them.
+        options: see `keep`.
+
+    Returns:
+        the columns of those rows that `keep` keeps, `label` being the pseudo-label, sorted by it and otherwise in their order.
+
+    Raises:
+        errors.UserError: as `keep`.
+    """
+    labels, confidences = predict(classifier, unlabelled["features"])
+    kept = np.flatnonzero(keep(classifier, unlabelled, labels, confidences, options))
+    kept = kept[np.argsort(labels[kept], kind="stable")]
+    return {name: column[kept] for name, column in (unlabelled | {"label": labels}).items()}
+
+
+@torch.inference_mode()
+def predict(
+    classifier: pixel_classifier.PixelClassifier, features: np.ndarray, chunk: int = 65536
+) -> tuple[np.ndarray, np.ndarray]:
+    """Label features (n, d) float16, `chunk` of them at a time.
+
+    Returns:
+        the label id (n,) uint8 with the largest calibrated logit, and its confidence (n,) float32: the softmax probability of that
+        class over the calibrated logits of all classes.
+    """
+    labels, confidences = np.empty(len(features), np.uint8), np.empty(len(features), np.float32)
+    for start in range(0, len(features), chunk):
+        part = slice(start, start + chunk)
+        x = torch.from_numpy(features[part]).to(classifier.weight.device).float()
+        best = classifier.logits(x).softmax(1).max(1)
+        confidences[part] = best.values.cpu().numpy()
+        labels[part] = classifier.labels[best.indices].cpu().numpy()
+    return labels, confidences
+
+
+def keep(
+    classifier: pixel_classifier.PixelClassifier,
+    places: rows.Rows,
+    labels: np.ndarray,
+    confidences: np.ndarray,
+    options: Params,
+) -> np.ndarray:
+    """Say which rows get their pseudo-label.
+
+    Only rows of the whole view (the image as it is) do, only those that reach `min_confidence`, and with classes `unseen` only those
+    labelled as an unseen class. Of these, by rule:
+
+    * per_image (paper): of every image and class the p per cent most confident;
+    * per_dataset: of every class the p per cent most confident of all images together;
+    * agreement (Pastore et al., CVPR workshops 2021, STRICT): all whose place has the same label in every view.
+
+    Args:
+        classifier: tells which classes are unseen.
+        places: `image`, `view`, `position` and `weight` of each row (n,).
+        labels: (n,) uint8, predicted.
+        confidences: (n,) float32, of the predictions.
+        options: the rule and its numbers.
+
+    Returns:
+        (n,) bool. A larger p keeps a superset of a smaller one's rows.
+
+    Raises:
+        errors.UserError: if the rule is agreement and there is but one view.
+    """
+    wanted = classifier.labels[classifier.unseen].cpu().numpy() if options.classes == "unseen" else None
+    eligible = (places["view"] == views.WHOLE) & (confidences >= options.min_confidence)
+    if wanted is not None:
+        eligible &= np.isin(labels, wanted)
+    if options.rule == "agreement":
+        return eligible & agreeing(places, labels)
+    index = np.flatnonzero(eligible)
+    image = places["image"][index] if options.rule == "per_image" else np.zeros(len(index), np.int64)
+    top = most_confident([image, labels[index]], confidences[index], places["weight"][index], options.p)
+    kept = np.zeros(len(labels), bool)
+    kept[index[top]] = True
+    return kept
+
+
+def most_confident(groups: Sequence[np.ndarray], confidences: np.ndarray, weights: np.ndarray, p: float) -> np.ndarray:
+    """Return which rows (n,) bool are the p per cent most confident of their group.
+
+    A row is kept if the more confident ones of its group stand for less than p per cent of the group's cells: at least one row of every
+    group is kept, and with equal weights p per cent of them, rounded up. Of equally confident rows the earlier come first.
+
+    Args:
+        groups: columns (n,) that together name the group of each row.
+        confidences: (n,).
+        weights: (n,) float32, how many cells each row stands for.
+        p: above 0, at most 100.
+    """
+    order = np.lexsort([np.arange(len(confidences)), -confidences, *groups])
+    sorted_groups = np.stack([column[order] for column in groups])
+    is_first = np.ones(len(order), bool)
+    is_first[1:] = (sorted_groups[:, 1:] != sorted_groups[:, :-1]).any(0)
+    group = np.cumsum(is_first) - 1
+    sizes = weights[order].astype(np.float64)
+    before = np.cumsum(sizes) - sizes
+    before -= before[is_first][group]
+    kept = np.empty(len(order), bool)
+    kept[order] = 100 * before < p * np.bincount(group, weights=sizes)[group]
+    return kept
+
+
+def agreeing(places: rows.Rows, labels: np.ndarray) -> np.ndarray:
+    """Return which rows (n,) bool are of a place that has one label in all views.
+
+    Args:
+        places: `image`, `view` and `position` (y, x) on the whole view's feature map, of each row (n,).
+        labels: (n,) uint8.
+
+    Raises:
+        errors.UserError: if there are rows, but of one view only.
+    """
+    if len(labels) and len(np.unique(places["view"])) == 1:
+        raise errors.UserError(
+            "pseudo_labels.rule: agreement needs the unlabelled pixels in several views, found 1; set features.unlabelled_views, or"
+            " choose another rule"
+        )
+    place = np.column_stack([places["image"], places["position"]]).astype(np.int64)
+    _, place = np.unique(place, axis=0, return_inverse=True)
+    place = place.ravel()
+    lowest = np.full(place.max(initial=-1) + 1, label_ids.IGNORE_INDEX, np.uint8)
+    highest = np.zeros_like(lowest)
+    np.minimum.at(lowest, place, labels)
+    np.maximum.at(highest, place, labels)
+    return (lowest == highest)[place]

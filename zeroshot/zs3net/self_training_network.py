@@ -1,0 +1,47 @@
+"""Self-training of the whole network, as the paper retrains it: DeepLabv3+ with a last layer over all classes (section 2.2)."""
+
+import dataclasses
+from typing import Any
+
+from zeroshot.base import params
+from zeroshot.networks import backbone, deeplab
+from zeroshot.zs3net import pixel_classifier
+
+
+@params.section
+class Params:
+    """The section `self_training_network`; see params.yaml."""
+
+    epochs: params.Count
+    lr: params.Positive
+    seed: params.Seed
+
+
+def recipe(checkpoint: dict[str, Any], options: Params) -> backbone.Params:
+    """Return how the network of `checkpoint` was trained, with the numbers of `options` instead of its own, and no part frozen."""
+    before = params.build(checkpoint["config"], backbone.Params, "backbone", "backbone checkpoint")
+    return dataclasses.replace(before, freeze="nothing", epochs=options.epochs, lr=options.lr, seed=options.seed)
+
+
+def build(checkpoint: dict[str, Any], start: pixel_classifier.PixelClassifier) -> deeplab.DeepLabV3Plus:
+    """Return the network of a checkpoint with the rows of `start`, in the order of their labels, as its last layer."""
+    order = start.labels.argsort()
+    options = params.build(checkpoint["config"], backbone.Params, "backbone", "backbone checkpoint")
+    network = backbone.new_network(options, len(order))
+    last = {"classifier.weight": start.weight[order][:, :, None, None], "classifier.bias": start.bias[order]}
+    network.load_state_dict({**checkpoint["network"], **last})
+    return network
+
+
+def last_layer(
+    network: deeplab.DeepLabV3Plus, start: pixel_classifier.PixelClassifier
+) -> pixel_classifier.PixelClassifier:
+    """Return the last layer of a network that `build` made, on the CPU; its seen bias is that of `start`."""
+    order = start.labels.argsort()
+    return dataclasses.replace(
+        start,
+        weight=network.classifier.weight.detach().float().cpu()[:, :, 0, 0],
+        bias=network.classifier.bias.detach().float().cpu(),
+        labels=start.labels[order],
+        unseen=start.unseen[order],
+    )
