@@ -1,32 +1,33 @@
 """Turn masks of other formats than PNGs of label ids into these, once for all splits; nothing to do for VOC's own."""
 
-import argparse
 import pathlib
 
-from zeroshot.base import errors, files, params, problems, progress, runtime
-from zeroshot.datasets import conversion
+from zeroshot.base import command_line
 
 
-@errors.reported
-def main(argv: list[str] | None = None) -> None:
-    """Run the stage."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=pathlib.Path, required=True, help="data root")
-    parser.add_argument("--labels", type=pathlib.Path, required=True, help="out: folder of masks, empty for none")
-    args = parser.parse_args(argv)
-    settings = params.load("params.yaml", "labels", conversion.Params)
+def main(*, data_root: pathlib.Path, labels_dir: pathlib.Path) -> None:
+    """Turn masks of other formats than PNGs of label ids into these, once for all splits; nothing to do for VOC's own.
+
+    Args:
+        data_root: the data set's folder.
+        labels_dir: out: folder of the converted masks; empty if there is nothing to convert.
+    """
+    from zeroshot.base import errors, params, progress, runtime, storage
+    from zeroshot.datasets import conversion
+
+    options = params.load("params.yaml", "labels", conversion.Params)
     workers = params.load("params.yaml", "runtime", runtime.Params).workers
-    found = problems.Problems()
-    with files.replacing(args.labels) as folder:
-        if settings.format != "none":
-            how = conversion.converter(args.data, settings, found)
-            paths = conversion.sources(args.data, settings, how.suffix, found)
-            found.raise_any(str(args.data))
-            done = conversion.convert(folder, paths, how, workers, found)
-            count = sum(1 for _ in progress.track(done, "convert_labels", total=len(paths)))
-            found.raise_any(str(args.data))
+    faults = errors.Faults()
+    with storage.replacing_folder(labels_dir) as folder:
+        if options.format != "none":
+            converter = conversion.converter(data_root, options, faults)
+            paths = conversion.sources(data_root, options, converter.suffix, faults)
+            faults.raise_any(str(data_root))
+            converted = conversion.convert(folder, paths, converter, workers, faults)
+            count = sum(1 for _ in progress.track(converted, "convert_labels", total=len(paths)))
+            faults.raise_any(str(data_root))
             print(f"{count:,} masks converted")
 
 
 if __name__ == "__main__":
-    main()
+    command_line.run(main)

@@ -1,66 +1,72 @@
 """Run the trained network once over every list of images asked for and keep its pixel features in HDF5 shards."""
 
-import argparse
-import functools
-import json
 import pathlib
-import sys
 
-import torch
-
-from zeroshot.base import checkpoints, errors, params, progress, runtime, scratch, storage
-from zeroshot.cache import dump, graphs, index, shard_plan
-from zeroshot.datasets import splits
-from zeroshot.images import views
-from zeroshot.networks import backbone
+from zeroshot.base import command_line
 
 
-@errors.reported
-def main(argv: list[str] | None = None) -> None:
-    """Run the stage."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=pathlib.Path, required=True, help="data set root")
-    parser.add_argument("--split", type=pathlib.Path, required=True)
-    parser.add_argument("--backbone", type=pathlib.Path, required=True)
-    parser.add_argument("--train-masks", type=pathlib.Path, help="needed by --train")
-    parser.add_argument("--val-masks", type=pathlib.Path, help="needed by --val")
-    parser.add_argument("--train", type=pathlib.Path, help="out: balanced sample with labels")
-    parser.add_argument("--unlabelled", type=pathlib.Path, help="out: sample without labels")
-    parser.add_argument("--val", type=pathlib.Path, help="out: full maps with masks")
-    paths = parser.parse_args(argv)
-    for name in ("train", "val"):
-        if getattr(paths, name) and not getattr(paths, f"{name}_masks"):
-            parser.error(f"--{name} needs --{name}-masks")
+def main(
+    *,
+    data_root: pathlib.Path,
+    split_path: pathlib.Path,
+    backbone_path: pathlib.Path,
+    train_masks_dir: pathlib.Path | None = None,
+    val_masks_dir: pathlib.Path | None = None,
+    train_dir: pathlib.Path | None = None,
+    unlabelled_dir: pathlib.Path | None = None,
+    val_dir: pathlib.Path | None = None,
+) -> None:
+    """Run the trained network once over every list of images asked for and keep its pixel features in HDF5 shards.
+
+    Args:
+        data_root: the data set's folder.
+        split_path: the split.
+        backbone_path: the trained network.
+        train_masks_dir: masks of the training images; needed with train_dir.
+        val_masks_dir: masks of the evaluation images; needed with val_dir.
+        train_dir: out: a balanced sample of labelled pixels.
+        unlabelled_dir: out: a sample of pixels without labels.
+        val_dir: out: whole feature maps with their masks.
+    """
+    import functools
+    import json
+    import sys
+
+    import torch
+
+    from zeroshot.base import checkpoints, errors, params, progress, resuming, runtime, storage
+    from zeroshot.cache import dump, graphs, index, shard_plan
+    from zeroshot.datasets import splits
+    from zeroshot.networks import backbone
+
+    for name, out, masks in (("train", train_dir, train_masks_dir), ("val", val_dir, val_masks_dir)):
+        if out and not masks:
+            raise errors.UserError(f"dump_features: --{name}-dir needs --{name}-masks-dir")
     options = params.load("params.yaml", "features", shard_plan.Params)
     settings = params.load("params.yaml", "runtime", runtime.Params)
-    split = splits.read(paths.split)
-    device = runtime.device(settings)
-    network = backbone.load(checkpoints.load(paths.backbone))
-    extract = dump.extractor(network, device, options.precision)
+    device = runtime.start(settings, settings.threads)
+    split = splits.read(split_path)
+    network = backbone.load(checkpoints.load(backbone_path))
+    extract = backbone.extractor(network, device, options.precision)
 
-    sources = [
-        shard_plan.Source(
-            "train", split.train, paths.data, paths.train_masks, views.passes(options.scales, options.flip)
-        ),
-        shard_plan.Source(
-            "unlabelled",
-            split.unlabelled,
-            paths.data,
-            None,
-            views.around_whole(options.unlabelled_views.scales, options.unlabelled_views.flip),
-        ),
-        shard_plan.Source(
-            "val", split.val, paths.data, paths.val_masks, [views.View(short_side=options.val_short_side)]
-        ),
-    ]
-    sources = [source for source in sources if getattr(paths, source.name)]
+    outs = {"train": train_dir, "unlabelled": unlabelled_dir, "val": val_dir}
+    outs = {name: out for name, out in outs.items() if out}
+    masks_dirs = {"train": train_masks_dir, "unlabelled": None, "val": val_masks_dir}
+    sources = [shard_plan.source(name, split, data_root, masks_dirs[name], options, network) for name in outs]
+    track = [functools.partial(progress.track, what=f"plan features/{source.name}") for source in sources]
     plans = [
-        shard_plan.plan(
-            source, options, functools.partial(progress.track, what=f"plan features/{source.name}"), settings.workers
-        )
-        for source in sources
+        shard_plan.plan(source, options, wrap, settings.workers) for source, wrap in zip(sources, track, strict=True)
     ]
-    work = work_folder(paths, options, sources, settings, device)
+    work = resuming.folder(
+        settings.scratch,
+        "dump_features",
+        json.dumps(params.to_dict(options)).encode(),
+        split_path.read_bytes(),
+        backbone_path.read_bytes(),
+        json.dumps(list(outs)).encode(),
+        *(resuming.fingerprint(folder, names) for source in sources for folder, names in source.files().items()),
+        f"{torch.__version__} {device}".encode(),
+    )
     pending = [
         (work / source.name / f"shard-{number:05d}.h5", source, jobs)
         for source, shards in zip(sources, plans, strict=True)
@@ -73,46 +79,27 @@ def main(argv: list[str] | None = None) -> None:
         missing, "dump_features (shards)", total=len(pending), initial=len(pending) - len(missing)
     ):
         dump.write_shard(path, source, jobs, extract, options, settings.workers)
-    drawn = work / "train" / graphs.NAME
-    for source in sources:
-        if source.name == "train" and not drawn.exists():
-            track = functools.partial(progress.track, what="component graphs")
-            dump.write_graphs(drawn, source, track, settings.workers)
 
-    backbone_sha256 = storage.sha256(paths.backbone)
+    provenance = {"backbone_sha256": storage.sha256(backbone_path)}
     for source in sources:
-        files = [path for path, owner, _ in pending if owner is source]
-        shards = [index.entry(path, source.kind, len(split.classes)) for path in files]
-        names = [item.id for item in source.items]
-        found = graphs.describe(drawn) if source.name == "train" else None
-        provenance = {"backbone_sha256": backbone_sha256, "features": source.recipe(options)}
+        shards = [path for path, owner, _ in pending if owner is source]
+        graphs_path = work / source.name / graphs.NAME if source.name == "train" else None
+        if graphs_path and not graphs_path.exists():
+            track_graphs = functools.partial(progress.track, what="component graphs")
+            dump.write_graphs(graphs_path, source, track_graphs, settings.workers)
         cache = index.Index(
-            source.kind, network.classifier.in_channels, list(split.classes), names, shards, provenance, found
+            source.kind,
+            network.feature_dim,
+            network.stride,
+            list(split.classes),
+            [item.id for item in source.items],
+            [index.entry(path, source.kind, len(split.classes)) for path in shards],
+            {**provenance, "features": source.recipe(options)},
+            graphs.describe(graphs_path) if graphs_path else None,
+            index.presence(shards, len(source.items)) if source.name == "train" else None,
         )
-        dump.publish(work / source.name, getattr(paths, source.name), cache)
-
-
-def work_folder(
-    paths: argparse.Namespace,
-    options: shard_plan.Params,
-    sources: list[shard_plan.Source],
-    settings: runtime.Params,
-    device: torch.device,
-) -> pathlib.Path:
-    """Return the scratch folder of exactly this dump."""
-    labelled = [source for source in sources if source.masks]
-    return scratch.folder(
-        settings.scratch,
-        "dump_features",
-        json.dumps(params.to_dict(options)).encode(),
-        paths.split.read_bytes(),
-        paths.backbone.read_bytes(),
-        json.dumps([source.name for source in sources]).encode(),
-        *(scratch.fingerprint(source.masks, [f"{item.id}.png" for item in source.items]) for source in labelled),
-        *(scratch.fingerprint(paths.data, [item.image for item in source.items]) for source in sources),
-        f"{torch.__version__} {device}".encode(),
-    )
+        dump.publish(work / source.name, outs[source.name], cache)
 
 
 if __name__ == "__main__":
-    main()
+    command_line.run(main)

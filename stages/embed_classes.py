@@ -1,51 +1,54 @@
 """Give every class a vector from its name, by word2vec trained on a corpus, ready word vectors or a class matrix."""
 
-import argparse
-import functools
-import json
+import pathlib
 
-import numpy as np
-
-from zeroshot.base import errors, params, progress, storage
-from zeroshot.datasets import splits
-from zeroshot.words import class_embeddings, class_vectors, embedding_sources, neighbours
+from zeroshot.base import command_line
 
 
-@errors.reported
-def main(argv: list[str] | None = None) -> None:
-    """Read the split and the source, write class embeddings and their neighbour table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--split", required=True, help="data/split.json, for the class names")
-    parser.add_argument(
-        "--source", required=True, help="embeddings.path: corpus, vector file, matrix or download folder"
-    )
-    parser.add_argument("--out", required=True, help="class embeddings to write, HDF5")
-    parser.add_argument("--seen", required=True, help="the same of the seen classes alone to write, HDF5")
-    parser.add_argument("--neighbours", required=True, help="table of nearest classes to write, CSV")
-    args = parser.parse_args(argv)
-    settings = params.load("params.yaml", "embeddings", class_embeddings.Params)
-    split = splits.read(args.split)
+def main(
+    *,
+    split_path: pathlib.Path,
+    source_path: pathlib.Path,
+    embeddings_path: pathlib.Path,
+    seen_path: pathlib.Path,
+    neighbours_path: pathlib.Path,
+) -> None:
+    """Give every class a vector from its name, by word2vec trained on a corpus, ready word vectors or a class matrix.
+
+    Args:
+        split_path: the split, for the class names.
+        source_path: `embeddings.path`: a corpus, vector file, class matrix or download folder.
+        embeddings_path: out: vectors of all classes, HDF5.
+        seen_path: out: vectors of the seen classes alone, HDF5.
+        neighbours_path: out: table of the nearest classes of each class, CSV.
+    """
+    import functools
+    import json
+
+    from zeroshot.base import params, progress, storage
+    from zeroshot.datasets import released_vectors, splits
+    from zeroshot.words import class_embeddings, class_vectors, embedding_sources
+
+    options = params.load("params.yaml", "embeddings", class_embeddings.Params)
+    split = splits.read(split_path)
     track = functools.partial(progress.track, what="embed_classes")
-    source = embedding_sources.load(split.classes, args.source, settings, track)
-    facts = {"source": settings.source, "background": settings.background, "normalise": settings.normalise}
+    source = embedding_sources.load(split.classes, source_path, options, track)
+    if options.source == "matrix":
+        released_vectors.check_order(source.vectors, split.classes, str(source_path))
+    finish = functools.partial(class_vectors.finish, background=options.background, normalise=options.normalise)
+    provenance = {"source": options.source, "background": options.background, "normalise": options.normalise}
 
-    classes = class_embeddings.ClassEmbeddings(split.classes, finish(source.vectors, split.classes, settings))
-    every = {"source_sha256": source.sha256(), "words": json.dumps(source.words)}
-    class_embeddings.write(args.out, classes, facts | every)
-    # From seen rows alone, the mean that a background may be included; a checksum of the source would tell of the others.
+    classes = class_embeddings.ClassEmbeddings(split.classes, finish(source.vectors, split.classes))
+    whole = {"source_sha256": source.sha256(), "words": json.dumps(source.words)}
+    class_embeddings.write(embeddings_path, classes, provenance | whole)
+    # Computed from the rows of seen classes alone; a checksum of the whole source would depend on the others.
     names = tuple(split.classes[label] for label in split.seen)
-    seen = class_embeddings.ClassEmbeddings(names, finish(source.vectors[list(split.seen)], names, settings))
-    class_embeddings.write(
-        args.seen, seen, facts | {"words": json.dumps([source.words[label] for label in split.seen])}
-    )
-    storage.write_text(args.neighbours, neighbours.to_csv(classes))
-    print(f"{len(classes.names)} classes, {classes.vectors.shape[1]}-d vectors from {settings.source}")
-
-
-def finish(vectors: np.ndarray, names: tuple[str, ...], settings: class_embeddings.Params) -> np.ndarray:
-    """Return `vectors` of `names`, the background first, with the background and the lengths that `settings` ask for."""
-    return class_vectors.finish(vectors, names, settings.background, settings.normalise)
+    seen = class_embeddings.ClassEmbeddings(names, finish(source.vectors[list(split.seen)], names))
+    seen_words = {"words": json.dumps([source.words[label] for label in split.seen])}
+    class_embeddings.write(seen_path, seen, provenance | seen_words)
+    storage.write_text(neighbours_path, class_embeddings.neighbours_csv(classes))
+    print(f"{len(classes.names)} classes, {classes.vectors.shape[1]}-d vectors from {options.source}")
 
 
 if __name__ == "__main__":
-    main()
+    command_line.run(main)

@@ -1,68 +1,21 @@
 """Generate a small dataset in VOC's layout, painted pebbles on a grey beach, with a corpus that names its classes."""
 
-import argparse
 import pathlib
-import shutil
 
-import PIL.Image
-
-from zeroshot.base import errors, params, progress, storage
-from zeroshot.datasets.toy import corpus, scenes
-from zeroshot.images import image_files
+from zeroshot.base import command_line
 
 
-@errors.reported
-def main(argv: list[str] | None = None) -> None:
-    """Run the stage."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=pathlib.Path, required=True, help="data root to write; what it held is removed")
-    args = parser.parse_args(argv)
-    settings = params.load("params.yaml", "toy", scenes.Params)
-    run(settings, args.out)
+def main(*, data_root: pathlib.Path) -> None:
+    """Generate a small dataset in VOC's layout, painted pebbles on a grey beach, with a corpus that names its classes.
 
-
-def run(settings: scenes.Params, out: pathlib.Path) -> None:
-    """Write the dataset beside `out` and put it in place when it is whole.
-
-    Raises:
-        ValueError: if `out` holds something that is not a dataset made here, and would be lost.
+    Args:
+        data_root: out: the data root; what it held is removed.
     """
-    if out.exists() and not out.is_dir() or out.is_dir() and any(out.iterdir()) and not _is_toy(out):
-        raise errors.UserError(
-            f"{out}: holds something else than a dataset of make_toy; move it away or name another --out"
-        )
-    unfinished = out.with_name(f".{out.name}.tmp")
-    shutil.rmtree(unfinished, ignore_errors=True)
-    write(settings, unfinished)
-    if out.exists():
-        shutil.rmtree(out)
-    unfinished.rename(out)
+    from zeroshot.base import params
+    from zeroshot.datasets.toy import on_disk, scenes
 
-
-def _is_toy(root: pathlib.Path) -> bool:
-    """Tell a dataset made here from a user's own, by its class names."""
-    names = root / "classes.txt"
-    return names.is_file() and names.read_text(errors="replace").split() == list(scenes.class_names())
-
-
-def write(settings: scenes.Params, root: pathlib.Path) -> None:
-    """Write pictures, masks, lists, class names and corpus into the new folder `root`."""
-    (root / "JPEGImages").mkdir(parents=True)
-    lists: dict[str, list[str]] = {"train": [], "val": []}
-    numbers = [("train", index) for index in range(settings.n_train)] + [
-        ("val", index) for index in range(settings.n_val)
-    ]
-    for split, index in progress.track(numbers, "make_toy"):
-        name = f"{split}_{index:05d}"
-        image, mask = scenes.draw(settings, split, index)
-        PIL.Image.fromarray(image).save(root / "JPEGImages" / f"{name}.png")
-        image_files.write_mask(root / "SegmentationClass" / f"{name}.png", mask)
-        lists[split].append(name)
-    for split, names in lists.items():
-        storage.write_text(root / "ImageSets" / "Segmentation" / f"{split}.txt", "\n".join(names) + "\n")
-    storage.write_text(root / "classes.txt", "\n".join(scenes.class_names()) + "\n")
-    storage.write_text(root / "corpus.txt", "\n".join(corpus.sentences(settings)) + "\n")
+    on_disk.make(params.load("params.yaml", "toy", scenes.Params), data_root)
 
 
 if __name__ == "__main__":
-    main()
+    command_line.run(main)

@@ -1,35 +1,40 @@
 """Let ZS3Net label the cached pixels of the unlabelled images, and keep the labels worth learning from."""
 
-import argparse
 import pathlib
 
-from zeroshot.base import errors, params, runtime, storage
-from zeroshot.datasets import splits
-from zeroshot.zs3net import pixel_classifier
-from zeroshot.zs3net.pseudo_labels import pseudo_cache, selection
+from zeroshot.base import command_line
 
 
-@errors.reported
-def main(argv: list[str] | None = None) -> None:
-    """Run the stage."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--split", type=pathlib.Path, required=True)
-    parser.add_argument("--features", type=pathlib.Path, required=True, help="cache of unlabelled pixels")
-    parser.add_argument("--classifier", type=pathlib.Path, required=True)
-    parser.add_argument("--pseudo", type=pathlib.Path, required=True, help="out: cache of pseudo-labelled pixels")
-    parser.add_argument("--counts", type=pathlib.Path, required=True, help="out: pseudo-labels by class")
-    paths = parser.parse_args(argv)
+def main(
+    *,
+    split_path: pathlib.Path,
+    features_dir: pathlib.Path,
+    classifier_path: pathlib.Path,
+    pseudo_dir: pathlib.Path,
+    counts_path: pathlib.Path,
+) -> None:
+    """Let ZS3Net label the cached pixels of the unlabelled images, and keep the labels worth learning from.
+
+    Args:
+        split_path: the split.
+        features_dir: cache of unlabelled pixels.
+        classifier_path: the classifier that labels them.
+        pseudo_dir: out: cache of pseudo-labelled pixels.
+        counts_path: out: table of pseudo-labels by class.
+    """
+    from zeroshot.base import params, runtime, storage
+    from zeroshot.datasets import splits
+    from zeroshot.zs3net import pixel_classifier
+    from zeroshot.zs3net.pseudo_labels import pseudo_cache, selection
+
     options = params.load("params.yaml", "pseudo_labels", selection.Params)
-    settings = params.load("params.yaml", "runtime", runtime.Params)
-    split = splits.read(paths.split)
-    classifier, _ = pixel_classifier.load(paths.classifier)
-
-    provenance = {"classifier_sha256": storage.sha256(paths.classifier)}
-    tables = pseudo_cache.write(
-        paths.pseudo, paths.features, classifier.to(runtime.device(settings)), options, provenance
-    )
-    storage.write_csv(paths.counts, pseudo_cache.counts(tables, split.classes, split.unseen))
+    device = runtime.start(params.load("params.yaml", "runtime", runtime.Params))
+    split = splits.read(split_path)
+    classifier, _ = pixel_classifier.load(classifier_path)
+    provenance = {"classifier_sha256": storage.sha256(classifier_path)}
+    tables = pseudo_cache.write(pseudo_dir, features_dir, classifier.to(device), options, provenance)
+    storage.write_csv(counts_path, pseudo_cache.counts(tables, split.classes, split.unseen))
 
 
 if __name__ == "__main__":
-    main()
+    command_line.run(main)

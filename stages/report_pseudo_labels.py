@@ -1,44 +1,49 @@
 """Compare the pseudo-labels with the labels held back, for people: no stage reads what this one writes."""
 
-import argparse
 import pathlib
-from collections.abc import Iterable
-from typing import Any
 
-from zeroshot.base import errors, storage
-from zeroshot.cache import index, rows
-from zeroshot.datasets import splits
-from zeroshot.zs3net.pseudo_labels import later_rounds, precision
+from zeroshot.base import command_line
 
 
-@errors.reported
-def main(argv: list[str] | None = None) -> None:
-    """Run the stage."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--split", type=pathlib.Path, required=True)
-    parser.add_argument("--features", type=pathlib.Path, required=True, help="cache of unlabelled pixels")
-    parser.add_argument("--pseudo", type=pathlib.Path, required=True, help="cache of pseudo-labelled pixels")
-    parser.add_argument("--later-rounds", type=pathlib.Path, required=True, help="pixels of rounds after the first")
-    parser.add_argument("--masks", type=pathlib.Path, required=True, help="held masks of the unlabelled images")
-    parser.add_argument("--report", type=pathlib.Path, required=True, help="out: precision and coverage by class")
-    parser.add_argument("--later-report", type=pathlib.Path, required=True, help="out: the same of later rounds")
-    paths = parser.parse_args(argv)
-    split = splits.read(paths.split)
+def main(
+    *,
+    split_path: pathlib.Path,
+    features_dir: pathlib.Path,
+    pseudo_dir: pathlib.Path,
+    later_rounds_path: pathlib.Path,
+    masks_dir: pathlib.Path,
+    report_path: pathlib.Path,
+    later_report_path: pathlib.Path,
+) -> None:
+    """Compare the pseudo-labels with the labels held back, for people: no stage reads what this one writes.
 
-    names = index.read(paths.features, "rows").images
-    true = precision.cells(rows.read(paths.features), names, paths.masks, len(split.classes))
+    Args:
+        split_path: the split.
+        features_dir: cache of unlabelled pixels.
+        pseudo_dir: cache of pseudo-labelled pixels.
+        later_rounds_path: pixels pseudo-labelled in rounds after the first.
+        masks_dir: masks of the unlabelled images, held back from training.
+        report_path: out: precision and coverage by class.
+        later_report_path: out: the same by class and later round.
+    """
+    import functools
 
-    def compare(pseudo: Iterable[rows.Rows]) -> list[dict[str, Any]]:
-        return precision.table(pseudo, true, names, paths.masks, split.classes, split.unseen)
+    from zeroshot.base import storage
+    from zeroshot.cache import index, rows
+    from zeroshot.datasets import splits
+    from zeroshot.zs3net.pseudo_labels import precision, pseudo_cache
 
-    storage.write_csv(paths.report, compare(rows.read(paths.pseudo)))
-    later = [
-        {"round": number, **row}
-        for number, table in later_rounds.read(paths.later_rounds).items()
-        for row in compare([table])
-    ]
-    storage.write_csv(paths.later_report, later, ["round", *precision.COLUMNS])
+    split = splits.read(split_path)
+    described = index.read(features_dir, "rows")
+    true = precision.cells(rows.read(features_dir), described, masks_dir, len(split.classes))
+    table = functools.partial(
+        precision.table, true=true, index=described, masks=masks_dir, classes=split.classes, unseen=split.unseen
+    )
+    storage.write_csv(report_path, table(rows.read(pseudo_dir)))
+    rounds = pseudo_cache.read_later_rounds(later_rounds_path)
+    later = [{"round": number, **row} for number, pseudo in rounds.items() for row in table([pseudo])]
+    storage.write_csv(later_report_path, later, ["round", *precision.COLUMNS])
 
 
 if __name__ == "__main__":
-    main()
+    command_line.run(main)

@@ -1,61 +1,73 @@
 """Train a zero-shot baseline on the cached features: a linear map into the space of class vectors, by DeViSE, ALE or SPNet."""
 
-import argparse
-import dataclasses
 import pathlib
-import sys
+from typing import Literal
 
-import torch
-
-from zeroshot.base import errors, params, progress, runtime, storage
-from zeroshot.cache import pools, rows
-from zeroshot.datasets import splits
-from zeroshot.words import class_embeddings
-from zeroshot.zs3net import pixel_classifier
-from zeroshot.zs3net.classifiers import baselines
-from zeroshot.zs3net.cross_validation import calibration, folds
+from zeroshot.base import command_line
 
 
-@errors.reported
-def main(argv: list[str] | None = None) -> None:
-    """Run the stage."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--method", choices=baselines.LOSSES, required=True)
-    parser.add_argument("--split", type=pathlib.Path, required=True)
-    parser.add_argument("--features", type=pathlib.Path, required=True, help="cache of training pixels")
-    parser.add_argument("--embeddings", type=pathlib.Path, required=True)
-    parser.add_argument("--classifier", type=pathlib.Path, required=True, help="out: the classifier of all classes")
-    parser.add_argument("--curve", type=pathlib.Path, required=True, help="out: loss by epoch")
-    parser.add_argument("--calibration", type=pathlib.Path, required=True, help="out: hIoU by bias and fold")
-    args = parser.parse_args(argv)
+def main(
+    *,
+    method: Literal["devise", "ale", "spnet"],
+    split_path: pathlib.Path,
+    features_dir: pathlib.Path,
+    embeddings_path: pathlib.Path,
+    classifier_path: pathlib.Path,
+    curve_path: pathlib.Path,
+    calibration_path: pathlib.Path,
+) -> None:
+    """Train a zero-shot baseline on the cached features: a linear map into the space of class vectors, by DeViSE, ALE or SPNet.
+
+    Args:
+        method: the baseline.
+        split_path: the split.
+        features_dir: cache of training pixels.
+        embeddings_path: vectors of all classes.
+        classifier_path: out: the classifier of all classes.
+        curve_path: out: loss by epoch.
+        calibration_path: out: hIoU by bias and fold.
+    """
+    import dataclasses
+    import sys
+
+    import torch
+
+    from zeroshot.base import params, progress, runtime, storage
+    from zeroshot.cache import pools, rows
+    from zeroshot.datasets import splits
+    from zeroshot.words import class_embeddings
+    from zeroshot.zs3net import pixel_classifier
+    from zeroshot.zs3net.classifiers import baselines
+    from zeroshot.zs3net.cross_validation import calibration, folds
+
     options = params.load("params.yaml", "baseline", baselines.Params)
-    device = runtime.device(params.load("params.yaml", "runtime", runtime.Params))
-    split = splits.read(args.split)
-    vectors = torch.from_numpy(class_embeddings.read(args.embeddings).vectors).to(device)
-    sampled = rows.sample(args.features, options.pool_per_class, options.seed)
+    device = runtime.start(params.load("params.yaml", "runtime", runtime.Params))
+    split = splits.read(split_path)
+    vectors = torch.from_numpy(class_embeddings.read(embeddings_path).vectors).to(device)
+    sampled = rows.sample(features_dir, options.pool_per_class, options.seed)
 
     real = pools.select(sampled, split.seen)
-    epochs = baselines.fit(args.method, real, vectors, split.seen, split.unseen, options)
-    curve, trained = zip(*progress.track(epochs, f"train {args.method}", total=options.epochs), strict=True)
-    model = trained[-1]
+    epochs = baselines.fit(method, real, vectors, split.seen, split.unseen, options)
+    curve = storage.Curve(curve_path)
+    for row, trained in progress.track(epochs, f"train {method}", total=options.epochs):
+        curve.add(row)
+        model = trained
 
     curves = calibration.Curves(options.biases)
-    if getattr(options, args.method).calibrated and split.unseen:
-        shown = rows.presence(args.features)
+    if getattr(options, method).calibrated and split.unseen:
+        shown = rows.presence(features_dir)
         drawn = folds.draw(shown, split.seen, options.folds, options.held_out, split.exclude, options.seed)
-        done = baselines.rehearse(args.method, drawn, sampled, vectors, split.seen, options)
+        done = baselines.rehearse(method, drawn, sampled, vectors, split.seen, options)
         scores = list(progress.track(done, "calibrate (folds)", total=len(drawn)))
         curves = dataclasses.replace(curves, held_out=[fold.name(split.classes) for fold in drawn], scores=scores)
         model = curves.calibrate(model, baselines.spread(model, real, options))
         if edge := curves.edge("baseline.biases"):
             print(edge, file=sys.stderr)
 
-    facts = {name: list(getattr(split, name)) for name in ("classes", "seen", "unseen")}
-    recipe = {"exclude": split.exclude, "method": args.method, "config": params.to_dict(options)}
-    pixel_classifier.save(args.classifier, model.to(torch.device("cpu")), **facts, **recipe)
-    storage.write_csv(args.curve, curve)
-    storage.write_csv(args.calibration, curves.table(), calibration.COLUMNS)
+    recipe = {"method": method, "config": params.to_dict(options)}
+    pixel_classifier.save(classifier_path, model.to(torch.device("cpu")), **splits.roles(split), **recipe)
+    storage.write_csv(calibration_path, curves.table(), calibration.COLUMNS)
 
 
 if __name__ == "__main__":
-    main()
+    command_line.run(main)

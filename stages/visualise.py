@@ -1,51 +1,53 @@
 """Draw a few evaluation images with their truth and the answer of each model side by side."""
 
-import argparse
 import pathlib
-import shutil
 
-import numpy as np
-import torch
-
-from zeroshot.base import errors, params, runtime
-from zeroshot.cache import maps
-from zeroshot.datasets import splits
-from zeroshot.evaluation import example_images, protocols
-from zeroshot.images import image_files, pictures
-from zeroshot.zs3net import pixel_classifier
+from zeroshot.base import command_line
 
 
-@errors.reported
-def main(argv: list[str] | None = None) -> None:
-    """Run the stage."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=pathlib.Path, required=True, help="data set root; pictures of val are read")
-    parser.add_argument("--split", type=pathlib.Path, required=True)
-    parser.add_argument("--features", type=pathlib.Path, required=True, help="cache of full maps with masks")
-    parser.add_argument("--model", type=pathlib.Path, required=True, action="append", help="one or more, left to right")
-    parser.add_argument("--pictures", type=pathlib.Path, required=True, help="out: folder of one PNG an image")
-    paths = parser.parse_args(argv)
+def main(
+    *,
+    data_root: pathlib.Path,
+    split_path: pathlib.Path,
+    features_dir: pathlib.Path,
+    model_paths: tuple[pathlib.Path, ...],
+    pictures_dir: pathlib.Path,
+) -> None:
+    """Draw a few evaluation images with their truth and the answer of each model side by side.
+
+    Args:
+        data_root: the data set's folder; images of val are read.
+        split_path: the split.
+        features_dir: cache of whole feature maps with their masks.
+        model_paths: the models, from left to right.
+        pictures_dir: out: folder with a PNG for each image.
+    """
+    import numpy as np
+
+    from zeroshot.base import params, runtime, storage
+    from zeroshot.cache import maps
+    from zeroshot.datasets import splits
+    from zeroshot.evaluation import example_images
+    from zeroshot.images import image_files, pictures
+    from zeroshot.zs3net import pixel_classifier
+
     options = params.load("params.yaml", "visualise", example_images.Params)
-    settings = params.load("params.yaml", "runtime", runtime.Params)
-    split = splits.read(paths.split)
-    device = runtime.device(settings)
-    models = {path.stem: pixel_classifier.load(path)[0].to(device) for path in paths.model}
+    device = runtime.start(params.load("params.yaml", "runtime", runtime.Params))
+    split = splits.read(split_path)
+    models = {path.stem: pixel_classifier.load(path)[0].to(device) for path in model_paths}
 
-    chosen = example_images.choose(maps.read_masks(paths.features), split.unseen, options)
-    files = {item.id: paths.data / item.image for item in split.val}
-    if paths.pictures.exists():
-        shutil.rmtree(paths.pictures)
-    paths.pictures.mkdir(parents=True)
-    for item in maps.read(paths.features, chosen):
-        features = torch.from_numpy(item.features).to(device).float()
-        label_maps = {"truth": item.mask}
-        for name, model in models.items():
-            predicted = protocols.predict(model, features, item.mask.shape)["generalised"]
-            label_maps[name] = predicted.cpu().numpy().astype(np.uint8)
-        image = image_files.read_image(files[item.image])
-        picture = pictures.compare(image, label_maps, split.classes, split.unseen, options.panel_side)
-        pictures.write(paths.pictures / f"{item.image}.png", picture)
+    chosen = example_images.choose(maps.read_masks(features_dir), split.unseen, options)
+    files = {item.id: data_root / item.image for item in split.val}
+    with storage.replacing_folder(pictures_dir) as folder:
+        for item in maps.read(features_dir, chosen):
+            label_maps = {"truth": item.mask}
+            for name, model in models.items():
+                predicted = pixel_classifier.predict_maps(model, item.features, item.mask.shape)
+                label_maps[name] = predicted["generalised"].astype(np.uint8)
+            image = image_files.read_image(files[item.image])
+            picture = pictures.compare(image, label_maps, split.classes, split.unseen, options.panel_side)
+            pictures.write(folder / f"{item.image}.png", picture)
 
 
 if __name__ == "__main__":
-    main()
+    command_line.run(main)

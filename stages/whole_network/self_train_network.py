@@ -1,66 +1,80 @@
 """Train the whole network on seen masks and on sparse pseudo-labels of unlabelled images, as the paper retrains it: ZS5Net."""
 
-import argparse
-import dataclasses
-import functools
-import json
 import pathlib
-import shutil
 
-from zeroshot.base import checkpoints, errors, params, runtime, scratch, storage
-from zeroshot.cache import index, rows
-from zeroshot.datasets import splits
-from zeroshot.networks import backbone, resuming, training_images
-from zeroshot.zs3net import pixel_classifier, self_training_network
-from zeroshot.zs3net.pseudo_labels import sparse_masks
+from zeroshot.base import command_line
 
 
-@errors.reported
-def main(argv: list[str] | None = None) -> None:
-    """Run the stage."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=pathlib.Path, required=True, help="data set root")
-    parser.add_argument("--split", type=pathlib.Path, required=True)
-    parser.add_argument("--masks", type=pathlib.Path, required=True, help="training masks")
-    parser.add_argument("--pseudo", type=pathlib.Path, required=True, help="cache of pseudo-labelled pixels")
-    parser.add_argument("--backbone", type=pathlib.Path, required=True, help="the network to go on from")
-    parser.add_argument("--start", type=pathlib.Path, required=True, help="its last layer, all classes")
-    parser.add_argument("--network", type=pathlib.Path, required=True, help="out: the network")
-    parser.add_argument("--classifier", type=pathlib.Path, required=True, help="out: its last layer, all classes")
-    parser.add_argument("--curve", type=pathlib.Path, required=True, help="out: loss by epoch")
-    paths = parser.parse_args(argv)
+def main(
+    *,
+    data_root: pathlib.Path,
+    split_path: pathlib.Path,
+    masks_dir: pathlib.Path,
+    pseudo_dir: pathlib.Path,
+    backbone_path: pathlib.Path,
+    start_path: pathlib.Path,
+    network_path: pathlib.Path,
+    classifier_path: pathlib.Path,
+    curve_path: pathlib.Path,
+) -> None:
+    """Train the whole network on seen masks and on sparse pseudo-labels of unlabelled images, as the paper retrains it: ZS5Net.
+
+    Args:
+        data_root: the data set's folder.
+        split_path: the split.
+        masks_dir: masks of the training images.
+        pseudo_dir: cache of pseudo-labelled pixels.
+        backbone_path: the network to start from.
+        start_path: its last layer, all classes.
+        network_path: out: the network.
+        classifier_path: out: its last layer, all classes.
+        curve_path: out: loss by epoch.
+    """
+    import dataclasses
+    import functools
+    import json
+    import shutil
+
+    from zeroshot.base import checkpoints, params, resuming, runtime
+    from zeroshot.cache import index, rows
+    from zeroshot.datasets import splits
+    from zeroshot.networks import supervised_training, training_images
+    from zeroshot.zs3net import pixel_classifier, self_training_network
+    from zeroshot.zs3net.pseudo_labels import sparse_masks
+
     options = params.load("params.yaml", "self_training_network", self_training_network.Params)
     settings = params.load("params.yaml", "runtime", runtime.Params)
-    device = runtime.device(settings)
-    split = splits.read(paths.split)
-    start, facts = pixel_classifier.load(paths.start)
-    checkpoint = checkpoints.load(paths.backbone)
+    device = runtime.start(settings, settings.threads)
+    split = splits.read(split_path)
+    start, provenance = pixel_classifier.load(start_path)
+    checkpoint = checkpoints.load(backbone_path)
     recipe = self_training_network.recipe(checkpoint, options)
 
-    # The pictures are those of the data set; all else that training depends on is in these bytes.
-    work = scratch.folder(
+    # The images are those of the data set; all else that training depends on is in these bytes.
+    work = resuming.folder(
         settings.scratch,
         "self_train_network",
         json.dumps(params.to_dict(recipe)).encode(),
-        *(path.read_bytes() for path in (paths.split, paths.backbone, paths.start, paths.pseudo / index.NAME)),
-        scratch.fingerprint(paths.masks, [f"{item.id}.png" for item in split.train]),
-        scratch.fingerprint(paths.data, [item.image for item in (*split.train, *split.unlabelled)]),
+        *(path.read_bytes() for path in (split_path, backbone_path, start_path, pseudo_dir / index.NAME)),
+        resuming.fingerprint(masks_dir, [f"{item.id}.png" for item in split.train]),
+        resuming.fingerprint(data_root, [item.image for item in (*split.train, *split.unlabelled)]),
         str(device).encode(),
     )
-    names = index.read(paths.pseudo, "rows").images
-    items = sparse_masks.write(work / "masks", split, paths.data, paths.masks, rows.read(paths.pseudo), names)
+    pseudo = index.read(pseudo_dir, "rows")
+    items = sparse_masks.write(
+        work / "masks", split, data_root, masks_dir, rows.read(pseudo_dir), pseudo.images, pseudo.stride
+    )
     every = dataclasses.replace(split, train=tuple(items), seen=tuple(sorted([*split.seen, *split.unseen])))
-    dataset = training_images.TrainingImages(every, paths.data, work / "masks", recipe)
+    dataset = training_images.TrainingImages(every, data_root, work / "masks", recipe)
     network = self_training_network.build(checkpoint, start)
-    train = functools.partial(backbone.fit, network, dataset, recipe, device, settings.workers)
-    curve = resuming.run(work / "state.pt", train, "self_train_network", recipe.epochs)
+    train = functools.partial(supervised_training.fit, network, dataset, recipe, device, settings.workers)
+    resuming.run(work / "state.pt", train, "self_train_network", recipe.epochs, curve_path)
 
-    kept = {name: checkpoint[name] for name in ("classes", "seen", "unseen", "exclude")}
-    checkpoints.save(paths.network, {**kept, "config": params.to_dict(recipe), "network": network.state_dict()})
-    pixel_classifier.save(paths.classifier, self_training_network.last_layer(network, start), **facts)
-    storage.write_csv(paths.curve, curve)
+    roles = {name: checkpoint[name] for name in ("classes", "seen", "unseen", "exclude")}
+    checkpoints.save(network_path, {**roles, "config": params.to_dict(recipe), "network": network.state_dict()})
+    pixel_classifier.save(classifier_path, self_training_network.last_layer(network, start), **provenance)
     shutil.rmtree(work)
 
 
 if __name__ == "__main__":
-    main()
+    command_line.run(main)

@@ -8,7 +8,9 @@ from zeroshot.base import params, runtime
 
 
 def settings(**changes):
-    return params.build({"device": "auto", "workers": 0, "scratch": "scratch", **changes}, runtime.Params, "runtime")
+    return params.build(
+        {"device": "auto", "threads": 1, "workers": 0, "scratch": "scratch", **changes}, runtime.Params, "runtime"
+    )
 
 
 def test_the_device_asked_for():

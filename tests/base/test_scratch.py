@@ -4,21 +4,21 @@ import types
 
 import pytest
 
-from zeroshot.base import scratch
+from zeroshot.base import resuming
 
 
 def test_the_folder_is_made_under_the_stage_and_the_same_for_the_same_inputs(tmp_path):
-    folder = scratch.folder(tmp_path / "work", "train_backbone", b"params", b"split")
+    folder = resuming.folder(tmp_path / "work", "train_backbone", b"params", b"split")
     assert folder.is_dir() and folder.parent == tmp_path / "work/train_backbone"
     (folder / "state.pt").write_text("half")
-    again = scratch.folder(str(tmp_path / "work"), "train_backbone", b"params", b"split")
+    again = resuming.folder(str(tmp_path / "work"), "train_backbone", b"params", b"split")
     assert again == folder and (again / "state.pt").read_text() == "half"
 
 
 def test_other_inputs_get_another_folder(tmp_path):
     # The last two hold the same bytes as the first, cut and ordered otherwise.
     inputs = [(b"ab", b"c"), (b"ab", b"d"), (b"ab",), (b"ab", b"c", b""), (b"a", b"bc"), (b"c", b"ab")]
-    folders = {scratch.folder(tmp_path, "stage", *parts).name for parts in inputs}
+    folders = {resuming.folder(tmp_path, "stage", *parts).name for parts in inputs}
     assert len(folders) == len(inputs)
 
 
@@ -27,13 +27,13 @@ def test_work_of_other_code_is_not_continued(tmp_path, monkeypatch):
     module = types.ModuleType("zeroshot.probe")
     module.__file__ = str(source)
     source.write_text("x = 1\n")
-    without = scratch.folder(tmp_path, "stage", b"")
+    without = resuming.folder(tmp_path, "stage", b"")
     monkeypatch.setitem(sys.modules, "zeroshot.probe", module)
-    first = scratch.folder(tmp_path, "stage", b"")
+    first = resuming.folder(tmp_path, "stage", b"")
     source.write_text("x = 2\n")
-    second = scratch.folder(tmp_path, "stage", b"")
+    second = resuming.folder(tmp_path, "stage", b"")
     source.write_text("x = 1\n")
-    assert len({without, first, second}) == 3 and scratch.folder(tmp_path, "stage", b"") == first
+    assert len({without, first, second}) == 3 and resuming.folder(tmp_path, "stage", b"") == first
 
 
 def test_a_fingerprint_follows_names_sizes_and_times_of_the_files_named(tmp_path):
@@ -43,19 +43,19 @@ def test_a_fingerprint_follows_names_sizes_and_times_of_the_files_named(tmp_path
 
     for name in ("a", "b", "other"):
         stamp(name, "12", 1000)
-    first = scratch.fingerprint(tmp_path, ["a", "b"])
+    first = resuming.fingerprint(tmp_path, ["a", "b"])
     stamp("other", "123", 2000)
-    assert scratch.fingerprint(tmp_path, ["a", "b"]) == first
-    prints = {first, scratch.fingerprint(tmp_path, ["a"]), scratch.fingerprint(tmp_path, ["a", "other"])}
+    assert resuming.fingerprint(tmp_path, ["a", "b"]) == first
+    prints = {first, resuming.fingerprint(tmp_path, ["a"]), resuming.fingerprint(tmp_path, ["a", "other"])}
     stamp("b", "123", 1000)
-    prints.add(scratch.fingerprint(tmp_path, ["a", "b"]))
+    prints.add(resuming.fingerprint(tmp_path, ["a", "b"]))
     stamp("b", "12", 1001)
-    prints.add(scratch.fingerprint(tmp_path, ["a", "b"]))
+    prints.add(resuming.fingerprint(tmp_path, ["a", "b"]))
     assert len(prints) == 5
     stamp("b", "12", 1000)
-    assert scratch.fingerprint(tmp_path, ["a", "b"]) == first
+    assert resuming.fingerprint(tmp_path, ["a", "b"]) == first
 
 
 def test_a_missing_file_is_an_error(tmp_path):
     with pytest.raises(FileNotFoundError):
-        scratch.fingerprint(tmp_path, ["gone"])
+        resuming.fingerprint(tmp_path, ["gone"])

@@ -17,7 +17,7 @@ def constant(value):
     """A network whose features all are `value`."""
 
     def extract(pictures):
-        return torch.full((len(pictures), 256, *grids.map_size(*pictures.shape[-2:])), value)
+        return torch.full((len(pictures), 256, *grids.map_size(*pictures.shape[-2:], 4)), value)
 
     return extract
 

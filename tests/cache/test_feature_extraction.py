@@ -12,6 +12,7 @@ from zeroshot.datasets import splits
 from zeroshot.evaluation import protocols
 from zeroshot.images import grids, image_files, views
 from zeroshot.networks import backbone
+from zeroshot.zs3net import pixel_classifier
 
 root = dump_sources.root
 
@@ -23,7 +24,7 @@ def network(root):
 
 @pytest.fixture(scope="module")
 def extract(network):
-    return dump.extractor(network, torch.device("cpu"), "float32")
+    return backbone.extractor(network, torch.device("cpu"), "float32")
 
 
 def test_rows_are_the_networks_features_and_labels_at_their_places(root, tmp_path, network, extract):
@@ -44,7 +45,7 @@ def test_rows_are_the_networks_features_and_labels_at_their_places(root, tmp_pat
             cells = network.features(torch.from_numpy(picture).permute(2, 0, 1)[None])[0].numpy()
         # Half a unit in the last of float16's 11 bits, and float32's rounding in another batch.
         np.testing.assert_allclose(table["features"][own], cells[:, y, x].T, rtol=2**-11, atol=1e-4)
-        labels = sampling.label_cells(passes[view].mask(image_files.read_mask(root / f"masks/train/{id}.png")))
+        labels = sampling.label_cells(passes[view].mask(image_files.read_mask(root / f"masks/train/{id}.png")), 4)
         np.testing.assert_array_equal(table["label"][own], labels[y, x])
         found = np.bincount(table["label"][own], weights=table["weight"][own], minlength=4)
         np.testing.assert_allclose(found, np.bincount(labels[labels < 255], minlength=4), rtol=1e-6)
@@ -85,9 +86,9 @@ def test_predictions_from_cached_maps_are_those_of_the_network(root, tmp_path, n
     origin = shard_plan.Source("val", items, root / "toy", root / "toy/SegmentationClass", dump_sources.WHOLE)
     dump.write_shard(tmp_path / "s.h5", origin, dump_sources.jobs_of(origin), extract, dump_sources.options())
     entry = index.entry(tmp_path / "s.h5", "maps", 4)
-    cache = index.Index("maps", 256, list(split.classes), [item.id for item in items], [entry], {})
+    cache = index.Index("maps", 256, 4, list(split.classes), [item.id for item in items], [entry], {})
     dump.publish(tmp_path, tmp_path / "val", cache)
-    classifier = backbone.last_layer(network, split)
+    classifier = pixel_classifier.of_layer(network.classifier.weight, network.classifier.bias, split.seen)
     agreeing, predictions = [], []
     for item, read in zip(items, maps.read(tmp_path / "val"), strict=True):
         assert read.image == item.id
@@ -115,12 +116,12 @@ def test_a_batch_gives_the_features_of_single_images(root, extract):
     assert [tuple(shape) for shape in calls] == [(2, 3, 40, 56), (1, 3, 40, 56), (1, 3, 33, 50), (2, 3, 56, 40)]
     assert [job for job, _ in batched] == [job for job, _ in single] == jobs
     for job, ((_, one), (_, other)) in zip(jobs, zip(single, batched, strict=True), strict=True):
-        assert one.shape == (*grids.map_size(*job.size), 256) and one.dtype == torch.float32
+        assert one.shape == (*grids.map_size(*job.size, 4), 256) and one.dtype == torch.float32
         torch.testing.assert_close(other, one, rtol=1e-4, atol=1e-4)
 
 
 def test_half_precision_is_near_full_precision(root, network, extract):
-    half = dump.extractor(network, torch.device("cpu"), "bfloat16")
+    half = backbone.extractor(network, torch.device("cpu"), "bfloat16")
     picture = torch.from_numpy(image_files.read_image(root / "toy/JPEGImages/d.png")).permute(2, 0, 1)[None]
     full, found = extract(picture), half(picture).float()
     assert not full.requires_grad and not torch.equal(full, found)

@@ -23,7 +23,7 @@ def remedy(folder):
 
 
 def test_an_index_comes_back_as_written_and_alone_in_its_folder(tmp_path):
-    written = index.Index("rows", 7, ["a", "b"], ["1", "2", "3"], [], {"source": {"x": [1, 2.5]}})
+    written = index.Index("rows", 7, 4, ["a", "b"], ["1", "2", "3"], [], {"source": {"x": [1, 2.5]}})
     index.write(tmp_path / "new/cache", written)
     assert index.read(tmp_path / "new/cache") == written
     assert [path.name for path in (tmp_path / "new/cache").iterdir()] == ["index.json"]

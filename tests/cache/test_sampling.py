@@ -142,8 +142,8 @@ def nearest(n_pixels, n_cells):
 def test_a_cell_has_the_label_of_the_pixel_nearest_to_its_centre(n_pixels):
     n_cells = -(-n_pixels // 4)
     ramp = np.arange(n_pixels, dtype=np.uint8)
-    down = sampling.label_cells(np.repeat(ramp[:, None], 6, axis=1))
-    across = sampling.label_cells(np.repeat(ramp[None], 9, axis=0))
+    down = sampling.label_cells(np.repeat(ramp[:, None], 6, axis=1), 4)
+    across = sampling.label_cells(np.repeat(ramp[None], 9, axis=0), 4)
     assert down.shape == (n_cells, 2) and across.shape == (3, n_cells)
     assert down.dtype == across.dtype == np.uint8
     for cell, candidates in enumerate(nearest(n_pixels, n_cells)):
@@ -153,8 +153,8 @@ def test_a_cell_has_the_label_of_the_pixel_nearest_to_its_centre(n_pixels):
 def test_labels_of_cells_are_picked_by_rows_and_columns():
     mask = noise(32, 40)
     # With sides that are multiples of four a cell's centre lies between pixels 1 and 2; the later one is taken.
-    np.testing.assert_array_equal(sampling.label_cells(mask), mask[2::4, 2::4])
+    np.testing.assert_array_equal(sampling.label_cells(mask, 4), mask[2::4, 2::4])
 
 
 def test_the_map_of_an_image_counts_a_started_cell():
-    assert [grids.map_size(side, side + 1) for side in (1, 4, 5, 8)] == [(1, 1), (1, 2), (2, 2), (2, 3)]
+    assert [grids.map_size(side, side + 1, 4) for side in (1, 4, 5, 8)] == [(1, 1), (1, 2), (2, 2), (2, 3)]

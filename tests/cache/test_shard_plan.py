@@ -66,7 +66,7 @@ def test_jobs_know_their_size_rows_and_bytes_before_any_network_runs(root, monke
                 n = min(places, 40)
                 if name == "train":
                     mask = passes[job.view].mask(image_files.read_mask(root / f"masks/train/{id}.png"))
-                    labels = sampling.label_cells(mask).ravel().tolist()
+                    labels = sampling.label_cells(mask, 4).ravel().tolist()
                     n = sum(min(12, labels.count(label)) for label in scenes.SEEN)
                 # label, image, view, y, x, component, weight
                 expected = n, n * (512 + 1 + 4 + 1 + 2 + 2 + 4 + 4)

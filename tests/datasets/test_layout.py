@@ -1,7 +1,7 @@
 import pytest
 
 from tests.support import voc_tree
-from zeroshot.base import problems
+from zeroshot.base import errors
 from zeroshot.datasets import layout, published
 from zeroshot.images import image_files
 
@@ -9,13 +9,13 @@ from zeroshot.images import image_files
 def faults(found):
     try:
         found.raise_any("data")
-    except problems.DatasetError as error:
+    except errors.DatasetError as error:
         return str(error)
     return ""
 
 
 def find_train(root, **changes):
-    found = problems.Problems()
+    found = errors.Faults()
     return layout.find_train(root, root / "labels", voc_tree.settings(**changes), found), faults(found)
 
 
@@ -99,7 +99,7 @@ def test_empty_and_missing_and_binary_lists(tmp_path):
 def test_val_keeps_all_and_reports_its_own_faults_once(tmp_path):
     root = voc_tree.make(tmp_path)
     voc_tree.add_list(root / "ImageSets/Segmentation/val.txt", ["v", "v", "w"])
-    found = problems.Problems()
+    found = errors.Faults()
     layout.find_train(root, root / "labels", voc_tree.settings(), found)
     entries = layout.find_val(root, root / "labels", voc_tree.settings(), found)
     assert [entry.id for entry in entries] == ["v"]
@@ -107,7 +107,7 @@ def test_val_keeps_all_and_reports_its_own_faults_once(tmp_path):
 
 
 def test_class_names_are_published_ones_or_those_of_the_file(tmp_path):
-    found = problems.Problems()
+    found = errors.Faults()
     for name, dataset in published.DATASETS.items():
         assert layout.read_classes(tmp_path, name, found) == dataset.classes
     assert layout.read_classes(voc_tree.make(tmp_path), "classes.txt", found) == voc_tree.CLASSES
@@ -116,12 +116,12 @@ def test_class_names_are_published_ones_or_those_of_the_file(tmp_path):
 
 def test_wrong_class_lists(tmp_path):
     voc_tree.add_list(tmp_path / "classes.txt", ["background", "cow", "", "cow"])
-    found = problems.Problems()
+    found = errors.Faults()
     layout.read_classes(tmp_path, "classes.txt", found)
     assert "classes.txt: line 2 is empty" in faults(found)
     assert "classes.txt: `cow` stands on lines 1 and 3" in faults(found)
     for count in (1, 256):
         voc_tree.add_list(tmp_path / "classes.txt", [f"name {number}" for number in range(count)])
-        found = problems.Problems()
+        found = errors.Faults()
         layout.read_classes(tmp_path, "classes.txt", found)
         assert f"classes.txt: {count} classes; label ids allow 2 to 255" in faults(found)

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 
 from tests.support import voc_tree
-from zeroshot.base import params, problems
-from zeroshot.datasets import layout, partition, published, voc
+from zeroshot.base import errors, params
+from zeroshot.datasets import layout, partition, published
 from zeroshot.images import image_files
 
 
 def build(root, found=None, workers=0, **changes):
     settings = voc_tree.settings(**changes)
-    faults = found or problems.Problems()
+    faults = found or errors.Faults()
     classes = layout.read_classes(root, settings.classes, faults)
     train, val = (
         list(partition.inspect(root, find(root, root / "labels", settings, faults), len(classes), workers))
@@ -77,7 +77,7 @@ def test_masks_are_written_with_ignored_labels_and_stale_ones_removed(tmp_path, 
     root = voc_tree.make(tmp_path / "data")
     (tmp_path / "masks").mkdir()
     (tmp_path / "masks/stale.png").write_text("of an earlier split")
-    entries = layout.find_train(root, root / "labels", voc_tree.settings(), problems.Problems())
+    entries = layout.find_train(root, root / "labels", voc_tree.settings(), errors.Faults())
     written = list(partition.write_masks(tmp_path / "masks", entries, (1,), workers))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "masks"]
     assert sorted(path.name for path in (tmp_path / "masks").iterdir()) == ["a.png", "b.png", "c.png", "d.png"]
@@ -122,9 +122,9 @@ def test_everything_wrong_with_the_files_is_found_at_once(tmp_path):
     (root / "SegmentationClass/b.png").write_text("no mask")
     image_files.write_mask(root / "SegmentationClass/c.png", np.full((8, 6), 2, dtype=np.uint8))
     image_files.write_mask(root / "SegmentationClass/v.png", voc_tree.mask((0, 1, 2, 3, 4, 90, 0, 255)))
-    found = problems.Problems()
+    found = errors.Faults()
     build(root, found, unseen=["cows", "background", "sheep", "sheep", "shark"])
-    with pytest.raises(problems.DatasetError) as caught:
+    with pytest.raises(errors.DatasetError) as caught:
         found.raise_any("data")
     text = str(caught.value)
     assert "unusable picture (1):" in text and "JPEGImages/a.png: cannot be decoded" in text
@@ -140,15 +140,15 @@ def test_everything_wrong_with_the_files_is_found_at_once(tmp_path):
 
 
 def test_a_short_name_suggests_the_class_that_holds_it(tmp_path):
-    found = problems.Problems()
+    found = errors.Faults()
     partition.build(voc_tree.settings(unseen=["tv"]), published.VOC.classes, [], [], found)
-    with pytest.raises(problems.DatasetError, match="`tv`; did you mean `tvmonitor`?"):
+    with pytest.raises(errors.DatasetError, match="`tv`; did you mean `tvmonitor`?"):
         found.raise_any("data")
 
 
 def test_no_clean_image_left(tmp_path):
     root = voc_tree.make(tmp_path)
-    with pytest.raises(problems.DatasetError, match="no training image is left") as caught:
+    with pytest.raises(errors.DatasetError, match="no training image is left") as caught:
         build(root, unseen=["cow", "dog", "sheep"])
     assert "4 of 4 usable ones hold an unseen class" in str(caught.value)
     assert "without a pixel" not in str(caught.value)
@@ -158,7 +158,7 @@ def test_a_seen_class_without_a_pixel_in_train(tmp_path):
     """Dog is left in image c alone, which cow takes out of train."""
     root = voc_tree.make(tmp_path)
     voc_tree.add_list(root / "ImageSets/Segmentation/train.txt", ["b", "c"])
-    with pytest.raises(problems.DatasetError, match=r"seen class without a pixel in train .*\n    dog \(label 2\)"):
+    with pytest.raises(errors.DatasetError, match=r"seen class without a pixel in train .*\n    dog \(label 2\)"):
         build(root)
     assert ids(build(root, exclude="pixels").train) == "bc"
 
@@ -181,8 +181,8 @@ def test_the_real_images_are_sorted_as_documented():
         "unseen": None,
     }
     expected = {2: (3080, 291), 4: (2950, 421), 6: (1949, 1422), 8: (1891, 1480), 10: (1802, 1569)}
-    settings = {k: params.build({**section, "n_unseen": k}, voc.Params, "data") for k in expected}
-    found = problems.Problems()
+    settings = {k: params.build({**section, "n_unseen": k}, layout.Params, "data") for k in expected}
+    found = errors.Faults()
     entries = layout.find_train(root, root / "labels", settings[2], found)
     train = list(partition.inspect(root, entries, len(published.VOC.classes), workers=2))
     counts = {}

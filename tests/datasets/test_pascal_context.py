@@ -3,7 +3,7 @@ import pytest
 import scipy.io
 
 from tests.support import context_tree
-from zeroshot.base import problems
+from zeroshot.base import errors
 from zeroshot.datasets import pascal_context, published
 from zeroshot.images import image_files
 
@@ -11,12 +11,12 @@ CLASSES = published.CONTEXT.classes
 
 
 def table(root, listed):
-    found = problems.Problems()
+    found = errors.Faults()
     context_tree.add_names(root, listed)
     result = pascal_context.table_459(root, "labels.txt", found)
     try:
         found.raise_any("data")
-    except problems.DatasetError as error:
+    except errors.DatasetError as error:
         return result, str(error)
     return result, ""
 
@@ -55,7 +55,7 @@ def test_a_number_for_label_0_and_blank_lines_are_passed_over(tmp_path):
     expected, _ = table(tmp_path, context_tree.names())
     text = (tmp_path / "labels.txt").read_text()
     (tmp_path / "labels.txt").write_text(f"0: background\n\n{text}\n")
-    assert np.array_equal(pascal_context.table_459(tmp_path, "labels.txt", problems.Problems()), expected)
+    assert np.array_equal(pascal_context.table_459(tmp_path, "labels.txt", errors.Faults()), expected)
 
 
 def test_all_classes_that_the_list_lacks_are_named_at_once(tmp_path):
@@ -78,9 +78,9 @@ def test_all_classes_that_the_list_lacks_are_named_at_once(tmp_path):
 def test_wrong_label_lists(tmp_path, content, message):
     if content is not None:
         (tmp_path / "labels.txt").write_bytes(content if isinstance(content, bytes) else content.encode())
-    found = problems.Problems()
+    found = errors.Faults()
     pascal_context.table_459(tmp_path, "labels.txt", found)
-    with pytest.raises(problems.DatasetError) as caught:
+    with pytest.raises(errors.DatasetError) as caught:
         found.raise_any("data")
     assert message in str(caught.value) and "lacks" not in str(caught.value)
 

@@ -3,13 +3,13 @@ import pytest
 import scipy.io
 
 from tests.support import voc_tree
-from zeroshot.datasets import matlab, sbd
+from zeroshot.datasets import matlab
 from zeroshot.images import image_files
 
 
 def test_reads_the_segmentation_of_the_struct(tmp_path):
     voc_tree.add_sbd(tmp_path, {"x": (0, 1, 2, 3, 0, 0, 0, 0)})
-    read = sbd.read_mask(tmp_path / "benchmark_RELEASE/dataset/cls/x.mat")
+    read = matlab.read_sbd_mask(tmp_path / "benchmark_RELEASE/dataset/cls/x.mat")
     assert read.dtype == np.uint8
     np.testing.assert_array_equal(read, voc_tree.mask((0, 1, 2, 3, 0, 0, 0, 0)))
 
@@ -27,22 +27,22 @@ def test_a_file_without_the_matrix_is_refused(tmp_path, content):
     with pytest.raises(
         image_files.ImageError, match=r"x\.mat: holds no two-dimensional uint8 matrix GTcls\.Segmentation"
     ):
-        sbd.read_mask(tmp_path / "x.mat")
+        matlab.read_sbd_mask(tmp_path / "x.mat")
 
 
 def test_broken_missing_and_absurd_files_are_named(tmp_path, monkeypatch):
     with pytest.raises(image_files.ImageError, match=r"none\.mat: no such file"):
-        sbd.read_mask(tmp_path / "none.mat")
+        matlab.read_sbd_mask(tmp_path / "none.mat")
     (tmp_path / "x.mat").write_bytes(b"MATLAB?" * 40)
     with pytest.raises(image_files.ImageError, match=r"x\.mat: cannot be decoded"):
-        sbd.read_mask(tmp_path / "x.mat")
+        matlab.read_sbd_mask(tmp_path / "x.mat")
     monkeypatch.setattr(matlab, "MAX_BYTES", 100)
     with pytest.raises(image_files.ImageError, match=r"x\.mat: has 280 bytes; masks above 100 are refused"):
-        sbd.read_mask(tmp_path / "x.mat")
+        matlab.read_sbd_mask(tmp_path / "x.mat")
 
 
 def test_a_matrix_above_the_pixel_limit_is_refused(tmp_path, monkeypatch):
     scipy.io.savemat(tmp_path / "x.mat", {"GTcls": {"Segmentation": np.zeros((5, 5), dtype=np.uint8)}})
     monkeypatch.setattr(image_files, "MAX_PIXELS", 24)
     with pytest.raises(image_files.ImageError, match="holds 25 pixels; more than 24 are refused"):
-        sbd.read_mask(tmp_path / "x.mat")
+        matlab.read_sbd_mask(tmp_path / "x.mat")

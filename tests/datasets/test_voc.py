@@ -2,7 +2,7 @@ import pytest
 
 from tests.support import voc_tree
 from zeroshot.base import params
-from zeroshot.datasets import voc
+from zeroshot.datasets import layout
 
 
 @pytest.mark.parametrize(
@@ -10,17 +10,17 @@ from zeroshot.datasets import voc
     [("voc", ("cow", "motorbike", "aeroplane", "sofa")), ("context", ("cow", "motorbike", "sofa", "cat"))],
 )
 def test_published_names_follow_the_dataset(classes, first):
-    assert voc.unseen_names(voc_tree.settings(classes=classes, n_unseen=4, unseen=None)) == first
+    assert layout.unseen_names(voc_tree.settings(classes=classes, n_unseen=4, unseen=None)) == first
 
 
 @pytest.mark.parametrize("classes", ["voc", "context", "classes.txt"])
 def test_without_unseen_classes_any_class_list_serves(classes):
-    assert voc.unseen_names(voc_tree.settings(classes=classes, n_unseen=0, unseen=None)) == ()
+    assert layout.unseen_names(voc_tree.settings(classes=classes, n_unseen=0, unseen=None)) == ()
 
 
 def test_listed_names_are_taken_as_they_are():
-    assert voc.unseen_names(voc_tree.settings(unseen=["sheep", "cow"])) == ("sheep", "cow")
-    assert voc.unseen_names(voc_tree.settings(unseen=[])) == ()
+    assert layout.unseen_names(voc_tree.settings(unseen=["sheep", "cow"])) == ("sheep", "cow")
+    assert layout.unseen_names(voc_tree.settings(unseen=[])) == ()
 
 
 @pytest.mark.parametrize(

@@ -192,7 +192,7 @@ def options(**changes):
 
 
 def described(**features):
-    return index.Index("maps", 4, list(CLASSES), [], [], {"features": features} if features else {})
+    return index.Index("maps", 4, 4, list(CLASSES), [], [], {"features": features} if features else {})
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from zeroshot.images import image_files
+from zeroshot.images import image_files, label_ids
 
 
 def picture(path, mode="RGB", colour=None, size=(5, 4), **options):
@@ -28,7 +28,7 @@ def png_claiming(path, width, height):
 def test_palette_has_the_published_colours():
     # From the table printed on the VOC 2012 page.
     expected = {1: (128, 0, 0), 8: (64, 0, 0), 15: (192, 128, 128), 20: (0, 64, 128), 255: (224, 224, 192)}
-    colours = image_files.palette()
+    colours = label_ids.palette()
     assert colours.shape == (256, 3) and colours.dtype == np.uint8
     assert {label: tuple(map(int, colours[label])) for label in expected} == expected
     assert len(np.unique(colours, axis=0)) == 256
@@ -54,7 +54,7 @@ def test_masks_come_back_as_written_in_vocs_colours(tmp_path):
     read = image_files.read_mask(tmp_path / "m.png")
     assert read.dtype == np.uint8
     np.testing.assert_array_equal(read, mask)
-    np.testing.assert_array_equal(image_files.read_image(tmp_path / "m.png"), image_files.palette()[mask])
+    np.testing.assert_array_equal(image_files.read_image(tmp_path / "m.png"), label_ids.palette()[mask])
 
 
 def test_masks_are_written_byte_for_byte_alike_and_leave_nothing_beside_them(tmp_path):

@@ -2,7 +2,7 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from zeroshot.images import image_files, pictures
+from zeroshot.images import label_ids, pictures
 
 CLASSES = ("background", "cow", "dog", "sheep")
 TRUTH = np.array([[0, 1, 1], [2, 2, 255]], np.uint8)
@@ -23,7 +23,7 @@ def panel(picture, number, height=40, width=60):
 
 
 def enlarged(labels):
-    return np.kron(image_files.palette()[labels], np.ones((20, 20, 1), np.uint8))
+    return np.kron(label_ids.palette()[labels], np.ones((20, 20, 1), np.uint8))
 
 
 def swatches(picture, height=40):
@@ -58,7 +58,7 @@ def test_between_panels_all_is_white():
 
 
 def test_the_legend_has_every_class_of_the_maps_once_unseen_first():
-    colours = image_files.palette()
+    colours = label_ids.palette()
     for maps, labels in (
         ({"truth": TRUTH, "zs3net": ANSWER}, [1, 0, 2, 3, 255]),
         ({"truth": TRUTH}, [1, 0, 2, 255]),
@@ -102,7 +102,7 @@ def test_the_longer_side_is_that_asked_for_and_maps_may_have_another_size(size, 
     image = np.zeros((*size, 3), np.uint8)
     picture = draw({"truth": np.full((2, 2), 3, np.uint8)}, image=image)
     drawn = panel(picture, 1, *expected)
-    assert drawn.shape == (*expected, 3) and (drawn == image_files.palette()[3]).all()
+    assert drawn.shape == (*expected, 3) and (drawn == label_ids.palette()[3]).all()
 
 
 def test_the_same_picture_gives_the_same_bytes(tmp_path):

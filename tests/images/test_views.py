@@ -82,9 +82,9 @@ def test_views_are_arrays_that_torch_can_take_over(view):
 @pytest.mark.parametrize("view", VIEWS, ids=str)
 def test_cells_of_a_view_show_the_places_of_the_whole_image(view):
     mask = blocks(67, 91)
-    whole, labels = grids.map_size(*mask.shape), sampling.label_cells(mask)
+    whole, labels = grids.map_size(*mask.shape, 4), sampling.label_cells(mask, 4)
     places = np.stack(np.unravel_index(np.arange(whole[0] * whole[1]), whole), axis=1).astype(np.uint16)
-    seen = sampling.label_cells(view.mask(mask))
+    seen = sampling.label_cells(view.mask(mask), 4)
     y, x = view.cells(places, whole, seen.shape)
     # Away from borders, where half a cell more or less is another label.
     inside = (scipy.ndimage.minimum_filter(labels, 3) == scipy.ndimage.maximum_filter(labels, 3)).ravel()

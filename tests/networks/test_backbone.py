@@ -6,7 +6,8 @@ import torch
 
 from tests.support import blocks
 from zeroshot.base import training
-from zeroshot.networks import backbone, weights
+from zeroshot.networks import backbone, supervised_training, weights
+from zeroshot.zs3net import pixel_classifier
 
 folder = blocks.folder
 
@@ -15,7 +16,9 @@ def train(folder, **changes):
     """Train from the seed and return the network and the rows."""
     options = blocks.options(**changes)
     network = backbone.build(options, len(blocks.SEEN), folder / "none")
-    epochs = backbone.fit(network, blocks.dataset(folder, **changes), options, torch.device("cpu"), workers=0)
+    epochs = supervised_training.fit(
+        network, blocks.dataset(folder, **changes), options, torch.device("cpu"), workers=0
+    )
     return network, [row for row, _ in epochs]
 
 
@@ -37,15 +40,17 @@ def test_the_loss_is_the_mean_over_valid_pixels_of_image_or_feature_map():
     random = np.random.default_rng(0)
     logits = random.normal(size=(2, 3, 3, 3))
     target = random.choice([0, 1, 2, 255], (2, 12, 12))
-    found = backbone._loss(torch.from_numpy(logits), torch.from_numpy(target), "features", backbone.cross_entropy)
+    found = supervised_training._loss(
+        torch.from_numpy(logits), torch.from_numpy(target), "features", supervised_training.cross_entropy
+    )
     assert found.item() == pytest.approx(cross_entropy(logits, target[:, 2::4, 2::4]))
 
     # A threefold resize of blocks of one colour to pixels, by hand: weights 1, 2/3 and 1/3 between centres.
     thirds = np.array([0, 0, 1 / 3, 2 / 3, 1, 4 / 3, 5 / 3, 2, 2])
     near = np.clip(1 - np.abs(thirds[:, None] - np.arange(3)), 0, None)
     resized = near @ logits @ near.T
-    found = backbone._loss(
-        torch.from_numpy(logits), torch.from_numpy(target[:, :9, :9].copy()), "image", backbone.cross_entropy
+    found = supervised_training._loss(
+        torch.from_numpy(logits), torch.from_numpy(target[:, :9, :9].copy()), "image", supervised_training.cross_entropy
     )
     assert found.item() == pytest.approx(cross_entropy(resized, target[:, :9, :9]))
 
@@ -53,7 +58,7 @@ def test_the_loss_is_the_mean_over_valid_pixels_of_image_or_feature_map():
 @pytest.mark.parametrize("loss_at", ["image", "features"])
 def test_a_batch_without_a_valid_pixel_has_no_loss_and_no_gradient(loss_at):
     logits = torch.randn(1, 3, 2, 2, requires_grad=True)
-    loss = backbone._loss(logits, torch.full((1, 8, 8), 255), loss_at, backbone.cross_entropy)
+    loss = supervised_training._loss(logits, torch.full((1, 8, 8), 255), loss_at, supervised_training.cross_entropy)
     loss.backward()
     assert loss == 0 and (logits.grad == 0).all()
 
@@ -109,7 +114,7 @@ def test_a_loss_that_is_no_number_ends_the_training(folder):
 
 def test_the_last_layer_gives_the_networks_logits(folder):
     network = backbone.build(blocks.options(dropout=0.5), len(blocks.SEEN), folder / "none").eval()
-    layer = backbone.last_layer(network, blocks.split())
+    layer = pixel_classifier.of_layer(network.classifier.weight, network.classifier.bias, blocks.split().seen)
     assert layer.labels.tolist() == list(blocks.SEEN) and not layer.unseen.any() and layer.seen_bias == 0
     pictures = torch.randint(0, 256, (1, 3, 24, 20), dtype=torch.uint8)
     with torch.no_grad():

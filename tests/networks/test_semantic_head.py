@@ -6,8 +6,8 @@ import torch
 
 from stages import train_backbone
 from tests.support import blocks
-from zeroshot.base import checkpoints
-from zeroshot.networks import backbone, semantic_head
+from zeroshot.base import checkpoints, command_line
+from zeroshot.networks import backbone, semantic_head, supervised_training
 from zeroshot.words import class_embeddings
 
 folder = blocks.folder
@@ -36,7 +36,7 @@ def first_step(folder, module, **changes):
     network = backbone.build(options, len(blocks.SEEN), folder / "none")
     every = torch.nn.ModuleDict({"network": network} if module is None else {"network": network, "head": module})
     before = {name: value.detach().clone() for name, value in every.named_parameters()}
-    epochs = backbone.fit(
+    epochs = supervised_training.fit(
         network, blocks.dataset(folder, **changes), options, torch.device("cpu"), workers=0, semantic=module
     )
     [(row, _)] = epochs
@@ -52,7 +52,7 @@ def make(folder, vectors=VECTORS, **changes):
 def run(folder):
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        train_backbone.main([word for pair in blocks.ARGUMENTS.items() for word in pair])
+        command_line.run(train_backbone.main, [word for pair in blocks.ARGUMENTS.items() for word in pair])
 
 
 @pytest.fixture(scope="module")

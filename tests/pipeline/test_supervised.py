@@ -6,8 +6,8 @@ import pytest
 import yaml
 
 from tests.support import dag, tiny
-from zeroshot.commands import results
 from zeroshot.datasets import splits
+from zeroshot.evaluation import results_table
 
 SETTINGS = [{"unseen": []}, {"unseen": None, "n_unseen": 0}]
 
@@ -26,7 +26,7 @@ def test_evaluation_reports_all_classes_and_none_unseen(supervised):
         figures = json.loads(path.read_text())["generalised"]
         assert figures["all"] == figures["seen"] and None not in figures["all"].values()
         assert figures["hIoU"] is None and set(figures["unseen"].values()) == {None}
-    assert "zs3net" in results.table(supervised / "metrics")
+    assert "zs3net" in results_table.table(supervised / "metrics")
 
 
 def test_both_ways_of_saying_it_give_one_split(supervised):

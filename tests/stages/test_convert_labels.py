@@ -10,7 +10,7 @@ import yaml
 
 from stages import convert_labels, prepare_split
 from tests.support import context_tree, voc_tree
-from zeroshot.base import params
+from zeroshot.base import command_line, params
 from zeroshot.datasets import conversion, published, splits
 from zeroshot.images import image_files
 
@@ -25,7 +25,7 @@ def write_params(labels, workers=0, **sections):
 def convert(folder, monkeypatch, labels, workers=0):
     monkeypatch.chdir(folder)
     write_params(labels, workers)
-    convert_labels.main(["--data", "data/context", "--labels", "data/labels"])
+    command_line.run(convert_labels.main, ["--data-root", "data/context", "--labels-dir", "data/labels"])
     return {path.stem: path.read_bytes() for path in sorted((folder / "data/labels").iterdir())}
 
 
@@ -33,8 +33,8 @@ def prepare(folder, monkeypatch, **changes):
     monkeypatch.chdir(folder)
     write_params(context_tree.labels(), data=context_tree.section(**changes))
     masks = [word for name in ("train", "unlabelled", "val") for word in (f"--{name}-masks", f"data/masks/{name}")]
-    rest = ["--labels", "data/labels", "--split", "data/split.json", "--counts", "metrics/split.csv"]
-    prepare_split.main(["--data", "data/context", *rest, *masks])
+    rest = ["--labels-dir", "data/labels", "--split-path", "data/split.json", "--counts-path", "metrics/split.csv"]
+    command_line.run(prepare_split.main, ["--data-root", "data/context", *rest, *masks])
     return splits.read("data/split.json")
 
 

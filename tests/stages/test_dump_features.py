@@ -10,7 +10,7 @@ import torch
 
 from stages import dump_features
 from tests.support import dumping, scenes
-from zeroshot.base import storage
+from zeroshot.base import command_line, storage
 from zeroshot.cache import graphs, index, maps, rows, sampling
 from zeroshot.images import component_graphs, image_files
 from zeroshot.networks import backbone
@@ -65,7 +65,7 @@ def test_the_graphs_are_those_of_the_training_images_as_they_are(finished):
     assert graphs.read(finished / "features/unlabelled") is None
     for image, id in enumerate(scenes.SIZES["train"]):
         mask = image_files.read_mask(finished / f"masks/train/{id}.png")
-        expected = component_graphs.of_labels(sampling.label_cells(mask))
+        expected = component_graphs.of_labels(sampling.label_cells(mask, 4))
         own = found.image == image
         assert found.component[own].tolist() == expected.components.tolist()
         assert found.label[own].tolist() == expected.labels.tolist()
@@ -174,9 +174,9 @@ def test_a_change_for_one_list_leaves_the_caches_of_the_others_as_they_are(
 def test_a_list_that_is_not_asked_for_is_not_dumped(finished, tmp_path, checkpoint, monkeypatch):
     dumping.make(tmp_path, checkpoint)
     shutil.rmtree(tmp_path / "masks/train")
-    kept = ("--data", "--split", "--val-masks", "--backbone", "--val")
+    kept = ("--data-root", "--split-path", "--val-masks-dir", "--backbone-path", "--val-dir")
     monkeypatch.chdir(tmp_path)
-    dump_features.main([word for flag in kept for word in (flag, dumping.ARGUMENTS[flag])])
+    command_line.run(dump_features.main, [word for flag in kept for word in (flag, dumping.ARGUMENTS[flag])])
     assert [path.name for path in (tmp_path / "features").iterdir()] == ["val"]
     for path in (finished / "features/val").iterdir():
         assert (tmp_path / "features/val" / path.name).read_bytes() == path.read_bytes()

@@ -6,6 +6,7 @@ import torch
 
 from stages import dump_features
 from tests.support import dumping
+from zeroshot.base import command_line
 
 small_shards = dumping.small_shards
 checkpoint = dumping.checkpoint
@@ -35,5 +36,17 @@ def test_a_network_out_of_range_ends_the_stage_with_the_shards_name(tmp_path, ch
 
 def test_a_labelled_list_needs_its_masks(tmp_path, capsys):
     with pytest.raises(SystemExit):
-        dump_features.main(["--data", "toy", "--split", "split.json", "--backbone", "b.pt", "--val", "features/val"])
-    assert "--val needs --val-masks" in capsys.readouterr().err
+        command_line.run(
+            dump_features.main,
+            [
+                "--data-root",
+                "toy",
+                "--split-path",
+                "split.json",
+                "--backbone-path",
+                "b.pt",
+                "--val-dir",
+                "features/val",
+            ],
+        )
+    assert "--val-dir needs --val-masks-dir" in capsys.readouterr().err

@@ -6,6 +6,7 @@ from tests.support import dumping, scenes
 from zeroshot.base import runtime
 from zeroshot.cache import dump
 from zeroshot.images import component_graphs
+from zeroshot.networks import backbone
 
 small_shards = dumping.small_shards
 checkpoint = dumping.checkpoint
@@ -89,7 +90,7 @@ def test_work_begun_with_other_inputs_is_not_continued(tmp_path, checkpoint, mon
     elif change == "picture":
         PIL.Image.new("RGB", (56, 40)).save(folder / "toy/JPEGImages/a.png")
     elif change == "device":
-        extractor = dump.extractor
+        extractor = backbone.extractor
         monkeypatch.setattr(runtime, "device", lambda _: torch.device("cuda"))
         monkeypatch.setattr(
             dump,

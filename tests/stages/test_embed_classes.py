@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from stages import embed_classes
-from zeroshot.base import storage
+from zeroshot.base import command_line, storage
 from zeroshot.datasets import splits
 from zeroshot.words import class_embeddings
 
@@ -32,7 +32,16 @@ SECTION = {
     "negative": 3,
     "seed": 5,
 }
-FLAGS = ["--split", "split.json", "--out", "classes.h5", "--seen", "seen.h5", "--neighbours", "neighbours.csv"]
+FLAGS = [
+    "--split-path",
+    "split.json",
+    "--embeddings-path",
+    "classes.h5",
+    "--seen-path",
+    "seen.h5",
+    "--neighbours-path",
+    "neighbours.csv",
+]
 
 
 def prepare(folder, names, unseen=(), **section):
@@ -57,7 +66,7 @@ def test_processes_with_different_hash_seeds_write_the_same_bytes(folder):
     written = []
     for seed in ("1", "2"):
         subprocess.run(
-            [sys.executable, "-m", "stages.embed_classes", *FLAGS, "--source", "corpus.txt"],
+            [sys.executable, "-m", "stages.embed_classes", *FLAGS, "--source-path", "corpus.txt"],
             check=True,
             env={**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": str(ROOT)},
         )
@@ -66,7 +75,7 @@ def test_processes_with_different_hash_seeds_write_the_same_bytes(folder):
 
 
 def test_the_file_says_where_the_vectors_come_from(folder):
-    embed_classes.main([*FLAGS, "--source", "corpus.txt"])
+    command_line.run(embed_classes.main, [*FLAGS, "--source-path", "corpus.txt"])
     classes = class_embeddings.read("classes.h5")
     assert classes.names == ("background", "cat", "dog", "red ball")
     np.testing.assert_allclose(np.linalg.norm(classes.vectors, axis=1), 1, rtol=1e-6)
@@ -83,7 +92,7 @@ def seen_file(folder, matrix, **section):
     """Return the content of the file of seen classes; class 1, `cat`, is unseen."""
     np.save(folder / "matrix.npy", matrix)
     prepare(folder, ["background", "cat", "dog", "red ball"], unseen=[1], source="matrix", **section)
-    embed_classes.main([*FLAGS, "--source", "matrix.npy"])
+    command_line.run(embed_classes.main, [*FLAGS, "--source-path", "matrix.npy"])
     return pathlib.Path("seen.h5").read_bytes()
 
 
@@ -116,7 +125,7 @@ def test_the_file_of_seen_classes_holds_nothing_of_unseen_ones(folder, backgroun
 def test_wrong_input_ends_with_its_message_and_without_files(folder, section, source, message):
     prepare(folder, ["background", "cat", "dog"], **section)
     with pytest.raises(SystemExit, match=message):
-        embed_classes.main([*FLAGS, "--source", source])
+        command_line.run(embed_classes.main, [*FLAGS, "--source-path", source])
     assert not any(pathlib.Path(name).exists() for name in ("classes.h5", "seen.h5", "neighbours.csv"))
 
 
@@ -128,7 +137,7 @@ def test_real_vectors_agree_with_the_released_ones(folder):
     found = []
     for source, path in (("vectors", data / "word2vec_words_300d.txt"), ("matrix", data / "ZS3" / "pascal_w2v300.pkl")):
         prepare(folder, VOC, source=source, aliases=aliases)
-        embed_classes.main([*FLAGS, "--source", str(path)])
+        command_line.run(embed_classes.main, [*FLAGS, "--source-path", str(path)])
         found.append(class_embeddings.read("classes.h5").vectors)
     cosines = dict(zip(VOC, (found[0] * found[1]).sum(axis=1), strict=True))
     # No word of the file is the released aeroplane or pottedplant.

@@ -9,9 +9,8 @@ import torch
 
 from tests.support import pixel_world, quick_sections, stage_files
 from zeroshot.cache import index, maps
-from zeroshot.commands import results
 from zeroshot.datasets import splits
-from zeroshot.evaluation import metrics, protocols
+from zeroshot.evaluation import metrics, protocols, results_table
 from zeroshot.zs3net import pixel_classifier
 
 
@@ -75,7 +74,7 @@ def test_the_figures_make_the_table_on_the_terminal(tmp_path, monkeypatch):
     write(tmp_path)
     stage_files.run(tmp_path, monkeypatch, "evaluate")
     values = json.loads((tmp_path / "metrics/zs3net.json").read_text())
-    last = results.table("metrics").splitlines()[-1]
+    last = results_table.table("metrics").splitlines()[-1]
     assert last.startswith("zs3net, bias 1 ") and f"{values['generalised']['hIoU']:8.1f}" in last
     assert last.endswith(f"{values['vanilla']['mIoU']:7.1f}")
 

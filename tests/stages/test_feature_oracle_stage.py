@@ -5,7 +5,7 @@ import yaml
 
 from stages import feature_oracle
 from tests.support import dag, pixel_world, quick_sections, unlabelled_world
-from zeroshot.base import params
+from zeroshot.base import command_line, params
 from zeroshot.datasets import splits
 from zeroshot.zs3net import pixel_classifier
 from zeroshot.zs3net.cross_validation import calibration
@@ -20,7 +20,7 @@ def make(folder, n_images=12, labels=tuple(range(10)), **changes):
     unlabelled_world.write(folder, n_images, labels)
     recipe = params.to_dict(quick_sections.classifier_options(**changes))
     pixel_classifier.save(folder / "models/zs3net.pt", pixel_world.start(), config=recipe)
-    runtime = {"device": "cpu", "workers": 0, "scratch": "work"}
+    runtime = {"device": "cpu", "threads": 1, "workers": 0, "scratch": "work"}
     (folder / "params.yaml").write_text(yaml.safe_dump({"runtime": runtime}))
     return folder
 
@@ -28,7 +28,7 @@ def make(folder, n_images=12, labels=tuple(range(10)), **changes):
 def run(folder, monkeypatch):
     """Run the stage and return its classifier and what is saved with it."""
     monkeypatch.chdir(folder)
-    feature_oracle.main(STAGE.argv)
+    command_line.run(feature_oracle.main, STAGE.argv)
     return pixel_classifier.load("models/feature_oracle.pt")
 
 

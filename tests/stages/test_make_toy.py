@@ -10,8 +10,9 @@ import yaml
 
 from stages import make_toy
 from tests.support import small_toy
+from zeroshot.base import command_line
 from zeroshot.datasets.toy import scenes
-from zeroshot.images import image_files
+from zeroshot.images import image_files, label_ids
 
 
 def digests(root: pathlib.Path) -> dict[str, str]:
@@ -25,7 +26,7 @@ def generate(folder: pathlib.Path, monkeypatch: pytest.MonkeyPatch, **changes: i
     folder.mkdir(exist_ok=True)
     (folder / "params.yaml").write_text(yaml.safe_dump({"toy": small_toy.SETTINGS | changes}))
     monkeypatch.chdir(folder)
-    make_toy.main(["--out", "data/toy"])
+    command_line.run(make_toy.main, ["--data-root", "data/toy"])
     return folder / "data" / "toy"
 
 
@@ -45,7 +46,7 @@ def test_stage_writes_voc_layout(tmp_path, monkeypatch):
     assert np.array_equal(image_files.read_mask(root / "SegmentationClass/val_00002.png"), mask)
     with PIL.Image.open(root / "SegmentationClass/val_00002.png") as picture:
         assert picture.mode == "P"
-        assert picture.getpalette()[:768] == image_files.palette().ravel().tolist()
+        assert picture.getpalette()[:768] == label_ids.palette().ravel().tolist()
     assert not list(root.parent.glob(".*"))
 
 

@@ -6,16 +6,17 @@ import yaml
 
 from stages import convert_labels, prepare_split
 from tests.support import voc_tree
+from zeroshot.base import command_line
 from zeroshot.datasets import splits
 from zeroshot.images import image_files
 
 PATHS = {
-    "--labels": "data/labels",
-    "--split": "data/split.json",
-    "--train-masks": "data/masks/train",
-    "--unlabelled-masks": "data/masks/unlabelled",
-    "--val-masks": "data/masks/val",
-    "--counts": "metrics/split.csv",
+    "--labels-dir": "data/labels",
+    "--split-path": "data/split.json",
+    "--train-masks-dir": "data/masks/train",
+    "--unlabelled-masks-dir": "data/masks/unlabelled",
+    "--val-masks-dir": "data/masks/val",
+    "--counts-path": "metrics/split.csv",
 }
 
 
@@ -24,14 +25,14 @@ def run(folder, monkeypatch, workers=0, root="data/toy", **changes):
     runtime = {"device": "auto", "workers": workers, "scratch": "scratch"}
     document = {"data": {**voc_tree.section(), **changes}, "runtime": runtime}
     pathlib.Path("params.yaml").write_text(yaml.safe_dump(document))
-    prepare_split.main(["--data", str(root), *(word for pair in PATHS.items() for word in pair)])
+    command_line.run(prepare_split.main, ["--data-root", str(root), *(word for pair in PATHS.items() for word in pair)])
 
 
 def convert(folder, monkeypatch, labels):
     monkeypatch.chdir(folder)
-    runtime = {"device": "auto", "workers": 0, "scratch": "scratch"}
+    runtime = {"device": "auto", "threads": 1, "workers": 0, "scratch": "scratch"}
     pathlib.Path("params.yaml").write_text(yaml.safe_dump({"labels": labels, "runtime": runtime}))
-    convert_labels.main(["--data", "data/toy", "--labels", "data/labels"])
+    command_line.run(convert_labels.main, ["--data-root", "data/toy", "--labels-dir", "data/labels"])
 
 
 def content(folder):

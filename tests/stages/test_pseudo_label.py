@@ -12,7 +12,7 @@ from tests.support import pixel_world, quick_sections, stage_files, unlabelled_w
 from zeroshot.cache import describe, index, pools, rows
 from zeroshot.images import image_files
 from zeroshot.zs3net import pixel_classifier
-from zeroshot.zs3net.pseudo_labels import later_rounds, pseudo_cache, selection
+from zeroshot.zs3net.pseudo_labels import pseudo_cache, selection
 
 
 def zs3net():
@@ -28,7 +28,7 @@ def world(tmp_path):
     pixel_world.write_inputs(tmp_path)
     truth = unlabelled_world.write(tmp_path)
     pixel_classifier.save(tmp_path / "models/zs3net.pt", zs3net(), classes=list(pixel_world.CLASSES))
-    later_rounds.write(tmp_path / "features/later_rounds.h5", [])
+    pseudo_cache.write_later_rounds(tmp_path / "features/later_rounds.h5", [])
     return tmp_path, truth
 
 

@@ -14,7 +14,7 @@ import yaml
 from stages import train_backbone
 from stages.whole_network import self_train_network
 from tests.support import blocks, caches
-from zeroshot.base import checkpoints
+from zeroshot.base import checkpoints, command_line
 from zeroshot.cache import index, rows
 from zeroshot.datasets import splits
 from zeroshot.networks import backbone, deeplab
@@ -22,17 +22,17 @@ from zeroshot.zs3net import pixel_classifier, self_training_network
 from zeroshot.zs3net.classifiers import last_layer
 
 ARGUMENTS = {
-    "--data": "data/blocks",
-    "--split": "data/split.json",
-    "--masks": "data/masks/train",
-    "--pseudo": "features/pseudo",
-    "--backbone": "models/backbone.pt",
-    "--start": "models/zs5net.pt",
-    "--network": "models/networks/zs5net_network.pt",
-    "--classifier": "models/zs5net_network.pt",
-    "--curve": "metrics/zs5net_network_curve.csv",
+    "--data-root": "data/blocks",
+    "--split-path": "data/split.json",
+    "--masks-dir": "data/masks/train",
+    "--pseudo-dir": "features/pseudo",
+    "--backbone-path": "models/backbone.pt",
+    "--start-path": "models/zs5net.pt",
+    "--network-path": "models/networks/zs5net_network.pt",
+    "--classifier-path": "models/zs5net_network.pt",
+    "--curve-path": "metrics/zs5net_network_curve.csv",
 }
-OUTS = tuple(ARGUMENTS[flag] for flag in ("--network", "--classifier", "--curve"))
+OUTS = tuple(ARGUMENTS[flag] for flag in ("--network-path", "--classifier-path", "--curve-path"))
 
 
 def argv(arguments):
@@ -49,7 +49,7 @@ def trained(tmp_path_factory):
     splits.write(folder / "data/split.json", split)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        train_backbone.main(argv(blocks.ARGUMENTS))
+        command_line.run(train_backbone.main, argv(blocks.ARGUMENTS))
     start, facts = pixel_classifier.load(folder / "models/seen_only.pt")
     extended = dataclasses.replace(last_layer.extend(start, blocks.UNSEEN), seen_bias=0.5)
     pixel_classifier.save(folder / "models/zs5net.pt", extended, **facts)
@@ -68,16 +68,16 @@ def trained(tmp_path_factory):
     rows.write(shard, table)
     offsets = [int((table["label"] < label).sum()) for label in range(len(blocks.CLASSES) + 1)]
     entry = caches.entry(shard, rows=n, offsets=offsets)
-    index.write(shard.parent, index.Index("rows", deeplab.FEATURE_DIM, list(blocks.CLASSES), ["u"], [entry], {}))
+    index.write(shard.parent, index.Index("rows", deeplab.FEATURE_DIM, 4, list(blocks.CLASSES), ["u"], [entry], {}))
     return folder
 
 
 def run(folder, monkeypatch, **changes):
     monkeypatch.chdir(folder)
-    runtime = {"device": "cpu", "workers": 0, "scratch": "work"}
+    runtime = {"device": "cpu", "threads": 1, "workers": 0, "scratch": "work"}
     section = {"epochs": 2, "lr": 0.01, "seed": 0} | changes
     pathlib.Path("params.yaml").write_text(yaml.safe_dump({"self_training_network": section, "runtime": runtime}))
-    self_train_network.main(argv(ARGUMENTS))
+    command_line.run(self_train_network.main, argv(ARGUMENTS))
 
 
 def content(folder):

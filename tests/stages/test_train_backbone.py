@@ -11,7 +11,7 @@ import yaml
 
 from stages import train_backbone
 from tests.support import blocks
-from zeroshot.base import checkpoints, runtime, storage
+from zeroshot.base import checkpoints, command_line, runtime, storage
 from zeroshot.networks import backbone
 from zeroshot.zs3net import pixel_classifier
 
@@ -25,7 +25,7 @@ class Killed(BaseException):
 def run(folder):
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        train_backbone.main([word for pair in blocks.ARGUMENTS.items() for word in pair])
+        command_line.run(train_backbone.main, [word for pair in blocks.ARGUMENTS.items() for word in pair])
 
 
 def change(folder, **changes):

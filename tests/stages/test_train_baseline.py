@@ -5,7 +5,7 @@ import yaml
 
 from stages import train_baseline
 from tests.support import dag, pixel_world, quick_sections
-from zeroshot.base import params
+from zeroshot.base import command_line, params
 from zeroshot.cache import pools, rows
 from zeroshot.datasets import splits
 from zeroshot.zs3net import pixel_classifier
@@ -22,7 +22,7 @@ def run(folder, monkeypatch, method, **changes):
     monkeypatch.chdir(folder)
     document = quick_sections.document(baseline=quick_sections.baseline_section(**changes))
     (folder / "params.yaml").write_text(yaml.safe_dump(document))
-    train_baseline.main(STAGES[method].argv)
+    command_line.run(train_baseline.main, STAGES[method].argv)
     return {out: (folder / out).read_bytes() for out in STAGES[method].outs}
 
 

@@ -7,23 +7,23 @@ import torch
 
 from stages.whole_network import train_devise_network
 from tests.support import blocks, tiny
-from zeroshot.base import checkpoints
+from zeroshot.base import checkpoints, command_line
 from zeroshot.images import image_files
-from zeroshot.networks import backbone
+from zeroshot.networks import backbone, supervised_training
 from zeroshot.words import class_embeddings
 from zeroshot.zs3net import pixel_classifier
 from zeroshot.zs3net.classifiers import compatibility
 
 ARGUMENTS = {
-    "--data": "data/blocks",
-    "--split": "data/split.json",
-    "--masks": "data/masks/train",
-    "--embeddings": "data/class_embeddings.h5",
-    "--weights": "data/pretrained/none",
-    "--recipe": "models/backbone.pt",
-    "--network": "models/networks/devise_network.pt",
-    "--classifier": "models/devise_network.pt",
-    "--curve": "metrics/devise_network_curve.csv",
+    "--data-root": "data/blocks",
+    "--split-path": "data/split.json",
+    "--masks-dir": "data/masks/train",
+    "--embeddings-path": "data/class_embeddings.h5",
+    "--weights-path": "data/pretrained/none",
+    "--recipe-path": "models/backbone.pt",
+    "--network-path": "models/networks/devise_network.pt",
+    "--classifier-path": "models/devise_network.pt",
+    "--curve-path": "metrics/devise_network_curve.csv",
 }
 OUTS = ("models/networks/devise_network.pt", "models/devise_network.pt", "metrics/devise_network_curve.csv")
 
@@ -51,7 +51,7 @@ def make(folder, **changes):
 def run(folder):
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        train_devise_network.main([word for pair in ARGUMENTS.items() for word in pair])
+        command_line.run(train_devise_network.main, [word for pair in ARGUMENTS.items() for word in pair])
 
 
 def outputs(folder):
@@ -99,7 +99,10 @@ def test_training_brings_outputs_nearer_to_their_classes(tmp_path):
     network = backbone.build(options, classes.shape[1], folder / "none")
     criterion = compatibility.cosine_criterion(classes[list(blocks.SEEN)])
     dataset = blocks.dataset(folder)
-    rows = [row for row, _ in backbone.fit(network, dataset, options, torch.device("cpu"), 0, criterion=criterion)]
+    rows = [
+        row
+        for row, _ in supervised_training.fit(network, dataset, options, torch.device("cpu"), 0, criterion=criterion)
+    ]
     assert rows[-1]["loss"] < 0.6 * rows[0]["loss"]
 
 

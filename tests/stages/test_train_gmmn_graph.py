@@ -33,7 +33,7 @@ def make(folder):
     entry |= {"sha256": index.storage.sha256(shard), "offsets": np.searchsorted(table["label"], range(7)).tolist()}
     names = [f"image{number}" for number in range(n_images)]
     described = graphs.describe(shard.with_name(graphs.NAME))
-    index.write(shard.parent, index.Index("rows", 4, list(CLASSES), names, [entry], {}, described))
+    index.write(shard.parent, index.Index("rows", 4, 4, list(CLASSES), names, [entry], {}, described))
     (folder / "data/pretrained").mkdir()
     (folder / "data/pretrained/none").touch()
     for name, around in (("u", 0), ("w", 1)):

@@ -9,7 +9,7 @@ import yaml
 
 from zeroshot.base import params
 from zeroshot.datasets import splits
-from zeroshot.images import image_files
+from zeroshot.images import image_files, label_ids
 from zeroshot.networks import backbone, training_images
 
 CLASSES = ("background", "cow", "dog", "sheep", "gull")
@@ -24,14 +24,14 @@ TRAIN = {
     "f": (0, 4, 0, 0),
 }
 ARGUMENTS = {
-    "--data": "data/blocks",
-    "--split": "data/split.json",
-    "--masks": "data/masks/train",
-    "--weights": "data/pretrained/none",
-    "--vectors": "data/vectors",
-    "--backbone": "models/backbone.pt",
-    "--classifier": "models/seen_only.pt",
-    "--curve": "metrics/backbone.csv",
+    "--data-root": "data/blocks",
+    "--split-path": "data/split.json",
+    "--masks-dir": "data/masks/train",
+    "--weights-path": "data/pretrained/none",
+    "--vectors-path": "data/vectors",
+    "--backbone-path": "models/backbone.pt",
+    "--classifier-path": "models/seen_only.pt",
+    "--curve-path": "metrics/backbone.csv",
 }
 OUTS = ("models/backbone.pt", "models/seen_only.pt", "metrics/backbone.csv")
 AUGMENTATION = {"crop": 32, "scales": [0.8, 1.25], "flip": 0.5, "blur": 0.5}
@@ -81,7 +81,7 @@ def make(folder: pathlib.Path, workers: int = 0, **changes: object) -> pathlib.P
         (folder / path).mkdir(parents=True)
     for seed, (id, quarters) in enumerate(TRAIN.items()):
         noise = np.random.default_rng(seed).integers(0, 60, (36, 40, 3), dtype=np.uint8)
-        picture = noise + image_files.palette()[mask(quarters)] // 2
+        picture = noise + label_ids.palette()[mask(quarters)] // 2
         PIL.Image.fromarray(picture).save(folder / f"data/blocks/JPEGImages/{id}.png")
         image_files.write_mask(folder / f"data/masks/train/{id}.png", mask(quarters))
     (folder / "data/pretrained/none").write_bytes(b"")

@@ -40,7 +40,7 @@ def write_rows(folder: pathlib.Path, tables: list[rows.Rows], dim: int = 4) -> p
         rows.write(path, columns)
         offsets = [int((columns["label"] < label).sum()) for label in range(len(CLASSES) + 1)]
         entries.append(entry(path, rows=len(columns["label"]), offsets=offsets))
-    index.write(folder, index.Index("rows", dim, CLASSES, ["a", "b", "c"], entries, {"made": "for a test"}))
+    index.write(folder, index.Index("rows", dim, 4, CLASSES, ["a", "b", "c"], entries, {"made": "for a test"}))
     return folder
 
 
@@ -55,7 +55,7 @@ def write_maps(
         images, features, masks = zip(*shard, strict=True)
         maps.write(path, [names.index(image) for image in images], list(features), list(masks))
         entries.append(entry(path, rows=sum(cells.shape[0] * cells.shape[1] for cells in features)))
-    index.write(folder, index.Index("maps", dim, CLASSES, names, entries, {"made": "for a test"}))
+    index.write(folder, index.Index("maps", dim, 4, CLASSES, names, entries, {"made": "for a test"}))
     return folder
 
 

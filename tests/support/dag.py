@@ -1,12 +1,7 @@
 """dvc.yaml as it is meant: every stage with its templates filled in from params.yaml and from its matrix."""
 
-import ast
 import dataclasses
-import functools
-import importlib
-import inspect
 import itertools
-import operator
 import pathlib
 import re
 import shlex
@@ -15,10 +10,12 @@ from typing import Any
 
 import yaml
 
+from zeroshot.experiments import schema
+
 ROOT = pathlib.Path(__file__).parents[2]
 MAIN = "dvc.yaml"
-# Pipelines that DVC sees once they are copied to a dvc.yaml; their stages have `wdir: ../..`, so that all paths are the repository's.
-OPTIONAL = ("stages/whole_network/pipeline.yaml",)
+# Pipelines beside the main one; their stages have `wdir: ..`, so that all paths are the repository's.
+OPTIONAL = ("whole_network/dvc.yaml",)
 # Flags whose values are no paths.
 CHOICES = {"--method"}
 
@@ -60,19 +57,24 @@ class Stage:
 
     @property
     def paths(self) -> list[str]:
-        """The values of all flags but `CHOICES`."""
-        pairs = zip(self.argv[::2], self.argv[1::2], strict=True)
-        return [value for flag, value in pairs if flag not in CHOICES]
+        """The values of all flags but `CHOICES`; a flag may have several."""
+        values: dict[str, list[str]] = {}
+        for word in self.argv:
+            if word.startswith("--"):
+                values[word] = []
+            else:
+                values[list(values)[-1]].append(word)
+        return [value for flag, own in values.items() if flag not in CHOICES for value in own]
 
     @property
     def code(self) -> list[str]:
-        """The dependencies that are files of this repository's code."""
-        return [path for path in self.deps if path.endswith(".py")]
+        """The dependencies that are files or folders of this repository's code."""
+        return [path for path in self.deps if path.startswith(("stages/", "zeroshot/"))]
 
     @property
     def data(self) -> list[str]:
         """The other dependencies."""
-        return [path for path in self.deps if not path.endswith(".py")]
+        return [path for path in self.deps if path not in self.code]
 
 
 def stages(settings: dict[str, Any] | None = None, files: Sequence[str] = (MAIN,)) -> dict[str, Stage]:
@@ -88,16 +90,9 @@ def stages(settings: dict[str, Any] | None = None, files: Sequence[str] = (MAIN,
     return {stage.name: stage for stage in found}
 
 
-@functools.cache
 def sections() -> dict[str, type]:
-    """Return the dataclass that the stages load each section into, as in `params.load("params.yaml", "gmmn", gmmn.Params)`."""
-    found = {}
-    for stage in stages(files=(MAIN, *OPTIONAL)).values():
-        module = importlib.import_module(stage.module)
-        for call in ast.walk(ast.parse(inspect.getsource(module))):
-            if isinstance(call, ast.Call) and ast.unparse(call.func) == "params.load":
-                found[ast.literal_eval(call.args[1])] = operator.attrgetter(ast.unparse(call.args[2]))(module)
-    return found
+    """Return the dataclass of each section of params.yaml."""
+    return schema.SECTIONS
 
 
 def _items(body: dict[str, Any]) -> list[dict[str, Any]]:

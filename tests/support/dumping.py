@@ -4,17 +4,18 @@ import pytest
 
 from stages import dump_features
 from tests.support import scenes
+from zeroshot.base import command_line
 from zeroshot.cache import dump, shard_plan
 
 ARGUMENTS = {
-    "--data": "toy",
-    "--split": "split.json",
-    "--train-masks": "masks/train",
-    "--val-masks": "masks/val",
-    "--backbone": "backbone.pt",
-    "--train": "features/train",
-    "--unlabelled": "features/unlabelled",
-    "--val": "features/val",
+    "--data-root": "toy",
+    "--split-path": "split.json",
+    "--train-masks-dir": "masks/train",
+    "--val-masks-dir": "masks/val",
+    "--backbone-path": "backbone.pt",
+    "--train-dir": "features/train",
+    "--unlabelled-dir": "features/unlabelled",
+    "--val-dir": "features/val",
 }
 # Four passes over six training images, in shards of at most 80 kB.
 SETTINGS = {
@@ -59,7 +60,7 @@ def make(folder, checkpoint, **changes):
 def run(folder, monkeypatch):
     """Run the stage in `folder`."""
     monkeypatch.chdir(folder)
-    dump_features.main([word for pair in ARGUMENTS.items() for word in pair])
+    command_line.run(dump_features.main, [word for pair in ARGUMENTS.items() for word in pair])
 
 
 def content(folder):

@@ -138,4 +138,4 @@ def write_inputs(folder: pathlib.Path, per_class: int = 80, n_shards: int = 2, n
 
 
 def _write_index(folder: pathlib.Path, kind: str, images: list[str], entries: list[dict[str, Any]]) -> None:
-    index.write(folder, index.Index(kind, DIM, list(CLASSES), images, entries, {"made_by": "a test"}))
+    index.write(folder, index.Index(kind, DIM, 4, list(CLASSES), images, entries, {"made_by": "a test"}))

@@ -130,7 +130,7 @@ def visualise_section(**changes: Any) -> dict[str, Any]:
 
 def document(**sections: dict[str, Any]) -> dict[str, Any]:
     """Return a params.yaml for the stages after the dump."""
-    runtime = {"device": "cpu", "workers": 0, "scratch": "work"}
+    runtime = {"device": "cpu", "threads": 1, "workers": 0, "scratch": "work"}
     own = {
         "gmmn": gmmn_section(),
         "classifier": classifier_section(),

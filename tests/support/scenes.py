@@ -58,7 +58,7 @@ def make(root: pathlib.Path) -> splits.Split:
 
 
 def write_params(root: pathlib.Path, **changes: Any) -> None:
-    runtime = {"device": "cpu", "workers": 0, "scratch": "scratch"}
+    runtime = {"device": "cpu", "threads": 1, "workers": 0, "scratch": "scratch"}
     (root / "params.yaml").write_text(yaml.safe_dump({"features": settings(**changes), "runtime": runtime}))
 
 

@@ -8,27 +8,29 @@ from typing import Any
 import yaml
 
 from tests.support import quick_sections
+from zeroshot.base import command_line
 
 ARGUMENTS = {
-    "train_gmmn": "--split data/split.json --features features/train --embeddings data/class_embeddings.h5"
-    " --context-masks data/pretrained/none"
-    " --gmmn models/gmmn.pt --curve metrics/gmmn_curve.csv --quality metrics/gmmn_quality.csv",
-    "finetune_classifier": "--split data/split.json --features features/train --gmmn models/gmmn.pt"
-    " --start models/seen_only.pt --classifier models/zs3net.pt --rehearsals models/rehearsals.pt"
-    " --curve metrics/classifier_curve.csv --calibration metrics/calibration.csv",
-    "pseudo_label": "--split data/split.json --features features/unlabelled --classifier models/zs3net.pt"
-    " --pseudo features/pseudo --counts metrics/pseudo_counts.csv",
-    "report_pseudo_labels": "--split data/split.json --features features/unlabelled --pseudo features/pseudo"
-    " --later-rounds features/later_rounds.h5 --masks data/masks/unlabelled --report metrics/pseudo_labels.csv"
-    " --later-report metrics/pseudo_labels_later.csv",
-    "self_train": "--split data/split.json --features features/train --unlabelled features/unlabelled"
-    " --pseudo features/pseudo --gmmn models/gmmn.pt --start models/zs3net.pt --rehearsals models/rehearsals.pt"
-    " --classifier models/zs5net.pt --later-rounds features/later_rounds.h5 --curve metrics/self_training_curve.csv"
-    " --calibration metrics/self_training_calibration.csv",
-    "visualise": "--data data/world --split data/split.json --features features/val"
-    " --model models/seen_only.pt --model models/zs3net.pt --pictures plots/pictures",
-    "evaluate": "--split data/split.json --features features/val --classifier models/zs3net.pt"
-    " --metrics metrics/zs3net.json --classes metrics/zs3net_classes.csv --confusion metrics/zs3net_confusion.csv",
+    "train_gmmn": "--split-path data/split.json --features-dir features/train --embeddings-path data/class_embeddings.h5"
+    " --context-masks-path data/pretrained/none"
+    " --gmmn-path models/gmmn.pt --curve-path metrics/gmmn_curve.csv --quality-path metrics/gmmn_quality.csv",
+    "finetune_classifier": "--split-path data/split.json --features-dir features/train --gmmn-path models/gmmn.pt"
+    " --start-path models/seen_only.pt --classifier-path models/zs3net.pt --cross-validation-path models/cross_validation.pt"
+    " --curve-path metrics/classifier_curve.csv --calibration-path metrics/calibration.csv",
+    "pseudo_label": "--split-path data/split.json --features-dir features/unlabelled --classifier-path models/zs3net.pt"
+    " --pseudo-dir features/pseudo --counts-path metrics/pseudo_counts.csv",
+    "report_pseudo_labels": "--split-path data/split.json --features-dir features/unlabelled --pseudo-dir features/pseudo"
+    " --later-rounds-path features/later_rounds.h5 --masks-dir data/masks/unlabelled --report-path metrics/pseudo_labels.csv"
+    " --later-report-path metrics/pseudo_labels_later.csv",
+    "self_train": "--split-path data/split.json --features-dir features/train --unlabelled-dir features/unlabelled"
+    " --pseudo-dir features/pseudo --gmmn-path models/gmmn.pt --start-path models/zs3net.pt"
+    " --cross-validation-path models/cross_validation.pt --classifier-path models/zs5net.pt"
+    " --later-rounds-path features/later_rounds.h5 --curve-path metrics/self_training_curve.csv"
+    " --calibration-path metrics/self_training_calibration.csv",
+    "visualise": "--data-root data/world --split-path data/split.json --features-dir features/val"
+    " --model-paths models/seen_only.pt models/zs3net.pt --pictures-dir plots/pictures",
+    "evaluate": "--split-path data/split.json --features-dir features/val --classifier-path models/zs3net.pt"
+    " --metrics-path metrics/zs3net.json --classes-path metrics/zs3net_classes.csv --confusion-path metrics/zs3net_confusion.csv",
 }
 
 
@@ -37,19 +39,19 @@ def run(folder: pathlib.Path, monkeypatch: Any, *names: str, **sections: dict[st
     monkeypatch.chdir(folder)
     pathlib.Path("params.yaml").write_text(yaml.safe_dump(quick_sections.document(**sections)))
     for name in names:
-        importlib.import_module(f"stages.{name}").main(ARGUMENTS[name].split())
+        command_line.run(importlib.import_module(f"stages.{name}").main, ARGUMENTS[name].split())
 
 
 @functools.cache
 def outs(name: str) -> tuple[str, ...]:
     """Return the paths that a stage writes."""
     flags = {
-        "train_gmmn": ("--gmmn", "--curve", "--quality"),
-        "finetune_classifier": ("--classifier", "--rehearsals", "--curve", "--calibration"),
-        "pseudo_label": ("--pseudo", "--counts"),
-        "report_pseudo_labels": ("--report", "--later-report"),
-        "self_train": ("--classifier", "--later-rounds", "--curve", "--calibration"),
-        "evaluate": ("--metrics", "--classes", "--confusion"),
+        "train_gmmn": ("--gmmn-path", "--curve-path", "--quality-path"),
+        "finetune_classifier": ("--classifier-path", "--cross-validation-path", "--curve-path", "--calibration-path"),
+        "pseudo_label": ("--pseudo-dir", "--counts-path"),
+        "report_pseudo_labels": ("--report-path", "--later-report-path"),
+        "self_train": ("--classifier-path", "--later-rounds-path", "--curve-path", "--calibration-path"),
+        "evaluate": ("--metrics-path", "--classes-path", "--confusion-path"),
     }[name]
     words = ARGUMENTS[name].split()
     return tuple(words[words.index(flag) + 1] for flag in flags)

@@ -12,6 +12,7 @@ import torch
 import yaml
 
 from tests.support import dag
+from zeroshot.base import command_line
 
 # 48 pictures with one or two objects deal every one of the 35 classes twice.
 CHANGES: dict[str, Any] = {
@@ -92,7 +93,7 @@ CHANGES: dict[str, Any] = {
     "evaluation": {"short_side": None, "absent_classes": "skip"},
     "visualise": {"images_per_class": 1, "min_share": 0.05, "seen_images": 1, "panel_side": 32},
     # One kind of device, so that results can be compared byte by byte.
-    "runtime": {"device": "cpu", "workers": 0, "scratch": "work"},
+    "runtime": {"device": "cpu", "threads": 1, "workers": 0, "scratch": "work"},
 }
 
 
@@ -122,7 +123,7 @@ def run(folder: pathlib.Path, *names: str) -> None:
             for out in map(pathlib.Path, stages[name].outs):
                 out.parent.mkdir(parents=True, exist_ok=True)
                 shutil.rmtree(out) if out.is_dir() else out.unlink(missing_ok=True)
-            importlib.import_module(stages[name].module).main(stages[name].argv)
+            command_line.run(importlib.import_module(stages[name].module).main, stages[name].argv)
     finally:
         os.chdir(before)
         torch.set_num_threads(threads)

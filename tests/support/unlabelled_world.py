@@ -40,7 +40,7 @@ def write(folder: pathlib.Path, n_images: int = 12, labels: tuple[int, ...] = tu
     names = [f"image{number}" for number in range(n_images)]
     made = {"made_by": "a test"}
     cache.mkdir(parents=True, exist_ok=True)
-    index.write(cache, index.Index("rows", pixel_world.DIM, list(pixel_world.CLASSES), names, entries, made))
+    index.write(cache, index.Index("rows", pixel_world.DIM, 4, list(pixel_world.CLASSES), names, entries, made))
     return _joined(tables[::2]) if tables else {}
 
 

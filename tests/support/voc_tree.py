@@ -7,7 +7,7 @@ import PIL.Image
 import scipy.io
 
 from zeroshot.base import params
-from zeroshot.datasets import voc
+from zeroshot.datasets import layout
 from zeroshot.images import image_files
 
 CLASSES = ("background", "cow", "dog", "sheep")
@@ -60,9 +60,9 @@ def add_sbd(root: pathlib.Path, masks: dict[str, tuple[int, ...]], images_too: b
     add_list(folder / "train_noval.txt", list(masks))
 
 
-def settings(**changes: object) -> voc.Params:
+def settings(**changes: object) -> layout.Params:
     """Return the `data` section for this dataset, with `cow` unseen."""
-    return params.build({**section(), **changes}, voc.Params, "data")
+    return params.build({**section(), **changes}, layout.Params, "data")
 
 
 def section() -> dict[str, object]:

@@ -1,15 +1,17 @@
-"""Independent jobs side by side, each on one thread, so that results do not depend on how many run at a time."""
+"""Independent jobs side by side: processes that compute, and threads that read files ahead of the work on them."""
 
+import collections
 import concurrent.futures
 import contextlib
 import multiprocessing
 import multiprocessing.connection
 import os
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, TypeVar
 
-import torch
+T = TypeVar("T")
+R = TypeVar("R")
 
 Run = Callable[[Callable[..., Any], Sequence[tuple[Any, ...]]], Iterator[tuple[int, Any]]]
 
@@ -24,6 +26,8 @@ def processes(workers: int) -> Iterator[Run]:
         depend on what another left in memory.
     """
     if workers == 1:
+        import torch
+
         before = torch.get_num_threads()
         torch.set_num_threads(1)
         try:
@@ -48,6 +52,8 @@ def processes(workers: int) -> Iterator[Run]:
 
 def _begin() -> None:
     """Set up a worker: one thread, and an end with its parent, which a killed parent cannot ask for."""
+    import torch
+
     torch.set_num_threads(1)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
@@ -55,3 +61,22 @@ def _begin() -> None:
 def _end_with_parent() -> None:
     multiprocessing.connection.wait([multiprocessing.parent_process().sentinel])
     os._exit(1)
+
+
+def in_order(function: Callable[[T], R], items: Iterable[T], workers: int) -> Iterator[R]:
+    """Map `function` over `items` in `workers` threads, 0 for none, and yield in the order of `items`.
+
+    At most two answers for each thread wait to be taken, so memory does not grow with the number of items. Threads suffice: Pillow and
+    zlib decode and encode without holding Python's lock.
+    """
+    if workers == 0:
+        yield from map(function, items)
+        return
+    waiting: collections.deque[concurrent.futures.Future[R]] = collections.deque()
+    with concurrent.futures.ThreadPoolExecutor(workers) as pool:
+        for item in items:
+            waiting.append(pool.submit(function, item))
+            if len(waiting) > 2 * workers:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()

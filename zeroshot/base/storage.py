@@ -1,14 +1,14 @@
 """Writing files so that a reader never sees half of one, and naming their content."""
 
 import contextlib
+import csv
 import hashlib
 import json
 import os
 import pathlib
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, BinaryIO
-
-import pandas
 
 
 @contextlib.contextmanager
@@ -43,6 +43,19 @@ def writing(path: str | pathlib.Path, flush: bool = True) -> Iterator[BinaryIO]:
         yield file
 
 
+@contextlib.contextmanager
+def replacing_folder(folder: str | pathlib.Path) -> Iterator[pathlib.Path]:
+    """Yield an empty folder beside `folder`; on success it becomes `folder`, with nothing of what that held before."""
+    folder = pathlib.Path(folder)
+    unfinished = folder.with_name(f".{folder.name}.tmp")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished.mkdir(parents=True)
+    yield unfinished
+    if folder.exists():
+        shutil.rmtree(folder)
+    unfinished.rename(folder)
+
+
 def write_text(path: str | pathlib.Path, text: str) -> None:
     """Write `text` as UTF-8, whole or not at all."""
     with writing(path) as file:
@@ -57,9 +70,37 @@ def write_json(path: str | pathlib.Path, value: Any) -> None:
 def write_csv(
     path: str | pathlib.Path, rows: Sequence[Mapping[str, Any]], columns: Sequence[str] | None = None
 ) -> None:
-    """Write rows (mappings from column to value) as CSV; `columns` gives their order, and the header where there are no rows."""
-    with replacing(path) as temporary:
-        pandas.DataFrame(list(rows), columns=columns).to_csv(temporary, index=False)
+    """Write rows as CSV; None is an empty cell.
+
+    Args:
+        path: the file to make or replace.
+        rows: mappings from column to value; a column that a row lacks is an empty cell.
+        columns: their order; that of the first row, with what later rows add, if None. No row and no column give an empty line.
+    """
+    if columns is None:
+        columns = list(dict.fromkeys(column for row in rows for column in row))
+    with replacing(path) as temporary, open(temporary, "w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, columns, restval=None, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+class Curve:
+    """A table of a training's epochs, written again after each, so that `dvc plots show` follows a run.
+
+    Attributes:
+        rows: of all epochs so far.
+    """
+
+    def __init__(self, path: str | pathlib.Path, rows: Sequence[Mapping[str, Any]] = ()) -> None:
+        """Start with the `rows` of an interrupted run, none by default."""
+        self._path = path
+        self.rows = list(rows)
+
+    def add(self, row: Mapping[str, Any]) -> None:
+        """Add the row of an epoch and write the table."""
+        self.rows.append(row)
+        write_csv(self._path, self.rows)
 
 
 def sha256(path: str | pathlib.Path) -> str:

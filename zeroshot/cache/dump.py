@@ -8,12 +8,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 import numpy as np
 import torch
 
-from zeroshot.base import read_ahead
-from zeroshot.cache import graphs, maps, mask_graphs, rows, shard_plan
+from zeroshot.base import parallel
+from zeroshot.cache import graphs, maps, rows, shard_plan
 from zeroshot.cache import index as shard_index
 from zeroshot.datasets import splits
 from zeroshot.images import image_files
-from zeroshot.networks import deeplab
 
 FLOAT16_LIMIT = 6e4
 
@@ -69,8 +68,8 @@ def write_graphs(
     def read(item: splits.Item) -> np.ndarray:
         return source.views[0].mask(image_files.read_mask(source.masks / f"{item.id}.png"))
 
-    masks = read_ahead.in_order(read, track(source.items), workers)
-    graphs.write(path, mask_graphs.of_masks(masks))
+    masks = parallel.in_order(read, track(source.items), workers)
+    graphs.write(path, graphs.of_masks(masks, source.stride))
 
 
 def publish(scratch: pathlib.Path, folder: pathlib.Path, index: shard_index.Index) -> None:
@@ -91,7 +90,7 @@ def extract_maps(
     workers: int = 0,
 ) -> Iterator[tuple[shard_plan.Job, torch.Tensor]]:
     """Yield each job with its features (h, w, d) float32 on the CPU; neighbours of equal size share a batch."""
-    read = read_ahead.in_order(source.read_image, jobs, workers)
+    read = parallel.in_order(source.read_image, jobs, workers)
     for _, same_size in itertools.groupby(jobs, key=lambda job: job.size):
         queue = list(same_size)
         for start in range(0, len(queue), batch_size):
@@ -99,20 +98,6 @@ def extract_maps(
             pictures = torch.from_numpy(np.stack(list(itertools.islice(read, len(batch))))).permute(0, 3, 1, 2)
             cells = extract(pictures).float().permute(0, 2, 3, 1).cpu()
             yield from zip(batch, cells, strict=True)
-
-
-def extractor(
-    network: deeplab.DeepLabV3Plus, device: torch.device, precision: str
-) -> Callable[[torch.Tensor], torch.Tensor]:
-    """Return the function from images (b, 3, H, W) uint8 to features (b, 256, h, w), without gradients."""
-    network = network.to(device=device, memory_format=torch.channels_last).eval()
-
-    @torch.inference_mode()
-    def extract(pictures: torch.Tensor) -> torch.Tensor:
-        with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16"):
-            return network.features(pictures.to(device, memory_format=torch.channels_last))
-
-    return extract
 
 
 def _check(features: list[np.ndarray], path: pathlib.Path) -> None:

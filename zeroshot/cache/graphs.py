@@ -10,6 +10,7 @@ import numpy as np
 
 from zeroshot.base import storage
 from zeroshot.cache import index as shard_index
+from zeroshot.cache import sampling
 from zeroshot.images import component_graphs
 
 NAME = "graphs.h5"
@@ -48,6 +49,11 @@ def join(parts: Iterable[component_graphs.ComponentGraph]) -> Graphs:
         first += len(graph.labels)
     whole = {name: np.concatenate(columns[name]).astype(dtype) for name, dtype in COLUMNS.items()}
     return Graphs(**whole, edges=np.concatenate(edges).astype(np.int32))
+
+
+def of_masks(masks: Iterable[np.ndarray], stride: int) -> Graphs:
+    """Return the component graphs of masks (H, W) uint8, in their order, on feature maps of this stride (paper section 2.2)."""
+    return join(component_graphs.of_labels(sampling.label_cells(mask, stride)) for mask in masks)
 
 
 def write(path: pathlib.Path, graphs: Graphs) -> None:

@@ -1,26 +1,96 @@
 """The labels of unlabelled images that prepare_split holds back; for figures and the feature oracle alone (DESIGN.md, section 3)."""
 
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
+import h5py
 import numpy as np
 
-from zeroshot.cache import sampling
-from zeroshot.images import image_files
+from zeroshot.cache import index as shard_index
+from zeroshot.cache import rows, sampling
+from zeroshot.images import image_files, views
 
 
-def of_rows(image: np.ndarray, position: np.ndarray, names: Sequence[str], masks: pathlib.Path) -> np.ndarray:
+def of_rows(image: np.ndarray, position: np.ndarray, index: shard_index.Index, masks: pathlib.Path) -> np.ndarray:
     """Return the true label id (n,) uint8 of rows of a cache, 255 where there is none.
 
     Args:
         image: (n,) the number of each row's image.
         position: (n, 2) its place (y, x) on the feature map of the image as it is.
-        names: the id of each image.
+        index: of the cache.
         masks: folder of the held masks, `<id>.png`.
     """
     truth = np.empty(len(image), np.uint8)
     for number in np.unique(image):
         own = image == number
         y, x = position[own].T
-        truth[own] = sampling.label_cells(image_files.read_mask(masks / f"{names[number]}.png"))[y, x]
+        truth[own] = sampling.label_cells(image_files.read_mask(masks / f"{index.images[number]}.png"), index.stride)[
+            y, x
+        ]
     return truth
+
+
+def by_shard(folder: pathlib.Path, masks: pathlib.Path) -> Iterator[tuple[pathlib.Path, np.ndarray, np.ndarray]]:
+    """Yield each shard of a cache of unlabelled rows with its rows of the whole view and their true labels, read from the masks.
+
+    Args:
+        folder: the cache, `features/unlabelled`.
+        masks: folder of the held masks, `<image id>.png`.
+
+    Yields:
+        the shard's file, row numbers (n,) int64 and labels (n,) uint8, 255 where there is none.
+
+    Raises:
+        shard_index.ShardError: if the cache is missing, truncated or altered.
+    """
+    index = shard_index.read(folder, "rows")
+    for shard in index.shards:
+        path = shard_index.verify(folder, shard)
+        with h5py.File(path, "r") as file:
+            image, view, position = (file[name][:] for name in ("image", "view", "position"))
+        whole = np.flatnonzero(view == views.WHOLE)
+        yield path, whole, of_rows(image[whole], position[whole], index, masks)
+
+
+def sample(folder: pathlib.Path, masks: pathlib.Path, classes: Sequence[int], per_class: int, seed: int) -> rows.Rows:
+    """Draw at most `per_class` real features of each of `classes` from the unlabelled rows, without replacement.
+
+    Args:
+        folder: the cache, `features/unlabelled`.
+        masks: folder of the held masks.
+        classes: label ids.
+        per_class: the most rows of one class.
+        seed: the only source of randomness.
+
+    Returns:
+        `features` (n, d) float16, `label`, `image` and `weight` (n,), sorted by class; a class without rows is left out. A class's
+        weights are scaled up so that their sum is that of all its rows.
+    """
+    found = list(by_shard(folder, masks))
+    labels = np.concatenate([labels for _, _, labels in found] + [np.zeros(0, np.uint8)])
+    chosen = np.zeros(len(labels), bool)
+    for label in classes:
+        candidates = np.flatnonzero(labels == label)
+        size = min(per_class, len(candidates))
+        chosen[np.random.default_rng([seed, label]).choice(candidates, size, replace=False)] = True
+    dim = shard_index.read(folder, "rows").dim
+    parts = {
+        "features": [np.zeros((0, dim), np.float16)],
+        "image": [np.zeros(0, np.int32)],
+        "weight": [np.zeros(0, np.float32)],
+    }
+    cells = np.zeros(256)
+    passed = 0
+    for path, numbers, of_shard in found:
+        wanted = chosen[passed : passed + len(of_shard)]
+        passed += len(of_shard)
+        with h5py.File(path, "r") as file:
+            cells += np.bincount(of_shard, weights=file["weight"][:][numbers], minlength=256)
+            for name, column in parts.items():
+                column.append(file[name][:][numbers[wanted]])
+    order = np.argsort(labels[chosen], kind="stable")
+    table = {name: np.concatenate(column)[order] for name, column in parts.items()}
+    table["label"] = labels[chosen][order]
+    kept = np.bincount(table["label"], weights=table["weight"], minlength=256)
+    table["weight"] *= np.divide(cells, kept, out=np.ones(256), where=kept > 0)[table["label"]].astype(np.float32)
+    return table

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import pathlib
+from collections.abc import Iterable
 from typing import Any
 
 import h5py
@@ -24,21 +25,25 @@ class Index:
     Attributes:
         kind: `rows` (a sample of pixels) or `maps` (every pixel).
         dim: length of a feature.
+        stride: pixels between neighbouring cells of a feature map.
         classes: class names in label order.
         images: image ids; the number stored with a row counts into this list.
         shards: for each shard its `file`, `rows`, `bytes` and `sha256`; for rows also `offsets`, with the rows of class c
             at offsets[c]:offsets[c + 1] (length C + 1).
         provenance: what made the features, as plain values.
         graphs: of rows with labels, the `file`, `nodes`, `edges`, `bytes` and `sha256` of their component graphs.
+        presence: of rows with labels, for each image the label ids that have a row, ascending.
     """
 
     kind: str
     dim: int
+    stride: int
     classes: list[str]
     images: list[str]
     shards: list[dict[str, Any]]
     provenance: dict[str, Any]
     graphs: dict[str, Any] | None = None
+    presence: list[list[int]] | None = None
 
 
 def write(folder: pathlib.Path, index: Index) -> None:
@@ -82,6 +87,16 @@ def entry(path: pathlib.Path, kind: str, n_classes: int) -> dict[str, Any]:
         if kind == "rows":
             facts["offsets"] = np.searchsorted(file["label"][:], np.arange(n_classes + 1)).tolist()
     return {**facts, "sha256": storage.sha256(path)}
+
+
+def presence(paths: Iterable[pathlib.Path], n_images: int) -> list[list[int]]:
+    """Return `Index.presence` of written shards of labelled rows of `n_images` images."""
+    shown: list[set[int]] = [set() for _ in range(n_images)]
+    for path in paths:
+        with h5py.File(path, "r") as file:
+            for image, label in np.unique(np.column_stack([file["image"][:], file["label"][:]]), axis=0).tolist():
+                shown[image].add(label)
+    return [sorted(labels) for labels in shown]
 
 
 def check_written(path: pathlib.Path, n_rows: int) -> None:

@@ -113,19 +113,17 @@ def keep(table: Rows, chosen: np.ndarray) -> Rows:
 
 
 def presence(folder: str | pathlib.Path) -> np.ndarray:
-    """Return which images of a cache of rows show which classes, (n_images, C) bool.
+    """Return which images of a cache of labelled rows show which classes, (n_images, C) bool, from its index alone.
 
     Raises:
-        shard_index.ShardError: as `sample`.
+        shard_index.ShardError: if the cache is missing or truncated, or its rows have no labels.
     """
-    folder = pathlib.Path(folder)
     index = shard_index.read(folder, "rows")
+    if index.presence is None:
+        raise shard_index.ShardError(f"{folder}: its index does not say which images show which classes")
     shown = np.zeros((len(index.images), len(index.classes)), bool)
-    for shard in index.shards:
-        with h5py.File(shard_index.verify(folder, shard), "r") as file:
-            labels, images = file["label"][:], file["image"][:]
-        labelled = labels != UNLABELLED
-        shown[images[labelled], labels[labelled]] = True
+    for image, labels in enumerate(index.presence):
+        shown[image, labels] = True
     return shown
 
 

@@ -9,16 +9,17 @@ from zeroshot.cache import rows
 from zeroshot.images import component_graphs, grids
 
 
-def label_cells(mask: np.ndarray) -> np.ndarray:
+def label_cells(mask: np.ndarray, stride: int) -> np.ndarray:
     """Return the label of each feature cell, that of the pixel nearest to its centre.
 
     Args:
         mask: (H, W) uint8.
+        stride: s, pixels between neighbouring cells.
 
     Returns:
-        (ceil(H / 4), ceil(W / 4)) uint8, 255 where there is none.
+        (ceil(H / s), ceil(W / s)) uint8, 255 where there is none.
     """
-    return grids.downsample(torch.from_numpy(mask)[None], grids.map_size(*mask.shape))[0].numpy()
+    return grids.downsample(torch.from_numpy(mask)[None], grids.map_size(*mask.shape, stride))[0].numpy()
 
 
 def count_labelled(labels: np.ndarray, pixels_per_class: int) -> int:

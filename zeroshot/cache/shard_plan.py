@@ -6,16 +6,15 @@ import math
 import pathlib
 import shutil
 from collections.abc import Callable, Iterable, Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Protocol
 
 import numpy as np
 import pydantic
 
-from zeroshot.base import errors, params, read_ahead
+from zeroshot.base import errors, parallel, params
 from zeroshot.cache import rows, sampling
 from zeroshot.datasets import splits
 from zeroshot.images import grids, image_files, views
-from zeroshot.networks import deeplab
 
 MIB = 2**20
 
@@ -48,6 +47,13 @@ class Params:
     seed: params.Seed
 
 
+class Network(Protocol):
+    """What the cache must know of the network that fills it."""
+
+    feature_dim: int
+    stride: int
+
+
 # Keys that shape one list's features alone.
 _OWN = {
     "train": ("pixels_per_class", "scales", "flip"),
@@ -77,6 +83,8 @@ class Source:
         root: the data set's folder.
         masks: the folder of masks, None for a list whose labels must not be read.
         views: the passes over each image.
+        dim: length of a feature.
+        stride: pixels between neighbouring cells of a feature map.
     """
 
     name: str
@@ -84,6 +92,8 @@ class Source:
     root: pathlib.Path
     masks: pathlib.Path | None
     views: Sequence[views.View]
+    dim: int
+    stride: int
 
     @property
     def kind(self) -> str:
@@ -99,6 +109,11 @@ class Source:
         foreign = {key for name, keys in _OWN.items() if name != self.name for key in keys}
         return {key: value for key, value in params.to_dict(options).items() if key not in foreign}
 
+    def files(self) -> dict[pathlib.Path, list[str]]:
+        """Return the names of the files that a dump of this list reads, by their folder."""
+        read = {self.root: [item.image for item in self.items]}
+        return read | ({} if self.masks is None else {self.masks: [f"{item.id}.png" for item in self.items]})
+
     def read_image(self, job: Job) -> np.ndarray:
         """Return the job's view (H, W, 3) uint8."""
         return self.views[job.view].image(image_files.read_image(self.root / self.items[job.image].image))
@@ -112,18 +127,35 @@ class Source:
         item = self.items[job.image]
         if self.masks is None:
             return sampling.sample_unlabelled(self._whole_map(job), options.unlabelled_pixels, options.seed, item.id)
-        labels = sampling.label_cells(self.read_mask(job))
+        labels = sampling.label_cells(self.read_mask(job), self.stride)
         return sampling.sample_labelled(labels, options.pixels_per_class, options.seed, item.id, job.view)
 
     def cells(self, job: Job, position: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the rows and columns, on the job's feature map, of the places (n, 2) that `draw` gave."""
         if self.masks is None:
-            return self.views[job.view].cells(position, self._whole_map(job), grids.map_size(*job.size))
+            return self.views[job.view].cells(position, self._whole_map(job), grids.map_size(*job.size, self.stride))
         return tuple(position.astype(np.int64).T)
 
     def _whole_map(self, job: Job) -> tuple[int, int]:
         """Return the size of the feature map of the job's image as it is."""
-        return grids.map_size(*image_files.read_size(self.root / self.items[job.image].image))
+        return grids.map_size(*image_files.read_size(self.root / self.items[job.image].image), self.stride)
+
+
+def source(
+    name: Literal["train", "unlabelled", "val"],
+    split: splits.Split,
+    root: pathlib.Path,
+    masks: pathlib.Path | None,
+    options: Params,
+    network: Network,
+) -> Source:
+    """Return a list of the split with the passes over its images that `options` ask for."""
+    passes = {
+        "train": views.passes(options.scales, options.flip),
+        "unlabelled": views.around_whole(options.unlabelled_views.scales, options.unlabelled_views.flip),
+        "val": [views.View(short_side=options.val_short_side)],
+    }
+    return Source(name, getattr(split, name), root, masks, passes[name], network.feature_dim, network.stride)
 
 
 def plan(
@@ -138,7 +170,7 @@ def plan(
     def of_image(image: int) -> list[Job]:
         return [_job(source, image, view, options) for view in range(len(source.views))]
 
-    jobs = itertools.chain.from_iterable(read_ahead.in_order(of_image, track(range(len(source.items))), workers))
+    jobs = itertools.chain.from_iterable(parallel.in_order(of_image, track(range(len(source.items))), workers))
     shards: list[list[Job]] = []
     room = 0
     for job in jobs:
@@ -167,13 +199,13 @@ def _job(source: Source, image: int, view: int, options: Params) -> Job:
     height, width = image_files.read_size(source.root / source.items[image].image)
     size = source.views[view].size(height, width)
     job = Job(image, view, size, rows=0, bytes=0)
-    h, w = grids.map_size(*size)
-    feature_bytes = 2 * deeplab.FEATURE_DIM
+    h, w = grids.map_size(*size, source.stride)
+    feature_bytes = 2 * source.dim
     if source.kind == "maps":
         return dataclasses.replace(job, rows=h * w, bytes=h * w * feature_bytes + size[0] * size[1])
     if source.masks is None:
-        n_rows = min(math.prod(grids.map_size(height, width)), options.unlabelled_pixels)
+        n_rows = min(math.prod(grids.map_size(height, width, source.stride)), options.unlabelled_pixels)
     else:
-        labels = sampling.label_cells(source.read_mask(job))
+        labels = sampling.label_cells(source.read_mask(job), source.stride)
         n_rows = sampling.count_labelled(labels, options.pixels_per_class)
     return dataclasses.replace(job, rows=n_rows, bytes=n_rows * (feature_bytes + rows.ROW_BYTES))

@@ -1,81 +1,19 @@
-"""The result table on the terminal, in the layout of the paper's Tables 1 and 2: `python -m zeroshot.commands.results metrics`."""
+"""Print the metrics of every evaluated model as a table."""
 
-import json
 import pathlib
-import sys
-from typing import Any
+from typing import Annotated
 
-from zeroshot.base import errors
-
-GROUPS = ("seen", "unseen", "all")
-FIGURES = ("PA", "MA", "mIoU")
+import tyro
 
 
-def table(folder: str | pathlib.Path) -> str:
-    """Return one line for each model evaluated in `folder`, and one for it without its seen bias where it has one.
+def main(
+    folder: Annotated[tyro.conf.Positional[pathlib.Path], tyro.conf.arg(metavar="DIR")] = pathlib.Path("metrics"),
+) -> None:
+    """Print the metrics of every evaluated model as a table, in the layout of the paper's Tables 1 and 2.
 
-    The last three columns are of the vanilla protocol, in which seen classes, and so their bias, take no part.
-
-    Raises:
-        ValueError: if the folder holds no metrics, or metrics of an older version of this code.
+    Args:
+        folder: holds a JSON file of each model.
     """
-    lines = []
-    for path in sorted(pathlib.Path(folder).glob("*.json")):
-        values = json.loads(path.read_text())
-        missing = {"generalised", "without_bias", "vanilla", "seen_bias", "exclude", "evaluation"} - values.keys()
-        if missing:
-            raise errors.UserError(f"{path}: lacks {', '.join(sorted(missing))}; make it again with `dvc repro`")
-        notes = _notes(values)
-        name = f"{path.stem} ({', '.join(notes)})" if notes else path.stem
-        if values["seen_bias"]:
-            lines.append((f"{name}, no bias", _numbers(values["without_bias"], values["vanilla"])))
-            name = f"{name}, bias {values['seen_bias']:g}"
-        lines.append((name, _numbers(values["generalised"], values["vanilla"])))
-    if not lines:
-        raise errors.UserError(f"{folder}: no metrics; make them with `dvc repro`")
-    heads = [
-        ("", "".join(f"{group.capitalize():^21}" for group in GROUPS) + f"{'':8}{'Vanilla':^24}".rstrip()),
-        ("per cent", _names() * len(GROUPS) + f"{'hIoU':>8}   " + _names()),
-    ]
-    width = max(24, *(len(name) + 1 for name, _ in lines))
-    return "\n".join(f"{name:{width}}{text}" for name, text in heads + lines)
+    from zeroshot.evaluation import results_table
 
-
-def _notes(values: dict[str, Any]) -> list[str]:
-    """Return what of the protocol is not the default."""
-    protocol = values["evaluation"]
-    notes = [] if values["exclude"] == "images" else [values["exclude"]]
-    if protocol["image_short_side"] is not None:
-        notes.append(f"at {protocol['image_short_side']}")
-    elif protocol["short_side"] is not None:
-        notes.append(f"masks at {protocol['short_side']}")
-    if values.get("graph_context") == "true_masks":
-        notes.append("true unseen masks")
-    if protocol["absent_classes"] == "zero":
-        notes.append("absent 0")
-    return notes
-
-
-def _names() -> str:
-    return "".join(f"{figure:>7}" for figure in FIGURES)
-
-
-def _numbers(values: dict[str, Any], vanilla: dict[str, float | None] | None) -> str:
-    figures = [values[group][figure] for group in GROUPS for figure in FIGURES]
-    apart = [vanilla and vanilla[figure] for figure in FIGURES]
-    text = "".join(_number(value, 7) for value in figures) + _number(values["hIoU"], 8)
-    return text + "   " + "".join(_number(value, 7) for value in apart)
-
-
-def _number(value: float | None, width: int) -> str:
-    return f"{'-':>{width}}" if value is None else f"{value:{width}.1f}"
-
-
-@errors.reported
-def main() -> None:
-    """Print the table of the folder on the command line."""
-    print(table(sys.argv[1] if len(sys.argv) > 1 else "metrics"))
-
-
-if __name__ == "__main__":
-    main()
+    print(results_table.table(folder))

@@ -1,24 +1,30 @@
-"""Describe a feature cache: `python -m zeroshot.commands.shards features/train`."""
+"""Describe feature caches."""
 
-import argparse
+import pathlib
 import sys
+from typing import Annotated
 
-from zeroshot.cache import describe, index
+import tyro
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Print the description of each folder; return 1 if one cannot be read."""
-    parser = argparse.ArgumentParser(prog="python -m zeroshot.commands.shards", description=__doc__)
-    parser.add_argument("folders", nargs="+", metavar="DIR", help="a cache, such as features/train")
+def main(folders: Annotated[tyro.conf.Positional[tuple[pathlib.Path, ...]], tyro.conf.arg(metavar="DIR")]) -> None:
+    """Describe feature caches: shards, rows, classes, moments, provenance; every checksum is verified.
+
+    Args:
+        folders: caches, such as features/train.
+    """
+    from zeroshot.base import errors
+    from zeroshot.cache import describe, index
+
+    if not folders:
+        raise errors.UserError("shards: name a cache, such as features/train")
+
     status = 0
-    for folder in parser.parse_args(argv).folders:
+    for folder in folders:
         try:
             print(describe.describe(folder))
         except index.ShardError as error:
             print(error, file=sys.stderr)
             status = 1
-    return status
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    if status:
+        raise SystemExit(status)

@@ -8,8 +8,8 @@ from typing import Literal
 import numpy as np
 import pydantic
 
-from zeroshot.base import params, problems, read_ahead
-from zeroshot.datasets import pascal_context, sbd, voc
+from zeroshot.base import errors, parallel, params
+from zeroshot.datasets import layout, matlab, pascal_context
 from zeroshot.images import image_files, label_ids
 
 
@@ -18,8 +18,8 @@ class Params:
     """The `labels` section of params.yaml."""
 
     format: Literal["none", "sbd", "context_mat", "context_png"]
-    folder: voc.Inside | None
-    names: voc.Inside | None
+    folder: layout.Inside | None
+    names: layout.Inside | None
     ids: Literal["0-59", "0-58"]
     order: Literal["listed", "alphabetical"]
 
@@ -48,16 +48,16 @@ class Converter:
     table: np.ndarray
 
 
-def converter(root: pathlib.Path, settings: Params, found: problems.Problems) -> Converter:
+def converter(root: pathlib.Path, settings: Params, found: errors.Faults) -> Converter:
     """Return the converter of a format other than `none`; what is wrong with its list of names goes to `found`."""
     if settings.format == "context_mat":
         return Converter(".mat", pascal_context.read_mat, pascal_context.table_459(root, str(settings.names), found))
     if settings.format == "context_png":
         return Converter(".png", image_files.read_mask, pascal_context.table_png(settings.ids, settings.order))
-    return Converter(".mat", sbd.read_mask, np.arange(label_ids.IGNORE_INDEX + 1))
+    return Converter(".mat", matlab.read_sbd_mask, np.arange(label_ids.IGNORE_INDEX + 1))
 
 
-def sources(root: pathlib.Path, settings: Params, suffix: str, found: problems.Problems) -> list[pathlib.Path]:
+def sources(root: pathlib.Path, settings: Params, suffix: str, found: errors.Faults) -> list[pathlib.Path]:
     """Return the files to convert, sorted by name."""
     folder = root / str(settings.folder)
     paths = sorted(folder.iterdir()) if folder.is_dir() else []
@@ -68,7 +68,7 @@ def sources(root: pathlib.Path, settings: Params, suffix: str, found: problems.P
 
 
 def convert(
-    folder: pathlib.Path, paths: list[pathlib.Path], how: Converter, workers: int, found: problems.Problems
+    folder: pathlib.Path, paths: list[pathlib.Path], how: Converter, workers: int, found: errors.Faults
 ) -> Iterator[pathlib.Path]:
     """Write the mask of each of `paths` as `folder`/<id>.png in `workers` threads; yield the paths as they are done.
 
@@ -89,7 +89,7 @@ def convert(
         image_files.write_mask(folder / f"{path.stem}.png", labels.astype(np.uint8))
         return path, None
 
-    for path, fault in read_ahead.in_order(write, paths, workers):
+    for path, fault in parallel.in_order(write, paths, workers):
         if fault:
             found.add(*fault)
         yield path

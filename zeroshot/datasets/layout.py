@@ -2,13 +2,65 @@
 
 import dataclasses
 import pathlib
+from typing import Annotated, Literal
 
-from zeroshot.base import problems
-from zeroshot.datasets import published, voc
+import pydantic
+
+from zeroshot.base import errors, params
+from zeroshot.datasets import published
 
 IMAGES = "JPEGImages"
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")
 MASK_SUFFIX = ".png"
+
+
+def _relative(text: str) -> str:
+    path = pathlib.PurePosixPath(text)
+    if not text or path.is_absolute() or ".." in path.parts or "\\" in text:
+        raise ValueError("must be a path inside the data root, relative to it, without `..`")
+    return text
+
+
+Inside = Annotated[str, pydantic.AfterValidator(_relative)]
+
+
+@params.section
+class Params:
+    """The `data` section of params.yaml."""
+
+    root: str
+    classes: Inside
+    train_list: Inside
+    val_list: Inside
+    train_masks: Inside | None
+    val_masks: Inside | None
+    sbd: Inside | None
+    n_unseen: Literal[0, 2, 4, 6, 8, 10] | None
+    unseen: tuple[str, ...] | None
+    exclude: Literal["images", "pixels"]
+
+    @pydantic.field_validator("unseen")
+    @classmethod
+    def _one_of_two(cls, unseen: tuple[str, ...] | None, info: pydantic.ValidationInfo) -> tuple[str, ...] | None:
+        if "n_unseen" not in info.data:
+            return unseen
+        n_unseen = info.data["n_unseen"]
+        if n_unseen is not None and unseen is not None:
+            raise ValueError(f"must be null where n_unseen is given (n_unseen is {n_unseen})")
+        if n_unseen is None and unseen is None:
+            raise ValueError("must be a list of class names where n_unseen is null ([] for no unseen class)")
+        if n_unseen and info.data.get("classes", "voc") not in published.DATASETS:
+            raise ValueError(
+                f"must list the names where `classes` is a file; n_unseen has lists for {' and '.join(published.DATASETS)} only"
+            )
+        return unseen
+
+
+def unseen_names(settings: Params) -> tuple[str, ...]:
+    """Return the names of the unseen classes, published or listed, in that order."""
+    if settings.unseen is not None:
+        return settings.unseen
+    return published.DATASETS[settings.classes].unseen[: settings.n_unseen] if settings.n_unseen else ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,7 +78,7 @@ class Entry:
     mask: pathlib.Path
 
 
-def read_classes(root: pathlib.Path, name: str, found: problems.Problems) -> tuple[str, ...]:
+def read_classes(root: pathlib.Path, name: str, found: errors.Faults) -> tuple[str, ...]:
     """Return the class names in label order, of a published dataset or from a file; empty if the file is unusable."""
     if name in published.DATASETS:
         return published.DATASETS[name].classes
@@ -42,7 +94,7 @@ def read_classes(root: pathlib.Path, name: str, found: problems.Problems) -> tup
     return tuple(lines)
 
 
-def find_train(root: pathlib.Path, labels: pathlib.Path, settings: voc.Params, found: problems.Problems) -> list[Entry]:
+def find_train(root: pathlib.Path, labels: pathlib.Path, settings: Params, found: errors.Faults) -> list[Entry]:
     """Find the images of the training list, and those that SBD adds, with their masks; sorted by id.
 
     Masks are those of `train_masks`, and the converted ones in `labels` where that is None or has none and SBD is used.
@@ -50,7 +102,7 @@ def find_train(root: pathlib.Path, labels: pathlib.Path, settings: voc.Params, f
     they are a fault.
     """
     listed = _read_ids(root, settings.train_list, found)
-    evaluated = set(_read_ids(root, settings.val_list, problems.Problems()))
+    evaluated = set(_read_ids(root, settings.val_list, errors.Faults()))
     for name in listed:
         if name in evaluated:
             found.add("listed for both training and validation", f"{name}: {settings.train_list}, {settings.val_list}")
@@ -65,13 +117,13 @@ def find_train(root: pathlib.Path, labels: pathlib.Path, settings: voc.Params, f
     return _find(root, listed, image_folders, mask_folders, found)
 
 
-def find_val(root: pathlib.Path, labels: pathlib.Path, settings: voc.Params, found: problems.Problems) -> list[Entry]:
+def find_val(root: pathlib.Path, labels: pathlib.Path, settings: Params, found: errors.Faults) -> list[Entry]:
     """Find the images of the validation list with their masks, of `val_masks` or else in `labels`; sorted by id."""
     listed = _read_ids(root, settings.val_list, found)
     return _find(root, listed, [root / IMAGES], [root / settings.val_masks if settings.val_masks else labels], found)
 
 
-def _read_lines(root: pathlib.Path, name: str, found: problems.Problems) -> list[str]:
+def _read_lines(root: pathlib.Path, name: str, found: errors.Faults) -> list[str]:
     try:
         text = (root / name).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -83,7 +135,7 @@ def _read_lines(root: pathlib.Path, name: str, found: problems.Problems) -> list
     return [line.strip() for line in text.rstrip().splitlines()]
 
 
-def _read_ids(root: pathlib.Path, name: str, found: problems.Problems) -> list[str]:
+def _read_ids(root: pathlib.Path, name: str, found: errors.Faults) -> list[str]:
     """Return the usable ids of a list, sorted, each once."""
     lines = _read_lines(root, name, found)
     first_lines: dict[str, int] = {}
@@ -106,7 +158,7 @@ def _find(
     ids: list[str],
     image_folders: list[pathlib.Path],
     mask_folders: list[pathlib.Path],
-    found: problems.Problems,
+    found: errors.Faults,
 ) -> list[Entry]:
     """Look every id up in the folders; the first folder and suffix that has it wins."""
     images = _index(image_folders, IMAGE_SUFFIXES)

@@ -59,3 +59,17 @@ def check_mask(path: str | pathlib.Path, mask: Any, name: str, dtypes: tuple[typ
             f"{path}: holds {mask.size:,} pixels; more than {image_files.MAX_PIXELS:,} are refused"
         )
     return np.ascontiguousarray(mask)
+
+
+def read_sbd_mask(path: str | pathlib.Path) -> np.ndarray:
+    """Read `GTcls.Segmentation`, the label ids of one image. SBD marks no borders, so it holds no 255.
+
+    Returns:
+        (H, W) uint8.
+
+    Raises:
+        images.ImageError: if the file is missing, broken, absurdly large, or holds no such matrix.
+    """
+    classes = read(path, "GTcls")
+    mask = classes.get("Segmentation") if isinstance(classes, dict) else None
+    return check_mask(path, mask, "GTcls.Segmentation", (np.uint8,))

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from zeroshot.base import files, problems, read_ahead, storage
-from zeroshot.datasets import layout, splits, voc
+from zeroshot.base import errors, parallel, progress, storage
+from zeroshot.datasets import layout, splits
 from zeroshot.images import image_files, label_ids
 
 
@@ -20,6 +20,34 @@ class Inspection:
     faults: tuple[tuple[str, str], ...] = ()
 
 
+def check(
+    root: pathlib.Path, labels: pathlib.Path, settings: layout.Params, workers: int
+) -> tuple[splits.Split, dict[str, layout.Entry]]:
+    """Find and decode all images and masks, and sort them.
+
+    Args:
+        root: the data root.
+        labels: folder of converted masks.
+        settings: section `data`.
+        workers: number of threads.
+
+    Returns:
+        the split, and its entries by id.
+
+    Raises:
+        errors.DatasetError: once, with everything that is wrong with the dataset.
+    """
+    faults = errors.Faults()
+    classes = layout.read_classes(root, settings.classes, faults)
+    train = layout.find_train(root, labels, settings, faults)
+    val = layout.find_val(root, labels, settings, faults)
+    inspections = inspect(root, train + val, len(classes) or label_ids.IGNORE_INDEX, workers)
+    inspected = list(progress.track(inspections, "check images and masks", total=len(train) + len(val)))
+    split = build(settings, classes, inspected[: len(train)], inspected[len(train) :], faults)
+    faults.raise_any(str(root))
+    return split, {entry.id: entry for entry in train + val}
+
+
 def inspect(
     root: pathlib.Path, entries: Iterable[layout.Entry], n_classes: int, workers: int
 ) -> Iterator[tuple[layout.Entry, Inspection]]:
@@ -28,22 +56,22 @@ def inspect(
     def look(entry: layout.Entry) -> tuple[layout.Entry, Inspection]:
         return entry, _inspect(root, entry, n_classes)
 
-    return read_ahead.in_order(look, entries, workers)
+    return parallel.in_order(look, entries, workers)
 
 
 def build(
-    settings: voc.Params,
+    settings: layout.Params,
     classes: tuple[str, ...],
     train: list[tuple[layout.Entry, Inspection]],
     val: list[tuple[layout.Entry, Inspection]],
-    found: problems.Problems,
+    found: errors.Faults,
 ) -> splits.Split:
     """Sort inspected entries into a split; every fault goes to `found`, and with one the split is not to be used.
 
     A training image with a pixel of an unseen class goes to `unlabelled`; with `exclude: pixels` it stays in `train`
     too, those pixels ignored. A training image without a pixel of a seen class teaches nothing and is left out.
     """
-    unseen = _unseen_labels(classes, voc.unseen_names(settings), found)
+    unseen = _unseen_labels(classes, layout.unseen_names(settings), found)
     seen = tuple(label for label in range(len(classes)) if label not in unseen)
     for _, inspection in [*train, *val]:
         for kind, detail in inspection.faults:
@@ -95,7 +123,7 @@ def write_masks(
         ignored: labels written as `label_ids.IGNORE_INDEX`.
         workers: number of threads.
     """
-    with files.replacing(folder) as unfinished:
+    with storage.replacing_folder(folder) as unfinished:
 
         def write(entry: layout.Entry) -> tuple[str, np.ndarray]:
             mask = image_files.read_mask(entry.mask)
@@ -103,7 +131,7 @@ def write_masks(
             image_files.write_mask(unfinished / f"{entry.id}.png", mask)
             return entry.id, np.bincount(mask.ravel(), minlength=256)
 
-        yield from read_ahead.in_order(write, entries, workers)
+        yield from parallel.in_order(write, entries, workers)
 
 
 def write_counts(path: str | pathlib.Path, split: splits.Split, counts: dict[str, list[np.ndarray]]) -> None:
@@ -150,7 +178,7 @@ def _inspect(root: pathlib.Path, entry: layout.Entry, n_classes: int) -> Inspect
     return Inspection(pixels, tuple(faults))
 
 
-def _unseen_labels(classes: tuple[str, ...], names: tuple[str, ...], found: problems.Problems) -> tuple[int, ...]:
+def _unseen_labels(classes: tuple[str, ...], names: tuple[str, ...], found: errors.Faults) -> tuple[int, ...]:
     labels = []
     for name in names:
         if name not in classes:

@@ -9,7 +9,7 @@ import pathlib
 
 import numpy as np
 
-from zeroshot.base import problems
+from zeroshot.base import errors
 from zeroshot.datasets import matlab, published
 from zeroshot.images import label_ids
 
@@ -28,7 +28,7 @@ def read_mat(path: str | pathlib.Path) -> np.ndarray:
     return matlab.check_mask(path, matlab.read(path, "LabelMap"), "LabelMap", (np.uint16, np.uint8))
 
 
-def table_459(root: pathlib.Path, name: str, found: problems.Problems) -> np.ndarray:
+def table_459(root: pathlib.Path, name: str, found: errors.Faults) -> np.ndarray:
     """Return what each label of `labels.txt` becomes, (n + 1,) uint8; label 0 and all but the 59 are the background.
 
     Args:
@@ -72,7 +72,7 @@ def table_png(ids: str, order: str) -> np.ndarray:
     return table
 
 
-def _read_labels(root: pathlib.Path, name: str, found: problems.Problems) -> list[str]:
+def _read_labels(root: pathlib.Path, name: str, found: errors.Faults) -> list[str]:
     """Return the names in label order, none if a line is wrong."""
     try:
         lines = (root / name).read_text(encoding="utf-8").splitlines()

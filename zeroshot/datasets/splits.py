@@ -3,7 +3,7 @@
 import dataclasses
 import json
 import pathlib
-from typing import Literal
+from typing import Any, Literal
 
 from zeroshot.base import errors, storage
 
@@ -59,3 +59,9 @@ def read(path: str | pathlib.Path) -> Split:
 def write(path: str | pathlib.Path, split: Split) -> None:
     """Write `split` as JSON, whole or not at all."""
     storage.write_json(path, dataclasses.asdict(split))
+
+
+def roles(split: Split) -> dict[str, Any]:
+    """Return what a model file says of its classes: their names, which are seen and unseen, and how images were excluded."""
+    lists = {name: list(getattr(split, name)) for name in ("classes", "seen", "unseen")}
+    return {**lists, "exclude": split.exclude}

@@ -4,19 +4,16 @@ Generalised: every class competes for every pixel. Vanilla (Table 2): only unsee
 count, as in the versions of the released code that scored it.
 """
 
-import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
-import torch
 
 from zeroshot.base import errors, params
 from zeroshot.cache import index, maps
 from zeroshot.datasets import splits
 from zeroshot.evaluation import metrics
-from zeroshot.images import grids, label_ids, views
-from zeroshot.zs3net import pixel_classifier
+from zeroshot.images import label_ids, views
 
 
 @params.section
@@ -25,6 +22,10 @@ class Params:
 
     short_side: views.ShortSide
     absent_classes: Literal["skip", "zero"]
+
+
+# From features and the size of an image to its label map in each protocol.
+Predict = Callable[[np.ndarray, tuple[int, int]], Mapping[str, np.ndarray]]
 
 
 def protocol(options: Params, cache: index.Index) -> dict[str, Any]:
@@ -43,55 +44,18 @@ def protocol(options: Params, cache: index.Index) -> dict[str, Any]:
     return {**params.to_dict(options), "image_short_side": cached}
 
 
-@torch.inference_mode()
-def predict(
-    classifier: pixel_classifier.PixelClassifier, features: torch.Tensor, size: tuple[int, int]
-) -> dict[str, torch.Tensor]:
-    """Return label maps (H, W) int64 at `size` in each protocol, from logits that are upsampled bilinearly once.
-
-    Args:
-        classifier: C classes, on the device of `features`.
-        features: (h, w, d) float32.
-        size: H and W.
-
-    Returns:
-        `generalised`, with the seen bias, `without_bias`, and, if the classifier knows an unseen class, `vanilla`.
-    """
-    h, w, d = features.shape
-    unbiased = dataclasses.replace(classifier, seen_bias=0.0)
-    logits = unbiased.logits(features.reshape(-1, d)).T.reshape(1, -1, h, w)
-    seen, seen_labels = _best(logits, classifier.labels, ~classifier.unseen, size)
-    if not classifier.unseen.any():
-        return {"generalised": seen_labels, "without_bias": seen_labels}
-    unseen, unseen_labels = _best(logits, classifier.labels, classifier.unseen, size)
-    return {
-        # The same for all pixels, the bias may be taken off after upsampling.
-        "generalised": torch.where(unseen > seen - classifier.seen_bias, unseen_labels, seen_labels),
-        "without_bias": torch.where(unseen > seen, unseen_labels, seen_labels),
-        "vanilla": unseen_labels,
-    }
-
-
-def _best(
-    logits: torch.Tensor, labels: torch.Tensor, rows: torch.Tensor, size: tuple[int, int]
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the largest upsampled logit (H, W) of some rows (C,) bool of `logits` (1, C, h, w), and its label."""
-    best, row = grids.upsample(logits[:, rows], size)[0].max(0)
-    return best, labels[rows][row]
-
-
 def confusions(
-    classifier: pixel_classifier.PixelClassifier,
+    predict: Predict,
     cache: Iterable[maps.Map],
     split: splits.Split,
     short_side: int | None = None,
 ) -> dict[str, np.ndarray]:
-    """Return a confusion matrix (C, C) int64 over all valid pixels for each protocol that `predict` gives.
+    """Return a confusion matrix (C, C) int64 over all valid pixels for each protocol that `predict` answers.
 
     In that of `vanilla` only the rows of unseen classes are filled.
 
     Args:
-        classifier: on the device to compute on.
+        predict: from features (h, w, d) float16 and the size (H, W) of the image to a label map (H, W) for each protocol.
         cache: the maps to score, read one at a time.
         split: of C classes.
         short_side: masks are resized (nearest) to this shorter side first, and logits upsampled to that size; None leaves them.
@@ -102,10 +66,9 @@ def confusions(
     totals: dict[str, np.ndarray] = {}
     for item in cache:
         mask = resized.mask(item.mask)
-        features = torch.from_numpy(item.features).to(classifier.weight.device).float()
-        for name, labels in predict(classifier, features, mask.shape).items():
+        for name, labels in predict(item.features, mask.shape).items():
             truth = unseen_only[mask] if name == "vanilla" else mask
-            matrix = metrics.confusion(truth, labels.cpu().numpy(), len(split.classes))
+            matrix = metrics.confusion(truth, labels, len(split.classes))
             totals[name] = totals.get(name, 0) + matrix
     return totals
 

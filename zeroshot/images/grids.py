@@ -3,12 +3,10 @@
 import torch
 from torch.nn import functional
 
-STRIDE = 4
 
-
-def map_size(height: int, width: int) -> tuple[int, int]:
-    """Return the size of the feature map of an image, both in cells."""
-    return -(-height // STRIDE), -(-width // STRIDE)
+def map_size(height: int, width: int, stride: int) -> tuple[int, int]:
+    """Return the height and width in cells of the feature map of an image, whose cells are `stride` pixels apart."""
+    return -(-height // stride), -(-width // stride)
 
 
 def upsample(logits: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:

@@ -6,6 +6,7 @@ import numpy as np
 import PIL.Image
 
 from zeroshot.base import errors, storage
+from zeroshot.images import label_ids
 
 # A file of a few kilobytes can claim any size; 64 Mpx is far above a photograph and 192 MiB once decoded.
 MAX_PIXELS = 64 * 2**20
@@ -16,22 +17,6 @@ _DEEP_MODES = ("I", "I;16", "I;16B", "I;16L", "I;16N", "F")
 
 class ImageError(errors.UserError):
     """Raised when a file cannot be used as a picture or a mask; the text names the file and the cause."""
-
-
-def palette() -> np.ndarray:
-    """Return the colour map of the Pascal VOC development kit.
-
-    Bit k of the red, green and blue values, from the highest down, is bit 3k, 3k + 1 and 3k + 2 of the label.
-
-    Returns:
-        (256, 3) uint8.
-    """
-    labels = np.arange(256)
-    colours = np.zeros((256, 3), dtype=np.uint8)
-    for bit in range(8):
-        for channel in range(3):
-            colours[:, channel] |= (((labels >> (3 * bit + channel)) & 1) << (7 - bit)).astype(np.uint8)
-    return colours
 
 
 def read_image(path: str | pathlib.Path) -> np.ndarray:
@@ -95,7 +80,7 @@ def write_mask(path: str | pathlib.Path, mask: np.ndarray) -> None:
     if mask.dtype != np.uint8 or mask.ndim != 2:
         raise ValueError(f"{path}: a mask must be (H, W) uint8, found {mask.shape} {mask.dtype}")
     picture = PIL.Image.fromarray(np.ascontiguousarray(mask))
-    picture.putpalette(palette().tobytes())
+    picture.putpalette(label_ids.palette().tobytes())
     with storage.writing(path, flush=False) as file:
         picture.save(file, format="PNG")
 

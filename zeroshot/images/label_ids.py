@@ -1,4 +1,22 @@
-"""The two label ids that mean the same in every data set."""
+"""The two label ids that mean the same in every data set, and the colour of every id."""
+
+import numpy as np
 
 BACKGROUND = 0
 IGNORE_INDEX = 255
+
+
+def palette() -> np.ndarray:
+    """Return the colour map of the Pascal VOC development kit.
+
+    Bit k of the red, green and blue values, from the highest down, is bit 3k, 3k + 1 and 3k + 2 of the label.
+
+    Returns:
+        (256, 3) uint8.
+    """
+    labels = np.arange(256)
+    colours = np.zeros((256, 3), dtype=np.uint8)
+    for bit in range(8):
+        for channel in range(3):
+            colours[:, channel] |= (((labels >> (3 * bit + channel)) & 1) << (7 - bit)).astype(np.uint8)
+    return colours

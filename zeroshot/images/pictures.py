@@ -9,7 +9,7 @@ import PIL.ImageDraw
 import PIL.ImageFont
 
 from zeroshot.base import storage
-from zeroshot.images import image_files, label_ids
+from zeroshot.images import label_ids
 
 # All in pixels. A panel's caption stands in a line above it, a legend entry behind a square of its colour.
 MARGIN, LINE, SWATCH, FONT_SIZE = 8, 20, 12, 13
@@ -36,7 +36,7 @@ def compare(
         max(1, round(width * panel_side / max(height, width))),
         max(1, round(height * panel_side / max(height, width))),
     )
-    palette = image_files.palette()
+    palette = label_ids.palette()
     panels = {"image": PIL.Image.fromarray(image).resize(size, PIL.Image.Resampling.BILINEAR)}
     for caption, labels in label_maps.items():
         panels[caption] = PIL.Image.fromarray(palette[labels]).resize(size, PIL.Image.Resampling.NEAREST)

@@ -1,19 +1,14 @@
 """Supervised training of the segmentation network on seen classes (paper section 2.2, step 0, and section 3.1)."""
 
 import pathlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
 import pydantic
 import torch
-from torch.nn import functional
-from torch.utils import data
 
 from zeroshot.base import params, training
-from zeroshot.datasets import splits
-from zeroshot.images import grids, label_ids
-from zeroshot.networks import augmentation, deeplab, semantic_head, training_images, weights
-from zeroshot.zs3net import pixel_classifier
+from zeroshot.networks import augmentation, deeplab, semantic_head, weights
 
 
 @params.section
@@ -40,15 +35,6 @@ class Params:
     augmentation: augmentation.Params
     precision: Literal["float32", "bfloat16"]
     seed: params.Seed
-
-
-# From outputs (b, c, h, w) and targets (b, h, w), rows of a class or 255, to the sum of the losses of all pixels that are not 255.
-Criterion = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
-
-
-def cross_entropy(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-    """Return the criterion of the paper's network."""
-    return functional.cross_entropy(logits, target, ignore_index=label_ids.IGNORE_INDEX, reduction="sum")
 
 
 def build(options: Params, n_outputs: int, weights_file: pathlib.Path) -> deeplab.DeepLabV3Plus:
@@ -88,103 +74,15 @@ def load(checkpoint: dict[str, Any]) -> deeplab.DeepLabV3Plus:
     return network.eval()
 
 
-def fit(
-    network: deeplab.DeepLabV3Plus,
-    dataset: training_images.TrainingImages,
-    options: Params,
-    device: torch.device,
-    workers: int,
-    state: dict[str, Any] | None = None,
-    criterion: Criterion = cross_entropy,
-    semantic: semantic_head.SemanticHead | None = None,
-) -> Iterator[tuple[dict[str, float], dict[str, Any]]]:
-    """Train with SGD and polynomial decay, by default with cross-entropy.
+def extractor(
+    network: deeplab.DeepLabV3Plus, device: torch.device, precision: str
+) -> Callable[[torch.Tensor], torch.Tensor]:
+    """Return the function from images (b, 3, H, W) uint8 to features (b, 256, h, w), without gradients."""
+    network = network.to(device=device, memory_format=torch.channels_last).eval()
 
-    Args:
-        network: trained in place.
-        dataset: indexed by (epoch, position, index).
-        options: the recipe.
-        device: where to train.
-        workers: loader processes; they change the speed, not the result.
-        state: what an earlier, interrupted call yielded last; training goes on after it as if never interrupted.
-        criterion: the loss of the network's outputs.
-        semantic: trained along as part of the head, its cross-entropy added with its weight; None: no such loss.
+    @torch.inference_mode()
+    def extract(pictures: torch.Tensor) -> torch.Tensor:
+        with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16"):
+            return network.features(pictures.to(device, memory_format=torch.channels_last))
 
-    Yields:
-        After each epoch its row {epoch, loss, lr} and the state to go on from; the loss is the sum of both.
-
-    Raises:
-        training.DivergedError: at the first loss that is not finite.
-    """
-    modules: dict[str, torch.nn.Module] = {"network": network}
-    if semantic is not None:
-        modules["semantic"] = semantic
-    for module in modules.values():
-        module.to(device=device, memory_format=torch.channels_last).train()
-    for part in _frozen(network, options.freeze):
-        part.requires_grad_(False).eval()
-    trunk = [*network.stem.parameters(), *network.trunk.parameters()]
-    in_trunk = {id(parameter) for parameter in trunk}
-    every = [parameter for module in modules.values() for parameter in module.parameters()]
-    head = [parameter for parameter in every if id(parameter) not in in_trunk]
-    optimizer = torch.optim.SGD(
-        [{"params": trunk, "scale": 1.0}, {"params": head, "scale": options.head_lr_multiplier}],
-        lr=options.lr, momentum=options.momentum, weight_decay=options.weight_decay,
-    )  # fmt: skip
-    first = 0
-    if state is not None:
-        for name, module in modules.items():
-            module.load_state_dict(state[name])
-        optimizer.load_state_dict(state["optimizer"])
-        first = state["epoch"] + 1
-    draw_weights = training_images.image_weights(dataset, options.repeat_threshold)
-    for epoch in range(first, options.epochs):
-        training.seed_torch(options.seed, epoch)
-        batches = training_images.batches(draw_weights, epoch, options)
-        loader = data.DataLoader(dataset, batch_sampler=batches, num_workers=workers, pin_memory=device.type == "cuda")
-        total = torch.zeros((), device=device)
-        for step, (batch, target) in enumerate(loader):
-            lr = options.lr * training.poly(epoch * len(batches) + step, options.epochs * len(batches))
-            for group in optimizer.param_groups:
-                group["lr"] = lr * group["scale"]
-            batch = batch.to(device, memory_format=torch.channels_last)
-            with torch.autocast(device.type, torch.bfloat16, enabled=options.precision == "bfloat16"):
-                features = network.dropout(network.features(batch))
-                outputs = network.classifier(features)
-                cosines = None if semantic is None else semantic(features)
-            target = target.to(device)
-            loss = _loss(outputs.float(), target, options.loss_at, criterion)
-            if semantic is not None:
-                loss = loss + semantic.weight * _loss(cosines, target, options.loss_at, cross_entropy)
-            training.check_finite(loss.item(), "train_backbone", epoch, step)
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            total += loss.detach()
-        row = {"epoch": epoch, "loss": total.item() / len(batches), "lr": lr}
-        weights_now = {name: module.state_dict() for name, module in modules.items()}
-        yield row, {"epoch": epoch, **weights_now, "optimizer": optimizer.state_dict()}
-
-
-def _frozen(network: deeplab.DeepLabV3Plus, freeze: str) -> list[torch.nn.Module]:
-    """Return the parts of the network that stay as loaded, batch statistics included."""
-    return {"nothing": [], "stem": [network.stem], "encoder": [network.stem, network.trunk]}[freeze]
-
-
-def _loss(outputs: torch.Tensor, target: torch.Tensor, loss_at: str, criterion: Criterion) -> torch.Tensor:
-    """Return the mean loss over valid pixels, of the image or (a twentieth of the work) of the feature map."""
-    if loss_at == "image":
-        outputs = grids.upsample(outputs, target.shape[-2:])
-    else:
-        target = grids.downsample(target, outputs.shape[-2:])
-    return criterion(outputs, target) / (target != label_ids.IGNORE_INDEX).sum().clamp(min=1)
-
-
-def last_layer(network: deeplab.DeepLabV3Plus, split: splits.Split) -> pixel_classifier.PixelClassifier:
-    """Return the network's last layer as a classifier of pixel features over the seen classes."""
-    return pixel_classifier.PixelClassifier(
-        weight=network.classifier.weight.detach().float().cpu()[:, :, 0, 0],
-        bias=network.classifier.bias.detach().float().cpu(),
-        labels=torch.tensor(split.seen),
-        unseen=torch.zeros(len(split.seen), dtype=torch.bool),
-    )
+    return extract

@@ -10,6 +10,8 @@ from torchvision.models.segmentation import deeplabv3
 
 Encoder = Literal["resnet18", "resnet34", "resnet50", "resnet101", "mobilenet_v2"]
 FEATURE_DIM = 256
+# Pixels between neighbouring cells of the feature map.
+STRIDE = 4
 _LOW_LEVEL_DIM = 48
 _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
@@ -25,6 +27,9 @@ class DeepLabV3Plus(nn.Module):
             multiplications; the released ZS3 code has ordinary ones.
         dropout: probability before the classifier (the ASPP has torchvision's own, 0.5).
     """
+
+    feature_dim = FEATURE_DIM
+    stride = STRIDE
 
     def __init__(self, encoder: Encoder, output_stride: int, n_classes: int, separable: bool, dropout: float) -> None:
         super().__init__()

@@ -44,6 +44,11 @@ class TrainingImages(data.Dataset):
         return torch.from_numpy(image).permute(2, 0, 1), torch.from_numpy(self.row_of_label[mask]).long()
 
 
+def files_read(split: splits.Split, root: pathlib.Path, masks: pathlib.Path) -> dict[pathlib.Path, list[str]]:
+    """Return the names of the files that training on `split.train` reads, by their folder."""
+    return {masks: [f"{item.id}.png" for item in split.train], root: [item.image for item in split.train]}
+
+
 def image_weights(dataset: TrainingImages, threshold: float) -> np.ndarray:
     """Return how often each image should be drawn, relative to the others: repeat factor sampling (Gupta et al., LVIS, CVPR 2019).
 

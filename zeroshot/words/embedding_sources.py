@@ -8,7 +8,6 @@ from collections.abc import Sequence
 import numpy as np
 
 from zeroshot.base import storage
-from zeroshot.datasets import released_vectors
 from zeroshot.words import arrays, class_embeddings, class_vectors, downloads, vector_files, word2vec, word_vectors
 
 
@@ -61,7 +60,6 @@ def load(
         raise word_vectors.WordVectorError(f"{path}: source `{params.source}` needs {kind}")
     if params.source == "matrix":
         matrix = class_vectors.from_matrix(arrays.read(path), names, str(path))
-        released_vectors.check_order(matrix, names, str(path))
         return Source(matrix, [[] for _ in names], (path,))
     looked_up = names if params.background == "vector" else names[1:]
     words = _words(path, class_vectors.wanted(looked_up, params.aliases), params, track)

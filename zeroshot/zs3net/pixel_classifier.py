@@ -2,11 +2,14 @@
 
 import dataclasses
 import pathlib
+from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
 
 from zeroshot.base import checkpoints
+from zeroshot.images import grids
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,6 +38,61 @@ class PixelClassifier:
         """Return a copy on `device`."""
         tensors = {name: getattr(self, name).to(device) for name in ("weight", "bias", "labels", "unseen")}
         return dataclasses.replace(self, **tensors)
+
+
+def of_layer(weight: torch.Tensor, bias: torch.Tensor, seen: Sequence[int]) -> PixelClassifier:
+    """Return a network's last layer as a classifier on the CPU.
+
+    Args:
+        weight: (n, d, 1, 1) of the 1x1 convolution.
+        bias: (n,).
+        seen: the label id of each of the n rows, all seen.
+    """
+    return PixelClassifier(
+        weight=weight.detach().float().cpu()[:, :, 0, 0],
+        bias=bias.detach().float().cpu(),
+        labels=torch.tensor(seen),
+        unseen=torch.zeros(len(seen), dtype=torch.bool),
+    )
+
+
+@torch.inference_mode()
+def predict_maps(classifier: PixelClassifier, features: np.ndarray, size: tuple[int, int]) -> dict[str, np.ndarray]:
+    """Label an image in each protocol, from logits that are upsampled bilinearly once.
+
+    Args:
+        classifier: C classes, on the device to compute on.
+        features: (h, w, d) of any float type.
+        size: H and W of the image.
+
+    Returns:
+        label maps (H, W) int64: `generalised`, with the seen bias, `without_bias`, and, if the classifier knows an unseen class,
+        `vanilla`, where unseen classes alone compete.
+    """
+    h, w, d = features.shape
+    cells = torch.from_numpy(features).to(classifier.weight.device).float()
+    unbiased = dataclasses.replace(classifier, seen_bias=0.0)
+    logits = unbiased.logits(cells.reshape(-1, d)).T.reshape(1, -1, h, w)
+    seen, seen_labels = _best(logits, classifier.labels, ~classifier.unseen, size)
+    if not classifier.unseen.any():
+        answers = {"generalised": seen_labels, "without_bias": seen_labels}
+    else:
+        unseen, unseen_labels = _best(logits, classifier.labels, classifier.unseen, size)
+        answers = {
+            # The same for all pixels, the bias may be taken off after upsampling.
+            "generalised": torch.where(unseen > seen - classifier.seen_bias, unseen_labels, seen_labels),
+            "without_bias": torch.where(unseen > seen, unseen_labels, seen_labels),
+            "vanilla": unseen_labels,
+        }
+    return {name: labels.cpu().numpy() for name, labels in answers.items()}
+
+
+def _best(
+    logits: torch.Tensor, labels: torch.Tensor, rows: torch.Tensor, size: tuple[int, int]
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the largest upsampled logit (H, W) of some rows (C,) bool of `logits` (1, C, h, w), and its label."""
+    best, row = grids.upsample(logits[:, rows], size)[0].max(0)
+    return best, labels[rows][row]
 
 
 def save(path: str | pathlib.Path, classifier: PixelClassifier, **facts: Any) -> None:

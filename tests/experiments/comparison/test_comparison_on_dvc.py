@@ -11,7 +11,7 @@ import yaml
 
 from tests.support import comparison_repo, dag
 from zeroshot.commands import comparison as command
-from zeroshot.experiments.comparison import pipeline, published_figures
+from zeroshot.experiments.comparison import dvc_experiments, published_figures
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +91,7 @@ def test_only_what_is_missing_and_not_in_the_queue_is_queued(inside, capsys):
 
 
 def test_what_figures_depend_on_is_read_from_the_pipeline():
-    found = pipeline.parameters(dag.ROOT)
+    found = dvc_experiments.metric_parameters(dag.ROOT)
     seen_only, zs3net, zs5net = (found[f"metrics/{name}.json"] for name in ("seen_only", "zs3net", "zs5net"))
     assert {"toy", "backbone", "features", "evaluation"} <= seen_only <= zs3net <= zs5net
     assert {"gmmn", "classifier"} <= zs3net - seen_only and {"self_training"} <= zs5net - zs3net

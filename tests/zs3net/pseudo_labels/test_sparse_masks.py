@@ -17,7 +17,7 @@ def test_what_is_spread_over_pixels_is_found_again_in_the_cells(h, w, seed):
     known = rng.random(cells.shape) < 0.5
     mask = sparse_masks.spread(np.argwhere(known).astype(np.uint16), cells[known], (h, w))
     assert mask.shape == (h, w)
-    found = sampling.label_cells(mask)
+    found = sampling.label_cells(mask, 4)
     np.testing.assert_array_equal(found, np.where(known, cells, 255))
     if h % 4 == w % 4 == 0:
         np.testing.assert_array_equal(mask, np.kron(found, np.ones((4, 4), np.uint8)))
@@ -60,7 +60,7 @@ def test_where_pixels_are_excluded_a_pseudo_label_fills_only_what_has_no_label(w
     split = splits.Split(split.classes, split.seen, split.unseen, "pixels", split.train, (both,), ())
     before = image_files.read_mask(root / "masks/train/a.png")
     assert (before == 255).any() and (before != 255).any()
-    cells = np.argwhere(sampling.label_cells(before) < 256)
+    cells = np.argwhere(sampling.label_cells(before, 4) < 256)
     shard = {
         "image": np.zeros(len(cells), np.int32),
         "position": cells.astype(np.uint16),

@@ -1,6 +1,7 @@
 """Which methods are compared, and in which tables: the files of presets/comparison, read strictly."""
 
 import pathlib
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal, TypeVar
 
 import pydantic
@@ -8,6 +9,8 @@ import pydantic
 from zeroshot.base import errors, params
 
 Named = TypeVar("Named")
+# Below the repository.
+FOLDER = pathlib.Path("presets", "comparison")
 
 
 @params.section
@@ -89,6 +92,19 @@ class Comparison:
     def methods(self) -> list[str]:
         """All methods of all tables, each once, in their order."""
         return list(dict.fromkeys(name for table in self.tables for name in table.methods))
+
+    def check(self, name: str, *, methods: Sequence[str], ks: Sequence[int], seeds: Sequence[int]) -> None:
+        """Refuse a method, K or seed that the comparison does not have: no run would match, as if all were done.
+
+        Raises:
+            errors.UserError: naming the flag and what the comparison `name` has.
+        """
+        known = {"method": (methods, self.methods), "k": (ks, list(self.splits)), "seed": (seeds, self.seeds)}
+        for flag, (asked, there) in known.items():
+            for value in asked:
+                if value not in there:
+                    listed = ", ".join(f"`{one}`" for one in there)
+                    raise errors.UserError(f"--{flag}: {name} has no `{value}`; there are: {listed}")
 
 
 def methods(folder: str | pathlib.Path) -> dict[str, Method]:

@@ -6,7 +6,7 @@ import pathlib
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from zeroshot.commands import results as shown
+from zeroshot.evaluation import results_table as shown
 from zeroshot.experiments.comparison import catalogue, dvc_experiments, provenance, run_list
 
 COLUMNS = (*(f"{group}.{figure}" for group in shown.GROUPS for figure in shown.FIGURES), "hIoU")

@@ -7,7 +7,18 @@ import pathlib
 import shlex
 from collections.abc import Sequence
 
-from zeroshot.experiments.comparison import curve, dvc_experiments, gallery, launch, markdown_tables, run_list, survey
+from zeroshot.base import storage
+from zeroshot.experiments.comparison import (
+    catalogue,
+    curve,
+    dvc_experiments,
+    gallery,
+    launch,
+    markdown_tables,
+    published_figures,
+    run_list,
+    survey,
+)
 
 _PUBLISHED = (
     "Others' figures, also in the columns headed *published* above: of other networks and, where a data set is here only in part, of"
@@ -21,6 +32,24 @@ class Report:
 
     text: str
     curve: str | None
+
+
+def write(taken: survey.Survey, command: str) -> pathlib.Path:
+    """Write the report of a comparison, its curve, its pictures and a table of all runs; return the path of the report.
+
+    Args:
+        taken: the comparison and what has been run for it.
+        command: what makes this report.
+    """
+    folder = taken.root / "plots" / "comparison" / taken.name
+    printed = published_figures.read(taken.root / catalogue.FOLDER / "published.csv", taken.comparison.published)
+    board = markdown_tables.Board(taken.comparison, taken.methods, taken.results, printed)
+    report = make(taken, board, gallery.fetch(taken.root, board, folder / "pictures"), folder, command)
+    storage.write_csv(folder / "runs.csv", markdown_tables.run_rows(board), markdown_tables.RUN_COLUMNS)
+    storage.write_text(folder / "report.md", report.text)
+    if report.curve is not None:
+        storage.write_text(folder / "curve.svg", report.curve)
+    return folder / "report.md"
 
 
 def make(
@@ -114,7 +143,7 @@ def _missing(taken: survey.Survey) -> str:
         lines += [
             "## Missing runs",
             "",
-            f"`python -m zeroshot.commands.comparison queue {taken.name}` queues all that are not queued yet.",
+            f"`zeroshot queue {taken.name}` queues all that are not queued yet.",
             "",
             "```sh",
         ]

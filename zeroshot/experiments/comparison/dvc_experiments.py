@@ -8,8 +8,10 @@ import subprocess
 import sys
 from typing import Any
 
+import dvc.dependency.param
 import dvc.repo
 import dvc.repo.experiments.utils
+import dvc.repo.graph
 import yaml
 
 from zeroshot.base import errors
@@ -88,6 +90,25 @@ def _stages(root: str, rev: str) -> list[dict[str, Any]]:
     locks = [path for path in files if pathlib.PurePosixPath(path).name == "dvc.lock"]
     contents = [yaml.safe_load(_output(root, "git", "show", f"{rev}:{path}")) or {} for path in locks]
     return [stage for content in contents for stage in content.get("stages", {}).values()]
+
+
+def metric_parameters(root: pathlib.Path) -> dict[str, frozenset[str]]:
+    """Return for every metrics file of the repository at `root` the keys of params.yaml (sections, as a rule) that it depends on.
+
+    With params.yaml as it is: where the path of a dependency is a parameter (`backbone.semantic.vectors`), another value may add to it.
+    """
+    with dvc.repo.Repo(str(root)) as repo:
+        graph = repo.index.graph
+        return {
+            out.def_path: frozenset(
+                key
+                for stage in dvc.repo.graph.get_subgraph_of_nodes(graph, [out.stage])
+                for dep in stage.deps
+                if isinstance(dep, dvc.dependency.param.ParamsDependency)
+                for key in dep.params
+            )
+            for out in repo.index.metrics
+        }
 
 
 def commit(root: str | pathlib.Path) -> str:

@@ -10,7 +10,7 @@ import subprocess
 from typing import Any
 
 from zeroshot.base import errors, params
-from zeroshot.experiments.comparison import overrides, run_list
+from zeroshot.experiments.comparison import catalogue, overrides, run_list
 
 
 def command(run: run_list.Run, current: dict[str, Any], queue: bool = True) -> list[str]:
@@ -58,3 +58,17 @@ def here(root: pathlib.Path, run: run_list.Run) -> None:
 def _execute(root: pathlib.Path, words: list[str]) -> None:
     if subprocess.run(words, cwd=root).returncode:
         raise errors.UserError(f"{words[words.index('-n') + 1]}: `dvc exp run` failed; what it said stands above")
+
+
+def flags(root: pathlib.Path, name: str) -> str:
+    """Return the `-S` flags and the target that lead from params.yaml of the repository at `root` to a method.
+
+    Raises:
+        errors.UserError: if there is no method of that name.
+    """
+    folder = root / catalogue.FOLDER
+    method = catalogue.pick(catalogue.methods(folder), name, f"{folder / 'methods.yaml'}: no method")
+    current = params.read(root / "params.yaml")
+    # Without quotation marks, which a shell would hand on as they are when it puts this in place of $(...).
+    words = [f"-S {flag}" for flag in overrides.flags(current, overrides.merged(current, method.set))]
+    return " ".join([*words, *([method.target] if method.target else [])])

@@ -6,7 +6,7 @@ from collections.abc import Container
 from typing import Any
 
 from zeroshot.base import params
-from zeroshot.experiments.comparison import catalogue, collect, dvc_experiments, pipeline, run_list
+from zeroshot.experiments.comparison import catalogue, collect, dvc_experiments, run_list
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,17 +40,17 @@ class Survey:
     current: dict[str, Any]
 
 
-def take(root: pathlib.Path, folder: pathlib.Path, name: str) -> Survey:
+def take(root: pathlib.Path, name: str) -> Survey:
     """Compare what a comparison needs with DVC's experiments.
 
     Args:
-        root: the repository.
-        folder: holds methods.yaml and tables.yaml.
+        root: the repository, with methods.yaml and tables.yaml in presets/comparison.
         name: the comparison.
 
     Raises:
         errors.UserError: if a file does not fit, or DVC cannot list its experiments.
     """
+    folder = root / catalogue.FOLDER
     methods = catalogue.methods(folder)
     comparison = catalogue.comparison(folder, name, methods)
     current = params.read(root / "params.yaml")
@@ -58,7 +58,7 @@ def take(root: pathlib.Path, folder: pathlib.Path, name: str) -> Survey:
     found = dvc_experiments.read(root)
     results = collect.results(root, cells, methods, found)
     models = {method.model for method in methods.values()}
-    keys = pipeline.parameters(root)
+    keys = dvc_experiments.metric_parameters(root)
     unavailable = _unavailable(root, cells, methods, keys)
     lacking = [cell for cell in cells if cell.method not in unavailable and collect.key(cell) not in results]
     missing = run_list.runs(name, lacking, methods, {model: keys.get(collect.metrics_path(model)) for model in models})

@@ -2,10 +2,12 @@
 
 import dataclasses
 import pathlib
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from zeroshot.experiments.parameter_search import bench, grid
+from zeroshot.base import parallel, progress
+from zeroshot.experiments.parameter_search import bench, grid, search_table
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,3 +72,35 @@ def go_on(
         common, fold, _, generator, trained = work.classifiers[number]
         arguments.append((common, fold, generator, trained, biases, *rest))
     return arguments, chosen
+
+
+def search(
+    common: bench.Bench,
+    settings: Sequence[grid.Setting],
+    workers: int,
+    biases: Sequence[float],
+    biases_again: Sequence[float] | None,
+) -> list[list[list[dict[str, float | None]]]]:
+    """Return the metrics {seen, unseen, hIoU} of each setting, fold and bias.
+
+    Args:
+        common: what all jobs share.
+        settings: those to try.
+        workers: jobs at a time, each in a process.
+        biases: those at which classifiers are scored.
+        biases_again: those at which self-trained classifiers are scored; None: without self-training.
+    """
+    with tempfile.TemporaryDirectory(prefix="cross_validate-") as scratch, parallel.processes(workers) as run:
+
+        def answers(function: Callable[..., Any], jobs: list[tuple[Any, ...]], what: str) -> dict[int, Any]:
+            return dict(progress.track(run(function, jobs), f"cross_validate ({what})", total=len(jobs)))
+
+        work = make(common, settings, len(bench.draw_folds(common)), pathlib.Path(scratch))
+        answers(bench.fit_generator, work.generators, "generators")
+        found = answers(bench.fit_classifier, work.classifiers, "classifiers")
+        curves = [[found[job] for job in numbers] for numbers in work.chosen]
+        if biases_again is not None:
+            jobs, chosen = go_on(work, settings, search_table.best_biases(curves, biases), biases_again)
+            found = answers(bench.self_train, jobs, "self-training")
+            curves = [[found[job] for job in numbers] for numbers in chosen]
+    return curves

@@ -9,24 +9,6 @@ from zeroshot.images import label_ids
 from zeroshot.zs3net import pixel_classifier
 
 
-def directions(vectors: torch.Tensor) -> torch.Tensor:
-    """Return class vectors scaled to length 1, as DeViSE, ALE and SPNet all take them.
-
-    A vector of zeros (a background of `embeddings.background: zero`) has no direction. It is given a dimension of its own, at right
-    angles to all other classes, so that every cosine is defined.
-
-    Args:
-        vectors: (c, d_a) float32.
-
-    Returns:
-        (c, d_a) float32; (c, d_a + 1) where a vector is zero.
-    """
-    empty = (vectors == 0).all(dim=1)
-    if empty.any():
-        vectors = torch.cat([vectors, empty[:, None].to(vectors.dtype)], dim=1)
-    return functional.normalize(vectors, dim=1)
-
-
 def cosine_loss(projected: torch.Tensor, classes: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
     """Return one minus the cosine of each projected feature and its class: DeViSE (Frome et al., NIPS 2013) as the paper adapts it.
 

@@ -3,6 +3,7 @@
 The released code keeps the perceptron and adds graph convolutions as an auxiliary loss; here, as in the paper, they make the features.
 """
 
+import pathlib
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
@@ -10,8 +11,11 @@ import pydantic
 import torch
 from torch import nn
 
-from zeroshot.base import errors, params
+from zeroshot.base import errors, params, progress
+from zeroshot.cache import graphs as shard_graphs
 from zeroshot.cache import pools
+from zeroshot.datasets import splits
+from zeroshot.images import image_files
 from zeroshot.zs3net.generators import kernels, matching, neighbourhoods, placing
 from zeroshot.zs3net.generators import options as generator_options
 
@@ -115,6 +119,35 @@ def fit(
         return matching.Batch(x, *pairs, mask.to(embeddings.device))
 
     return matching.fit(network, draw, kernel_variances, options)
+
+
+def unseen_places(
+    path: pathlib.Path, split: splits.Split, options: Params, seed: int, stride: int
+) -> neighbourhoods.Neighbourhoods | None:
+    """Return where unseen classes are in the unlabelled images if `gmmn.graph.context` asks for it, None otherwise.
+
+    Args:
+        path: the folder of their masks, or an empty file.
+        split: the unlabelled images and the unseen classes.
+        options: section `gmmn.graph`.
+        seed: of which places are kept.
+        stride: pixels between neighbouring cells of the feature map.
+
+    Raises:
+        errors.UserError: if `path` is not the folder of masks that this needs, or is one that nothing may read.
+    """
+    if (options.context == "true_masks") is not path.is_dir():
+        raise errors.UserError(
+            f"gmmn.graph.masks: context: true_masks reads a folder, context: near nothing; found {path} with context: "
+            f"{options.context}; set data/masks/unlabelled for the one and data/pretrained/none for the other"
+        )
+    if options.context == "near":
+        if path.read_bytes():
+            raise errors.UserError(f"gmmn.graph.masks: {path} is not empty; context: near needs data/pretrained/none")
+        return None
+    masks = (image_files.read_mask(path / f"{item.id}.png") for item in split.unlabelled)
+    graphs = shard_graphs.of_masks(progress.track(masks, "true masks", total=len(split.unlabelled)), stride)
+    return neighbourhoods.of_classes(graphs, split.unseen, options.contexts_per_class, seed)
 
 
 def sample(

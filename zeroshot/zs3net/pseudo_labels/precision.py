@@ -7,25 +7,26 @@ from typing import Any
 import numpy as np
 
 from zeroshot.cache import held_labels, rows
+from zeroshot.cache import index as shard_index
 from zeroshot.evaluation import metrics
 from zeroshot.images import label_ids, views
 
 COLUMNS = ("class", "role", "pixels", "precision", "coverage")
 
 
-def cells(unlabelled: Iterable[rows.Rows], names: Sequence[str], masks: pathlib.Path, n_classes: int) -> np.ndarray:
+def cells(unlabelled: Iterable[rows.Rows], index: shard_index.Index, masks: pathlib.Path, n_classes: int) -> np.ndarray:
     """Return how many cells each class has in truth, (n_classes,) float64.
 
     Args:
         unlabelled: shards of all pixels that could have got a label; only the view of the image as it is counts.
-        names: the id of each image that their rows number.
+        index: of the cache of unlabelled pixels, whose images the rows number.
         masks: folder of the held masks, <id>.png.
         n_classes: of the data.
     """
     true = np.zeros(n_classes)
     for shard in unlabelled:
         whole = {name: column[shard["view"] == views.WHOLE] for name, column in shard.items()}
-        truth = held_labels.of_rows(whole["image"], whole["position"], names, masks)
+        truth = held_labels.of_rows(whole["image"], whole["position"], index, masks)
         valid = truth != label_ids.IGNORE_INDEX
         true += np.bincount(truth[valid], whole["weight"][valid], n_classes)
     return true
@@ -34,7 +35,7 @@ def cells(unlabelled: Iterable[rows.Rows], names: Sequence[str], masks: pathlib.
 def table(
     pseudo: Iterable[rows.Rows],
     true: np.ndarray,
-    names: Sequence[str],
+    index: shard_index.Index,
     masks: pathlib.Path,
     classes: Sequence[str],
     unseen: Sequence[int],
@@ -44,7 +45,7 @@ def table(
     Args:
         pseudo: shards of the pseudo-labelled pixels.
         true: of how many cells each class has, see `cells`.
-        names: the id of each image that their rows number.
+        index: of the cache of unlabelled pixels, whose images the rows number.
         masks: folder of the held masks, <id>.png.
         classes: names in label order.
         unseen: label ids.
@@ -57,7 +58,7 @@ def table(
     """
     counted, right, given = (np.zeros(len(classes)) for _ in range(3))
     for shard in pseudo:
-        truth = held_labels.of_rows(shard["image"], shard["position"], names, masks)
+        truth = held_labels.of_rows(shard["image"], shard["position"], index, masks)
         weight, label = shard["weight"].astype(np.float64), shard["label"]
         valid = truth != label_ids.IGNORE_INDEX
         counted += np.bincount(label, minlength=len(classes))

@@ -2,12 +2,13 @@
 
 import pathlib
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import h5py
 import numpy as np
 
-from zeroshot.base import params
+from zeroshot.base import params, storage
 from zeroshot.cache import index as shard_index
 from zeroshot.cache import pools, rows
 from zeroshot.images import views
@@ -55,7 +56,9 @@ def write(
             rows.write(path, {name: column[kept] for name, column in (table | {"label": marked["label"]}).items()})
             shards.append(shard_index.entry(path, "rows", len(source.classes)))
     provenance = {**provenance, "pseudo_labels": params.to_dict(options)}
-    shard_index.write(folder, shard_index.Index("rows", source.dim, source.classes, source.images, shards, provenance))
+    shard_index.write(
+        folder, shard_index.Index("rows", source.dim, source.stride, source.classes, source.images, shards, provenance)
+    )
     return tables
 
 
@@ -103,6 +106,32 @@ def counts(tables: Sequence[rows.Rows], classes: Sequence[str], unseen: Sequence
             }
         )
     return found
+
+
+_COLUMNS = ("image", "view", "position", "weight", "label")
+
+
+def kept_rows(tables: Iterable[rows.Rows]) -> rows.Rows:
+    """Return the rows of `cache.write`'s tables that were kept, without features: `image`, `view`, `position`, `weight`, `label`."""
+    parts = [{name: table[name][table["kept"]] for name in _COLUMNS} for table in tables]
+    empty = {name: np.zeros((0, *shape), dtype) for name, (dtype, shape) in rows.COLUMNS.items()}
+    return {name: np.concatenate([empty[name], *(part[name] for part in parts)]) for name in _COLUMNS}
+
+
+def write_later_rounds(path: pathlib.Path, tables: Sequence[rows.Rows]) -> None:
+    """Write the tables of the second and later rounds, as `kept` gives them, in their order."""
+    with storage.replacing(path) as temporary, h5py.File(temporary, "w") as file:
+        for number, table in enumerate(tables, 2):
+            group = file.create_group(str(number))
+            for name in _COLUMNS:
+                dtype, _ = rows.COLUMNS[name]
+                group.create_dataset(name, data=table[name], dtype=dtype, track_times=False)
+
+
+def read_later_rounds(path: pathlib.Path) -> Mapping[int, rows.Rows]:
+    """Return the table of each round, by its number from 2; empty if there was one round."""
+    with h5py.File(path, "r") as file:
+        return {number: {name: file[str(number)][name][:] for name in _COLUMNS} for number in sorted(map(int, file))}
 
 
 def _predicted(table: rows.Rows, classifier: pixel_classifier.PixelClassifier) -> rows.Rows:

@@ -18,6 +18,7 @@ def write(
     masks: pathlib.Path,
     pseudo: Iterable[rows.Rows],
     names: Sequence[str],
+    stride: int,
 ) -> list[splits.Item]:
     """Write a mask for every image to train on.
 
@@ -31,6 +32,7 @@ def write(
         masks: the masks of the training images.
         pseudo: shards of pseudo-labelled pixels, all those of an image in one.
         names: the id of each image that their rows number.
+        stride: pixels between neighbouring cells.
 
     Returns:
         the images that have a mask: the training images, then those of the unlabelled list alone that have a pseudo-label.
@@ -50,22 +52,23 @@ def write(
                 mask = np.full(image_files.read_size(data / item.image), label_ids.IGNORE_INDEX, np.uint8)
                 added.append(item)
             chosen = shard["image"] == number
-            sparse = spread(shard["position"][chosen], shard["label"][chosen], mask.shape)
+            sparse = spread(shard["position"][chosen], shard["label"][chosen], mask.shape, stride)
             image_files.write_mask(
                 folder / f"{item.id}.png", np.where(mask == label_ids.IGNORE_INDEX, sparse, mask).astype(np.uint8)
             )
     return [*split.train, *added]
 
 
-def spread(position: np.ndarray, labels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+def spread(position: np.ndarray, labels: np.ndarray, size: tuple[int, int], stride: int) -> np.ndarray:
     """Return a mask of `size` (H, W) uint8 in which every pixel has the label of its cell, 255 where that has none.
 
     Args:
         position: (n, 2) cells (y, x).
         labels: (n,) uint8.
         size: height and width of the image.
+        stride: pixels between neighbouring cells.
     """
-    h, w = grids.map_size(*size)
+    h, w = grids.map_size(*size, stride)
     cells = np.full((h, w), label_ids.IGNORE_INDEX, np.uint8)
     cells[tuple(position.astype(np.int64).T)] = labels
     y, x = ((2 * np.arange(side) + 1) * n // (2 * side) for side, n in zip(size, (h, w), strict=True))

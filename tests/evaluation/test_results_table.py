@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from zeroshot.commands import results
+from zeroshot.evaluation import results_table
 
 
 def figures(first, unseen=True):
@@ -38,7 +38,7 @@ TEN = "   10.3   11.3   12.3   13.3   14.3   15.3   16.3   17.3   18.3    10.9  
 
 
 def lines(folder):
-    return results.table(folder).splitlines()[2:]
+    return results_table.table(folder).splitlines()[2:]
 
 
 def test_one_line_a_model_in_the_order_of_names(tmp_path):
@@ -50,7 +50,7 @@ def test_one_line_a_model_in_the_order_of_names(tmp_path):
 
 def test_header_names_the_columns_above_their_numbers(tmp_path):
     write(tmp_path, "zs3net")
-    groups, names, line = results.table(tmp_path).splitlines()
+    groups, names, line = results_table.table(tmp_path).splitlines()
     assert groups.split() == ["Seen", "Unseen", "All", "Vanilla"]
     assert names.split() == ["per", "cent", *("PA", "MA", "mIoU") * 3, "hIoU", "PA", "MA", "mIoU"]
     assert len(names) == len(line) <= 120
@@ -86,7 +86,7 @@ def test_another_protocol_is_named(tmp_path, changes, note):
 def test_long_names_move_the_figures_of_all_lines(tmp_path):
     write(tmp_path, "ale")
     write(tmp_path, "zs3net", PROTOCOL | {"short_side": 312, "absent_classes": "zero"}, exclude="pixels")
-    _, names, first, second = results.table(tmp_path).splitlines()
+    _, names, first, second = results_table.table(tmp_path).splitlines()
     assert second == f"zs3net (pixels, masks at 312, absent 0) {FIFTY}"
     assert first.endswith(FIFTY) and len(names) == len(first) == len(second)
 
@@ -105,12 +105,12 @@ def test_metrics_of_an_older_version_say_what_to_do(tmp_path):
     del values["vanilla"], values["evaluation"]
     (tmp_path / "zs3net.json").write_text(json.dumps(values))
     with pytest.raises(ValueError, match=r"zs3net\.json: lacks evaluation, vanilla; make it again with `dvc repro`"):
-        results.table(tmp_path)
+        results_table.table(tmp_path)
 
 
 def test_an_empty_folder_says_what_to_do(tmp_path):
     with pytest.raises(ValueError, match=r"no metrics; make them with `dvc repro`") as caught:
-        results.table(tmp_path)
+        results_table.table(tmp_path)
     assert str(caught.value).startswith(str(tmp_path))
 
 
@@ -119,7 +119,7 @@ def test_prints_from_the_command_line(tmp_path):
     done = subprocess.run(
         [sys.executable, "-m", "zeroshot.commands.results", str(tmp_path)], capture_output=True, text=True, check=True
     )
-    assert done.stdout == results.table(tmp_path) + "\n"
+    assert done.stdout == results_table.table(tmp_path) + "\n"
 
 
 def test_contexts_from_true_masks_of_unseen_classes_are_named(tmp_path):

@@ -1,10 +1,10 @@
 """Every section of params.yaml at once: a wrong key is found before hours of work, not after."""
 
-import sys
+import pathlib
 
-from zeroshot.base import errors, params, runtime
+from zeroshot.base import params, runtime
 from zeroshot.cache import shard_plan
-from zeroshot.datasets import conversion, voc
+from zeroshot.datasets import conversion, layout
 from zeroshot.datasets.toy import scenes
 from zeroshot.evaluation import example_images, protocols
 from zeroshot.networks import backbone
@@ -17,7 +17,7 @@ from zeroshot.zs3net.pseudo_labels import selection
 SECTIONS = {
     "toy": scenes.Params,
     "labels": conversion.Params,
-    "data": voc.Params,
+    "data": layout.Params,
     "embeddings": class_embeddings.Params,
     "backbone": backbone.Params,
     "features": shard_plan.Params,
@@ -33,7 +33,7 @@ SECTIONS = {
 }
 
 
-def check(path: str) -> None:
+def check(path: str | pathlib.Path) -> None:
     """Load every section of the parameter file at `path`.
 
     Raises:
@@ -50,15 +50,3 @@ def check(path: str) -> None:
         faults.append(f"{path}: unknown sections: {', '.join(unknown)}; known are {', '.join(SECTIONS)}")
     if faults:
         raise params.ParamsError("\n".join(faults))
-
-
-@errors.reported
-def main() -> None:
-    """Check the file on the command line."""
-    path = sys.argv[1] if len(sys.argv) > 1 else "params.yaml"
-    check(path)
-    print(f"{path}: all {len(SECTIONS)} sections are right")
-
-
-if __name__ == "__main__":
-    main()

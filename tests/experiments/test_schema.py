@@ -8,7 +8,7 @@ import yaml
 
 from tests.support import dag
 from zeroshot.base import params
-from zeroshot.commands import sections
+from zeroshot.experiments import schema
 
 FILES = [dag.ROOT / "params.yaml", *sorted((dag.ROOT / "presets").glob("*.yaml"))]
 
@@ -23,20 +23,20 @@ def refusal(folder, document):
     path = folder / "params.yaml"
     path.write_text(yaml.safe_dump(document, sort_keys=False))
     with pytest.raises(params.ParamsError) as caught:
-        sections.check(str(path))
+        schema.check(str(path))
     return path, str(caught.value)
 
 
 def test_the_sections_are_those_that_stages_load_with_their_classes():
-    assert dag.sections() == sections.SECTIONS
+    assert dag.sections() == schema.SECTIONS
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_the_files_of_the_repository_are_right(path, monkeypatch, capsys):
-    sections.check(str(path))
+    schema.check(str(path))
     monkeypatch.setattr(sys, "argv", ["sections", str(path)])
-    sections.main()
-    assert capsys.readouterr() == (f"{path}: all {len(sections.SECTIONS)} sections are right\n", "")
+    schema.main()
+    assert capsys.readouterr() == (f"{path}: all {len(schema.SECTIONS)} sections are right\n", "")
 
 
 def test_faults_of_several_sections_are_in_one_message(tmp_path, document):
@@ -61,7 +61,7 @@ def test_faults_of_several_sections_are_in_one_message(tmp_path, document):
     ]
 
 
-@pytest.mark.parametrize("name", sections.SECTIONS)
+@pytest.mark.parametrize("name", schema.SECTIONS)
 def test_a_missing_section_is_named(tmp_path, document, name):
     del document[name]
     path, text = refusal(tmp_path, document)
@@ -74,7 +74,7 @@ def test_unknown_sections_are_named_beside_other_faults(tmp_path, document):
     path, text = refusal(tmp_path, document)
     assert text.splitlines() == [
         f"{path}: needs a section `gmmn:` with keys under it",
-        f"{path}: unknown sections: gnnm, notes; known are {', '.join(sections.SECTIONS)}",
+        f"{path}: unknown sections: gnnm, notes; known are {', '.join(schema.SECTIONS)}",
     ]
 
 
@@ -84,7 +84,7 @@ def test_a_file_without_sections_is_named_once(tmp_path, content):
     if content is not None:
         path.write_text(content)
     with pytest.raises(params.ParamsError) as caught:
-        sections.check(str(path))
+        schema.check(str(path))
     assert str(caught.value).startswith(f"{path}: ") and str(caught.value).count(f"{path}: ") == 1
 
 
@@ -94,7 +94,7 @@ def test_the_command_checks_params_yaml_and_ends_with_the_text(tmp_path, documen
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", ["sections"])
     with pytest.raises(SystemExit) as caught:
-        sections.main()
+        schema.main()
     assert caught.value.code == (
         "params.yaml: 1 wrong\n  gmmn.epochs: Input should be greater than or equal to 1 (found 0)"
     )

@@ -1,0 +1,26 @@
+"""Cut off the network's last layer as a classifier of pixel features over the seen classes: no zero-shot learning."""
+
+import pathlib
+
+from zeroshot.base import command_line
+
+
+def main(*, backbone_path: pathlib.Path, classifier_path: pathlib.Path) -> None:
+    """Cut off the network's last layer as a classifier of pixel features over the seen classes: no zero-shot learning.
+
+    Args:
+        backbone_path: the trained network.
+        classifier_path: out: its last layer.
+    """
+    from zeroshot.base import checkpoints
+    from zeroshot.zs3net import pixel_classifier
+
+    checkpoint = checkpoints.load(backbone_path)
+    weight, bias = (checkpoint["network"][f"classifier.{name}"] for name in ("weight", "bias"))
+    classifier = pixel_classifier.of_layer(weight, bias, checkpoint["seen"])
+    roles = {name: checkpoint[name] for name in ("classes", "seen", "unseen", "exclude")}
+    pixel_classifier.save(classifier_path, classifier, **roles)
+
+
+if __name__ == "__main__":
+    command_line.run(main)

@@ -1,0 +1,25 @@
+"""The command `zeroshot` and its sub-commands."""
+
+from collections.abc import Sequence
+
+from zeroshot.base import command_line
+from zeroshot.commands import check, cross_validate, flags, queue, results, shards, tables
+
+COMMANDS = {
+    "check": check.main,
+    "shards": shards.main,
+    "results": results.main,
+    "queue": queue.main,
+    "tables": tables.main,
+    "flags": flags.main,
+    "cross-validate": cross_validate.main,
+}
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the sub-command that `argv` names; the words of the process if None."""
+    command_line.run_one_of(COMMANDS, "zeroshot", argv)
+
+
+if __name__ == "__main__":
+    main()
