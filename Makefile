@@ -7,25 +7,28 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 .PHONY: repro test tables freeze
 
 repro: .venv/requirements.txt
-	python -m zeroshot.commands.sections params.yaml
+	zeroshot check
 	dvc repro
-	python -m zeroshot.commands.results metrics
+	zeroshot results
 
 test: .venv/requirements-test.txt
 	ruff check .
 	ruff format --check .
-	pytest
+	lint-imports --no-cache
+	pyright
+	pytest --numprocesses 2
 
 # The paper's tables from the experiments that DVC has, with the commands for those that it lacks; COMPARISONS as in presets/comparison.
 COMPARISONS ?= toy
 tables: .venv/requirements.txt
-	python -m zeroshot.commands.comparison report $(COMPARISONS)
+	zeroshot tables $(COMPARISONS)
 
 # Each marker is a copy of the list that was installed; a changed list is installed again.
 .venv/requirements.txt: requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11) and "Python 3.11 is needed: make PYTHON=python3.11 ...")'
 	$(BIN)/python -m pip --version > /dev/null 2>&1 || $(PYTHON) -m venv --clear .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r $<
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
 	cp $< $@
 
 .venv/requirements-test.txt: requirements-test.txt .venv/requirements.txt

@@ -8,7 +8,7 @@ import difflib
 import json
 import pathlib
 import re
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, TypeVar, dataclass_transform
 
 import pydantic
 import pydantic.dataclasses
@@ -18,9 +18,14 @@ from zeroshot.base import errors
 
 Section = TypeVar("Section")
 
-section = pydantic.dataclasses.dataclass(
-    frozen=True, config=pydantic.ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
-)
+_CONFIG = pydantic.ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+
+
+@dataclass_transform(frozen_default=True)
+def section(cls: type[Section]) -> type[Section]:
+    """Make a class the frozen dataclass of a section: every field required, unknown keys refused, types not guessed."""
+    return pydantic.dataclasses.dataclass(cls, frozen=True, config=_CONFIG)
+
 
 _YAML12_FLOAT = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)[eE][-+]?\d+")
 
