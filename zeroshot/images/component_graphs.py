@@ -4,7 +4,6 @@ import dataclasses
 
 import cc3d
 import numpy as np
-from scipy import ndimage
 
 # A cell without a label beside a labelled one goes, for contacts only, to its component: the void contour of VOC's masks is one or
 # two cells wide and would otherwise part every object from what lies around it. Nodes and their sizes know nothing of it.
@@ -58,6 +57,9 @@ def of_labels(labels: np.ndarray) -> ComponentGraph:
 
 def _without_gaps(numbered: np.ndarray) -> np.ndarray:
     """Return component numbers in which cells without one, but beside one, have that of the nearest."""
+    # Takes half a second to load: only where a map has gaps.
+    from scipy import ndimage
+
     void = numbered == 0
     if not void.any() or void.all():
         return numbered

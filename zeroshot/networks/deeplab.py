@@ -3,10 +3,8 @@
 from typing import Literal
 
 import torch
-import torchvision
 from torch import nn
 from torch.nn import functional
-from torchvision.models.segmentation import deeplabv3
 
 Encoder = Literal["resnet18", "resnet34", "resnet50", "resnet101", "mobilenet_v2"]
 FEATURE_DIM = 256
@@ -32,6 +30,10 @@ class DeepLabV3Plus(nn.Module):
     stride = STRIDE
 
     def __init__(self, encoder: Encoder, output_stride: int, n_classes: int, separable: bool, dropout: float) -> None:
+        # torchvision takes seconds to load: only where a network is built.
+        import torchvision
+        from torchvision.models.segmentation import deeplabv3
+
         super().__init__()
         self.output_stride = output_stride
         self.stem, self.trunk, low_dim, high_dim = cut_encoder(

@@ -3,7 +3,6 @@
 import pathlib
 
 import torch
-import torchvision
 
 from zeroshot.base import errors
 from zeroshot.networks import deeplab
@@ -42,6 +41,8 @@ def read_torchvision(encoder: deeplab.Encoder, enum: str) -> dict[str, torch.Ten
     Raises:
         WeightsError: naming the enum's members if `enum` is not one of them.
     """
+    import torchvision
+
     members = torchvision.models.get_model_weights(encoder)
     if enum not in members.__members__:
         raise WeightsError(
@@ -69,6 +70,8 @@ def load_encoder(
     Raises:
         WeightsError: listing each missing, unexpected or misshapen key; with `partial`, only misshapen ones or if nothing fits.
     """
+    import torchvision
+
     template = torchvision.models.get_model(encoder)
     expected = {key: value.shape for key, value in template.state_dict().items()}
     # Weights saved before PyTorch 0.4.1, torchvision's IMAGENET1K_V1 of the ResNets among them, have no such counters.
