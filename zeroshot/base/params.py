@@ -8,7 +8,7 @@ import difflib
 import json
 import pathlib
 import re
-from typing import Annotated, Any, TypeVar, dataclass_transform
+from typing import Annotated, Any, TypeVar, cast, dataclass_transform
 
 import pydantic
 import pydantic.dataclasses
@@ -24,7 +24,7 @@ _CONFIG = pydantic.ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 @dataclass_transform(frozen_default=True)
 def section(cls: type[Section]) -> type[Section]:
     """Make a class the frozen dataclass of a section: every field required, unknown keys refused, types not guessed."""
-    return pydantic.dataclasses.dataclass(cls, frozen=True, config=_CONFIG)
+    return cast(type[Section], pydantic.dataclasses.dataclass(cls, frozen=True, config=_CONFIG))
 
 
 _YAML12_FLOAT = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)[eE][-+]?\d+")

@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sized
 from typing import TypeVar
 
 import tqdm
@@ -20,7 +20,8 @@ def track(items: Iterable[T], what: str, total: int | None = None, initial: int 
         total: number of items, where `items` has no length.
         initial: how many of the `total` were done by an earlier, interrupted run.
     """
-    total = len(items) if total is None and hasattr(items, "__len__") else total
+    if total is None and isinstance(items, Sized):
+        total = len(items)
     if sys.stderr.isatty():
         yield from tqdm.tqdm(items, desc=what, total=total, initial=initial, dynamic_ncols=True)
         return

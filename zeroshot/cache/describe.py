@@ -2,9 +2,9 @@
 
 import pathlib
 
-import h5py
 import numpy as np
 
+from zeroshot.base import hdf5
 from zeroshot.cache import index as shard_index
 from zeroshot.cache import rows
 
@@ -41,7 +41,7 @@ def describe(folder: str | pathlib.Path) -> str:
         groups = [(None, "all")]
     totals = {name: Moments() for _, name in groups}
     for shard in index.shards:
-        with h5py.File(shard_index.verify(folder, shard), "r") as file:
+        with hdf5.reading(shard_index.verify(folder, shard)) as file:
             for label, name in groups:
                 totals[name].add(file["features"][_rows_of(label, shard)])
     lines += [f"  {name:24}{totals[name]}" for _, name in groups if totals[name].count]

@@ -8,7 +8,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from zeroshot.base import storage
+from zeroshot.base import hdf5, storage
 from zeroshot.cache import index as shard_index
 from zeroshot.cache import sampling
 from zeroshot.images import component_graphs
@@ -65,7 +65,7 @@ def write(path: pathlib.Path, graphs: Graphs) -> None:
 
 def describe(path: pathlib.Path) -> dict[str, Any]:
     """Return the entry of a written file in the index."""
-    with h5py.File(path, "r") as file:
+    with hdf5.reading(path) as file:
         counts = {"nodes": len(file["label"]), "edges": len(file["edges"])}
     return {"file": path.name, "bytes": path.stat().st_size, **counts, "sha256": storage.sha256(path)}
 
@@ -80,5 +80,5 @@ def read(folder: str | pathlib.Path) -> Graphs | None:
     index = shard_index.read(folder, "rows")
     if index.graphs is None:
         return None
-    with h5py.File(shard_index.verify(folder, index.graphs), "r") as file:
+    with hdf5.reading(shard_index.verify(folder, index.graphs)) as file:
         return Graphs(**{name: file[name][:] for name in (*COLUMNS, "edges")})

@@ -3,9 +3,9 @@
 import pathlib
 from collections.abc import Iterator, Sequence
 
-import h5py
 import numpy as np
 
+from zeroshot.base import hdf5
 from zeroshot.cache import index as shard_index
 from zeroshot.cache import rows, sampling
 from zeroshot.images import image_files, views
@@ -46,7 +46,7 @@ def by_shard(folder: pathlib.Path, masks: pathlib.Path) -> Iterator[tuple[pathli
     index = shard_index.read(folder, "rows")
     for shard in index.shards:
         path = shard_index.verify(folder, shard)
-        with h5py.File(path, "r") as file:
+        with hdf5.reading(path) as file:
             image, view, position = (file[name][:] for name in ("image", "view", "position"))
         whole = np.flatnonzero(view == views.WHOLE)
         yield path, whole, of_rows(image[whole], position[whole], index, masks)
@@ -84,7 +84,7 @@ def sample(folder: pathlib.Path, masks: pathlib.Path, classes: Sequence[int], pe
     for path, numbers, of_shard in found:
         wanted = chosen[passed : passed + len(of_shard)]
         passed += len(of_shard)
-        with h5py.File(path, "r") as file:
+        with hdf5.reading(path) as file:
             cells += np.bincount(of_shard, weights=file["weight"][:][numbers], minlength=256)
             for name, column in parts.items():
                 column.append(file[name][:][numbers[wanted]])

@@ -6,10 +6,9 @@ import pathlib
 from collections.abc import Iterable
 from typing import Any
 
-import h5py
 import numpy as np
 
-from zeroshot.base import errors, storage
+from zeroshot.base import errors, hdf5, storage
 
 NAME = "index.json"
 
@@ -82,7 +81,7 @@ def read(folder: str | pathlib.Path, kind: str | None = None) -> Index:
 
 def entry(path: pathlib.Path, kind: str, n_classes: int) -> dict[str, Any]:
     """Return the entry of a written shard in `Index.shards` of a cache of `kind`."""
-    with h5py.File(path, "r") as file:
+    with hdf5.reading(path) as file:
         facts = {"file": path.name, "rows": len(file["features"]), "bytes": path.stat().st_size}
         if kind == "rows":
             facts["offsets"] = np.searchsorted(file["label"][:], np.arange(n_classes + 1)).tolist()
@@ -93,7 +92,7 @@ def presence(paths: Iterable[pathlib.Path], n_images: int) -> list[list[int]]:
     """Return `Index.presence` of written shards of labelled rows of `n_images` images."""
     shown: list[set[int]] = [set() for _ in range(n_images)]
     for path in paths:
-        with h5py.File(path, "r") as file:
+        with hdf5.reading(path) as file:
             for image, label in np.unique(np.column_stack([file["image"][:], file["label"][:]]), axis=0).tolist():
                 shown[image].add(label)
     return [sorted(labels) for labels in shown]
@@ -106,7 +105,7 @@ def check_written(path: pathlib.Path, n_rows: int) -> None:
         ShardError: if it cannot be opened or does not hold `n_rows` features.
     """
     try:
-        with h5py.File(path, "r") as file:
+        with hdf5.reading(path) as file:
             found = len(file["features"])
     except (OSError, KeyError) as error:
         raise ShardError(f"{path}: cannot be read back after writing: {error}") from error

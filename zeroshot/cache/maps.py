@@ -2,12 +2,12 @@
 
 import dataclasses
 import pathlib
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 
 import h5py
 import numpy as np
 
-from zeroshot.base import storage
+from zeroshot.base import hdf5, storage
 from zeroshot.cache import index as shard_index
 
 
@@ -56,10 +56,10 @@ def read(folder: str | pathlib.Path, wanted: Collection[str] | None = None) -> I
     index = shard_index.read(folder, "maps")
     for shard in index.shards:
         if wanted is not None:
-            with h5py.File(folder / shard["file"], "r") as file:
+            with hdf5.reading(folder / shard["file"]) as file:
                 if not any(index.images[image] in wanted for image in file["image"][:]):
                     continue
-        with h5py.File(shard_index.verify(folder, shard), "r") as file:
+        with hdf5.reading(shard_index.verify(folder, shard)) as file:
             cell = 0
             for (image, mask), (h, w, *_) in zip(_masks(file, index), file["shape"][:].tolist(), strict=True):
                 if wanted is None or image in wanted:
@@ -78,11 +78,11 @@ def read_masks(folder: str | pathlib.Path) -> Iterator[tuple[str, np.ndarray]]:
     folder = pathlib.Path(folder)
     index = shard_index.read(folder, "maps")
     for shard in index.shards:
-        with h5py.File(folder / shard["file"], "r") as file:
+        with hdf5.reading(folder / shard["file"]) as file:
             yield from _masks(file, index)
 
 
-def _masks(file: h5py.File, index: shard_index.Index) -> Iterator[tuple[str, np.ndarray]]:
+def _masks(file: Mapping[str, hdf5.Column], index: shard_index.Index) -> Iterator[tuple[str, np.ndarray]]:
     pixel = 0
     for image, (_, _, height, width) in zip(file["image"][:], file["shape"][:].tolist(), strict=True):
         yield index.images[image], file["mask"][pixel : pixel + height * width].reshape(height, width)

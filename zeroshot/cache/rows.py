@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import h5py
 import numpy as np
 
-from zeroshot.base import storage
+from zeroshot.base import hdf5, storage
 from zeroshot.cache import index as shard_index
 from zeroshot.images import label_ids
 
@@ -57,7 +57,7 @@ def read(folder: str | pathlib.Path) -> Iterator[Rows]:
     """
     folder = pathlib.Path(folder)
     for shard in shard_index.read(folder, "rows").shards:
-        with h5py.File(shard_index.verify(folder, shard), "r") as file:
+        with hdf5.reading(shard_index.verify(folder, shard)) as file:
             yield {name: file[name][:] for name in ("features", *COLUMNS)}
 
 
@@ -92,7 +92,7 @@ def sample(folder: str | pathlib.Path, per_class: int, seed: int) -> Rows:
     passed = np.zeros(len(totals), dtype=np.int64)
     cells = np.zeros(len(totals))
     for shard in index.shards:
-        with h5py.File(shard_index.verify(folder, shard), "r") as file:
+        with hdf5.reading(shard_index.verify(folder, shard)) as file:
             for label, (start, stop) in enumerate(zip(shard["offsets"][:-1], shard["offsets"][1:], strict=True)):
                 low, high = np.searchsorted(chosen[label], [passed[label], passed[label] + stop - start])
                 wanted = chosen[label][low:high] - passed[label]

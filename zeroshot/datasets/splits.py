@@ -47,9 +47,11 @@ def read(path: str | pathlib.Path) -> Split:
     """
     try:
         values = json.loads(pathlib.Path(path).read_text())
-        lists = {name: tuple(Item(**item) for item in values.pop(name)) for name in ("train", "unlabelled", "val")}
-        labels = {name: tuple(values.pop(name)) for name in ("classes", "seen", "unseen")}
-        return Split(**values, **labels, **lists)
+        for name in ("train", "unlabelled", "val"):
+            values[name] = tuple(Item(**item) for item in values[name])
+        for name in ("classes", "seen", "unseen"):
+            values[name] = tuple(values[name])
+        return Split(**values)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise errors.UserError(
             f"{path}: is not a split ({type(error).__name__}: {error}); make it with `dvc repro prepare_split`"

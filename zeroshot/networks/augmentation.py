@@ -58,8 +58,8 @@ def augment(
         view = view.filter(PIL.ImageFilter.GaussianBlur(rng.random()))
     out_image = np.full((crop, crop, 3), (124, 116, 104), np.uint8)
     out_mask = np.full((crop, crop), label_ids.IGNORE_INDEX, np.uint8)
-    out_image[: size[1], : size[0]] = view
-    out_mask[: size[1], : size[0]] = labels
+    out_image[: size[1], : size[0]] = np.asarray(view)
+    out_mask[: size[1], : size[0]] = np.asarray(labels)
     if mirror:
         out_image, out_mask = out_image[:, ::-1], out_mask[:, ::-1]
     return np.ascontiguousarray(out_image), np.ascontiguousarray(out_mask)

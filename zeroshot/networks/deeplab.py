@@ -1,6 +1,6 @@
 """DeepLabv3+ (Chen et al., ECCV 2018) on torchvision parts, cut into `features` and a 1x1 `classifier` (paper section 2.2, step 0)."""
 
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import nn
@@ -49,6 +49,8 @@ class DeepLabV3Plus(nn.Module):
         )
         self.dropout = nn.Dropout(dropout)
         self.classifier = nn.Conv2d(FEATURE_DIM, n_classes, 1)
+        self.mean: torch.Tensor
+        self.std: torch.Tensor
         self.register_buffer("mean", torch.tensor(_MEAN).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(_STD).view(1, 3, 1, 1), persistent=False)
 
@@ -71,7 +73,7 @@ class DeepLabV3Plus(nn.Module):
         return self.classifier(self.dropout(self.features(images)))
 
 
-def cut_encoder(encoder: Encoder, network: nn.Module, output_stride: int) -> tuple[nn.Module, nn.Module, int, int]:
+def cut_encoder(encoder: Encoder, network: Any, output_stride: int) -> tuple[nn.Module, nn.Module, int, int]:
     """Cut a torchvision classification network, whose strides it changes, into what DeepLabv3+ needs of it.
 
     Returns:

@@ -54,6 +54,7 @@ class SemanticHead(nn.Module):
         self.project = nn.Conv2d(feature_dim, classes.shape[1], 1)
         self.weight = options.weight
         self.scale = options.scale
+        self.classes: torch.Tensor
         self.register_buffer("classes", classes)
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:

@@ -16,10 +16,14 @@ from zeroshot.networks import augmentation
 class Options(Protocol):
     """What a section of params.yaml must have to draw training images."""
 
-    seed: int
-    augmentation: augmentation.Params
-    batch_size: int
-    repeat_threshold: float
+    @property
+    def seed(self) -> int: ...
+    @property
+    def augmentation(self) -> augmentation.Params: ...
+    @property
+    def batch_size(self) -> int: ...
+    @property
+    def repeat_threshold(self) -> float: ...
 
 
 class TrainingImages(data.Dataset):

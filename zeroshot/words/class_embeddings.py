@@ -12,7 +12,7 @@ import h5py
 import numpy as np
 import pydantic
 
-from zeroshot.base import errors, params, storage
+from zeroshot.base import errors, hdf5, params, storage
 
 Words = Annotated[tuple[str, ...], pydantic.Field(min_length=1)]
 
@@ -82,7 +82,7 @@ def read(path: str | pathlib.Path) -> ClassEmbeddings:
         EmbeddingsError: if the file is missing, damaged or not one of class embeddings.
     """
     try:
-        with h5py.File(path, "r") as file:
+        with hdf5.reading(path) as file:
             vectors = file["vectors"][()]
             names = tuple(json.loads(file["vectors"].attrs["names"]))
     except (OSError, KeyError, ValueError) as error:

@@ -8,7 +8,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from zeroshot.base import params, storage
+from zeroshot.base import hdf5, params, storage
 from zeroshot.cache import index as shard_index
 from zeroshot.cache import pools, rows
 from zeroshot.images import views
@@ -130,8 +130,8 @@ def write_later_rounds(path: pathlib.Path, tables: Sequence[rows.Rows]) -> None:
 
 def read_later_rounds(path: pathlib.Path) -> Mapping[int, rows.Rows]:
     """Return the table of each round, by its number from 2; empty if there was one round."""
-    with h5py.File(path, "r") as file:
-        return {number: {name: file[str(number)][name][:] for name in _COLUMNS} for number in sorted(map(int, file))}
+    with hdf5.reading(path) as file:
+        return {number: {name: file[f"{number}/{name}"][:] for name in _COLUMNS} for number in sorted(map(int, file))}
 
 
 def _predicted(table: rows.Rows, classifier: pixel_classifier.PixelClassifier) -> rows.Rows:
