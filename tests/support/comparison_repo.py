@@ -75,7 +75,6 @@ COMPARISON = {
     "fixed_seeds": [],
     "tables": [{"title": "All", "methods": list(METHODS)}],
     "protocols_at": 2,
-    "way": {"start": "ZS3Net", "end": "GAN"},
     "sweep": None,
     "published": None,
 }

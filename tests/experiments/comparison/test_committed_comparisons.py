@@ -46,12 +46,6 @@ def test_flags_of_methods_go_through_a_shell_without_quotation_marks():
             assert shlex.split(flag) == [flag]
 
 
-def test_the_way_runs_between_methods_of_the_same_k():
-    for name in NAMES:
-        comparison = catalogue.comparison(FOLDER, name, METHODS)
-        assert {comparison.way.start, comparison.way.end} <= set(comparison.methods)
-
-
 def test_splits_are_cumulative():
     splits = catalogue.comparison(FOLDER, "toy", METHODS).splits
     lists = [splits[k]["data.unseen"] for k in sorted(splits)]
@@ -88,7 +82,7 @@ def write(folder: pathlib.Path, **changes: object) -> pathlib.Path:
         ({"seeds": []}, "toy.seeds: Tuple should have at least 1 item"),
         ({"titel": "x"}, "toy.titel: unknown key; did you mean `toy.title`?"),
         ({"protocols_at": 3}, "toy: K = 3 is not among its splits 2, 4, 6, 8, 10"),
-        ({"way": {"start": "ZS3net", "end": "ZS3Net"}}, "toy: no method `ZS3net`; there are: `Supervised`, "),
+        ({"tables": [{"title": "x", "methods": ["ZS3net"]}]}, "toy: no method `ZS3net`; there are: `Supervised`, "),
     ],
 )
 def test_a_wrong_table_is_refused_by_name(tmp_path, changes, text):

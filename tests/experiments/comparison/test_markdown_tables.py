@@ -112,18 +112,9 @@ def test_the_two_protocols_side_by_side():
     assert [row[0] for row in found] == ["ZS3Net", "GAN", "DeViSE", "Later"]
 
 
-def test_the_share_of_the_way_is_by_means():
-    values = {("ZS3Net", 2, 0, None): 10.0, ("ZS3Net", 2, 1, None): 20.0, ("GAN", 2, 0, None): 55.0}
-    found = {
-        row[0]: row[1:] for row in rows(markdown_tables.shares(board(values | {("DeViSE", 2, 0, None): 25.0})))[2:]
-    }
-    assert found == {"ZS3Net": ["0 %", "—"], "GAN": ["100 %", "—"], "DeViSE": ["25 %", "—"], "Later": ["—", "—"]}
-
-
 def test_spread_of_figures_that_are_not_there():
     assert spread.over([]) is None and spread.over([None]) is None
     assert spread.over([None, 2.0]) == spread.Spread(2.0, None, 1)
-    assert spread.way(spread.over([1.0]), spread.over([1.0]), spread.over([2.0])) is None
 
 
 def test_figures_of_a_metrics_file_without_unseen_classes():

@@ -51,14 +51,6 @@ class Sweep:
 
 
 @params.section
-class Way:
-    """The two methods between which each other method's hIoU is placed."""
-
-    start: str
-    end: str
-
-
-@params.section
 class Comparison:
     """One dataset and protocol in all its tables; an entry of tables.yaml.
 
@@ -71,7 +63,6 @@ class Comparison:
         fixed_seeds: ... but those of these sections.
         tables: in the order of the report.
         protocols_at: the K of the table of generalised and vanilla figures.
-        way: see `Way`.
         sweep: see `Sweep`; None for no curve.
         published: name of the dataset in published.csv; None where no published figure compares.
     """
@@ -84,7 +75,6 @@ class Comparison:
     fixed_seeds: tuple[str, ...]
     tables: tuple[Table, ...]
     protocols_at: int
-    way: Way
     sweep: Sweep | None
     published: str | None
 
@@ -126,8 +116,7 @@ def comparison(folder: str | pathlib.Path, name: str, known: dict[str, Method]) 
     path = pathlib.Path(folder) / "tables.yaml"
     entries = _entries(path, Comparison)
     result = pick(entries, name, f"{path}: no comparison")
-    way = [result.way.start, result.way.end]
-    for method in [*result.methods, *way, *([result.sweep.method] if result.sweep else [])]:
+    for method in [*result.methods, *([result.sweep.method] if result.sweep else [])]:
         pick(known, method, f"{path}: {name}: no method")
     for k in [result.protocols_at, *([result.sweep.k] if result.sweep else [])]:
         if k not in result.splits:

@@ -76,8 +76,6 @@ def make(
         _notes(taken),
         f"## Generalised and vanilla evaluation, mIoU of unseen classes, K = {taken.comparison.protocols_at}"
         f"\n\n{markdown_tables.protocols(board)}",
-        f"## Share of the way from {taken.comparison.way.start} to {taken.comparison.way.end}, in hIoU"
-        f"\n\n{markdown_tables.shares(board)}",
         _curve(taken, drawn),
         _pictures(taken, strips, folder),
         f"## As published\n\n{_PUBLISHED}\n\n{markdown_tables.printed(board)}" if board.printed else "",

@@ -93,19 +93,6 @@ def protocols(board: Board) -> str:
     return markdown(head, rows)
 
 
-def shares(board: Board) -> str:
-    """Return for every method and K the share of the way in hIoU from `way.start` to `way.end`, by their means over seeds."""
-    ways, ks = board.comparison.way, list(board.comparison.splits)
-    rows = []
-    for method in board.comparison.methods:
-        if not board.stands_alone(method):
-            found = [
-                spread.way(*(board.spread(name, k, "hIoU") for name in (ways.start, ways.end, method))) for k in ks
-            ]
-            rows.append([method, *(MISSING if share is None else f"{share:.0f} %" for share in found)])
-    return markdown(["Model", *(f"K = {k}" for k in ks)], rows)
-
-
 def printed(board: Board) -> str:
     """Return the published rows as they are printed, in every column, with their sources."""
     columns = (*collect.COLUMNS, collect.VANILLA)

@@ -76,8 +76,7 @@ def cells(comparison: catalogue.Comparison, methods: dict[str, catalogue.Method]
     for k, split in splits.items():
         for seed in comparison.seeds:
             start = overrides.merged(split, dict.fromkeys(seeds, seed))
-            names = dict.fromkeys([*comparison.methods, comparison.way.start, comparison.way.end])
-            found += [_cell(start, name, k, seed, None, methods[name].set) for name in names]
+            found += [_cell(start, name, k, seed, None, methods[name].set) for name in comparison.methods]
             sweep = comparison.sweep
             if sweep and sweep.k == k:
                 changes = methods[sweep.method].set

@@ -24,10 +24,3 @@ def over(values: Iterable[float | None]) -> Spread | None:
         return Spread(mean, None, 1)
     variance = math.fsum((value - mean) ** 2 for value in known) / (len(known) - 1)
     return Spread(mean, math.sqrt(variance), len(known))
-
-
-def way(start: Spread | None, end: Spread | None, here: Spread | None) -> float | None:
-    """Return in per cent how far the mean `here` lies on the way from the mean `start` to `end`; None if one is missing or both agree."""
-    if start is None or end is None or here is None or start.mean == end.mean:
-        return None
-    return 100 * (here.mean - start.mean) / (end.mean - start.mean)

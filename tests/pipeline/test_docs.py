@@ -1,0 +1,237 @@
+"""README and docs: every command is run or at least parsed by its program, every link leads somewhere, lines are of readable width."""
+
+import functools
+import os
+import pathlib
+import re
+import shlex
+import shutil
+import subprocess
+
+import pytest
+import yaml
+from dvc import cli as dvc_cli
+
+from tests.support import caches, dag
+from zeroshot.commands import __main__ as zeroshot_cli
+
+FILES = [dag.ROOT / "README.md", *sorted((dag.ROOT / "docs").glob("*.md"))]
+files = pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+
+_MINUTES = "trains for minutes; test_pipeline.py runs the like at tiny size"
+_EXPERIMENT = "needs an experiment"
+_CACHE = "needs results in DVC's cache"
+_REMOTE = "needs a remote"
+_READS = "only reads; parsed to save time"
+_ASKS = "asks before it removes"
+# Commands that this test does not run, and why. Those of dvc and zeroshot are parsed.
+NOT_RUN = {
+    "pytest tests/pipeline/test_leaks.py tests/pipeline/test_leaks_files.py tests/pipeline/test_wiring.py": "tests themselves",
+    "dvc repro --dry": "needs the data",
+    "dvc repro --dry --allow-missing": "needs a dvc.lock of the present code",
+    "dvc dag": _READS,
+    "dvc metrics diff": _READS,
+    "dvc metrics diff 'HEAD~1' HEAD": _READS,
+    "dvc params diff 'HEAD~1'": _READS,
+    "dvc plots diff 'HEAD~1' HEAD": _READS,
+    "dvc exp diff": _READS,
+    "dvc gc --workspace": _ASKS,
+    "dvc gc --workspace --all-commits --all-experiments": _ASKS,
+    "dvc repro train_gmmn": _MINUTES,
+    "dvc repro evaluate": _MINUTES,
+    "dvc exp run -S pseudo_labels.p=50": _MINUTES,
+    "dvc exp run -S 'gmmn.bandwidths=[0.5,1,2]'": _MINUTES,
+    "dvc exp run -S gmmn.bandwidths.0=0.25": _MINUTES,
+    "dvc exp run -n many-folds -S classifier.calibration.folds=8": _MINUTES,
+    "dvc exp run": _MINUTES,
+    "dvc exp run --queue -S 'gmmn.bandwidths=[0.5,1,2],[1,2,4]' -S pseudo_labels.p=25,75": "tests/experiments queues runs",
+    "dvc queue start --jobs 1": _EXPERIMENT,
+    "dvc queue logs many-folds": _EXPERIMENT,
+    "dvc queue stop": _EXPERIMENT,
+    "dvc exp apply many-folds": _EXPERIMENT,
+    "dvc exp branch many-folds try-folds": _EXPERIMENT,
+    "dvc exp remove many-folds": _EXPERIMENT,
+    "dvc exp push origin many-folds": _REMOTE,
+    "dvc exp pull origin many-folds": _REMOTE,
+    "dvc push --run-cache": _REMOTE,
+    "dvc pull --run-cache": _REMOTE,
+    "dvc checkout": _CACHE,
+    "dvc checkout --relink": _CACHE,
+    "dvc repro whole_network/dvc.yaml": "hours on a GPU; test_pipeline.py runs it at tiny size",
+    "dvc exp run whole_network/dvc.yaml": "hours on a GPU; test_pipeline.py runs it at tiny size",
+    "zeroshot cross-validate gmmn.lr=0.001,0.002": _MINUTES,
+    "zeroshot cross-validate gmmn.lr=0.001,0.002 pseudo_labels.p=25,50": _MINUTES,
+    "zeroshot queue toy": "starts hours of work; tests/experiments queues runs",
+    "zeroshot queue toy --dry-run": "asks DVC for all experiments; tests/experiments does in a small repository",
+    "zeroshot tables toy": "asks DVC for all experiments; tests/experiments does in a small repository",
+}
+
+
+def lines(path: pathlib.Path) -> list[str]:
+    return path.read_text(encoding="utf-8").splitlines()
+
+
+def commands() -> list[str]:
+    """Return the commands of all `sh` blocks, each once, without comments and with what `$(...)` stands for as one of its own."""
+    found: dict[str, None] = {}
+    for path in FILES:
+        for block in re.findall(r"^ *```sh\n(.*?)^ *```$", path.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL):
+            for line in block.splitlines():
+                for inner in re.findall(r"\$\((.*?)\)", line):
+                    found.setdefault(inner)
+                words = shlex.split(re.sub(r" \$\(.*?\)", "", line), comments=True)
+                for command in " ".join(word if word == "&&" else shlex.quote(word) for word in words).split(" && "):
+                    found.setdefault(command)
+    return [shlex.join(shlex.split(command)) for command in found if command]
+
+
+COMMANDS = commands()
+
+
+def run_by(program: str) -> list[str]:
+    return [command for command in COMMANDS if shlex.split(command)[0] == program]
+
+
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory):
+    """A repository of two commits with the files of the pipeline, metrics, a small cache, and no results."""
+    folder = tmp_path_factory.mktemp("docs") / "repository"
+    for name in ("zeroshot", "stages", "whole_network", "metrics", "presets", ".dvc/plots", "data/pretrained"):
+        shutil.copytree(dag.ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("params.yaml", "dvc.yaml", "dvc.lock", ".dvc/config", ".dvc/.gitignore", ".dvcignore", ".gitignore"):
+        shutil.copy(dag.ROOT / name, folder / name)
+    (folder / ".dvc/cache").mkdir()
+    who = ["-c", "user.name=test", "-c", "user.email=test@example.org"]
+    for words in (["init"], ["add", "--all"], ["commit", "-m", "first"], ["commit", "--allow-empty", "-m", "second"]):
+        subprocess.run(["git", *who, *words], cwd=folder, check=True, capture_output=True)
+    (folder / "features").mkdir(exist_ok=True)
+    caches.write_rows(folder / "features/train", [caches.table([0, 1, 2, 0])])
+    return folder
+
+
+@pytest.fixture
+def inside(repository, monkeypatch, tmp_path):
+    """Be in the repository, as a user who has not configured anything."""
+    for name in [name for name in os.environ if name.startswith(("DVC_", "GIT_"))]:
+        monkeypatch.delenv(name)
+    for role in ("AUTHOR", "COMMITTER"):
+        for part in ("NAME", "EMAIL"):
+            monkeypatch.setenv(f"GIT_{role}_{part}", "test@example.org")
+    (repository / ".dvc/config.local").unlink(missing_ok=True)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("DVC_SITE_CACHE_DIR", str(tmp_path / "site"))
+    monkeypatch.chdir(repository)
+    return repository
+
+
+def test_there_are_commands_of_each_program():
+    programs = {shlex.split(command)[0] for command in COMMANDS}
+    assert programs == {"make", "dvc", "zeroshot", "git", "pytest", "ln", "du"}
+
+
+def test_what_is_not_run_is_in_the_docs():
+    assert NOT_RUN.keys() <= set(COMMANDS)
+
+
+@pytest.mark.parametrize("command", run_by("make"))
+def test_make_knows_the_target(command):
+    done = subprocess.run([*shlex.split(command), "--dry-run"], cwd=dag.ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("command", run_by("dvc"))
+def test_dvc_runs_or_parses(command, inside):
+    words = shlex.split(command)[1:]
+    if command in NOT_RUN:
+        assert dvc_cli.parse_args(words).func
+    else:
+        assert dvc_cli.main(words) == 0
+
+
+@pytest.mark.parametrize("command", run_by("zeroshot"))
+def test_zeroshot_runs_or_parses(command, inside, monkeypatch, capsys):
+    if command in NOT_RUN:
+        for name, main in zeroshot_cli.COMMANDS.items():
+            monkeypatch.setitem(zeroshot_cli.COMMANDS, name, functools.wraps(main)(lambda *args, **kwargs: None))
+    zeroshot_cli.main(shlex.split(command)[1:])
+    assert command in NOT_RUN or capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", [*run_by("git"), *run_by("ln"), *run_by("du")])
+def test_other_commands_run(command, inside):
+    (inside / "metrics/new.csv").write_text(command)
+    subprocess.run(["git", "add", "--all"], cwd=inside, check=True)
+    done = subprocess.run(shlex.split(command), cwd=inside, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_tests_that_are_named_exist():
+    for command in run_by("pytest"):
+        assert command in NOT_RUN
+        assert all((dag.ROOT / word).exists() for word in shlex.split(command)[1:])
+
+
+@files
+def test_links_lead_to_files_and_headings(path):
+    for target in re.findall(r"\]\(([^)\s]+)\)", path.read_text(encoding="utf-8")):
+        if re.match(r"https?://", target):
+            continue
+        name, _, heading = target.partition("#")
+        file = (path.parent / name).resolve() if name else path
+        assert file.exists(), f"{path.name}: {target}"
+        if heading:
+            headings = re.findall(r"^#+ (.*)$", file.read_text(encoding="utf-8"), re.MULTILINE)
+            assert heading in map(anchor, headings), f"{path.name}: {target}"
+
+
+def anchor(heading: str) -> str:
+    """Return the anchor that GitHub gives a heading: lower case, without punctuation, with hyphens for spaces."""
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+
+
+@files
+def test_lines_are_at_most_120_characters(path):
+    """Rows of tables cannot be wrapped; the README has none that are longer."""
+    wide = [line for line in lines(path) if len(line) > 120]
+    assert [line for line in wide if path.name == "README.md" or not line.startswith("|")] == []
+
+
+def test_the_readme_is_short():
+    assert len(lines(dag.ROOT / "README.md")) < 150
+
+
+def test_images_are_small_and_shown():
+    images = sorted((dag.ROOT / "docs/images").glob("*.png"))
+    assert all(image.stat().st_size < 150_000 for image in images)
+    assert sum(image.stat().st_size for image in images) < 400_000
+    readme = (dag.ROOT / "README.md").read_text(encoding="utf-8")
+    assert all(f"(docs/images/{image.name})" in readme for image in images)
+
+
+def test_the_changes_for_own_data_are_valid(inside, tmp_path, capsys):
+    """The YAML block of the README, put over the preset that it names."""
+    readme = (dag.ROOT / "README.md").read_text(encoding="utf-8")
+    (preset,) = re.findall(r"Run `zeroshot preset (\w+)`", readme)
+    (block,) = re.findall(r"^ *```yaml\n(.*?)^ *```$", readme, re.MULTILINE | re.DOTALL)
+    path = tmp_path / "params.yaml"
+    zeroshot_cli.main(["preset", preset, "--out", str(path)])
+    document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    for section, changes in yaml.safe_load(block).items():
+        assert changes.keys() <= document[section].keys()
+        document[section].update(changes)
+    path.write_text(yaml.safe_dump(document), encoding="utf-8")
+    zeroshot_cli.main(["check", str(path)])
+    assert "valid" in capsys.readouterr().out
+
+
+def test_sections_and_keys_that_are_named_exist():
+    """A parameter in backticks, as in `gmmn.kernel`, with or without a value, is a key of params.yaml."""
+    document = yaml.safe_load((dag.ROOT / "params.yaml").read_text(encoding="utf-8"))
+    for path in FILES:
+        for name in re.findall(r"`([a-z_]+(?:\.[a-z_]+)+)(?:[:=][^`]*)?`", path.read_text(encoding="utf-8")):
+            section, *keys = name.split(".")
+            if section in document:
+                value = document
+                for key in (section, *keys):
+                    assert isinstance(value, dict) and key in value, f"{path.name}: {name}"
+                    value = value[key]
