@@ -63,8 +63,8 @@ def main(
 
     roles = splits.roles(split)
     checkpoints.save(network_path, {**roles, "config": recipe, "network": network.state_dict()})
-    projection = network.classifier.cpu()
-    weight, bias = projection.weight.detach()[:, :, 0, 0], projection.bias.detach()
+    state = network.state_dict()
+    weight, bias = state["classifier.weight"].cpu()[:, :, 0, 0], state["classifier.bias"].cpu()
     model = compatibility.classifier(weight, bias, vectors, split.seen, split.unseen)
     pixel_classifier.save(classifier_path, model, **roles)
     state_file.unlink()

@@ -57,7 +57,7 @@ class Moments:
     def __init__(self) -> None:
         self.count = self.nonzero = 0
         self.sum = self.squares = self.max = 0.0
-        self.live: np.ndarray | None = None
+        self.live: np.ndarray = np.zeros(0, bool)
 
     def add(self, features: np.ndarray) -> None:
         """Take in features (n, d) of any float type."""
@@ -70,7 +70,7 @@ class Moments:
         self.max = max(self.max, float(values.max()))
         self.nonzero += int(np.count_nonzero(values))
         live = values.any(axis=0)
-        self.live = live if self.live is None else self.live | live
+        self.live = self.live | live if self.live.size else live
 
     def dead_columns(self) -> int:
         """Return how many of the d features were never anything but zero."""

@@ -66,7 +66,7 @@ def write_graphs(
     """Write the component graphs of the images of a labelled list, in view 0; `track` wraps them, for a bar."""
 
     def read(item: splits.Item) -> np.ndarray:
-        return source.views[0].mask(image_files.read_mask(source.masks / f"{item.id}.png"))
+        return source.views[0].mask(image_files.read_mask(source.mask_path(item)))
 
     masks = parallel.in_order(read, track(source.items), workers)
     graphs.write(path, graphs.of_masks(masks, source.stride))

@@ -19,7 +19,9 @@ def label_cells(mask: np.ndarray, stride: int) -> np.ndarray:
     Returns:
         (ceil(H / s), ceil(W / s)) uint8, 255 where there is none.
     """
-    return grids.downsample(torch.from_numpy(mask)[None], grids.map_size(mask.shape[0], mask.shape[1], stride))[0].numpy()
+    return grids.downsample(torch.from_numpy(mask)[None], grids.map_size(mask.shape[0], mask.shape[1], stride))[
+        0
+    ].numpy()
 
 
 def count_labelled(labels: np.ndarray, pixels_per_class: int) -> int:

@@ -120,7 +120,17 @@ class Source:
 
     def read_mask(self, job: Job) -> np.ndarray:
         """Return the job's view of the mask (H, W) uint8."""
-        return self.views[job.view].mask(image_files.read_mask(self.masks / f"{self.items[job.image].id}.png"))
+        return self.views[job.view].mask(image_files.read_mask(self.mask_path(self.items[job.image])))
+
+    def mask_path(self, item: splits.Item) -> pathlib.Path:
+        """Return the file of an image's mask.
+
+        Raises:
+            TypeError: for a list whose labels must not be read.
+        """
+        if self.masks is None:
+            raise TypeError(f"{self.name} has no masks")
+        return self.masks / f"{item.id}.png"
 
     def draw(self, job: Job, options: Params) -> rows.Rows:
         """Return the columns of the cells of this job to keep; without labels, the same places of the image in every view."""
@@ -142,14 +152,14 @@ class Source:
 
 
 def source(
-    name: Literal["train", "unlabelled", "val"],
+    name: str,
     split: splits.Split,
     root: pathlib.Path,
     masks: pathlib.Path | None,
     options: Params,
     network: Network,
 ) -> Source:
-    """Return a list of the split with the passes over its images that `options` ask for."""
+    """Return the list `name` of the split (train, unlabelled or val) with the passes over its images that `options` ask for."""
     passes = {
         "train": views.passes(options.scales, options.flip),
         "unlabelled": views.around_whole(options.unlabelled_views.scales, options.unlabelled_views.flip),

@@ -61,7 +61,7 @@ def _names() -> str:
 
 def _numbers(values: dict[str, Any], vanilla: dict[str, float | None] | None) -> str:
     figures = [values[group][figure] for group in GROUPS for figure in FIGURES]
-    apart = [vanilla and vanilla[figure] for figure in FIGURES]
+    apart = [None if vanilla is None else vanilla[figure] for figure in FIGURES]
     text = "".join(_number(value, 7) for value in figures) + _number(values["hIoU"], 8)
     return text + "   " + "".join(_number(value, 7) for value in apart)
 

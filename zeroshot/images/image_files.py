@@ -1,6 +1,7 @@
 """Reading pictures and label masks from untrusted files, and writing label masks."""
 
 import pathlib
+from typing import Any
 
 import numpy as np
 import PIL.Image
@@ -91,7 +92,7 @@ def _decode(path: str | pathlib.Path) -> PIL.Image.Image:
         with PIL.Image.open(path, formats=_FORMATS) as picture:
             width, height = picture.size
             if width * height <= MAX_PIXELS:
-                stored_as = picture.tile[0][3]
+                stored_as: Any = picture.tile[0][3]
                 picture.load()
                 picture.info["stored_as"] = stored_as if isinstance(stored_as, str) else stored_as[0]
                 return picture

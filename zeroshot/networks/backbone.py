@@ -78,7 +78,7 @@ def extractor(
     network: deeplab.DeepLabV3Plus, device: torch.device, precision: str
 ) -> Callable[[torch.Tensor], torch.Tensor]:
     """Return the function from images (b, 3, H, W) uint8 to features (b, 256, h, w), without gradients."""
-    network = network.to(device=device, memory_format=torch.channels_last).eval()
+    network = network.to(device).to(memory_format=torch.channels_last).eval()
 
     @torch.inference_mode()
     def extract(pictures: torch.Tensor) -> torch.Tensor:

@@ -52,7 +52,7 @@ def fit(
     if semantic is not None:
         modules["semantic"] = semantic
     for module in modules.values():
-        module.to(device=device, memory_format=torch.channels_last).train()
+        module.to(device).to(memory_format=torch.channels_last).train()
     for part in _frozen(network, options.freeze):
         part.requires_grad_(False).eval()
     trunk = [*network.stem.parameters(), *network.trunk.parameters()]
@@ -63,7 +63,7 @@ def fit(
         [{"params": trunk, "scale": 1.0}, {"params": head, "scale": options.head_lr_multiplier}],
         lr=options.lr, momentum=options.momentum, weight_decay=options.weight_decay,
     )  # fmt: skip
-    first = 0
+    first, lr = 0, options.lr
     if state is not None:
         for name, module in modules.items():
             module.load_state_dict(state[name])
@@ -82,12 +82,12 @@ def fit(
             batch = batch.to(device, memory_format=torch.channels_last)
             with torch.autocast(device.type, torch.bfloat16, enabled=options.precision == "bfloat16"):
                 features = network.dropout(network.features(batch))
-                outputs = network.classifier(features)
-                cosines = None if semantic is None else semantic(features)
+                heads = [(1.0, network.classifier(features), criterion)]
+                if semantic is not None:
+                    heads.append((semantic.weight, semantic(features), cross_entropy))
             target = target.to(device)
-            loss = _loss(outputs.float(), target, options.loss_at, criterion)
-            if semantic is not None:
-                loss = loss + semantic.weight * _loss(cosines, target, options.loss_at, cross_entropy)
+            losses = [weight * _loss(outputs.float(), target, options.loss_at, own) for weight, outputs, own in heads]
+            loss = torch.stack(losses).sum()
             training.check_finite(loss.item(), "train_backbone", epoch, step)
             optimizer.zero_grad()
             loss.backward()
@@ -106,7 +106,7 @@ def _frozen(network: deeplab.DeepLabV3Plus, freeze: str) -> list[torch.nn.Module
 def _loss(outputs: torch.Tensor, target: torch.Tensor, loss_at: str, criterion: Criterion) -> torch.Tensor:
     """Return the mean loss over valid pixels, of the image or (a twentieth of the work) of the feature map."""
     if loss_at == "image":
-        outputs = grids.upsample(outputs, target.shape[-2:])
+        outputs = grids.upsample(outputs, (target.shape[-2], target.shape[-1]))
     else:
-        target = grids.downsample(target, outputs.shape[-2:])
+        target = grids.downsample(target, (outputs.shape[-2], outputs.shape[-1]))
     return criterion(outputs, target) / (target != label_ids.IGNORE_INDEX).sum().clamp(min=1)

@@ -37,9 +37,10 @@ class Dtype:
     """Stands in for `numpy.dtype`; plain numbers and booleans only."""
 
     def __init__(self, code: str, align: bool = False, copy: bool = False) -> None:
-        self.value = np.dtype(code) if isinstance(code, str) and code[1:].isdecimal() else None
-        if self.value is None or self.value.kind not in "fiub":
+        plain = isinstance(code, str) and code[1:].isdecimal()
+        if not plain or np.dtype(code).kind not in "fiub":
             raise PickleError(f"holds an array of type {code!r}; only numbers are read")
+        self.value: np.dtype = np.dtype(code)
 
     def __setstate__(self, state: tuple) -> None:
         # (version, byte order, ...): the rest describes structured types, which __init__ has refused.
@@ -76,7 +77,7 @@ def _frombuffer(data: Any, dtype: Dtype, shape: tuple, order: str, axis_order: t
 def _from_bytes(data: Any, dtype: Dtype, shape: tuple, order: str) -> np.ndarray:
     if not isinstance(data, bytes | bytearray) or len(data) != math.prod(shape) * dtype.value.itemsize:
         raise PickleError(f"holds an array of shape {shape} whose bytes do not fill it")
-    return np.frombuffer(data, dtype.value).reshape(shape, order=order)
+    return np.frombuffer(data, dtype.value).reshape(shape, order="F" if order == "F" else "C")
 
 
 def _encode(text: str, encoding: str) -> bytes:

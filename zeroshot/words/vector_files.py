@@ -7,7 +7,7 @@ gensim's own readers hold the whole file in memory (3.6 GB for GoogleNews), rese
 import gzip
 import pathlib
 from collections.abc import Collection, Iterator
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 import numpy as np
 
@@ -66,7 +66,7 @@ def read(
     with _open(path) as file:
         if count is not None:
             file.readline()
-        rows = _binary_rows(file, dim, count) if binary else _text_rows(file)
+        rows = _binary_rows(file, dim, count or 0) if binary else _text_rows(file)
         try:
             for key, numbers in track(rows):
                 found += 1
@@ -86,7 +86,7 @@ def read(
 def _open(path: pathlib.Path) -> BinaryIO:
     with open(path, "rb") as file:
         packed = file.read(2) == b"\x1f\x8b"
-    return gzip.open(path) if packed else open(path, "rb")
+    return cast(BinaryIO, gzip.open(path)) if packed else open(path, "rb")
 
 
 def _is_text_row(line: bytes, dim: int) -> bool:

@@ -86,6 +86,6 @@ def train(
         )
     return word_vectors.WordVectors(
         vectors={word: model.wv[word] for word in wanted if word in model.wv},
-        vocabulary=tuple(model.wv.index_to_key[: word_vectors.NEAR_VOCABULARY]),
+        vocabulary=tuple(map(str, model.wv.index_to_key[: word_vectors.NEAR_VOCABULARY])),
         files=(path,),
     )

@@ -37,11 +37,11 @@ def last_layer(
     network: deeplab.DeepLabV3Plus, start: pixel_classifier.PixelClassifier
 ) -> pixel_classifier.PixelClassifier:
     """Return the last layer of a network that `build` made, on the CPU; its seen bias is that of `start`."""
-    order = start.labels.argsort()
+    order, state = start.labels.argsort(), network.state_dict()
     return dataclasses.replace(
         start,
-        weight=network.classifier.weight.detach().float().cpu()[:, :, 0, 0],
-        bias=network.classifier.bias.detach().float().cpu(),
+        weight=state["classifier.weight"].float().cpu()[:, :, 0, 0],
+        bias=state["classifier.bias"].float().cpu(),
         labels=start.labels[order],
         unseen=start.unseen[order],
     )

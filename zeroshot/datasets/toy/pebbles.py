@@ -147,8 +147,8 @@ def develop(canvas: np.ndarray, grain: np.ndarray) -> np.ndarray:
 def _light(turn: np.ndarray, depth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return how brightly a flattish pebble is lit and the gleam added on top, both (H, W)."""
     bulge = depth**2
-    facing = bulge * (turn.real * _LIGHT[0] + turn.imag * _LIGHT[1]) + np.sqrt(1 - bulge**2) * _LIGHT[2]
-    spot = (depth * turn.real + 0.38) ** 2 + (depth * turn.imag + 0.45) ** 2
+    facing = bulge * (np.real(turn) * _LIGHT[0] + np.imag(turn) * _LIGHT[1]) + np.sqrt(1 - bulge**2) * _LIGHT[2]
+    spot = (depth * np.real(turn) + 0.38) ** 2 + (depth * np.imag(turn) + 0.45) ** 2
     return 0.62 + 0.62 * np.maximum(facing, 0), 0.16 * np.exp(-spot / 0.03)
 
 

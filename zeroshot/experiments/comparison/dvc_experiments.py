@@ -6,7 +6,7 @@ import json
 import pathlib
 import subprocess
 import sys
-from typing import Any
+from typing import Any, cast
 
 import dvc.dependency.param
 import dvc.repo
@@ -67,12 +67,12 @@ def _baselines(root: str | pathlib.Path) -> list[str]:
     with dvc.repo.Repo(str(root)) as repo:
         queue = repo.experiments.celery_queue
         entries = [*queue.iter_queued(), *queue.iter_active(), *(failed.entry for failed in queue.iter_failed())]
-        ran = {ref.baseline_sha for ref in dvc.repo.experiments.utils.exp_refs(repo.scm)}
+        ran = {ref.baseline_sha for ref in dvc.repo.experiments.utils.exp_refs(cast(Any, repo.scm))}
     return sorted(ran | {entry.baseline_rev for entry in entries})
 
 
 def _experiment(root: str | pathlib.Path, baseline: str, entry: dict[str, Any], data: dict[str, Any]) -> Experiment:
-    state = _STATES.get((entry["executor"] or {}).get("state"), "done")
+    state = _STATES.get(str((entry["executor"] or {}).get("state")), "done")
     return Experiment(
         name=entry["name"] or data["rev"][:7],
         rev=data["rev"],

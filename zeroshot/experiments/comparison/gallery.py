@@ -4,6 +4,7 @@ import dataclasses
 import os
 import pathlib
 import shutil
+from typing import cast
 
 import dvc.api
 import dvc_data.index
@@ -66,7 +67,10 @@ def _copy(root: pathlib.Path, experiment: dvc_experiments.Experiment, folder: pa
         return ()
     there = dvc.api.DVCFileSystem(os.fspath(root), rev=experiment.rev)
     try:
-        drawn = {folder / pathlib.PurePosixPath(path).name: there.read_bytes(path) for path in there.find(_DRAWN)}
+        drawn = {
+            folder / pathlib.PurePosixPath(path).name: cast(bytes, there.read_bytes(path))
+            for path in there.find(_DRAWN)
+        }
     except (FileNotFoundError, dvc_data.index.DataIndexDirError):
         return ()
     folder.mkdir(parents=True)

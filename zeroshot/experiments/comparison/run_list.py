@@ -121,11 +121,12 @@ def runs(
         serving = [_serving(cell, kept, methods, keys) for cell in group]
         if None in serving:
             kept[key] = group
-        else:
-            for cell, other in zip(group, serving, strict=True):
+            continue
+        for cell, other in zip(group, serving, strict=True):
+            if other is not None:
                 kept[other].append(cell)
     return [
-        Run(_name(prefix, key, group, methods), group[0].params, methods[group[0].method].target, tuple(group))
+        Run(_name(prefix, key, group, methods), group[0].params or {}, methods[group[0].method].target, tuple(group))
         for key, group in kept.items()
     ]
 
@@ -139,12 +140,11 @@ def _serving(
     """Return the key of a run that gives the cell's figures, None if there is none yet."""
     method = methods[cell.method]
     relevant = keys.get(method.model)
-    if relevant is None:
+    if relevant is None or cell.params is None:
         return None
     for key, others in kept.items():
-        same = all(
-            overrides.same(overrides.at(cell.params, name), overrides.at(others[0].params, name)) for name in relevant
-        )
+        other = others[0].params or {}
+        same = all(overrides.same(overrides.at(cell.params, name), overrides.at(other, name)) for name in relevant)
         if same and methods[others[0].method].target == method.target:
             return key
     return None

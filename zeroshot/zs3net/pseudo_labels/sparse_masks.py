@@ -44,7 +44,7 @@ def write(
     unlabelled = {item.id: item for item in split.unlabelled}
     added = []
     for shard in pseudo:
-        for number in np.unique(shard["image"]).tolist():
+        for number in map(int, np.unique(shard["image"])):
             item = unlabelled[names[number]]
             if item.id in own:
                 mask = image_files.read_mask(masks / f"{item.id}.png")
