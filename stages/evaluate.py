@@ -33,7 +33,8 @@ def main(
     from zeroshot.zs3net import pixel_classifier
 
     options = params.load("params.yaml", "evaluation", protocols.Params)
-    device = runtime.start(params.load("params.yaml", "runtime", runtime.Params))
+    settings = params.load("params.yaml", "runtime", runtime.Params)
+    device = runtime.start(settings)
     split = splits.read(split_path)
     classifier, provenance = pixel_classifier.load(classifier_path)
 
@@ -41,7 +42,9 @@ def main(
     protocol = protocols.protocol(options, described)
     cache = progress.track(maps.read(features_dir), "evaluate (images)", total=len(described.images))
     predict = functools.partial(pixel_classifier.predict_maps, classifier.to(device))
-    confusions = protocols.confusions(predict, cache, split, options.short_side)
+    # One process fills a GPU.
+    workers = 0 if device.type == "cuda" else settings.workers
+    confusions = protocols.confusions(predict, cache, split, options.short_side, workers)
     summaries = {
         name: metrics.summarise(matrix, split.seen, split.unseen, options.absent_classes)
         for name, matrix in confusions.items()

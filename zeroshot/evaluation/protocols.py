@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from zeroshot.base import errors, params
+from zeroshot.base import errors, parallel, params
 from zeroshot.cache import index, maps
 from zeroshot.datasets import splits
 from zeroshot.evaluation import metrics
@@ -49,6 +49,7 @@ def confusions(
     cache: Iterable[maps.Map],
     split: splits.Split,
     short_side: int | None = None,
+    workers: int = 0,
 ) -> dict[str, np.ndarray]:
     """Return a confusion matrix (C, C) int64 over all valid pixels for each protocol that `predict` answers.
 
@@ -59,16 +60,21 @@ def confusions(
         cache: the maps to score, read one at a time.
         split: of C classes.
         short_side: masks are resized (nearest) to this shorter side first, and logits upsampled to that size; None leaves them.
+        workers: threads that each score an image at a time, 0 for none; counts of pixels do not depend on their number.
     """
     resized = views.View(short_side=short_side)
     unseen_only = np.full(256, label_ids.IGNORE_INDEX, np.uint8)
     unseen_only[list(split.unseen)] = split.unseen
-    totals: dict[str, np.ndarray] = {}
-    for item in cache:
+
+    def score(item: maps.Map) -> dict[str, np.ndarray]:
         mask = resized.mask(item.mask)
-        for name, labels in predict(item.features, mask.shape).items():
-            truth = unseen_only[mask] if name == "vanilla" else mask
-            matrix = metrics.confusion(truth, labels, len(split.classes))
+        answers = predict(item.features, (mask.shape[0], mask.shape[1]))
+        truths = {name: unseen_only[mask] if name == "vanilla" else mask for name in answers}
+        return {name: metrics.confusion(truths[name], labels, len(split.classes)) for name, labels in answers.items()}
+
+    totals: dict[str, np.ndarray] = {}
+    for matrices in parallel.in_order(score, cache, workers):
+        for name, matrix in matrices.items():
             totals[name] = totals.get(name, 0) + matrix
     return totals
 
