@@ -70,7 +70,7 @@ def test_whole_numbers_serve_as_floats_but_not_the_reverse():
 )
 def test_wrong_types_and_values_are_refused_by_name_and_shown(change, found):
     lines = faults(change)
-    assert lines[0] == "params: 1 wrong" and len(lines) == 2
+    assert lines[0] == "params: 1 error" and len(lines) == 2
     assert lines[1].startswith(f"  train.{change.split(':')[0]}: ")
     assert lines[1].endswith(f" (found {found})")
 
@@ -88,7 +88,7 @@ def test_a_wrong_item_of_a_list_is_named_by_its_place():
 
 def test_a_typo_gets_the_nearest_key():
     assert faults("momentun: 0.9") == [
-        "params: 1 wrong",
+        "params: 1 error",
         "  train.momentun: unknown key; did you mean `train.momentum`?",
     ]
 
@@ -111,7 +111,7 @@ def test_a_typo_in_a_nested_section_gets_the_nearest_key_there():
 
 def test_missing_keys_are_named_even_when_nested():
     assert faults("kernel: {kind: gaussian}", without=["seed"]) == [
-        "params: 2 wrong",
+        "params: 2 errors",
         "  train.seed: missing",
         "  train.kernel.bandwidths: missing",
     ]
@@ -124,7 +124,7 @@ def test_a_nested_section_must_be_a_mapping():
 
 def test_every_fault_is_in_one_message():
     lines = faults("{lr: -1, epoch: 5, flip: 1, kernel: {kind: cosine, bandwidths: [0], sort: 1}}", without=["name"])
-    assert lines[0] == "params: 7 wrong"
+    assert lines[0] == "params: 7 errors"
     assert sorted(line.split(": ")[0].strip() for line in lines[1:]) == [
         "train.epoch",
         "train.flip",
@@ -143,8 +143,7 @@ def test_the_backbones_augmentation_is_named_in_full():
             output_stride=16,
             separable=True,
             dropout=0.1,
-            weights="none",
-            weights_file="none",
+            weights="data/pretrained/none",
             partial_weights=False,
             freeze="nothing",
             loss_at="image",
@@ -165,7 +164,7 @@ def test_the_backbones_augmentation_is_named_in_full():
     with pytest.raises(params.ParamsError) as caught:
         params.build(values, backbone.Params, "backbone")
     text = str(caught.value)
-    assert text.startswith("params: 4 wrong\n")
+    assert text.startswith("params: 4 errors\n")
     assert "\n  backbone.augmentation.crop: Input should be greater than or equal to 1 (found 0)" in text
     assert "\n  backbone.augmentation.scales.1: missing" in text
     assert "\n  backbone.augmentation.flip: missing" in text

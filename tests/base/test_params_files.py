@@ -63,4 +63,4 @@ def test_messages_name_the_file(tmp_path):
     path.write_text("train: {}\n")
     with pytest.raises(params.ParamsError) as caught:
         params.load(path, "train", train_section.Options)
-    assert str(caught.value).startswith(f"{path}: 8 wrong\n  train.lr: missing\n")
+    assert str(caught.value).startswith(f"{path}: 8 errors\n  train.lr: missing\n")

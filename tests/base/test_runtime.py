@@ -29,7 +29,9 @@ def test_a_missing_gpu_is_explained(monkeypatch):
         runtime.device(settings(device="cuda"))
 
 
-@pytest.mark.parametrize("changes", [{"workers": -1}, {"workers": "2"}, {"device": "gpu"}, {"scratch": ""}])
+@pytest.mark.parametrize(
+    "changes", [{"threads": 0}, {"workers": -1}, {"workers": "2"}, {"device": "gpu"}, {"scratch": ""}]
+)
 def test_wrong_values_are_refused(changes):
     with pytest.raises(params.ParamsError, match=rf"runtime\.{next(iter(changes))}"):
         settings(**changes)

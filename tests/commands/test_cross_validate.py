@@ -123,7 +123,7 @@ def test_what_cannot_be_tried_is_named_before_any_work(folder, words, fault):
     (folder / "models/seen_only.pt").unlink()
     with pytest.raises(SystemExit) as caught:
         command.main(words)
-    assert str(caught.value.code).startswith("command line: 1 wrong\n") and fault in str(caught.value.code)
+    assert str(caught.value.code).startswith("command line: 1 error\n") and fault in str(caught.value.code)
 
 
 @pytest.mark.parametrize("flag", ["--folds", "--held-out", "--workers"])
@@ -137,7 +137,7 @@ def test_all_faults_are_told_at_once(folder):
     with pytest.raises(SystemExit) as caught:
         command.main(["gmmn.lr=-1,1", "classifier.epoch=1", "gmmn.hidden_dim=0"])
     lines = str(caught.value.code).splitlines()
-    assert lines[0] == "command line: 3 wrong"
+    assert lines[0] == "command line: 3 errors"
     assert sorted(line.split(": ")[0].strip() for line in lines[1:]) == [
         "classifier.epoch",
         "gmmn.hidden_dim",

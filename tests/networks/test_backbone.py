@@ -15,7 +15,7 @@ folder = blocks.folder
 def train(folder, **changes):
     """Train from the seed and return the network and the rows."""
     options = blocks.options(**changes)
-    network = backbone.build(options, len(blocks.SEEN), folder / "none")
+    network = backbone.build(options, len(blocks.SEEN), folder / "data/pretrained/none")
     epochs = supervised_training.fit(
         network, blocks.dataset(folder, **changes), options, torch.device("cpu"), workers=0
     )
@@ -77,7 +77,7 @@ def test_the_head_learns_faster_by_its_multiplier(folder):
     for multiplier in (1.0, 4.0):
         changes = {"batch_size": 6, "epochs": 1, "lr": 0.1, "weight_decay": 0.0, "head_lr_multiplier": multiplier}
         options = blocks.options(**changes)
-        start = dict(backbone.build(options, len(blocks.SEEN), folder / "none").named_parameters())
+        start = dict(backbone.build(options, len(blocks.SEEN), folder / "data/pretrained/none").named_parameters())
         network, _ = train(folder, **changes)
         moves[multiplier] = {key: value.detach() - start[key].detach() for key, value in network.named_parameters()}
     for key, move in moves[1.0].items():
@@ -90,7 +90,7 @@ def test_the_head_learns_faster_by_its_multiplier(folder):
 @pytest.mark.parametrize(("freeze", "frozen"), [("stem", ["stem"]), ("encoder", ["stem", "trunk"])])
 def test_what_is_frozen_keeps_weights_and_statistics(folder, freeze, frozen):
     changes = {"epochs": 1, "freeze": freeze}
-    before = weights_of(backbone.build(blocks.options(**changes), len(blocks.SEEN), folder / "none"))
+    before = weights_of(backbone.build(blocks.options(**changes), len(blocks.SEEN), folder / "data/pretrained/none"))
     network, _ = train(folder, **changes)
     after = weights_of(network)
     for part in ("stem", "trunk", "aspp", "decoder", "classifier"):
@@ -113,7 +113,7 @@ def test_a_loss_that_is_no_number_ends_the_training(folder):
 
 
 def test_the_last_layer_gives_the_networks_logits(folder):
-    network = backbone.build(blocks.options(dropout=0.5), len(blocks.SEEN), folder / "none").eval()
+    network = backbone.build(blocks.options(dropout=0.5), len(blocks.SEEN), folder / "data/pretrained/none").eval()
     layer = pixel_classifier.of_layer(network.classifier.weight, network.classifier.bias, blocks.split().seen)
     assert layer.labels.tolist() == list(blocks.SEEN) and not layer.unseen.any() and layer.seen_bias == 0
     pictures = torch.randint(0, 256, (1, 3, 24, 20), dtype=torch.uint8)
@@ -125,7 +125,7 @@ def test_the_last_layer_gives_the_networks_logits(folder):
 
 def test_the_network_starts_from_its_seed(folder):
     first, same, other = (
-        weights_of(backbone.build(blocks.options(seed=seed), 4, folder / "none")) for seed in (0, 0, 1)
+        weights_of(backbone.build(blocks.options(seed=seed), 4, folder / "data/pretrained/none")) for seed in (0, 0, 1)
     )
     assert all(torch.equal(first[key], same[key]) for key in first)
     assert not torch.equal(first["classifier.weight"], other["classifier.weight"])

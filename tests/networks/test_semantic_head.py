@@ -33,7 +33,7 @@ def first_step(folder, module, **changes):
     """Return how far one step of SGD on all six pictures moves each weight, and the loss."""
     changes = {"epochs": 1, "batch_size": 6, "dropout": 0.0, "weight_decay": 0.0, "repeat_threshold": 0.0, **changes}
     options = blocks.options(**changes)
-    network = backbone.build(options, len(blocks.SEEN), folder / "none")
+    network = backbone.build(options, len(blocks.SEEN), folder / "data/pretrained/none")
     every = torch.nn.ModuleDict({"network": network} if module is None else {"network": network, "head": module})
     before = {name: value.detach().clone() for name, value in every.named_parameters()}
     epochs = supervised_training.fit(

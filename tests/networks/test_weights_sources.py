@@ -1,4 +1,5 @@
 import os
+import pathlib
 import pickle
 import urllib.error
 
@@ -6,6 +7,7 @@ import pytest
 import torch
 import torchvision
 
+from tests.support import dag
 from zeroshot.networks import weights
 
 
@@ -50,14 +52,24 @@ def test_a_file_that_is_no_checkpoint_is_refused_by_name(tmp_path, content):
     assert len(str(caught.value)) > len(f"{path}: cannot be read as PyTorch weights: ")
 
 
-def test_an_empty_file_such_as_stands_for_no_weights_is_refused_with_both_ways_out(tmp_path):
+def test_an_empty_file_named_none_stands_for_no_weights(tmp_path):
     path = tmp_path / "none"
     path.touch()
-    with pytest.raises(weights.WeightsError) as caught:
-        weights.read_file(path)
-    assert str(caught.value) == (
-        f"{path}: is empty; set backbone.weights_file to a state dict, or backbone.weights to none"
-    )
+    assert weights.read(path, "resnet18") is None
+
+
+def test_a_missing_file_named_none_is_refused(tmp_path):
+    with pytest.raises(weights.WeightsError, match="none: cannot be read as PyTorch weights"):
+        weights.read(tmp_path / "none", "resnet18")
+
+
+def test_the_empty_files_of_the_repository_stand_for_none_and_for_torchvisions_weights(monkeypatch):
+    folder = dag.ROOT / "data" / "pretrained"
+    assert weights.read(folder / "data/pretrained/none", "resnet101") is None
+    monkeypatch.setattr(weights, "read_torchvision", lambda *arguments: arguments)
+    for name in ("IMAGENET1K_V1", "IMAGENET1K_V2"):
+        assert weights.read(folder / name, "resnet101") == ("resnet101", name, folder / name)
+        assert name in torchvision.models.get_model_weights("resnet101").__members__
 
 
 def test_code_in_a_file_is_not_run(tmp_path):
@@ -70,11 +82,15 @@ def test_code_in_a_file_is_not_run(tmp_path):
     assert not marker.exists()
 
 
-def test_an_unknown_torchvision_name_gets_the_known_ones():
+def test_an_empty_file_of_another_name_is_refused_with_the_known_names(tmp_path):
+    path = tmp_path / "IMAGENET"
+    path.touch()
     with pytest.raises(weights.WeightsError) as caught:
-        weights.read_torchvision("resnet50", "IMAGENET")
-    known = "IMAGENET1K_V1, IMAGENET1K_V2, DEFAULT"
-    assert str(caught.value) == (f"resnet50: no weights 'IMAGENET'; needs none, file, or one of torchvision's: {known}")
+        weights.read(path, "resnet50")
+    assert str(caught.value) == (
+        f"{path}: is empty, and its name stands for no weights of resnet50; set backbone.weights to a state dict, or to an "
+        "empty file named none or as torchvision's weights: IMAGENET1K_V1, IMAGENET1K_V2, DEFAULT"
+    )
 
 
 @pytest.mark.parametrize("error", [urllib.error.URLError("no route"), RuntimeError("invalid hash value")])
@@ -84,9 +100,9 @@ def test_a_failed_download_says_how_to_go_without_it(monkeypatch, error):
 
     monkeypatch.setattr(torchvision.models.get_model_weights("resnet18"), "get_state_dict", fail)
     with pytest.raises(weights.WeightsError) as caught:
-        weights.read_torchvision("resnet18", "IMAGENET1K_V1")
+        weights.read_torchvision("resnet18", "IMAGENET1K_V1", pathlib.Path("IMAGENET1K_V1"))
     assert str(caught.value) == (
-        f"resnet18 IMAGENET1K_V1: cannot be downloaded: {error}; fetch it yourself and set backbone.weights: file"
+        f"resnet18 IMAGENET1K_V1: cannot be downloaded: {error}; fetch the file yourself and set backbone.weights to its path"
     )
 
 
@@ -94,5 +110,5 @@ def test_torchvisions_weights_are_asked_for_with_their_checksum(monkeypatch):
     asked = []
     enum = torchvision.models.get_model_weights("mobilenet_v2")
     monkeypatch.setattr(enum, "get_state_dict", lambda self, **options: asked.append((self.name, options)) or {"a": 1})
-    assert weights.read_torchvision("mobilenet_v2", "IMAGENET1K_V2") == {"a": 1}
+    assert weights.read_torchvision("mobilenet_v2", "IMAGENET1K_V2", pathlib.Path("IMAGENET1K_V2")) == {"a": 1}
     assert asked[0][0] == "IMAGENET1K_V2" and asked[0][1]["check_hash"] is True

@@ -124,7 +124,7 @@ def test_paths_on_the_command_line_are_the_data_and_the_outs(stage):
 
 def test_paths_that_users_choose_may_have_spaces():
     settings = yaml.safe_load((dag.ROOT / "params.yaml").read_text())
-    chosen = [("data", "root"), ("embeddings", "path"), ("backbone", "weights_file")]
+    chosen = [("data", "root"), ("embeddings", "path"), ("backbone", "weights")]
     for section, key in chosen:
         settings[section][key] = f"my {section}/of today"
     found = dag.stages(settings, (dag.MAIN, *dag.OPTIONAL)).values()

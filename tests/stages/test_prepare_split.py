@@ -22,7 +22,7 @@ PATHS = {
 
 def run(folder, monkeypatch, workers=0, root="data/toy", **changes):
     monkeypatch.chdir(folder)
-    runtime = {"device": "auto", "workers": workers, "scratch": "scratch"}
+    runtime = {"device": "auto", "threads": 1, "workers": workers, "scratch": "scratch"}
     document = {"data": {**voc_tree.section(), **changes}, "runtime": runtime}
     pathlib.Path("params.yaml").write_text(yaml.safe_dump(document))
     command_line.run(prepare_split.main, ["--data-root", str(root), *(word for pair in PATHS.items() for word in pair)])

@@ -167,7 +167,7 @@ def test_a_diverged_training_is_named_and_writes_nothing(tmp_path):
 
 
 def test_weights_that_do_not_fit_end_in_their_text(tmp_path):
-    folder = blocks.make(tmp_path / "blocks", weights="file")
+    folder = blocks.make(tmp_path / "blocks")
     torch.save({"features.0.0.weight": torch.zeros(1)}, folder / "data/pretrained/none")
     with pytest.raises(SystemExit) as caught:
         run(folder)

@@ -96,7 +96,7 @@ def test_training_brings_outputs_nearer_to_their_classes(tmp_path):
     folder = make(tmp_path)
     options = blocks.options(epochs=6, repeat_threshold=0.0, dropout=0.0)
     classes = compatibility.directions(torch.from_numpy(vectors()))
-    network = backbone.build(options, classes.shape[1], folder / "none")
+    network = backbone.build(options, classes.shape[1], folder / "data/pretrained/none")
     criterion = compatibility.cosine_criterion(classes[list(blocks.SEEN)])
     dataset = blocks.dataset(folder)
     rows = [

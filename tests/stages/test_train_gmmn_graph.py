@@ -65,31 +65,31 @@ def test_near_reads_no_mask_and_keeps_places_of_seen_classes_alone(tmp_path, mon
 
 def test_true_masks_give_unseen_classes_their_own_places(tmp_path, monkeypatch):
     make(tmp_path)
-    saved = run(tmp_path, monkeypatch, "data/masks/unlabelled", context="true_masks")
+    saved = run(tmp_path, monkeypatch, "data/masks/unlabelled")
     places = saved["network"]["_extra_state"]
     roots = places["labels"][places["starts"][:-1]]
     assert torch.bincount(roots).tolist() == [5, 5, 5, 5, 2, 5]
     own = {tuple(places["labels"][start : start + 2].tolist()) for start in places["starts"][:-1][roots == 4]}
-    assert own == {(4, 0), (4, 1)} and saved["config"]["graph"]["context"] == "true_masks"
+    assert own == {(4, 0), (4, 1)} and saved["config"]["graph"]["masks"] == "data/masks/unlabelled"
 
 
-@pytest.mark.parametrize(
-    ("masks", "context"), [("data/masks/unlabelled", "near"), ("data/pretrained/none", "true_masks")]
-)
-def test_a_choice_that_does_not_fit_its_masks_is_refused(tmp_path, monkeypatch, masks, context):
+@pytest.mark.parametrize("masks", ["data/masks/unlabeled", "data/split.json", "data/masks/none"])
+def test_masks_that_are_no_folder_and_a_folder_named_none_are_refused(tmp_path, monkeypatch, masks):
     make(tmp_path)
+    (tmp_path / "data/masks/none").mkdir()
     with pytest.raises(SystemExit) as caught:
-        run(tmp_path, monkeypatch, masks, context=context)
+        run(tmp_path, monkeypatch, masks)
     assert str(caught.value) == (
-        f"gmmn.graph.masks: context: true_masks reads a folder, context: near nothing; found {masks} with context: {context}; "
-        "set data/masks/unlabelled for the one and data/pretrained/none for the other"
+        f"gmmn.graph.masks: needs a folder of masks such as data/masks/unlabelled, or data/pretrained/none for none; found {masks}"
     )
 
 
 def test_a_stand_in_that_holds_something_is_refused(tmp_path, monkeypatch):
     make(tmp_path)
     (tmp_path / "data/pretrained/none").write_text("masks")
-    with pytest.raises(SystemExit, match="data/pretrained/none is not empty; context: near needs"):
+    with pytest.raises(
+        SystemExit, match="gmmn.graph.masks: data/pretrained/none is not empty, as a file named none must be"
+    ):
         run(tmp_path, monkeypatch)
 
 

@@ -40,8 +40,7 @@ BACKBONE = {
     "output_stride": 16,
     "separable": True,
     "dropout": 0.1,
-    "weights": "none",
-    "weights_file": "data/pretrained/none",
+    "weights": "data/pretrained/none",
     "partial_weights": False,
     "freeze": "nothing",
     "loss_at": "image",
@@ -87,7 +86,7 @@ def make(folder: pathlib.Path, workers: int = 0, **changes: object) -> pathlib.P
     (folder / "data/pretrained/none").write_bytes(b"")
     (folder / "data/vectors").write_bytes(b"")
     splits.write(folder / "data/split.json", split())
-    runtime = {"device": "cpu", "workers": workers, "scratch": "work"}
+    runtime = {"device": "cpu", "threads": 1, "workers": workers, "scratch": "work"}
     (folder / "params.yaml").write_text(yaml.safe_dump({"backbone": {**BACKBONE, **changes}, "runtime": runtime}))
     return folder
 

@@ -68,7 +68,7 @@ METHODS = {
 }
 COMPARISON = {
     "title": "Tiny",
-    "params": "params.yaml",
+    "preset": "toy",
     "set": {},
     "splits": {2: {"data.unseen": ["a", "b"]}},
     "seeds": [0, 1],
@@ -86,6 +86,7 @@ def make(root: pathlib.Path) -> pathlib.Path:
     log = root.parent / "backbone.log"
     (root / "score.py").write_text(f"LOG = {str(log)!r}\n" + textwrap.dedent(_SCRIPT))
     write(root / "params.yaml", BASE)
+    write(root / "presets" / "toy.yaml", BASE)
     write(root / "dvc.yaml", {"stages": _STAGES})
     write(root / "presets" / "comparison" / "methods.yaml", METHODS)
     write(root / "presets" / "comparison" / "tables.yaml", {"tiny": COMPARISON})

@@ -27,7 +27,6 @@ def gmmn_section(**changes: Any) -> dict[str, Any]:
         "steps_per_epoch": 40,
         "lr": 0.01,
         "graph": {
-            "context": "near",
             "masks": "data/pretrained/none",
             "skip": True,
             "context_weight": 1.0,

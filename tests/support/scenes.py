@@ -8,6 +8,7 @@ import PIL.Image
 import torch
 import yaml
 
+from tests.support import dag
 from zeroshot.base import checkpoints, params
 from zeroshot.datasets import splits
 from zeroshot.images import image_files
@@ -74,8 +75,7 @@ def write_checkpoint(path: pathlib.Path) -> pathlib.Path:
             "output_stride": 16,
             "separable": True,
             "dropout": 0.1,
-            "weights": "none",
-            "weights_file": "none",
+            "weights": "data/pretrained/none",
             "partial_weights": False,
             "freeze": "nothing",
             "loss_at": "image",
@@ -94,7 +94,7 @@ def write_checkpoint(path: pathlib.Path) -> pathlib.Path:
         backbone.Params,
         "backbone",
     )
-    network = backbone.build(options, len(SEEN), path)
+    network = backbone.build(options, len(SEEN), dag.ROOT / "data/pretrained/none")
     noise = np.stack([_paint(np.random.default_rng(seed), (64, 64), [0, 1, 2, 3])[1] for seed in range(100, 104)])
     pictures = torch.from_numpy(noise).permute(0, 3, 1, 2)
     with torch.no_grad():

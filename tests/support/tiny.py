@@ -34,8 +34,7 @@ CHANGES: dict[str, Any] = {
     "backbone": {
         "encoder": "mobilenet_v2",
         "output_stride": 16,
-        "weights": "none",
-        "weights_file": "data/pretrained/none",
+        "weights": "data/pretrained/none",
         "freeze": "nothing",
         "epochs": 1,
         "batch_size": 16,

@@ -8,6 +8,7 @@ import difflib
 import json
 import pathlib
 import re
+from collections.abc import Sequence
 from typing import Annotated, Any, TypeVar, cast, dataclass_transform
 
 import pydantic
@@ -76,11 +77,28 @@ def read(path: str | pathlib.Path) -> dict[str, Any]:
         ParamsError: if the file cannot be read, is no mapping, or has a key twice in one mapping.
     """
     try:
-        document = yaml.load(pathlib.Path(path).read_text(), Loader=_UniqueKeyLoader)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        text = pathlib.Path(path).read_text()
+    except (OSError, UnicodeDecodeError) as error:
         raise ParamsError(f"{path}: cannot be read as YAML: {error}") from error
+    return parse(text, str(path))
+
+
+def parse(text: str, source: str) -> dict[str, Any]:
+    """Return the plain values of the text of a parameter file, unchecked but for keys that stand twice.
+
+    Args:
+        text: YAML.
+        source: the file named in messages.
+
+    Raises:
+        ParamsError: if the text is no YAML or no mapping, or has a key twice in one mapping.
+    """
+    try:
+        document = yaml.load(text, Loader=_UniqueKeyLoader)
+    except yaml.YAMLError as error:
+        raise ParamsError(f"{source}: cannot be read as YAML: {error}") from error
     if not isinstance(document, dict):
-        raise ParamsError(f"{path}: needs sections with keys under them")
+        raise ParamsError(f"{source}: needs sections with keys under them")
     return document
 
 
@@ -112,7 +130,14 @@ def build(values: dict[str, Any], cls: type[Section], prefix: str, source: str =
         return pydantic.TypeAdapter(cls).validate_json(json.dumps(values, default=str))
     except pydantic.ValidationError as error:
         lines = [_describe(fault, values, cls, prefix) for fault in error.errors()]
-        raise ParamsError("\n".join([f"{source}: {len(lines)} wrong", *(f"  {line}" for line in lines)])) from None
+        raise ParamsError(listed(source, lines)) from None
+
+
+def listed(source: str, faults: Sequence[str]) -> str:
+    """Return the text of an error: where, how many faults, and a line for each."""
+    return "\n".join(
+        [f"{source}: {len(faults)} error{'s' if len(faults) > 1 else ''}", *(f"  {fault}" for fault in faults)]
+    )
 
 
 def to_dict(params: Any) -> dict[str, Any]:

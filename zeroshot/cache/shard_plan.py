@@ -37,14 +37,14 @@ class Params:
 
     pixels_per_class: params.Count
     unlabelled_pixels: params.Count
-    unlabelled_views: UnlabelledViews
     scales: Annotated[tuple[params.Positive, ...], pydantic.Field(min_length=1)]
     flip: bool
     val_short_side: views.ShortSide
+    seed: params.Seed
+    unlabelled_views: UnlabelledViews
     shard_mib: params.Count
     batch_size: params.Count
     precision: Literal["float32", "bfloat16"]
-    seed: params.Seed
 
 
 class Network(Protocol):

@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 
 from zeroshot.base import command_line
-from zeroshot.commands import check, cross_validate, flags, queue, results, shards, tables
+from zeroshot.commands import check, cross_validate, flags, preset, queue, results, shards, tables
 
 COMMANDS = {
     "check": check.main,
+    "preset": preset.main,
     "shards": shards.main,
     "results": results.main,
     "queue": queue.main,

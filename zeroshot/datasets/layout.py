@@ -30,14 +30,14 @@ class Params:
 
     root: str
     classes: Inside
+    exclude: Literal["images", "pixels"]
+    n_unseen: Literal[0, 2, 4, 6, 8, 10] | None
+    unseen: tuple[str, ...] | None
     train_list: Inside
     val_list: Inside
     train_masks: Inside | None
     val_masks: Inside | None
     sbd: Inside | None
-    n_unseen: Literal[0, 2, 4, 6, 8, 10] | None
-    unseen: tuple[str, ...] | None
-    exclude: Literal["images", "pixels"]
 
     @pydantic.field_validator("unseen")
     @classmethod

@@ -16,42 +16,37 @@ class Params:
     """The section `backbone`; see params.yaml."""
 
     encoder: deeplab.Encoder
-    output_stride: Literal[8, 16]
-    separable: bool
-    dropout: params.Fraction
-    weights: str
-    weights_file: str
-    partial_weights: bool
+    weights: Annotated[str, pydantic.Field(min_length=1)]
     freeze: Literal["nothing", "stem", "encoder"]
-    loss_at: Literal["image", "features"]
     epochs: params.Count
     batch_size: Annotated[int, pydantic.Field(ge=2)]
     lr: params.Positive
     head_lr_multiplier: params.Positive
+    seed: params.Seed
+    augmentation: augmentation.Params
+    semantic: semantic_head.Params
+    output_stride: Literal[8, 16]
+    separable: bool
+    dropout: params.Fraction
+    partial_weights: bool
+    loss_at: Literal["image", "features"]
     momentum: params.Fraction
     weight_decay: params.NonNegative
     repeat_threshold: params.Fraction
-    semantic: semantic_head.Params
-    augmentation: augmentation.Params
     precision: Literal["float32", "bfloat16"]
-    seed: params.Seed
 
 
-def build(options: Params, n_outputs: int, weights_file: pathlib.Path) -> deeplab.DeepLabV3Plus:
-    """Build the network with `n_outputs` of its last layer and fill its trunk with the weights that `options.weights` names.
+def build(options: Params, n_outputs: int, weights_path: pathlib.Path) -> deeplab.DeepLabV3Plus:
+    """Build the network with `n_outputs` of its last layer and fill its trunk with the weights that `weights_path` stands for.
 
     Raises:
         weights.WeightsError: if the weights cannot be read or do not fit.
     """
     training.seed_torch(options.seed)
     network = new_network(options, n_outputs)
-    if options.weights == "none":
-        return network
-    if options.weights == "file":
-        state = weights.read_file(weights_file)
-    else:
-        state = weights.read_torchvision(options.encoder, options.weights)
-    weights.load_encoder(network, options.encoder, state, options.partial_weights)
+    state = weights.read(weights_path, options.encoder)
+    if state is not None:
+        weights.load_encoder(network, options.encoder, state, options.partial_weights)
     return network
 
 

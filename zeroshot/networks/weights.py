@@ -12,6 +12,19 @@ class WeightsError(errors.UserError):
     """Raised when weights cannot be read or do not fit; the text names every missing, unexpected and misshapen key."""
 
 
+def read(path: pathlib.Path, encoder: deeplab.Encoder) -> dict[str, torch.Tensor] | None:
+    """Return the weights that a file stands for (`backbone.weights`).
+
+    An empty file stands for what its name says: `none` for no weights, `IMAGENET1K_V1` and the like for torchvision's own.
+
+    Raises:
+        WeightsError: if the weights cannot be read, or an empty file has any other name.
+    """
+    if path.is_file() and path.stat().st_size == 0:
+        return None if path.name == "none" else read_torchvision(encoder, path.name, path)
+    return read_file(path)
+
+
 def read_file(path: str | pathlib.Path) -> dict[str, torch.Tensor]:
     """Read a state dict of a torchvision classification network.
 
@@ -20,8 +33,6 @@ def read_file(path: str | pathlib.Path) -> dict[str, torch.Tensor]:
     Raises:
         WeightsError: if the file is missing, is no state dict, or would have to run code to be read.
     """
-    if pathlib.Path(path).exists() and pathlib.Path(path).stat().st_size == 0:
-        raise WeightsError(f"{path}: is empty; set backbone.weights_file to a state dict, or backbone.weights to none")
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # The unpickler may raise anything on a file that is no checkpoint.
@@ -35,24 +46,30 @@ def read_file(path: str | pathlib.Path) -> dict[str, torch.Tensor]:
     return {key.removeprefix("module."): value for key, value in state.items()}
 
 
-def read_torchvision(encoder: deeplab.Encoder, enum: str) -> dict[str, torch.Tensor]:
+def read_torchvision(encoder: deeplab.Encoder, enum: str, path: pathlib.Path) -> dict[str, torch.Tensor]:
     """Return torchvision's own weights, for example `IMAGENET1K_V2`; torchvision downloads them on first use.
 
+    Args:
+        encoder: the torchvision name of the trunk.
+        enum: the name of the weights.
+        path: the empty file that asked for them, for messages.
+
     Raises:
-        WeightsError: naming the enum's members if `enum` is not one of them.
+        WeightsError: naming the enum's members if `enum` is not one of them, or if they cannot be downloaded.
     """
     import torchvision
 
     members = torchvision.models.get_model_weights(encoder)
     if enum not in members.__members__:
         raise WeightsError(
-            f"{encoder}: no weights {enum!r}; needs none, file, or one of torchvision's: {', '.join(members.__members__)}"
+            f"{path}: is empty, and its name stands for no weights of {encoder}; set backbone.weights to a state dict, or to an "
+            f"empty file named none or as torchvision's weights: {', '.join(members.__members__)}"
         )
     try:
         return members[enum].get_state_dict(progress=False, check_hash=True)
     except (OSError, RuntimeError) as error:
         raise WeightsError(
-            f"{encoder} {enum}: cannot be downloaded: {error}; fetch it yourself and set backbone.weights: file"
+            f"{encoder} {enum}: cannot be downloaded: {error}; fetch the file yourself and set backbone.weights to its path"
         ) from error
 
 

@@ -24,15 +24,15 @@ class Params:
     source: Literal["word2vec", "vectors", "downloader", "matrix"]
     path: Annotated[str, pydantic.Field(min_length=1)]
     name: str | None
-    aliases: dict[str, str | Words]
-    background: Literal["vector", "zero", "mean"]
     normalise: Literal["none", "unit", "largest"]
     dim: params.Count
+    seed: params.Seed
+    aliases: dict[str, str | Words]
+    background: Literal["vector", "zero", "mean"]
     window: params.Count
     min_count: params.Count
     epochs: params.Count
     negative: params.Count
-    seed: params.Seed
 
     @pydantic.field_validator("name")
     @classmethod

@@ -9,6 +9,7 @@ import yaml
 from tests.support import dag
 from zeroshot.base import errors, params
 from zeroshot.evaluation import metrics
+from zeroshot.experiments import presets
 from zeroshot.experiments.comparison import catalogue, overrides, published_figures, run_list
 
 FOLDER = dag.ROOT / "presets" / "comparison"
@@ -25,7 +26,7 @@ def test_methods_are_found_in_a_table_and_tables_in_the_methods():
 @pytest.mark.parametrize("name", NAMES)
 def test_every_run_is_a_valid_parameter_file(name):
     comparison = catalogue.comparison(FOLDER, name, METHODS)
-    base = params.read(dag.ROOT / comparison.params)
+    base = presets.read(comparison.preset, dag.ROOT / presets.FOLDER)
     cells = run_list.cells(comparison, METHODS, base)
     assert {cell.method: cell.lacking for cell in cells if cell.lacking} == {}
     for run in run_list.runs(name, cells, METHODS, {}):

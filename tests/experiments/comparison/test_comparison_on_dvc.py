@@ -190,11 +190,11 @@ def test_what_holds_for_every_run_is_told(inside, edit, capsys):
 
 def test_changed_parameters_and_changed_code_are_noticed(inside, edit, capsys):
     root, _ = inside
-    before = (root / "params.yaml").read_text()
-    edit("params.yaml", before.replace("size: mask", "size: half"))
+    before = (root / "presets" / "toy.yaml").read_text()
+    edit("presets/toy.yaml", before.replace("size: mask", "size: half"))
     assert printed(capsys, "report", "tiny")[-1].endswith(": 0 results, 6 runs missing")
     # Where it ran does not matter, and code that has changed is named.
-    edit("params.yaml", before.replace("device: cpu", "device: cuda"))
+    edit("presets/toy.yaml", before.replace("device: cpu", "device: cuda"))
     edit("score.py", (root / "score.py").read_text() + "# Another comment.\n")
     assert printed(capsys, "report", "tiny")[-1].endswith(": 2 results, 4 runs missing")
     text = (root / "plots" / "comparison" / "tiny" / "report.md").read_text()

@@ -7,9 +7,10 @@ import yaml
 from dvc.utils import hydra, serialize
 
 from tests.support import dag
+from zeroshot.experiments import presets
 from zeroshot.experiments.comparison import overrides
 
-FILES = [dag.ROOT / "params.yaml", *sorted((dag.ROOT / "presets").glob("*.yaml"))]
+PRESETS = presets.names(dag.ROOT / presets.FOLDER)
 
 
 def through_dvc(folder: pathlib.Path, current: dict, wanted: dict) -> dict:
@@ -20,10 +21,10 @@ def through_dvc(folder: pathlib.Path, current: dict, wanted: dict) -> dict:
     return serialize.load_yaml(path)
 
 
-@pytest.mark.parametrize("goal", FILES, ids=lambda path: path.stem)
-@pytest.mark.parametrize("start", FILES, ids=lambda path: path.stem)
-def test_flags_lead_from_any_parameter_file_to_any_other(tmp_path, start, goal):
-    current, wanted = (yaml.safe_load(path.read_text()) for path in (start, goal))
+@pytest.mark.parametrize("goal", PRESETS)
+@pytest.mark.parametrize("start", PRESETS)
+def test_flags_lead_from_any_preset_to_any_other(tmp_path, start, goal):
+    current, wanted = (presets.read(name, dag.ROOT / presets.FOLDER) for name in (start, goal))
     assert through_dvc(tmp_path, current, wanted) == wanted
     assert bool(overrides.flags(current, wanted)) == (current != wanted)
 

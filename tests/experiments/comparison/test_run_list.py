@@ -81,7 +81,7 @@ def test_a_key_that_is_not_there_yet_is_remembered_for_a_method_and_refused_for_
         cell.lacking for cell in run_list.cells(comparison(), METHODS, comparison_repo.BASE) if cell.method == "Later"
     }
     assert lacking == {("later.key",)}
-    with pytest.raises(errors.UserError, match=r"^params.yaml: has no key data.n_unseen, which the tables set$"):
+    with pytest.raises(errors.UserError, match=r"^preset toy: has no key data.n_unseen, which the tables set$"):
         runs(comparison(splits={2: {"data.n_unseen": 2}}))
 
 

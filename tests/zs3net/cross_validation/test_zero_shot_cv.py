@@ -166,7 +166,8 @@ def test_graphs_of_images_with_a_held_out_class_are_hidden_from_its_fold(monkeyp
     start = pixel_classifier.PixelClassifier(
         torch.zeros(5, 4), torch.zeros(5), torch.tensor(graph_world.SEEN), torch.zeros(5, dtype=torch.bool)
     )
-    section = quick_sections.gmmn_section()["graph"] | {"context": context, "contexts_per_class": 9}
+    masks = {"near": "data/pretrained/none", "true_masks": "data/masks/unlabelled"}[context]
+    section = quick_sections.gmmn_section()["graph"] | {"masks": masks, "contexts_per_class": 9}
     options = quick_sections.gmmn_options(graph=section)
     for fold in folds.draw(presence, graph_world.SEEN, 3, 1, "pixels", 0):
         zero_shot_cv.fit_generator(fold, table, start, graph_world.EMBEDDINGS, options, CPU, graphs)

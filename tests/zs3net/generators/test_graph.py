@@ -11,7 +11,6 @@ from zeroshot.zs3net.generators import gmmn, graph, mmd, neighbourhoods, placing
 
 CPU = torch.device("cpu")
 SECTION = {
-    "context": "near",
     "masks": "data/pretrained/none",
     "skip": True,
     "context_weight": 1.0,
@@ -195,7 +194,7 @@ def test_true_places_of_a_class_without_features_are_preferred_to_those_of_other
     )
     context = neighbourhoods.OfRows(context.neighbourhoods, context.rows, unseen)
     options = quick_sections.gmmn_options(
-        generator="graph", graph=SECTION | {"context": "true_masks"}, epochs=1, steps_per_epoch=1
+        generator="graph", graph=SECTION | {"masks": "data/masks/unlabelled"}, epochs=1, steps_per_epoch=1
     )
     generator = gmmn.build(options, graph_world.EMBEDDINGS, 4, CPU)
     list(gmmn.fit(generator, pools.select(sampled, graph_world.SEEN), context))

@@ -76,6 +76,6 @@ def test_a_name_outside_the_registry_is_refused(means):
     with pytest.raises(params.ParamsError) as caught:
         quick_sections.gmmn_options(generator="meens")
     assert str(caught.value) == (
-        "params: 1 wrong\n  gmmn.generator: there is no generator of this name; "
+        "params: 1 error\n  gmmn.generator: there is no generator of this name; "
         f"known are {', '.join(registry.GENERATORS)} (found 'meens')"
     )

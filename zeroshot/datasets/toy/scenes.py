@@ -57,8 +57,8 @@ class Params:
     n_train: params.Count
     n_val: params.Count
     image_size: Annotated[int, pydantic.Field(ge=16, le=1024)]
-    max_objects: Annotated[int, pydantic.Field(ge=1, le=6)]
     context: params.Fraction
+    max_objects: Annotated[int, pydantic.Field(ge=1, le=6)]
     sentences: params.Count
 
 

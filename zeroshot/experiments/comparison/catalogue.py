@@ -56,10 +56,10 @@ class Comparison:
 
     Attributes:
         title: heading of the report.
-        params: the parameter file that every run starts from.
+        preset: the preset that every run starts from.
         set: dotted keys that hold for every run of the comparison.
         splits: K -> dotted keys that choose its unseen classes.
-        seeds: one run for each; every `seed` of the parameter file takes the value ...
+        seeds: one run for each; every `seed` of the preset takes the value ...
         fixed_seeds: ... but those of these sections.
         tables: in the order of the report.
         protocols_at: the K of the table of generalised and vanilla figures.
@@ -68,7 +68,7 @@ class Comparison:
     """
 
     title: str
-    params: str
+    preset: str
     set: dict[str, Any]
     splits: Annotated[dict[int, dict[str, Any]], pydantic.Field(min_length=1)]
     seeds: Annotated[tuple[params.Seed, ...], pydantic.Field(min_length=1)]

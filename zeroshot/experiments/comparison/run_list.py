@@ -69,7 +69,7 @@ def cells(comparison: catalogue.Comparison, methods: dict[str, catalogue.Method]
         splits = {k: overrides.merged(shared, changes) for k, changes in comparison.splits.items()}
     except KeyError as error:
         raise errors.UserError(
-            f"{comparison.params}: has no key {', '.join(error.args)}, which the tables set"
+            f"preset {comparison.preset}: has no key {', '.join(error.args)}, which the tables set"
         ) from error
     seeds = overrides.seed_keys(base, comparison.fixed_seeds)
     found = []

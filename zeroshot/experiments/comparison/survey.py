@@ -6,6 +6,7 @@ from collections.abc import Container
 from typing import Any
 
 from zeroshot.base import params
+from zeroshot.experiments import presets
 from zeroshot.experiments.comparison import catalogue, collect, dvc_experiments, run_list
 
 
@@ -54,7 +55,7 @@ def take(root: pathlib.Path, name: str) -> Survey:
     methods = catalogue.methods(folder)
     comparison = catalogue.comparison(folder, name, methods)
     current = params.read(root / "params.yaml")
-    cells = run_list.cells(comparison, methods, params.read(root / comparison.params))
+    cells = run_list.cells(comparison, methods, presets.read(comparison.preset, root / presets.FOLDER))
     found = dvc_experiments.read(root)
     results = collect.results(root, cells, methods, found)
     models = {method.model for method in methods.values()}

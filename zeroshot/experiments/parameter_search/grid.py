@@ -149,4 +149,4 @@ def _value(document: Mapping[str, Any], key: str) -> Any:
 
 def _refuse(faults: Sequence[str]) -> None:
     if faults:
-        raise errors.UserError("\n".join([f"command line: {len(faults)} wrong", *(f"  {fault}" for fault in faults)]))
+        raise errors.UserError(params.listed("command line", faults))

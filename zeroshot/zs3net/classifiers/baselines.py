@@ -38,15 +38,15 @@ class Params:
     ale: Recipe
     spnet: Recipe
     class_balance: params.Fraction
-    pool_per_class: params.Count
-    batch_size: params.Count
     epochs: params.Count
     steps_per_epoch: params.Count
-    weight_decay: params.NonNegative
     folds: params.Count
-    held_out: params.Count
     biases: Annotated[tuple[params.Float, ...], pydantic.Field(min_length=1)]
+    held_out: params.Count
     seed: params.Seed
+    pool_per_class: params.Count
+    batch_size: params.Count
+    weight_decay: params.NonNegative
 
 
 def fit(

@@ -19,20 +19,20 @@ class Params:
     """The section `classifier`; see params.yaml."""
 
     trained_rows: last_layer.TrainedRows
-    init: Literal["backbone", "uniform"]
     class_balance: params.Fraction
     synthetic_ratio: params.Positive
     unseen_weight: params.Positive
+    epochs: params.Count
+    steps_per_epoch: params.Count
+    lr: params.Positive
+    seed: params.Seed
+    calibration: calibration.Params
+    init: Literal["backbone", "uniform"]
     distillation: params.NonNegative
     pool_per_class: params.Count
     batch_size: Annotated[int, pydantic.Field(ge=2)]
-    epochs: params.Count
-    steps_per_epoch: params.Count
     optimizer: last_layer.Optimizer
-    lr: params.Positive
     weight_decay: params.NonNegative
-    calibration: calibration.Params
-    seed: params.Seed
 
 
 def fit(

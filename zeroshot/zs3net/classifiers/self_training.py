@@ -22,14 +22,14 @@ class Params:
     class_balance: params.Fraction
     pseudo_ratio: params.Positive
     synthetic_ratio: params.NonNegative
-    pool_per_class: params.Count
-    batch_size: Annotated[int, pydantic.Field(ge=3)]
     epochs: params.Count
     steps_per_epoch: params.Count
     lr: params.Positive
-    weight_decay: params.NonNegative
     biases: tuple[params.Float, ...]
     seed: params.Seed
+    pool_per_class: params.Count
+    batch_size: Annotated[int, pydantic.Field(ge=3)]
+    weight_decay: params.NonNegative
 
 
 def fit(

@@ -22,9 +22,9 @@ class Params:
     """The section `classifier.calibration`; see params.yaml."""
 
     enabled: bool
+    biases: Annotated[tuple[params.Float, ...], pydantic.Field(min_length=1)]
     folds: params.Count
     held_out: params.Count
-    biases: Annotated[tuple[params.Float, ...], pydantic.Field(min_length=1)]
 
 
 def figures_by_bias(

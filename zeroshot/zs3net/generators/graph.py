@@ -24,12 +24,16 @@ from zeroshot.zs3net.generators import options as generator_options
 class Params:
     """The section `gmmn.graph`; see params.yaml."""
 
-    context: Literal["near", "true_masks"]
     masks: Annotated[str, pydantic.Field(min_length=1)]
     skip: bool
     context_weight: params.NonNegative
     near: params.Count
     contexts_per_class: params.Count
+
+    @property
+    def context(self) -> Literal["near", "true_masks"]:
+        """Where unseen classes stand: at the places of similar seen classes, or at their own in `masks`; recorded in results."""
+        return "near" if pathlib.PurePath(self.masks).name == "none" else "true_masks"
 
 
 class Generator(nn.Module):
@@ -124,7 +128,7 @@ def fit(
 def unseen_places(
     path: pathlib.Path, split: splits.Split, options: Params, seed: int, stride: int
 ) -> neighbourhoods.Neighbourhoods | None:
-    """Return where unseen classes are in the unlabelled images if `gmmn.graph.context` asks for it, None otherwise.
+    """Return where unseen classes are in the unlabelled images if `gmmn.graph.masks` is a folder, None otherwise.
 
     Args:
         path: the folder of their masks, or an empty file.
@@ -138,12 +142,11 @@ def unseen_places(
     """
     if (options.context == "true_masks") is not path.is_dir():
         raise errors.UserError(
-            f"gmmn.graph.masks: context: true_masks reads a folder, context: near nothing; found {path} with context: "
-            f"{options.context}; set data/masks/unlabelled for the one and data/pretrained/none for the other"
+            f"gmmn.graph.masks: needs a folder of masks such as data/masks/unlabelled, or data/pretrained/none for none; found {path}"
         )
     if options.context == "near":
         if path.read_bytes():
-            raise errors.UserError(f"gmmn.graph.masks: {path} is not empty; context: near needs data/pretrained/none")
+            raise errors.UserError(f"gmmn.graph.masks: {path} is not empty, as a file named none must be")
         return None
     masks = (image_files.read_mask(path / f"{item.id}.png") for item in split.unlabelled)
     graphs = shard_graphs.of_masks(progress.track(masks, "true masks", total=len(split.unlabelled)), stride)
@@ -161,7 +164,7 @@ def sample(
 
     A class without places of its own, as unseen ones are, takes those of classes that stand where one with its embedding may be
     expected to (see `placing.near`): their neighbourhoods with itself in their stead. No mask of an unseen class is read, but with
-    `context: true_masks` (the paper's proof of concept) they have been, and unseen classes have places of their own.
+    true masks (`gmmn.graph.masks`, the paper's proof of concept) they have been, and unseen classes have places of their own.
     """
     flat = labels.ravel()
     places = network.places

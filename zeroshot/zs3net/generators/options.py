@@ -14,21 +14,22 @@ from zeroshot.zs3net.generators import mmd
 class Options:
     """The keys of the section `gmmn` that generators share; see params.yaml."""
 
+    generator: str
+    kernel: mmd.Reading
+    bandwidths: Annotated[tuple[params.Positive, ...], pydantic.Field(min_length=1)]
+    estimator: mmd.Estimator
+    epochs: params.Count
+    steps_per_epoch: params.Count
+    lr: params.Positive
+    seed: params.Seed
     hidden_dim: params.Count
     noise_dim: params.Count
     noise: Literal["gaussian", "uniform"]
     dropout: params.Fraction
     sampling_dropout: bool
     output: Literal["linear", "relu"]
-    bandwidths: Annotated[tuple[params.Positive, ...], pydantic.Field(min_length=1)]
-    kernel: mmd.Reading
-    estimator: mmd.Estimator
     pool_per_class: params.Count
     batch_per_class: Annotated[int, pydantic.Field(ge=2)]
-    epochs: params.Count
-    steps_per_epoch: params.Count
-    lr: params.Positive
-    seed: params.Seed
 
     def draw_noise(self, shape: Sequence[int], random: torch.Generator) -> torch.Tensor:
         """Return noise z (*shape, noise_dim) float32 on the CPU, from `random`."""

@@ -1,0 +1,38 @@
+"""The command that writes the parameter file of a preset."""
+
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+from tests.support import dag
+from zeroshot.base import errors
+from zeroshot.commands import preset
+from zeroshot.experiments import presets
+
+
+def test_whatever_params_yaml_holds_the_preset_is_written(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(dag.ROOT)
+    out = tmp_path / "params.yaml"
+    for name in ("voc_small", "voc_small", "toy"):
+        out.write_text("mine: 1\n")
+        preset.main(name, out=out)
+        assert out.read_text() == presets.text(name, dag.ROOT / "presets")
+        assert capsys.readouterr().out == f"{out}: preset {name}\n"
+    assert out.read_text() == (dag.ROOT / "params.yaml").read_text()
+
+
+def test_an_unknown_preset_changes_nothing(tmp_path, monkeypatch):
+    monkeypatch.chdir(dag.ROOT)
+    with pytest.raises(errors.UserError, match="has no preset `vok`"):
+        preset.main("vok", out=tmp_path / "params.yaml")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_command_line_writes_params_yaml_of_the_present_folder(tmp_path):
+    (tmp_path / "presets").symlink_to(dag.ROOT / "presets")
+    words = [sys.executable, "-m", "zeroshot.commands.preset", "voc"]
+    done = subprocess.run(words, cwd=tmp_path, env={"PYTHONPATH": str(dag.ROOT)}, capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("params.yaml: preset voc\n", "")
+    assert pathlib.Path(tmp_path / "params.yaml").read_text() == presets.text("voc", dag.ROOT / "presets")

@@ -1,0 +1,32 @@
+"""docs/parameters.md."""
+
+from tests.support import dag
+from zeroshot.commands import parameters
+from zeroshot.experiments import parameters_page, presets, schema
+
+
+def test_the_committed_page_is_up_to_date(capsys, monkeypatch):
+    monkeypatch.chdir(dag.ROOT)
+    parameters.main()
+    assert capsys.readouterr().out == (dag.ROOT / "docs" / "parameters.md").read_text()
+
+
+def test_every_key_is_there_with_its_comment():
+    default = presets.text(presets.DEFAULT, dag.ROOT / "presets")
+    page = " ".join(parameters_page.make(default, schema.SECTIONS).replace("&lt;", "<").split())
+    for key, comment in presets.comments(default).items():
+        assert f"`{key}`" in page and comment in page
+
+
+def test_values_are_told_as_the_schema_has_them():
+    page = " ".join((dag.ROOT / "docs" / "parameters.md").read_text().split())
+    for words in (
+        "`gmmn.lr`** (number above 0; default `0.002`)",
+        "`toy.image_size`** (whole number from 16 to 1024; default `64`)",
+        "`gmmn.bandwidths`** (list of number above 0; default `[0.125, 0.25, 0.5, 1.0, 2.0, 4.0]`)",
+        "`backbone.augmentation.scales`** (list of two number above 0; default `[0.8, 1.25]`)",
+        "`data.n_unseen`** (`0`, `2`, `4`, `6`, `8`, `10` or null; default `null`)",
+        "`backbone.separable`** (`true` or `false`; default `true`)",
+        "`embeddings.aliases`** (mapping from text to text or list of text; default `{}`)",
+    ):
+        assert words in page

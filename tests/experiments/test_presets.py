@@ -1,0 +1,248 @@
+"""params.yaml and presets/: complete, strictly valid, commented, and in the form in which DVC writes parameter files."""
+
+import dataclasses
+import difflib
+import pathlib
+import typing
+
+import pytest
+import yaml
+from dvc.utils import hydra, serialize
+
+from tests.support import dag
+from zeroshot.base import errors, params
+from zeroshot.experiments import presets
+from zeroshot.experiments.comparison import overrides
+
+FOLDER = dag.ROOT / "presets"
+DEFAULT = (FOLDER / "toy.yaml").read_text()
+NAMES = presets.names(FOLDER)
+OVERLAYS = [name for name in NAMES if name != presets.DEFAULT]
+every_preset = pytest.mark.parametrize("name", NAMES)
+every_overlay = pytest.mark.parametrize("name", OVERLAYS)
+
+SMALL = """\
+# All.
+
+# Of a.
+a:
+  # One.
+  one: 1
+  # Some.
+  some:
+  - 1
+  - 2
+  two: 2.0  # Two.
+
+  # Rarely changed.
+
+  # Names,
+  # in two lines.
+  names: {}
+  # Of the inner one.
+  inner:
+    # Nothing.
+    nothing:
+# Of b.
+b:
+  # Three.
+  three: 3
+"""
+
+
+def keys(cls: type, prefix: str) -> list[str]:
+    """Return the keys of a section in the order of its fields, those of sections inside it among them."""
+    found = [prefix]
+    for name, kind in typing.get_type_hints(cls).items() if dataclasses.is_dataclass(cls) else ():
+        found += keys(kind, f"{prefix}.{name}")
+    return found
+
+
+def leaves(values: dict, prefix: str = "") -> dict:
+    """Return the values of a document by dotted key."""
+    found = {}
+    for key, value in values.items():
+        found |= leaves(value, f"{prefix}{key}.") if isinstance(value, dict) and value else {f"{prefix}{key}": value}
+    return found
+
+
+def test_the_promised_presets_are_there():
+    assert {"toy", "voc", "voc_small", "context"} <= set(NAMES)
+
+
+def test_params_yaml_is_the_default():
+    assert (dag.ROOT / "params.yaml").read_text() == DEFAULT
+
+
+@every_preset
+def test_every_section_loads_strictly(name):
+    document = presets.read(name, FOLDER)
+    assert sorted(document) == sorted(dag.sections())
+    for section, cls in dag.sections().items():
+        assert isinstance(params.build(document[section], cls, section), cls)
+
+
+@every_preset
+def test_every_key_has_a_comment_and_lines_are_short(name):
+    text = presets.text(name, FOLDER)
+    expected = {key for section, cls in dag.sections().items() for key in keys(cls, section)}
+    comments = presets.comments(text)
+    assert comments.keys() == expected
+    assert [line for line in text.splitlines() if len(line) > 120] == []
+    # Such a comment does not read alone.
+    assert [
+        key for key, comment in comments.items() if comment.endswith("...") or comment.startswith(("As ", "... "))
+    ] == []
+
+
+def test_keys_are_in_the_order_of_the_dataclasses():
+    document = yaml.safe_load(DEFAULT)
+    for section, cls in dag.sections().items():
+        assert list(leaves(document[section], f"{section}.")) == [
+            key for key in keys(cls, section) if not any(other.startswith(f"{key}.") for other in keys(cls, section))
+        ]
+
+
+@every_overlay
+def test_an_overlay_holds_only_what_differs_and_tells_why(name):
+    text = (FOLDER / f"{name}.yaml").read_text()
+    default = leaves(yaml.safe_load(DEFAULT))
+    changed = leaves(yaml.safe_load(text))
+    assert [key for key, value in changed.items() if overrides.same(value, default[key])] == []
+    assert list(changed) == [key for key in default if key in changed]
+    assert changed.keys() <= presets.comments(text).keys()
+    assert text.startswith("# ")
+
+
+@every_overlay
+def test_a_merged_preset_has_values_and_comments_of_its_overlay_and_all_else_of_the_default(name):
+    overlay, merged = (FOLDER / f"{name}.yaml").read_text(), presets.text(name, FOLDER)
+    default = leaves(yaml.safe_load(DEFAULT))
+    assert leaves(yaml.safe_load(merged)) == default | leaves(yaml.safe_load(overlay))
+    assert presets.comments(merged) == presets.comments(DEFAULT) | presets.comments(overlay)
+    assert merged.count("# Rarely changed.") == DEFAULT.count("# Rarely changed.")
+
+
+@every_preset
+def test_paths_that_dvc_yaml_hands_to_stages_are_relative(name):
+    document = presets.read(name, FOLDER)
+    given = [document["data"]["root"], document["embeddings"]["path"], document["backbone"]["weights"]]
+    assert not [text for text in given if pathlib.PurePosixPath(text).is_absolute()]
+
+
+@every_preset
+def test_dvc_writes_a_preset_as_it_is(name, tmp_path):
+    path = tmp_path / "params.yaml"
+    path.write_text(presets.text(name, FOLDER))
+    with serialize.modify_yaml(path):
+        pass
+    assert path.read_text() == presets.text(name, FOLDER)
+
+
+@every_preset
+@pytest.mark.parametrize("change", ["gmmn.lr=0.003", "data.n_unseen=10", "features.flip=true"])
+def test_a_change_through_dvc_changes_one_line(name, change, tmp_path):
+    """DVC drops what stands between a list and the next key, so that key has its comment at the end of its line."""
+    path = tmp_path / "params.yaml"
+    path.write_text(presets.text(name, FOLDER))
+    hydra.apply_overrides(path, [change])
+    before, after = presets.text(name, FOLDER).splitlines(), path.read_text().splitlines()
+    changed = [line for line in difflib.ndiff(before, after) if line.startswith(("- ", "+ "))]
+    key, _, value = change.partition("=")
+    assert len(changed) == 2 and changed[1].strip("+ ").startswith(f"{key.rpartition('.')[2]}: {value}")
+
+
+def test_changed_lists_keep_all_comments(tmp_path):
+    path = tmp_path / "params.yaml"
+    path.write_text(DEFAULT)
+    lists = [key for key, value in leaves(yaml.safe_load(DEFAULT)).items() if isinstance(value, list)]
+    for value in ("[1.5,2.5,3.5]", "[]"):
+        hydra.apply_overrides(path, [f"{key}={value}" for key in lists])
+        assert presets.comments(path.read_text()) == presets.comments(DEFAULT)
+    assert len(lists) > 5
+
+
+def test_comments_stand_above_a_key_or_at_the_end_of_its_line():
+    assert presets.comments(SMALL) == {
+        "a": "Of a.",
+        "a.one": "One.",
+        "a.some": "Some.",
+        "a.two": "Two.",
+        "a.names": "Names, in two lines.",
+        "a.inner": "Of the inner one.",
+        "a.inner.nothing": "Nothing.",
+        "b": "Of b.",
+        "b.three": "Three.",
+    }
+    assert presets.comments("# All.\n\na:\n  # Not indented alike.\n    b: 1\n") == {}
+
+
+def test_values_and_comments_are_put_in_where_the_old_ones_stand():
+    overlay = """\
+# Mine.
+
+# My a.
+a:
+  some: [3]
+  # My two.
+  two: 4
+  names: {x: [y, z]}
+  inner:
+    nothing: 1  # Now something.
+"""
+    merged = presets.merge(SMALL, overlay)
+    assert (
+        merged
+        == """\
+# Mine.
+
+# All.
+
+# My a.
+a:
+  # One.
+  one: 1
+  # Some.
+  some:
+  - 3
+  two: 4  # My two.
+
+  # Rarely changed.
+
+  # Names,
+  # in two lines.
+  names:
+    x:
+    - y
+    - z
+  # Of the inner one.
+  inner:
+    # Now something.
+    nothing: 1
+# Of b.
+b:
+  # Three.
+  three: 3
+"""
+    )
+    assert presets.merge(SMALL, "a:\n  one: 1\n") == SMALL
+
+
+def test_keys_that_the_default_lacks_are_refused_together():
+    with pytest.raises(params.ParamsError) as caught:
+        presets.merge(SMALL, "a:\n  won: 1\n  inner: 2\nc:\n  one: 1\n", "mine.yaml")
+    assert str(caught.value).splitlines() == [
+        "mine.yaml: 3 errors",
+        "  a.won: is no key of the default",
+        "  a.inner: needs keys under it",
+        "  c: is no key of the default",
+    ]
+
+
+def test_an_unknown_preset_gets_the_known_ones():
+    with pytest.raises(errors.UserError) as caught:
+        presets.text("voc_smal", FOLDER)
+    assert (
+        str(caught.value)
+        == f"{FOLDER}: has no preset `voc_smal`; there are: {', '.join(f'`{name}`' for name in NAMES)}"
+    )

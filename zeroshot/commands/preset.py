@@ -1,0 +1,27 @@
+"""Write the parameter file of a preset."""
+
+import pathlib
+
+import tyro
+
+from zeroshot.base import command_line
+
+
+def main(name: tyro.conf.Positional[str], *, out: pathlib.Path = pathlib.Path("params.yaml")) -> None:
+    """Write the parameter file of a preset, with a comment at every key.
+
+    The result does not depend on what the file holds now: `preset toy` always gives the default.
+
+    Args:
+        name: a file of presets/ without its ending, such as voc_small.
+        out: the file to write.
+    """
+    from zeroshot.base import storage
+    from zeroshot.experiments import presets
+
+    storage.write_text(out, presets.text(name))
+    print(f"{out}: preset {name}")
+
+
+if __name__ == "__main__":
+    command_line.run(main)

@@ -1,0 +1,102 @@
+"""docs/parameters.md: every key of params.yaml with its values, its default and its comment."""
+
+import textwrap
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pydantic
+
+from zeroshot.base import params
+from zeroshot.experiments import presets
+
+_HEAD = """\
+<!-- Made by `python -m zeroshot.commands.parameters > docs/parameters.md`. Do not edit by hand: a test compares. -->
+
+# Parameters
+
+`params.yaml` has these keys, a section for each stage. Change one there, or for one run by
+`dvc exp run -S gmmn.lr=0.001`. A change reruns the stage and what follows from it. `zeroshot preset NAME` writes the
+parameters of a preset, such as `voc_small`, to `params.yaml`.
+"""
+
+# JSON schema's words for a limit, and those of the page. Exclusive upper limits are technical: seeds must be below 2^31.
+_LIMITS = {"gt": "above", "ge": "from", "minimum": "from", "le": "to", "maximum": "to"}
+_KINDS = {
+    "integer": "whole number",
+    "number": "number",
+    "string": "text",
+    "boolean": "`true` or `false`",
+    "null": "null",
+}
+
+
+def make(default: str, sections: Mapping[str, type]) -> str:
+    """Return the page in Markdown.
+
+    Args:
+        default: the text of the default parameter file.
+        sections: the dataclass of each section.
+    """
+    values, comments = params.parse(default, "default"), presets.comments(default)
+    parts = [_HEAD]
+    for name in values:
+        schema = pydantic.TypeAdapter(sections[name]).json_schema()
+        entries = _entries(name, values[name], schema, schema, comments)
+        parts.append("\n".join([f"## `{name}`", "", *_wrapped(comments[name], ""), "", *entries]) + "\n")
+    return "\n".join(parts)
+
+
+def _entries(
+    prefix: str, values: dict[str, Any], node: dict[str, Any], schema: dict[str, Any], comments: Mapping[str, str]
+) -> Iterator[str]:
+    """Yield the lines of all keys of a section, in the order of the file, those of sections inside it among them."""
+    for key, value in values.items():
+        entry, full = _resolved(node["properties"][key], schema), f"{prefix}.{key}"
+        if "properties" in entry:
+            yield from _wrapped(f"**`{full}`**: {comments[full]}", "* ")
+            yield from _entries(full, value, entry, schema, comments)
+        else:
+            about = f"**`{full}`** ({_kind(entry, schema)}; default `{_text(value)}`): {comments[full]}"
+            yield from _wrapped(about, "* ")
+
+
+def _kind(entry: dict[str, Any], schema: dict[str, Any]) -> str:
+    """Say which values a JSON schema allows."""
+    entry = _resolved(entry, schema)
+    if "anyOf" in entry:
+        return " or ".join(_kind(one, schema) for one in entry["anyOf"])
+    if "enum" in entry:
+        return ", ".join(f"`{_text(one)}`" for one in entry["enum"])
+    if entry["type"] == "array":
+        items = entry.get("prefixItems") or [entry["items"]]
+        return f"list of {'two ' if len(items) == 2 else ''}{_kind(items[0], schema)}"
+    if entry["type"] == "object":
+        return "mapping from text to " + _kind(entry["additionalProperties"], schema)
+    return " ".join(
+        [_KINDS[entry["type"]], *(f"{word} {entry[limit]}" for limit, word in _LIMITS.items() if limit in entry)]
+    )
+
+
+def _resolved(entry: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
+    return schema["$defs"][entry["$ref"].rpartition("/")[2]] if "$ref" in entry else entry
+
+
+def _text(value: Any) -> str:
+    """Return a value as `-S` takes it."""
+    if isinstance(value, list):
+        return f"[{', '.join(map(_text, value))}]"
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    return str(value)
+
+
+def _wrapped(text: str, start: str) -> list[str]:
+    rest = " " * len(start)
+    return textwrap.wrap(
+        text.replace("<", "&lt;"),
+        120,
+        initial_indent=start,
+        subsequent_indent=rest,
+        break_on_hyphens=False,
+        break_long_words=False,
+    )
