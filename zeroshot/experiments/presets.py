@@ -19,8 +19,8 @@ from zeroshot.base import errors, params
 FOLDER = pathlib.Path("presets")
 DEFAULT = "toy"
 
-# A line `key: value  # comment`; no key or value of a parameter file has a ` # ` in it.
-_LINE = re.compile(r"(?P<indent> *)(?P<key>[^\s#][^:#]*:.*?)(?:\s+# (?P<comment>.*))?")
+# Between a value and the comment behind it; no value of a parameter file has this in it.
+_COMMENT = re.compile(r"\s+# ")
 
 
 def names(folder: pathlib.Path = FOLDER) -> list[str]:
@@ -144,8 +144,8 @@ def _positions(values: yaml_comments.CommentedMap, prefix: str = "") -> Iterator
 
 def _split(line: str) -> tuple[str, str | None]:
     """Return the indentation of a key's line and the comment at its end."""
-    match = _LINE.fullmatch(line)
-    return match["indent"], match["comment"]
+    _, *own = _COMMENT.split(line, maxsplit=1)
+    return line[: len(line) - len(line.lstrip())], own[0] if own else None
 
 
 def _first(lines: list[str], number: int, indent: str) -> int:
