@@ -154,6 +154,8 @@ def test_a_curve_rewrites_its_table_after_every_row(tmp_path):
 def test_a_curve_continues_the_rows_of_an_interrupted_run_without_changing_them(tmp_path):
     earlier = [{"epoch": 0, "loss": 0.5}]
     curve = storage.Curve(tmp_path / "curve.csv", earlier)
+    # DVC removes the table before a stage runs again.
+    assert (tmp_path / "curve.csv").read_text() == "epoch,loss\n0,0.5\n"
     curve.add({"epoch": 1, "loss": 0.25})
     assert (tmp_path / "curve.csv").read_text() == "epoch,loss\n0,0.5\n1,0.25\n"
     assert curve.rows == [{"epoch": 0, "loss": 0.5}, {"epoch": 1, "loss": 0.25}] and len(earlier) == 1

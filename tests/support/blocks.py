@@ -30,10 +30,9 @@ ARGUMENTS = {
     "--weights-path": "data/pretrained/none",
     "--vectors-path": "data/vectors",
     "--backbone-path": "models/backbone.pt",
-    "--classifier-path": "models/seen_only.pt",
     "--curve-path": "metrics/backbone.csv",
 }
-OUTS = ("models/backbone.pt", "models/seen_only.pt", "metrics/backbone.csv")
+OUTS = ("models/backbone.pt", "metrics/backbone.csv")
 AUGMENTATION = {"crop": 32, "scales": [0.8, 1.25], "flip": 0.5, "blur": 0.5}
 BACKBONE = {
     "encoder": "mobilenet_v2",
@@ -87,7 +86,7 @@ def make(folder: pathlib.Path, workers: int = 0, **changes: object) -> pathlib.P
     (folder / "data/pretrained/none").write_bytes(b"")
     (folder / "data/vectors").write_bytes(b"")
     splits.write(folder / "data/split.json", split())
-    runtime = {"device": "cpu", "workers": workers, "scratch": "work"}
+    runtime = {"device": "cpu", "threads": 1, "workers": workers, "scratch": "work"}
     (folder / "params.yaml").write_text(yaml.safe_dump({"backbone": {**BACKBONE, **changes}, "runtime": runtime}))
     return folder
 
