@@ -142,8 +142,8 @@ def test_a_shard_that_did_not_reach_the_disk_whole_gets_no_name(tmp_path, monkey
     open_file = h5py.File
 
     @contextlib.contextmanager
-    def lossy(path, mode):
-        with open_file(path, mode) as file:
+    def lossy(path, mode, **options):
+        with open_file(path, mode, **options) as file:
             yield file
         if mode == "w":
             os.truncate(path, os.path.getsize(path) // 2)

@@ -49,6 +49,14 @@ def test_confusions_with_and_without_the_bias():
     assert set(found) == {"generalised", "without_bias", "vanilla"}
 
 
+@pytest.mark.parametrize("workers", [1, 3])
+def test_confusions_do_not_depend_on_the_number_of_threads(workers):
+    alone, spread = (confusions(classifier(0.7), cache(), SPLIT, None, n) for n in (0, workers))
+    assert set(alone) == set(spread)
+    for name, matrix in alone.items():
+        np.testing.assert_array_equal(spread[name], matrix)
+
+
 def test_without_a_bias_both_matrices_are_equal():
     found = confusions(classifier(0.0), cache(), SPLIT)
     np.testing.assert_array_equal(found["generalised"], found["without_bias"])
