@@ -1,4 +1,4 @@
-"""What a user can mend ends a process with a text; what a user cannot keeps its traceback."""
+"""Errors that a user can mend end a process with their text or are collected; all others keep their traceback."""
 
 import contextlib
 import errno
@@ -32,7 +32,7 @@ def ending(body):
 
 
 @pytest.mark.parametrize("cls", [errors.UserError, DataError])
-def test_what_a_user_can_mend_ends_with_its_text(cls):
+def test_a_user_error_becomes_system_exit_with_its_text(cls):
     with pytest.raises(SystemExit) as caught:
         fail(cls("a.png: unreadable\n  b.png: missing"))
     assert caught.value.code == "a.png: unreadable\n  b.png: missing"
@@ -76,7 +76,7 @@ def test_other_errors_pass_through(error):
     assert caught.value is error
 
 
-def test_a_full_disk_is_told_in_one_line_even_if_the_library_takes_more():
+def test_a_full_disk_is_reported_in_one_line_even_if_the_library_uses_more():
     """As h5py does."""
     with pytest.raises(SystemExit) as caught:
         fail(OSError(errno.ENOSPC, "Can't write data (time = today\n, filename = 'a.h5'\n)"))
@@ -92,7 +92,7 @@ def test_a_full_disk_is_found_behind_the_error_that_it_caused():
     assert caught.value.code == FULL
 
 
-def test_a_checkpoint_that_finds_no_room_ends_in_that_line(tmp_path, monkeypatch):
+def test_a_checkpoint_on_a_full_disk_ends_in_that_line(tmp_path, monkeypatch):
     """torch.save itself raises a RuntimeError about positions."""
     with open("/dev/full", "wb", buffering=0) as full, pytest.raises(SystemExit) as caught:
         monkeypatch.setattr(storage, "writing", lambda path: contextlib.nullcontext(full))
@@ -100,13 +100,38 @@ def test_a_checkpoint_that_finds_no_room_ends_in_that_line(tmp_path, monkeypatch
     assert caught.value.code == FULL
 
 
-def test_a_stage_that_ends_well_is_left_alone():
+def test_a_stage_that_ends_well_keeps_its_arguments_result_and_docstring():
     calls = []
 
     @errors.reported
     def main(*args, **kwargs):
         """Run the stage."""
         calls.append((args, kwargs))
+        return 4
 
-    main(1, two=3)
+    assert main(1, two=3) == 4
     assert calls == [((1,), {"two": 3})] and main.__name__ == "main" and main.__doc__ == "Run the stage."
+
+
+def test_without_a_fault_nothing_is_raised():
+    errors.Faults().raise_any("data")
+
+
+def test_faults_are_listed_by_kind_in_order_with_counts_and_long_lists_are_cut():
+    faults = errors.Faults()
+    for number in range(23):
+        faults.add("missing", f"file {number}")
+    faults.add("broken", "file x")
+    with pytest.raises(errors.DatasetError) as caught:
+        faults.raise_any("data/toy")
+    lines = str(caught.value).splitlines()
+    assert lines[:3] == ["data/toy: 24 faults", "  missing (23):", "    file 0"]
+    assert lines[21:] == ["    file 19", "    and 3 more", "  broken (1):", "    file x"]
+
+
+def test_a_single_fault_is_counted_in_the_singular():
+    faults = errors.Faults()
+    faults.add("missing", "file 0")
+    with pytest.raises(errors.DatasetError) as caught:
+        faults.raise_any("data/toy")
+    assert str(caught.value) == "data/toy: 1 fault\n  missing (1):\n    file 0"

@@ -1,7 +1,9 @@
+import itertools
 import os
 import pathlib
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
@@ -62,3 +64,35 @@ def test_workers_end_with_a_parent_that_is_killed(tmp_path):
         parent.wait()
     # A process that nobody has waited for yet stays listed as a zombie.
     assert wait_for(lambda: not worker.exists() or worker.read_text().split()[2] == "Z")
+
+
+@pytest.mark.parametrize("workers", [0, 1, 3])
+def test_in_order_yields_in_the_order_of_the_items(workers):
+    first_done = threading.Event()
+
+    def answer(item):
+        if item == 0 and workers > 1:
+            assert first_done.wait(10)
+        if item == 1:
+            first_done.set()
+        return item * item
+
+    assert list(parallel.in_order(answer, range(50), workers)) == [item * item for item in range(50)]
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_in_order_reads_at_most_two_items_a_thread_ahead(workers):
+    begun = []
+    answers = parallel.in_order(begun.append, itertools.count(), workers)
+    for _ in range(20):
+        next(answers)
+    assert len(begun) <= 20 + 2 * workers
+    answers.close()
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_in_order_raises_an_error_at_its_item(workers):
+    answers = parallel.in_order(lambda item: 1 // item, [1, 0, 1], workers)
+    assert next(answers) == 1
+    with pytest.raises(ZeroDivisionError):
+        next(answers)

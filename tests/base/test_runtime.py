@@ -4,7 +4,7 @@ import sys
 import pytest
 import torch
 
-from zeroshot.base import params, runtime
+from zeroshot.base import errors, params, runtime
 
 
 def settings(**changes):
@@ -13,26 +13,41 @@ def settings(**changes):
     )
 
 
-def test_the_device_asked_for():
-    assert runtime.device(settings(device="cpu")) == torch.device("cpu")
+@pytest.fixture(autouse=True)
+def restored_threads():
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
+def test_start_returns_the_chosen_device():
+    assert runtime.start(settings(device="cpu")) == torch.device("cpu")
 
 
 @pytest.mark.parametrize(("available", "expected"), [(True, "cuda"), (False, "cpu")])
-def test_auto_takes_a_gpu_where_there_is_one(monkeypatch, available, expected):
+def test_auto_is_a_gpu_where_there_is_one(monkeypatch, available, expected):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: available)
-    assert runtime.device(settings()) == torch.device(expected)
+    assert runtime.start(settings()) == torch.device(expected)
 
 
 def test_a_missing_gpu_is_explained(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    with pytest.raises(ValueError, match="runtime.device: is cuda, but PyTorch finds no GPU; use cpu or auto"):
-        runtime.device(settings(device="cuda"))
+    with pytest.raises(errors.UserError) as caught:
+        runtime.start(settings(device="cuda"))
+    assert str(caught.value) == "runtime.device: is cuda, but PyTorch finds no GPU; use cpu or auto"
+
+
+def test_start_sets_the_threads_of_pytorch_to_one_or_as_many_as_given():
+    runtime.start(settings(device="cpu", threads=3), 3)
+    assert torch.get_num_threads() == 3
+    runtime.start(settings(device="cpu", threads=3))
+    assert torch.get_num_threads() == 1
 
 
 @pytest.mark.parametrize(
-    "changes", [{"threads": 0}, {"workers": -1}, {"workers": "2"}, {"device": "gpu"}, {"scratch": ""}]
+    "changes", [{"workers": -1}, {"workers": "2"}, {"threads": 0}, {"device": "gpu"}, {"scratch": ""}]
 )
-def test_wrong_values_are_refused(changes):
+def test_values_out_of_range_are_refused(changes):
     with pytest.raises(params.ParamsError, match=rf"runtime\.{next(iter(changes))}"):
         settings(**changes)
 

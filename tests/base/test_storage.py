@@ -2,8 +2,9 @@ import hashlib
 import json
 import os
 
+import pandas
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from zeroshot.base import storage
@@ -105,6 +106,86 @@ def test_csv_has_the_rows_in_order(tmp_path):
     assert path.read_bytes() == b"loss,epoch\n0.5,0\n"
     storage.write_csv(path, [], columns=["epoch", "loss"])
     assert path.read_bytes() == b"epoch,loss\n"
+
+
+# Surrogates cannot be encoded.
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=5)
+FLOATS = st.floats(allow_nan=False)
+INTS = st.integers(-(2**63), 2**63 - 1)
+COLUMNS = st.sampled_from([FLOATS, FLOATS | st.none(), INTS, TEXTS, TEXTS | st.none(), st.booleans()])
+
+
+@st.composite
+def tables(draw):
+    """Rows of one to four columns, each of one type, some with None."""
+    names = draw(st.lists(TEXTS, min_size=1, max_size=4, unique=True))
+    kinds = {name: draw(COLUMNS) for name in names}
+    return [{name: draw(kind) for name, kind in kinds.items()} for _ in range(draw(st.integers(1, 4)))]
+
+
+@settings(max_examples=200, deadline=None)
+@given(tables())
+@example([{"a": 1e-5, "b": 1e16, "c": -0.0, "d": float("inf")}, {"a": 0.1 + 0.2, "b": 5e-324, "c": 1.0, "d": None}])
+@example([{"a": None}, {"a": ""}, {"a": 'x,"y"'}, {"a": "two\nlines"}])
+def test_csv_has_the_bytes_of_pandas(tmp_path_factory, rows):
+    folder = tmp_path_factory.getbasetemp()
+    storage.write_csv(folder / "ours.csv", rows)
+    pandas.DataFrame(rows).to_csv(folder / "pandas.csv", index=False)
+    assert (folder / "ours.csv").read_bytes() == (folder / "pandas.csv").read_bytes()
+
+
+def test_csv_has_the_columns_of_all_rows_and_empty_cells_where_a_row_lacks_one(tmp_path):
+    path = tmp_path / "out.csv"
+    storage.write_csv(path, [{"a": 1}, {"b": "x", "a": 2}])
+    assert path.read_bytes() == b"a,b\n1,\n2,x\n"
+
+
+def test_a_curve_rewrites_its_table_after_every_row(tmp_path):
+    path = tmp_path / "metrics/curve.csv"
+    curve = storage.Curve(path)
+    assert not path.exists()
+    texts = []
+    for row in ({"epoch": 0, "loss": 0.5}, {"epoch": 1, "loss": 0.25}):
+        curve.add(row)
+        texts.append(path.read_text())
+    assert texts == ["epoch,loss\n0,0.5\n", "epoch,loss\n0,0.5\n1,0.25\n"]
+
+
+def test_a_curve_continues_the_rows_of_an_interrupted_run_without_changing_them(tmp_path):
+    earlier = [{"epoch": 0, "loss": 0.5}]
+    curve = storage.Curve(tmp_path / "curve.csv", earlier)
+    # DVC removes the table before a stage runs again.
+    assert (tmp_path / "curve.csv").read_text() == "epoch,loss\n0,0.5\n"
+    curve.add({"epoch": 1, "loss": 0.25})
+    assert (tmp_path / "curve.csv").read_text() == "epoch,loss\n0,0.5\n1,0.25\n"
+    assert curve.rows == [{"epoch": 0, "loss": 0.5}, {"epoch": 1, "loss": 0.25}] and len(earlier) == 1
+
+
+def content(folder):
+    return {path.relative_to(folder).as_posix(): path.read_text() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_replaced_folder_has_nothing_of_the_old_one(tmp_path):
+    folder = tmp_path / "deep/masks"
+    for name in ("a", "b"):
+        with storage.replacing_folder(str(folder)) as unfinished:
+            assert list(unfinished.iterdir()) == [] and unfinished != folder
+            (unfinished / name).mkdir()
+            (unfinished / name / "x").write_text(name)
+        assert content(tmp_path) == {f"deep/masks/{name}/x": name}
+
+
+def test_a_failed_replacement_keeps_the_old_folder_and_its_remains_do_not_enter_the_next(tmp_path):
+    folder = tmp_path / "masks"
+    with storage.replacing_folder(folder) as unfinished:
+        (unfinished / "old").write_text("old")
+    with pytest.raises(KeyboardInterrupt), storage.replacing_folder(folder) as unfinished:
+        (unfinished / "half").write_text("half")
+        raise KeyboardInterrupt
+    assert content(folder) == {"old": "old"}
+    with storage.replacing_folder(folder) as unfinished:
+        (unfinished / "new").write_text("new")
+    assert content(tmp_path) == {"masks/new": "new"}
 
 
 @settings(max_examples=20, deadline=None)

@@ -9,7 +9,6 @@ from tests.support import dump_sources, scenes
 from zeroshot.base import checkpoints
 from zeroshot.cache import dump, index, maps, sampling, shard_plan
 from zeroshot.datasets import splits
-from zeroshot.evaluation import protocols
 from zeroshot.images import grids, image_files, views
 from zeroshot.networks import backbone
 from zeroshot.zs3net import pixel_classifier
@@ -80,10 +79,10 @@ def test_unlabelled_views_are_of_the_same_places(root, tmp_path, network, extrac
 
 
 def test_predictions_from_cached_maps_are_those_of_the_network(root, tmp_path, network, extract):
-    """DESIGN.md, section 5: at least 99.9 % of the pixels of all pictures have the same best class."""
+    """DESIGN.md, section 5: at least 99.9 % of the pixels of all images have the same best class."""
     split = splits.read(root / "split.json")
     items = (*split.train, *split.unlabelled, *split.val)
-    origin = shard_plan.Source("val", items, root / "toy", root / "toy/SegmentationClass", dump_sources.WHOLE)
+    origin = shard_plan.Source("val", items, root / "toy", root / "toy/SegmentationClass", dump_sources.WHOLE, 256, 4)
     dump.write_shard(tmp_path / "s.h5", origin, dump_sources.jobs_of(origin), extract, dump_sources.options())
     entry = index.entry(tmp_path / "s.h5", "maps", 4)
     cache = index.Index("maps", 256, 4, list(split.classes), [item.id for item in items], [entry], {})
@@ -97,8 +96,7 @@ def test_predictions_from_cached_maps_are_those_of_the_network(root, tmp_path, n
         with torch.inference_mode():
             logits = grids.upsample(network(picture), picture.shape[-2:])[0]
         expected = np.array(split.seen)[logits.argmax(0).numpy()]
-        features = torch.from_numpy(read.features).float()
-        found = protocols.predict(classifier, features, read.mask.shape)["generalised"].numpy()
+        found = pixel_classifier.predict_maps(classifier, read.features, read.mask.shape)["generalised"]
         agreeing.append((found == expected).ravel())
         predictions.append(expected.ravel())
     # A network that always answers alike would prove nothing.
@@ -106,18 +104,65 @@ def test_predictions_from_cached_maps_are_those_of_the_network(root, tmp_path, n
     assert np.concatenate(agreeing).mean() >= 0.999
 
 
+def counted(extract, calls):
+    """Return `extract`, which adds the shape of each batch to `calls`."""
+
+    def run(batch):
+        calls.append(tuple(batch.shape))
+        return extract(batch)
+
+    return run
+
+
 def test_a_batch_gives_the_features_of_single_images(root, extract):
     origin = dump_sources.source(root, "train")
     jobs = dump_sources.jobs_of(origin)
     single = list(dump.extract_maps(origin, jobs, extract, 1))
     calls = []
-    batched = list(dump.extract_maps(origin, jobs, lambda batch: calls.append(batch.shape) or extract(batch), 2))
+    batched = list(dump.extract_maps(origin, jobs, counted(extract, calls), 2))
     # a b c alike, d alone, e f alike.
-    assert [tuple(shape) for shape in calls] == [(2, 3, 40, 56), (1, 3, 40, 56), (1, 3, 33, 50), (2, 3, 56, 40)]
-    assert [job for job, _ in batched] == [job for job, _ in single] == jobs
-    for job, ((_, one), (_, other)) in zip(jobs, zip(single, batched, strict=True), strict=True):
+    assert calls == [(2, 3, 40, 56), (1, 3, 40, 56), (1, 3, 33, 50), (2, 3, 56, 40)]
+    assert [number for number, _ in batched] == [number for number, _ in single] == list(range(len(jobs)))
+    for job, (_, one), (_, other) in zip(jobs, single, batched, strict=True):
         assert one.shape == (*grids.map_size(*job.size, 4), 256) and one.dtype == torch.float32
         torch.testing.assert_close(other, one, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_images_of_one_size_share_batches_wherever_they_are_in_the_shard(root, extract, workers):
+    """Two views of each image alternate in size, so that no two neighbours are alike."""
+    origin = dump_sources.source(root, "train", [views.View(1.0, False), views.View(0.5, False)])
+    jobs = dump_sources.jobs_of(origin)
+    assert all(one.size != other.size for one, other in itertools.pairwise(jobs))
+    calls = []
+    found = dict(dump.extract_maps(origin, jobs, counted(extract, calls), 3, workers))
+    # Sizes in the order of their first image: a b c whole and half, d whole and half, e f whole and half.
+    sizes = [(3, 40, 56), (3, 20, 28), (1, 33, 50), (1, 16, 25), (2, 56, 40), (2, 28, 20)]
+    assert calls == [(n, 3, height, width) for n, height, width in sizes]
+    single = dict(dump.extract_maps(origin, jobs, extract, 1))
+    assert set(found) == set(single) == set(range(len(jobs)))
+    for number, job in enumerate(jobs):
+        assert found[number].shape == (*grids.map_size(*job.size, 4), 256)
+        torch.testing.assert_close(found[number], single[number], rtol=1e-4, atol=1e-4)
+
+
+def own_value(pictures):
+    """A network whose features are the mean of the image, whatever else is in the batch."""
+    means = pictures.double().mean(dim=(1, 2, 3)).float()
+    return means[:, None, None, None].expand(-1, 256, *grids.map_size(*pictures.shape[-2:], 4))
+
+
+@pytest.mark.parametrize("name", ["train", "unlabelled", "val"])
+def test_a_shard_does_not_depend_on_the_batches(root, tmp_path, name):
+    passes = views.around_whole((0.5,), flip=False) if name != "val" else dump_sources.WHOLE
+    origin = dump_sources.source(root, name, passes)
+    jobs = dump_sources.jobs_of(origin)
+    # In reverse, so that the sizes of the validation images are mixed, too.
+    jobs = [jobs[0], *jobs[:0:-1]]
+    for batch_size in (1, 4):
+        path = tmp_path / f"{batch_size}.h5"
+        dump.write_shard(path, origin, jobs, own_value, dump_sources.options(batch_size=batch_size))
+    assert (tmp_path / "1.h5").read_bytes() == (tmp_path / "4.h5").read_bytes()
 
 
 def test_half_precision_is_near_full_precision(root, network, extract):

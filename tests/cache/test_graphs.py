@@ -46,7 +46,7 @@ def test_equal_graphs_give_equal_bytes_and_the_report_counts_them(tmp_path):
     assert f"component graphs: {n_nodes} components, {n_edges} contacts" in describe.describe(one)
 
 
-def test_a_cache_of_older_days_has_none(tmp_path):
+def test_a_cache_written_without_graphs_has_none(tmp_path):
     assert graphs.read(caches.write_rows(tmp_path, [caches.table([0])])) is None
 
 
@@ -64,3 +64,11 @@ def test_damage_is_named(tmp_path):
     path.unlink()
     with pytest.raises(index.ShardError, match=r"graphs\.h5: missing"):
         graphs.read(tmp_path)
+
+
+@pytest.mark.parametrize("stride", [1, 2, 4])
+def test_graphs_of_masks_are_those_of_their_cells(stride):
+    masks = [np.kron(mask, np.ones((stride, stride), np.uint8)) for mask in MASKS]
+    found, expected = graphs.of_masks(masks, stride), graphs.join(map(component_graphs.of_labels, MASKS))
+    for name, column in vars(expected).items():
+        np.testing.assert_array_equal(getattr(found, name), column)

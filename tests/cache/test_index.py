@@ -4,7 +4,10 @@ import json
 import os
 
 import h5py
+import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.support import caches
 from zeroshot.cache import index, maps, rows
@@ -23,11 +26,29 @@ def remedy(folder):
 
 
 def test_an_index_comes_back_as_written_and_alone_in_its_folder(tmp_path):
-    written = index.Index("rows", 7, 4, ["a", "b"], ["1", "2", "3"], [], {"source": {"x": [1, 2.5]}})
+    made = {"source": {"x": [1, 2.5]}}
+    written = index.Index("rows", 7, 4, ["a", "b"], ["1", "2", "3"], [], made, presence=[[0, 1], [], [1]])
     index.write(tmp_path / "new/cache", written)
     assert index.read(tmp_path / "new/cache") == written
     assert [path.name for path in (tmp_path / "new/cache").iterdir()] == ["index.json"]
     assert json.loads((tmp_path / "new/cache/index.json").read_text()) == dataclasses.asdict(written)
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    shards=st.lists(st.lists(st.tuples(st.integers(0, 4), st.sampled_from([0, 1, 2, 255])), max_size=12), max_size=3)
+)
+def test_presence_lists_the_labels_of_the_rows_of_each_image(tmp_path_factory, shards):
+    folder = tmp_path_factory.getbasetemp() / "presence"
+    paths = []
+    for number, pairs in enumerate(shards):
+        table = caches.table([label for _, label in pairs])
+        table["image"] = np.array([image for image, _ in pairs], np.int32)
+        paths.append(folder / f"shard-{number}.h5")
+        rows.write(paths[-1], table)
+    every = {pair for pairs in shards for pair in pairs}
+    expected = [sorted(label for own, label in every if own == image and label != 255) for image in range(5)]
+    assert index.presence(paths, 5) == expected
 
 
 def test_a_whole_cache_is_read_by_text_path_and_with_its_kind(cache):
@@ -121,8 +142,8 @@ def test_a_shard_that_did_not_reach_the_disk_whole_gets_no_name(tmp_path, monkey
     open_file = h5py.File
 
     @contextlib.contextmanager
-    def lossy(path, mode):
-        with open_file(path, mode) as file:
+    def lossy(path, mode, **options):
+        with open_file(path, mode, **options) as file:
             yield file
         if mode == "w":
             os.truncate(path, os.path.getsize(path) // 2)

@@ -193,7 +193,7 @@ def test_memory_is_the_answer_and_twice_one_class_of_one_shard_whatever_the_size
         assert peak < answer + 2 * run + 2**18 + 2**16, (folder, per_class)
 
 
-def test_presence_says_which_images_show_which_classes(tmp_path):
+def test_presence_tells_which_images_show_which_classes(tmp_path):
     tables = [caches.table([0, 2, 2, 255], seed=1), caches.table([1, 255], seed=2)]
     folder = caches.write_rows(tmp_path, tables)
     expected = np.zeros((3, len(caches.CLASSES)), bool)
@@ -202,3 +202,17 @@ def test_presence_says_which_images_show_which_classes(tmp_path):
             if label != rows.UNLABELLED:
                 expected[image, label] = True
     np.testing.assert_array_equal(rows.presence(folder), expected)
+
+
+def test_presence_is_read_from_the_index_alone(tmp_path, monkeypatch):
+    folder = caches.write_rows(tmp_path, tables())
+    expected = rows.presence(folder)
+    assert expected.any()
+    monkeypatch.setattr(h5py, "File", None)
+    np.testing.assert_array_equal(rows.presence(folder), expected)
+
+
+def test_presence_of_rows_without_labels_is_refused(tmp_path):
+    folder = caches.write_rows(tmp_path / "unlabelled", [caches.table([255, 255])])
+    with pytest.raises(index.ShardError, match="unlabelled: its index does not say which images show which classes"):
+        rows.presence(folder)

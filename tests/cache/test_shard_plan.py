@@ -2,12 +2,14 @@ import collections
 import dataclasses
 import itertools
 import shutil
+import types
 
 import pytest
 
 from tests.support import dump_sources, scenes
 from zeroshot.cache import sampling
 from zeroshot.cache import shard_plan as feature_plan
+from zeroshot.datasets import splits
 from zeroshot.images import image_files, views
 
 root = dump_sources.root
@@ -86,3 +88,40 @@ def test_room_is_checked_against_the_free_disk(tmp_path, monkeypatch):
         "features.pixels_per_class or features.scales"
     )
     assert asked == [tmp_path, tmp_path]
+
+
+def test_a_source_is_a_list_of_the_split_with_the_passes_asked_for(root):
+    split = splits.read(root / "split.json")
+    options = dump_sources.options(
+        scales=[1.0, 0.5], flip=True, unlabelled_views={"scales": [0.6], "flip": False}, val_short_side=30
+    )
+    network = types.SimpleNamespace(feature_dim=7, stride=8)
+    expected = {
+        "train": views.passes((1.0, 0.5), flip=True),
+        "unlabelled": views.around_whole((0.6,), flip=False),
+        "val": [views.View(short_side=30)],
+    }
+    for name, passes in expected.items():
+        masks = None if name == "unlabelled" else root / "masks" / name
+        found = feature_plan.source(name, split, root / "toy", masks, options, network)
+        assert found == feature_plan.Source(name, getattr(split, name), root / "toy", masks, passes, 7, 8)
+
+
+@pytest.mark.parametrize("name", ["train", "unlabelled", "val"])
+def test_a_source_names_the_files_that_it_reads_and_masks_only_of_labelled_lists(root, name):
+    images = {root / "toy": [f"JPEGImages/{id}.png" for id in scenes.SIZES[name]]}
+    masks = {} if name == "unlabelled" else {root / "masks" / name: [f"{id}.png" for id in scenes.SIZES[name]]}
+    assert dump_sources.source(root, name).files() == images | masks
+
+
+@pytest.mark.parametrize(("dim", "stride"), [(256, 4), (512, 4), (256, 8), (32, 16)])
+def test_rows_and_bytes_follow_the_length_and_stride_of_the_features(root, dim, stride):
+    for name in ("unlabelled", "val"):
+        source = dataclasses.replace(dump_sources.source(root, name), dim=dim, stride=stride)
+        for job in dump_sources.jobs_of(source):
+            height, width = job.size
+            cells = -(-height // stride) * -(-width // stride)
+            if name == "val":
+                assert (job.rows, job.bytes) == (cells, cells * 2 * dim + height * width)
+            else:
+                assert (job.rows, job.bytes) == (min(cells, 40), min(cells, 40) * (2 * dim + 18))

@@ -1,7 +1,7 @@
 import pytest
 
 from tests.support import voc_tree
-from zeroshot.base import errors
+from zeroshot.base import errors, params
 from zeroshot.datasets import layout, published
 from zeroshot.images import image_files
 
@@ -67,7 +67,7 @@ def test_a_listed_image_without_a_png_takes_the_mask_of_sbd(tmp_path):
     assert text == "" and entries[1].mask == root / "labels/b.png"
 
 
-def test_everything_wrong_with_the_lists_is_found_at_once(tmp_path):
+def test_all_faults_of_the_lists_are_reported_at_once(tmp_path):
     root = voc_tree.make(tmp_path)
     (root / "JPEGImages/a.png").unlink()
     (root / "SegmentationClass/b.png").unlink()
@@ -103,7 +103,7 @@ def test_val_keeps_all_and_reports_its_own_faults_once(tmp_path):
     layout.find_train(root, root / "labels", voc_tree.settings(), found)
     entries = layout.find_val(root, root / "labels", voc_tree.settings(), found)
     assert [entry.id for entry in entries] == ["v"]
-    assert faults(found).startswith("data: 3 problems")
+    assert faults(found).startswith("data: 3 faults")
 
 
 def test_class_names_are_published_ones_or_those_of_the_file(tmp_path):
@@ -114,7 +114,7 @@ def test_class_names_are_published_ones_or_those_of_the_file(tmp_path):
     assert faults(found) == ""
 
 
-def test_wrong_class_lists(tmp_path):
+def test_faults_of_class_lists_are_reported(tmp_path):
     voc_tree.add_list(tmp_path / "classes.txt", ["background", "cow", "", "cow"])
     found = errors.Faults()
     layout.read_classes(tmp_path, "classes.txt", found)
@@ -125,3 +125,44 @@ def test_wrong_class_lists(tmp_path):
         found = errors.Faults()
         layout.read_classes(tmp_path, "classes.txt", found)
         assert f"classes.txt: {count} classes; label ids allow 2 to 255" in faults(found)
+
+
+@pytest.mark.parametrize(
+    ("classes", "first"),
+    [("voc", ("cow", "motorbike", "aeroplane", "sofa")), ("context", ("cow", "motorbike", "sofa", "cat"))],
+)
+def test_published_unseen_names_follow_the_dataset(classes, first):
+    assert layout.unseen_names(voc_tree.settings(classes=classes, n_unseen=4, unseen=None)) == first
+
+
+@pytest.mark.parametrize("classes", ["voc", "context", "classes.txt"])
+def test_without_unseen_classes_any_class_list_is_valid(classes):
+    assert layout.unseen_names(voc_tree.settings(classes=classes, n_unseen=0, unseen=None)) == ()
+
+
+def test_listed_unseen_names_stay_in_their_order():
+    assert layout.unseen_names(voc_tree.settings(unseen=["sheep", "cow"])) == ("sheep", "cow")
+    assert layout.unseen_names(voc_tree.settings(unseen=[])) == ()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"n_unseen": 2, "classes": "voc"}, "data.unseen: must be null where n_unseen is given"),
+        ({"unseen": None}, "data.unseen: must be a list of class names where n_unseen is null"),
+        (
+            {"n_unseen": 2, "unseen": None},
+            "data.unseen: must list the names where `classes` is a file; n_unseen has lists for voc and context only",
+        ),
+        ({"n_unseen": 5, "unseen": None, "classes": "voc"}, "data.n_unseen: Input should be 0, 2, 4, 6, 8 or 10"),
+        ({"exclude": "image"}, "data.exclude: Input should be 'images' or 'pixels'"),
+        ({"train_list": "../train.txt"}, "data.train_list: must be a path inside the data root"),
+        ({"val_masks": "/etc"}, "data.val_masks: must be a path inside the data root"),
+        ({"sbd": ""}, "data.sbd: must be a path inside the data root"),
+        ({"train_mask": "x"}, "data.train_mask: unknown key; did you mean `data.train_masks`?"),
+    ],
+)
+def test_faulty_values_of_the_section_are_explained(changes, message):
+    with pytest.raises(params.ParamsError) as caught:
+        voc_tree.settings(**changes)
+    assert message in str(caught.value)

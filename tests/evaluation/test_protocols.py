@@ -1,9 +1,11 @@
 import dataclasses
+import functools
 
 import numpy as np
 import pytest
 import torch
 
+from tests.support import resized_logits
 from zeroshot.base import errors, params
 from zeroshot.cache import index, maps
 from zeroshot.datasets import splits
@@ -14,54 +16,11 @@ CLASSES = ("background", "cow", "dog")
 SPLIT = splits.Split(CLASSES, (0, 1), (2,), "images", (), (), ())
 
 
-def classifier(seen_bias=0.0):
-    """Three classes of 4-d features, rows not in label order, dog unseen."""
-    random = torch.Generator().manual_seed(0)
-    return pixel_classifier.PixelClassifier(
-        weight=torch.randn(3, 4, generator=random),
-        bias=torch.zeros(3),
-        labels=torch.tensor([1, 2, 0]),
-        unseen=torch.tensor([False, True, False]),
-        seen_bias=seen_bias,
-    )
+classifier, features = resized_logits.classifier, resized_logits.features
 
 
-def features(h, w, seed=0):
-    return np.random.default_rng(seed).normal(size=(h, w, 4)).astype(np.float16)
-
-
-def bilinear(values, size):
-    """Resize (h, w, c) with half-pixel centres, edges repeated: the definition, pixel by pixel."""
-    out = np.zeros((*size, values.shape[2]))
-    for target in np.ndindex(*size):
-        spots = []
-        for axis in (0, 1):
-            place = (target[axis] + 0.5) * values.shape[axis] / size[axis] - 0.5
-            place = min(max(place, 0), values.shape[axis] - 1)
-            low = int(np.floor(place))
-            spots.append(((low, 1 - (place - low)), (min(low + 1, values.shape[axis] - 1), place - low)))
-        out[target] = sum(a * b * values[i, j] for i, a in spots[0] for j, b in spots[1])
-    return out
-
-
-def scores(model, cells, size):
-    """Return the upsampled logits (H, W, C) without a bias, in the order of the rows."""
-    return bilinear(cells.astype(np.float64) @ model.weight.double().numpy().T + model.bias.double().numpy(), size)
-
-
-def slowly(model, cells, size):
-    biased = scores(model, cells, size) - np.where(model.unseen.numpy(), 0, model.seen_bias)
-    return model.labels.numpy()[biased.argmax(2)]
-
-
-@pytest.mark.parametrize("size", [(12, 16), (11, 13), (3, 4), (2, 3)])
-@pytest.mark.parametrize("seen_bias", [0.0, 0.7])
-def test_predictions_are_those_of_logits_resized_by_hand(size, seen_bias):
-    model = classifier(seen_bias)
-    actual = protocols.predict(model, torch.from_numpy(features(3, 4)).float(), size)["generalised"]
-    assert actual.dtype == torch.int64 and tuple(actual.shape) == size
-    np.testing.assert_array_equal(actual.numpy(), slowly(model, features(3, 4), size))
-    assert size[0] < 3 or len(actual.unique()) > 1
+def confusions(model, maps_, *arguments):
+    return protocols.confusions(functools.partial(pixel_classifier.predict_maps, model), maps_, *arguments)
 
 
 def cache():
@@ -75,7 +34,7 @@ def cache():
 def by_hand(model):
     total = np.zeros((3, 3), dtype=int)
     for item in cache():
-        predicted = slowly(model, item.features, item.mask.shape)
+        predicted = resized_logits.label_map(model, item.features, item.mask.shape)
         for truth, guess in zip(item.mask.ravel(), predicted.ravel(), strict=True):
             if truth != 255:
                 total[truth, guess] += 1
@@ -83,15 +42,23 @@ def by_hand(model):
 
 
 def test_confusions_with_and_without_the_bias():
-    found = protocols.confusions(classifier(0.7), cache(), SPLIT)
+    found = confusions(classifier(0.7), cache(), SPLIT)
     np.testing.assert_array_equal(found["generalised"], by_hand(classifier(0.7)))
     np.testing.assert_array_equal(found["without_bias"], by_hand(classifier(0.0)))
     assert found["generalised"].dtype == np.int64 and (found["generalised"] != found["without_bias"]).any()
     assert set(found) == {"generalised", "without_bias", "vanilla"}
 
 
-def test_without_a_bias_both_are_the_same():
-    found = protocols.confusions(classifier(0.0), cache(), SPLIT)
+@pytest.mark.parametrize("workers", [1, 3])
+def test_confusions_do_not_depend_on_the_number_of_threads(workers):
+    alone, spread = (confusions(classifier(0.7), cache(), SPLIT, None, n) for n in (0, workers))
+    assert set(alone) == set(spread)
+    for name, matrix in alone.items():
+        np.testing.assert_array_equal(spread[name], matrix)
+
+
+def test_without_a_bias_both_matrices_are_equal():
+    found = confusions(classifier(0.0), cache(), SPLIT)
     np.testing.assert_array_equal(found["generalised"], found["without_bias"])
     np.testing.assert_array_equal(found["generalised"], by_hand(classifier(0.0)))
 
@@ -100,7 +67,7 @@ def test_a_larger_bias_never_takes_a_pixel_from_the_unseen():
     columns = []
     for bias in (0.0, 0.5, 1.0, 2.0):
         model = dataclasses.replace(classifier(), seen_bias=bias)
-        columns.append(protocols.confusions(model, cache(), SPLIT)["generalised"][:, 2])
+        columns.append(confusions(model, cache(), SPLIT)["generalised"][:, 2])
     assert (np.diff(columns, axis=0) >= 0).all() and columns[-1].sum() > columns[0].sum()
 
 
@@ -117,7 +84,7 @@ def vanilla_by_sets():
     true = {label: set() for label in split.unseen}
     said = {label: set() for label in split.unseen}
     for item in cache():
-        logits = scores(model, item.features, item.mask.shape)
+        logits = resized_logits.scores(model, item.features, item.mask.shape)
         for y, x in np.ndindex(item.mask.shape):
             if item.mask[y, x] in true:
                 true[item.mask[y, x]].add((item.image, y, x))
@@ -134,7 +101,7 @@ def vanilla_by_sets():
 @pytest.mark.parametrize("seen_bias", [0.0, 0.7, 50.0])
 def test_vanilla_is_that_of_sets_of_pixels_whatever_the_bias(seen_bias):
     model, split = two_unseen(seen_bias)
-    matrix = protocols.confusions(model, cache(), split)["vanilla"]
+    matrix = confusions(model, cache(), split)["vanilla"]
     expected = vanilla_by_sets()
     assert metrics.summarise(matrix, split.seen, split.unseen)["unseen"] == pytest.approx(expected)
     assert 0 < expected["mIoU"] < expected["PA"] < 100
@@ -143,16 +110,16 @@ def test_vanilla_is_that_of_sets_of_pixels_whatever_the_bias(seen_bias):
 
 def test_vanilla_does_not_look_at_seen_pixels_or_seen_logits():
     model, split = two_unseen(0.7)
-    before = protocols.confusions(model, cache(), split)["vanilla"]
+    before = confusions(model, cache(), split)["vanilla"]
     other = dataclasses.replace(model, bias=torch.tensor([0.0, 0.0, 9.0]))
     ignored = [dataclasses.replace(item, mask=np.where(item.mask == 0, 255, item.mask)) for item in cache()]
-    np.testing.assert_array_equal(protocols.confusions(other, ignored, split)["vanilla"], before)
-    assert (before != protocols.confusions(other, ignored, split)["generalised"]).any()
+    np.testing.assert_array_equal(confusions(other, ignored, split)["vanilla"], before)
+    assert (before != confusions(other, ignored, split)["generalised"]).any()
 
 
 def test_a_model_of_seen_classes_only_has_no_vanilla_protocol():
     model = dataclasses.replace(classifier(), unseen=torch.zeros(3, dtype=torch.bool))
-    found = protocols.confusions(model, cache(), SPLIT)
+    found = confusions(model, cache(), SPLIT)
     assert set(found) == {"generalised", "without_bias"}
     np.testing.assert_array_equal(found["generalised"], by_hand(model))
 
@@ -164,7 +131,7 @@ def resized_by_hand(model, short_side):
         height, width = item.mask.shape
         factor = short_side / min(height, width)
         size = int(height * factor + 1e-9), int(width * factor + 1e-9)
-        predicted = slowly(model, item.features, size)
+        predicted = resized_logits.label_map(model, item.features, size)
         for y, x in np.ndindex(size):
             truth = item.mask[int((y + 0.5) * height / size[0]), int((x + 0.5) * width / size[1])]
             if truth != 255:
@@ -175,7 +142,7 @@ def resized_by_hand(model, short_side):
 # No pixel's centre lies on a border between two pixels of the masks.
 @pytest.mark.parametrize("short_side", [8, 24, 40])
 def test_resized_evaluation_compares_at_the_resized_masks(short_side):
-    found = protocols.confusions(classifier(0.7), cache(), SPLIT, short_side)["generalised"]
+    found = confusions(classifier(0.7), cache(), SPLIT, short_side)["generalised"]
     np.testing.assert_array_equal(found, resized_by_hand(classifier(0.7), short_side))
     assert found.sum() != by_hand(classifier(0.7)).sum()
 
@@ -183,8 +150,23 @@ def test_resized_evaluation_compares_at_the_resized_masks(short_side):
 def test_resizing_masks_to_their_own_size_changes_nothing():
     item = next(cache())
     for short_side in (None, 11):
-        found = protocols.confusions(classifier(), [item], SPLIT, short_side)["generalised"]
-        np.testing.assert_array_equal(found, protocols.confusions(classifier(), [item], SPLIT)["generalised"])
+        found = confusions(classifier(), [item], SPLIT, short_side)["generalised"]
+        np.testing.assert_array_equal(found, confusions(classifier(), [item], SPLIT)["generalised"])
+
+
+def test_any_function_from_features_to_label_maps_is_scored():
+    """Every answer gets a matrix; a network or a system of other design fits."""
+    asked = []
+
+    def predict(cells, size):
+        asked.append((cells.dtype, cells.shape, size))
+        return {"generalised": np.full(size, 2), "other": np.zeros(size, np.uint8)}
+
+    found = protocols.confusions(predict, cache(), SPLIT)
+    assert asked == [(np.float16, (3, 4, 4), (11, 13)), (np.float16, (2, 2, 4), (8, 8))]
+    pixels = [sum(int((item.mask == label).sum()) for item in cache()) for label in range(3)]
+    assert found["generalised"][:, 2].tolist() == found["other"][:, 0].tolist() == pixels
+    assert found["generalised"].sum() == found["other"].sum() == sum(pixels)
 
 
 def options(**changes):

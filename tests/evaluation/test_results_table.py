@@ -64,7 +64,7 @@ def test_a_seen_bias_is_named_and_shown_beside_the_figures_without_it(tmp_path):
     assert lines(tmp_path) == [f"{'zs3net, no bias':24}{TEN}", f"{'zs3net, bias 2.5':24}{FIFTY}"]
 
 
-def test_what_was_excluded_is_named_where_it_is_not_the_default(tmp_path):
+def test_another_policy_of_exclusion_is_named(tmp_path):
     write(tmp_path, "zs3net", exclude="pixels")
     assert lines(tmp_path) == [f"{'zs3net (pixels)':24}{FIFTY}"]
 
@@ -116,9 +116,8 @@ def test_an_empty_folder_says_what_to_do(tmp_path):
 
 def test_prints_from_the_command_line(tmp_path):
     write(tmp_path, "zs3net")
-    done = subprocess.run(
-        [sys.executable, "-m", "zeroshot.commands.results", str(tmp_path)], capture_output=True, text=True, check=True
-    )
+    command = [sys.executable, "-m", "zeroshot.commands", "results", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stdout == results_table.table(tmp_path) + "\n"
 
 

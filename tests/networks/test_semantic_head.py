@@ -6,7 +6,7 @@ import torch
 
 from stages import train_backbone
 from tests.support import blocks
-from zeroshot.base import checkpoints, command_line
+from zeroshot.base import checkpoints, command_line, resuming
 from zeroshot.networks import backbone, semantic_head, supervised_training
 from zeroshot.words import class_embeddings
 
@@ -145,7 +145,7 @@ def test_only_directions_of_vectors_count(whole, tmp_path):
     assert blocks.outputs(turned) != blocks.outputs(whole)
 
 
-def test_a_killed_training_goes_on_with_its_head(whole, tmp_path, monkeypatch):
+def test_a_killed_training_resumes_with_its_head(whole, tmp_path, monkeypatch):
     folder = make(tmp_path / "killed")
     save = checkpoints.save
 
@@ -161,7 +161,7 @@ def test_a_killed_training_goes_on_with_its_head(whole, tmp_path, monkeypatch):
     assert blocks.outputs(folder) == blocks.outputs(whole)
 
 
-def test_other_vectors_do_not_go_on_from_an_interrupted_training(tmp_path, monkeypatch):
+def test_an_interrupted_training_with_other_vectors_is_not_resumed(tmp_path, monkeypatch):
     folder = make(tmp_path / "killed")
     looked_for = []
 
@@ -169,7 +169,7 @@ def test_other_vectors_do_not_go_on_from_an_interrupted_training(tmp_path, monke
         looked_for.append(file)
         raise Killed
 
-    monkeypatch.setattr(train_backbone.resuming, "run", note_and_die)
+    monkeypatch.setattr(resuming, "run", note_and_die)
     for factor in (1, 1, 2):
         class_embeddings.write(folder / "data/vectors", class_embeddings.ClassEmbeddings(NAMES, factor * VECTORS), {})
         with pytest.raises(Killed):
@@ -183,6 +183,21 @@ def test_vectors_of_other_classes_end_in_their_text(tmp_path):
     class_embeddings.write(folder / "data/vectors", class_embeddings.ClassEmbeddings(blocks.CLASSES, every), {})
     with pytest.raises(SystemExit) as caught:
         run(folder)
-    wanted, found = ", ".join(NAMES), ", ".join(blocks.CLASSES)
-    assert str(caught.value) == f"data/vectors: holds vectors of {found}; needed are those of {wanted}"
+    needed, contained = ", ".join(NAMES), ", ".join(blocks.CLASSES)
+    assert str(caught.value) == f"data/vectors: holds vectors of {contained}; needed are those of {needed}"
     assert not any((folder / name).exists() for name in blocks.OUTS)
+
+
+def test_directions_have_length_one_and_keep_all_cosines():
+    found = semantic_head.directions(torch.from_numpy(VECTORS)).numpy()
+    assert found.shape == VECTORS.shape
+    lengths = np.linalg.norm(VECTORS, axis=1)
+    np.testing.assert_allclose(found @ found.T, VECTORS @ VECTORS.T / np.outer(lengths, lengths), atol=1e-6)
+
+
+def test_a_vector_of_zeros_is_at_right_angles_to_all_others():
+    vectors = np.concatenate([np.zeros((1, 3), np.float32), VECTORS])
+    found = semantic_head.directions(torch.from_numpy(vectors)).numpy()
+    assert found.shape == (len(vectors), 4)
+    np.testing.assert_allclose(found[0] @ found.T, np.eye(len(vectors))[0], atol=1e-6)
+    np.testing.assert_allclose(found[1:, :3], semantic_head.directions(torch.from_numpy(VECTORS)).numpy(), atol=1e-6)

@@ -30,10 +30,9 @@ ARGUMENTS = {
     "--weights-path": "data/pretrained/none",
     "--vectors-path": "data/vectors",
     "--backbone-path": "models/backbone.pt",
-    "--classifier-path": "models/seen_only.pt",
     "--curve-path": "metrics/backbone.csv",
 }
-OUTS = ("models/backbone.pt", "models/seen_only.pt", "metrics/backbone.csv")
+OUTS = ("models/backbone.pt", "metrics/backbone.csv")
 AUGMENTATION = {"crop": 32, "scales": [0.8, 1.25], "flip": 0.5, "blur": 0.5}
 BACKBONE = {
     "encoder": "mobilenet_v2",

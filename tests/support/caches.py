@@ -40,7 +40,11 @@ def write_rows(folder: pathlib.Path, tables: list[rows.Rows], dim: int = 4) -> p
         rows.write(path, columns)
         offsets = [int((columns["label"] < label).sum()) for label in range(len(CLASSES) + 1)]
         entries.append(entry(path, rows=len(columns["label"]), offsets=offsets))
-    index.write(folder, index.Index("rows", dim, 4, CLASSES, ["a", "b", "c"], entries, {"made": "for a test"}))
+    n_images = max([3, *(int(columns["image"].max(initial=0)) + 1 for columns in tables)])
+    images = ["a", "b", "c", *map(str, range(3, n_images))]
+    labelled = any((columns["label"] != rows.UNLABELLED).any() for columns in tables)
+    shown = index.presence([folder / shard["file"] for shard in entries], len(images)) if labelled else None
+    index.write(folder, index.Index("rows", dim, 4, CLASSES, images, entries, {"made": "for a test"}, presence=shown))
     return folder
 
 

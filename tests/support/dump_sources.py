@@ -1,4 +1,4 @@
-"""What the feature dump starts from: the pictures of tests/support/scenes.py, and the passes over each list of them."""
+"""Inputs of the feature dump: the images of tests/support/scenes.py, and the passes over each list of them."""
 
 import itertools
 
@@ -9,13 +9,14 @@ from zeroshot.base import params
 from zeroshot.cache import shard_plan
 from zeroshot.datasets import splits
 from zeroshot.images import views
+from zeroshot.networks import deeplab
 
 WHOLE = [views.View(1.0, False)]
 
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory):
-    """A folder with the pictures, their masks and split."""
+    """A folder with the images, their masks and split."""
     folder = tmp_path_factory.mktemp("dump")
     scenes.make(folder)
     return folder
@@ -27,10 +28,12 @@ def options(**changes):
 
 
 def source(root, name, passes=WHOLE):
-    """Return the list `name` of the pictures below `root`, and the passes over it."""
+    """Return the list `name` of the images below `root`, and the passes over it."""
     split = splits.read(root / "split.json")
     masks = None if name == "unlabelled" else root / "masks" / name
-    return shard_plan.Source(name, getattr(split, name), root / "toy", masks, passes)
+    return shard_plan.Source(
+        name, getattr(split, name), root / "toy", masks, passes, deeplab.FEATURE_DIM, deeplab.STRIDE
+    )
 
 
 def jobs_of(source):

@@ -1,3 +1,5 @@
+import csv
+
 import h5py
 import numpy as np
 import pytest
@@ -86,9 +88,46 @@ def test_vectors_of_exactly_these_classes_or_none(tmp_path):
     for names in (CLASSES.names[::-1], CLASSES.names[:1]):
         with pytest.raises(class_embeddings.EmbeddingsError) as caught:
             class_embeddings.read_of(tmp_path / "a.h5", names)
-        held, wanted = ", ".join(CLASSES.names), ", ".join(names)
-        assert str(caught.value) == f"{tmp_path / 'a.h5'}: holds vectors of {held}; needed are those of {wanted}"
+        contained, needed = ", ".join(CLASSES.names), ", ".join(names)
+        assert str(caught.value) == f"{tmp_path / 'a.h5'}: holds vectors of {contained}; needed are those of {needed}"
     (tmp_path / "none").write_bytes(b"")
     assert class_embeddings.read_of(tmp_path / "none", CLASSES.names) is None
     with pytest.raises(class_embeddings.EmbeddingsError, match="missing.h5: holds no class embeddings"):
         class_embeddings.read_of(tmp_path / "missing.h5", CLASSES.names)
+
+
+def embeddings(vectors):
+    return class_embeddings.ClassEmbeddings(tuple("abcdefghijk"[: len(vectors)]), np.array(vectors, np.float32))
+
+
+def cosine(x, y):
+    return sum(p * q for p, q in zip(x, y, strict=True)) / (sum(p * p for p in x) * sum(q * q for q in y)) ** 0.5
+
+
+def test_neighbours_are_ranked_by_the_cosine_of_every_pair():
+    vectors = np.random.default_rng(0).normal(size=(8, 4))
+    table = embeddings(vectors)
+    rows = list(csv.DictReader(class_embeddings.neighbours_csv(table).splitlines()))
+    assert list(rows[0]) == ["class", "rank", "neighbour", "cosine"]
+    for i, name in enumerate(table.names):
+        expected = sorted(((cosine(vectors[i], vectors[j]), table.names[j]) for j in range(8) if j != i), reverse=True)[
+            :5
+        ]
+        found = [row for row in rows if row["class"] == name]
+        assert [row["neighbour"] for row in found] == [other for _, other in expected]
+        assert [row["rank"] for row in found] == list("12345")
+        assert [float(row["cosine"]) for row in found] == pytest.approx([value for value, _ in expected], abs=1e-6)
+
+
+def test_ties_go_to_the_lower_label_and_lengths_do_not_matter():
+    rows = class_embeddings.nearest(embeddings([[1, 0], [2, 0], [3, 0]]))
+    assert [other for name, _, other, _ in rows if name == "c"] == ["a", "b"]
+
+
+def test_a_zero_vector_has_no_neighbours_and_is_no_neighbour():
+    rows = list(class_embeddings.nearest(embeddings([[0, 0], [1, 0], [1, 1]])))
+    assert [(name, other) for name, _, other, _ in rows] == [("b", "c"), ("c", "b")]
+
+
+def test_a_cosine_of_zero_is_written_without_a_sign():
+    assert "-0.000000" not in class_embeddings.neighbours_csv(embeddings([[1, 0], [0, -1]]))

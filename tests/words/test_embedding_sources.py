@@ -1,11 +1,7 @@
-import os
-import pathlib
-
 import numpy as np
 import pytest
 
 from zeroshot.base import params, storage
-from zeroshot.datasets import published, released_vectors
 from zeroshot.words import class_embeddings, embedding_sources, word_vectors
 
 NAMES = ("background", "cat", "tv monitor")
@@ -55,22 +51,6 @@ def test_a_matrix(tmp_path):
     source = embedding_sources.load(NAMES, tmp_path / "a.npy", section(source="matrix"))
     np.testing.assert_array_equal(source.vectors, [[0, 1], [2, 3], [4, 5]])
     assert source.words == [[], [], []]
-
-
-@pytest.mark.skipif("ZS3_DATA" not in os.environ, reason="set ZS3_DATA to the folder that holds embeddings")
-@pytest.mark.parametrize(("name", "file"), [("voc", "pascal_w2v300.pkl"), ("context", "pascalcontext_class_w2c.npy")])
-def test_released_vectors_are_refused_in_another_order(tmp_path, name, file):
-    path = pathlib.Path(os.environ["ZS3_DATA"]) / "embeddings/ZS3" / file
-    names = published.DATASETS[name].classes
-    assert embedding_sources.load(names, path, section(source="matrix")).vectors.shape == (len(names), 300)
-    spelt = tuple({"aeroplane": "airplane", "table": "dining table"}.get(other, other) for other in names)
-    embedding_sources.load(spelt, path, section(source="matrix"))
-    swapped = [*names[:2], names[3], names[2], *names[4:]]
-    with pytest.raises(
-        released_vectors.ClassOrderError, match="are in another order than the classes, 2 rows:"
-    ) as caught:
-        embedding_sources.load(swapped, path, section(source="matrix"))
-    assert "  row 2: is bicycle, the class is bird\n  row 3: is bird, the class is bicycle\n" in str(caught.value)
 
 
 def test_a_download(tmp_path):

@@ -1,6 +1,11 @@
+import dataclasses
+
+import numpy as np
 import pytest
 import torch
 
+from tests.support import blocks, resized_logits
+from zeroshot.networks import backbone
 from zeroshot.zs3net import pixel_classifier
 
 
@@ -22,6 +27,17 @@ def test_logits_are_linear_and_the_bias_is_taken_off_seen_ones_only():
     torch.testing.assert_close(plain.logits(features), expected)
     expected[:, :2] -= 1.5
     torch.testing.assert_close(model(1.5).logits(features), expected)
+
+
+def test_the_last_layer_of_a_network_gives_its_logits(tmp_path):
+    network = backbone.build(blocks.options(dropout=0.5), len(blocks.SEEN), tmp_path / "none").eval()
+    layer = pixel_classifier.of_layer(network.classifier.weight, network.classifier.bias, blocks.split().seen)
+    assert layer.labels.tolist() == list(blocks.SEEN) and not layer.unseen.any() and layer.seen_bias == 0
+    images = torch.randint(0, 256, (1, 3, 24, 20), dtype=torch.uint8)
+    with torch.no_grad():
+        features = network.features(images)[0].flatten(1).T
+        logits = network(images)[0].flatten(1).T
+    torch.testing.assert_close(layer.logits(features), logits, rtol=1e-5, atol=1e-5)
 
 
 def test_saved_and_loaded_it_is_the_same_with_its_facts(tmp_path):
@@ -50,3 +66,26 @@ def test_to_a_device_keeps_everything():
 def test_is_frozen():
     with pytest.raises(AttributeError):
         model().seen_bias = 1.0
+
+
+@pytest.mark.parametrize("size", [(12, 16), (11, 13), (3, 4), (2, 3)])
+@pytest.mark.parametrize("seen_bias", [0.0, 0.7])
+def test_label_maps_are_those_of_logits_resized_by_hand(size, seen_bias):
+    classifier, cells = resized_logits.classifier(seen_bias), resized_logits.features(3, 4)
+    found = pixel_classifier.predict_maps(classifier, cells, size)
+    assert set(found) == {"generalised", "without_bias", "vanilla"}
+    assert all(labels.dtype == np.int64 and labels.shape == size for labels in found.values())
+    np.testing.assert_array_equal(found["generalised"], resized_logits.label_map(classifier, cells, size))
+    unbiased = resized_logits.classifier()
+    np.testing.assert_array_equal(found["without_bias"], resized_logits.label_map(unbiased, cells, size))
+    assert (found["vanilla"] == 2).all()
+    assert size[0] < 3 or len(np.unique(found["generalised"])) > 1
+
+
+def test_label_maps_of_seen_classes_alone_have_no_vanilla_protocol():
+    classifier = dataclasses.replace(resized_logits.classifier(0.7), unseen=torch.zeros(3, dtype=torch.bool))
+    found = pixel_classifier.predict_maps(classifier, resized_logits.features(3, 4), (12, 16))
+    expected = resized_logits.label_map(classifier, resized_logits.features(3, 4), (12, 16))
+    assert set(found) == {"generalised", "without_bias"}
+    for labels in found.values():
+        np.testing.assert_array_equal(labels, expected)

@@ -93,9 +93,11 @@ class Curve:
     """
 
     def __init__(self, path: str | pathlib.Path, rows: Sequence[Mapping[str, Any]] = ()) -> None:
-        """Start with the `rows` of an interrupted run, none by default."""
+        """Start with the `rows` of an interrupted run, none by default; its table is written again, since DVC removed it."""
         self._path = path
         self.rows = list(rows)
+        if self.rows:
+            write_csv(path, self.rows)
 
     def add(self, row: Mapping[str, Any]) -> None:
         """Add the row of an epoch and write the table."""

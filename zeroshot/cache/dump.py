@@ -38,23 +38,33 @@ def write_shard(
     Raises:
         DumpError: if a feature is not finite or too large for float16.
     """
+    # Maps come in the order of the batches; only what the shard holds of each is kept until all are there.
     extracted = extract_maps(source, jobs, extract, options.batch_size, workers)
     if source.kind == "maps":
-        features = [cells.numpy().astype(np.float16) for _, cells in extracted]
+        by_job = {number: cells.numpy().astype(np.float16) for number, cells in extracted}
+        features = [by_job[number] for number in range(len(jobs))]
         _check(features, path)
         maps.write(path, [job.image for job in jobs], features, [source.read_mask(job) for job in jobs])
     else:
-        parts = []
-        for job, cells in extracted:
-            columns = source.draw(job, options)
-            y, x = source.cells(job, columns["position"])
-            columns["features"] = cells.numpy()[y, x].astype(np.float16)
-            columns["image"] = np.full(len(y), job.image, np.int32)
-            columns["view"] = np.full(len(y), job.view, np.uint8)
-            parts.append(columns)
-        table = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+        parts = {number: _sample(source, jobs[number], cells, options) for number, cells in extracted}
+        names = (*rows.COLUMNS, "features")
+        table = {name: np.concatenate([parts[number][name] for number in range(len(jobs))]) for name in names}
         _check([table["features"]], path)
         rows.write(path, table)
+
+
+def _sample(
+    source: shard_plan.Source, job: shard_plan.Job, cells: torch.Tensor, options: shard_plan.Params
+) -> rows.Rows:
+    """Return the rows drawn from a job's features (h, w, d)."""
+    columns = source.draw(job, options)
+    y, x = source.cells(job, columns["position"])
+    return {
+        **columns,
+        "features": cells.numpy()[y, x].astype(np.float16),
+        "image": np.full(len(y), job.image, np.int32),
+        "view": np.full(len(y), job.view, np.uint8),
+    }
 
 
 def write_graphs(
@@ -88,13 +98,21 @@ def extract_maps(
     extract: Callable[[torch.Tensor], torch.Tensor],
     batch_size: int,
     workers: int = 0,
-) -> Iterator[tuple[shard_plan.Job, torch.Tensor]]:
-    """Yield each job with its features (h, w, d) float32 on the CPU; neighbours of equal size share a batch."""
-    read = parallel.in_order(source.read_image, jobs, workers)
-    for _, same_size in itertools.groupby(jobs, key=lambda job: job.size):
-        queue = list(same_size)
-        for start in range(0, len(queue), batch_size):
-            batch = queue[start : start + batch_size]
+) -> Iterator[tuple[int, torch.Tensor]]:
+    """Run the network over jobs; images of equal size share batches, wherever they stand in the list.
+
+    Yields:
+        the number of a job in `jobs` and its features (h, w, d) float32 on the CPU. Jobs of one size come in their order, sizes in
+        the order of their first job.
+    """
+    by_size: dict[tuple[int, int], list[int]] = {}
+    for number, job in enumerate(jobs):
+        by_size.setdefault(job.size, []).append(number)
+    order = itertools.chain.from_iterable(by_size.values())
+    read = parallel.in_order(source.read_image, (jobs[number] for number in order), workers)
+    for numbers in by_size.values():
+        for start in range(0, len(numbers), batch_size):
+            batch = numbers[start : start + batch_size]
             pictures = torch.from_numpy(np.stack(list(itertools.islice(read, len(batch))))).permute(0, 3, 1, 2)
             cells = extract(pictures).float().permute(0, 2, 3, 1).cpu()
             yield from zip(batch, cells, strict=True)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from zeroshot.base import errors, hdf5, storage
+from zeroshot.images import label_ids
 
 NAME = "index.json"
 
@@ -89,12 +90,13 @@ def entry(path: pathlib.Path, kind: str, n_classes: int) -> dict[str, Any]:
 
 
 def presence(paths: Iterable[pathlib.Path], n_images: int) -> list[list[int]]:
-    """Return `Index.presence` of written shards of labelled rows of `n_images` images."""
+    """Return `Index.presence` of written shards of rows of `n_images` images; rows without a label do not count."""
     shown: list[set[int]] = [set() for _ in range(n_images)]
     for path in paths:
         with hdf5.reading(path) as file:
             for image, label in np.unique(np.column_stack([file["image"][:], file["label"][:]]), axis=0).tolist():
-                shown[image].add(label)
+                if label != label_ids.IGNORE_INDEX:
+                    shown[image].add(label)
     return [sorted(labels) for labels in shown]
 
 

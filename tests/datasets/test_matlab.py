@@ -7,7 +7,7 @@ from zeroshot.datasets import matlab
 from zeroshot.images import image_files
 
 
-def test_reads_the_segmentation_of_the_struct(tmp_path):
+def test_an_sbd_mask_is_the_segmentation_of_the_struct(tmp_path):
     voc_tree.add_sbd(tmp_path, {"x": (0, 1, 2, 3, 0, 0, 0, 0)})
     read = matlab.read_sbd_mask(tmp_path / "benchmark_RELEASE/dataset/cls/x.mat")
     assert read.dtype == np.uint8
@@ -22,7 +22,7 @@ def test_reads_the_segmentation_of_the_struct(tmp_path):
         {"GTcls": {"Segmentation": np.zeros((2, 2))}},
     ],
 )
-def test_a_file_without_the_matrix_is_refused(tmp_path, content):
+def test_a_file_without_that_matrix_is_refused(tmp_path, content):
     scipy.io.savemat(tmp_path / "x.mat", content)
     with pytest.raises(
         image_files.ImageError, match=r"x\.mat: holds no two-dimensional uint8 matrix GTcls\.Segmentation"

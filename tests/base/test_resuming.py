@@ -1,0 +1,154 @@
+import contextlib
+import dataclasses
+import os
+import sys
+import types
+
+import pytest
+import torch
+
+from zeroshot.base import checkpoints, resuming
+
+
+def test_equal_inputs_share_one_folder_below_the_stage(tmp_path):
+    folder = resuming.folder(tmp_path / "work", "train_backbone", b"params", b"split")
+    assert folder.is_dir() and folder.parent == tmp_path / "work/train_backbone"
+    (folder / "state.pt").write_text("half")
+    again = resuming.folder(str(tmp_path / "work"), "train_backbone", b"params", b"split")
+    assert again == folder and (again / "state.pt").read_text() == "half"
+
+
+def test_other_inputs_get_another_folder(tmp_path):
+    # The last two hold the same bytes as the first, cut and ordered otherwise.
+    inputs = [(b"ab", b"c"), (b"ab", b"d"), (b"ab",), (b"ab", b"c", b""), (b"a", b"bc"), (b"c", b"ab")]
+    folders = {resuming.folder(tmp_path, "stage", *parts).name for parts in inputs}
+    assert len(folders) == len(inputs)
+
+
+def test_work_of_other_code_is_not_continued(tmp_path, monkeypatch):
+    source = tmp_path / "probe.py"
+    module = types.ModuleType("zeroshot.probe")
+    module.__file__ = str(source)
+    source.write_text("x = 1\n")
+    without = resuming.folder(tmp_path, "stage", b"")
+    monkeypatch.setitem(sys.modules, "zeroshot.probe", module)
+    first = resuming.folder(tmp_path, "stage", b"")
+    source.write_text("x = 2\n")
+    second = resuming.folder(tmp_path, "stage", b"")
+    source.write_text("x = 1\n")
+    assert len({without, first, second}) == 3 and resuming.folder(tmp_path, "stage", b"") == first
+
+
+def test_a_fingerprint_follows_names_sizes_and_times_of_the_files_named(tmp_path):
+    def stamp(name, content, seconds):
+        (tmp_path / name).write_text(content)
+        os.utime(tmp_path / name, (seconds, seconds))
+
+    for name in ("a", "b", "other"):
+        stamp(name, "12", 1000)
+    first = resuming.fingerprint(tmp_path, ["a", "b"])
+    stamp("other", "123", 2000)
+    assert resuming.fingerprint(tmp_path, ["a", "b"]) == first
+    prints = {first, resuming.fingerprint(tmp_path, ["a"]), resuming.fingerprint(tmp_path, ["a", "other"])}
+    stamp("b", "123", 1000)
+    prints.add(resuming.fingerprint(tmp_path, ["a", "b"]))
+    stamp("b", "12", 1001)
+    prints.add(resuming.fingerprint(tmp_path, ["a", "b"]))
+    assert len(prints) == 5
+    stamp("b", "12", 1000)
+    assert resuming.fingerprint(tmp_path, ["a", "b"]) == first
+
+
+def test_a_missing_file_is_an_error(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        resuming.fingerprint(tmp_path, ["gone"])
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """A section of params.yaml."""
+
+    lr: float
+
+
+def test_the_state_file_follows_everything_that_the_result_depends_on(tmp_path):
+    for name in ("masks/a.png", "images/a.png", "split.json"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("12")
+    folders = {tmp_path / "masks": ["a.png"], tmp_path / "images": ["a.png"]}
+
+    def state_file(stage="train_backbone", lr=0.1, folders=folders, device="cpu"):
+        return resuming.state_file(
+            str(tmp_path / "work"), stage, Options(lr), folders, torch.device(device), tmp_path / "split.json"
+        )
+
+    first = state_file()
+    assert first == state_file() and first.name == "state.pt"
+    assert first.is_relative_to(tmp_path / "work/train_backbone") and first.parent.is_dir()
+    files = {
+        first,
+        state_file(stage="other"),
+        state_file(lr=0.2),
+        state_file(folders={tmp_path / "masks": ["a.png"]}),
+        state_file(device="meta"),
+    }
+    (tmp_path / "split.json").write_text("13")
+    files.add(state_file())
+    (tmp_path / "split.json").write_text("12")
+    (tmp_path / "images/a.png").write_text("123")
+    files.add(state_file())
+    assert len(files) == 7
+
+
+class Killed(BaseException):
+    """Ends a training where a kill might."""
+
+
+def train(state, die_in=None, n=4):
+    """Yield epochs whose state is the sum of all numbers so far."""
+    first, total = (0, 0) if state is None else (state["epoch"] + 1, state["total"])
+    for epoch in range(first, n):
+        if epoch == die_in:
+            raise Killed
+        total += 10**epoch
+        yield {"epoch": epoch, "loss": 1 / total}, {"epoch": epoch, "total": total}
+
+
+def run(folder, die_in=None):
+    started = []
+
+    def watched(state):
+        started.append(state and dict(state))
+        return train(state, die_in)
+
+    with contextlib.suppress(Killed):
+        resuming.run(folder / "state.pt", watched, "training", 4, folder / "curve.csv")
+    return started
+
+
+@pytest.mark.parametrize("die_in", [0, 1, 3])
+def test_a_killed_training_resumes_after_its_last_epoch_with_the_same_curve(tmp_path, die_in):
+    for name in ("whole", "killed"):
+        (tmp_path / name).mkdir()
+    assert run(tmp_path / "whole") == [None]
+    run(tmp_path / "killed", die_in)
+    assert (tmp_path / "killed/curve.csv").exists() is (die_in > 0)
+    total = int("1" * die_in or "0")
+    assert run(tmp_path / "killed") == [{"epoch": die_in - 1, "total": total} if die_in else None]
+    for read in (checkpoints.load, lambda path: path.with_name("curve.csv").read_text()):
+        assert read(tmp_path / "killed/state.pt") == read(tmp_path / "whole/state.pt")
+    assert checkpoints.load(tmp_path / "whole/state.pt")["total"] == 1111
+    lines = (tmp_path / "whole/curve.csv").read_text().splitlines()
+    assert lines == ["epoch,loss", *(f"{epoch},{1 / int('1' * (epoch + 1))}" for epoch in range(4))]
+
+
+def test_the_curve_is_written_after_every_epoch(tmp_path):
+    lengths = []
+
+    def watched(state):
+        for epoch in train(state):
+            yield epoch
+            lengths.append(len((tmp_path / "curve.csv").read_text().splitlines()) - 1)
+
+    resuming.run(tmp_path / "state.pt", watched, "training", 4, tmp_path / "curve.csv")
+    assert lengths == [1, 2, 3, 4]
