@@ -70,7 +70,7 @@ class Moments:
         self.max = max(self.max, float(values.max()))
         self.nonzero += int(np.count_nonzero(values))
         live = values.any(axis=0)
-        self.live = self.live | live if self.live.size else live
+        self.live = np.logical_or(self.live, live) if self.live.size else np.asarray(live)
 
     def dead_columns(self) -> int:
         """Return how many of the d features were never anything but zero."""
