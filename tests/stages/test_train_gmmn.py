@@ -9,7 +9,7 @@ from tests.support import pixel_world, quick_sections, stage_files
 from zeroshot.base import checkpoints, params
 from zeroshot.cache import index, rows
 from zeroshot.words import class_embeddings
-from zeroshot.zs3net.generators import gmmn
+from zeroshot.zs3net.generators import matching, registry
 
 BRIEF = {"epochs": 1, "steps_per_epoch": 8}
 
@@ -17,11 +17,11 @@ BRIEF = {"epochs": 1, "steps_per_epoch": 8}
 def test_writes_a_generator_a_curve_and_its_quality(tmp_path, monkeypatch):
     pixel_world.write_inputs(tmp_path)
     # Of ten images of a class, so many that each class has one.
-    monkeypatch.setattr(gmmn, "HELD_OUT_SHARE", 0.4)
+    monkeypatch.setattr(matching, "HELD_OUT_SHARE", 0.4)
     stage_files.run(tmp_path, monkeypatch, "train_gmmn")
     checkpoint = checkpoints.load("models/gmmn.pt")
     assert checkpoint["classes"] == list(pixel_world.CLASSES)
-    generator = gmmn.load_dict(checkpoint, torch.device("cpu"))
+    generator = registry.load_dict(checkpoint, torch.device("cpu"))
     assert generator.options == quick_sections.gmmn_options()
     np.testing.assert_array_equal(generator.embeddings.numpy(), pixel_world.vectors())
     curve = pandas.read_csv("metrics/gmmn_curve.csv")
@@ -48,7 +48,7 @@ def test_a_generator_without_kernels_has_a_curve_of_its_own(tmp_path, monkeypatc
 
 def test_where_no_image_is_held_out_the_quality_is_a_header(tmp_path, monkeypatch):
     pixel_world.write_inputs(tmp_path)
-    monkeypatch.setattr(gmmn, "HELD_OUT_SHARE", 0.0)
+    monkeypatch.setattr(matching, "HELD_OUT_SHARE", 0.0)
     stage_files.run(tmp_path, monkeypatch, "train_gmmn", gmmn=quick_sections.gmmn_section(**BRIEF))
     assert (tmp_path / "metrics/gmmn_quality.csv").read_text() == "class,features,mmd\n"
 
