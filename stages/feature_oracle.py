@@ -38,7 +38,7 @@ def main(
     from zeroshot.base import checkpoints, params, progress, runtime, storage
     from zeroshot.cache import held_labels, index, pools, rows
     from zeroshot.datasets import splits
-    from zeroshot.zs3net import feature_oracle, pixel_classifier
+    from zeroshot.zs3net import feature_oracle, feature_source, pixel_classifier
     from zeroshot.zs3net.classifiers import fine_tuning
     from zeroshot.zs3net.cross_validation import calibration
 
@@ -52,7 +52,7 @@ def main(
     held = held_labels.sample(unlabelled_dir, unlabelled_masks_dir, everything, options.pool_per_class, options.seed)
 
     unseen = pools.select(held, split.unseen)
-    source = feature_oracle.RealFeatures(unseen, torch.zeros(0, device=device))
+    source = feature_source.RealFeatures(unseen, device)
     # An unseen class of which no pixel was kept gets no row: the oracle cannot know it either.
     epochs = fine_tuning.fit(start, pools.select(sampled, split.seen), source, unseen.labels.tolist(), options)
     curve = storage.Curve(curve_path)

@@ -40,14 +40,14 @@ def main(
     from zeroshot.zs3net import pixel_classifier
     from zeroshot.zs3net.classifiers import fine_tuning
     from zeroshot.zs3net.cross_validation import calibration, folds, rehearsal, zero_shot_cv
-    from zeroshot.zs3net.generators import gmmn
+    from zeroshot.zs3net.generators import registry
 
     options = params.load("params.yaml", "classifier", fine_tuning.Params)
     settings = params.load("params.yaml", "runtime", runtime.Params)
     device = runtime.start(settings)
     split = splits.read(split_path)
     start, provenance = pixel_classifier.load(start_path)
-    generator = gmmn.load_dict(checkpoints.load(gmmn_path), device)
+    generator = registry.load_dict(checkpoints.load(gmmn_path), device)
     sampled = rows.sample(features_dir, options.pool_per_class, options.seed)
 
     epochs = fine_tuning.fit(start, pools.select(sampled, split.seen), generator, split.unseen, options)

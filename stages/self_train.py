@@ -45,14 +45,14 @@ def main(
     from zeroshot.zs3net import pixel_classifier
     from zeroshot.zs3net.classifiers import self_training
     from zeroshot.zs3net.cross_validation import calibration, hidden_rows, rehearsal, self_training_cv
-    from zeroshot.zs3net.generators import gmmn
+    from zeroshot.zs3net.generators import registry
     from zeroshot.zs3net.pseudo_labels import pseudo_cache
 
     options = params.load("params.yaml", "self_training", self_training.Params)
     device = runtime.start(params.load("params.yaml", "runtime", runtime.Params))
     split = splits.read(split_path)
     start, provenance = pixel_classifier.load(start_path)
-    generator = gmmn.load_dict(checkpoints.load(gmmn_path), device)
+    generator = registry.load_dict(checkpoints.load(gmmn_path), device)
     sampled = rows.sample(features_dir, options.pool_per_class, options.seed)
     labelling = pseudo_cache.options_of(pseudo_dir)
 

@@ -35,15 +35,15 @@ def main(
     from zeroshot.cache import graphs, index, pools, rows
     from zeroshot.datasets import splits
     from zeroshot.words import class_embeddings
-    from zeroshot.zs3net.generators import gmmn, graph, neighbourhoods
+    from zeroshot.zs3net.generators import graph, matching, neighbourhoods, registry
 
-    options = params.load("params.yaml", "gmmn", gmmn.Params)
+    options = params.load("params.yaml", "gmmn", registry.Params)
     device = runtime.start(params.load("params.yaml", "runtime", runtime.Params))
     split = splits.read(split_path)
     vectors = class_embeddings.read(embeddings_path).vectors
     sampled = rows.sample(features_dir, options.pool_per_class, options.seed)
 
-    train, test = pools.hold_out(sampled, gmmn.HELD_OUT_SHARE, options.seed)
+    train, test = pools.hold_out(sampled, matching.HELD_OUT_SHARE, options.seed)
     real = pools.select(train, split.seen)
     context = neighbourhoods.of_rows(graphs.read(features_dir), train, split.seen)
     unseen = graph.unseen_places(
@@ -51,15 +51,15 @@ def main(
     )
     if context and unseen:
         context = dataclasses.replace(context, unseen=unseen)
-    generator = gmmn.build(options, torch.from_numpy(vectors), sampled["features"].shape[1], device)
+    generator = registry.build(options, torch.from_numpy(vectors), sampled["features"].shape[1], device)
     curve = storage.Curve(curve_path)
-    for row in progress.track(gmmn.fit(generator, real, context), "train_gmmn", total=options.epochs):
+    for row in progress.track(generator.fit(real, context), "train_gmmn", total=options.epochs):
         curve.add(row)
     if curve.rows[-1].get("live_kernels") == 0:
         print("no kernel is active, so nothing was learnt: change gmmn.bandwidths or gmmn.kernel", file=sys.stderr)
 
-    checkpoints.save(gmmn_path, {"classes": list(split.classes), **gmmn.save_dict(generator)})
-    quality = gmmn.quality(generator, pools.select(test, split.seen), real)
+    checkpoints.save(gmmn_path, {"classes": list(split.classes), **registry.save_dict(generator)})
+    quality = matching.quality(generator, pools.select(test, split.seen), real, options)
     table = [{"class": split.classes[row.pop("label")], **row} for row in quality]
     storage.write_csv(quality_path, table, ["class", "features", "mmd"])
 

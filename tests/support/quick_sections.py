@@ -4,7 +4,7 @@ from typing import Any
 
 from zeroshot.base import params
 from zeroshot.zs3net.classifiers import baselines, fine_tuning, self_training
-from zeroshot.zs3net.generators import gmmn
+from zeroshot.zs3net.generators import registry
 from zeroshot.zs3net.pseudo_labels import selection
 
 
@@ -38,8 +38,8 @@ def gmmn_section(**changes: Any) -> dict[str, Any]:
     } | changes
 
 
-def gmmn_options(**changes: Any) -> gmmn.Params:
-    return params.build(gmmn_section(**changes), gmmn.Params, "gmmn")
+def gmmn_options(**changes: Any) -> registry.Params:
+    return params.build(gmmn_section(**changes), registry.Params, "gmmn")
 
 
 def classifier_section(**changes: Any) -> dict[str, Any]:

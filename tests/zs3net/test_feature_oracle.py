@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from tests.support import pixel_world, quick_sections, unlabelled_world
-from zeroshot.cache import pools
-from zeroshot.zs3net import feature_oracle
+from zeroshot.cache import held_labels, pools
+from zeroshot.zs3net import feature_oracle, feature_source
 from zeroshot.zs3net.classifiers import fine_tuning
 from zeroshot.zs3net.cross_validation import calibration
 
@@ -15,7 +15,7 @@ UNSEEN = pixel_world.UNSEEN
 
 
 def draw(folder, classes=UNSEEN, per_class=1000, seed=0):
-    return feature_oracle.sample(
+    return held_labels.sample(
         folder / "features/unlabelled", folder / "data/masks/unlabelled", classes, per_class, seed
     )
 
@@ -55,19 +55,22 @@ def test_where_there_is_none_there_is_none(tmp_path, n_images, labels, classes):
     assert found["features"].shape == (0, pixel_world.DIM) and len(found["label"]) == len(found["weight"]) == 0
 
 
-def test_in_the_part_of_a_generator_it_gives_features_of_the_class_asked_for(tmp_path):
+def test_real_features_are_a_source_that_gives_features_of_the_class_asked_for(tmp_path):
     truth = unlabelled_world.write(tmp_path)
-    source = feature_oracle.RealFeatures(pools.select(draw(tmp_path), UNSEEN), torch.zeros(0))
+    source = feature_source.RealFeatures(pools.select(draw(tmp_path), UNSEEN), CPU)
     wanted = torch.tensor([9, 5, 5, 9, 9])
     given = source.sample(wanted, torch.Generator().manual_seed(0))
     assert given.shape == (5, pixel_world.DIM) and given.dtype == torch.float32
     for feature, label in zip(given, wanted.tolist(), strict=True):
         assert feature.half().numpy().tobytes() in as_set(truth["features"][truth["label"] == label])
+    square = source.sample(wanted[:4].reshape(2, 2), torch.Generator().manual_seed(0))
+    assert square.shape == (2, 2, pixel_world.DIM)
+    assert list(source.fit(source.pool)) == [] and source.device == CPU
 
 
 def test_training_on_real_features_of_unseen_classes_learns_them(tmp_path):
     unlabelled_world.write(tmp_path, n_images=30)
-    source = feature_oracle.RealFeatures(pools.select(draw(tmp_path), UNSEEN), torch.zeros(0))
+    source = feature_source.RealFeatures(pools.select(draw(tmp_path), UNSEEN), CPU)
     real = pools.select(pixel_world.sampled(dict.fromkeys(pixel_world.SEEN, 60)), pixel_world.SEEN)
     options = quick_sections.classifier_options(epochs=10, class_balance=0.0)
     *_, (_, model) = fine_tuning.fit(pixel_world.start(), real, source, UNSEEN, options)

@@ -1,6 +1,6 @@
 """Strict loading of one section of params.yaml into the frozen dataclass of the stage that owns it.
 
-A section's dataclass stands beside the algorithm it configures (`gmmn.Params`, `splits.Params`, ...). It is made with the
+A section's dataclass stands beside the algorithm it configures (`fine_tuning.Params`, `layout.Params`, ...). It is made with the
 `section` decorator below, so every field is required, unknown keys are refused and types are not guessed.
 """
 

@@ -11,7 +11,7 @@ from zeroshot.networks import backbone
 from zeroshot.words import class_embeddings
 from zeroshot.zs3net import self_training_network
 from zeroshot.zs3net.classifiers import baselines, fine_tuning, self_training
-from zeroshot.zs3net.generators import gmmn
+from zeroshot.zs3net.generators import registry
 from zeroshot.zs3net.pseudo_labels import selection
 
 SECTIONS = {
@@ -21,7 +21,7 @@ SECTIONS = {
     "embeddings": class_embeddings.Params,
     "backbone": backbone.Params,
     "features": shard_plan.Params,
-    "gmmn": gmmn.Params,
+    "gmmn": registry.Params,
     "classifier": fine_tuning.Params,
     "pseudo_labels": selection.Params,
     "self_training": self_training.Params,

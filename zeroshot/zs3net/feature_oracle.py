@@ -1,10 +1,9 @@
 """An upper bound, not a method: it READS LABELS OF UNSEEN CLASSES to train the last layer on their real features.
 
-The rest is as in `classifiers.classifier`, so what lies between it and a zero-shot model is what the generator loses, and
+The rest is as in `classifiers.fine_tuning`, so what lies between it and a zero-shot model is what the generator loses, and
 what lies between it and full supervision is what a backbone loses that never saw these classes.
 """
 
-import dataclasses
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -12,27 +11,9 @@ import torch
 
 from zeroshot.cache import pools, rows
 from zeroshot.images import views
-from zeroshot.zs3net import pixel_classifier
+from zeroshot.zs3net import feature_source, pixel_classifier
 from zeroshot.zs3net.classifiers import fine_tuning
 from zeroshot.zs3net.cross_validation import calibration
-
-
-@dataclasses.dataclass(frozen=True)
-class RealFeatures:
-    """Real features in the part of a generator.
-
-    Attributes:
-        pool: features of the classes that it gives.
-        embeddings: as a generator's, of which training asks the device only.
-    """
-
-    pool: pools.Pool
-    embeddings: torch.Tensor
-
-    def sample(self, labels: torch.Tensor, random: torch.Generator) -> torch.Tensor:
-        """Return one real feature (n, d) float32 for each label (n,) int64 of the pool."""
-        drawn = pools.draw(self.pool, torch.searchsorted(self.pool.labels, labels), random)
-        return drawn.to(self.embeddings.device)
 
 
 def cross_validate(
@@ -76,7 +57,7 @@ def cross_validate(
         of_unseen = np.isin(scored["label"], known.labels)
         if not len(real.labels) or not of_unseen.any() or of_unseen.all():
             continue
-        source = RealFeatures(known, torch.zeros(0, device=device))
+        source = feature_source.RealFeatures(known, device)
         *_, (_, trained) = fine_tuning.fit(start, real, source, known.labels.tolist(), options)
         figures = calibration.figures_by_bias(trained, scored, options.calibration.biases)
         yield f"part {number + 1} of the images", [figure["hIoU"] for figure in figures]

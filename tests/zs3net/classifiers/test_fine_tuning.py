@@ -8,28 +8,27 @@ from tests.support import pixel_world, quick_sections
 from zeroshot.base import training
 from zeroshot.cache import pools
 from zeroshot.zs3net.classifiers import fine_tuning
-from zeroshot.zs3net.generators import gmmn
 
 
-class Truth(torch.nn.Module):
-    """In the generator's place: the true features of a class, from its embedding."""
+class Truth:
+    """A source of the true features of each class."""
 
-    def forward(self, embeddings, noise):
+    device = torch.device("cpu")
+
+    def fit(self, real, context=None):
+        yield from ()
+
+    def sample(self, labels, random):
         table = torch.from_numpy(pixel_world.means()).float()
-        labels = (embeddings @ torch.from_numpy(pixel_world.vectors()).T).argmax(-1)
+        noise = torch.randn(*labels.shape, pixel_world.DIM, generator=random)
         return (table[labels] + pixel_world.NOISE * noise).clamp(min=0)
 
 
-class Nothing(torch.nn.Module):
-    """In the generator's place: features without information."""
+class Nothing(Truth):
+    """A source of features without information."""
 
-    def forward(self, embeddings, noise):
-        return torch.zeros(*noise.shape[:-1], pixel_world.DIM)
-
-
-def generator(network=None):
-    embeddings = torch.from_numpy(pixel_world.vectors())
-    return gmmn.Generator(network or Truth(), embeddings, pixel_world.DIM, quick_sections.gmmn_options())
+    def sample(self, labels, random):
+        return torch.zeros_like(super().sample(labels, random))
 
 
 def real(n=60, labels=pixel_world.SEEN):
@@ -42,10 +41,10 @@ def untaught():
     return dataclasses.replace(start, weight=torch.zeros_like(start.weight), bias=torch.zeros_like(start.bias))
 
 
-def fit(start=None, pool=None, network=None, unseen=pixel_world.UNSEEN, **changes):
+def fit(start=None, pool=None, source=None, unseen=pixel_world.UNSEEN, **changes):
     """Return the rows of the curve and the classifiers, epoch by epoch."""
     options = quick_sections.classifier_options(**changes)
-    epochs = fine_tuning.fit(start or pixel_world.start(), pool or real(), generator(network), unseen, options)
+    epochs = fine_tuning.fit(start or pixel_world.start(), pool or real(), source or Truth(), unseen, options)
     return zip(*epochs, strict=True)
 
 

@@ -8,7 +8,7 @@ from zeroshot.cache import pools
 from zeroshot.zs3net import pixel_classifier
 from zeroshot.zs3net.classifiers import fine_tuning
 from zeroshot.zs3net.cross_validation import calibration, folds, rehearsal, zero_shot_cv
-from zeroshot.zs3net.generators import gmmn
+from zeroshot.zs3net.generators import mlp, registry
 
 CPU = torch.device("cpu")
 SETTINGS = {"enabled": True, "folds": 2, "held_out": 2, "biases": [0, 1, 2, 3, 4, 6, 20]}
@@ -135,9 +135,11 @@ def test_the_bias_it_picks_also_helps_the_really_unseen_classes():
     mean = np.mean(scores, axis=0)
     assert mean[biases.index(bias)] > mean[0] + 10 and mean[biases.index(bias)] > mean[-1] + 10
 
-    generator = gmmn.build(quick_sections.gmmn_options(), torch.from_numpy(pixel_world.vectors()), pixel_world.DIM, CPU)
+    generator = registry.build(
+        quick_sections.gmmn_options(), torch.from_numpy(pixel_world.vectors()), pixel_world.DIM, CPU
+    )
     real = pools.select(sampled(), pixel_world.SEEN)
-    list(gmmn.fit(generator, real))
+    list(generator.fit(real))
     *_, (_, model) = fine_tuning.fit(
         pixel_world.start(), real, generator, pixel_world.UNSEEN, quick_sections.classifier_options(**options)
     )
@@ -162,7 +164,7 @@ def test_graphs_of_images_with_a_held_out_class_are_hidden_from_its_fold(monkeyp
     presence = np.zeros((graphs.image.max() + 1, 6), bool)
     presence[graphs.image, graphs.label] = True
     given = []
-    monkeypatch.setattr(gmmn, "fit", lambda generator, real, context: given.append((real, context)) or iter(()))
+    monkeypatch.setattr(mlp.MLP, "fit", lambda self, real, context: given.append((real, context)) or iter(()))
     start = pixel_classifier.PixelClassifier(
         torch.zeros(5, 4), torch.zeros(5), torch.tensor(graph_world.SEEN), torch.zeros(5, dtype=torch.bool)
     )

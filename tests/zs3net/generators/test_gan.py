@@ -5,7 +5,7 @@ import torch
 from tests.support import quick_sections
 from zeroshot.base import training
 from zeroshot.cache import pools
-from zeroshot.zs3net.generators import gan, gmmn
+from zeroshot.zs3net.generators import gan, registry
 
 CPU = torch.device("cpu")
 MEANS = np.array([[1.0, 1, 1, 1], [4, 0, 2, 1]])
@@ -23,8 +23,8 @@ def two_classes(n=200, counts=None):
 def trained(real=None, own=None, **changes):
     own = {"critic_hidden_dim": 32, "critic_steps": 5, "gradient_penalty": 0.3, "lr": 0.005} | (own or {})
     changes = {"output": "linear", "batch_per_class": 32, "epochs": 4, "steps_per_epoch": 50} | changes
-    generator = gmmn.build(quick_sections.gmmn_options(generator="gan", gan=own, **changes), torch.eye(2), 4, CPU)
-    return generator, list(gmmn.fit(generator, real or two_classes()))
+    generator = registry.build(quick_sections.gmmn_options(generator="gan", gan=own, **changes), torch.eye(2), 4, CPU)
+    return generator, list(generator.fit(real or two_classes()))
 
 
 def draw(generator, label, n=1000):
@@ -106,9 +106,9 @@ def test_training_twice_gives_the_same_weights_whatever_was_drawn_before():
 
 def test_saved_and_loaded_it_gives_the_same_features():
     generator, _ = trained(epochs=1, steps_per_epoch=5)
-    saved = gmmn.save_dict(generator)
+    saved = registry.save_dict(generator)
     assert not any("critic" in name for name in saved["network"])
-    assert np.array_equal(draw(gmmn.load_dict(saved, CPU), 1), draw(generator, 1))
+    assert np.array_equal(draw(registry.load_dict(saved, CPU), 1), draw(generator, 1))
 
 
 def test_features_that_are_no_numbers_stop_it_with_a_text():

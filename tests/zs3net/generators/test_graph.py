@@ -7,7 +7,7 @@ import torch
 from tests.support import graph_world, quick_sections
 from zeroshot.base import checkpoints, errors
 from zeroshot.cache import pools
-from zeroshot.zs3net.generators import gmmn, graph, mmd, neighbourhoods, placing
+from zeroshot.zs3net.generators import mmd, neighbourhoods, placing, registry
 
 CPU = torch.device("cpu")
 SECTION = {
@@ -25,9 +25,9 @@ def trained(changes=None, world=None, seen=graph_world.SEEN, **section):
     options = quick_sections.gmmn_options(
         generator="graph", output="linear", graph=SECTION | section, **({"epochs": 4} | (changes or {}))
     )
-    generator = gmmn.build(options, graph_world.EMBEDDINGS, 4, CPU)
+    generator = registry.build(options, graph_world.EMBEDDINGS, 4, CPU)
     context = neighbourhoods.of_rows(graphs, sampled, seen)
-    return generator, list(gmmn.fit(generator, pools.select(sampled, seen), context)), context
+    return generator, list(generator.fit(pools.select(sampled, seen), context)), context
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +54,7 @@ def test_features_come_to_tell_of_the_class_and_of_what_it_touches(finished):
     places = context.neighbourhoods
     with torch.no_grad():
         random = torch.Generator().manual_seed(0)
-        fakes = graph._generate(generator.network, generator.embeddings, places, generator.options, random).numpy()
+        fakes = generator.at_places(places, random).numpy()
     pairs = places.labels.reshape(-1, 2).numpy()
     assert len({tuple(pair) for pair in pairs.tolist()}) == 12
     for label, ring in {tuple(pair) for pair in pairs.tolist()}:
@@ -70,12 +70,12 @@ def test_features_of_a_class_follow_how_often_it_is_where(finished):
 
 def test_an_unseen_class_stands_where_the_classes_chosen_for_it_do(finished):
     generator, _, _ = finished
-    layers, generator.network.layers = generator.network.layers, Recorder()
+    layers, generator.layers = generator.layers, Recorder()
     try:
         drawn = draw(generator, [4] * 300)
-        nodes = generator.network.layers.nodes[:, :3]
+        nodes = generator.layers.nodes[:, :3]
     finally:
-        generator.network.layers = layers
+        generator.layers = layers
     assert (drawn == graph_world.EMBEDDINGS[4]).all()
     roots = (nodes == graph_world.EMBEDDINGS[4]).all(1)
     assert roots.sum() == 300 and roots[::2].all(), "an unseen class is a root and nothing else"
@@ -125,12 +125,12 @@ def nearest_embedding(vectors, label):
 
 def test_places_kept_are_bounded_and_of_images_without_hidden_classes():
     generator, _, _ = trained({"epochs": 1, "steps_per_epoch": 1}, contexts_per_class=7)
-    roots = generator.network.places.root_labels
+    roots = generator.places.root_labels
     assert torch.equal(roots, roots.sort().values)
     assert torch.bincount(roots, minlength=6).tolist() == [7, 7, 7, 7, 0, 7]
     generator, _, _ = trained({"epochs": 1, "steps_per_epoch": 1}, seen=(0, 1, 2, 3))
     # Classes 0 and 1 stand in rings of the hidden 5 alone, but are rings themselves elsewhere.
-    assert not (generator.network.places.labels == 5).any()
+    assert not (generator.places.labels == 5).any()
     assert torch.isfinite(draw(generator, [5, 4, 0])).all()
 
 
@@ -139,22 +139,20 @@ def test_nothing_of_a_hidden_class_reaches_the_training():
     shown = np.isin(altered[1]["image"], altered[0].image[altered[0].label == 3])
     altered[1]["features"][shown] = 9
     short = {"epochs": 1, "steps_per_epoch": 5}
-    one, other = (trained(short, each, seen=(0, 1, 2, 5))[0].network.layers.state_dict() for each in (world, altered))
+    one, other = (trained(short, each, seen=(0, 1, 2, 5))[0].layers.state_dict() for each in (world, altered))
     assert all(torch.equal(one[name], other[name]) for name in one)
-    seen = trained(short, altered)[0].network.layers.state_dict()
-    assert not all(
-        torch.equal(seen[name], value) for name, value in trained(short)[0].network.layers.state_dict().items()
-    )
+    seen = trained(short, altered)[0].layers.state_dict()
+    assert not all(torch.equal(seen[name], value) for name, value in trained(short)[0].layers.state_dict().items())
 
 
 def test_saved_and_loaded_it_gives_the_same_features(finished, tmp_path):
     generator, _, _ = finished
-    checkpoints.save(tmp_path / "gmmn.pt", gmmn.save_dict(generator))
-    loaded = gmmn.load_dict(checkpoints.load(tmp_path / "gmmn.pt"), CPU)
+    checkpoints.save(tmp_path / "gmmn.pt", registry.save_dict(generator))
+    loaded = registry.load_dict(checkpoints.load(tmp_path / "gmmn.pt"), CPU)
     labels = torch.tensor([[0, 4], [4, 5]])
     assert torch.equal(draw(loaded, labels), draw(generator, labels)) and draw(loaded, labels).shape == (2, 2, 4)
     assert not torch.equal(draw(loaded, labels, seed=1), draw(loaded, labels))
-    checkpoints.save(tmp_path / "again.pt", gmmn.save_dict(trained()[0]))
+    checkpoints.save(tmp_path / "again.pt", registry.save_dict(trained()[0]))
     assert (tmp_path / "again.pt").read_bytes() == (tmp_path / "gmmn.pt").read_bytes()
 
 
@@ -196,12 +194,12 @@ def test_true_places_of_a_class_without_features_are_preferred_to_those_of_other
     options = quick_sections.gmmn_options(
         generator="graph", graph=SECTION | {"masks": "data/masks/unlabelled"}, epochs=1, steps_per_epoch=1
     )
-    generator = gmmn.build(options, graph_world.EMBEDDINGS, 4, CPU)
-    list(gmmn.fit(generator, pools.select(sampled, graph_world.SEEN), context))
-    roots = generator.network.places.root_labels
+    generator = registry.build(options, graph_world.EMBEDDINGS, 4, CPU)
+    list(generator.fit(pools.select(sampled, graph_world.SEEN), context))
+    roots = generator.places.root_labels
     assert torch.equal(roots, roots.sort().values) and (roots == 4).sum() == 2 and (roots != 4).sum() == 100
-    generator.network.layers = Recorder()
+    generator.layers = Recorder()
     assert (draw(generator, [4] * 60) == graph_world.EMBEDDINGS[4]).all()
-    nodes = generator.network.layers.nodes[:, :3]
+    nodes = generator.layers.nodes[:, :3]
     around = {tuple(vector) for vector in nodes[(nodes != graph_world.EMBEDDINGS[4]).any(1)].tolist()}
     assert around == {tuple(graph_world.EMBEDDINGS[k].tolist()) for k in (2, 5)}

@@ -9,7 +9,7 @@ from zeroshot.zs3net.generators import mlp
 def build(output="linear", dropout=0.0):
     torch.manual_seed(0)
     options = quick_sections.gmmn_options(noise_dim=2, hidden_dim=8, dropout=dropout, output=output)
-    return mlp.MLP(embedding_dim=3, feature_dim=5, options=options)
+    return mlp.MLP(options, embeddings=torch.eye(3), feature_dim=5)
 
 
 def inputs(*shape):

@@ -156,7 +156,7 @@ def test_bandwidths_are_read_three_ways():
     assert mmd.variances(bandwidths, "median", 7.0) == [14.0, 35.0, 280.0]
 
 
-def test_live_share_counts_kernels_that_are_neither_near_zero_nor_near_one():
+def test_active_share_counts_kernels_that_are_neither_near_zero_nor_near_one():
     """Squared distances 0 and 2 in equal parts but for the diagonal: two rows at 0, two at sqrt 2."""
     x = torch.tensor([[[0.0], [0.0], [2**0.5], [2**0.5]]])
 
@@ -164,17 +164,17 @@ def test_live_share_counts_kernels_that_are_neither_near_zero_nor_near_one():
         return (4 * 1 + 8 * np.exp(-2 / (2 * variance))) / 12
 
     assert 0.33 < mean(1e-3) < 0.34 and mean(1e3) > 0.99
-    assert mmd.live_share(x, [1e-3, 1.0, 1e3]) == pytest.approx(2 / 3)
-    assert mmd.live_share(x, [1e-3], low=0.35) == 0
-    assert mmd.live_share(10 * torch.arange(4.0).reshape(1, 4, 1), [1.0, 1e4]) == 0.5
+    assert mmd.active_share(x, [1e-3, 1.0, 1e3]) == pytest.approx(2 / 3)
+    assert mmd.active_share(x, [1e-3], low=0.35) == 0
+    assert mmd.active_share(10 * torch.arange(4.0).reshape(1, 4, 1), [1.0, 1e4]) == 0.5
 
 
-def test_live_share_leaves_masked_rows_out():
+def test_active_share_leaves_masked_rows_out():
     x = torch.tensor([[[0.0], [1.0], [1e4]], [[5.0], [6.0], [7.0]]])
     mask = torch.tensor([[True, True, False], [True, True, True]])
     # Distances 1, 1, 1 and 2: a kernel of variance 1e3 is 0.999 on all of them, dead, but for the filling.
-    assert mmd.live_share(x, [1e3], mask) == 0
-    assert mmd.live_share(x, [1e3]) == 1
+    assert mmd.active_share(x, [1e3], mask) == 0
+    assert mmd.active_share(x, [1e3]) == 1
 
 
 @pytest.mark.parametrize("rows", [3, 6])

@@ -13,7 +13,7 @@ from zeroshot.words import class_embeddings
 from zeroshot.zs3net import pixel_classifier
 from zeroshot.zs3net.classifiers import fine_tuning, self_training
 from zeroshot.zs3net.cross_validation import folds, hidden_rows, rehearsal, self_training_cv, zero_shot_cv
-from zeroshot.zs3net.generators import gmmn
+from zeroshot.zs3net.generators import registry
 from zeroshot.zs3net.pseudo_labels import selection
 
 
@@ -49,7 +49,7 @@ def draw_folds(bench: Bench) -> list[folds.Fold]:
     return folds.draw(rows.presence(bench.features), labels, bench.n_folds, bench.held_out, bench.exclude, bench.seed)
 
 
-def fit_generator(bench: Bench, number: int, options: gmmn.Params, out: pathlib.Path) -> None:
+def fit_generator(bench: Bench, number: int, options: registry.Params, out: pathlib.Path) -> None:
     """Train the generator of fold `number` and write its checkpoint."""
     fold = draw_folds(bench)[number]
     sampled = _sample(bench.features, options.pool_per_class, options.seed)
@@ -57,7 +57,7 @@ def fit_generator(bench: Bench, number: int, options: gmmn.Params, out: pathlib.
     device = torch.device(bench.device)
     found = graphs.read(bench.features)
     generator = zero_shot_cv.fit_generator(fold, sampled, _start(bench.start), vectors, options, device, found)
-    checkpoints.save(out, gmmn.save_dict(generator))
+    checkpoints.save(out, registry.save_dict(generator))
 
 
 def fit_classifier(
@@ -66,7 +66,7 @@ def fit_classifier(
     """Train the classifier of fold `number` with a trained generator, write it, and return its figures at each bias."""
     fold = draw_folds(bench)[number]
     sampled = _sample(bench.features, options.pool_per_class, options.seed)
-    trained_generator = gmmn.load_dict(checkpoints.load(generator), torch.device(bench.device))
+    trained_generator = registry.load_dict(checkpoints.load(generator), torch.device(bench.device))
     trained = zero_shot_cv.fit_classifier(fold, sampled, _start(bench.start), trained_generator, options)
     pixel_classifier.save(out, trained)
     return zero_shot_cv.score(fold, trained, sampled, options.calibration.biases)
@@ -86,7 +86,7 @@ def self_train(
     device = torch.device(bench.device)
     done = rehearsal.Rehearsal(
         draw_folds(bench)[number],
-        gmmn.load_dict(checkpoints.load(generator), device),
+        registry.load_dict(checkpoints.load(generator), device),
         pixel_classifier.load(trained)[0].to(device),
     )
     sampled = _sample(bench.features, options.pool_per_class, options.seed)

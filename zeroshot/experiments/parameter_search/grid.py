@@ -10,12 +10,12 @@ import yaml
 
 from zeroshot.base import errors, params
 from zeroshot.zs3net.classifiers import fine_tuning, self_training
-from zeroshot.zs3net.generators import gmmn
+from zeroshot.zs3net.generators import registry
 from zeroshot.zs3net.pseudo_labels import selection
 
 # The sections whose parameters act on cached features.
 SECTIONS = {
-    "gmmn": gmmn.Params,
+    "gmmn": registry.Params,
     "classifier": fine_tuning.Params,
     "pseudo_labels": selection.Params,
     "self_training": self_training.Params,

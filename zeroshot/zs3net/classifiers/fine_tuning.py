@@ -8,10 +8,9 @@ import torch
 
 from zeroshot.base import params
 from zeroshot.cache import pools
-from zeroshot.zs3net import pixel_classifier
-from zeroshot.zs3net.classifiers import feature_sources, last_layer
+from zeroshot.zs3net import feature_source, pixel_classifier
+from zeroshot.zs3net.classifiers import batches, last_layer
 from zeroshot.zs3net.cross_validation import calibration
-from zeroshot.zs3net.generators import gmmn
 
 
 @params.section
@@ -38,7 +37,7 @@ class Params:
 def fit(
     start: pixel_classifier.PixelClassifier,
     real: pools.Pool,
-    generator: gmmn.Generator,
+    source: feature_source.FeatureSource,
     unseen: Sequence[int],
     options: Params,
 ) -> Iterator[tuple[dict[str, float], pixel_classifier.PixelClassifier]]:
@@ -48,7 +47,7 @@ def fit(
         start: the backbone's last layer over the seen classes of `real`; its rows are where the new ones start, unless `init` is
             `uniform`.
         real: features of the seen classes.
-        generator: makes the features of the unseen classes, one kind of fresh ones at every step.
+        source: gives the features of the unseen classes, other ones at every step, and the device to train on.
         unseen: label ids without real features.
         options: seen classes are drawn with probability proportional to real.sizes ** class_balance (0: all alike, 1: as in
             the images); an unseen class as often as `synthetic_ratio` average seen ones.
@@ -61,14 +60,14 @@ def fit(
     """
     odds = real.sizes**options.class_balance
     weights = [len(real.labels), options.synthetic_ratio * len(unseen)]
-    n_real, n_synthetic = feature_sources.counts(weights, options.batch_size)
-    sources = [feature_sources.of_pool(real, odds, n_real)]
+    n_real, n_synthetic = batches.sizes(weights, options.batch_size)
+    parts = [batches.of_pool(real, odds, n_real)]
     if n_synthetic:
-        sources.append(feature_sources.of_generator(generator, dict.fromkeys(unseen, 1.0), n_synthetic))
-    before = start.to(generator.embeddings.device)
+        parts.append(batches.of_source(source, dict.fromkeys(unseen, 1.0), n_synthetic))
+    before = start.to(source.device)
     yield from last_layer.train(
         _initial(before, unseen, options),
-        sources,
+        parts,
         options,
         "classifier",
         optimizer=options.optimizer,

@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from zeroshot.base import training
 from zeroshot.zs3net import pixel_classifier
-from zeroshot.zs3net.classifiers import feature_sources
+from zeroshot.zs3net.classifiers import batches
 
 TrainedRows = Literal["all", "unseen"]
 Optimizer = Literal["adamw", "sgd"]
@@ -28,7 +28,7 @@ class Options(Protocol):
 
 def train(
     start: pixel_classifier.PixelClassifier,
-    sources: Sequence[feature_sources.Source],
+    parts: Sequence[batches.Part],
     options: Options,
     what: str,
     optimizer: Optimizer = "adamw",
@@ -39,14 +39,14 @@ def train(
     """Train a copy of `start` with cross-entropy on the features of all sources together.
 
     Args:
-        start: over all classes that the sources draw; on the device to train on.
-        sources: each fills its part of every batch, in this order.
+        start: over all classes of the parts; on the device to train on.
+        parts: of every batch, in this order.
         options: with trained_rows `unseen`, the rows of seen classes stay exactly those of `start`.
         what: the name of the training in errors.
         optimizer: AdamW at a constant rate, or stochastic gradient descent with DeepLab's momentum and decay, as in the release.
         unseen_weight: weight of unseen classes in the cross-entropy, that of seen ones being 1.
         teacher: over the seen classes of `start`; needed for distillation.
-        distillation: weight of staying near the teacher's answers over the seen classes on features of the first source.
+        distillation: weight of staying near the teacher's answers over the seen classes on features of the first part.
 
     Yields:
         after each epoch {epoch, loss} and the classifier so far, its seen bias that of `start`, which training leaves out.
@@ -66,7 +66,7 @@ def train(
     for epoch in range(options.epochs):
         total = 0.0
         for step in range(options.steps_per_epoch):
-            features, labels = zip(*(source.draw(random) for source in sources), strict=True)
+            features, labels = zip(*(part.draw(random) for part in parts), strict=True)
             features = [x.to(device) for x in features]
             logits = torch.addmm(bias, torch.cat(features), weight.T)
             loss = functional.cross_entropy(logits, row_of_label[torch.cat(labels)].to(device), class_weights)

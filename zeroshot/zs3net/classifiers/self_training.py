@@ -8,9 +8,8 @@ import pydantic
 
 from zeroshot.base import params
 from zeroshot.cache import pools
-from zeroshot.zs3net import pixel_classifier
-from zeroshot.zs3net.classifiers import feature_sources, last_layer
-from zeroshot.zs3net.generators import gmmn
+from zeroshot.zs3net import feature_source, pixel_classifier
+from zeroshot.zs3net.classifiers import batches, last_layer
 
 
 @params.section
@@ -36,13 +35,14 @@ def fit(
     start: pixel_classifier.PixelClassifier,
     real: pools.Pool,
     pseudo: pools.Pool,
-    generator: gmmn.Generator,
+    source: feature_source.FeatureSource,
     unseen: Sequence[int],
     options: Params,
 ) -> Iterator[tuple[dict[str, float], pixel_classifier.PixelClassifier]]:
     """Train a classifier on from `start` with cross-entropy.
 
-    A seen bias of `start` is in the labels that it gave, and not taken off a second time: what learns unseen classes from them has none.
+    The pseudo-labels already include a seen bias of `start`, so it is not applied again: a classifier that learns unseen classes from
+    them has none.
 
     How often classes are drawn, an average seen class of `real` counting 1: a class with pseudo-labels `pseudo_ratio` times by its
     pseudo-labelled features, and, if it is unseen, `synthetic_ratio` times by synthetic ones; an unseen class without pseudo-labels
@@ -52,7 +52,7 @@ def fit(
         start: over seen and unseen classes (ZS3Net, or the classifier of the round before).
         real: features of the seen classes.
         pseudo: pseudo-labelled features, of unseen classes and perhaps of seen ones too; may be empty.
-        generator: makes the features of the unseen classes.
+        source: gives the synthetic features of the unseen classes, and the device to train on.
         unseen: their label ids.
         options: seen classes of `real` are drawn with probability proportional to real.sizes ** class_balance.
 
@@ -68,12 +68,12 @@ def fit(
         label: options.synthetic_ratio + (0.0 if label in labelled else options.pseudo_ratio) for label in unseen
     }
     weights = [len(real.labels), options.pseudo_ratio * len(labelled), sum(synthetic.values())]
-    n_real, n_pseudo, n_synthetic = feature_sources.counts(weights, options.batch_size)
-    sources = [feature_sources.of_pool(real, real.sizes**options.class_balance, n_real)]
+    n_real, n_pseudo, n_synthetic = batches.sizes(weights, options.batch_size)
+    parts = [batches.of_pool(real, real.sizes**options.class_balance, n_real)]
     if n_pseudo:
-        sources.append(feature_sources.of_pool(pseudo, pseudo.sizes**0, n_pseudo))
+        parts.append(batches.of_pool(pseudo, pseudo.sizes**0, n_pseudo))
     if n_synthetic:
-        sources.append(feature_sources.of_generator(generator, synthetic, n_synthetic))
+        parts.append(batches.of_source(source, synthetic, n_synthetic))
     if labelled & set(unseen):
         start = dataclasses.replace(start, seen_bias=0.0)
-    yield from last_layer.train(start.to(generator.embeddings.device), sources, options, "self_training")
+    yield from last_layer.train(start.to(source.device), parts, options, "self_training")

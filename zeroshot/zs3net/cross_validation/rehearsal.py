@@ -8,7 +8,7 @@ import torch
 
 from zeroshot.zs3net import pixel_classifier
 from zeroshot.zs3net.cross_validation import folds
-from zeroshot.zs3net.generators import gmmn
+from zeroshot.zs3net.generators import generator, registry
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Rehearsal:
     """
 
     fold: folds.Fold
-    generator: gmmn.Generator
+    generator: generator.Generator
     classifier: pixel_classifier.PixelClassifier
 
 
@@ -33,7 +33,7 @@ def save_dict(rehearsals: Sequence[Rehearsal]) -> dict[str, Any]:
             {
                 "held_out": list(done.fold.held_out),
                 **{role: torch.from_numpy(getattr(done.fold, role)) for role in ("train", "unlabelled", "evaluation")},
-                "gmmn": gmmn.save_dict(done.generator),
+                "gmmn": registry.save_dict(done.generator),
                 "classifier": dataclasses.asdict(done.classifier),
             }
             for done in rehearsals
@@ -48,5 +48,5 @@ def load_dict(checkpoint: dict[str, Any], device: torch.device) -> list[Rehearsa
         roles = {role: item[role].numpy() for role in ("train", "unlabelled", "evaluation")}
         fold = folds.Fold(tuple(item["held_out"]), **roles)
         trained = pixel_classifier.PixelClassifier(**item["classifier"]).to(device)
-        found.append(Rehearsal(fold, gmmn.load_dict(item["gmmn"], device), trained))
+        found.append(Rehearsal(fold, registry.load_dict(item["gmmn"], device), trained))
     return found

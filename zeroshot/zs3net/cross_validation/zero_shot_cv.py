@@ -14,7 +14,8 @@ from zeroshot.cache import pools, rows
 from zeroshot.zs3net import pixel_classifier
 from zeroshot.zs3net.classifiers import fine_tuning
 from zeroshot.zs3net.cross_validation import calibration, folds, rehearsal
-from zeroshot.zs3net.generators import gmmn, neighbourhoods
+from zeroshot.zs3net.generators import generator as feature_generator
+from zeroshot.zs3net.generators import neighbourhoods, registry
 
 
 def rehearse(
@@ -22,7 +23,7 @@ def rehearse(
     sampled: rows.Rows,
     start: pixel_classifier.PixelClassifier,
     embeddings: torch.Tensor,
-    gmmn_options: gmmn.Params,
+    gmmn_options: registry.Params,
     options: fine_tuning.Params,
     device: torch.device,
     graphs: shard_graphs.Graphs | None = None,
@@ -89,14 +90,14 @@ def fit_generator(
     sampled: rows.Rows,
     start: pixel_classifier.PixelClassifier,
     embeddings: torch.Tensor,
-    options: gmmn.Params,
+    options: registry.Params,
     device: torch.device,
     graphs: shard_graphs.Graphs | None = None,
-) -> gmmn.Generator:
+) -> feature_generator.Generator:
     """Train a generator on what the fold may learn from; the arguments are those of `rehearse`."""
-    generator = gmmn.build(options, embeddings, sampled["features"].shape[1], device)
+    generator = registry.build(options, embeddings, sampled["features"].shape[1], device)
     labels = kept(fold, start)
-    for _ in gmmn.fit(generator, _pool(fold, sampled, labels), _context(fold, sampled, labels, graphs, options)):
+    for _ in generator.fit(_pool(fold, sampled, labels), _context(fold, sampled, labels, graphs, options)):
         pass
     return generator
 
@@ -105,7 +106,7 @@ def fit_classifier(
     fold: folds.Fold,
     sampled: rows.Rows,
     start: pixel_classifier.PixelClassifier,
-    generator: gmmn.Generator,
+    generator: feature_generator.Generator,
     options: fine_tuning.Params,
 ) -> pixel_classifier.PixelClassifier:
     """Train a classifier with the fold's generator; the arguments are those of `rehearse`."""
@@ -145,7 +146,7 @@ def _context(
     sampled: rows.Rows,
     labels: Sequence[int],
     graphs: shard_graphs.Graphs | None,
-    options: gmmn.Params,
+    options: registry.Params,
 ) -> neighbourhoods.OfRows | None:
     """Return the neighbourhoods of the rows of `_pool`, and with true masks also where held-out classes stand in unlabelled images."""
     found = neighbourhoods.of_rows(graphs, folds.training_rows(fold, sampled, labels), labels)

@@ -14,11 +14,8 @@ from zeroshot.base import params, training
 from zeroshot.cache import pools
 from zeroshot.zs3net.generators import mlp
 
-# Of Adam: a critic that moves under the generator's feet wants little momentum.
+# Adam's: while generator and critic change each other's loss, little momentum is best.
 _BETAS = (0.5, 0.9)
-
-build = mlp.build
-sample = mlp.sample
 
 
 @params.section
@@ -45,53 +42,45 @@ class Critic(nn.Module):
         return self.layers(torch.cat([features, embeddings], dim=-1)).squeeze(-1)
 
 
-def fit(
-    network: nn.Module, embeddings: torch.Tensor, real: pools.Pool, options: Any, context: Any
-) -> Iterator[dict[str, float]]:
-    """Train network and critic in turn, all classes in one step; `context` is not used.
+class GAN(mlp.MLP):
+    """The perceptron, trained against a critic."""
 
-    Args:
-        network: the generator.
-        embeddings: (C, d_a) float32.
-        real: features of the seen classes.
-        options: the section `gmmn`, of which `gan` is this generator's own.
-        context: None.
+    def epochs(self, real: pools.Pool, context: Any) -> Iterator[dict[str, Any]]:
+        """Train generator and critic in turn, all classes in one step; `context` is not used.
 
-    Yields:
-        after each epoch {epoch, loss, gradient_penalty}, means over the critic's steps: the loss is the Wasserstein distance that
-        the critic sees, averaged over classes; the penalty is before its weight.
-    """
-    own: Params = options.gan
-    random = torch.Generator().manual_seed(options.seed)
-    training.seed_torch(options.seed, 1)
-    critic = Critic(embeddings.shape[1], real.features.shape[1], own.critic_hidden_dim).to(embeddings.device)
-    taught = torch.optim.Adam(network.parameters(), lr=own.lr, betas=_BETAS)
-    teaching = torch.optim.Adam(critic.parameters(), lr=own.lr, betas=_BETAS)
-    labels = real.labels[:, None].expand(-1, options.batch_per_class)
-    conditions = embeddings[labels.to(embeddings.device)]
-    for epoch in range(options.epochs):
-        totals = torch.zeros(2)
-        for step in range(options.steps_per_epoch):
-            for _ in range(own.critic_steps):
-                x, mask = (
-                    tensor.to(embeddings.device) for tensor in pools.batch(real, options.batch_per_class, random)
-                )
-                with torch.no_grad():
-                    fake = sample(network, embeddings, labels, options, random)
-                gap = distance(critic, x, fake, conditions, mask)
-                share = torch.rand(*x.shape[:2], 1, generator=random).to(x.device)
-                penalty = gradient_penalty(critic, fake.lerp(x, share), conditions, mask)
-                training.check_finite(gap.item(), "gmmn", epoch, step)
-                totals += torch.tensor([gap.item(), penalty.item()])
-                teaching.zero_grad()
-                (own.gradient_penalty * penalty - gap).backward()
-                teaching.step()
-            score = critic(sample(network, embeddings, labels, options, random), conditions).mean()
-            taught.zero_grad()
-            (-score).backward()
-            taught.step()
-        loss, penalty = (totals / (options.steps_per_epoch * own.critic_steps)).tolist()
-        yield {"epoch": epoch, "loss": loss, "gradient_penalty": penalty}
+        Yields:
+            after each epoch {epoch, loss, gradient_penalty}, means over the critic's steps: the loss is the Wasserstein distance that
+            the critic sees, averaged over classes; the penalty is before its weight.
+        """
+        options, own = self.options, self.options.gan
+        random = torch.Generator().manual_seed(options.seed)
+        training.seed_torch(options.seed, 1)
+        critic = Critic(self.embeddings.shape[1], real.features.shape[1], own.critic_hidden_dim).to(self.device)
+        taught = torch.optim.Adam(self.parameters(), lr=own.lr, betas=_BETAS)
+        teaching = torch.optim.Adam(critic.parameters(), lr=own.lr, betas=_BETAS)
+        labels = real.labels[:, None].expand(-1, options.batch_per_class)
+        conditions = self.embeddings[labels.to(self.device)]
+        for epoch in range(options.epochs):
+            totals = torch.zeros(2)
+            for step in range(options.steps_per_epoch):
+                for _ in range(own.critic_steps):
+                    x, mask = (tensor.to(self.device) for tensor in pools.batch(real, options.batch_per_class, random))
+                    with torch.no_grad():
+                        fake = self.sample(labels, random)
+                    gap = distance(critic, x, fake, conditions, mask)
+                    share = torch.rand(*x.shape[:2], 1, generator=random).to(x.device)
+                    penalty = gradient_penalty(critic, fake.lerp(x, share), conditions, mask)
+                    training.check_finite(gap.item(), "gmmn", epoch, step)
+                    totals += torch.tensor([gap.item(), penalty.item()])
+                    teaching.zero_grad()
+                    (own.gradient_penalty * penalty - gap).backward()
+                    teaching.step()
+                score = critic(self.sample(labels, random), conditions).mean()
+                taught.zero_grad()
+                (-score).backward()
+                taught.step()
+            loss, penalty = (totals / (options.steps_per_epoch * own.critic_steps)).tolist()
+            yield {"epoch": epoch, "loss": loss, "gradient_penalty": penalty}
 
 
 def distance(

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 with warnings.catch_warnings():
-    # The library still compiles some of its layers in a way that torch has begun to warn of.
+    # torch warns of how the library compiles some of its layers.
     warnings.simplefilter("ignore", FutureWarning)
     from torch_geometric.nn.conv import GCNConv
 
@@ -33,24 +33,25 @@ class GCN(nn.Module):
         self.skips = nn.ModuleList(nn.Linear(*size, bias=False) for size in sizes) if skip else None
         self.between = nn.Sequential(nn.LeakyReLU(0.2), nn.Dropout(dropout))
         self.output = nn.ReLU() if relu else nn.Identity()
-        for layer in self.convolutions:
-            nn.init.constant_(layer.bias, 0.01)
-        for layer in self.skips or ():
-            nn.init.xavier_uniform_(layer.weight)
+        for name, parameter in self.named_parameters():
+            if name.endswith("bias"):
+                nn.init.constant_(parameter, 0.01)
+            elif name.startswith("skips"):
+                nn.init.xavier_uniform_(parameter)
 
-    def forward(self, nodes: torch.Tensor, edges: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
+    def forward(self, nodes: torch.Tensor, edges: torch.Tensor, chosen: torch.Tensor) -> torch.Tensor:
         """Return the features (k, feature_dim) of some nodes.
 
         Args:
             nodes: (n, in_dim) float32.
             edges: (2, e) int64, both directions of each.
-            wanted: (k,) int64, numbers of nodes.
+            chosen: (k,) int64, numbers of nodes.
         """
         hidden = self.convolutions[0](nodes, edges)
         if self.skips:
             hidden = hidden + self.skips[0](nodes)
         hidden = self.between(hidden)
-        features = self.convolutions[1](hidden, edges)[wanted]
+        features = self.convolutions[1](hidden, edges)[chosen]
         if self.skips:
-            features = features + self.skips[1](hidden[wanted])
+            features = features + self.skips[1](hidden[chosen])
         return self.output(features)

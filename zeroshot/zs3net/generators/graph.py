@@ -4,20 +4,22 @@ The released code keeps the perceptron and adds graph convolutions as an auxilia
 """
 
 import pathlib
+import typing
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
 import pydantic
 import torch
-from torch import nn
 
 from zeroshot.base import errors, params, progress
 from zeroshot.cache import graphs as shard_graphs
 from zeroshot.cache import pools
 from zeroshot.datasets import splits
 from zeroshot.images import image_files
-from zeroshot.zs3net.generators import kernels, matching, neighbourhoods, placing
-from zeroshot.zs3net.generators import options as generator_options
+from zeroshot.zs3net.generators import generator, matching, neighbourhoods, placing
+
+if typing.TYPE_CHECKING:
+    from zeroshot.zs3net.generators import registry
 
 
 @params.section
@@ -36,7 +38,7 @@ class Params:
         return "near" if pathlib.PurePath(self.masks).name == "none" else "true_masks"
 
 
-class Generator(nn.Module):
+class GraphContext(generator.Generator):
     """Graph convolutions, and places of training images where classes stand, for sampling.
 
     Attributes:
@@ -44,9 +46,19 @@ class Generator(nn.Module):
         places: a bounded number of neighbourhoods of each class that has any, sorted by class; None before `fit`.
     """
 
-    def __init__(self, layers: nn.Module) -> None:
-        super().__init__()
-        self.layers = layers
+    def __init__(self, options: "registry.Params", embeddings: torch.Tensor, feature_dim: int) -> None:
+        super().__init__(options, embeddings, feature_dim)
+        # Loads torch_geometric, which takes seconds: only where it is needed.
+        from zeroshot.zs3net.generators import gcn
+
+        self.layers = gcn.GCN(
+            embeddings.shape[1] + options.noise_dim,
+            options.hidden_dim,
+            feature_dim,
+            options.dropout,
+            options.output == "relu",
+            options.graph.skip,
+        )
         self.places: neighbourhoods.Neighbourhoods | None = None
 
     def get_extra_state(self) -> dict[str, torch.Tensor]:
@@ -57,72 +69,81 @@ class Generator(nn.Module):
         """Take what `get_extra_state` gave."""
         self.places = neighbourhoods.Neighbourhoods(**state) if state else None
 
+    def epochs(self, real: pools.Pool, context: neighbourhoods.OfRows | None) -> Iterator[dict[str, Any]]:
+        """Match generated to real features, class by class, each real one with one generated for the place it comes from.
 
-def build(embedding_dim: int, feature_dim: int, options: generator_options.Options) -> Generator:
-    """Return the untrained network."""
-    # Loads torch_geometric, which takes seconds: only where it is wanted.
-    from zeroshot.zs3net.generators import gcn
+        Features and neighbourhoods are compared jointly. With context_weight w, features are extended by sqrt(w m) times the mean class
+        embedding of the neighbours, m being the median squared distance within a class: a Gaussian kernel of such pairs is the product
+        of kernels of its parts. So features are compared mostly with those from like places, and those of a class in one place cannot
+        stand for those in another.
 
-    return Generator(
-        gcn.GCN(
-            embedding_dim + options.noise_dim,
-            options.hidden_dim,
-            feature_dim,
-            options.dropout,
-            options.output == "relu",
-            options.graph.skip,
-        )
-    )
+        Returns what `matching.epochs` yields.
 
+        Raises:
+            errors.UserError: if the cache has no graphs, or no image's graph may be used.
+        """
+        if context is None:
+            raise errors.UserError(
+                "gmmn.generator: graph needs component graphs, which the cache lacks; make it again with "
+                "`dvc repro --force --single-item dump_features`"
+            )
+        if not (context.rows >= 0).any():
+            raise errors.UserError(
+                "gmmn.generator: graph found no training image without a class that is, or in cross-validation plays, unseen; lower"
+                " classifier.calibration.held_out or choose another generator"
+            )
+        options = self.options
+        random = torch.Generator().manual_seed(options.seed)
+        places = context.neighbourhoods
+        real, of_row = pools.restrict(real, context.rows >= 0), context.rows[context.rows >= 0]
+        self.places = places.take(_to_keep(real, of_row, options.graph.contexts_per_class, random))
+        if context.unseen is not None:
+            both = neighbourhoods.concatenate(self.places, context.unseen)
+            self.places = both.take(both.root_labels.argsort(stable=True))
+        kernel_variances = matching.variances(real, options)
+        scale = (options.graph.context_weight * matching.median(real, options)) ** 0.5
+        around = scale * placing.surroundings(places, self.embeddings)
 
-def fit(
-    network: Generator,
-    embeddings: torch.Tensor,
-    real: pools.Pool,
-    options: generator_options.Options,
-    context: neighbourhoods.OfRows | None,
-) -> Iterator[dict[str, Any]]:
-    """Match generated to real features, class by class: each real one drawn faces one generated for the place it comes from.
+        def draw() -> matching.Batch:
+            index, mask = pools.draw_rows(real, options.batch_per_class, random)
+            x, place = real.features[index].float().to(self.device), of_row[index]
+            fake = self.at_places(places.take(place.ravel()), random).reshape(x.shape)
+            real_pairs, fake_pairs = (torch.cat([features, around[place]], dim=2) for features in (x, fake))
+            return matching.Batch(x, real_pairs, fake_pairs, mask.to(self.device))
 
-    Features and neighbourhoods are compared jointly. With context_weight w, features are extended by sqrt(w m) times the mean class
-    embedding of the neighbours, m being the median squared distance within a class: a Gaussian kernel of such pairs is the product of
-    kernels of its parts. So features are compared mostly with those from like places, and those of a class in one place cannot stand
-    for those in another.
+        return matching.epochs(self, draw, kernel_variances, options)
 
-    Returns what `matching.fit` yields.
+    def sample(self, labels: torch.Tensor, random: torch.Generator) -> torch.Tensor:
+        """Return features (..., d) of labels (...,), each at a random place where its class stands.
 
-    Raises:
-        errors.UserError: if the cache has no graphs, or no image's graph may be used.
-    """
-    if context is None:
-        raise errors.UserError(
-            "gmmn.generator: graph needs component graphs, which the cache lacks; make it again with "
-            "`dvc repro --force --single-item dump_features`"
-        )
-    if not (context.rows >= 0).any():
-        raise errors.UserError(
-            "gmmn.generator: graph found no training image without a class that is, or in cross-validation plays, unseen; lower"
-            " classifier.calibration.held_out or choose another generator"
-        )
-    random = torch.Generator().manual_seed(options.seed)
-    places = context.neighbourhoods
-    real, of_row = pools.restrict(real, context.rows >= 0), context.rows[context.rows >= 0]
-    network.places = places.take(_stored(real, of_row, options.graph.contexts_per_class, random))
-    if context.unseen is not None:
-        both = neighbourhoods.concatenate(network.places, context.unseen)
-        network.places = both.take(both.root_labels.argsort(stable=True))
-    kernel_variances = kernels.variances(real, options)
-    scale = (options.graph.context_weight * kernels.median(real, options)) ** 0.5
-    around = scale * placing.surroundings(places, embeddings)
+        A class without places of its own, as unseen ones are, uses those of classes that stand where one with its embedding may be
+        expected to (see `placing.near`): their neighbourhoods with itself in their stead. No mask of an unseen class is read, but with
+        true masks (`gmmn.graph.masks`, the paper's proof of concept) they have been, and unseen classes have places of their own.
+        """
+        if self.places is None:
+            raise RuntimeError("a graph generator has places to sample from only after `fit`")
+        flat = labels.ravel()
+        roots = self.places.root_labels
+        embeddings = self.embeddings.cpu()
+        candidates, around = placing.by_class(self.places, embeddings)
+        chosen = torch.empty(len(flat), dtype=torch.int64)
+        for label in flat.unique().tolist():
+            of_label = flat == label
+            hosts = torch.tensor(placing.near(embeddings, label, candidates, around, self.options.graph.near))
+            host = hosts[torch.randint(len(hosts), (int(of_label.sum()),), generator=random)]
+            # Places are sorted by the class that stands there.
+            first, last = torch.searchsorted(roots, host), torch.searchsorted(roots, host, right=True)
+            offset = (torch.rand(len(host), generator=random, dtype=torch.float64) * (last - first)).long()
+            chosen[of_label] = first + offset
+        fake = self.at_places(self.places.take(chosen).with_roots(flat), random)
+        return fake.reshape(*labels.shape, -1)
 
-    def draw() -> matching.Batch:
-        index, mask = pools.draw_rows(real, options.batch_per_class, random)
-        x, place = real.features[index].float().to(embeddings.device), of_row[index]
-        fake = _generate(network, embeddings, places.take(place.ravel()), options, random).reshape(x.shape)
-        pairs = (torch.cat([features, around[place]], dim=2) for features in (x, fake))
-        return matching.Batch(x, *pairs, mask.to(embeddings.device))
-
-    return matching.fit(network, draw, kernel_variances, options)
+    def at_places(self, places: neighbourhoods.Neighbourhoods, random: torch.Generator) -> torch.Tensor:
+        """Return the features (k, d) of the roots of `places`; every node has noise of its own."""
+        noise = self.noise(places.labels.shape, random)
+        nodes = torch.cat([self.embeddings[places.labels.to(self.device)], noise], dim=1)
+        edges, roots = places.joined_edges(), places.starts[:-1]
+        return self.layers(nodes, edges.to(self.device), roots.to(self.device))
 
 
 def unseen_places(
@@ -153,50 +174,7 @@ def unseen_places(
     return neighbourhoods.of_classes(graphs, split.unseen, options.contexts_per_class, seed)
 
 
-def sample(
-    network: Generator,
-    embeddings: torch.Tensor,
-    labels: torch.Tensor,
-    options: generator_options.Options,
-    random: torch.Generator,
-) -> torch.Tensor:
-    """Return features (..., d) of labels (...,), each at a random place where its class stands.
-
-    A class without places of its own, as unseen ones are, takes those of classes that stand where one with its embedding may be
-    expected to (see `placing.near`): their neighbourhoods with itself in their stead. No mask of an unseen class is read, but with
-    true masks (`gmmn.graph.masks`, the paper's proof of concept) they have been, and unseen classes have places of their own.
-    """
-    flat = labels.ravel()
-    places = network.places
-    roots = places.root_labels
-    candidates, around = placing.by_class(places, embeddings.cpu())
-    chosen = torch.empty(len(flat), dtype=torch.int64)
-    for label in flat.unique().tolist():
-        wanted = flat == label
-        hosts = torch.tensor(placing.near(embeddings.cpu(), label, candidates, around, options.graph.near))
-        host = hosts[torch.randint(len(hosts), (int(wanted.sum()),), generator=random)]
-        # Places are sorted by the class that stands there.
-        first, last = torch.searchsorted(roots, host), torch.searchsorted(roots, host, right=True)
-        chosen[wanted] = first + (torch.rand(len(host), generator=random, dtype=torch.float64) * (last - first)).long()
-    fake = _generate(network, embeddings, places.take(chosen).with_roots(flat), options, random)
-    return fake.reshape(*labels.shape, -1)
-
-
-def _generate(
-    network: Generator,
-    embeddings: torch.Tensor,
-    places: neighbourhoods.Neighbourhoods,
-    options: generator_options.Options,
-    random: torch.Generator,
-) -> torch.Tensor:
-    """Return the features (k, d) of the roots of `places`; every node has noise of its own."""
-    noise = options.draw_noise(places.labels.shape, random).to(embeddings.device)
-    nodes = torch.cat([embeddings[places.labels.to(embeddings.device)], noise], dim=1)
-    edges, roots = places.joined_edges(), places.starts[:-1]
-    return network.layers(nodes, edges.to(embeddings.device), roots.to(embeddings.device))
-
-
-def _stored(real: pools.Pool, of_row: torch.Tensor, per_class: int, random: torch.Generator) -> torch.Tensor:
-    """Draw places to keep, at most `per_class` of each class, in the order of classes; a place is as likely as it has rows."""
+def _to_keep(real: pools.Pool, of_row: torch.Tensor, per_class: int, random: torch.Generator) -> torch.Tensor:
+    """Draw the places to keep, at most `per_class` of each class, in the order of classes; a place is as likely as it has rows."""
     index, mask = pools.draw_rows(real, per_class, random)
     return of_row[index[mask]]

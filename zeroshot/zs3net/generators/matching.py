@@ -1,4 +1,7 @@
-"""Training by MMD: whatever generates them, features are brought to real ones, all classes in one step (paper section 2.2, step 1)."""
+"""Moment matching on features at hand: the kernels at their scale, training by MMD, and the quality of what was learnt.
+
+All classes are matched in one step (paper section 2.2, step 1).
+"""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
@@ -6,17 +9,21 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
-from zeroshot.base import training
-from zeroshot.zs3net.generators import mmd
-from zeroshot.zs3net.generators import options as generator_options
+from zeroshot.base import errors, training
+from zeroshot.cache import pools
+from zeroshot.zs3net import feature_source
+from zeroshot.zs3net.generators import generator, mmd
+
+# Of the training images, for `quality`.
+HELD_OUT_SHARE = 0.1
 
 
 class Batch(NamedTuple):
-    """One step's populations, a row of each for every class.
+    """The features of one step, a row for every class.
 
     Attributes:
         features: (c, n, d) real ones.
-        real: (c, n, k) what is compared of them, by default themselves.
+        real: (c, n, k) what is compared of the real ones, by default themselves.
         fake: (c, n, k) what is compared of the generated ones.
         mask: (c, n) bool, which of the real ones there are.
     """
@@ -27,16 +34,19 @@ class Batch(NamedTuple):
     mask: torch.Tensor
 
 
-def fit(
-    network: nn.Module,
-    draw: Callable[[], Batch],
-    kernel_variances: Sequence[float],
-    options: generator_options.Options,
+def epochs(
+    network: nn.Module, draw: Callable[[], Batch], kernel_variances: Sequence[float], options: generator.Options
 ) -> Iterator[dict[str, Any]]:
     """Train the network in place with Adam.
 
+    Args:
+        network: whose parameters learn.
+        draw: makes the batch of a step.
+        kernel_variances: v of each kernel.
+        options: epochs, steps, learning rate and estimator.
+
     Yields:
-        after each epoch {epoch, loss, live_kernels}: the mean loss over steps and classes, and the share of live kernels.
+        after each epoch {epoch, loss, live_kernels}: the mean loss over steps and classes, and the share of active kernels.
 
     Raises:
         training.DivergedError: at the first loss that is not finite.
@@ -51,5 +61,64 @@ def fit(
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
-        live = mmd.live_share(batch.features, kernel_variances, batch.mask)
-        yield {"epoch": epoch, "loss": total / options.steps_per_epoch, "live_kernels": live}
+        active = mmd.active_share(batch.features, kernel_variances, batch.mask)
+        yield {"epoch": epoch, "loss": total / options.steps_per_epoch, "live_kernels": active}
+
+
+def variances(real: pools.Pool, options: generator.Options) -> list[float]:
+    """Return v of exp(-|x - y|^2 / 2v) for each bandwidth.
+
+    Raises:
+        errors.UserError: if the kernels are multiples of a median that is not positive.
+    """
+    return mmd.variances(options.bandwidths, options.kernel, median(real, options))
+
+
+def median(real: pools.Pool, options: generator.Options) -> float:
+    """Return the median squared distance within a class of one batch of the pool.
+
+    Raises:
+        errors.UserError: if it is not positive, so that no kernel could be scaled by it.
+    """
+    x, mask = pools.batch(real, options.batch_per_class, torch.Generator().manual_seed(options.seed))
+    value = mmd.median_squared_distance(x, mask)
+    if options.kernel == "median" and not value > 0:
+        raise errors.UserError(
+            f"gmmn.kernel: median needs features that differ within a class; their median squared distance is {value}"
+        )
+    return value
+
+
+@torch.no_grad()
+def quality(
+    source: feature_source.FeatureSource, held_out: pools.Pool, real: pools.Pool, options: generator.Options
+) -> list[dict[str, Any]]:
+    """Compare generated with held-out real features, class by class, beside real with held-out real ones.
+
+    Args:
+        source: the trained generator.
+        held_out: real features of images that it did not learn from.
+        real: those it learnt from.
+        options: the kernels and the seed.
+
+    Returns:
+        rows {label, features, mmd} for each class of `held_out`, `features` being `generated` and `real`: unbiased squared MMD, so
+        about 0 is as good as real; None where a side has fewer than two features, of which there is no unbiased estimate.
+    """
+    kernel_variances = variances(real, options)
+    random = torch.Generator().manual_seed(options.seed)
+    table = []
+    for label in held_out.labels.tolist():
+        x = pools.of_class(held_out, label)
+        other = pools.of_class(real, label)
+        # The pool is in the order of images: its first rows are all from a few of them.
+        other = other[torch.randperm(len(other), generator=random)[: len(x)]]
+        fake = source.sample(torch.full((len(x),), label), random).cpu()
+        for name, y in (("generated", fake), ("real", other)):
+            table.append({"label": label, "features": name, "mmd": _unbiased(x, y, kernel_variances)})
+    return table
+
+
+def _unbiased(x: torch.Tensor, y: torch.Tensor, kernel_variances: list[float]) -> float | None:
+    """Return the unbiased squared MMD of (n, d) and (m, d), None if n or m is below 2."""
+    return mmd.mmd(x[None], y[None], kernel_variances, "unbiased").item() if min(len(x), len(y)) > 1 else None

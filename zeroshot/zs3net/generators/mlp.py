@@ -1,5 +1,6 @@
 """The generative moment matching network: a perceptron trained by MMD (paper section 2.2, step 1)."""
 
+import typing
 from collections.abc import Iterator
 from typing import Any
 
@@ -7,24 +8,23 @@ import torch
 from torch import nn
 
 from zeroshot.cache import pools
-from zeroshot.zs3net.generators import kernels, matching
-from zeroshot.zs3net.generators import options as generator_options
+from zeroshot.zs3net.generators import generator, matching
+
+if typing.TYPE_CHECKING:
+    from zeroshot.zs3net.generators import registry
 
 
-class MLP(nn.Module):
+class MLP(generator.Generator):
     """The paper's generator G(a, z): one hidden layer, leaky ReLU, dropout (section 3.1).
 
-    Args:
-        embedding_dim: length of a class embedding a.
-        feature_dim: length of a feature x.
-        options: `noise_dim`, the length of the noise z; `hidden_dim`, the hidden neurons; `dropout`, active in training mode
-            only; `output`, `linear` (paper) or `relu`: real features come out of a ReLU, so negative ones cannot be real.
+    Of the options, `noise_dim` is the length of the noise z, `hidden_dim` the number of hidden neurons, and `dropout` acts in training
+    mode only. `output` is `linear` (paper) or `relu`: real features come out of a ReLU, so negative ones cannot be real.
     """
 
-    def __init__(self, embedding_dim: int, feature_dim: int, options: generator_options.Options) -> None:
-        super().__init__()
+    def __init__(self, options: "registry.Params", embeddings: torch.Tensor, feature_dim: int) -> None:
+        super().__init__(options, embeddings, feature_dim)
         self.layers = nn.Sequential(
-            nn.Linear(embedding_dim + options.noise_dim, options.hidden_dim),
+            nn.Linear(embeddings.shape[1] + options.noise_dim, options.hidden_dim),
             nn.LeakyReLU(0.2),
             nn.Dropout(options.dropout),
             nn.Linear(options.hidden_dim, feature_dim),
@@ -36,36 +36,21 @@ class MLP(nn.Module):
                 nn.init.constant_(layer.bias, 0.01)
 
     def forward(self, embeddings: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
-        """Return features (..., feature_dim) of embeddings (..., embedding_dim) and noise (..., noise_dim)."""
+        """Return features (..., d) of embeddings (..., d_a) and noise (..., noise_dim)."""
         return self.layers(torch.cat([embeddings, noise], dim=-1))
 
+    def sample(self, labels: torch.Tensor, random: torch.Generator) -> torch.Tensor:
+        """Return features (..., d) of labels (...,), each from its class embedding and fresh noise."""
+        noise = self.noise(labels.shape, random)
+        return self(self.embeddings[labels.to(self.device)], noise)
 
-def build(embedding_dim: int, feature_dim: int, options: generator_options.Options) -> nn.Module:
-    """Return the untrained network."""
-    return MLP(embedding_dim, feature_dim, options)
+    def epochs(self, real: pools.Pool, context: Any) -> Iterator[dict[str, Any]]:
+        """Match the real features of every class; `context` is not used. Yields what `matching.epochs` does."""
+        random = torch.Generator().manual_seed(self.options.seed)
+        labels = real.labels[:, None].expand(-1, self.options.batch_per_class)
 
+        def draw() -> matching.Batch:
+            x, mask = (tensor.to(self.device) for tensor in pools.batch(real, self.options.batch_per_class, random))
+            return matching.Batch(x, x, self.sample(labels, random), mask)
 
-def sample(
-    network: nn.Module,
-    embeddings: torch.Tensor,
-    labels: torch.Tensor,
-    options: generator_options.Options,
-    random: torch.Generator,
-) -> torch.Tensor:
-    """Return features (..., d) of labels (...,), each from its class embedding and fresh noise."""
-    noise = options.draw_noise(labels.shape, random).to(embeddings.device)
-    return network(embeddings[labels.to(embeddings.device)], noise)
-
-
-def fit(
-    network: nn.Module, embeddings: torch.Tensor, real: pools.Pool, options: generator_options.Options, context: Any
-) -> Iterator[dict[str, float]]:
-    """Match the real features of every class; `context` is not used. Yields what `matching.fit` does."""
-    random = torch.Generator().manual_seed(options.seed)
-    labels = real.labels[:, None].expand(-1, options.batch_per_class)
-
-    def draw() -> matching.Batch:
-        x, mask = (tensor.to(embeddings.device) for tensor in pools.batch(real, options.batch_per_class, random))
-        return matching.Batch(x, x, sample(network, embeddings, labels, options, random), mask)
-
-    return matching.fit(network, draw, kernels.variances(real, options), options)
+        return matching.epochs(self, draw, matching.variances(real, self.options), self.options)

@@ -5,22 +5,22 @@ from typing import Any, Literal
 
 import torch
 
-Reading = Literal["paper", "release", "median"]
+Convention = Literal["paper", "release", "median"]
 Estimator = Literal["biased", "biased_sqrt", "unbiased"]
 # Keeps the gradient of the square root finite where two populations agree.
 _SQRT_FLOOR = 1e-8
 
 
-def variances(bandwidths: Sequence[float], reading: Reading, median: float) -> list[float]:
+def variances(bandwidths: Sequence[float], convention: Convention, median: float) -> list[float]:
     """Return v of the kernels k(x, y) = exp(-|x - y|^2 / (2 v)).
 
     Args:
         bandwidths: one number for each kernel.
-        reading: `paper`: v = sigma^2 (section 2.2); `release`: v = sigma (the released code does not square);
+        convention: `paper`: v = sigma^2 (section 2.2); `release`: v = sigma (the released code does not square);
             `median`: v = sigma * median, so that bandwidths are multiples of the scale of the features.
         median: the median squared distance within a class, see `median_squared_distance`.
     """
-    scale = {"paper": lambda s: s * s, "release": lambda s: s, "median": lambda s: s * median}[reading]
+    scale = {"paper": lambda s: s * s, "release": lambda s: s, "median": lambda s: s * median}[convention]
     return [float(scale(sigma)) for sigma in bandwidths]
 
 
@@ -101,7 +101,7 @@ def mmd(
     return (value.clamp(min=0) + _SQRT_FLOOR).sqrt() if estimator == "biased_sqrt" else value
 
 
-def live_share(
+def active_share(
     x: torch.Tensor,
     kernel_variances: Sequence[float],
     mask: torch.Tensor | None = None,

@@ -1,26 +1,29 @@
-"""The generators that params.yaml can name. A new one is a file beside this one and a line in GENERATORS.
+"""The generators that params.yaml can name, and how they are made, saved and loaded.
 
-All are trained, rehearsed and sampled alike; but a classifier says in its facts that its features had graph context. Such a file has
-three functions, which `gmmn` calls:
+To add one, write a file beside this one with a subclass of `generator.Generator`, and add a line to GENERATORS. `mlp.py` is the
+shortest example. The subclass has three methods:
 
-    build(embedding_dim, feature_dim, options) -> nn.Module
-        The untrained network. What it needs to sample beside its weights, learnt in `fit`, it keeps as buffers or as
-        `get_extra_state`, so that its `state_dict` is all of it.
-    fit(network, embeddings, real, options, context) -> Iterator[dict]
-        Trains the network in place, in training mode, and yields {epoch, loss, ...} after each epoch. `real` is the pool of
-        features of seen classes; `context` is what the caller has beside it and the generator may ask for, or None.
-    sample(network, embeddings, labels, options, random) -> Tensor
-        Features (..., d) on the device of `embeddings` for labels (...,); all noise and conditioning come from `random`.
+    __init__(options, embeddings, feature_dim)
+        Makes the untrained layers, on the CPU.
+    sample(labels, random) -> Tensor
+        Features (..., d) on `device` for labels (...,) int64; all noise comes from `random`.
+    epochs(real, context) -> Iterator[dict]
+        Trains in place and yields {epoch, loss, ...} after each epoch. `real` is the pool of features of seen classes; `context` is
+        what the stage has beside them: the neighbourhoods of the rows, or None.
 
-`embeddings` are (C, d_a) float32 of all classes in label order, `options` the section `gmmn`, where the generator may have keys
-of its own under its name (a field of `gmmn.Params`).
+Stages, cross-validation and the self-training use it without a change. Parameters of its own are a section dataclass in its file and a
+field of its name in `Params`; it reads them as `self.options.NAME`.
 """
 
-from types import ModuleType
+from typing import Annotated, Any
 
-from zeroshot.zs3net.generators import gan, graph, mlp
+import pydantic
+import torch
 
-GENERATORS: dict[str, ModuleType] = {"mlp": mlp, "gan": gan, "graph": graph}
+from zeroshot.base import params, training
+from zeroshot.zs3net.generators import gan, generator, graph, mlp
+
+GENERATORS: dict[str, type[generator.Generator]] = {"mlp": mlp.MLP, "gan": gan.GAN, "graph": graph.GraphContext}
 
 
 def known(name: str) -> str:
@@ -32,3 +35,44 @@ def known(name: str) -> str:
     if name not in GENERATORS:
         raise ValueError(f"there is no generator of this name; known are {', '.join(GENERATORS)}")
     return name
+
+
+@params.section
+class Params(generator.Options):
+    """The section `gmmn`; see params.yaml."""
+
+    generator: Annotated[str, pydantic.AfterValidator(known)]
+    gan: gan.Params
+    graph: graph.Params
+
+
+def build(options: Params, embeddings: torch.Tensor, feature_dim: int, device: torch.device) -> generator.Generator:
+    """Return the untrained generator that `options` name; its initial weights depend on `options.seed` alone.
+
+    Args:
+        options: the section `gmmn`.
+        embeddings: (C, d_a) float32, of all classes in label order.
+        feature_dim: d, the length of a feature.
+        device: where to train it and to sample from it.
+    """
+    training.seed_torch(options.seed)
+    return GENERATORS[options.generator](options, embeddings, feature_dim).to(device)
+
+
+def save_dict(trained: generator.Generator) -> dict[str, Any]:
+    """Return a generator as plain values and tensors for a checkpoint."""
+    return {
+        "config": params.to_dict(trained.options),
+        "feature_dim": trained.feature_dim,
+        "embeddings": trained.embeddings,
+        "network": trained.state_dict(),
+    }
+
+
+def load_dict(checkpoint: dict[str, Any], device: torch.device) -> generator.Generator:
+    """Rebuild a generator from what `save_dict` returned, ready to sample."""
+    options = params.build(checkpoint["config"], Params, "gmmn", "generator checkpoint")
+    loaded = build(options, checkpoint["embeddings"], checkpoint["feature_dim"], device)
+    loaded.load_state_dict(checkpoint["network"])
+    loaded.train(options.sampling_dropout)
+    return loaded

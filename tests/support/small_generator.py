@@ -5,7 +5,7 @@ import torch
 
 from tests.support import quick_sections
 from zeroshot.cache import pools
-from zeroshot.zs3net.generators import gmmn
+from zeroshot.zs3net.generators import matching, registry
 
 CPU = torch.device("cpu")
 
@@ -21,13 +21,13 @@ def two_classes(n=150, seed=0):
 def build(embeddings=None, feature_dim=4, **changes):
     """Return an untrained generator, its options changed where a test asks."""
     embeddings = torch.eye(2) if embeddings is None else embeddings
-    return gmmn.build(quick_sections.gmmn_options(**changes), embeddings, feature_dim, CPU)
+    return registry.build(quick_sections.gmmn_options(**changes), embeddings, feature_dim, CPU)
 
 
 def trained(real=None, **changes):
     """Return a generator trained on `real`, by default on two classes, and the curve of its training."""
     generator = build(**({"output": "linear", "epochs": 2} | changes))
-    curve = list(gmmn.fit(generator, real or two_classes()))
+    curve = list(generator.fit(real or two_classes()))
     return generator, curve
 
 
@@ -45,3 +45,8 @@ def by_class(rows):
         table.setdefault(row["label"], {})[row["features"]] = row["mmd"]
     assert all(list(own) == ["generated", "real"] for own in table.values())
     return table
+
+
+def quality(generator, held_out, real):
+    """Return {label: {features: mmd}} of a generator, against features that it did not learn from."""
+    return by_class(matching.quality(generator, held_out, real, generator.options))

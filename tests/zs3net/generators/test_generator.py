@@ -1,0 +1,64 @@
+import pytest
+import torch
+
+from tests.support import quick_sections, small_generator
+from zeroshot.zs3net.generators import registry
+
+
+@pytest.mark.parametrize(("noise", "low", "mean", "std"), [("uniform", 0.0, 0.5, 12**-0.5), ("gaussian", None, 0, 1)])
+def test_noise_is_what_it_is_called(noise, low, mean, std):
+    options = quick_sections.gmmn_options(noise=noise, noise_dim=50)
+    generator = registry.build(options, torch.eye(3), 53, small_generator.CPU)
+    # Gives back the embedding and the noise, which it gets side by side.
+    generator.layers = torch.nn.Identity()
+    labels = torch.tensor([[2, 0], [1, 1]]).repeat(50, 1)
+    out = small_generator.draw(generator, labels)
+    assert torch.equal(out[..., :3], torch.eye(3)[labels])
+    values = out[..., 3:]
+    assert values.mean().item() == pytest.approx(mean, abs=0.04) and values.std().item() == pytest.approx(std, abs=0.04)
+    if low is not None:
+        assert values.min() >= 0 and values.max() < 1
+    else:
+        assert values.min() < -2.5 and values.max() > 2.5
+
+
+def test_sampling_depends_on_its_generator_alone():
+    generator, _ = small_generator.trained(dropout=0.5)
+    labels = [0, 1, 1]
+    one = small_generator.draw(generator, labels)
+    torch.rand(5)
+    assert torch.equal(small_generator.draw(generator, labels), one)
+    assert not torch.equal(small_generator.draw(generator, labels, seed=1), one)
+
+
+@pytest.mark.parametrize("asked", [False, True])
+def test_dropout_stays_on_at_sampling_only_when_asked(asked):
+    generator, _ = small_generator.trained(dropout=0.5, sampling_dropout=asked, steps_per_epoch=2)
+    for one in (generator, registry.load_dict(registry.save_dict(generator), small_generator.CPU)):
+        # The same noise twice: what differs is dropout.
+        assert torch.equal(small_generator.draw(one, [0, 1]), small_generator.draw(one, [0, 1])) is not asked
+
+
+def test_a_generator_knows_the_length_of_its_features():
+    generator = small_generator.build(feature_dim=7)
+    assert (
+        generator.feature_dim
+        == small_generator.draw(generator, [0]).shape[1]
+        == registry.save_dict(generator)["feature_dim"]
+        == 7
+    )
+    assert registry.load_dict(registry.save_dict(generator), small_generator.CPU).feature_dim == 7
+
+
+def test_saved_and_loaded_it_gives_the_same_features():
+    generator, _ = small_generator.trained(noise="uniform", dropout=0.2)
+    saved = registry.save_dict(generator)
+    loaded = registry.load_dict(saved, small_generator.CPU)
+    assert loaded.options == generator.options and torch.equal(loaded.embeddings, generator.embeddings)
+    assert torch.equal(small_generator.draw(loaded, [0, 1, 1, 0]), small_generator.draw(generator, [0, 1, 1, 0]))
+    assert saved["feature_dim"] == 4
+
+
+def test_relu_features_are_never_negative():
+    assert small_generator.draw(small_generator.build(output="relu"), [0, 1] * 50).min() == 0
+    assert small_generator.draw(small_generator.build(output="linear"), [0, 1] * 50).min() < 0

@@ -1,0 +1,85 @@
+"""What all generators of features share: their options, their class embeddings, noise, and training mode (paper section 2.2, step 1)."""
+
+import abc
+import typing
+from collections.abc import Iterator, Sequence
+from typing import Annotated, Any, Literal
+
+import pydantic
+import torch
+from torch import nn
+
+from zeroshot.base import params
+from zeroshot.cache import pools
+from zeroshot.zs3net.generators import mmd
+
+if typing.TYPE_CHECKING:
+    # For the type of the whole section; when the code runs, the registry imports the generators and they this file.
+    from zeroshot.zs3net.generators import registry
+
+
+@params.section
+class Options:
+    """The keys of the section `gmmn` that generators share; see params.yaml."""
+
+    generator: str
+    kernel: mmd.Convention
+    bandwidths: Annotated[tuple[params.Positive, ...], pydantic.Field(min_length=1)]
+    estimator: mmd.Estimator
+    epochs: params.Count
+    steps_per_epoch: params.Count
+    lr: params.Positive
+    seed: params.Seed
+    hidden_dim: params.Count
+    noise_dim: params.Count
+    noise: Literal["gaussian", "uniform"]
+    dropout: params.Fraction
+    sampling_dropout: bool
+    output: Literal["linear", "relu"]
+    pool_per_class: params.Count
+    batch_per_class: Annotated[int, pydantic.Field(ge=2)]
+
+
+class Generator(nn.Module, abc.ABC):
+    """A `feature_source.FeatureSource` that learns; a subclass says how it samples and how it trains.
+
+    Its `state_dict` must hold all that it needs for sampling, beside the embeddings: what `epochs` learns is a parameter, a buffer or
+    part of `get_extra_state`.
+
+    Attributes:
+        options: the section `gmmn`.
+        embeddings: (C, d_a) float32, of all classes in label order.
+        feature_dim: d, the length of a feature.
+    """
+
+    embeddings: torch.Tensor
+
+    def __init__(self, options: "registry.Params", embeddings: torch.Tensor, feature_dim: int) -> None:
+        super().__init__()
+        self.options = options
+        self.feature_dim = feature_dim
+        self.register_buffer("embeddings", embeddings, persistent=False)
+
+    @property
+    def device(self) -> torch.device:
+        """Where features are made."""
+        return self.embeddings.device
+
+    @abc.abstractmethod
+    def sample(self, labels: torch.Tensor, random: torch.Generator) -> torch.Tensor:
+        """Return one synthetic feature (..., d) for each label (...,); see `feature_source.FeatureSource`."""
+
+    @abc.abstractmethod
+    def epochs(self, real: pools.Pool, context: Any) -> Iterator[dict[str, Any]]:
+        """Train in place, already in training mode, and yield {epoch, loss, ...} after each epoch; see `fit`."""
+
+    def fit(self, real: pools.Pool, context: Any = None) -> Iterator[dict[str, Any]]:
+        """Train in place on the real features of every class of `real`; see `feature_source.FeatureSource`."""
+        self.train()
+        yield from self.epochs(real, context)
+        self.train(self.options.sampling_dropout)
+
+    def noise(self, shape: Sequence[int], random: torch.Generator) -> torch.Tensor:
+        """Return noise z (*shape, noise_dim) float32 on `device`, drawn on the CPU from `random`."""
+        draw = torch.randn if self.options.noise == "gaussian" else torch.rand
+        return draw((*shape, self.options.noise_dim), generator=random).to(self.device)
