@@ -29,8 +29,8 @@ def test_logits_are_linear_and_the_bias_is_taken_off_seen_ones_only():
     torch.testing.assert_close(model(1.5).logits(features), expected)
 
 
-def test_the_last_layer_of_a_network_gives_its_logits(tmp_path):
-    network = backbone.build(blocks.options(dropout=0.5), len(blocks.SEEN), tmp_path / "none").eval()
+def test_the_last_layer_of_a_network_gives_its_logits():
+    network = backbone.new_network(blocks.options(dropout=0.5), len(blocks.SEEN)).eval()
     layer = pixel_classifier.of_layer(network.classifier.weight, network.classifier.bias, blocks.split().seen)
     assert layer.labels.tolist() == list(blocks.SEEN) and not layer.unseen.any() and layer.seen_bias == 0
     images = torch.randint(0, 256, (1, 3, 24, 20), dtype=torch.uint8)

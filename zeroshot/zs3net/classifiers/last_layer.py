@@ -18,12 +18,23 @@ Optimizer = Literal["adamw", "sgd"]
 class Options(Protocol):
     """What a section of params.yaml must have to train a last layer."""
 
-    trained_rows: TrainedRows
-    epochs: int
-    steps_per_epoch: int
-    lr: float
-    weight_decay: float
-    seed: int
+    @property
+    def trained_rows(self) -> TrainedRows: ...
+
+    @property
+    def epochs(self) -> int: ...
+
+    @property
+    def steps_per_epoch(self) -> int: ...
+
+    @property
+    def lr(self) -> float: ...
+
+    @property
+    def weight_decay(self) -> float: ...
+
+    @property
+    def seed(self) -> int: ...
 
 
 def train(

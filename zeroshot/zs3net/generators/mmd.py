@@ -53,8 +53,8 @@ class _SumOfGaussians(torch.autograd.Function):
         return value
 
     @staticmethod
-    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, None]:
-        (slope,) = ctx.saved_tensors
+    def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor, None]:
+        ((slope,), (gradient,)) = ctx.saved_tensors, gradients
         return gradient * slope, None
 
 

@@ -123,22 +123,22 @@ def of_rows(graphs: shard_graphs.Graphs | None, sampled: rows.Rows, labels: Sequ
     Augmented views have no graph.
 
     Args:
-        graphs: of the cache that the rows were drawn from; None if it has none, and then the answer is None.
+        graphs: of the cache that the rows come from; None if it has none, and then the answer is None.
         sampled: rows with `label`, `image`, `view` and `component`.
-        labels: the label ids kept.
+        labels: as those of `pools.select`.
     """
     if graphs is None:
         return None
     keep = np.isin(sampled["label"], list(labels))
     image, component, view = (sampled[name][keep].astype(np.int64) for name in ("image", "component", "view"))
     allowed = ~np.isin(graphs.image, graphs.image[~np.isin(graphs.label, list(labels))])
-    known = graphs.image.astype(np.int64) << 32 | graphs.component
-    wanted = image << 32 | component
-    node = np.searchsorted(known, wanted).clip(max=max(len(known) - 1, 0))
-    found = (known[node] == wanted) & (view == 0) & allowed[node]
-    distinct, place = np.unique(node[found], return_inverse=True)
+    key_of_node = graphs.image.astype(np.int64) << 32 | graphs.component
+    key_of_row = image << 32 | component
+    node = np.searchsorted(key_of_node, key_of_row).clip(max=max(len(key_of_node) - 1, 0))
+    usable = (key_of_node[node] == key_of_row) & (view == 0) & allowed[node]
+    distinct, place = np.unique(node[usable], return_inverse=True)
     numbers = np.full(len(node), -1)
-    numbers[found] = place
+    numbers[usable] = place
     return OfRows(of_nodes(graphs, distinct), torch.from_numpy(numbers))
 
 

@@ -11,7 +11,7 @@ shortest example. The subclass has three methods:
         Trains in place and yields {epoch, loss, ...} after each epoch. `real` is the pool of features of seen classes; `context` is
         what the stage has beside them: the neighbourhoods of the rows, or None.
 
-Stages, cross-validation and the self-training use it without a change. Parameters of its own are a section dataclass in its file and a
+Stages, cross-validation and self-training use it without a change. Parameters of its own are a section dataclass in its file and a
 field of its name in `Params`; it reads them as `self.options.NAME`.
 """
 
