@@ -59,7 +59,7 @@ def test_writes_a_classifier_of_all_classes_with_the_bias_that_rehearsals_chose(
     biases = quick_sections.self_training_section()["biases"]
     scores = table.pivot(index="held_out", columns="bias", values="hIoU")
     assert scores.columns.tolist() == biases
-    assert len(scores) == len(checkpoints.load("models/rehearsals.pt")["rehearsals"]) == 2
+    assert len(scores) == len(checkpoints.load("models/cross_validation.pt")["rehearsals"]) == 2
     assert model.seen_bias == calibration.choose(scores.to_numpy(), biases)
 
 
@@ -114,14 +114,14 @@ def test_without_biases_to_try_there_is_none_though_zs3net_labels_with_its_own(w
     run(world, monkeypatch, biases=[])
     assert pixel_classifier.load("models/zs5net.pt")[0].seen_bias == 0
     run(world, monkeypatch, pseudo={"rule": "agreement"}, biases=[])
-    assert "rehearsed" not in capsys.readouterr().err
+    assert "cross-validated" not in capsys.readouterr().err
     assert pandas.read_csv("metrics/self_training_calibration.csv").empty
 
 
 def test_agreement_is_not_rehearsed_and_says_so(world, monkeypatch, capsys):
     run(world, monkeypatch, pseudo={"rule": "agreement"})
     assert pandas.read_csv("metrics/self_training_calibration.csv").empty
-    assert "agreement cannot be rehearsed" in capsys.readouterr().err
+    assert "agreement cannot be cross-validated" in capsys.readouterr().err
 
 
 def test_without_unseen_classes_it_runs_through(tmp_path, monkeypatch):

@@ -33,7 +33,8 @@ def make(folder):
     entry |= {"sha256": index.storage.sha256(shard), "offsets": np.searchsorted(table["label"], range(7)).tolist()}
     names = [f"image{number}" for number in range(n_images)]
     described = graphs.describe(shard.with_name(graphs.NAME))
-    index.write(shard.parent, index.Index("rows", 4, 4, list(CLASSES), names, [entry], {}, described))
+    presence = index.presence([shard], n_images)
+    index.write(shard.parent, index.Index("rows", 4, 4, list(CLASSES), names, [entry], {}, described, presence))
     (folder / "data/pretrained").mkdir()
     (folder / "data/pretrained/none").touch()
     for name, around in (("u", 0), ("w", 1)):

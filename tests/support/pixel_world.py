@@ -1,5 +1,6 @@
 """A tiny world behind a feature cache for tests: classes are pairs of attributes, two pairs are unseen, features are noisy sums."""
 
+import dataclasses
 import pathlib
 from typing import Any
 
@@ -138,4 +139,8 @@ def write_inputs(folder: pathlib.Path, per_class: int = 80, n_shards: int = 2, n
 
 
 def _write_index(folder: pathlib.Path, kind: str, images: list[str], entries: list[dict[str, Any]]) -> None:
-    index.write(folder, index.Index(kind, DIM, 4, list(CLASSES), images, entries, {"made_by": "a test"}))
+    written = index.Index(kind, DIM, 4, list(CLASSES), images, entries, {"made_by": "a test"})
+    if kind == "rows":
+        shown = index.presence([folder / entry["file"] for entry in entries], len(images))
+        written = dataclasses.replace(written, presence=shown)
+    index.write(folder, written)

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from tests.support import pixel_world, quick_sections, unlabelled_world
-from zeroshot.cache import pools
+from zeroshot.cache import held_labels, pools
 from zeroshot.zs3net import feature_oracle
 from zeroshot.zs3net.classifiers import fine_tuning
 from zeroshot.zs3net.cross_validation import calibration
@@ -15,7 +15,7 @@ UNSEEN = pixel_world.UNSEEN
 
 
 def draw(folder, classes=UNSEEN, per_class=1000, seed=0):
-    return feature_oracle.sample(
+    return held_labels.sample(
         folder / "features/unlabelled", folder / "data/masks/unlabelled", classes, per_class, seed
     )
 

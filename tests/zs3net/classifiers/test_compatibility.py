@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from zeroshot.images import grids
+from zeroshot.networks import semantic_head
 from zeroshot.zs3net.classifiers import compatibility
 
 N, C, D, EMBEDDING = 40, 6, 9, 5
@@ -17,7 +18,7 @@ def case():
     """Projected features (40, 5), directions of 6 classes, and targets."""
     random = torch.Generator().manual_seed(0)
     projected = 2 * torch.randn(N, EMBEDDING, generator=random)
-    classes = compatibility.directions(torch.randn(C, EMBEDDING, generator=random))
+    classes = semantic_head.directions(torch.randn(C, EMBEDDING, generator=random))
     return projected, classes, torch.randint(C, (N,), generator=random)
 
 
@@ -73,7 +74,7 @@ def test_the_classifier_gives_the_class_of_the_nearest_vector():
     weight, bias, random = linear_map()
     vectors = torch.randn(C, EMBEDDING, generator=random) * torch.tensor([0.1, 1, 30, 2, 5, 0.5])[:, None]
     seen, unseen = (0, 2, 3, 5), (4, 1)
-    model = compatibility.classifier(weight, bias, compatibility.directions(vectors), seen, unseen)
+    model = compatibility.classifier(weight, bias, semantic_head.directions(vectors), seen, unseen)
     assert model.labels.tolist() == [0, 2, 3, 5, 4, 1]
     assert model.unseen.tolist() == [False] * 4 + [True] * 2
     x = torch.randn(300, D, generator=random)
@@ -87,7 +88,7 @@ def test_the_classifier_gives_the_class_of_the_nearest_vector():
 
 def test_upsampled_logits_decide_like_upsampled_embeddings():
     weight, bias, random = linear_map()
-    vectors = compatibility.directions(torch.randn(C, EMBEDDING, generator=random))
+    vectors = semantic_head.directions(torch.randn(C, EMBEDDING, generator=random))
     model = compatibility.classifier(weight, bias, vectors, range(C), ())
     cells = torch.randn(1, D, 4, 5, generator=random)
     logits = torch.einsum("cd,bdhw->bchw", model.weight, cells) + model.bias[:, None, None]
@@ -99,9 +100,9 @@ def test_upsampled_logits_decide_like_upsampled_embeddings():
 
 def test_a_vector_of_zeros_gets_a_direction_of_its_own():
     vectors = torch.tensor([[0.0, 0.0], [3.0, 4.0], [0.0, -2.0]])
-    found = compatibility.directions(vectors)
+    found = semantic_head.directions(vectors)
     torch.testing.assert_close(found, torch.tensor([[0.0, 0.0, 1.0], [0.6, 0.8, 0.0], [0.0, -1.0, 0.0]]))
-    torch.testing.assert_close(compatibility.directions(vectors[1:]), found[1:, :2])
+    torch.testing.assert_close(semantic_head.directions(vectors[1:]), found[1:, :2])
 
 
 def test_the_criterion_of_maps_sums_over_valid_pixels(case):

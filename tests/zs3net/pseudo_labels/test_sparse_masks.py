@@ -15,7 +15,7 @@ def test_what_is_spread_over_pixels_is_found_again_in_the_cells(h, w, seed):
     rng = np.random.default_rng(seed)
     cells = rng.integers(0, 3, (-(-h // 4), -(-w // 4))).astype(np.uint8)
     known = rng.random(cells.shape) < 0.5
-    mask = sparse_masks.spread(np.argwhere(known).astype(np.uint16), cells[known], (h, w))
+    mask = sparse_masks.spread(np.argwhere(known).astype(np.uint16), cells[known], (h, w), stride=4)
     assert mask.shape == (h, w)
     found = sampling.label_cells(mask, 4)
     np.testing.assert_array_equal(found, np.where(known, cells, 255))
@@ -36,7 +36,7 @@ def world(tmp_path):
 
 
 def write(root, split, shard):
-    return sparse_masks.write(root / "out", split, root / "toy", root / "masks/train", [shard], ["u", "w"])
+    return sparse_masks.write(root / "out", split, root / "toy", root / "masks/train", [shard], ["u", "w"], 4)
 
 
 def test_masks_of_training_images_stay_and_unlabelled_ones_are_sparse(world):
@@ -66,6 +66,6 @@ def test_where_pixels_are_excluded_a_pseudo_label_fills_only_what_has_no_label(w
         "position": cells.astype(np.uint16),
         "label": np.full(len(cells), 1, np.uint8),
     }
-    items = sparse_masks.write(root / "out", split, root / "toy", root / "masks/train", [shard], ["a"])
+    items = sparse_masks.write(root / "out", split, root / "toy", root / "masks/train", [shard], ["a"], 4)
     assert items == list(split.train)
     np.testing.assert_array_equal(image_files.read_mask(root / "out/a.png"), np.where(before == 255, 1, before))

@@ -9,6 +9,7 @@ from torch import nn
 
 from zeroshot.base import params, training
 from zeroshot.cache import pools, rows
+from zeroshot.networks import semantic_head
 from zeroshot.zs3net import pixel_classifier
 from zeroshot.zs3net.classifiers import compatibility
 from zeroshot.zs3net.cross_validation import calibration, folds
@@ -76,7 +77,7 @@ def fit(
         training.DivergedError: at the first loss that is not finite.
     """
     device = embeddings.device
-    vectors = compatibility.directions(embeddings)
+    vectors = semantic_head.directions(embeddings)
     training.seed_torch(options.seed)
     random = torch.Generator().manual_seed(options.seed)
     projection = nn.Linear(real.features.shape[1], vectors.shape[1]).to(device)
