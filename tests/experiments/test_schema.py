@@ -1,13 +1,13 @@
 """All sections of a parameter file, checked at once."""
 
 import copy
-import sys
 
 import pytest
 import yaml
 
 from tests.support import dag
 from zeroshot.base import params
+from zeroshot.commands import __main__ as commands
 from zeroshot.experiments import schema
 
 FILES = [dag.ROOT / "params.yaml", dag.ROOT / "presets" / "toy.yaml"]
@@ -32,11 +32,10 @@ def test_the_sections_are_those_that_stages_load_with_their_classes():
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
-def test_the_files_of_the_repository_are_right(path, monkeypatch, capsys):
-    schema.check(str(path))
-    monkeypatch.setattr(sys, "argv", ["sections", str(path)])
-    schema.main()
-    assert capsys.readouterr() == (f"{path}: all {len(schema.SECTIONS)} sections are right\n", "")
+def test_the_files_of_the_repository_are_right(path, capsys):
+    schema.check(path)
+    commands.main(["check", str(path)])
+    assert capsys.readouterr() == (f"{path}: all {len(schema.SECTIONS)} sections are valid\n", "")
 
 
 def test_faults_of_several_sections_are_in_one_message(tmp_path, document):
@@ -92,9 +91,8 @@ def test_the_command_checks_params_yaml_and_ends_with_the_text(tmp_path, documen
     document["gmmn"]["epochs"] = 0
     refusal(tmp_path, document)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "argv", ["sections"])
     with pytest.raises(SystemExit) as caught:
-        schema.main()
+        commands.main(["check"])
     assert caught.value.code == (
         "params.yaml: 1 error\n  gmmn.epochs: Input should be greater than or equal to 1 (found 0)"
     )

@@ -32,7 +32,7 @@ def convert(folder, monkeypatch, labels, workers=0):
 def prepare(folder, monkeypatch, **changes):
     monkeypatch.chdir(folder)
     write_params(context_tree.labels(), data=context_tree.section(**changes))
-    masks = [word for name in ("train", "unlabelled", "val") for word in (f"--{name}-masks", f"data/masks/{name}")]
+    masks = [word for name in ("train", "unlabelled", "val") for word in (f"--{name}-masks-dir", f"data/masks/{name}")]
     rest = ["--labels-dir", "data/labels", "--split-path", "data/split.json", "--counts-path", "metrics/split.csv"]
     command_line.run(prepare_split.main, ["--data-root", "data/context", *rest, *masks])
     return splits.read("data/split.json")
@@ -102,7 +102,7 @@ def test_everything_wrong_ends_in_one_text_and_writes_nothing(tmp_path, monkeypa
     with pytest.raises(SystemExit) as caught:
         convert(tmp_path, monkeypatch, context_tree.labels())
     text = str(caught.value)
-    assert text.startswith("data/context: 3 problems\n")
+    assert text.startswith("data/context: 3 faults\n")
     assert "unusable mask (2):\n    data/context/trainval/cow.mat: holds no variable LabelMap; it holds Labels" in text
     assert "data/context/trainval/sofa.mat: cannot be decoded" in text
     assert "label out of range (0 to 459) (1):\n    data/context/trainval/cat.mat: 460" in text

@@ -34,19 +34,8 @@ def test_a_network_out_of_range_ends_the_stage_with_the_shards_name(tmp_path, ch
     assert not (folder / "features").exists()
 
 
-def test_a_labelled_list_needs_its_masks(tmp_path, capsys):
-    with pytest.raises(SystemExit):
-        command_line.run(
-            dump_features.main,
-            [
-                "--data-root",
-                "toy",
-                "--split-path",
-                "split.json",
-                "--backbone-path",
-                "b.pt",
-                "--val-dir",
-                "features/val",
-            ],
-        )
-    assert "--val-dir needs --val-masks-dir" in capsys.readouterr().err
+@pytest.mark.parametrize("name", ["train", "val"])
+def test_a_labelled_list_needs_its_masks(name):
+    words = "--data-root toy --split-path split.json --backbone-path backbone.pt"
+    with pytest.raises(SystemExit, match=f"^dump_features: --{name}-dir needs --{name}-masks-dir$"):
+        command_line.run(dump_features.main, [*words.split(), f"--{name}-dir", f"features/{name}"])

@@ -91,9 +91,9 @@ def test_work_begun_with_other_inputs_is_not_continued(tmp_path, checkpoint, mon
         PIL.Image.new("RGB", (56, 40)).save(folder / "toy/JPEGImages/a.png")
     elif change == "device":
         extractor = backbone.extractor
-        monkeypatch.setattr(runtime, "device", lambda _: torch.device("cuda"))
+        monkeypatch.setattr(runtime, "start", lambda *_: torch.device("cuda"))
         monkeypatch.setattr(
-            dump,
+            backbone,
             "extractor",
             lambda network, device, precision: extractor(network, torch.device("cpu"), precision),
         )

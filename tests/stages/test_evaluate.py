@@ -1,4 +1,5 @@
 import dataclasses
+import functools
 import json
 import tracemalloc
 
@@ -29,8 +30,8 @@ def by_hand(folder, model):
     """The confusion matrix and from it the figures, from the library's parts, whose own tests are elsewhere."""
     total = 0
     for item in maps.read(folder / "features/val"):
-        predicted = protocols.predict(model, torch.from_numpy(item.features).float(), item.mask.shape)["generalised"]
-        total = total + metrics.confusion(item.mask, predicted.numpy(), len(pixel_world.CLASSES))
+        predicted = pixel_classifier.predict_maps(model, item.features, item.mask.shape)["generalised"]
+        total = total + metrics.confusion(item.mask, predicted, len(pixel_world.CLASSES))
     return total
 
 
@@ -115,7 +116,8 @@ def test_the_protocol_follows_the_section_and_is_named(tmp_path, monkeypatch):
     stage_files.run(tmp_path, monkeypatch, "evaluate", evaluation={"short_side": 40, "absent_classes": "zero"})
     values = json.loads((tmp_path / "metrics/zs3net.json").read_text())
     assert values["evaluation"] == {"short_side": 40, "absent_classes": "zero", "image_short_side": None}
-    matrix = protocols.confusions(model, maps.read("features/val"), pixel_world.split(), 40)["generalised"]
+    predict = functools.partial(pixel_classifier.predict_maps, model)
+    matrix = protocols.confusions(predict, maps.read("features/val"), pixel_world.split(), 40)["generalised"]
     assert values["generalised"] == metrics.summarise(matrix, pixel_world.SEEN, pixel_world.UNSEEN, "zero")
     assert values["generalised"] != metrics.summarise(by_hand(tmp_path, model), pixel_world.SEEN, pixel_world.UNSEEN)
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 import yaml
 
-from stages import train_backbone
+from stages import cut_last_layer, train_backbone
 from stages.whole_network import self_train_network
 from tests.support import blocks, caches
 from zeroshot.base import checkpoints, command_line
@@ -50,6 +50,8 @@ def trained(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         command_line.run(train_backbone.main, argv(blocks.ARGUMENTS))
+        models = folder / "models"
+        cut_last_layer.main(backbone_path=models / "backbone.pt", classifier_path=models / "seen_only.pt")
     start, facts = pixel_classifier.load(folder / "models/seen_only.pt")
     extended = dataclasses.replace(last_layer.extend(start, blocks.UNSEEN), seen_bias=0.5)
     pixel_classifier.save(folder / "models/zs5net.pt", extended, **facts)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.support import blocks, dag, resized_logits
+from tests.support import blocks, resized_logits
 from zeroshot.networks import backbone
 from zeroshot.zs3net import pixel_classifier
 

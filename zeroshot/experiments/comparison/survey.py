@@ -93,7 +93,7 @@ def _unavailable(
         if cell.lacking:
             reasons[cell.method] = f"the parameter file has no key {', '.join(cell.lacking)}"
         elif target and not (root / target).exists():
-            reasons[cell.method] = f"{target} is not there; README tells how to switch its stages on"
+            reasons[cell.method] = f"{target} is not there"
         elif path not in scored:
             reasons[cell.method] = f"no stage writes {path}"
     return reasons

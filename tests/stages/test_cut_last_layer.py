@@ -1,0 +1,56 @@
+"""The stage that cuts off the network's last layer, on the network of tests/support/blocks.py, untrained."""
+
+import pytest
+import torch
+
+from stages import cut_last_layer
+from tests.support import blocks
+from zeroshot.base import checkpoints, command_line
+from zeroshot.networks import backbone
+from zeroshot.zs3net import pixel_classifier
+
+ROLES = {"classes": list(blocks.CLASSES), "seen": list(blocks.SEEN), "unseen": list(blocks.UNSEEN), "exclude": "images"}
+
+
+@pytest.fixture
+def network(tmp_path, monkeypatch):
+    """The network of models/backbone.pt, in the folder in which the stage ran."""
+    monkeypatch.chdir(tmp_path)
+    weights = tmp_path / "none"
+    weights.write_bytes(b"")
+    built = backbone.build(blocks.options(), len(blocks.SEEN), weights)
+    state = {"config": blocks.BACKBONE, "network": built.state_dict()}
+    checkpoints.save(tmp_path / "models/backbone.pt", {**ROLES, **state})
+    run()
+    return built.eval()
+
+
+def run():
+    command_line.run(
+        cut_last_layer.main, ["--backbone-path", "models/backbone.pt", "--classifier-path", "models/seen_only.pt"]
+    )
+
+
+def test_the_classifier_is_the_networks_last_layer_and_knows_its_classes(network):
+    layer, provenance = pixel_classifier.load("models/seen_only.pt")
+    assert provenance == ROLES
+    assert torch.equal(layer.weight, network.classifier.weight[:, :, 0, 0])
+    assert torch.equal(layer.bias, network.classifier.bias)
+    assert layer.labels.tolist() == list(blocks.SEEN)
+    assert not layer.unseen.any() and layer.seen_bias == 0
+
+
+def test_its_logits_are_those_of_the_network(network):
+    layer, _ = pixel_classifier.load("models/seen_only.pt")
+    image = torch.randint(0, 256, (1, 3, 36, 40), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        logits = layer.logits(network.features(image)[0].flatten(1).T)
+        torch.testing.assert_close(logits, network(image)[0].flatten(1).T)
+
+
+def test_twice_gives_the_same_bytes(network, tmp_path):
+    path = tmp_path / "models/seen_only.pt"
+    first = path.read_bytes()
+    path.unlink()
+    run()
+    assert path.read_bytes() == first
