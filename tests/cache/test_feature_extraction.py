@@ -1,4 +1,5 @@
 import itertools
+import weakref
 
 import h5py
 import numpy as np
@@ -163,6 +164,24 @@ def test_a_shard_does_not_depend_on_the_batches(root, tmp_path, name):
         path = tmp_path / f"{batch_size}.h5"
         dump.write_shard(path, origin, jobs, own_value, dump_sources.options(batch_size=batch_size))
     assert (tmp_path / "1.h5").read_bytes() == (tmp_path / "4.h5").read_bytes()
+
+
+@pytest.mark.parametrize("name", ["train", "unlabelled"])
+def test_whole_maps_of_sampled_images_are_not_kept(root, tmp_path, name):
+    """Only what a shard holds stays in memory: the maps of a shard's images are many times larger."""
+    origin = dump_sources.source(root, name, views.around_whole((0.5,), flip=True))
+    alive, most = [], []
+
+    def extract(pictures):
+        most.append(sum(reference() is not None for reference in alive))
+        cells = own_value(pictures).contiguous()
+        alive.append(weakref.ref(cells))
+        return cells
+
+    jobs = dump_sources.jobs_of(origin)
+    dump.write_shard(tmp_path / "s.h5", origin, jobs, extract, dump_sources.options(batch_size=1))
+    # The map before the current one may still have a name.
+    assert len(most) == len(jobs) > 4 and max(most) <= 1
 
 
 def test_half_precision_is_near_full_precision(root, network, extract):

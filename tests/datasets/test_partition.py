@@ -11,17 +11,16 @@ from zeroshot.datasets import layout, partition, published
 from zeroshot.images import image_files
 
 
-def build(root, found=None, workers=0, **changes):
+def build(root, workers=0, **changes):
     settings = voc_tree.settings(**changes)
-    faults = found or errors.Faults()
+    faults = errors.Faults()
     classes = layout.read_classes(root, settings.classes, faults)
     train, val = (
         list(partition.inspect(root, find(root, root / "labels", settings, faults), len(classes), workers))
         for find in (layout.find_train, layout.find_val)
     )
     split = partition.build(settings, classes, train, val, faults)
-    if found is None:
-        faults.raise_any("data")
+    faults.raise_any("data")
     return split
 
 
@@ -116,16 +115,14 @@ def test_counts_add_up_by_hand(tmp_path):
     assert (rows["val", "dog"]["images"], rows["val", "dog"]["pixels"]) == ("0", "0")
 
 
-def test_everything_wrong_with_the_files_is_found_at_once(tmp_path):
+def test_all_faults_of_the_files_are_reported_at_once(tmp_path):
     root = voc_tree.make(tmp_path)
     (root / "JPEGImages/a.png").write_bytes((root / "JPEGImages/a.png").read_bytes()[:60])
     (root / "SegmentationClass/b.png").write_text("no mask")
     image_files.write_mask(root / "SegmentationClass/c.png", np.full((8, 6), 2, dtype=np.uint8))
     image_files.write_mask(root / "SegmentationClass/v.png", voc_tree.mask((0, 1, 2, 3, 4, 90, 0, 255)))
-    found = errors.Faults()
-    build(root, found, unseen=["cows", "background", "sheep", "sheep", "shark"])
     with pytest.raises(errors.DatasetError) as caught:
-        found.raise_any("data")
+        build(root, unseen=["cows", "background", "sheep", "sheep", "shark"])
     text = str(caught.value)
     assert "unusable picture (1):" in text and "JPEGImages/a.png: cannot be decoded" in text
     assert "unusable mask (1):" in text and "SegmentationClass/b.png: cannot be decoded" in text
@@ -140,10 +137,10 @@ def test_everything_wrong_with_the_files_is_found_at_once(tmp_path):
 
 
 def test_a_short_name_suggests_the_class_that_holds_it(tmp_path):
-    found = errors.Faults()
-    partition.build(voc_tree.settings(unseen=["tv"]), published.VOC.classes, [], [], found)
-    with pytest.raises(errors.DatasetError, match="`tv`; did you mean `tvmonitor`?"):
-        found.raise_any("data")
+    faults = errors.Faults()
+    partition.build(voc_tree.settings(unseen=["tv"]), published.VOC.classes, [], [], faults)
+    with pytest.raises(errors.DatasetError, match=r"`tv`; did you mean `tvmonitor`\?"):
+        faults.raise_any("data")
 
 
 def test_no_clean_image_left(tmp_path):
@@ -170,6 +167,26 @@ def test_an_image_without_a_labelled_pixel_is_left_out(tmp_path):
     assert (ids(split.train), ids(split.unlabelled)) == ("ab", "d")
 
 
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_check_gives_the_split_and_the_files_of_every_image(tmp_path, workers):
+    root = voc_tree.make(tmp_path)
+    split, entries = partition.check(root, root / "labels", voc_tree.settings(), workers)
+    assert split == build(root)
+    assert sorted(entries) == ["a", "b", "c", "d", "v"]
+    assert entries["a"] == layout.Entry("a", "JPEGImages/a.png", root / "SegmentationClass/a.png")
+
+
+def test_a_check_reports_faults_of_lists_files_and_names_together(tmp_path):
+    root = voc_tree.make(tmp_path)
+    (root / "JPEGImages/a.png").unlink()
+    (root / "SegmentationClass/b.png").write_text("no mask")
+    with pytest.raises(errors.DatasetError) as caught:
+        partition.check(root, root / "labels", voc_tree.settings(unseen=["cows"]), 0)
+    text = str(caught.value)
+    assert text.startswith(f"{root}: ") and "no picture" in text and "unusable mask (1):" in text
+    assert "unseen class is not in the class list (1):\n    `cows`; did you mean `cow`?" in text
+
+
 @pytest.mark.skipif("ZS3_DATA" not in os.environ, reason="set ZS3_DATA to the folder that holds VOC2012")
 def test_the_real_images_are_sorted_as_documented():
     root = pathlib.Path(os.environ["ZS3_DATA"]) / "VOC2012"
@@ -182,12 +199,12 @@ def test_the_real_images_are_sorted_as_documented():
     }
     expected = {2: (3080, 291), 4: (2950, 421), 6: (1949, 1422), 8: (1891, 1480), 10: (1802, 1569)}
     settings = {k: params.build({**section, "n_unseen": k}, layout.Params, "data") for k in expected}
-    found = errors.Faults()
-    entries = layout.find_train(root, root / "labels", settings[2], found)
+    faults = errors.Faults()
+    entries = layout.find_train(root, root / "labels", settings[2], faults)
     train = list(partition.inspect(root, entries, len(published.VOC.classes), workers=2))
     counts = {}
     for n_unseen, choice in settings.items():
-        split = partition.build(choice, published.VOC.classes, train, [], found)
+        split = partition.build(choice, published.VOC.classes, train, [], faults)
         counts[n_unseen] = (len(split.train), len(split.unlabelled))
-    found.raise_any(str(root))
+    faults.raise_any(str(root))
     assert counts == expected

@@ -40,3 +40,12 @@ def test_anything_else_is_refused_with_what_to_do(tmp_path, text):
         path.write_text(text)
     with pytest.raises(ValueError, match=r"split\.json: is not a split .*dvc repro prepare_split"):
         splits.read(path)
+
+
+def test_roles_are_the_classes_and_the_policy_of_exclusion_without_images():
+    assert splits.roles(SPLIT) == {
+        "classes": ["background", "cow", "dög"],
+        "seen": [0, 2],
+        "unseen": [1],
+        "exclude": "images",
+    }

@@ -21,14 +21,18 @@ def test_weights_come_from_where_the_options_say(tmp_path, monkeypatch):
     monkeypatch.setattr(weights, "read_file", lambda path: asked.append(path) or {"from": "file"})
     monkeypatch.setattr(weights, "read_torchvision", lambda *names: asked.append(names) or {"from": "torchvision"})
     monkeypatch.setattr(weights, "load_encoder", lambda _, *arguments: asked.append(arguments))
-    backbone.build(blocks.options(), 4, tmp_path / "w.pth")
+    none, own, named = (tmp_path / name for name in ("none", "w.pth", "IMAGENET1K_V2"))
+    none.touch()
+    own.write_bytes(b"weights")
+    named.touch()
+    backbone.build(blocks.options(), 4, none)
     assert asked == []
-    backbone.build(blocks.options(weights="file", partial_weights=True), 4, tmp_path / "w.pth")
-    backbone.build(blocks.options(weights="IMAGENET1K_V2"), 4, tmp_path / "w.pth")
+    backbone.build(blocks.options(partial_weights=True), 4, own)
+    backbone.build(blocks.options(), 4, named)
     assert asked == [
-        tmp_path / "w.pth",
+        own,
         ("mobilenet_v2", {"from": "file"}, True),
-        ("mobilenet_v2", "IMAGENET1K_V2"),
+        ("mobilenet_v2", "IMAGENET1K_V2", named),
         ("mobilenet_v2", {"from": "torchvision"}, False),
     ]
 

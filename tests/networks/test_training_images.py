@@ -102,3 +102,11 @@ def test_images_are_drawn_as_often_as_their_weights_say():
             counts[index] += 1
     # Four standard deviations of the binomial.
     assert (np.abs(counts - 2000 * draw_weights) < 4 * np.sqrt(2000 * draw_weights * (1 - draw_weights))).all()
+
+
+def test_the_files_read_are_the_image_and_mask_of_every_training_image(tmp_path):
+    found = training_images.files_read(blocks.split(("a", "c")), tmp_path / "root", tmp_path / "masks")
+    assert found == {
+        tmp_path / "masks": ["a.png", "c.png"],
+        tmp_path / "root": ["JPEGImages/a.png", "JPEGImages/c.png"],
+    }

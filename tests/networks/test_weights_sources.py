@@ -65,7 +65,7 @@ def test_a_missing_file_named_none_is_refused(tmp_path):
 
 def test_the_empty_files_of_the_repository_stand_for_none_and_for_torchvisions_weights(monkeypatch):
     folder = dag.ROOT / "data" / "pretrained"
-    assert weights.read(folder / "data/pretrained/none", "resnet101") is None
+    assert weights.read(folder / "none", "resnet101") is None
     monkeypatch.setattr(weights, "read_torchvision", lambda *arguments: arguments)
     for name in ("IMAGENET1K_V1", "IMAGENET1K_V2"):
         assert weights.read(folder / name, "resnet101") == ("resnet101", name, folder / name)
