@@ -30,7 +30,7 @@ def main(
         curve_path: out: loss by epoch.
         calibration_path: out: hIoU by bias and part of the images.
     """
-    import dataclasses
+    import functools
     import sys
 
     import torch
@@ -44,7 +44,8 @@ def main(
 
     recipe = checkpoints.load(recipe_path)["config"]
     options = params.build(recipe, fine_tuning.Params, "classifier", str(recipe_path))
-    device = runtime.start(params.load("params.yaml", "runtime", runtime.Params))
+    machine = params.load("params.yaml", "runtime", runtime.Params)
+    device = runtime.start(machine)
     split = splits.read(split_path)
     start, provenance = pixel_classifier.load(start_path)
     sampled = rows.sample(features_dir, options.pool_per_class, options.seed)
@@ -60,21 +61,33 @@ def main(
         curve.add(row)
         model = trained
 
-    settings = options.calibration
-    curves = calibration.Curves(settings.biases)
+    settings, parts = options.calibration, []
     if settings.enabled and len(unseen.labels):
-        ids = [index.read(folder, "rows").images for folder in (features_dir, unlabelled_dir)]
-        done = feature_oracle.cross_validate(sampled, held, tuple(ids), start, split.unseen, options, device)
-        scores = dict(progress.track(done, "calibrate (parts)", total=settings.folds))
-        curves = dataclasses.replace(curves, held_out=list(scores), scores=list(scores.values()))
-        model = curves.calibrate(model)
-        if not scores:
-            print("feature_oracle: no part of the images shows what another does; there is no bias", file=sys.stderr)
-        if edge := curves.edge("classifier.calibration.biases"):
-            print(edge, file=sys.stderr)
+        ids = (index.read(features_dir, "rows").images, index.read(unlabelled_dir, "rows").images)
+        parts = feature_oracle.parts(sampled, held, ids, split.unseen, settings.folds, options.seed)
+    train_part = functools.partial(
+        feature_oracle.train_part,
+        sampled=sampled,
+        held=held,
+        start=start,
+        unseen=split.unseen,
+        options=options,
+        device=device,
+    )
+    calibrated = calibration.calibrate(
+        model,
+        parts,
+        train_part,
+        settings.biases,
+        key="classifier.calibration.biases",
+        workers=runtime.processes(machine, device),
+        track=progress.track,
+    )
+    for warning in calibrated.warnings:
+        print(warning, file=sys.stderr)
 
-    pixel_classifier.save(classifier_path, model.to(torch.device("cpu")), **provenance, config=recipe)
-    storage.write_csv(calibration_path, curves.table(), calibration.COLUMNS)
+    pixel_classifier.save(classifier_path, calibrated.classifier.to(torch.device("cpu")), **provenance, config=recipe)
+    storage.write_csv(calibration_path, calibrated.table, calibration.COLUMNS)
 
 
 if __name__ == "__main__":

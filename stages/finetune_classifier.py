@@ -28,7 +28,7 @@ def main(
         curve_path: out: loss by epoch.
         calibration_path: out: hIoU by bias and fold.
     """
-    import dataclasses
+    import functools
     import sys
 
     import torch
@@ -39,12 +39,12 @@ def main(
     from zeroshot.datasets import splits
     from zeroshot.zs3net import pixel_classifier
     from zeroshot.zs3net.classifiers import fine_tuning
-    from zeroshot.zs3net.cross_validation import calibration, folds, rehearsal, zero_shot_cv
+    from zeroshot.zs3net.cross_validation import calibration, fold_models, folds
     from zeroshot.zs3net.generators import registry
 
     options = params.load("params.yaml", "classifier", fine_tuning.Params)
-    settings = params.load("params.yaml", "runtime", runtime.Params)
-    device = runtime.start(settings)
+    machine = params.load("params.yaml", "runtime", runtime.Params)
+    device = runtime.start(machine)
     split = splits.read(split_path)
     start, provenance = pixel_classifier.load(start_path)
     generator = registry.load_dict(checkpoints.load(gmmn_path), device)
@@ -56,36 +56,39 @@ def main(
         curve.add(row)
         model = trained
 
-    rehearsals, curves = [], calibration.Curves(options.calibration.biases)
-    if options.calibration.enabled and split.unseen:
-        drawn = folds.draw(
-            rows.presence(features_dir),
-            split.seen,
-            options.calibration.folds,
-            options.calibration.held_out,
-            split.exclude,
-            options.seed,
-        )
-        common = (sampled, start, generator.embeddings.cpu(), generator.options, options)
-        graphs = shard_graphs.read(features_dir)
-        # One process is enough for a GPU.
-        at_a_time = 1 if device.type == "cuda" else max(1, settings.workers)
-        answers = zero_shot_cv.rehearse_all(drawn, common, device, at_a_time, graphs)
-        answers = sorted(progress.track(answers, "calibrate (folds)", total=len(drawn)), key=lambda answer: answer[0])
-        _, rehearsals, figures = zip(*answers, strict=True)
-        scores = [[figure["hIoU"] for figure in fold] for fold in figures]
-        curves = dataclasses.replace(curves, held_out=[fold.name(split.classes) for fold in drawn], scores=scores)
-        model = curves.calibrate(model)
-        if edge := curves.edge("classifier.calibration.biases"):
-            print(edge, file=sys.stderr)
+    settings, chosen = options.calibration, []
+    if settings.enabled and split.unseen:
+        shown = rows.presence(features_dir)
+        chosen = folds.draw(shown, split, settings.folds, settings.held_out, options.seed)
+    train_fold = functools.partial(
+        fold_models.train,
+        sampled=sampled,
+        start=start,
+        embeddings=generator.embeddings.cpu(),
+        gmmn_options=generator.options,
+        options=options,
+        device=device,
+        graphs=shard_graphs.read(features_dir),
+    )
+    calibrated = calibration.calibrate(
+        model,
+        chosen,
+        train_fold,
+        settings.biases,
+        key="classifier.calibration.biases",
+        workers=runtime.processes(machine, device),
+        track=progress.track,
+    )
+    for warning in calibrated.warnings:
+        print(warning, file=sys.stderr)
 
     # A generator that was told where unseen classes truly are is named in every result.
     if generator.options.generator == "graph":
         provenance = {**provenance, "graph_context": generator.options.graph.context}
     recipe = {"config": params.to_dict(options), "gmmn": params.to_dict(generator.options)}
-    checkpoints.save(cross_validation_path, rehearsal.save_dict(rehearsals))
-    pixel_classifier.save(classifier_path, model.to(torch.device("cpu")), **provenance, **recipe)
-    storage.write_csv(calibration_path, curves.table(), calibration.COLUMNS)
+    checkpoints.save(cross_validation_path, fold_models.save_dict(calibrated.models))
+    pixel_classifier.save(classifier_path, calibrated.classifier.to(torch.device("cpu")), **provenance, **recipe)
+    storage.write_csv(calibration_path, calibrated.table, calibration.COLUMNS)
 
 
 if __name__ == "__main__":

@@ -34,6 +34,7 @@ def main(
         curve_path: out: loss by round and epoch.
         calibration_path: out: hIoU by bias and fold.
     """
+    import functools
     import sys
     import tempfile
 
@@ -44,12 +45,13 @@ def main(
     from zeroshot.datasets import splits
     from zeroshot.zs3net import pixel_classifier
     from zeroshot.zs3net.classifiers import self_training
-    from zeroshot.zs3net.cross_validation import calibration, hidden_rows, rehearsal, self_training_cv
+    from zeroshot.zs3net.cross_validation import calibration, fold_models, self_training_folds
     from zeroshot.zs3net.generators import registry
     from zeroshot.zs3net.pseudo_labels import pseudo_cache
 
     options = params.load("params.yaml", "self_training", self_training.Params)
-    device = runtime.start(params.load("params.yaml", "runtime", runtime.Params))
+    machine = params.load("params.yaml", "runtime", runtime.Params)
+    device = runtime.start(machine)
     split = splits.read(split_path)
     start, provenance = pixel_classifier.load(start_path)
     generator = registry.load_dict(checkpoints.load(gmmn_path), device)
@@ -70,28 +72,35 @@ def main(
                 curve.add({"round": number, **row})
                 model = trained
 
-    rehearsals = rehearsal.load_dict(checkpoints.load(cross_validation_path), device) if options.biases else []
-    if rehearsals and labelling.rule == "agreement":
-        print(
-            "self_train: agreement cannot be cross-validated, as the views of training pixels are of different places;"
-            " self_training.biases is not read",
-            file=sys.stderr,
-        )
-        rehearsals = []
-    scores = []
-    for done in progress.track(rehearsals, "calibrate (folds)", total=len(rehearsals)):
-        hidden = hidden_rows.read(features_dir, done.fold.unlabelled)
-        figures = self_training_cv.rehearse(done, hidden, sampled, start.seen_bias, labelling, options, options.biases)
-        scores.append([figure["hIoU"] for figure in figures])
-    curves = calibration.Curves(options.biases, [done.fold.name(split.classes) for done in rehearsals], scores)
-    model = curves.calibrate(model)
-    if edge := curves.edge("self_training.biases"):
-        print(edge, file=sys.stderr)
+    folds = fold_models.load_dict(checkpoints.load(cross_validation_path), device) if options.biases else []
+    if folds and labelling.rule == "agreement":
+        text = f"self_train: {self_training_folds.NO_AGREEMENT}; self_training.biases is not read"
+        print(text, file=sys.stderr)
+        folds = []
+    train_fold = functools.partial(
+        self_training_folds.train,
+        features_dir=features_dir,
+        sampled=sampled,
+        seen_bias=start.seen_bias,
+        labelling=labelling,
+        options=options,
+    )
+    calibrated = calibration.calibrate(
+        model,
+        folds,
+        train_fold,
+        options.biases,
+        key="self_training.biases",
+        workers=runtime.processes(machine, device),
+        track=progress.track,
+    )
+    for warning in calibrated.warnings:
+        print(warning, file=sys.stderr)
 
     recipe = {"self_training": params.to_dict(options), "pseudo_labels": params.to_dict(labelling)}
-    pixel_classifier.save(classifier_path, model.to(torch.device("cpu")), **provenance, **recipe)
+    pixel_classifier.save(classifier_path, calibrated.classifier.to(torch.device("cpu")), **provenance, **recipe)
     pseudo_cache.write_later_rounds(later_rounds_path, later)
-    storage.write_csv(calibration_path, curves.table(), calibration.COLUMNS)
+    storage.write_csv(calibration_path, calibrated.table, calibration.COLUMNS)
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ def main(
         curve_path: out: loss by epoch.
         calibration_path: out: hIoU by bias and fold.
     """
-    import dataclasses
+    import functools
     import sys
 
     import torch
@@ -41,7 +41,8 @@ def main(
     from zeroshot.zs3net.cross_validation import calibration, folds
 
     options = params.load("params.yaml", "baseline", baselines.Params)
-    device = runtime.start(params.load("params.yaml", "runtime", runtime.Params))
+    machine = params.load("params.yaml", "runtime", runtime.Params)
+    device = runtime.start(machine)
     split = splits.read(split_path)
     vectors = torch.from_numpy(class_embeddings.read(embeddings_path).vectors).to(device)
     sampled = rows.sample(features_dir, options.pool_per_class, options.seed)
@@ -53,20 +54,28 @@ def main(
         curve.add(row)
         model = trained
 
-    curves = calibration.Curves(options.biases)
+    chosen = []
     if getattr(options, method).calibrated and split.unseen:
-        shown = rows.presence(features_dir)
-        drawn = folds.draw(shown, split.seen, options.folds, options.held_out, split.exclude, options.seed)
-        done = baselines.rehearse(method, drawn, sampled, vectors, split.seen, options)
-        scores = list(progress.track(done, "calibrate (folds)", total=len(drawn)))
-        curves = dataclasses.replace(curves, held_out=[fold.name(split.classes) for fold in drawn], scores=scores)
-        model = curves.calibrate(model, baselines.spread(model, real, options))
-        if edge := curves.edge("baseline.biases"):
-            print(edge, file=sys.stderr)
+        chosen = folds.draw(rows.presence(features_dir), split, options.folds, options.held_out, options.seed)
+    shared = {"method": method, "sampled": sampled, "embeddings": vectors, "seen": split.seen, "options": options}
+    calibrated = calibration.calibrate(
+        model,
+        chosen,
+        functools.partial(baselines.train_fold, **shared),
+        options.biases,
+        key="baseline.biases",
+        unit=baselines.spread(model, real, options),
+        workers=runtime.processes(machine, device),
+        track=progress.track,
+    )
+    for warning in calibrated.warnings:
+        print(warning, file=sys.stderr)
 
     recipe = {"method": method, "config": params.to_dict(options)}
-    pixel_classifier.save(classifier_path, model.to(torch.device("cpu")), **splits.roles(split), **recipe)
-    storage.write_csv(calibration_path, curves.table(), calibration.COLUMNS)
+    pixel_classifier.save(
+        classifier_path, calibrated.classifier.to(torch.device("cpu")), **splits.roles(split), **recipe
+    )
+    storage.write_csv(calibration_path, calibrated.table, calibration.COLUMNS)
 
 
 if __name__ == "__main__":

@@ -14,13 +14,13 @@ STAGE = dag.stages()["feature_oracle"]
 UNSEEN = list(pixel_world.UNSEEN)
 
 
-def make(folder, n_images=12, labels=tuple(range(10)), **changes):
+def make(folder, n_images=12, labels=tuple(range(10)), workers=0, **changes):
     """Write all that the stage reads but the labelled rows' split of no unseen class."""
     pixel_world.write_training_inputs(folder)
     unlabelled_world.write(folder, n_images, labels)
     recipe = params.to_dict(quick_sections.classifier_options(**changes))
     pixel_classifier.save(folder / "models/zs3net.pt", pixel_world.start(), config=recipe)
-    runtime = {"device": "cpu", "threads": 1, "workers": 0, "scratch": "work"}
+    runtime = {"device": "cpu", "threads": 1, "workers": workers, "scratch": "work"}
     (folder / "params.yaml").write_text(yaml.safe_dump({"runtime": runtime}))
     return folder
 
@@ -51,6 +51,21 @@ def test_twice_in_different_folders_gives_the_same_bytes(tmp_path, monkeypatch):
         run(make(tmp_path / name, epochs=1, steps_per_epoch=5), monkeypatch)
         written.append([(tmp_path / name / out).read_bytes() for out in STAGE.outs])
     assert written[0] == written[1]
+
+
+def test_parts_side_by_side_give_the_same_bytes(tmp_path, monkeypatch):
+    written = []
+    for workers in (1, 2):
+        folder = make(tmp_path / str(workers), workers=workers, epochs=1, steps_per_epoch=5)
+        run(folder, monkeypatch)
+        written.append([(folder / out).read_bytes() for out in STAGE.outs])
+    assert written[0] == written[1]
+
+
+def test_without_a_part_that_can_be_scored_there_is_no_bias_and_a_warning(tmp_path, monkeypatch, capsys):
+    model, _ = run(make(tmp_path, n_images=1, epochs=1, steps_per_epoch=5), monkeypatch)
+    assert model.seen_bias == 0 and model.unseen.any()
+    assert "no fold can be scored, so there is no seen bias" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

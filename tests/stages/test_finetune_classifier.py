@@ -22,7 +22,7 @@ def calibrated(**changes):
     return quick_sections.classifier_section()["calibration"] | changes
 
 
-def test_writes_a_classifier_of_all_classes_with_the_bias_that_rehearsals_chose(tmp_path, monkeypatch):
+def test_writes_a_classifier_of_all_classes_with_the_bias_that_cross_validation_chose(tmp_path, monkeypatch):
     pixel_world.write_inputs(tmp_path)
     # Choosing needs no evaluation images.
     shutil.rmtree(tmp_path / "features/val")
@@ -87,7 +87,7 @@ def test_calibration_changes_the_bias_and_nothing_else(tmp_path, monkeypatch):
     assert torch.equal(models[0].weight, models[1].weight) and torch.equal(models[0].bias, models[1].bias)
 
 
-def test_without_an_unseen_class_it_fine_tunes_and_rehearses_nothing(tmp_path, monkeypatch):
+def test_without_an_unseen_class_it_fine_tunes_and_has_no_fold(tmp_path, monkeypatch):
     pixel_world.write_inputs(tmp_path)
     everything = tuple(range(len(pixel_world.CLASSES)))
     splits.write(tmp_path / "data/split.json", pixel_world.split(unseen=()))

@@ -17,7 +17,7 @@ BRIEF = {"epochs": 1, "steps_per_epoch": 8}
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
-    """A folder in which ZS3Net and its rehearsals are trained."""
+    """A folder in which ZS3Net and its folds of cross-validation are trained."""
     folder = tmp_path_factory.mktemp("self_train") / "world"
     pixel_world.write_inputs(folder)
     unlabelled_world.write(folder)
@@ -43,7 +43,7 @@ def run(folder, monkeypatch, *names, pseudo=None, **changes):
     stage_files.run(folder, monkeypatch, *(names or ("pseudo_label", "self_train")), **sections)
 
 
-def test_writes_a_classifier_of_all_classes_with_the_bias_that_rehearsals_chose(world, monkeypatch):
+def test_writes_a_classifier_of_all_classes_with_the_bias_that_cross_validation_chose(world, monkeypatch):
     run(world, monkeypatch, rounds=2, epochs=2)
     model, facts = pixel_classifier.load("models/zs5net.pt")
     start, before = pixel_classifier.load("models/zs3net.pt")
@@ -59,7 +59,7 @@ def test_writes_a_classifier_of_all_classes_with_the_bias_that_rehearsals_chose(
     biases = quick_sections.self_training_section()["biases"]
     scores = table.pivot(index="held_out", columns="bias", values="hIoU")
     assert scores.columns.tolist() == biases
-    assert len(scores) == len(checkpoints.load("models/cross_validation.pt")["rehearsals"]) == 2
+    assert len(scores) == len(checkpoints.load("models/cross_validation.pt")["folds"]) == 2
     assert model.seen_bias == calibration.choose(scores.to_numpy(), biases)
 
 
@@ -71,6 +71,15 @@ def test_twice_in_different_folders_gives_the_same_bytes(trained, tmp_path, monk
         run(folder, monkeypatch, rounds=2)
         results.append(stage_files.content(folder, "self_train"))
     assert results[0] == results[1]
+
+
+def test_folds_side_by_side_give_the_same_bytes(world, monkeypatch):
+    run(world, monkeypatch)
+    alone = stage_files.content(world, "self_train")
+    training = quick_sections.self_training_section(**BRIEF)
+    runtime = {"device": "cpu", "threads": 1, "workers": 2, "scratch": "work"}
+    stage_files.run(world, monkeypatch, "self_train", self_training=training, runtime=runtime)
+    assert stage_files.content(world, "self_train") == alone
 
 
 def test_a_second_round_labels_again(world, monkeypatch):
@@ -118,7 +127,7 @@ def test_without_biases_to_try_there_is_none_though_zs3net_labels_with_its_own(w
     assert pandas.read_csv("metrics/self_training_calibration.csv").empty
 
 
-def test_agreement_is_not_rehearsed_and_says_so(world, monkeypatch, capsys):
+def test_agreement_is_not_cross_validated_and_says_so(world, monkeypatch, capsys):
     run(world, monkeypatch, pseudo={"rule": "agreement"})
     assert pandas.read_csv("metrics/self_training_calibration.csv").empty
     assert "agreement cannot be cross-validated" in capsys.readouterr().err

@@ -17,10 +17,11 @@ STAGES = {method: dag.stages()[f"train_baseline@{method}"] for method in METHODS
 methods = pytest.mark.parametrize("method", METHODS)
 
 
-def run(folder, monkeypatch, method, **changes):
+def run(folder, monkeypatch, method, workers=0, **changes):
     """Run the stage in `folder` and return the bytes of all that it wrote."""
     monkeypatch.chdir(folder)
     document = quick_sections.document(baseline=quick_sections.baseline_section(**changes))
+    document["runtime"]["workers"] = workers
     (folder / "params.yaml").write_text(yaml.safe_dump(document))
     command_line.run(train_baseline.main, STAGES[method].argv)
     return {out: (folder / out).read_bytes() for out in STAGES[method].outs}
@@ -70,6 +71,12 @@ def test_twice_in_different_folders_gives_the_same_bytes(tmp_path, monkeypatch, 
         torch.rand(3)
         results.append(run(tmp_path / name, monkeypatch, method, epochs=1, steps_per_epoch=5))
     assert results[0] == results[1]
+
+
+def test_folds_side_by_side_give_the_same_bytes(tmp_path, monkeypatch):
+    pixel_world.write_training_inputs(tmp_path)
+    alone, side_by_side = (run(tmp_path, monkeypatch, "spnet", workers) for workers in (1, 2))
+    assert alone == side_by_side
 
 
 @methods

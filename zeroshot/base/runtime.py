@@ -42,3 +42,8 @@ def start(settings: Params, threads: int = 1) -> "torch.device":
         raise errors.UserError("runtime.device: is cuda, but PyTorch finds no GPU; use cpu or auto")
     use_gpu = settings.device != "cpu" and torch.cuda.is_available()
     return torch.device("cuda" if use_gpu else "cpu")
+
+
+def processes(settings: Params, device: "torch.device") -> int:
+    """Return how many processes train side by side: `workers` of them, one on a GPU."""
+    return 1 if device.type == "cuda" else max(1, settings.workers)

@@ -47,19 +47,21 @@ def main(
         embeddings_path: vectors of all classes.
         start_path: the backbone's last layer.
     """
+    import dataclasses
     import os
     import sys
 
     from zeroshot.base import errors, params, runtime, storage
     from zeroshot.datasets import splits
     from zeroshot.experiments.parameter_search import bench, grid, search_jobs, search_table
+    from zeroshot.zs3net.cross_validation import calibration
 
     for flag, value in (("--folds", folds), ("--held-out", held_out), ("--workers", workers)):
         if value is not None and value < 1:
             raise errors.UserError(f"{flag}: needs a whole number of 1 or more, found {value}")
     document = params.read(params_path)
     present = {name: params.load(params_path, name, cls) for name, cls in grid.SECTIONS.items()}
-    calibration = present["classifier"].calibration
+    defaults = present["classifier"].calibration
     axes = grid.parse(parameters)
     settings = grid.settings(document, axes, one_at_a_time)
     device = runtime.start(params.load(params_path, "runtime", runtime.Params))
@@ -67,16 +69,17 @@ def main(
         features_dir,
         embeddings_path,
         start_path,
-        splits.read(split_path).exclude,
-        folds or calibration.folds,
-        held_out or calibration.held_out,
+        dataclasses.replace(splits.read(split_path), train=(), unlabelled=(), val=()),
+        folds or defaults.folds,
+        held_out or defaults.held_out,
         seed,
         device.type,
     )
     workers = workers or (1 if device.type == "cuda" else len(os.sched_getaffinity(0)))
     again = grid.trains_again(axes)
-    biases = (present["self_training"].biases or (0.0,)) if again else calibration.biases
-    curves = search_jobs.search(common, settings, workers, calibration.biases, biases if again else None)
+    tried = present["self_training"].biases if again else defaults.biases
+    biases = tried or (0.0,)
+    curves = search_jobs.search(common, settings, workers, defaults.biases, biases if again else None)
 
     table = search_table.summarise(settings, curves, biases)
     varied = [key for key in axes if len(axes[key]) > 1] or list(axes)
@@ -86,9 +89,9 @@ def main(
     model = "ZS5Net" if again else "ZS3Net"
     print(f"\n{model}, {len(curves[0])} folds of {n_held_out} seen classes; * best, = {params_path} as it is")
     best = search_table.best_of(table)
-    if len(biases) > 1 and table[best]["bias"] == max(biases):
-        section = "self_training" if again else "classifier.calibration"
-        print(f"the best bias, {max(biases):g}, is the largest of {section}.biases; try larger ones", file=sys.stderr)
+    key = "self_training.biases" if again else "classifier.calibration.biases"
+    if tried and (warning := calibration.edge_warning(table[best]["bias"], tried, key)):
+        print(warning, file=sys.stderr)
     changes = settings[best].changes
     print(search_table.command(changes) if changes else f"the best setting is {params_path} as it is")
     if csv_path:

@@ -1,75 +1,13 @@
 import dataclasses
+import functools
 
 import numpy as np
 import pytest
 import torch
 
-from zeroshot.base import params
+from zeroshot.base import params, progress
 from zeroshot.zs3net import pixel_classifier
 from zeroshot.zs3net.cross_validation import calibration
-
-
-def problem(n=200):
-    """A random classifier of labels 0, 2, 3 (seen) and 5, 1 (unseen), and rows of all of them."""
-    rng = np.random.default_rng(0)
-    classifier = pixel_classifier.PixelClassifier(
-        weight=torch.from_numpy(rng.normal(size=(5, 6))).float(),
-        bias=torch.from_numpy(rng.normal(size=5)).float(),
-        labels=torch.tensor([0, 2, 3, 5, 1]),
-        unseen=torch.tensor([False, False, False, True, True]),
-    )
-    truth = rng.choice([0, 1, 2, 3, 5], n).astype(np.uint8)
-    weights = rng.integers(1, 5, n).astype(np.float32)
-    return classifier, {"features": rng.normal(size=(n, 6)).astype(np.float16), "label": truth, "weight": weights}
-
-
-def slowly(classifier, scored, bias):
-    """The definition, row by row: IoU from weights of sets, then two averages and their harmonic mean."""
-    labels = classifier.labels.tolist()
-    hits, true, said = (dict.fromkeys(labels, 0.0) for _ in range(3))
-    columns = scored["features"].astype(np.float64), scored["label"].tolist(), scored["weight"].tolist()
-    for x, label, weight in zip(*columns, strict=True):
-        scores = classifier.weight.double().numpy() @ x + classifier.bias.double().numpy()
-        scores -= np.where(classifier.unseen.numpy(), 0, bias)
-        guess = labels[int(scores.argmax())]
-        hits[label] += weight * (guess == label)
-        true[label] += weight
-        said[guess] += weight
-    ious = {label: hits[label] / (true[label] + said[label] - hits[label]) for label in labels}
-    seen, unseen = (100 * np.mean([ious[label] for label in group]) for group in ([0, 2, 3], [1, 5]))
-    return {"seen": seen, "unseen": unseen, "hIoU": 2 * seen * unseen / (seen + unseen)}
-
-
-@pytest.mark.parametrize("chunk", [7, 200, 65536])
-def test_figures_at_each_bias_are_those_of_their_definition(chunk):
-    biases = (0.0, 0.5, -1.0, 3.0)
-    actual = calibration.figures_by_bias(*problem(), biases, chunk)
-    for figures, bias in zip(actual, biases, strict=True):
-        assert figures == pytest.approx(slowly(*problem(), bias))
-    assert len({figures["hIoU"] for figures in actual}) == 4
-
-
-def test_a_weight_is_worth_as_many_rows():
-    classifier, scored = problem()
-    times = scored["weight"].astype(int)
-    repeated = {name: np.repeat(column, times, axis=0) for name, column in scored.items()}
-    repeated["weight"] = np.ones(times.sum(), np.float32)
-    biases = (0.0, 1.0)
-    one, other = (calibration.figures_by_bias(classifier, table, biases) for table in (scored, repeated))
-    assert all(a == pytest.approx(b) for a, b in zip(one, other, strict=True))
-
-
-def test_the_bias_of_the_classifier_itself_is_left_out():
-    classifier, scored = problem()
-    biased = dataclasses.replace(classifier, seen_bias=2.0)
-    assert calibration.figures_by_bias(biased, scored, (0.0, 1.0)) == calibration.figures_by_bias(
-        *problem(), (0.0, 1.0)
-    )
-
-
-def test_a_huge_bias_leaves_nothing_to_the_seen():
-    more, less = calibration.figures_by_bias(*problem(), (1e6, -1e6))
-    assert more["seen"] == less["unseen"] == more["hIoU"] == less["hIoU"] == 0.0
 
 
 def test_choose_takes_the_best_mean_over_folds():
@@ -91,23 +29,78 @@ def test_senseless_params_are_refused(change):
         params.build(values, calibration.Params, "classifier.calibration")
 
 
-def test_the_table_has_a_row_for_each_fold_and_bias():
-    curves = calibration.Curves([0, 2.5], ["cow gull", "dog"], [[5.0, 6.0], [7.0, 8.0]])
-    assert curves.table() == [
-        {"held_out": "cow gull", "bias": 0, "hIoU": 5.0},
-        {"held_out": "cow gull", "bias": 2.5, "hIoU": 6.0},
-        {"held_out": "dog", "bias": 0, "hIoU": 7.0},
-        {"held_out": "dog", "bias": 2.5, "hIoU": 8.0},
+# A classifier of two classes whose seen logit is the feature, and its unseen one zero.
+CLASSIFIER = pixel_classifier.PixelClassifier(
+    torch.tensor([[1.0], [0.0]]), torch.zeros(2), torch.tensor([3, 4]), torch.tensor([False, True])
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Fold:
+    """A fold for which all seen rows have logit `ahead` + 1 and all unseen ones logit `ahead`: a bias between is right for all."""
+
+    name: str
+    ahead: float | None = 1.5
+
+
+def train_fold(fold: Fold, unit: float = 1.0) -> calibration.TrainedFold | None:
+    """Return what `Fold` promises, in units of `unit`; nothing to score where `ahead` is None."""
+    if fold.ahead is None:
+        return None
+    features = np.array([[fold.ahead + 1], [fold.ahead]], np.float16) * np.float16(unit)
+    scored = {"features": features, "label": np.array([3, 4], np.uint8), "weight": np.ones(2, np.float32)}
+    return calibration.TrainedFold(CLASSIFIER, scored, unit, {"name": fold.name, "weight": CLASSIFIER.weight})
+
+
+def calibrate(*folds, biases=(0, 2, 5), train=train_fold, **options):
+    return calibration.calibrate(CLASSIFIER, folds, train, biases, key="a.b", **options)
+
+
+def test_the_classifier_gets_the_best_bias_and_the_table_has_a_row_for_each_fold_and_bias():
+    found = calibrate(Fold("cow gull"), Fold("dog", 4.5))
+    assert found.bias == found.classifier.seen_bias == 2.0
+    assert torch.equal(found.classifier.weight, CLASSIFIER.weight) and CLASSIFIER.seen_bias == 0
+    assert found.table == [
+        {"held_out": name, "bias": bias, "hIoU": hiou}
+        for name, hious in (("cow gull", (0, 100, 0)), ("dog", (0, 0, 100)))
+        for bias, hiou in zip((0, 2, 5), hious, strict=True)
     ]
+    assert [models["name"] for models in found.models] == ["cow gull", "dog"] and found.warnings == []
 
 
-def test_a_classifier_gets_the_chosen_bias_and_none_without_folds():
-    classifier, _ = problem()
-    curves = calibration.Curves([0, 1, 2], ["cow"], [[3.0, 5.0, 4.0]])
-    assert curves.calibrate(classifier).seen_bias == 1.0
-    assert curves.calibrate(classifier, 2.5).seen_bias == 2.5
-    assert calibration.Curves([0, 1, 2]).calibrate(classifier) is classifier
-    assert calibration.Curves([0, 1, 2]).table() == []
+def test_each_fold_and_the_classifier_have_their_own_unit_of_the_bias():
+    found = calibrate(Fold("cow"), train=functools.partial(train_fold, unit=8.0), unit=0.5)
+    assert found.bias == 2.0 and found.classifier.seen_bias == 1.0
+    assert [row["hIoU"] for row in found.table] == [0, 100, 0]
+
+
+def test_without_a_fold_the_classifier_stays_as_it_is():
+    found = calibrate()
+    assert found == calibration.Calibration(CLASSIFIER, None, [], [], []) and found.classifier is CLASSIFIER
+
+
+def test_a_fold_without_anything_to_score_is_left_out():
+    found = calibrate(Fold("cow", None), Fold("dog"))
+    assert {row["held_out"] for row in found.table} == {"dog"} and len(found.models) == 1 and found.bias == 2.0
+
+
+def test_folds_none_of_which_can_be_scored_are_warned_of():
+    found = calibrate(Fold("cow", None), Fold("dog", None))
+    assert found.classifier is CLASSIFIER and found.bias is None and found.table == []
+    assert found.warnings == ["no fold can be scored, so there is no seen bias and a.b is not used"]
+
+
+def test_a_bias_at_the_end_of_the_grid_is_in_the_warnings_with_the_key_of_the_caller():
+    assert calibrate(Fold("cow", 4.5)).warnings == ["the best bias, 5, is the largest of a.b; try larger ones"]
+    assert calibrate(Fold("cow", -0.5)).warnings == ["the best bias, 0, is the smallest of a.b; try smaller ones"]
+
+
+def test_more_workers_give_the_same_in_the_same_order():
+    folds = [Fold("cow"), Fold("dog", 4.5), Fold("gull", None), Fold("sea", 0.5)]
+    one, two = (calibrate(*folds, workers=workers, track=progress.track) for workers in (1, 2))
+    assert one.table == two.table and one.bias == two.bias and one.warnings == two.warnings
+    assert [models["name"] for models in two.models] == ["cow", "dog", "sea"]
+    assert all(torch.equal(models["weight"], CLASSIFIER.weight) for models in two.models)
 
 
 @pytest.mark.parametrize(
@@ -121,6 +114,5 @@ def test_a_classifier_gets_the_chosen_bias_and_none_without_folds():
         ([1, 3, 2], (-2, 1, 2), None),
     ],
 )
-def test_a_best_bias_at_an_edge_is_told(scores, biases, expected):
-    assert calibration.Curves(biases, ["cow"], [scores]).edge("a.b") == expected
-    assert calibration.Curves(biases).edge("a.b") is None
+def test_a_best_bias_at_either_end_of_the_grid_is_warned_of(scores, biases, expected):
+    assert calibration.edge_warning(calibration.choose([scores], biases), biases, "a.b") == expected

@@ -1,3 +1,4 @@
+import dataclasses
 import math
 
 import numpy as np
@@ -7,19 +8,18 @@ from hypothesis import strategies as st
 
 from tests.support import pixel_world
 from zeroshot.base import errors
+from zeroshot.datasets import splits
 from zeroshot.zs3net.cross_validation import folds
 
 
 @settings(max_examples=100, deadline=None)
 @given(st.sets(st.integers(1, 59), min_size=2, max_size=30), st.integers(1, 9), st.integers(1, 8), st.integers(0, 1000))
 def test_sets_differ_and_are_disjoint_as_long_as_the_classes_suffice(labels, n_sets, size, seed):
-    found = folds.class_sets(sorted(labels), n_sets, size, seed)
+    sets = folds.class_sets(sorted(labels), n_sets, size, seed)
     size = min(size, len(labels) // 2)
-    assert len(found) == len(set(found)) == min(n_sets, math.comb(len(labels), size))
-    assert all(
-        len(classes) == size and set(classes) <= labels and list(classes) == sorted(classes) for classes in found
-    )
-    first = [label for classes in found[: len(labels) // size] for label in classes]
+    assert len(sets) == len(set(sets)) == min(n_sets, math.comb(len(labels), size))
+    assert all(len(classes) == size and set(classes) <= labels and list(classes) == sorted(classes) for classes in sets)
+    first = [label for classes in sets[: len(labels) // size] for label in classes]
     assert len(first) == len(set(first))
     assert all(type(label) is int for label in first)
 
@@ -51,19 +51,24 @@ def crowd(n_images=300, n_classes=9, seed=0):
     return presence
 
 
-def drawn(exclude="images", presence=None, seed=0):
-    return folds.draw(crowd() if presence is None else presence, range(9), 4, 2, exclude, seed)
+def split_of(n_classes, exclude="images"):
+    """A split of classes a, b, ... that are all seen."""
+    return splits.Split(tuple("abcdefghi"[:n_classes]), tuple(range(n_classes)), (), exclude, (), (), ())
+
+
+def draw(exclude="images", presence=None, seed=0):
+    return folds.draw(crowd() if presence is None else presence, split_of(9, exclude), 4, 2, seed)
 
 
 def test_every_fold_holds_out_classes_that_have_images_and_never_the_background():
-    found = {label for fold in drawn() for label in fold.held_out}
-    assert len(found) > 4 and found <= set(range(1, 8))
+    held_out = {label for fold in draw() for label in fold.held_out}
+    assert len(held_out) > 4 and held_out <= set(range(1, 8))
 
 
 @pytest.mark.parametrize("exclude", ["images", "pixels"])
 def test_each_image_plays_the_list_that_its_classes_allow(exclude):
     presence = crowd()
-    for fold in drawn(exclude):
+    for fold in draw(exclude):
         holds = presence[:, list(fold.held_out)].any(axis=1)
         assert not (fold.evaluation & (fold.train | fold.unlabelled)).any()
         assert (fold.evaluation | fold.train | fold.unlabelled).all()
@@ -79,7 +84,7 @@ def test_rare_classes_are_learnt_from_and_evaluated():
     """Two images of each class, all alone in theirs: whatever is drawn, one of them must be on each side."""
     presence = np.repeat(np.eye(9, dtype=bool), 2, axis=0)
     for seed in range(20):
-        for fold in drawn(presence=presence, seed=seed):
+        for fold in draw(presence=presence, seed=seed):
             for label in range(9):
                 own = presence[:, label]
                 other_side = fold.unlabelled if label in fold.held_out else fold.train
@@ -88,16 +93,18 @@ def test_rare_classes_are_learnt_from_and_evaluated():
 
 def test_training_rows_are_of_training_images_and_of_the_labels_given():
     sampled = pixel_world.sampled(dict.fromkeys(pixel_world.SEEN, 40))
-    fold = folds.draw(pixel_world.presence(sampled), pixel_world.SEEN, 1, 2, "pixels", 0)[0]
+    fold = folds.draw(
+        pixel_world.presence(sampled), dataclasses.replace(pixel_world.split(), exclude="pixels"), 1, 2, 0
+    )[0]
     chosen = folds.training_rows(fold, sampled, [0, 3])
-    wanted = [i for i, image in enumerate(sampled["image"]) if fold.train[image] and sampled["label"][i] in (0, 3)]
+    expected = [i for i, image in enumerate(sampled["image"]) if fold.train[image] and sampled["label"][i] in (0, 3)]
     for name, column in sampled.items():
-        np.testing.assert_array_equal(chosen[name], column[wanted])
+        np.testing.assert_array_equal(chosen[name], column[expected])
 
 
 def test_evaluation_rows_stand_for_all_cells_of_their_class():
     sampled = pixel_world.sampled(dict.fromkeys(pixel_world.SEEN, 40))
-    fold = folds.draw(pixel_world.presence(sampled), pixel_world.SEEN, 1, 2, "images", 0)[0]
+    fold = folds.draw(pixel_world.presence(sampled), pixel_world.split(), 1, 2, 0)[0]
     labels = [0, 3, *fold.held_out]
     chosen = folds.evaluation_rows(fold, sampled, labels)
     assert set(chosen["label"].tolist()) == set(labels)
@@ -110,10 +117,11 @@ def test_evaluation_rows_stand_for_all_cells_of_their_class():
 def test_a_fold_without_an_image_to_learn_from_says_what_to_do():
     everywhere = np.ones((20, 6), bool)
     with pytest.raises(errors.UserError, match=r"all show one of the held-out classes .*data.exclude: pixels"):
-        folds.draw(everywhere, range(6), 2, 2, "images", 0)
-    assert all(fold.train.any() for fold in folds.draw(everywhere, range(6), 2, 2, "pixels", 0))
+        folds.draw(everywhere, split_of(6), 2, 2, 0)
+    assert all(fold.train.any() for fold in folds.draw(everywhere, split_of(6, "pixels"), 2, 2, 0))
 
 
-def test_a_fold_goes_by_the_names_of_its_held_out_classes():
-    nothing = np.zeros(0, bool)
-    assert folds.Fold((1, 3), nothing, nothing, nothing).name(["sea", "cow", "dog", "gull"]) == "cow gull"
+def test_a_fold_goes_by_the_names_of_its_held_out_classes_and_knows_which_stay_seen():
+    for fold in draw():
+        assert fold.name == " ".join("abcdefghi"[label] for label in fold.held_out)
+        assert fold.seen([8, *fold.held_out, 0]) == [8, 0]

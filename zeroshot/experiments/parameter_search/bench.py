@@ -9,10 +9,11 @@ import torch
 
 from zeroshot.base import checkpoints
 from zeroshot.cache import graphs, rows
+from zeroshot.datasets import splits
 from zeroshot.words import class_embeddings
 from zeroshot.zs3net import pixel_classifier
 from zeroshot.zs3net.classifiers import fine_tuning, self_training
-from zeroshot.zs3net.cross_validation import folds, hidden_rows, rehearsal, self_training_cv, zero_shot_cv
+from zeroshot.zs3net.cross_validation import fold_models, folds, self_training_folds
 from zeroshot.zs3net.generators import registry
 from zeroshot.zs3net.pseudo_labels import selection
 
@@ -25,7 +26,7 @@ class Bench:
         features: the cache of training pixels.
         embeddings: the file of class embeddings.
         start: the checkpoint of the backbone's last layer.
-        exclude: as in the split.
+        split: which classes are seen; without its images, which no job reads.
         n_folds: the most folds.
         held_out: seen classes held out in each.
         seed: of the folds.
@@ -35,7 +36,7 @@ class Bench:
     features: pathlib.Path
     embeddings: pathlib.Path
     start: pathlib.Path
-    exclude: str
+    split: splits.Split
     n_folds: int
     held_out: int
     seed: int
@@ -45,8 +46,7 @@ class Bench:
 @functools.cache
 def draw_folds(bench: Bench) -> list[folds.Fold]:
     """Return the folds, the same for all settings."""
-    labels = _start(bench.start).labels.tolist()
-    return folds.draw(rows.presence(bench.features), labels, bench.n_folds, bench.held_out, bench.exclude, bench.seed)
+    return folds.draw(rows.presence(bench.features), bench.split, bench.n_folds, bench.held_out, bench.seed)
 
 
 def fit_generator(bench: Bench, number: int, options: registry.Params, out: pathlib.Path) -> None:
@@ -55,21 +55,21 @@ def fit_generator(bench: Bench, number: int, options: registry.Params, out: path
     sampled = _sample(bench.features, options.pool_per_class, options.seed)
     vectors = torch.from_numpy(class_embeddings.read(bench.embeddings).vectors)
     device = torch.device(bench.device)
-    found = graphs.read(bench.features)
-    generator = zero_shot_cv.fit_generator(fold, sampled, _start(bench.start), vectors, options, device, found)
+    of_images = graphs.read(bench.features)
+    generator = fold_models.fit_generator(fold, sampled, _start(bench.start), vectors, options, device, of_images)
     checkpoints.save(out, registry.save_dict(generator))
 
 
 def fit_classifier(
     bench: Bench, number: int, options: fine_tuning.Params, generator: pathlib.Path, out: pathlib.Path
 ) -> list[dict[str, float | None]]:
-    """Train the classifier of fold `number` with a trained generator, write it, and return its figures at each bias."""
+    """Train the classifier of fold `number` with a trained generator, write it, and return its metrics at each bias."""
     fold = draw_folds(bench)[number]
     sampled = _sample(bench.features, options.pool_per_class, options.seed)
     trained_generator = registry.load_dict(checkpoints.load(generator), torch.device(bench.device))
-    trained = zero_shot_cv.fit_classifier(fold, sampled, _start(bench.start), trained_generator, options)
-    pixel_classifier.save(out, trained)
-    return zero_shot_cv.score(fold, trained, sampled, options.calibration.biases)
+    trained = fold_models.fit_classifier(fold, sampled, _start(bench.start), trained_generator, options)
+    pixel_classifier.save(out, trained.classifier)
+    return trained.metrics(options.calibration.biases)
 
 
 def self_train(
@@ -82,15 +82,16 @@ def self_train(
     labelling: selection.Params,
     options: self_training.Params,
 ) -> list[dict[str, float | None]]:
-    """Go on with what the other jobs trained in fold `number`: label its unlabelled images with `seen_bias`, train again, and score."""
+    """Label the unlabelled images of fold `number` with `seen_bias` and what the other jobs trained, train again, and score."""
     device = torch.device(bench.device)
-    done = rehearsal.Rehearsal(
+    models = fold_models.FoldModels(
         draw_folds(bench)[number],
         registry.load_dict(checkpoints.load(generator), device),
         pixel_classifier.load(trained)[0].to(device),
     )
     sampled = _sample(bench.features, options.pool_per_class, options.seed)
-    return self_training_cv.rehearse(done, _hidden(bench, number), sampled, seen_bias, labelling, options, biases)
+    again = self_training_folds.train_again(models, _hidden(bench, number), sampled, seen_bias, labelling, options)
+    return again.metrics(biases)
 
 
 @functools.cache
@@ -105,4 +106,4 @@ def _sample(folder: pathlib.Path, per_class: int, seed: int) -> rows.Rows:
 
 @functools.lru_cache(maxsize=1)
 def _hidden(bench: Bench, number: int) -> rows.Rows:
-    return hidden_rows.read(bench.features, draw_folds(bench)[number].unlabelled)
+    return self_training_folds.hidden_rows(bench.features, draw_folds(bench)[number].unlabelled)

@@ -10,6 +10,7 @@ import yaml
 
 from zeroshot.base import errors, params
 from zeroshot.zs3net.classifiers import fine_tuning, self_training
+from zeroshot.zs3net.cross_validation import self_training_folds
 from zeroshot.zs3net.generators import registry
 from zeroshot.zs3net.pseudo_labels import selection
 
@@ -22,8 +23,7 @@ SECTIONS = {
 }
 _SELF_TRAINING = ("pseudo_labels", "self_training")
 _AGREEMENT = (
-    "pseudo_labels.rule: agreement cannot be rehearsed, as the views of training pixels are of different places; give another rule, such"
-    " as pseudo_labels.rule=per_image"
+    f"pseudo_labels.rule: {self_training_folds.NO_AGREEMENT}; give another rule, such as pseudo_labels.rule=per_image"
 )
 
 

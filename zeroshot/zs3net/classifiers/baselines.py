@@ -114,35 +114,30 @@ def spread(model: pixel_classifier.PixelClassifier, real: pools.Pool, options: P
     return logits.var(dim=1, correction=0).mean().sqrt().item()
 
 
-def rehearse(
+def train_fold(
+    fold: folds.Fold,
+    *,
     method: Method,
-    drawn: Sequence[folds.Fold],
     sampled: rows.Rows,
     embeddings: torch.Tensor,
     seen: Sequence[int],
     options: Params,
-) -> Iterator[list[float]]:
-    """Train without some seen classes and score on images that trained nothing, fold by fold, as zero_shot_cv does for ZS3Net.
+) -> calibration.TrainedFold:
+    """Train without the held-out classes of a fold, to be scored on images that trained nothing.
 
     SPNet takes its bias off probabilities; off the logits, as here, it is calibrated stacking (Chao et al., ECCV 2016), which orders
     the seen classes as before and a seen and an unseen one by their own two logits alone.
 
     Args:
+        fold: the classes and images.
         method: what to train.
-        drawn: the folds.
         sampled: real features of seen classes, sorted by class, with their weights and images.
         embeddings: (C, d_a) float32 of all classes, on the device to compute on.
         seen: label ids.
-        options: the recipe, and the biases to try.
-
-    Yields:
-        the hIoU at each of `options.biases`, for each fold.
+        options: the recipe.
     """
-    for fold in drawn:
-        kept = [label for label in seen if label not in fold.held_out]
-        real = pools.select(folds.training_rows(fold, sampled, kept), kept)
-        *_, (_, model) = fit(method, real, embeddings, kept, fold.held_out, options)
-        unit = spread(model, real, options)
-        scored = folds.evaluation_rows(fold, sampled, model.labels.tolist())
-        figures = calibration.figures_by_bias(model, scored, [bias * unit for bias in options.biases])
-        yield [figure["hIoU"] for figure in figures]
+    labels = fold.seen(seen)
+    real = pools.select(folds.training_rows(fold, sampled, labels), labels)
+    *_, (_, model) = fit(method, real, embeddings, labels, fold.held_out, options)
+    scored = folds.evaluation_rows(fold, sampled, model.labels.tolist())
+    return calibration.TrainedFold(model, scored, spread(model, real, options))

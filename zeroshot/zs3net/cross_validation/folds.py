@@ -1,14 +1,14 @@
-"""Folds of zero-shot cross-validation: seen classes that play unseen, and which image plays which list (paper section 3.1)."""
+"""Folds of zero-shot cross-validation: which seen classes play unseen, and which image plays which list (paper section 3.1)."""
 
 import dataclasses
 import math
 from collections.abc import Sequence
-from typing import Literal
 
 import numpy as np
 
 from zeroshot.base import errors
 from zeroshot.cache import rows
+from zeroshot.datasets import splits
 from zeroshot.images import label_ids
 
 # Of the images that hold no held-out class; the others are halved between `unlabelled` and `evaluation`.
@@ -17,58 +17,52 @@ EVALUATION_SHARE = 0.2
 
 @dataclasses.dataclass(frozen=True)
 class Fold:
-    """One rehearsal of the zero-shot task within the training images.
+    """The zero-shot task on a small scale, within the training images.
 
     Attributes:
+        name: the names of the held-out classes.
         held_out: label ids of the seen classes that play unseen, in ascending order.
         train: (n_images,) bool, images that play the training list. Labels of held-out classes in them must not be read.
         unlabelled: (n_images,) bool, images that play the unlabelled list. No label in them may be read.
         evaluation: (n_images,) bool, images that play the validation list; in no other list.
     """
 
+    name: str
     held_out: tuple[int, ...]
     train: np.ndarray
     unlabelled: np.ndarray
     evaluation: np.ndarray
 
-    def name(self, classes: Sequence[str]) -> str:
-        """Return the names of the held-out classes, `classes` being those of all label ids."""
-        return " ".join(classes[label] for label in self.held_out)
+    def seen(self, labels: Sequence[int]) -> list[int]:
+        """Return those of some label ids that stay seen."""
+        return [label for label in labels if label not in self.held_out]
 
 
-def draw(
-    presence: np.ndarray,
-    labels: Sequence[int],
-    n_folds: int,
-    held_out: int,
-    exclude: Literal["images", "pixels"],
-    seed: int,
-) -> list[Fold]:
+def draw(presence: np.ndarray, split: splits.Split, n_folds: int, held_out: int, seed: int) -> list[Fold]:
     """Draw folds.
 
     Args:
         presence: (n_images, C) bool, which training images show which classes.
-        labels: label ids of the seen classes.
+        split: its seen classes, and whether images with a held-out class leave `train` or stay without those pixels.
         n_folds: the most folds; fewer if there are no more sets of classes.
         held_out: classes of one fold; fewer if that would leave no class to learn from.
-        exclude: as in the split: images with a held-out class leave `train`, or stay without those pixels.
         seed: the only source of randomness.
 
     Raises:
         errors.UserError: if fewer than two classes besides the background have an image, or a fold has none to learn from.
     """
     shown = presence.any(axis=0)
-    candidates = [label for label in labels if label != label_ids.BACKGROUND and shown[label]]
+    candidates = [label for label in split.seen if label != label_ids.BACKGROUND and shown[label]]
     priority = np.random.default_rng(seed).random(len(presence))
-    drawn = [_part(presence, classes, exclude, priority) for classes in class_sets(candidates, n_folds, held_out, seed)]
-    for fold in drawn:
+    folds = [_deal(presence, classes, split, priority) for classes in class_sets(candidates, n_folds, held_out, seed)]
+    for fold in folds:
         if not np.delete(presence[fold.train], fold.held_out, axis=1).any():
             raise errors.UserError(
                 f"zero-shot cross-validation has no image to learn from: all show one of the held-out classes (labels"
                 f" {', '.join(map(str, fold.held_out))}); lower classifier.calibration.held_out, set data.exclude: pixels, or"
                 " classifier.calibration.enabled: false"
             )
-    return drawn
+    return folds
 
 
 def class_sets(labels: Sequence[int], n_sets: int, size: int, seed: int) -> list[tuple[int, ...]]:
@@ -89,14 +83,14 @@ def class_sets(labels: Sequence[int], n_sets: int, size: int, seed: int) -> list
             " classifier.calibration.enabled: false"
         )
     size = min(size, len(labels) // 2)
-    wanted = min(n_sets, math.comb(len(labels), size))
+    count = min(n_sets, math.comb(len(labels), size))
     rng = np.random.default_rng(seed)
-    found: dict[tuple[int, ...], None] = {}
-    while len(found) < wanted:
+    sets: dict[tuple[int, ...], None] = {}
+    while len(sets) < count:
         shuffled = rng.permutation(np.sort(np.asarray(labels)))
         for k in range(len(labels) // size):
-            found.setdefault(tuple(sorted(shuffled[k * size : (k + 1) * size].tolist())))
-    return list(found)[:wanted]
+            sets.setdefault(tuple(sorted(shuffled[k * size : (k + 1) * size].tolist())))
+    return list(sets)[:count]
 
 
 def training_rows(fold: Fold, sampled: rows.Rows, labels: Sequence[int]) -> rows.Rows:
@@ -115,13 +109,11 @@ def evaluation_rows(fold: Fold, sampled: rows.Rows, labels: Sequence[int]) -> ro
     return chosen | {"weight": (chosen["weight"] * scale[chosen["label"]]).astype(np.float32)}
 
 
-def _part(
-    presence: np.ndarray, held_out: tuple[int, ...], exclude: Literal["images", "pixels"], priority: np.ndarray
-) -> Fold:
+def _deal(presence: np.ndarray, held_out: tuple[int, ...], split: splits.Split, priority: np.ndarray) -> Fold:
     """Deal images to lists: those of lowest `priority` (n_images,) are evaluated, the same ones in all folds as far as possible.
 
     Of a class with two images or more, one is evaluated and one is not, unless other classes need them elsewhere; a held-out class with
-    one image is evaluated, a kept one learnt from.
+    one image is evaluated, another class with one image learnt from.
     """
     hold = presence[:, list(held_out)].any(axis=1)
     evaluation = priority < np.where(hold, 0.5, EVALUATION_SHARE)
@@ -133,5 +125,5 @@ def _part(
         highest = np.where(shown, priority[:, None], -np.inf).argmax(axis=0)
         evaluation[lowest[images >= to_evaluate]] = True
         evaluation[highest[images >= to_learn]] = False
-    train = ~evaluation if exclude == "pixels" else ~evaluation & ~hold
-    return Fold(held_out, train, ~evaluation & hold, evaluation)
+    train = ~evaluation if split.exclude == "pixels" else ~evaluation & ~hold
+    return Fold(" ".join(split.classes[label] for label in held_out), held_out, train, ~evaluation & hold, evaluation)

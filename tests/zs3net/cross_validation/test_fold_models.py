@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -5,9 +7,10 @@ import torch
 from tests.support import graph_world, pixel_world, quick_sections
 from zeroshot.base import checkpoints
 from zeroshot.cache import pools
+from zeroshot.datasets import splits
 from zeroshot.zs3net import pixel_classifier
 from zeroshot.zs3net.classifiers import fine_tuning
-from zeroshot.zs3net.cross_validation import calibration, folds, rehearsal, zero_shot_cv
+from zeroshot.zs3net.cross_validation import bias_metrics, calibration, fold_models, folds
 from zeroshot.zs3net.generators import mlp, registry
 
 CPU = torch.device("cpu")
@@ -18,22 +21,28 @@ def sampled(labels=pixel_world.SEEN):
     return pixel_world.sampled(dict.fromkeys(labels, 60))
 
 
-def rehearsals(table=None, embeddings=None, gmmn_changes=None, exclude="images", **changes):
-    """Return what the folds trained, and their figures."""
+def train(table=None, embeddings=None, gmmn_changes=None, exclude="images", **changes):
+    """Return for each fold its models, and its metrics at each bias."""
     table = table or sampled()
     embeddings = torch.from_numpy(pixel_world.vectors()) if embeddings is None else embeddings
     options = quick_sections.classifier_options(**changes)
     settings = options.calibration
-    drawn = folds.draw(
-        pixel_world.presence(table), pixel_world.SEEN, settings.folds, settings.held_out, exclude, options.seed
-    )
-    gmmn_options = quick_sections.gmmn_options(**(gmmn_changes or {}))
-    arguments = (table, pixel_world.start(), embeddings, gmmn_options, options, CPU)
-    return [zero_shot_cv.rehearse(fold, *arguments) for fold in drawn]
+    split = dataclasses.replace(pixel_world.split(), exclude=exclude)
+    chosen = folds.draw(pixel_world.presence(table), split, settings.folds, settings.held_out, options.seed)
+    arguments = {
+        "sampled": table,
+        "start": pixel_world.start(),
+        "embeddings": embeddings,
+        "gmmn_options": quick_sections.gmmn_options(**(gmmn_changes or {})),
+        "options": options,
+        "device": CPU,
+    }
+    trained = [fold_models.train(fold, **arguments) for fold in chosen]
+    return [(done.models, done.metrics(settings.biases)) for done in trained]
 
 
 def hious(done):
-    return [[figures["hIoU"] for figures in scores] for _, scores in done]
+    return [[metrics["hIoU"] for metrics in scores] for _, scores in done]
 
 
 def short(**changes):
@@ -41,7 +50,7 @@ def short(**changes):
 
 
 def test_each_fold_treats_its_classes_as_unseen_and_leaves_the_unseen_out():
-    done = rehearsals(**short())
+    done = train(**short())
     assert len(done) == 2
     assert not set(done[0][0].fold.held_out) & set(done[1][0].fold.held_out)
     for trained, scores in done:
@@ -54,12 +63,12 @@ def test_each_fold_treats_its_classes_as_unseen_and_leaves_the_unseen_out():
 
 def test_classes_without_rows_are_never_held_out():
     present = (0, 1, 2, 6)
-    done = rehearsals(sampled(present), **short(calibration=SETTINGS | {"folds": 3, "held_out": 1}))
-    assert sorted(label for rehearsal, _ in done for label in rehearsal.fold.held_out) == [1, 2, 6]
+    done = train(sampled(present), **short(calibration=SETTINGS | {"folds": 3, "held_out": 1}))
+    assert sorted(label for models, _ in done for label in models.fold.held_out) == [1, 2, 6]
 
 
 def trained_weights(**changes):
-    return {done.fold.held_out: done.classifier.weight for done, _ in rehearsals(**short(**changes))}
+    return {done.fold.held_out: done.classifier.weight for done, _ in train(**short(**changes))}
 
 
 def changed(column, where, value):
@@ -84,10 +93,10 @@ def test_held_out_classes_never_reach_the_training_of_their_fold(column, value, 
 
 @pytest.mark.parametrize("role", ["evaluation", "unlabelled"])
 def test_images_that_are_scored_or_unlabelled_never_reach_the_training_of_their_fold(role):
-    for done, scores in rehearsals(**short()):
+    for done, scores in train(**short()):
         fold = done.fold
         table = changed("features", lambda table, fold=fold: getattr(fold, role)[table["image"]], 7.5)
-        again = {other.fold.held_out: (other, scores) for other, scores in rehearsals(table=table, **short())}
+        again = {other.fold.held_out: (other, scores) for other, scores in train(table=table, **short())}
         assert torch.equal(again[fold.held_out][0].classifier.weight, done.classifier.weight)
         assert (again[fold.held_out][1] == scores) is (role == "unlabelled")
 
@@ -105,19 +114,19 @@ def test_rows_and_embeddings_of_unseen_classes_never_reach_any_training():
     assert all(torch.equal(after[fold], before[fold]) for fold in before)
 
 
-def test_twice_gives_the_same_figures():
-    one = [scores for _, scores in rehearsals(**short())]
+def test_twice_gives_the_same_metrics():
+    one = [scores for _, scores in train(**short())]
     torch.rand(3)
-    assert [scores for _, scores in rehearsals(**short())] == one
+    assert [scores for _, scores in train(**short())] == one
 
 
-def test_rehearsals_come_back_from_a_checkpoint(tmp_path):
-    done = [trained for trained, _ in rehearsals(**short())]
-    checkpoints.save(tmp_path / "rehearsals.pt", rehearsal.save_dict(done))
-    loaded = rehearsal.load_dict(checkpoints.load(tmp_path / "rehearsals.pt"), CPU)
+def test_models_of_folds_come_back_from_a_checkpoint(tmp_path):
+    done = [trained for trained, _ in train(**short())]
+    checkpoints.save(tmp_path / "folds.pt", fold_models.save_dict(done))
+    loaded = fold_models.load_dict(checkpoints.load(tmp_path / "folds.pt"), CPU)
     labels = torch.tensor([1, 5])
     for before, after in zip(done, loaded, strict=True):
-        assert after.fold.held_out == before.fold.held_out
+        assert after.fold.held_out == before.fold.held_out and after.name == before.name == before.fold.name
         for role in ("train", "unlabelled", "evaluation"):
             np.testing.assert_array_equal(getattr(after.fold, role), getattr(before.fold, role))
         assert torch.equal(after.classifier.weight, before.classifier.weight)
@@ -126,9 +135,9 @@ def test_rehearsals_come_back_from_a_checkpoint(tmp_path):
 
 
 def test_the_bias_it_picks_also_helps_the_really_unseen_classes():
-    """A world whose classifier is far too sure of its seen classes: rehearsal must find a bias, and the bias must carry over."""
+    """A world whose classifier is far too sure of its seen classes: the folds must find a bias, and it must carry over."""
     options = {"synthetic_ratio": 0.05, "calibration": SETTINGS}
-    scores = hious(rehearsals(**options))
+    scores = hious(train(**options))
     biases = SETTINGS["biases"]
     bias = calibration.choose(scores, biases)
     assert 0 < bias < 20
@@ -144,13 +153,13 @@ def test_the_bias_it_picks_also_helps_the_really_unseen_classes():
         pixel_world.start(), real, generator, pixel_world.UNSEEN, quick_sections.classifier_options(**options)
     )
     truth = pixel_world.sampled(dict.fromkeys(range(len(pixel_world.CLASSES)), 60), seed=8)
-    plain, calibrated = calibration.figures_by_bias(model, truth, (0.0, bias))
+    plain, calibrated = bias_metrics.by_bias(model, truth, (0.0, bias))
     assert calibrated["hIoU"] > plain["hIoU"] + 10
 
 
 def test_restrict_keeps_rows_with_their_labels():
     start = pixel_world.start()
-    reduced = zero_shot_cv.restrict(start, [7, 0, 2])
+    reduced = fold_models.restrict(start, [7, 0, 2])
     assert reduced.labels.tolist() == [0, 2, 7]
     for row, label in enumerate([0, 2, 7]):
         own = start.labels.tolist().index(label)
@@ -171,8 +180,9 @@ def test_graphs_of_images_with_a_held_out_class_are_hidden_from_its_fold(monkeyp
     masks = {"near": "data/pretrained/none", "true_masks": "data/masks/unlabelled"}[context]
     section = quick_sections.gmmn_section()["graph"] | {"masks": masks, "contexts_per_class": 9}
     options = quick_sections.gmmn_options(graph=section)
-    for fold in folds.draw(presence, graph_world.SEEN, 3, 1, "pixels", 0):
-        zero_shot_cv.fit_generator(fold, table, start, graph_world.EMBEDDINGS, options, CPU, graphs)
+    split = splits.Split(tuple("abcdef"), tuple(graph_world.SEEN), (), "pixels", (), (), ())
+    for fold in folds.draw(presence, split, 3, 1, 0):
+        fold_models.fit_generator(fold, table, start, graph_world.EMBEDDINGS, options, CPU, graphs)
         real, found = given.pop()
         (held_out,) = fold.held_out
         shown = np.isin(table["image"], graphs.image[graphs.label == held_out])

@@ -1,0 +1,161 @@
+"""ZS3Net in one fold of cross-validation: generator and classifier trained without the held-out classes, and how they are stored."""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from zeroshot.cache import graphs as shard_graphs
+from zeroshot.cache import pools, rows
+from zeroshot.zs3net import pixel_classifier
+from zeroshot.zs3net.classifiers import fine_tuning
+from zeroshot.zs3net.cross_validation import calibration, folds
+from zeroshot.zs3net.generators import generator as feature_generator
+from zeroshot.zs3net.generators import neighbourhoods, registry
+
+_ROLES = ("train", "unlabelled", "evaluation")
+
+
+@dataclasses.dataclass(frozen=True)
+class FoldModels:
+    """What a fold trained.
+
+    Attributes:
+        fold: its classes and images.
+        generator: trained on the classes that stay seen.
+        classifier: over the seen and the held-out classes, without a seen bias.
+    """
+
+    fold: folds.Fold
+    generator: feature_generator.Generator
+    classifier: pixel_classifier.PixelClassifier
+
+    @property
+    def name(self) -> str:
+        """The name of the fold."""
+        return self.fold.name
+
+
+def save_dict(trained: Sequence[FoldModels]) -> dict[str, Any]:
+    """Return the models of all folds as plain values and tensors for a checkpoint."""
+    return {
+        "folds": [
+            {
+                "name": models.fold.name,
+                "held_out": list(models.fold.held_out),
+                **{role: torch.from_numpy(getattr(models.fold, role)) for role in _ROLES},
+                "gmmn": registry.save_dict(models.generator),
+                "classifier": dataclasses.asdict(models.classifier),
+            }
+            for models in trained
+        ]
+    }
+
+
+def load_dict(checkpoint: dict[str, Any], device: torch.device) -> list[FoldModels]:
+    """Rebuild the models of all folds from what `save_dict` returned."""
+    trained = []
+    for item in checkpoint["folds"]:
+        roles = {role: item[role].numpy() for role in _ROLES}
+        fold = folds.Fold(item["name"], tuple(item["held_out"]), **roles)
+        classifier = pixel_classifier.PixelClassifier(**item["classifier"]).to(device)
+        trained.append(FoldModels(fold, registry.load_dict(item["gmmn"], device), classifier))
+    return trained
+
+
+def train(
+    fold: folds.Fold,
+    *,
+    sampled: rows.Rows,
+    start: pixel_classifier.PixelClassifier,
+    embeddings: torch.Tensor,
+    gmmn_options: registry.Params,
+    options: fine_tuning.Params,
+    device: torch.device,
+    graphs: shard_graphs.Graphs | None = None,
+) -> calibration.TrainedFold:
+    """Train generator and classifier without the held-out classes, to be scored on images that they did not learn from.
+
+    The backbone is not trained again, so its features know the held-out classes better than really unseen ones. This is all the more so
+    with `backbone.semantic.vectors`, which tied them to the very vectors of these classes.
+
+    Args:
+        fold: the classes and images.
+        sampled: real features of seen classes, sorted by class, with their weights and images.
+        start: the backbone's last layer over the seen classes.
+        embeddings: (C, d_a) float32 of all classes.
+        gmmn_options: how the generator is trained.
+        options: how the classifier is trained.
+        device: where to train.
+        graphs: component graphs of the images that the rows come from; an image that shows a held-out class is not used.
+
+    Returns:
+        the classifier, its rows to score, and `FoldModels`.
+    """
+    generator = fit_generator(fold, sampled, start, embeddings, gmmn_options, device, graphs)
+    return fit_classifier(fold, sampled, start, generator, options)
+
+
+def fit_generator(
+    fold: folds.Fold,
+    sampled: rows.Rows,
+    start: pixel_classifier.PixelClassifier,
+    embeddings: torch.Tensor,
+    options: registry.Params,
+    device: torch.device,
+    graphs: shard_graphs.Graphs | None = None,
+) -> feature_generator.Generator:
+    """Train a generator on what the fold may learn from; the arguments are those of `train`."""
+    generator = registry.build(options, embeddings, sampled["features"].shape[1], device)
+    labels = fold.seen(start.labels.tolist())
+    for _ in generator.fit(_pool(fold, sampled, labels), _context(fold, sampled, labels, graphs, options)):
+        pass
+    return generator
+
+
+def fit_classifier(
+    fold: folds.Fold,
+    sampled: rows.Rows,
+    start: pixel_classifier.PixelClassifier,
+    generator: feature_generator.Generator,
+    options: fine_tuning.Params,
+) -> calibration.TrainedFold:
+    """Train a classifier with the fold's generator; arguments and answer are those of `train`."""
+    labels = fold.seen(start.labels.tolist())
+    real = _pool(fold, sampled, labels)
+    *_, (_, classifier) = fine_tuning.fit(restrict(start, labels), real, generator, fold.held_out, options)
+    scored = folds.evaluation_rows(fold, sampled, classifier.labels.tolist())
+    return calibration.TrainedFold(classifier, scored, models=FoldModels(fold, generator, classifier))
+
+
+def restrict(start: pixel_classifier.PixelClassifier, labels: Sequence[int]) -> pixel_classifier.PixelClassifier:
+    """Return the rows of `start` that belong to `labels`."""
+    keep = torch.isin(start.labels, torch.tensor(labels))
+    return dataclasses.replace(
+        start,
+        weight=start.weight[keep],
+        bias=start.bias[keep],
+        labels=start.labels[keep],
+        unseen=start.unseen[keep],
+    )
+
+
+def _context(
+    fold: folds.Fold,
+    sampled: rows.Rows,
+    labels: Sequence[int],
+    graphs: shard_graphs.Graphs | None,
+    options: registry.Params,
+) -> neighbourhoods.OfRows | None:
+    """Return the neighbourhoods of the rows of `_pool`, and with true masks also where held-out classes stand in unlabelled images."""
+    context = neighbourhoods.of_rows(graphs, folds.training_rows(fold, sampled, labels), labels)
+    if context and options.graph.context == "true_masks":
+        most, seed = options.graph.contexts_per_class, options.seed
+        unseen = neighbourhoods.of_classes(graphs, fold.held_out, most, seed, fold.unlabelled)
+        context = dataclasses.replace(context, unseen=unseen)
+    return context
+
+
+def _pool(fold: folds.Fold, sampled: rows.Rows, labels: Sequence[int]) -> pools.Pool:
+    return pools.select(folds.training_rows(fold, sampled, labels), labels)
