@@ -56,10 +56,7 @@ def main(
     source = feature_source.RealFeatures(unseen, device)
     # An unseen class of which no pixel was kept gets no row: the oracle cannot know it either.
     epochs = fine_tuning.fit(start, pools.select(sampled, split.seen), source, unseen.labels.tolist(), options)
-    curve = storage.Curve(curve_path)
-    for row, trained in progress.track(epochs, "feature_oracle", total=options.epochs):
-        curve.add(row)
-        model = trained
+    model = progress.train(epochs, "feature_oracle", options.epochs, storage.Curve(curve_path))
 
     settings, parts = options.calibration, []
     if settings.enabled and len(unseen.labels):

@@ -51,10 +51,7 @@ def main(
     sampled = rows.sample(features_dir, options.pool_per_class, options.seed)
 
     epochs = fine_tuning.fit(start, pools.select(sampled, split.seen), generator, split.unseen, options)
-    curve = storage.Curve(curve_path)
-    for row, trained in progress.track(epochs, "finetune_classifier", total=options.epochs):
-        curve.add(row)
-        model = trained
+    model = progress.train(epochs, "finetune_classifier", options.epochs, storage.Curve(curve_path))
 
     settings, chosen = options.calibration, []
     if settings.enabled and split.unseen:

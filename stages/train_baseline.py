@@ -49,10 +49,7 @@ def main(
 
     real = pools.select(sampled, split.seen)
     epochs = baselines.fit(method, real, vectors, split.seen, split.unseen, options)
-    curve = storage.Curve(curve_path)
-    for row, trained in progress.track(epochs, f"train {method}", total=options.epochs):
-        curve.add(row)
-        model = trained
+    model = progress.train(epochs, f"train {method}", options.epochs, storage.Curve(curve_path))
 
     chosen = []
     if getattr(options, method).calibrated and split.unseen:

@@ -2,10 +2,12 @@
 
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sized
-from typing import TypeVar
+from collections.abc import Iterable, Iterator, Mapping, Sized
+from typing import Any, TypeVar
 
 import tqdm
+
+from zeroshot.base import storage
 
 T = TypeVar("T")
 LOG_SECONDS = 10.0
@@ -35,3 +37,21 @@ def track(items: Iterable[T], what: str, total: int | None = None, initial: int 
             rate = done / (now - start)
             left = f", {(total - initial - done) / rate:.0f} s left" if total else ""
             print(f"{what}: {initial + done}/{total or '?'}, {rate:.3g}/s{left}", file=sys.stderr, flush=True)
+
+
+def train(epochs: Iterable[tuple[Mapping[str, Any], T]], what: str, total: int, curve: storage.Curve) -> T:
+    """Run a training to its end, its curve written after each epoch, and return what the last epoch gave.
+
+    Args:
+        epochs: yields the row and the result so far of each epoch.
+        what: the name shown.
+        total: number of epochs, at least 1.
+        curve: takes the rows.
+    """
+    *_, last = (_recorded(row, result, curve) for row, result in track(epochs, what, total=total))
+    return last
+
+
+def _recorded(row: Mapping[str, Any], result: T, curve: storage.Curve) -> T:
+    curve.add(row)
+    return result

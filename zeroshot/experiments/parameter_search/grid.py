@@ -112,10 +112,10 @@ def settings(
 
 def _changed(document: Mapping[str, Mapping[str, Any]], choice: Mapping[str, Any]) -> dict[str, Any]:
     """Return the values of all sections that can be varied, with those of `choice` (full key -> value) put in."""
-    changed = copy.deepcopy({name: document[name] for name in SECTIONS})
+    changed: dict[str, Any] = copy.deepcopy({name: document[name] for name in SECTIONS})
     for key, value in choice.items():
         *parents, last = key.split(".")
-        place = changed
+        place: dict[str, Any] = changed
         for parent in parents:
             place = place[parent]
         place[last] = value

@@ -11,7 +11,7 @@ from zeroshot.experiments.parameter_search import grid
 from zeroshot.zs3net.cross_validation import calibration
 
 FIGURES = ("bias", "hIoU", "spread", "seen", "unseen", "behind", "+-")
-Curves = Sequence[Sequence[Sequence[Mapping[str, float]]]]
+Curves = Sequence[Sequence[Sequence[Mapping[str, Any]]]]
 
 
 def best_biases(curves: Curves, biases: Sequence[float]) -> list[float]:

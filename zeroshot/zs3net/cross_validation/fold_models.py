@@ -150,7 +150,7 @@ def _context(
 ) -> neighbourhoods.OfRows | None:
     """Return the neighbourhoods of the rows of `_pool`, and with true masks also where held-out classes stand in unlabelled images."""
     context = neighbourhoods.of_rows(graphs, folds.training_rows(fold, sampled, labels), labels)
-    if context and options.graph.context == "true_masks":
+    if context and graphs and options.graph.context == "true_masks":
         most, seed = options.graph.contexts_per_class, options.seed
         unseen = neighbourhoods.of_classes(graphs, fold.held_out, most, seed, fold.unlabelled)
         context = dataclasses.replace(context, unseen=unseen)

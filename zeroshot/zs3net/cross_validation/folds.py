@@ -51,7 +51,7 @@ def draw(presence: np.ndarray, split: splits.Split, n_folds: int, held_out: int,
     Raises:
         errors.UserError: if fewer than two classes besides the background have an image, or a fold has none to learn from.
     """
-    shown = presence.any(axis=0)
+    shown = np.any(presence, axis=0)
     candidates = [label for label in split.seen if label != label_ids.BACKGROUND and shown[label]]
     priority = np.random.default_rng(seed).random(len(presence))
     folds = [_deal(presence, classes, split, priority) for classes in class_sets(candidates, n_folds, held_out, seed)]
@@ -115,12 +115,12 @@ def _deal(presence: np.ndarray, held_out: tuple[int, ...], split: splits.Split, 
     Of a class with two images or more, one is evaluated and one is not, unless other classes need them elsewhere; a held-out class with
     one image is evaluated, another class with one image learnt from.
     """
-    hold = presence[:, list(held_out)].any(axis=1)
+    hold = np.any(presence[:, list(held_out)], axis=1)
     evaluation = priority < np.where(hold, 0.5, EVALUATION_SHARE)
     kept = [label for label in range(presence.shape[1]) if label not in held_out]
     for group, labels, to_evaluate, to_learn in ((hold, list(held_out), 1, 2), (~hold, kept, 2, 1)):
         shown = presence[:, labels] & group[:, None]
-        images = shown.sum(axis=0)
+        images = np.sum(shown, axis=0)
         lowest = np.where(shown, priority[:, None], np.inf).argmin(axis=0)
         highest = np.where(shown, priority[:, None], -np.inf).argmax(axis=0)
         evaluation[lowest[images >= to_evaluate]] = True

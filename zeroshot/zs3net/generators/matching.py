@@ -53,7 +53,7 @@ def epochs(
     """
     optimizer = torch.optim.Adam(network.parameters(), lr=options.lr)
     for epoch in range(options.epochs):
-        total = 0.0
+        total, active = 0.0, 0.0
         for step in range(options.steps_per_epoch):
             batch = draw()
             loss = mmd.mmd(batch.real, batch.fake, kernel_variances, options.estimator, batch.mask).mean()
@@ -61,7 +61,8 @@ def epochs(
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
-        active = mmd.active_share(batch.features, kernel_variances, batch.mask)
+            if step == options.steps_per_epoch - 1:
+                active = mmd.active_share(batch.features, kernel_variances, batch.mask)
         yield {"epoch": epoch, "loss": total / options.steps_per_epoch, "live_kernels": active}
 
 
