@@ -1,4 +1,5 @@
 import itertools
+import functools
 import os
 import pathlib
 import subprocess
@@ -96,3 +97,24 @@ def test_in_order_raises_an_error_at_its_item(workers):
     assert next(answers) == 1
     with pytest.raises(ZeroDivisionError):
         next(answers)
+
+
+def scale(factor, tensor):
+    return factor * tensor, os.getpid(), torch.get_num_threads()
+
+
+@pytest.mark.parametrize(("workers", "items"), [(1, 3), (2, 3), (2, 1), (4, 2), (2, 0)])
+def test_each_item_is_answered_by_a_function_that_processes_get_once(workers, items):
+    function = functools.partial(scale, torch.tensor([2.0, 3.0]))
+    answers = dict(parallel.each(function, [torch.tensor(float(k)) for k in range(items)], workers))
+    assert sorted(answers) == list(range(items))
+    for number, (tensor, pid, threads) in answers.items():
+        assert tensor.tolist() == [2.0 * number, 3.0 * number] and threads == 1
+        # One item needs no process.
+        assert (pid == os.getpid()) is (min(workers, items) == 1)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_an_exception_for_an_item_is_raised(workers):
+    with pytest.raises(ZeroDivisionError):
+        list(parallel.each(functools.partial(divide, 1), [1, 0], workers))

@@ -146,3 +146,20 @@ def test_all_faults_are_told_at_once(folder):
         "gmmn.hidden_dim",
         "gmmn.lr",
     ]
+
+
+@pytest.mark.parametrize(
+    ("biases", "text"),
+    [
+        ([0, 50], "the best bias, 0, is the smallest of classifier.calibration.biases; try smaller ones"),
+        ([-50, 0], "the best bias, 0, is the largest of classifier.calibration.biases; try larger ones"),
+        ([-50, 0, 50], None),
+    ],
+)
+def test_a_best_bias_at_either_end_of_the_grid_is_warned_of(folder, capsys, biases, text):
+    document = yaml.safe_load((folder / "params.yaml").read_text())
+    document["classifier"]["calibration"]["biases"] = biases
+    (folder / "params.yaml").write_text(yaml.safe_dump(document))
+    command("gmmn.epochs=1", "--workers", "1")
+    warnings = [line for line in capsys.readouterr().err.splitlines() if "the best bias" in line]
+    assert warnings == ([text] if text else [])
