@@ -1,5 +1,5 @@
-import itertools
 import functools
+import itertools
 import os
 import pathlib
 import subprocess
