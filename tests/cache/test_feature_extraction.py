@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.support import dump_sources, scenes
+from tests.support import block_dataset, dump_sources
 from zeroshot.base import checkpoints
 from zeroshot.cache import dump, index, maps, sampling, shard_plan
 from zeroshot.datasets import splits
@@ -19,7 +19,7 @@ root = dump_sources.root
 
 @pytest.fixture(scope="module")
 def network(root):
-    return backbone.load(checkpoints.load(scenes.write_checkpoint(root / "backbone.pt")))
+    return backbone.load(checkpoints.load(block_dataset.write_checkpoint(root / "backbone.pt")))
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ import types
 
 import pytest
 
-from tests.support import dump_sources, scenes
+from tests.support import block_dataset, dump_sources
 from zeroshot.cache import sampling
 from zeroshot.cache import shard_plan as feature_plan
 from zeroshot.datasets import splits
@@ -23,7 +23,7 @@ def test_a_plan_covers_every_pass_once_in_order_in_full_shards(root, monkeypatch
     plan = feature_plan.plan(dump_sources.source(root, name, passes), dump_sources.options(shard_mib=shard_mib))
     jobs = list(itertools.chain.from_iterable(plan))
     assert [(job.image, job.view) for job in jobs] == list(
-        itertools.product(range(len(scenes.SIZES[name])), range(len(passes)))
+        itertools.product(range(len(block_dataset.SIZES[name])), range(len(passes)))
     )
     sizes = [sum(job.bytes for job in shard) for shard in plan]
     for shard, size, following in zip(plan, sizes, [*plan[1:], None], strict=True):
@@ -42,7 +42,7 @@ def test_a_plan_tells_how_far_it_is_image_by_image(root):
     passes = views.passes((1.0, 0.5), flip=True)
     tracked = feature_plan.plan(dump_sources.source(root, "train", passes), dump_sources.options(), track)
     assert tracked == feature_plan.plan(dump_sources.source(root, "train", passes), dump_sources.options())
-    n_images = len(scenes.SIZES["train"])
+    n_images = len(block_dataset.SIZES["train"])
     assert seen == [(image, n_images) for image in range(n_images)]
 
 
@@ -54,9 +54,9 @@ def test_a_plan_of_nothing_has_no_shard(root):
 def test_jobs_know_their_size_rows_and_bytes_before_any_network_runs(root, monkeypatch):
     monkeypatch.setattr(image_files, "read_image", None)  # Headers are enough.
     passes = [*dump_sources.WHOLE, views.View(0.5, True)]
-    for name in scenes.SIZES:
+    for name in block_dataset.SIZES:
         for job in itertools.chain(*feature_plan.plan(dump_sources.source(root, name, passes), dump_sources.options())):
-            id, (height, width) = list(scenes.SIZES[name].items())[job.image]
+            id, (height, width) = list(block_dataset.SIZES[name].items())[job.image]
             places = -(-height // 4) * -(-width // 4)
             if job.view == 1:
                 height, width = round(height / 2), round(width / 2)
@@ -69,7 +69,7 @@ def test_jobs_know_their_size_rows_and_bytes_before_any_network_runs(root, monke
                 if name == "train":
                     mask = passes[job.view].mask(image_files.read_mask(root / f"masks/train/{id}.png"))
                     labels = sampling.label_cells(mask, 4).ravel().tolist()
-                    n = sum(min(12, labels.count(label)) for label in scenes.SEEN)
+                    n = sum(min(12, labels.count(label)) for label in block_dataset.SEEN)
                 # label, image, view, y, x, component, weight
                 expected = n, n * (512 + 1 + 4 + 1 + 2 + 2 + 4 + 4)
             assert (job.rows, job.bytes) == expected
@@ -109,8 +109,8 @@ def test_a_source_is_a_list_of_the_split_with_the_passes_asked_for(root):
 
 @pytest.mark.parametrize("name", ["train", "unlabelled", "val"])
 def test_a_source_names_the_files_that_it_reads_and_masks_only_of_labelled_lists(root, name):
-    images = {root / "toy": [f"JPEGImages/{id}.png" for id in scenes.SIZES[name]]}
-    masks = {} if name == "unlabelled" else {root / "masks" / name: [f"{id}.png" for id in scenes.SIZES[name]]}
+    images = {root / "toy": [f"JPEGImages/{id}.png" for id in block_dataset.SIZES[name]]}
+    masks = {} if name == "unlabelled" else {root / "masks" / name: [f"{id}.png" for id in block_dataset.SIZES[name]]}
     assert dump_sources.source(root, name).files() == images | masks
 
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from stages import dump_features
-from tests.support import dumping, scenes
+from tests.support import block_dataset, dumping
 from zeroshot.base import command_line, storage
 from zeroshot.cache import graphs, index, maps, rows, sampling
 from zeroshot.images import component_graphs, image_files
@@ -29,9 +29,13 @@ def test_writes_three_whole_caches_and_nothing_else(finished):
         for shard in found.shards:
             index.verify(finished / "features" / name, shard)
         assert [shard["file"] for shard in found.shards] == [f"shard-{n:05d}.h5" for n in range(counts[name])]
-        assert found.images == list(scenes.SIZES[name]) and found.classes == list(scenes.CLASSES) and found.dim == 256
+        assert (
+            found.images == list(block_dataset.SIZES[name])
+            and found.classes == list(block_dataset.CLASSES)
+            and found.dim == 256
+        )
         assert found.provenance["backbone_sha256"] == storage.sha256(finished / "backbone.pt")
-        settings = scenes.settings(**dumping.SETTINGS)
+        settings = block_dataset.settings(**dumping.SETTINGS)
         recorded = found.provenance["features"]
         assert recorded == {key: settings[key] for key in recorded} and {"precision", "seed"} <= recorded.keys()
         assert str(finished) not in (finished / "features" / name / "index.json").read_text()
@@ -47,8 +51,8 @@ def test_every_pass_over_every_image_has_rows(finished):
             with h5py.File(path) as file:
                 pairs |= set(zip(file["image"][:].tolist(), file["view"][:].tolist(), strict=True))
                 labels |= set(file["label"][:].tolist())
-        assert pairs == {(image, view) for image in range(len(scenes.SIZES[name])) for view in views}
-        assert labels == (set(scenes.SEEN) if name == "train" else {rows.UNLABELLED})
+        assert pairs == {(image, view) for image in range(len(block_dataset.SIZES[name])) for view in views}
+        assert labels == (set(block_dataset.SEEN) if name == "train" else {rows.UNLABELLED})
 
 
 def test_pictures_read_ahead_in_threads_give_the_same_bytes(finished, checkpoint, tmp_path, monkeypatch):
@@ -63,7 +67,7 @@ def test_pictures_read_ahead_in_threads_give_the_same_bytes(finished, checkpoint
 def test_the_graphs_are_those_of_the_training_images_as_they_are(finished):
     found = graphs.read(finished / "features/train")
     assert graphs.read(finished / "features/unlabelled") is None
-    for image, id in enumerate(scenes.SIZES["train"]):
+    for image, id in enumerate(block_dataset.SIZES["train"]):
         mask = image_files.read_mask(finished / f"masks/train/{id}.png")
         expected = component_graphs.of_labels(sampling.label_cells(mask, 4))
         own = found.image == image
@@ -90,7 +94,7 @@ def test_components_of_rows_are_nodes_of_graphs_where_the_first_pass_is_resized(
 
 def test_val_holds_every_pixel_of_every_mask(finished):
     read = {item.image: item for item in maps.read(finished / "features/val")}
-    assert list(read) == list(scenes.SIZES["val"])
+    assert list(read) == list(block_dataset.SIZES["val"])
     for id, item in read.items():
         with PIL.Image.open(finished / f"masks/val/{id}.png") as mask:
             np.testing.assert_array_equal(item.mask, np.asarray(mask))
@@ -128,8 +132,8 @@ def test_no_mask_of_an_unlabelled_image_is_opened(tmp_path, checkpoint, monkeypa
 
     monkeypatch.setattr(PIL.Image, "open", spy)
     dumping.run(folder, monkeypatch)
-    pictures = {f"toy/JPEGImages/{id}.png" for ids in scenes.SIZES.values() for id in ids}
-    masks = {f"masks/{name}/{id}.png" for name in ("train", "val") for id in scenes.SIZES[name]}
+    pictures = {f"toy/JPEGImages/{id}.png" for ids in block_dataset.SIZES.values() for id in ids}
+    masks = {f"masks/{name}/{id}.png" for name in ("train", "val") for id in block_dataset.SIZES[name]}
     assert opened == pictures | masks
     assert (folder / "masks/unlabelled/u.png").exists() and (folder / "toy/SegmentationClass/u.png").exists()
 

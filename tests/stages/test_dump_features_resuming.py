@@ -2,7 +2,7 @@ import PIL.Image
 import pytest
 import torch
 
-from tests.support import dumping, scenes
+from tests.support import block_dataset, dumping
 from zeroshot.base import runtime
 from zeroshot.cache import dump
 from zeroshot.images import component_graphs
@@ -17,7 +17,7 @@ def test_the_same_bytes_in_another_place_and_over_an_older_dump(finished, tmp_pa
     folder = dumping.make(tmp_path, checkpoint, shard_mib=30, seed=1)
     dumping.run(folder, monkeypatch)
     assert len(dumping.content(folder)) > len(dumping.content(finished))
-    scenes.write_params(folder, **dumping.SETTINGS)
+    block_dataset.write_params(folder, **dumping.SETTINGS)
     dumping.run(folder, monkeypatch)
     assert dumping.content(folder) == dumping.content(finished)
     assert capsys.readouterr().err.count("MiB to write") == 2
@@ -86,7 +86,7 @@ def test_work_begun_with_other_inputs_is_not_continued(tmp_path, checkpoint, mon
         with pytest.raises(KeyboardInterrupt):
             dumping.run(folder, patch)
     if change == "params":
-        scenes.write_params(folder, **{**dumping.SETTINGS, "scales": [1.0], "flip": False, "seed": 4})
+        block_dataset.write_params(folder, **{**dumping.SETTINGS, "scales": [1.0], "flip": False, "seed": 4})
     elif change == "picture":
         PIL.Image.new("RGB", (56, 40)).save(folder / "toy/JPEGImages/a.png")
     elif change == "device":

@@ -1,10 +1,10 @@
-"""Inputs of the feature dump: the images of tests/support/scenes.py, and the passes over each list of them."""
+"""Inputs of the feature dump: the images of tests/support/block_dataset.py, and the passes over each list of them."""
 
 import itertools
 
 import pytest
 
-from tests.support import scenes
+from tests.support import block_dataset
 from zeroshot.base import params
 from zeroshot.cache import shard_plan
 from zeroshot.datasets import splits
@@ -18,13 +18,13 @@ WHOLE = [views.View(1.0, False)]
 def root(tmp_path_factory):
     """A folder with the images, their masks and split."""
     folder = tmp_path_factory.mktemp("dump")
-    scenes.make(folder)
+    block_dataset.make(folder)
     return folder
 
 
 def options(**changes):
     """Return options of the dump, changed where a test asks."""
-    return params.build(scenes.settings(**changes), shard_plan.Params, "features")
+    return params.build(block_dataset.settings(**changes), shard_plan.Params, "features")
 
 
 def source(root, name, passes=WHOLE):

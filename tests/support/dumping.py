@@ -1,9 +1,9 @@
-"""Running the stage dump_features on the pictures of tests/support/scenes.py, and watching the shards that it writes."""
+"""Running the stage dump_features on the pictures of tests/support/block_dataset.py, and watching the shards that it writes."""
 
 import pytest
 
 from stages import dump_features
-from tests.support import scenes
+from tests.support import block_dataset
 from zeroshot.base import command_line
 from zeroshot.cache import dump, shard_plan
 
@@ -35,7 +35,7 @@ def small_shards(monkeypatch):
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory):
     """The file of an untrained network."""
-    return scenes.write_checkpoint(tmp_path_factory.mktemp("backbone") / "backbone.pt")
+    return block_dataset.write_checkpoint(tmp_path_factory.mktemp("backbone") / "backbone.pt")
 
 
 @pytest.fixture(scope="module")
@@ -51,8 +51,8 @@ def finished(tmp_path_factory, checkpoint):
 
 def make(folder, checkpoint, **changes):
     """Write what the stage reads into `folder`, parameters changed where a test asks, and return it."""
-    scenes.make(folder)
-    scenes.write_params(folder, **{**SETTINGS, **changes})
+    block_dataset.make(folder)
+    block_dataset.write_params(folder, **{**SETTINGS, **changes})
     (folder / "backbone.pt").symlink_to(checkpoint)
     return folder
 

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support import scenes
+from tests.support import block_dataset
 from zeroshot.cache import sampling
 from zeroshot.datasets import splits
 from zeroshot.images import image_files
@@ -26,7 +26,7 @@ def test_what_is_spread_over_pixels_is_found_again_in_the_cells(h, w, seed):
 @pytest.fixture
 def world(tmp_path):
     """Scenes whose second unlabelled image has no pseudo-label."""
-    split = scenes.make(tmp_path)
+    split = block_dataset.make(tmp_path)
     shard = {
         "image": np.array([0, 0], np.int32),
         "position": np.array([[0, 1], [9, 13]], np.uint16),
