@@ -47,7 +47,8 @@ def main(
     device = runtime.start(machine)
     split = splits.read(split_path)
     start, provenance = pixel_classifier.load(start_path)
-    generator = registry.load_dict(checkpoints.load(gmmn_path), device)
+    checkpoint = checkpoints.load(gmmn_path)
+    generator = registry.load_dict(checkpoint, device)
     sampled = rows.sample(features_dir, options.pool_per_class, options.seed)
 
     epochs = fine_tuning.fit(start, pools.select(sampled, split.seen), generator, split.unseen, options)
@@ -62,7 +63,7 @@ def main(
         sampled=sampled,
         start=start,
         embeddings=generator.embeddings.cpu(),
-        gmmn_options=generator.options,
+        gmmn_options=registry.options_of(checkpoint),
         options=options,
         device=device,
         graphs=shard_graphs.read(features_dir),
@@ -79,10 +80,7 @@ def main(
     for warning in calibrated.warnings:
         print(warning, file=sys.stderr)
 
-    # A generator that was told where unseen classes truly are is named in every result.
-    if generator.options.generator == "graph":
-        provenance = {**provenance, "graph_context": generator.options.graph.context}
-    recipe = {"config": params.to_dict(options), "gmmn": params.to_dict(generator.options)}
+    recipe = {**generator.provenance, "config": params.to_dict(options), "gmmn": params.to_dict(generator.options)}
     checkpoints.save(cross_validation_path, fold_models.save_dict(calibrated.models))
     pixel_classifier.save(classifier_path, calibrated.classifier.to(torch.device("cpu")), **provenance, **recipe)
     storage.write_csv(calibration_path, calibrated.table, calibration.COLUMNS)

@@ -52,7 +52,8 @@ class GAN(mlp.MLP):
             after each epoch {epoch, loss, gradient_penalty}, means over the critic's steps: the loss is the Wasserstein distance that
             the critic sees, averaged over classes; the penalty is before its weight.
         """
-        options, own = self.options, self.options.gan
+        options = self.options
+        own: Params = self.section()
         random = torch.Generator().manual_seed(options.seed)
         training.seed_torch(options.seed, 1)
         critic = Critic(self.embeddings.shape[1], real.features.shape[1], own.critic_hidden_dim).to(self.device)

@@ -1,7 +1,6 @@
 """What all generators of features share: their options, their class embeddings, noise, and training mode (paper section 2.2, step 1)."""
 
 import abc
-import typing
 from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, Literal
 
@@ -12,10 +11,6 @@ from torch import nn
 from zeroshot.base import params
 from zeroshot.cache import pools
 from zeroshot.zs3net.generators import mmd
-
-if typing.TYPE_CHECKING:
-    # For the type of the whole section; when the code runs, the registry imports the generators and they this file.
-    from zeroshot.zs3net.generators import registry
 
 
 @params.section
@@ -54,7 +49,7 @@ class Generator(nn.Module, abc.ABC):
 
     embeddings: torch.Tensor
 
-    def __init__(self, options: "registry.Params", embeddings: torch.Tensor, feature_dim: int) -> None:
+    def __init__(self, options: Options, embeddings: torch.Tensor, feature_dim: int) -> None:
         super().__init__()
         self.options = options
         self.feature_dim = feature_dim
@@ -64,6 +59,15 @@ class Generator(nn.Module, abc.ABC):
     def device(self) -> torch.device:
         """Where features are made."""
         return self.embeddings.device
+
+    def section(self) -> Any:
+        """Return the options of this kind of generator alone: the section `gmmn.NAME` of its name."""
+        return getattr(self.options, self.options.generator)
+
+    @property
+    def provenance(self) -> dict[str, str]:
+        """What every result made with this generator must say of it; nothing by default."""
+        return {}
 
     @abc.abstractmethod
     def sample(self, labels: torch.Tensor, random: torch.Generator) -> torch.Tensor:

@@ -4,7 +4,6 @@ The released code keeps the perceptron and adds graph convolutions as an auxilia
 """
 
 import pathlib
-import typing
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
@@ -17,9 +16,6 @@ from zeroshot.cache import pools
 from zeroshot.datasets import splits
 from zeroshot.images import image_files
 from zeroshot.zs3net.generators import generator, matching, neighbourhoods, placing
-
-if typing.TYPE_CHECKING:
-    from zeroshot.zs3net.generators import registry
 
 
 @params.section
@@ -46,8 +42,9 @@ class GraphContext(generator.Generator):
         places: a bounded number of neighbourhoods of each class that has any, sorted by class; None before `fit`.
     """
 
-    def __init__(self, options: "registry.Params", embeddings: torch.Tensor, feature_dim: int) -> None:
+    def __init__(self, options: generator.Options, embeddings: torch.Tensor, feature_dim: int) -> None:
         super().__init__(options, embeddings, feature_dim)
+        self.own: Params = self.section()
         # Loads torch_geometric, which takes seconds: only where it is needed.
         from zeroshot.zs3net.generators import gcn
 
@@ -57,9 +54,14 @@ class GraphContext(generator.Generator):
             feature_dim,
             options.dropout,
             options.output == "relu",
-            options.graph.skip,
+            self.own.skip,
         )
         self.places: neighbourhoods.Neighbourhoods | None = None
+
+    @property
+    def provenance(self) -> dict[str, str]:
+        """Whether the generator saw where unseen classes truly are."""
+        return {"graph_context": self.own.context}
 
     def get_extra_state(self) -> dict[str, torch.Tensor]:
         """Return the places as tensors, for the checkpoint."""
@@ -96,12 +98,12 @@ class GraphContext(generator.Generator):
         random = torch.Generator().manual_seed(options.seed)
         places = context.neighbourhoods
         real, of_row = pools.restrict(real, context.rows >= 0), context.rows[context.rows >= 0]
-        self.places = places.take(_to_keep(real, of_row, options.graph.contexts_per_class, random))
+        self.places = places.take(_to_keep(real, of_row, self.own.contexts_per_class, random))
         if context.unseen is not None:
             both = neighbourhoods.concatenate(self.places, context.unseen)
             self.places = both.take(both.root_labels.argsort(stable=True))
         kernel_variances = matching.variances(real, options)
-        scale = (options.graph.context_weight * matching.median(real, options)) ** 0.5
+        scale = (self.own.context_weight * matching.median(real, options)) ** 0.5
         around = scale * placing.surroundings(places, self.embeddings)
 
         def draw() -> matching.Batch:
@@ -129,7 +131,7 @@ class GraphContext(generator.Generator):
         chosen = torch.empty(len(flat), dtype=torch.int64)
         for label in flat.unique().tolist():
             of_label = flat == label
-            hosts = torch.tensor(placing.near(embeddings, label, candidates, around, self.options.graph.near))
+            hosts = torch.tensor(placing.near(embeddings, label, candidates, around, self.own.near))
             host = hosts[torch.randint(len(hosts), (int(of_label.sum()),), generator=random)]
             # Places are sorted by the class that stands there.
             first, last = torch.searchsorted(roots, host), torch.searchsorted(roots, host, right=True)

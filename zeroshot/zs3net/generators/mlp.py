@@ -1,6 +1,5 @@
 """The generative moment matching network: a perceptron trained by MMD (paper section 2.2, step 1)."""
 
-import typing
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,9 +9,6 @@ from torch import nn
 from zeroshot.cache import pools
 from zeroshot.zs3net.generators import generator, matching
 
-if typing.TYPE_CHECKING:
-    from zeroshot.zs3net.generators import registry
-
 
 class MLP(generator.Generator):
     """The paper's generator G(a, z): one hidden layer, leaky ReLU, dropout (section 3.1).
@@ -21,7 +17,7 @@ class MLP(generator.Generator):
     mode only. `output` is `linear` (paper) or `relu`: real features come out of a ReLU, so negative ones cannot be real.
     """
 
-    def __init__(self, options: "registry.Params", embeddings: torch.Tensor, feature_dim: int) -> None:
+    def __init__(self, options: generator.Options, embeddings: torch.Tensor, feature_dim: int) -> None:
         super().__init__(options, embeddings, feature_dim)
         self.layers = nn.Sequential(
             nn.Linear(embeddings.shape[1] + options.noise_dim, options.hidden_dim),
