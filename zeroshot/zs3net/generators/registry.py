@@ -12,7 +12,7 @@ shortest example. The subclass has three methods:
         what the stage has beside them: the neighbourhoods of the rows, or None.
 
 Stages, cross-validation and self-training use it without a change. Parameters of its own are a section dataclass in its file and a
-field of its name in `Params`; it reads them as `self.options.NAME`.
+field of its name in `Params`; it reads them as `self.section()`.
 """
 
 from typing import Annotated, Any
