@@ -69,10 +69,8 @@ def train(
     *,
     sampled: rows.Rows,
     start: pixel_classifier.PixelClassifier,
-    embeddings: torch.Tensor,
-    gmmn_options: registry.Params,
+    like: feature_generator.Generator,
     options: fine_tuning.Params,
-    device: torch.device,
     graphs: shard_graphs.Graphs | None = None,
 ) -> calibration.TrainedFold:
     """Train generator and classifier without the held-out classes, to be scored on images that they did not learn from.
@@ -84,16 +82,14 @@ def train(
         fold: the classes and images.
         sampled: real features of seen classes, sorted by class, with their weights and images.
         start: the backbone's last layer over the seen classes.
-        embeddings: (C, d_a) float32 of all classes.
-        gmmn_options: how the generator is trained.
+        like: the generator of all seen classes, for its options, embeddings and device; the fold trains a new one.
         options: how the classifier is trained.
-        device: where to train.
         graphs: component graphs of the images that the rows come from; an image that shows a held-out class is not used.
 
     Returns:
         the classifier, its rows to score, and `FoldModels`.
     """
-    generator = fit_generator(fold, sampled, start, embeddings, gmmn_options, device, graphs)
+    generator = fit_generator(fold, sampled, start, like.embeddings, like.options, like.device, graphs)
     return fit_classifier(fold, sampled, start, generator, options)
 
 
@@ -106,7 +102,7 @@ def fit_generator(
     device: torch.device,
     graphs: shard_graphs.Graphs | None = None,
 ) -> feature_generator.Generator:
-    """Train a generator on what the fold may learn from; the arguments are those of `train`."""
+    """Train a generator on what the fold may learn from, by `options`, (C, d_a) float32 `embeddings` and else as in `train`."""
     generator = registry.build(options, embeddings, sampled["features"].shape[1], device)
     labels = fold.seen(start.labels.tolist())
     for _ in generator.fit(_pool(fold, sampled, labels), _context(fold, sampled, labels, graphs, options)):
