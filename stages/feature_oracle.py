@@ -46,6 +46,7 @@ def main(
     options = params.build(recipe, fine_tuning.Params, "classifier", str(recipe_path))
     machine = params.load("params.yaml", "runtime", runtime.Params)
     device = runtime.start(machine)
+    workers = runtime.processes(machine, device)
     split = splits.read(split_path)
     start, provenance = pixel_classifier.load(start_path)
     sampled = rows.sample(features_dir, options.pool_per_class, options.seed)
@@ -62,23 +63,11 @@ def main(
     if settings.enabled and len(unseen.labels):
         ids = (index.read(features_dir, "rows").images, index.read(unlabelled_dir, "rows").images)
         parts = feature_oracle.parts(sampled, held, ids, split.unseen, settings.folds, options.seed)
-    train_part = functools.partial(
-        feature_oracle.train_part,
-        sampled=sampled,
-        held=held,
-        start=start,
-        unseen=split.unseen,
-        options=options,
-        device=device,
-    )
+    shared = {"sampled": sampled, "held": held, "start": start, "unseen": split.unseen, "options": options}
+    train = functools.partial(feature_oracle.train_part, **shared, device=device)
+    key = "classifier.calibration.biases"
     calibrated = calibration.calibrate(
-        model,
-        parts,
-        train_part,
-        settings.biases,
-        key="classifier.calibration.biases",
-        workers=runtime.processes(machine, device),
-        track=progress.track,
+        model, parts, train, settings.biases, key=key, workers=workers, track=progress.track
     )
     for warning in calibrated.warnings:
         print(warning, file=sys.stderr)

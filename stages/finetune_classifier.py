@@ -45,10 +45,10 @@ def main(
     options = params.load("params.yaml", "classifier", fine_tuning.Params)
     machine = params.load("params.yaml", "runtime", runtime.Params)
     device = runtime.start(machine)
+    workers = runtime.processes(machine, device)
     split = splits.read(split_path)
     start, provenance = pixel_classifier.load(start_path)
-    checkpoint = checkpoints.load(gmmn_path)
-    generator = registry.load_dict(checkpoint, device)
+    generator = registry.load_dict(checkpoints.load(gmmn_path), device)
     sampled = rows.sample(features_dir, options.pool_per_class, options.seed)
 
     epochs = fine_tuning.fit(start, pools.select(sampled, split.seen), generator, split.unseen, options)
@@ -58,24 +58,11 @@ def main(
     if settings.enabled and split.unseen:
         shown = rows.presence(features_dir)
         chosen = folds.draw(shown, split, settings.folds, settings.held_out, options.seed)
-    train_fold = functools.partial(
-        fold_models.train,
-        sampled=sampled,
-        start=start,
-        embeddings=generator.embeddings.cpu(),
-        gmmn_options=registry.options_of(checkpoint),
-        options=options,
-        device=device,
-        graphs=shard_graphs.read(features_dir),
-    )
+    shared = {"sampled": sampled, "start": start, "like": generator, "options": options}
+    train = functools.partial(fold_models.train, **shared, graphs=shard_graphs.read(features_dir))
+    key = "classifier.calibration.biases"
     calibrated = calibration.calibrate(
-        model,
-        chosen,
-        train_fold,
-        settings.biases,
-        key="classifier.calibration.biases",
-        workers=runtime.processes(machine, device),
-        track=progress.track,
+        model, chosen, train, settings.biases, key=key, workers=workers, track=progress.track
     )
     for warning in calibrated.warnings:
         print(warning, file=sys.stderr)

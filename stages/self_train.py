@@ -52,6 +52,7 @@ def main(
     options = params.load("params.yaml", "self_training", self_training.Params)
     machine = params.load("params.yaml", "runtime", runtime.Params)
     device = runtime.start(machine)
+    workers = runtime.processes(machine, device)
     split = splits.read(split_path)
     start, provenance = pixel_classifier.load(start_path)
     generator = registry.load_dict(checkpoints.load(gmmn_path), device)
@@ -77,22 +78,11 @@ def main(
         text = f"self_train: {self_training_folds.NO_AGREEMENT}; self_training.biases is not read"
         print(text, file=sys.stderr)
         folds = []
-    train_fold = functools.partial(
-        self_training_folds.train,
-        features_dir=features_dir,
-        sampled=sampled,
-        seen_bias=start.seen_bias,
-        labelling=labelling,
-        options=options,
-    )
+    shared = {"features_dir": features_dir, "sampled": sampled, "labelling": labelling, "options": options}
+    train = functools.partial(self_training_folds.train, **shared, seen_bias=start.seen_bias)
+    key = "self_training.biases"
     calibrated = calibration.calibrate(
-        model,
-        folds,
-        train_fold,
-        options.biases,
-        key="self_training.biases",
-        workers=runtime.processes(machine, device),
-        track=progress.track,
+        model, folds, train, options.biases, key=key, workers=workers, track=progress.track
     )
     for warning in calibrated.warnings:
         print(warning, file=sys.stderr)

@@ -43,6 +43,7 @@ def main(
     options = params.load("params.yaml", "baseline", baselines.Params)
     machine = params.load("params.yaml", "runtime", runtime.Params)
     device = runtime.start(machine)
+    workers = runtime.processes(machine, device)
     split = splits.read(split_path)
     vectors = torch.from_numpy(class_embeddings.read(embeddings_path).vectors).to(device)
     sampled = rows.sample(features_dir, options.pool_per_class, options.seed)
@@ -55,15 +56,10 @@ def main(
     if getattr(options, method).calibrated and split.unseen:
         chosen = folds.draw(rows.presence(features_dir), split, options.folds, options.held_out, options.seed)
     shared = {"method": method, "sampled": sampled, "embeddings": vectors, "seen": split.seen, "options": options}
+    train = functools.partial(baselines.train_fold, **shared)
+    unit, key = baselines.spread(model, real, options), "baseline.biases"
     calibrated = calibration.calibrate(
-        model,
-        chosen,
-        functools.partial(baselines.train_fold, **shared),
-        options.biases,
-        key="baseline.biases",
-        unit=baselines.spread(model, real, options),
-        workers=runtime.processes(machine, device),
-        track=progress.track,
+        model, chosen, train, options.biases, key=key, unit=unit, workers=workers, track=progress.track
     )
     for warning in calibrated.warnings:
         print(warning, file=sys.stderr)

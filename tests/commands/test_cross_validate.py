@@ -117,7 +117,7 @@ def test_more_folds_than_params_yaml_says(folder, capsys):
         (["gmmn=1"], "gmmn: name a key of the section, such as gmmn.bandwidths"),
         (["classifier.calibration.folds=2,3"], "classifier.calibration.folds: not varied"),
         (["self_training.biases=[1],[2]"], "self_training.biases: not varied"),
-        (["pseudo_labels.rule=per_image,agreement"], "pseudo_labels.rule: agreement cannot be rehearsed"),
+        (["pseudo_labels.rule=per_image,agreement"], "pseudo_labels.rule: agreement cannot be cross-validated"),
         (["gmmn.lr"], "gmmn.lr: write section.key=VALUE,VALUE,... with YAML values"),
         (["gmmn.lr=[1,"], "gmmn.lr=[1,: write section.key=VALUE,VALUE,..."),
         (["gmmn.lr=1", "gmmn.lr=2"], "gmmn.lr: stands twice; put all its values into one list"),

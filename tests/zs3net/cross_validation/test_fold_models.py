@@ -32,10 +32,8 @@ def train(table=None, embeddings=None, gmmn_changes=None, exclude="images", **ch
     arguments = {
         "sampled": table,
         "start": pixel_world.start(),
-        "embeddings": embeddings,
-        "gmmn_options": quick_sections.gmmn_options(**(gmmn_changes or {})),
+        "like": registry.build(quick_sections.gmmn_options(**(gmmn_changes or {})), embeddings, pixel_world.DIM, CPU),
         "options": options,
-        "device": CPU,
     }
     trained = [fold_models.train(fold, **arguments) for fold in chosen]
     return [(done.models, done.metrics(settings.biases)) for done in trained]

@@ -9,6 +9,7 @@ import torch
 from tests.support import caches, pixel_world, quick_sections
 from zeroshot.cache import rows
 from zeroshot.zs3net.cross_validation import calibration, fold_models, folds, self_training_folds
+from zeroshot.zs3net.generators import registry
 
 CPU = torch.device("cpu")
 BIASES = (0, 1, 2, 3, 4, 6, 20)
@@ -31,10 +32,10 @@ def done(cache):
         fold,
         sampled=sampled,
         start=pixel_world.start(),
-        embeddings=torch.from_numpy(pixel_world.vectors()),
-        gmmn_options=quick_sections.gmmn_options(epochs=1),
+        like=registry.build(
+            quick_sections.gmmn_options(epochs=1), torch.from_numpy(pixel_world.vectors()), pixel_world.DIM, CPU
+        ),
         options=quick_sections.classifier_options(synthetic_ratio=0.1),
-        device=CPU,
     )
     return trained.models, sampled, trained.metrics(BIASES)
 

@@ -69,10 +69,8 @@ def train(
     *,
     sampled: rows.Rows,
     start: pixel_classifier.PixelClassifier,
-    embeddings: torch.Tensor,
-    gmmn_options: registry.Params,
+    like: feature_generator.Generator,
     options: fine_tuning.Params,
-    device: torch.device,
     graphs: shard_graphs.Graphs | None = None,
 ) -> calibration.TrainedFold:
     """Train generator and classifier without the held-out classes, to be scored on images that they did not learn from.
@@ -84,16 +82,14 @@ def train(
         fold: the classes and images.
         sampled: real features of seen classes, sorted by class, with their weights and images.
         start: the backbone's last layer over the seen classes.
-        embeddings: (C, d_a) float32 of all classes.
-        gmmn_options: how the generator is trained.
+        like: the generator of all seen classes, for its options, embeddings and device; the fold trains a new one.
         options: how the classifier is trained.
-        device: where to train.
         graphs: component graphs of the images that the rows come from; an image that shows a held-out class is not used.
 
     Returns:
         the classifier, its rows to score, and `FoldModels`.
     """
-    generator = fit_generator(fold, sampled, start, embeddings, gmmn_options, device, graphs)
+    generator = fit_generator(fold, sampled, start, like.embeddings, like.options, like.device, graphs)
     return fit_classifier(fold, sampled, start, generator, options)
 
 
@@ -102,14 +98,14 @@ def fit_generator(
     sampled: rows.Rows,
     start: pixel_classifier.PixelClassifier,
     embeddings: torch.Tensor,
-    options: registry.Params,
+    options: feature_generator.Options,
     device: torch.device,
     graphs: shard_graphs.Graphs | None = None,
 ) -> feature_generator.Generator:
-    """Train a generator on what the fold may learn from; the arguments are those of `train`."""
+    """Train a generator on what the fold may learn from, by `options`, (C, d_a) float32 `embeddings` and else as in `train`."""
     generator = registry.build(options, embeddings, sampled["features"].shape[1], device)
     labels = fold.seen(start.labels.tolist())
-    for _ in generator.fit(_pool(fold, sampled, labels), _context(fold, sampled, labels, graphs, options)):
+    for _ in generator.fit(_pool(fold, sampled, labels), _context(fold, sampled, labels, graphs, generator)):
         pass
     return generator
 
@@ -146,12 +142,12 @@ def _context(
     sampled: rows.Rows,
     labels: Sequence[int],
     graphs: shard_graphs.Graphs | None,
-    options: registry.Params,
+    generator: feature_generator.Generator,
 ) -> neighbourhoods.OfRows | None:
     """Return the neighbourhoods of the rows of `_pool`, and with true masks also where held-out classes stand in unlabelled images."""
     context = neighbourhoods.of_rows(graphs, folds.training_rows(fold, sampled, labels), labels)
-    if context and graphs and options.graph.context == "true_masks":
-        most, seed = options.graph.contexts_per_class, options.seed
+    if context and graphs and generator.provenance.get("graph_context") == "true_masks":
+        most, seed = generator.section().contexts_per_class, generator.options.seed
         unseen = neighbourhoods.of_classes(graphs, fold.held_out, most, seed, fold.unlabelled)
         context = dataclasses.replace(context, unseen=unseen)
     return context

@@ -46,7 +46,9 @@ class Params(generator.Options):
     graph: graph.Params
 
 
-def build(options: Params, embeddings: torch.Tensor, feature_dim: int, device: torch.device) -> generator.Generator:
+def build(
+    options: generator.Options, embeddings: torch.Tensor, feature_dim: int, device: torch.device
+) -> generator.Generator:
     """Return the untrained generator that `options` name; its initial weights depend on `options.seed` alone.
 
     Args:
@@ -69,14 +71,9 @@ def save_dict(trained: generator.Generator) -> dict[str, Any]:
     }
 
 
-def options_of(checkpoint: dict[str, Any]) -> Params:
-    """Return the section `gmmn` that a generator was made with, from what `save_dict` returned."""
-    return params.build(checkpoint["config"], Params, "gmmn", "generator checkpoint")
-
-
 def load_dict(checkpoint: dict[str, Any], device: torch.device) -> generator.Generator:
     """Rebuild a generator from what `save_dict` returned, ready to sample."""
-    options = options_of(checkpoint)
+    options = params.build(checkpoint["config"], Params, "gmmn", "generator checkpoint")
     loaded = build(options, checkpoint["embeddings"], checkpoint["feature_dim"], device)
     loaded.load_state_dict(checkpoint["network"])
     loaded.train(options.sampling_dropout)
