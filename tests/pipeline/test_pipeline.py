@@ -82,7 +82,8 @@ def test_the_lock_file_and_the_metrics_are_committed_and_the_artefacts_are_not(f
     files = set(command(folder, "git", "ls-files").split())
     assert {"dvc.lock", *(out for out in OUTS if out.startswith("metrics/"))} <= files
     artefacts = {file for file in files if file.startswith(("data/", "features/", "models/", "plots/"))}
-    assert {file for file in artefacts if not file.endswith("/.gitignore")} == {"data/pretrained/none"}
+    stand_ins = {f"data/pretrained/{name}" for name in ("none", "IMAGENET1K_V1", "IMAGENET1K_V2")}
+    assert {file for file in artefacts if not file.endswith("/.gitignore")} == stand_ins
     assert command(folder, "git", "status", "--porcelain") == ""
 
 
@@ -111,14 +112,16 @@ def test_a_second_repro_runs_nothing(first):
 def test_metrics_and_plots_can_be_shown(first):
     folder, _, _ = first
     found = json.loads(dvc(folder, "metrics", "show", "--json"))[""]["data"]
-    assert set(found) == METRICS
-    assert all(metrics["data"]["generalised"]["seen"]["mIoU"] >= 0 for metrics in found.values())
+    # DVC names what pipelines beside the main one would write, too.
+    beside = {out for stage in dag.stages(tiny.settings(), dag.OPTIONAL).values() for out in stage.outs}
+    assert METRICS <= set(found) <= METRICS | beside
+    assert all(found[path]["data"]["generalised"]["seen"]["mIoU"] >= 0 for path in METRICS)
     plots = json.loads(dvc(folder, "plots", "show", "--json"))
     tables = {out for out in OUTS if out.startswith("metrics/")} - METRICS
     drawn = {path.relative_to(folder).as_posix() for path in (folder / "plots/pictures").iterdir()}
     named = {name.rpartition("::")[2] for name in plots["data"]}
-    assert drawn and named == tables | drawn
-    assert not plots.get("errors")
+    assert drawn and named - beside == tables | drawn
+    assert {error["source"] for error in plots.get("errors", [])} <= beside
 
 
 @pytest.fixture(params=dag.OPTIONAL)
