@@ -1,12 +1,10 @@
-"""DeViSE with the whole network trained: the stage on tests/support/blocks.py, and the optional pipeline at the tiny size."""
-
-import json
+"""DeViSE with the whole network trained, on tests/support/blocks.py."""
 
 import pytest
 import torch
 
 from stages.whole_network import train_devise_network
-from tests.support import blocks, tiny
+from tests.support import blocks
 from zeroshot.base import checkpoints, command_line
 from zeroshot.images import image_files
 from zeroshot.networks import backbone, semantic_head, supervised_training
@@ -126,13 +124,3 @@ def test_a_killed_training_goes_on_as_if_nothing_had_happened(whole, tmp_path, m
     run(folder)
     assert outputs(folder) == outputs(whole)
     assert not list(folder.glob("work/**/*.pt"))
-
-
-def test_the_optional_pipeline_ends_in_figures_of_a_network_of_its_own(tmp_path):
-    folder = tiny.make(tmp_path / "tiny")
-    tiny.run(folder, "make_toy", "prepare_split", "embed_classes", "train_backbone")
-    tiny.run(folder, "train_devise_network", "dump_features@devise_network", "evaluate@devise_network")
-    figures = json.loads((folder / "metrics/devise_network.json").read_text())
-    assert figures["seen_bias"] == 0 and figures["images"] == 8
-    assert 0 <= figures["generalised"]["seen"]["mIoU"] <= 100
-    assert not (folder / "features/train").exists() and not (folder / "features/unlabelled").exists()
