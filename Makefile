@@ -1,4 +1,4 @@
-# Two commands: `make repro` and `make test`. Both set up what they need and are quick when nothing changed.
+# The main commands are `make repro` and `make test`. Both install their requirements first, and both are quick if nothing changed.
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -18,12 +18,12 @@ test: .venv/requirements-test.txt
 	pyright
 	pytest --numprocesses 2
 
-# The paper's tables from the experiments that DVC has, with the commands for those that it lacks; COMPARISONS as in presets/comparison.
+# Write the paper's tables from DVC's experiments, with the commands of the missing runs. COMPARISONS: names in presets/comparison/tables.yaml.
 COMPARISONS ?= toy
 tables: .venv/requirements.txt
 	zeroshot tables $(COMPARISONS)
 
-# Each marker is a copy of the list that was installed; a changed list is installed again.
+# Each file in .venv is a copy of the installed list of requirements. A changed list is installed again.
 .venv/requirements.txt: requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11) and "Python 3.11 is needed: make PYTHON=python3.11 ...")'
 	$(BIN)/python -m pip --version > /dev/null 2>&1 || $(PYTHON) -m venv --clear .venv
@@ -35,7 +35,7 @@ tables: .venv/requirements.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r $<
 	cp $< $@
 
-# After a change of requirements.in or requirements-test.in: resolve in fresh environments and write down what came of it.
+# Run this after a change of requirements.in or requirements-test.in: it resolves both in new environments and writes the exact versions.
 freeze:
 	for list in requirements requirements-test; do \
 		rm -rf .venv-freeze && $(PYTHON) -m venv .venv-freeze && \

@@ -1,4 +1,4 @@
-"""Turn masks of other formats than PNGs of label ids into these, once for all splits; nothing to do for VOC's own."""
+"""Convert masks of other formats to PNGs of label ids, once for all splits; VOC's masks need no conversion."""
 
 import pathlib
 
@@ -6,10 +6,10 @@ from zeroshot.base import command_line
 
 
 def main(*, data_root: pathlib.Path, labels_dir: pathlib.Path) -> None:
-    """Turn masks of other formats than PNGs of label ids into these, once for all splits; nothing to do for VOC's own.
+    """Convert masks of other formats to PNGs of label ids, once for all splits; VOC's masks need no conversion.
 
     Args:
-        data_root: the data set's folder.
+        data_root: folder of the data set.
         labels_dir: out: folder of the converted masks; empty if there is nothing to convert.
     """
     from zeroshot.base import errors, params, progress, runtime, storage

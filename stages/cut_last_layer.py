@@ -1,4 +1,4 @@
-"""Cut off the network's last layer as a classifier of pixel features over the seen classes: no zero-shot learning."""
+"""Save the network's last layer as a classifier of pixel features over the seen classes: no zero-shot learning."""
 
 import pathlib
 
@@ -6,7 +6,7 @@ from zeroshot.base import command_line
 
 
 def main(*, backbone_path: pathlib.Path, classifier_path: pathlib.Path) -> None:
-    """Cut off the network's last layer as a classifier of pixel features over the seen classes: no zero-shot learning.
+    """Save the network's last layer as a classifier of pixel features over the seen classes: no zero-shot learning.
 
     Args:
         backbone_path: the trained network.

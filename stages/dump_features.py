@@ -1,4 +1,4 @@
-"""Run the trained network once over every list of images asked for and keep its pixel features in HDF5 shards."""
+"""Run the trained network once over each requested list of images and write its pixel features to HDF5 shards."""
 
 import pathlib
 
@@ -16,14 +16,14 @@ def main(
     unlabelled_dir: pathlib.Path | None = None,
     val_dir: pathlib.Path | None = None,
 ) -> None:
-    """Run the trained network once over every list of images asked for and keep its pixel features in HDF5 shards.
+    """Run the trained network once over each requested list of images and write its pixel features to HDF5 shards.
 
     Args:
-        data_root: the data set's folder.
+        data_root: folder of the data set.
         split_path: the split.
         backbone_path: the trained network.
-        train_masks_dir: masks of the training images; needed with train_dir.
-        val_masks_dir: masks of the evaluation images; needed with val_dir.
+        train_masks_dir: masks of the training images; required with train_dir.
+        val_masks_dir: masks of the evaluation images; required with val_dir.
         train_dir: out: a balanced sample of labelled pixels.
         unlabelled_dir: out: a sample of pixels without labels.
         val_dir: out: whole feature maps with their masks.

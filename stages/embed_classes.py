@@ -1,4 +1,4 @@
-"""Give every class a vector from its name, by word2vec trained on a corpus, ready word vectors or a class matrix."""
+"""Compute a vector for every class name: by word2vec trained on a corpus, from word vectors or from a class matrix."""
 
 import pathlib
 
@@ -13,11 +13,11 @@ def main(
     seen_path: pathlib.Path,
     neighbours_path: pathlib.Path,
 ) -> None:
-    """Give every class a vector from its name, by word2vec trained on a corpus, ready word vectors or a class matrix.
+    """Compute a vector for every class name: by word2vec trained on a corpus, from word vectors or from a class matrix.
 
     Args:
         split_path: the split, for the class names.
-        source_path: `embeddings.path`: a corpus, vector file, class matrix or download folder.
+        source_path: the corpus, vector file, class matrix or download folder of `embeddings.path`.
         embeddings_path: out: vectors of all classes, HDF5.
         seen_path: out: vectors of the seen classes alone, HDF5.
         neighbours_path: out: table of the nearest classes of each class, CSV.
@@ -41,7 +41,7 @@ def main(
     classes = class_embeddings.ClassEmbeddings(split.classes, finish(source.vectors, split.classes))
     whole = {"source_sha256": source.sha256(), "words": json.dumps(source.words)}
     class_embeddings.write(embeddings_path, classes, provenance | whole)
-    # Computed from the rows of seen classes alone; a checksum of the whole source would depend on the others.
+    # This file has no checksum of the source, because that would depend on the vectors of unseen classes.
     names = tuple(split.classes[label] for label in split.seen)
     seen = class_embeddings.ClassEmbeddings(names, finish(source.vectors[list(split.seen)], names))
     seen_words = {"words": json.dumps([source.words[label] for label in split.seen])}

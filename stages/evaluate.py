@@ -22,7 +22,7 @@ def main(
         classifier_path: the classifier.
         metrics_path: out: the metrics, in per cent.
         classes_path: out: IoU and accuracy by class.
-        confusion_path: out: the confusion matrix, one row a pair of classes.
+        confusion_path: out: the confusion matrix, one row for each pair of classes.
     """
     import functools
 
@@ -42,7 +42,7 @@ def main(
     protocol = protocols.protocol(options, described)
     cache = progress.track(maps.read(features_dir), "evaluate (images)", total=len(described.images))
     predict = functools.partial(pixel_classifier.predict_maps, classifier.to(device))
-    # One process fills a GPU.
+    # A GPU is fully used by one process.
     workers = 0 if device.type == "cuda" else settings.workers
     confusions = protocols.confusions(predict, cache, split, options.short_side, workers)
     summaries = {
@@ -59,7 +59,7 @@ def main(
             "exclude": split.exclude,
             "images": len(described.images),
             "evaluation": protocol,
-            # Whether a generator of graphs was told where unseen classes truly are.
+            # The source of the places of unseen classes, for a generator with graph context.
             **({"graph_context": provenance["graph_context"]} if "graph_context" in provenance else {}),
         },
     )

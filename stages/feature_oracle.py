@@ -1,4 +1,4 @@
-"""An upper bound that READS LABELS OF UNSEEN CLASSES: the last layer trained on their real features, not a zero-shot method."""
+"""Train an upper bound that READS LABELS OF UNSEEN CLASSES, the last layer on their real features: not a zero-shot method."""
 
 import pathlib
 
@@ -17,18 +17,18 @@ def main(
     curve_path: pathlib.Path,
     calibration_path: pathlib.Path,
 ) -> None:
-    """An upper bound that READS LABELS OF UNSEEN CLASSES: the last layer trained on their real features, not a zero-shot method.
+    """Train an upper bound that READS LABELS OF UNSEEN CLASSES, the last layer on their real features: not a zero-shot method.
 
     Args:
         split_path: the split.
         features_dir: cache of training pixels.
         unlabelled_dir: cache of unlabelled pixels.
-        unlabelled_masks_dir: their masks, unseen classes included.
+        unlabelled_masks_dir: masks of the unlabelled images, with unseen classes.
         start_path: the backbone's last layer.
-        recipe_path: the model whose classifier options are used.
+        recipe_path: ZS3Net; its options of the classifier are used.
         classifier_path: out: the classifier of all classes.
         curve_path: out: loss by epoch.
-        calibration_path: out: hIoU by bias and part of the images.
+        calibration_path: out: hIoU by seen bias and part of the images.
     """
     import functools
     import sys
@@ -50,20 +50,20 @@ def main(
     split = splits.read(split_path)
     start, provenance = pixel_classifier.load(start_path)
     sampled = rows.sample(features_dir, options.pool_per_class, options.seed)
-    everything = [*split.seen, *split.unseen]
-    held = held_labels.sample(unlabelled_dir, unlabelled_masks_dir, everything, options.pool_per_class, options.seed)
+    labels = [*split.seen, *split.unseen]
+    unlabelled = held_labels.sample(unlabelled_dir, unlabelled_masks_dir, labels, options.pool_per_class, options.seed)
 
-    unseen = pools.select(held, split.unseen)
+    unseen = pools.select(unlabelled, split.unseen)
     source = feature_source.RealFeatures(unseen, device)
-    # An unseen class of which no pixel was kept gets no row: the oracle cannot know it either.
+    # An unseen class without cached pixels has no row in the classifier.
     epochs = fine_tuning.fit(start, pools.select(sampled, split.seen), source, unseen.labels.tolist(), options)
     model = progress.train(epochs, "feature_oracle", options.epochs, storage.Curve(curve_path))
 
     settings, parts = options.calibration, []
     if settings.enabled and len(unseen.labels):
         ids = (index.read(features_dir, "rows").images, index.read(unlabelled_dir, "rows").images)
-        parts = feature_oracle.parts(sampled, held, ids, split.unseen, settings.folds, options.seed)
-    shared = {"sampled": sampled, "held": held, "start": start, "unseen": split.unseen, "options": options}
+        parts = feature_oracle.parts(sampled, unlabelled, ids, split.unseen, settings.folds, options.seed)
+    shared = {"sampled": sampled, "held": unlabelled, "start": start, "unseen": split.unseen, "options": options}
     train = functools.partial(feature_oracle.train_part, **shared, device=device)
     key = "classifier.calibration.biases"
     calibrated = calibration.calibrate(

@@ -24,9 +24,9 @@ def main(
         gmmn_path: the generator.
         start_path: the backbone's last layer.
         classifier_path: out: the classifier of all classes.
-        cross_validation_path: out: what the folds of cross-validation trained.
+        cross_validation_path: out: generator and classifier of each fold of cross-validation.
         curve_path: out: loss by epoch.
-        calibration_path: out: hIoU by bias and fold.
+        calibration_path: out: hIoU by seen bias and fold.
     """
     import functools
     import sys
@@ -56,8 +56,8 @@ def main(
 
     settings, chosen = options.calibration, []
     if settings.enabled and split.unseen:
-        shown = rows.presence(features_dir)
-        chosen = folds.draw(shown, split, settings.folds, settings.held_out, options.seed)
+        presence = rows.presence(features_dir)
+        chosen = folds.draw(presence, split, settings.folds, settings.held_out, options.seed)
     shared = {"sampled": sampled, "start": start, "like": generator, "options": options}
     train = functools.partial(fold_models.train, **shared, graphs=shard_graphs.read(features_dir))
     key = "classifier.calibration.biases"

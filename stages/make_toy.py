@@ -1,4 +1,4 @@
-"""Generate a small dataset in VOC's layout, painted pebbles on a grey beach, with a corpus that names its classes."""
+"""Generate a small dataset in VOC's layout, painted pebbles on a grey beach, and a corpus with its class names."""
 
 import pathlib
 
@@ -6,10 +6,10 @@ from zeroshot.base import command_line
 
 
 def main(*, data_root: pathlib.Path) -> None:
-    """Generate a small dataset in VOC's layout, painted pebbles on a grey beach, with a corpus that names its classes.
+    """Generate a small dataset in VOC's layout, painted pebbles on a grey beach, and a corpus with its class names.
 
     Args:
-        data_root: out: the data root; what it held is removed.
+        data_root: out: the data root; its previous content is removed.
     """
     from zeroshot.base import params
     from zeroshot.datasets.toy import on_disk, scenes

@@ -1,4 +1,4 @@
-"""Check the dataset and sort its images into train, unlabelled and val, with masks showing only what each may show."""
+"""Check the dataset, divide its images into train, unlabelled and val, and write masks with only the labels that each list may use."""
 
 import pathlib
 
@@ -15,14 +15,14 @@ def main(
     val_masks_dir: pathlib.Path,
     counts_path: pathlib.Path,
 ) -> None:
-    """Check the dataset and sort its images into train, unlabelled and val, with masks showing only what each may show.
+    """Check the dataset, divide its images into train, unlabelled and val, and write masks with only the labels that each list may use.
 
     Args:
-        data_root: the data set's folder, in VOC's layout.
+        data_root: folder of the data set, in VOC's layout.
         labels_dir: folder of converted masks.
         split_path: out: classes with their roles, and the image lists.
         train_masks_dir: out: masks of the training images, seen classes only.
-        unlabelled_masks_dir: out: masks of the unlabelled images, for reports only.
+        unlabelled_masks_dir: out: masks of the unlabelled images, for reports and upper bounds only.
         val_masks_dir: out: masks of the evaluation images.
         counts_path: out: table of images and pixels by class and list.
     """

@@ -1,4 +1,4 @@
-"""Let ZS3Net label the cached pixels of the unlabelled images, and keep the labels worth learning from."""
+"""Predict labels of the cached pixels of unlabelled images with ZS3Net, and select those for self-training."""
 
 import pathlib
 
@@ -13,14 +13,14 @@ def main(
     pseudo_dir: pathlib.Path,
     counts_path: pathlib.Path,
 ) -> None:
-    """Let ZS3Net label the cached pixels of the unlabelled images, and keep the labels worth learning from.
+    """Predict labels of the cached pixels of unlabelled images with ZS3Net, and select those for self-training.
 
     Args:
         split_path: the split.
         features_dir: cache of unlabelled pixels.
-        classifier_path: the classifier that labels them.
+        classifier_path: the classifier that predicts their labels.
         pseudo_dir: out: cache of pseudo-labelled pixels.
-        counts_path: out: table of pseudo-labels by class.
+        counts_path: out: number of pseudo-labels by class.
     """
     from zeroshot.base import params, runtime, storage
     from zeroshot.datasets import splits

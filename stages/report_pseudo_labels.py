@@ -1,4 +1,4 @@
-"""Compare the pseudo-labels with the labels held back, for people: no stage reads what this one writes."""
+"""Compare the pseudo-labels with the true labels of the unlabelled images; no stage reads this report."""
 
 import pathlib
 
@@ -15,16 +15,16 @@ def main(
     report_path: pathlib.Path,
     later_report_path: pathlib.Path,
 ) -> None:
-    """Compare the pseudo-labels with the labels held back, for people: no stage reads what this one writes.
+    """Compare the pseudo-labels with the true labels of the unlabelled images; no stage reads this report.
 
     Args:
         split_path: the split.
         features_dir: cache of unlabelled pixels.
         pseudo_dir: cache of pseudo-labelled pixels.
         later_rounds_path: pixels pseudo-labelled in rounds after the first.
-        masks_dir: masks of the unlabelled images, held back from training.
+        masks_dir: masks of the unlabelled images, which training does not read.
         report_path: out: precision and coverage by class.
-        later_report_path: out: the same by class and later round.
+        later_report_path: out: precision and coverage by class and later round.
     """
     import functools
 

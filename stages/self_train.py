@@ -1,4 +1,4 @@
-"""Train the last layer again with pseudo-labelled features of unseen classes beside real and synthetic ones: ZS5Net."""
+"""Train the last layer again on real, synthetic and pseudo-labelled features: ZS5Net."""
 
 import pathlib
 
@@ -19,7 +19,7 @@ def main(
     curve_path: pathlib.Path,
     calibration_path: pathlib.Path,
 ) -> None:
-    """Train the last layer again with pseudo-labelled features of unseen classes beside real and synthetic ones: ZS5Net.
+    """Train the last layer again on real, synthetic and pseudo-labelled features: ZS5Net.
 
     Args:
         split_path: the split.
@@ -28,11 +28,11 @@ def main(
         pseudo_dir: cache of pseudo-labelled pixels.
         gmmn_path: the generator.
         start_path: the classifier that gave the pseudo-labels.
-        cross_validation_path: what its folds of cross-validation trained.
+        cross_validation_path: generator and classifier of each fold of cross-validation.
         classifier_path: out: the classifier of all classes.
         later_rounds_path: out: pixels pseudo-labelled in rounds after the first.
         curve_path: out: loss by round and epoch.
-        calibration_path: out: hIoU by bias and fold.
+        calibration_path: out: hIoU by seen bias and fold.
     """
     import functools
     import sys
@@ -75,7 +75,7 @@ def main(
 
     folds = fold_models.load_dict(checkpoints.load(cross_validation_path), device) if options.biases else []
     if folds and labelling.rule == "agreement":
-        text = f"self_train: {self_training_folds.NO_AGREEMENT}; self_training.biases is not read"
+        text = f"self_train: {self_training_folds.NO_AGREEMENT}; self_training.biases is ignored"
         print(text, file=sys.stderr)
         folds = []
     shared = {"features_dir": features_dir, "sampled": sampled, "labelling": labelling, "options": options}

@@ -18,7 +18,7 @@ def main(
     """Train the segmentation network, DeepLabv3+, on the seen classes.
 
     Args:
-        data_root: the data set's folder.
+        data_root: folder of the data set.
         split_path: the split.
         masks_dir: masks of the training images.
         weights_path: initial weights of the encoder.

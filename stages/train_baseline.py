@@ -1,4 +1,4 @@
-"""Train a zero-shot baseline on the cached features: a linear map into the space of class vectors, by DeViSE, ALE or SPNet."""
+"""Train a zero-shot baseline, DeViSE, ALE or SPNet: a linear map from cached features to class vectors."""
 
 import pathlib
 from typing import Literal
@@ -16,7 +16,7 @@ def main(
     curve_path: pathlib.Path,
     calibration_path: pathlib.Path,
 ) -> None:
-    """Train a zero-shot baseline on the cached features: a linear map into the space of class vectors, by DeViSE, ALE or SPNet.
+    """Train a zero-shot baseline, DeViSE, ALE or SPNet: a linear map from cached features to class vectors.
 
     Args:
         method: the baseline.
@@ -25,7 +25,7 @@ def main(
         embeddings_path: vectors of all classes.
         classifier_path: out: the classifier of all classes.
         curve_path: out: loss by epoch.
-        calibration_path: out: hIoU by bias and fold.
+        calibration_path: out: hIoU by seen bias and fold.
     """
     import functools
     import sys

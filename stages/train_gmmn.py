@@ -1,4 +1,4 @@
-"""Train the generator of features on the seen classes of the cache."""
+"""Train the feature generator on the cached features of seen classes."""
 
 import pathlib
 
@@ -15,13 +15,13 @@ def main(
     curve_path: pathlib.Path,
     quality_path: pathlib.Path,
 ) -> None:
-    """Train the generator of features on the seen classes of the cache.
+    """Train the feature generator on the cached features of seen classes.
 
     Args:
         split_path: the split.
         features_dir: cache of training pixels.
         embeddings_path: vectors of all classes.
-        context_masks_path: masks with unseen classes, or an empty file.
+        context_masks_path: folder of masks with unseen classes, or an empty file.
         gmmn_path: out: the generator.
         curve_path: out: loss by epoch.
         quality_path: out: MMD on held-out images by class.
@@ -56,7 +56,10 @@ def main(
     for row in progress.track(generator.fit(real, context), "train_gmmn", total=options.epochs):
         curve.add(row)
     if curve.rows[-1].get("live_kernels") == 0:
-        print("no kernel is active, so nothing was learnt: change gmmn.bandwidths or gmmn.kernel", file=sys.stderr)
+        print(
+            "no kernel is active, so the generator learnt nothing: change gmmn.bandwidths or gmmn.kernel",
+            file=sys.stderr,
+        )
 
     checkpoints.save(gmmn_path, {"classes": list(split.classes), **registry.save_dict(generator)})
     quality = matching.quality(generator, pools.select(test, split.seen), real, options)

@@ -1,4 +1,4 @@
-"""Draw a few evaluation images with their truth and the answer of each model side by side."""
+"""Draw a few evaluation images with the true labels and the prediction of each model side by side."""
 
 import pathlib
 
@@ -13,10 +13,10 @@ def main(
     model_paths: tuple[pathlib.Path, ...],
     pictures_dir: pathlib.Path,
 ) -> None:
-    """Draw a few evaluation images with their truth and the answer of each model side by side.
+    """Draw a few evaluation images with the true labels and the prediction of each model side by side.
 
     Args:
-        data_root: the data set's folder; images of val are read.
+        data_root: folder of the data set; only images of val are read.
         split_path: the split.
         features_dir: cache of whole feature maps with their masks.
         model_paths: the models, from left to right.

@@ -1,4 +1,4 @@
-"""Train the whole network on seen masks and on sparse pseudo-labels of unlabelled images, as the paper retrains it: ZS5Net."""
+"""Train the whole network on masks of seen classes and sparse pseudo-labels, as in the paper: ZS5Net."""
 
 import pathlib
 
@@ -17,17 +17,17 @@ def main(
     classifier_path: pathlib.Path,
     curve_path: pathlib.Path,
 ) -> None:
-    """Train the whole network on seen masks and on sparse pseudo-labels of unlabelled images, as the paper retrains it: ZS5Net.
+    """Train the whole network on masks of seen classes and sparse pseudo-labels, as in the paper: ZS5Net.
 
     Args:
-        data_root: the data set's folder.
+        data_root: folder of the data set.
         split_path: the split.
         masks_dir: masks of the training images.
         pseudo_dir: cache of pseudo-labelled pixels.
         backbone_path: the network to start from.
-        start_path: its last layer, all classes.
+        start_path: classifier of all classes to start from.
         network_path: out: the network.
-        classifier_path: out: its last layer, all classes.
+        classifier_path: out: the last layer of the network, for all classes.
         curve_path: out: loss by epoch.
     """
     import dataclasses
@@ -50,7 +50,7 @@ def main(
     checkpoint = checkpoints.load(backbone_path)
     recipe = self_training_network.recipe(checkpoint, options)
 
-    # The images are those of the data set; all else that training depends on is in these bytes.
+    # The name of the folder is a hash of everything that training depends on.
     work = resuming.folder(
         settings.scratch,
         "self_train_network",

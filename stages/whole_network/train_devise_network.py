@@ -1,4 +1,4 @@
-"""Train DeViSE with the whole network, as the paper did: DeepLabv3+ whose last layer is a projection to class vectors."""
+"""Train DeViSE with the whole network, as in the paper: DeepLabv3+ with a projection to class vectors as its last layer."""
 
 import pathlib
 
@@ -17,17 +17,17 @@ def main(
     classifier_path: pathlib.Path,
     curve_path: pathlib.Path,
 ) -> None:
-    """Train DeViSE with the whole network, as the paper did: DeepLabv3+ whose last layer is a projection to class vectors.
+    """Train DeViSE with the whole network, as in the paper: DeepLabv3+ with a projection to class vectors as its last layer.
 
     Args:
-        data_root: the data set's folder.
+        data_root: folder of the data set.
         split_path: the split.
         masks_dir: masks of the training images.
         embeddings_path: vectors of all classes.
         weights_path: initial weights of the encoder.
-        recipe_path: the backbone whose options are used.
+        recipe_path: the backbone; its options are used.
         network_path: out: the network.
-        classifier_path: out: its last layer, all classes.
+        classifier_path: out: the last layer of the network, for all classes.
         curve_path: out: loss by epoch.
     """
     import dataclasses

@@ -1,4 +1,4 @@
-"""The command `zeroshot`: one file a sub-command, each a function with typed arguments that prints.
+"""The command `zeroshot`: one file for each sub-command, with a function `main` that has typed arguments and prints.
 
-Open __main__.py first: a new sub-command is a file here and a line there.
+Open __main__.py first: it lists the sub-commands; a new one needs a file here and an entry there.
 """

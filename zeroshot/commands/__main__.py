@@ -18,7 +18,7 @@ COMMANDS = {
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Run the sub-command that `argv` names; the words of the process if None."""
+    """Run the sub-command in `argv`, or on the command line of the process if `argv` is None."""
     command_line.run_one_of(COMMANDS, "zeroshot", argv)
 
 

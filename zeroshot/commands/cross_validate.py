@@ -23,25 +23,25 @@ def main(
     embeddings_path: pathlib.Path = pathlib.Path("data/class_embeddings.h5"),
     start_path: pathlib.Path = pathlib.Path("models/seen_only.pt"),
 ) -> None:
-    """Choose parameters by zero-shot cross-validation: seen classes are held out and play unseen (paper section 3.1).
+    """Choose parameters by zero-shot cross-validation: seen classes are held out and treated as unseen (paper section 3.1).
 
-    All combinations of the alternatives are tried. Values are YAML, so that a list stands in brackets; a key with one value
-    has it in every setting. Only cached features of training images are read, and no stage is rerun. The table shows for
-    each setting the mean over folds of hIoU and of seen and unseen mIoU, and how far it is behind the best setting on the
-    same folds, with the standard error (+-): a difference below two of these may be chance. ZS5Net is scored where a key of
-    pseudo_labels or self_training is named, ZS3Net otherwise. Example:
+    All combinations of the alternatives are tried. Values are YAML; a list is written in brackets. A key with one value has this
+    value in every setting. Only cached features of training images are read, and no stage runs again. The table shows the means
+    over folds of hIoU and of seen and unseen mIoU. It also shows the difference in hIoU to the best setting (behind) and its
+    standard error (+-); a difference of less than two standard errors may be chance. ZS5Net is scored if a key of pseudo_labels
+    or self_training is given, and ZS3Net otherwise. Example:
 
     zeroshot cross-validate gmmn.lr=0.001,0.002 'gmmn.bandwidths=[1,2],[0.5,1,2]'
 
     Args:
         parameters: keys of the sections gmmn, classifier, pseudo_labels and self_training with their alternatives.
-        one_at_a_time: params.yaml, and each alternative alone, instead of all combinations.
+        one_at_a_time: try params.yaml and each alternative alone, instead of all combinations.
         folds: number of folds (default: classifier.calibration.folds).
         held_out: seen classes held out in each fold (default: classifier.calibration.held_out).
-        seed: of the folds.
-        workers: jobs at a time, each in a process (default: one for each core; 1 on a GPU).
-        csv_path: write the table to this file, too, with the hIoU of each fold.
-        params_path: the settings to start from.
+        seed: seed of the folds.
+        workers: number of processes (default: one for each core; 1 on a GPU).
+        csv_path: also write the table to this file, with the hIoU of each fold.
+        params_path: parameter file with the values of all other keys.
         split_path: the split.
         features_dir: cache of training pixels.
         embeddings_path: vectors of all classes.
@@ -53,7 +53,7 @@ def main(
 
     from zeroshot.base import errors, params, runtime, storage
     from zeroshot.datasets import splits
-    from zeroshot.experiments.parameter_search import bench, grid, search_jobs, search_table
+    from zeroshot.experiments.parameter_search import fold_jobs, grid, search_jobs, search_table
     from zeroshot.zs3net.cross_validation import calibration
 
     for flag, value in (("--folds", folds), ("--held-out", held_out), ("--workers", workers)):
@@ -65,7 +65,7 @@ def main(
     axes = grid.parse(parameters)
     settings = grid.settings(document, axes, one_at_a_time)
     device = runtime.start(params.load(params_path, "runtime", runtime.Params))
-    common = bench.Bench(
+    inputs = fold_jobs.Inputs(
         features_dir,
         embeddings_path,
         start_path,
@@ -76,21 +76,21 @@ def main(
         device.type,
     )
     workers = workers or (1 if device.type == "cuda" else len(os.sched_getaffinity(0)))
-    again = grid.trains_again(axes)
-    tried = present["self_training"].biases if again else defaults.biases
-    biases = tried or (0.0,)
-    curves = search_jobs.search(common, settings, workers, defaults.biases, biases if again else None)
+    self_training = grid.scores_zs5net(axes)
+    candidates = present["self_training"].biases if self_training else defaults.biases
+    biases = candidates or (0.0,)
+    curves = search_jobs.search(inputs, settings, workers, defaults.biases, biases if self_training else None)
 
     table = search_table.summarise(settings, curves, biases)
     varied = [key for key in axes if len(axes[key]) > 1] or list(axes)
     named = search_table.name(settings, varied, one_at_a_time)
     print(search_table.text(table, named, [setting.options == present for setting in settings]))
-    n_held_out = len(bench.draw_folds(common)[0].held_out)
-    model = "ZS5Net" if again else "ZS3Net"
+    n_held_out = len(fold_jobs.draw_folds(inputs)[0].held_out)
+    model = "ZS5Net" if self_training else "ZS3Net"
     print(f"\n{model}, {len(curves[0])} folds of {n_held_out} seen classes; * best, = {params_path} as it is")
     best = search_table.best_of(table)
-    key = "self_training.biases" if again else "classifier.calibration.biases"
-    if tried and (warning := calibration.edge_warning(table[best]["bias"], tried, key)):
+    key = "self_training.biases" if self_training else "classifier.calibration.biases"
+    if candidates and (warning := calibration.edge_warning(table[best]["bias"], candidates, key)):
         print(warning, file=sys.stderr)
     changes = settings[best].changes
     print(search_table.command(changes) if changes else f"the best setting is {params_path} as it is")

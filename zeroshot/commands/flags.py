@@ -1,4 +1,4 @@
-"""Print the flags of `dvc exp run` that lead to a method."""
+"""Print the flags of `dvc exp run` that select a method."""
 
 import pathlib
 
@@ -6,10 +6,10 @@ import tyro
 
 
 def main(method: tyro.conf.Positional[str]) -> None:
-    """Print the flags of `dvc exp run`, and its target, that lead from params.yaml to a method.
+    """Print the flags of `dvc exp run`, and its target, that turn params.yaml into a method.
 
     Args:
-        method: a method of presets/comparison/methods.yaml.
+        method: name of a method of presets/comparison/methods.yaml.
     """
     from zeroshot.experiments.comparison import launch
 

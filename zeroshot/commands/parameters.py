@@ -1,10 +1,10 @@
-"""Print docs/parameters.md, the page about every key of params.yaml."""
+"""Print docs/parameters.md, the description of every key of params.yaml."""
 
 from zeroshot.base import command_line
 
 
 def main() -> None:
-    """Print the page about every key of params.yaml, in Markdown."""
+    """Print the description of every key of params.yaml, in Markdown."""
     from zeroshot.experiments import parameters_page, presets, schema
 
     print(parameters_page.make(presets.text(presets.DEFAULT), schema.SECTIONS), end="")

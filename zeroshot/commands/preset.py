@@ -10,10 +10,10 @@ from zeroshot.base import command_line
 def main(name: tyro.conf.Positional[str], *, out: pathlib.Path = pathlib.Path("params.yaml")) -> None:
     """Write the parameter file of a preset, with a comment at every key.
 
-    The result does not depend on what the file holds now: `preset toy` always gives the default.
+    The result does not depend on the present content of the file: `preset toy` always gives the default.
 
     Args:
-        name: a file of presets/ without its ending, such as voc_small.
+        name: name of a file of presets/ without .yaml, such as voc_small.
         out: the file to write.
     """
     from zeroshot.base import storage

@@ -12,7 +12,7 @@ def main(
     """Print the metrics of every evaluated model as a table, in the layout of the paper's Tables 1 and 2.
 
     Args:
-        folder: holds a JSON file of each model.
+        folder: folder with a JSON file for each model.
     """
     from zeroshot.evaluation import results_table
 

@@ -8,10 +8,10 @@ import tyro
 
 
 def main(folders: Annotated[tyro.conf.Positional[tuple[pathlib.Path, ...]], tyro.conf.arg(metavar="DIR")]) -> None:
-    """Describe feature caches: shards, rows, classes, moments, provenance; every checksum is verified.
+    """Describe feature caches: shards, rows, classes, moments, provenance. All checksums are verified.
 
     Args:
-        folders: caches, such as features/train.
+        folders: folders of caches, such as features/train.
     """
     from zeroshot.base import errors
     from zeroshot.cache import describe, index

@@ -1,4 +1,4 @@
-"""Experiments beyond one run: the comparison of methods, the search of parameters, and the schema of params.yaml.
+"""Experiments of more than one run: the comparison of methods and the search of parameters; also the schema of params.yaml.
 
 Open comparison/catalogue.py for the tables, parameter_search/grid.py for the search.
 """

@@ -14,12 +14,12 @@ _HEAD = """\
 
 # Parameters
 
-`params.yaml` has these keys, a section for each stage. Change one there, or for one run by
+`params.yaml` has these keys, a section for each stage. Change item there, or for item run by
 `dvc exp run -S gmmn.lr=0.001`. A change reruns the stage and what follows from it. `zeroshot preset NAME` writes the
 parameters of a preset, such as `voc_small`, to `params.yaml`.
 """
 
-# JSON schema's words for a limit, and those of the page. Exclusive upper limits are technical: seeds must be below 2^31.
+# Keyword of JSON schema -> word on the page. Exclusive upper limits are not shown; they only keep seeds below 2^31.
 _LIMITS = {"gt": "above", "ge": "from", "minimum": "from", "le": "to", "maximum": "to"}
 _KINDS = {
     "integer": "whole number",
@@ -34,8 +34,8 @@ def make(default: str, sections: Mapping[str, type]) -> str:
     """Return the page in Markdown.
 
     Args:
-        default: the text of the default parameter file.
-        sections: the dataclass of each section.
+        default: text of the default parameter file.
+        sections: section -> its dataclass.
     """
     values, comments = params.parse(default, "default"), presets.comments(default)
     parts = [_HEAD]
@@ -49,24 +49,24 @@ def make(default: str, sections: Mapping[str, type]) -> str:
 def _entries(
     prefix: str, values: dict[str, Any], node: dict[str, Any], schema: dict[str, Any], comments: Mapping[str, str]
 ) -> Iterator[str]:
-    """Yield the lines of all keys of a section, in the order of the file, those of sections inside it among them."""
+    """Yield the lines of all keys of a section and its sub-sections, in the order of the file."""
     for key, value in values.items():
         entry, full = _resolved(node["properties"][key], schema), f"{prefix}.{key}"
         if "properties" in entry:
             yield from _wrapped(f"**`{full}`**: {comments[full]}", "* ")
             yield from _entries(full, value, entry, schema, comments)
         else:
-            about = f"**`{full}`** ({_kind(entry, schema)}; default `{_text(value)}`): {comments[full]}"
-            yield from _wrapped(about, "* ")
+            text = f"**`{full}`** ({_kind(entry, schema)}; default `{_text(value)}`): {comments[full]}"
+            yield from _wrapped(text, "* ")
 
 
 def _kind(entry: dict[str, Any], schema: dict[str, Any]) -> str:
-    """Say which values a JSON schema allows."""
+    """Return a description of the values that a JSON schema allows."""
     entry = _resolved(entry, schema)
     if "anyOf" in entry:
-        return " or ".join(_kind(one, schema) for one in entry["anyOf"])
+        return " or ".join(_kind(item, schema) for item in entry["anyOf"])
     if "enum" in entry:
-        return ", ".join(f"`{_text(one)}`" for one in entry["enum"])
+        return ", ".join(f"`{_text(item)}`" for item in entry["enum"])
     if entry["type"] == "array":
         items = entry.get("prefixItems") or [entry["items"]]
         return f"list of {'two ' if len(items) == 2 else ''}{_kind(items[0], schema)}"
@@ -82,7 +82,7 @@ def _resolved(entry: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def _text(value: Any) -> str:
-    """Return a value as `-S` takes it."""
+    """Return a value in the form that `dvc exp run -S` accepts."""
     if isinstance(value, list):
         return f"[{', '.join(map(_text, value))}]"
     if value is None or isinstance(value, bool):

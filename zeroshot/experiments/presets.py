@@ -1,7 +1,8 @@
-"""Presets: ready parameter files. presets/toy.yaml, the default, has every key; the others are overlays of what differs from it.
+"""Presets: parameter files for published set-ups. presets/toy.yaml, the default, has every key; the others are overlays over it.
 
-A merged preset is the text of the default with the values of the overlay put in. Where the overlay has a comment at a key, that comment
-replaces the default's; the comment that opens the overlay opens the merged file.
+An overlay has only the keys that differ from the default. The merged preset is the text of the default with the values and comments of the
+overlay; keys without a comment in the overlay keep that of the default. The first comment of the overlay becomes the first comment of the
+merged file.
 """
 
 import io
@@ -19,7 +20,7 @@ from zeroshot.base import errors, params
 FOLDER = pathlib.Path("presets")
 DEFAULT = "toy"
 
-# Between a value and the comment behind it; no value of a parameter file has this in it.
+# The start of a comment after a value; no value of a parameter file contains this.
 _COMMENT = re.compile(r"\s+# ")
 
 
@@ -32,21 +33,21 @@ def text(name: str, folder: pathlib.Path = FOLDER) -> str:
     """Return the whole parameter file of a preset, with a comment at every key.
 
     Raises:
-        errors.UserError: if there is no such preset, or its overlay does not fit the default.
+        errors.UserError: if the preset does not exist, or its overlay has keys that the default lacks.
     """
     if name not in names(folder):
         known = ", ".join(f"`{one}`" for one in names(folder))
-        raise errors.UserError(f"{folder}: has no preset `{name}`; there are: {known}")
+        raise errors.UserError(f"{folder}: has no preset `{name}`; choose from {known}")
     default = (folder / f"{DEFAULT}.yaml").read_text()
     path = folder / f"{name}.yaml"
     return default if name == DEFAULT else merge(default, path.read_text(), str(path))
 
 
 def read(name: str, folder: pathlib.Path = FOLDER) -> dict[str, Any]:
-    """Return the parameters of a preset as plain values, unchecked.
+    """Return the parameters of a preset as plain values, without validation.
 
     Raises:
-        errors.UserError: as `text`.
+        errors.UserError: if `text` raises it.
     """
     return params.parse(text(name, folder), f"preset {name}")
 
@@ -55,16 +56,16 @@ def merge(default: str, overlay: str, source: str = "overlay") -> str:
     """Return the text of `default` with the values and comments of `overlay`.
 
     Args:
-        default: a whole parameter file in the form in which DVC writes it.
-        overlay: some of its keys.
-        source: the file of the overlay, for messages.
+        default: text of a whole parameter file, formatted as DVC writes it.
+        overlay: text of a parameter file with some of the keys.
+        source: name of the overlay in messages.
 
     Raises:
-        params.ParamsError: if the overlay cannot be read or has keys that `default` lacks.
+        params.ParamsError: if the overlay is not valid YAML, or has keys that `default` lacks.
     """
     changes = params.parse(overlay, source)
     document = _round_trip().load(default)
-    faults = list(_put(document, changes, ""))
+    faults = list(_apply(document, changes, ""))
     if faults:
         raise params.ParamsError(params.listed(source, faults))
     stream = io.StringIO()
@@ -75,35 +76,35 @@ def merge(default: str, overlay: str, source: str = "overlay") -> str:
 
 
 def comments(text: str) -> dict[str, str]:
-    """Return the comment of every key that has one, by dotted key: the lines just above it, or the end of its own line."""
+    """Return dotted key -> comment: the text at the end of the key's line or, if there is none, the comment lines directly above it."""
     lines = text.splitlines()
-    found = {}
+    result = {}
     for key, number in _positions(_round_trip().load(text)):
-        indent, own = _split(lines[number])
-        above = own or " ".join(
-            line.strip().removeprefix("# ") for line in lines[_first(lines, number, indent) : number]
+        indent, trailing = _indent_and_comment(lines[number])
+        comment = trailing or " ".join(
+            line.strip().removeprefix("# ") for line in lines[_first_comment_line(lines, number, indent) : number]
         )
-        if above:
-            found[key] = above
-    return found
+        if comment:
+            result[key] = comment
+    return result
 
 
 def _round_trip() -> yaml.YAML:
-    """Return a reader and writer that keeps comments, with the settings of DVC, so that `dvc exp run -S` changes no other line."""
+    """Return a YAML reader and writer that keeps comments; it has the settings of DVC, so that `dvc exp run -S` changes no other line."""
     result = yaml.YAML()
     result.default_flow_style = False
     return result
 
 
-def _put(document: dict[str, Any], changes: dict[str, Any], prefix: str) -> Iterator[str]:
-    """Put the changes into the document; yield what does not fit."""
+def _apply(document: dict[str, Any], changes: dict[str, Any], prefix: str) -> Iterator[str]:
+    """Apply the changes to the document; yield a message for every key that does not exist there."""
     for key, value in changes.items():
         if key not in document:
-            yield f"{prefix}{key}: is no key of the default"
-        # An empty mapping is a value, as that of embeddings.aliases.
+            yield f"{prefix}{key}: is not a key of the default"
+        # An empty mapping, such as embeddings.aliases, is a value and not a section.
         elif isinstance(document[key], dict) and document[key]:
             if isinstance(value, dict):
-                yield from _put(document[key], value, f"{prefix}{key}.")
+                yield from _apply(document[key], value, f"{prefix}{key}.")
             else:
                 yield f"{prefix}{key}: needs keys under it"
         else:
@@ -111,15 +112,15 @@ def _put(document: dict[str, Any], changes: dict[str, Any], prefix: str) -> Iter
 
 
 def _with_comments(text: str, changes: dict[str, str]) -> str:
-    """Return the text with other comments at some keys, each where the text has the old one: above the key or behind it."""
+    """Return the text with the comments of `changes`, each at the place of the old comment: above its key or at the end of its line."""
     lines = text.splitlines()
-    # From the last line up, so that the numbers of those above still hold.
+    # Lines are changed from the last to the first, so that the remaining line numbers stay valid.
     for key, number in sorted(_positions(_round_trip().load(text)), key=lambda item: -item[1]):
-        indent, own = _split(lines[number])
-        if own:
-            # ruamel.yaml leaves such a comment in the column that it had behind the old value.
-            setting = lines[number].removesuffix(f"# {own}").rstrip()
-            lines[number] = f"{setting}  # {changes.get(key, own)}"
+        indent, trailing = _indent_and_comment(lines[number])
+        if trailing:
+            # ruamel.yaml writes a trailing comment at its old column; it must be two spaces after the value.
+            setting = lines[number].removesuffix(f"# {trailing}").rstrip()
+            lines[number] = f"{setting}  # {changes.get(key, trailing)}"
         elif key in changes:
             start = f"{indent}# "
             wrapped = textwrap.wrap(
@@ -130,26 +131,26 @@ def _with_comments(text: str, changes: dict[str, str]) -> str:
                 break_on_hyphens=False,
                 break_long_words=False,
             )
-            lines[_first(lines, number, indent) : number] = wrapped
+            lines[_first_comment_line(lines, number, indent) : number] = wrapped
     return "\n".join(lines) + "\n"
 
 
 def _positions(values: yaml_comments.CommentedMap, prefix: str = "") -> Iterator[tuple[str, int]]:
-    """Yield every dotted key and the number of its line, but not what is inside of a value such as `{}`."""
+    """Yield every dotted key and the number of its line; keys inside of a flow mapping, `{...}`, are skipped."""
     for key, value in values.items():
         yield f"{prefix}{key}", values.lc.key(key)[0]
         if isinstance(value, yaml_comments.CommentedMap) and not value.fa.flow_style():
             yield from _positions(value, f"{prefix}{key}.")
 
 
-def _split(line: str) -> tuple[str, str | None]:
-    """Return the indentation of a key's line and the comment at its end."""
-    _, *own = _COMMENT.split(line, maxsplit=1)
-    return line[: len(line) - len(line.lstrip())], own[0] if own else None
+def _indent_and_comment(line: str) -> tuple[str, str | None]:
+    """Return the indentation of a line and the comment at its end, None if it has none."""
+    _, *trailing = _COMMENT.split(line, maxsplit=1)
+    return line[: len(line) - len(line.lstrip())], trailing[0] if trailing else None
 
 
-def _first(lines: list[str], number: int, indent: str) -> int:
-    """Return the number of the first of the comment lines just above line `number`, that number itself if there are none."""
+def _first_comment_line(lines: list[str], number: int, indent: str) -> int:
+    """Return the number of the first of the comment lines directly above line `number`; `number` itself if there are none."""
     while number and lines[number - 1].startswith(f"{indent}# "):
         number -= 1
     return number

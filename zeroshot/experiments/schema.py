@@ -1,4 +1,4 @@
-"""Every section of params.yaml at once: a wrong key is found before hours of work, not after."""
+"""The dataclass of every section of params.yaml, and a check of all sections before any stage runs."""
 
 import pathlib
 
@@ -37,7 +37,7 @@ def check(path: str | pathlib.Path) -> None:
     """Load every section of the parameter file at `path`.
 
     Raises:
-        params.ParamsError: with all faults of all sections, and the sections that no stage knows.
+        params.ParamsError: with all errors of all sections, and the unknown sections.
     """
     faults = []
     for name, cls in SECTIONS.items():
@@ -47,6 +47,6 @@ def check(path: str | pathlib.Path) -> None:
             faults.append(str(error))
     unknown = [name for name in params.read(path) if name not in SECTIONS]
     if unknown:
-        faults.append(f"{path}: unknown sections: {', '.join(unknown)}; known are {', '.join(SECTIONS)}")
+        faults.append(f"{path}: unknown sections: {', '.join(unknown)}; choose from {', '.join(SECTIONS)}")
     if faults:
         raise params.ParamsError("\n".join(faults))

@@ -1,4 +1,4 @@
 """The tables that compare methods, filled from DVC's experiments.
 
-Open survey.py first: what has been run for a comparison and what it lacks.
+Open run_status.py first: which runs of a comparison are done, and which are missing.
 """

@@ -9,20 +9,20 @@ import pydantic
 from zeroshot.base import errors, params
 
 Named = TypeVar("Named")
-# Below the repository.
+# Relative to the repository.
 FOLDER = pathlib.Path("presets", "comparison")
 
 
 @params.section
 class Method:
-    """A named way to run the pipeline and the model of it that is scored; an entry of methods.yaml.
+    """A method: parameters of the pipeline and the model that is scored; an entry of methods.yaml.
 
     Attributes:
-        model: whose metrics/<model>.json holds the figures.
-        figures: which of them: `generalised` (with the model's seen bias), or `without_bias`.
+        model: name of the model; its metrics are in metrics/<model>.json.
+        figures: block of that file: `generalised` (with the model's seen bias) or `without_bias`.
         set: dotted keys of params.yaml and their values.
-        target: what `dvc exp run` is asked for, such as another dvc.yaml; None for the pipeline of the root.
-        note: one sentence for a reader of the tables.
+        target: target of `dvc exp run`, such as another dvc.yaml; None for the main pipeline.
+        note: one sentence for readers of the tables.
     """
 
     model: str
@@ -34,7 +34,7 @@ class Method:
 
 @params.section
 class Table:
-    """One table: rows are K x method, columns the paper's."""
+    """One table: a row for each K and method, the columns of the paper."""
 
     title: str
     methods: Annotated[tuple[str, ...], pydantic.Field(min_length=1)]
@@ -42,7 +42,7 @@ class Table:
 
 @params.section
 class Sweep:
-    """What the curve shows: a method at one K, for some values of one parameter."""
+    """The curve of one method at one K against the values of one parameter."""
 
     method: str
     k: int
@@ -52,19 +52,19 @@ class Sweep:
 
 @params.section
 class Comparison:
-    """One dataset and protocol in all its tables; an entry of tables.yaml.
+    """All tables of one dataset and protocol; an entry of tables.yaml.
 
     Attributes:
         title: heading of the report.
         preset: the preset that every run starts from.
-        set: dotted keys that hold for every run of the comparison.
-        splits: K -> dotted keys that choose its unseen classes.
-        seeds: one run for each; every `seed` of the preset takes the value ...
-        fixed_seeds: ... but those of these sections.
+        set: dotted keys of params.yaml and their values, the same in every run of the comparison.
+        splits: K -> dotted keys and values that choose the unseen classes.
+        seeds: the seeds; each run sets every `seed` of the preset, except in `fixed_seeds`, to one of them.
+        fixed_seeds: sections of the preset that keep their own seed.
         tables: in the order of the report.
-        protocols_at: the K of the table of generalised and vanilla figures.
-        sweep: see `Sweep`; None for no curve.
-        published: name of the dataset in published.csv; None where no published figure compares.
+        protocols_at: the K of the table that compares the generalised and the vanilla protocol.
+        sweep: the curve; None for no curve.
+        published: name of the dataset in published.csv; None if no published value is comparable.
     """
 
     title: str
@@ -80,28 +80,28 @@ class Comparison:
 
     @property
     def methods(self) -> list[str]:
-        """All methods of all tables, each once, in their order."""
+        """All methods of all tables, without repetition, in the order of the tables."""
         return list(dict.fromkeys(name for table in self.tables for name in table.methods))
 
     def check(self, name: str, *, methods: Sequence[str], ks: Sequence[int], seeds: Sequence[int]) -> None:
-        """Refuse a method, K or seed that the comparison does not have: no run would match, as if all were done.
+        """Refuse a method, K or seed that is not in the comparison; otherwise no run would match, and all would seem to be done.
 
         Raises:
-            errors.UserError: naming the flag and what the comparison `name` has.
+            errors.UserError: with the flag and the allowed values.
         """
         known = {"method": (methods, self.methods), "k": (ks, list(self.splits)), "seed": (seeds, self.seeds)}
-        for flag, (asked, there) in known.items():
-            for value in asked:
-                if value not in there:
-                    listed = ", ".join(f"`{one}`" for one in there)
-                    raise errors.UserError(f"--{flag}: {name} has no `{value}`; there are: {listed}")
+        for flag, (requested, allowed) in known.items():
+            for value in requested:
+                if value not in allowed:
+                    listed = ", ".join(f"`{one}`" for one in allowed)
+                    raise errors.UserError(f"--{flag}: {name} has no `{value}`; choose from {listed}")
 
 
 def methods(folder: str | pathlib.Path) -> dict[str, Method]:
     """Read methods.yaml of `folder`, in its order.
 
     Raises:
-        params.ParamsError: with everything that is wrong in the first wrong entry.
+        params.ParamsError: with all errors of the first invalid entry.
     """
     return _entries(pathlib.Path(folder) / "methods.yaml", Method)
 
@@ -110,8 +110,8 @@ def comparison(folder: str | pathlib.Path, name: str, known: dict[str, Method]) 
     """Read the comparison `name` from tables.yaml of `folder`.
 
     Raises:
-        errors.UserError: if there is none of that name, it does not fit `Comparison`, or it names a method that is not in `known` or a
-            K that is not among its splits.
+        errors.UserError: if the comparison does not exist or is invalid, if `known` lacks one of its methods, or if its splits lack a K
+            that it uses.
     """
     path = pathlib.Path(folder) / "tables.yaml"
     entries = _entries(path, Comparison)
@@ -130,10 +130,10 @@ def pick(entries: dict[str, Named], name: str, complaint: str) -> Named:
     """Return the entry `name`.
 
     Raises:
-        errors.UserError: opening with `complaint` and listing the names there are.
+        errors.UserError: if there is no such entry; the message starts with `complaint` and lists all names.
     """
     if name not in entries:
-        raise errors.UserError(f"{complaint} `{name}`; there are: {', '.join(f'`{known}`' for known in entries)}")
+        raise errors.UserError(f"{complaint} `{name}`; choose from {', '.join(f'`{known}`' for known in entries)}")
     return entries[name]
 
 

@@ -1,4 +1,4 @@
-"""The figures of each cell: which experiment was made with exactly its parameters, and what it scored."""
+"""The metrics of each cell: find the experiment that ran with the parameters of the cell."""
 
 import dataclasses
 import hashlib
@@ -6,30 +6,30 @@ import pathlib
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from zeroshot.evaluation import results_table as shown
+from zeroshot.evaluation import results_table
 from zeroshot.experiments.comparison import catalogue, dvc_experiments, provenance, run_list
 
-COLUMNS = (*(f"{group}.{figure}" for group in shown.GROUPS for figure in shown.FIGURES), "hIoU")
+COLUMNS = (*(f"{group}.{name}" for group in results_table.GROUPS for name in results_table.FIGURES), "hIoU")
 VANILLA = "vanilla.mIoU"
 
 
 @dataclasses.dataclass(frozen=True)
 class Result:
-    """What one experiment says of one cell.
+    """The metrics of one cell and the experiment that they come from.
 
     Attributes:
-        figures: column -> per cent, None where the experiment has no such figure.
-        experiment: where they are from.
-        changed: files of code that were other then than they are now.
+        metrics: column -> per cent; None if the experiment has no such metric.
+        experiment: the experiment.
+        changed: files of code that have changed since the experiment.
     """
 
-    figures: dict[str, float | None]
+    metrics: dict[str, float | None]
     experiment: dvc_experiments.Experiment
     changed: tuple[str, ...]
 
 
 def metrics_path(model: str) -> str:
-    """Return where the pipeline writes the figures of a model."""
+    """Return the path of the metrics file of a model."""
     return f"metrics/{model}.json"
 
 
@@ -37,72 +37,83 @@ def results(
     root: pathlib.Path,
     cells: Iterable[run_list.Cell],
     methods: dict[str, catalogue.Method],
-    found: Sequence[dvc_experiments.Experiment],
+    experiments: Sequence[dvc_experiments.Experiment],
 ) -> dict[tuple[str, int, int, Any], Result]:
     """Return the result of every cell that has one, by method, K, seed and swept value.
 
-    An experiment counts if all parameters that its figures were made with are those of the cell (`provenance`). Of several, one whose
-    code has not changed since goes first, then one whose other stages have the cell's parameters, too, then the newest.
+    An experiment matches a cell if all parameters on which its metrics depend have the values of the cell (`provenance`). Among several
+    matches, one with unchanged code is preferred, then one whose other parameters match too, then the newest.
 
     Args:
-        root: the repository, whose files are the code of now.
+        root: the repository, with the present code.
         cells: all cells.
-        methods: by name.
-        found: the experiments, the oldest first.
+        methods: all methods by name.
+        experiments: all experiments, the oldest first.
     """
-    candidates = {model: _candidates(root, model, found) for model in {method.model for method in methods.values()}}
-    chosen = {}
+    candidates = {
+        model: _candidates(root, model, experiments) for model in {method.model for method in methods.values()}
+    }
+    best_results = {}
     for cell in cells:
         if cell.params is None:
             continue
         method = methods[cell.method]
-        fitting = [
-            (not one.changed, provenance.agrees(one.everything, cell.params), number, one)
+        matches = [
+            (not one.changed, provenance.matches(one.all_params, cell.params), number, one)
             for number, one in enumerate(candidates[method.model])
-            if provenance.agrees(one.origin.params, cell.params)
+            if provenance.matches(one.origin.params, cell.params)
         ]
-        if fitting:
-            *_, best = max(fitting, key=lambda item: item[:3])
+        if matches:
+            *_, best = max(matches, key=lambda item: item[:3])
             content = best.experiment.metrics[metrics_path(method.model)]
-            chosen[key(cell)] = Result(figures(content, method.figures), best.experiment, best.changed)
-    return chosen
+            best_results[key(cell)] = Result(metrics(content, method.figures), best.experiment, best.changed)
+    return best_results
 
 
 def key(cell: run_list.Cell) -> tuple[str, int, int, Any]:
-    """Return what `results` finds a cell by."""
+    """Return the key of a cell in the mapping that `results` returns."""
     return cell.method, cell.k, cell.seed, cell.swept
 
 
-def figures(content: dict[str, Any], block: str) -> dict[str, float | None]:
-    """Return the columns of one metrics file, from which DVC leaves out what is null; `block` is that of the generalised figures."""
+def metrics(content: dict[str, Any], block: str) -> dict[str, float | None]:
+    """Return the metrics of one file by column; DVC omits those that are null.
+
+    Args:
+        content: the content of the metrics file.
+        block: `generalised` or `without_bias`.
+    """
     values = content[block]
-    found = {f"{group}.{name}": (values.get(group) or {}).get(name) for group in shown.GROUPS for name in shown.FIGURES}
-    return {**found, "hIoU": values.get("hIoU"), VANILLA: (content.get("vanilla") or {}).get("mIoU")}
+    by_group = {
+        f"{group}.{name}": (values.get(group) or {}).get(name)
+        for group in results_table.GROUPS
+        for name in results_table.FIGURES
+    }
+    return {**by_group, "hIoU": values.get("hIoU"), VANILLA: (content.get("vanilla") or {}).get("mIoU")}
 
 
 @dataclasses.dataclass(frozen=True)
 class _Candidate:
-    """An experiment that scored a model: what the figures were made from, which of that code has changed, and all its parameters."""
+    """An experiment that scored a model: the origin of its metrics, the code changed since, and the parameters of all stages."""
 
     experiment: dvc_experiments.Experiment
     origin: provenance.Origin
     changed: tuple[str, ...]
-    everything: dict[str, Any]
+    all_params: dict[str, Any]
 
 
-def _candidates(root: pathlib.Path, model: str, found: Iterable[dvc_experiments.Experiment]) -> list[_Candidate]:
-    """Return the experiments that scored `model`, in their order."""
+def _candidates(root: pathlib.Path, model: str, experiments: Iterable[dvc_experiments.Experiment]) -> list[_Candidate]:
+    """Return the experiments that scored `model`, in the order of `experiments`."""
     digests: dict[str, str | None] = {}
     candidates = []
-    for experiment in found:
+    for experiment in experiments:
         if experiment.state != "done" or metrics_path(model) not in experiment.metrics:
             continue
         origin = provenance.origin(experiment.stages, metrics_path(model))
         if origin is not None:
             digests.update({path: _md5(root / path) for path, _ in origin.code if path not in digests})
             changed = sorted({path for path, digest in origin.code if digests[path] != digest})
-            everything = provenance.parameters(experiment.stages)
-            candidates.append(_Candidate(experiment, origin, tuple(changed), everything))
+            all_params = provenance.parameters(experiment.stages)
+            candidates.append(_Candidate(experiment, origin, tuple(changed), all_params))
     return candidates
 
 

@@ -15,37 +15,37 @@ from zeroshot.experiments.comparison import (
     gallery,
     launch,
     markdown_tables,
-    published_figures,
+    published_results,
     run_list,
-    survey,
+    run_status,
 )
 
 _PUBLISHED = (
-    "Others' figures, also in the columns headed *published* above: of other networks and, where a data set is here only in part, of"
-    " other images."
+    "Results of other authors, also in the columns *published* above. Their networks differ and, where this comparison uses only a part of"
+    " a data set, their images too."
 )
 
 
 @dataclasses.dataclass(frozen=True)
 class Report:
-    """The text, and the SVG picture that it shows beside it (None if there is nothing to draw yet)."""
+    """The text in Markdown, and the curve that it shows, as SVG (None if there is no curve)."""
 
     text: str
     curve: str | None
 
 
-def write(taken: survey.Survey, command: str) -> pathlib.Path:
-    """Write the report of a comparison, its curve, its pictures and a table of all runs; return the path of the report.
+def write(status: run_status.RunStatus, command: str) -> pathlib.Path:
+    """Write the report of a comparison, its curve, example images and a table of all runs; return the path of the report.
 
     Args:
-        taken: the comparison and what has been run for it.
-        command: what makes this report.
+        status: the comparison, its results and its missing runs.
+        command: the command that writes this report.
     """
-    folder = taken.root / "plots" / "comparison" / taken.name
-    printed = published_figures.read(taken.root / catalogue.FOLDER / "published.csv", taken.comparison.published)
-    board = markdown_tables.Board(taken.comparison, taken.methods, taken.results, printed)
-    report = make(taken, board, gallery.fetch(taken.root, board, folder / "pictures"), folder, command)
-    storage.write_csv(folder / "runs.csv", markdown_tables.run_rows(board), markdown_tables.RUN_COLUMNS)
+    folder = status.root / "plots" / "comparison" / status.name
+    published = published_results.read(status.root / catalogue.FOLDER / "published.csv", status.comparison.published)
+    data = markdown_tables.TableData(status.comparison, status.methods, status.results, published)
+    report = make(status, data, gallery.fetch(status.root, data, folder / "pictures"), folder, command)
+    storage.write_csv(folder / "runs.csv", markdown_tables.run_rows(data), markdown_tables.RUN_COLUMNS)
     storage.write_text(folder / "report.md", report.text)
     if report.curve is not None:
         storage.write_text(folder / "curve.svg", report.curve)
@@ -53,103 +53,105 @@ def write(taken: survey.Survey, command: str) -> pathlib.Path:
 
 
 def make(
-    taken: survey.Survey,
-    board: markdown_tables.Board,
-    strips: Sequence[gallery.Strip],
+    status: run_status.RunStatus,
+    data: markdown_tables.TableData,
+    examples: Sequence[gallery.ExampleImages],
     folder: pathlib.Path,
     command: str,
 ) -> Report:
-    """Write the report of a comparison.
+    """Return the report of a comparison.
 
     Args:
-        taken: the comparison and what has been run for it.
-        board: what its tables are filled from.
-        strips: pictures of its methods.
-        folder: where the report will lie, for links to them.
-        command: what makes this report.
+        status: the comparison, its results and its missing runs.
+        data: the content of the tables.
+        examples: example images of the methods.
+        folder: folder of the report; links are relative to it.
+        command: the command that writes this report.
     """
-    drawn = curve.draw(board)
+    svg = curve.draw(data)
     parts = [
-        f"# {taken.comparison.title}",
-        _origin(taken, command),
-        *(f"## {table.title}\n\n{markdown_tables.figures(board, table)}" for table in taken.comparison.tables),
-        _notes(taken),
-        f"## Generalised and vanilla evaluation, mIoU of unseen classes, K = {taken.comparison.protocols_at}"
-        f"\n\n{markdown_tables.protocols(board)}",
-        _curve(taken, drawn),
-        _pictures(taken, strips, folder),
-        f"## As published\n\n{_PUBLISHED}\n\n{markdown_tables.printed(board)}" if board.printed else "",
-        _missing(taken),
+        f"# {status.comparison.title}",
+        _origin(status, command),
+        *(f"## {table.title}\n\n{markdown_tables.main_table(data, table)}" for table in status.comparison.tables),
+        _notes(status),
+        f"## Generalised and vanilla evaluation, mIoU of unseen classes, K = {status.comparison.protocols_at}"
+        f"\n\n{markdown_tables.protocols(data)}",
+        _curve(status, svg),
+        _example_images(status, examples, folder),
+        f"## As published\n\n{_PUBLISHED}\n\n{markdown_tables.published_table(data)}" if data.published else "",
+        _missing(status),
     ]
-    return Report("\n\n".join(part for part in parts if part) + "\n", drawn)
+    return Report("\n\n".join(part for part in parts if part) + "\n", svg)
 
 
-def _origin(taken: survey.Survey, command: str) -> str:
-    """Say what the figures are, and from which commits and code."""
-    used = {result.experiment.rev: result for result in taken.results.values()}
+def _origin(status: run_status.RunStatus, command: str) -> str:
+    """Return how to read the metrics, and the commits and code that they come from."""
+    used = {result.experiment.rev: result for result in status.results.values()}
     starts = collections.Counter(result.experiment.baseline[:7] for result in used.values())
     changed = {rev: result.changed for rev, result in used.items() if result.changed}
     lines = [
-        f"Made by `{command}` at commit {dvc_experiments.commit(taken.root)} from DVC's experiments."
-        " Per cent; mean ± standard deviation over n runs with different seeds"
-        " (sample, n - 1; one run stands for all seeds where none plays a part); — stands for what has not been"
-        " run. The background is a seen class. Every run's figures are in runs.csv.",
+        f"Made by `{command}` at commit {dvc_experiments.commit(status.root)} from DVC's experiments."
+        " Per cent; mean ± sample standard deviation (n - 1) over n runs with different seeds."
+        " Where no seed has an effect, there is one run for all seeds. — marks missing runs."
+        " The background is a seen class. The metrics of every run are in runs.csv.",
         f"Experiments used: {len(used)}"
         + "".join(f"; {count} from commit {name}" for name, count in sorted(starts.items()))
-        + f". Left out: {len(taken.other)} with other parameters, {taken.failed} failed.",
+        + f". Left out: {len(status.unused)} with other parameters, {status.failed} failed.",
     ]
-    if taken.comparison.set:
-        held = ", ".join(f"`{key}={value}`" for key, value in taken.comparison.set.items())
-        lines.append(f"Every run has {held}.")
+    if status.comparison.set:
+        settings = ", ".join(f"`{key}={value}`" for key, value in status.comparison.set.items())
+        lines.append(f"Every run has {settings}.")
     if changed:
         files = sorted({path for paths in changed.values() for path in paths})
-        lines.append(f"**{len(changed)} of them ran with other code than the present:** {', '.join(files)}.")
+        lines.append(f"**{len(changed)} of them ran with code that has changed since:** {', '.join(files)}.")
     return "\n\n".join(lines)
 
 
-def _notes(taken: survey.Survey) -> str:
-    notes = {name: taken.methods[name].note for name in taken.comparison.methods}
-    return "\n".join(f"* **{name}** ({taken.methods[name].model}): {note}" for name, note in notes.items())
+def _notes(status: run_status.RunStatus) -> str:
+    notes = {name: status.methods[name].note for name in status.comparison.methods}
+    return "\n".join(f"* **{name}** ({status.methods[name].model}): {note}" for name, note in notes.items())
 
 
-def _curve(taken: survey.Survey, drawn: str | None) -> str:
-    sweep = taken.comparison.sweep
+def _curve(status: run_status.RunStatus, svg: str | None) -> str:
+    sweep = status.comparison.sweep
     if sweep is None:
         return ""
-    shown = f"![{sweep.method} against {sweep.parameter}](curve.svg)" if drawn else "Not run yet."
+    shown = f"![{sweep.method} against {sweep.parameter}](curve.svg)" if svg else "Not run yet."
     return f"## {sweep.method} against {sweep.parameter}, K = {sweep.k}\n\n{shown}"
 
 
-def _pictures(taken: survey.Survey, strips: Sequence[gallery.Strip], folder: pathlib.Path) -> str:
-    """Embed the pictures under the methods that they are of; a picture shows the other models of its run, too."""
-    lines = [f"## Pictures, K = {taken.comparison.protocols_at}"]
-    for strip in strips:
+def _example_images(
+    status: run_status.RunStatus, examples: Sequence[gallery.ExampleImages], folder: pathlib.Path
+) -> str:
+    """Return the images of each run under its methods; an image also shows the other models of the run."""
+    lines = [f"## Example images, K = {status.comparison.protocols_at}"]
+    for example in examples:
         links = [
-            f"![{path.stem}]({pathlib.PurePath(os.path.relpath(path, folder)).as_posix()})" for path in strip.paths
+            f"![{path.stem}]({pathlib.PurePath(os.path.relpath(path, folder)).as_posix()})" for path in example.paths
         ]
-        lines += [f"**{'; '.join(strip.methods)}** ({strip.experiment.name})", *(links or ["Not drawn."])]
-    return "\n\n".join(lines) if any(strip.paths for strip in strips) else ""
+        lines += [f"**{'; '.join(example.methods)}** ({example.experiment.name})", *(links or ["No images."])]
+    return "\n\n".join(lines) if any(example.paths for example in examples) else ""
 
 
-def _missing(taken: survey.Survey) -> str:
+def _missing(status: run_status.RunStatus) -> str:
     lines = []
-    if taken.unavailable:
-        lines += ["## Not in this pipeline", ""]
-        lines += [f"* {name}: {reason}" for name, reason in taken.unavailable.items()]
+    if status.unavailable:
+        lines += ["## Methods that cannot run", ""]
+        lines += [f"* {name}: {reason}" for name, reason in status.unavailable.items()]
         lines.append("")
-    if taken.missing:
+    if status.missing:
         lines += [
             "## Missing runs",
             "",
-            f"`zeroshot queue {taken.name}` queues all that are not queued yet.",
+            f"`zeroshot queue {status.name}` queues those that are not in the queue yet.",
             "",
             "```sh",
         ]
-        lines += [_line(taken, run) for run in taken.missing]
+        lines += [_line(status, run) for run in status.missing]
         lines.append("```")
     return "\n".join(lines).strip()
 
 
-def _line(taken: survey.Survey, run: run_list.Run) -> str:
-    mark = "  # in the queue" if run.name in taken.waiting else ""
-    return shlex.join(launch.command(run, taken.current)) + mark
+def _line(status: run_status.RunStatus, run: run_list.Run) -> str:
+    mark = "  # in the queue" if run.name in status.queued else ""
+    return shlex.join(launch.command(run, status.current)) + mark

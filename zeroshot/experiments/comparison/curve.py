@@ -10,19 +10,19 @@ from zeroshot.experiments.comparison import markdown_tables
 _LINES = {"seen.mIoU": "seen mIoU", "unseen.mIoU": "unseen mIoU", "hIoU": "hIoU"}
 
 
-def draw(board: markdown_tables.Board) -> str | None:
-    """Return the curve of `board.comparison.sweep` as an SVG picture: means over seeds, bars one standard deviation long each way.
+def draw(data: markdown_tables.TableData) -> str | None:
+    """Return the curve of `data.comparison.sweep` as SVG: means over seeds, error bars of one standard deviation.
 
-    The same figures give the same text. None if there is no sweep or no run of it yet.
+    The same metrics give the same text. Return None if there is no sweep or no run of it yet.
     """
-    sweep = board.comparison.sweep
+    sweep = data.comparison.sweep
     if sweep is None:
         return None
     points = {
         column: [
-            (value, found)
+            (value, spread)
             for value in sweep.values
-            if (found := board.spread(sweep.method, sweep.k, column, value)) is not None
+            if (spread := data.spread(sweep.method, sweep.k, column, value)) is not None
         ]
         for column in _LINES
     }
@@ -31,11 +31,11 @@ def draw(board: markdown_tables.Board) -> str | None:
     with matplotlib.rc_context({"svg.hashsalt": "zs3", "svg.fonttype": "none"}):
         figure = matplotlib.figure.Figure(figsize=(5, 3.2), layout="constrained")
         axes = figure.subplots()
-        for column, found in points.items():
+        for column, spreads in points.items():
             axes.errorbar(
-                [value for value, _ in found],
-                [item.mean for _, item in found],
-                [item.deviation or 0 for _, item in found],
+                [value for value, _ in spreads],
+                [spread.mean for _, spread in spreads],
+                [spread.deviation or 0 for _, spread in spreads],
                 marker="o",
                 capsize=3,
                 label=_LINES[column],

@@ -1,4 +1,4 @@
-"""DVC's own record of the experiments of a repository: what was queued, what ran, with which parameters and figures."""
+"""The experiments of a DVC repository: their states, parameters and metrics."""
 
 import dataclasses
 import functools
@@ -22,19 +22,19 @@ class Experiment:
     """One experiment.
 
     Attributes:
-        name: as DVC shows it.
+        name: the name in `dvc exp show`.
         rev: its commit.
         baseline: the commit that it started from.
-        made: when, in ISO 8601; orders experiments.
+        created: time of creation in ISO 8601; experiments are sorted by it.
         state: `done`, `waiting` (queued or running) or `failed`.
         metrics: path -> content of each metrics file.
-        stages: what all its dvc.lock files say of each stage; empty unless it is done.
+        stages: the entries of all its dvc.lock files; empty unless the state is `done`.
     """
 
     name: str
     rev: str
     baseline: str
-    made: str
+    created: str
     state: str
     metrics: dict[str, Any]
     stages: list[dict[str, Any]]
@@ -47,10 +47,10 @@ def read(root: str | pathlib.Path) -> list[Experiment]:
     """Return the experiments of all commits of the DVC repository at `root`, the oldest first.
 
     Raises:
-        errors.UserError: if DVC cannot list them; with what DVC says.
+        errors.UserError: if DVC cannot list them; with the message of DVC.
     """
-    found = []
-    # Of the commits that have any: DVC takes a minute to look through a hundred.
+    experiments = []
+    # Only commits with experiments are listed, because DVC needs a minute for a hundred commits.
     flags = [word for rev in _baselines(root) for word in ("--rev", rev)]
     if not flags:
         return []
@@ -58,17 +58,17 @@ def read(root: str | pathlib.Path) -> list[Experiment]:
         for entry in commit["experiments"] or []:
             data = entry["revs"][0]["data"]
             if data is not None:
-                found.append(_experiment(root, commit["rev"], entry, data))
-    return sorted(found, key=lambda experiment: experiment.made)
+                experiments.append(_experiment(root, commit["rev"], entry, data))
+    return sorted(experiments, key=lambda experiment: experiment.created)
 
 
 def _baselines(root: str | pathlib.Path) -> list[str]:
-    """Return the commits that experiments started from: those that ran, that wait or run in the queue, and that failed there."""
+    """Return the commits that finished, queued, running and failed experiments started from."""
     with dvc.repo.Repo(str(root)) as repo:
         queue = repo.experiments.celery_queue
         entries = [*queue.iter_queued(), *queue.iter_active(), *(failed.entry for failed in queue.iter_failed())]
-        ran = {ref.baseline_sha for ref in dvc.repo.experiments.utils.exp_refs(cast(Any, repo.scm))}
-    return sorted(ran | {entry.baseline_rev for entry in entries})
+        finished = {ref.baseline_sha for ref in dvc.repo.experiments.utils.exp_refs(cast(Any, repo.scm))}
+    return sorted(finished | {entry.baseline_rev for entry in entries})
 
 
 def _experiment(root: str | pathlib.Path, baseline: str, entry: dict[str, Any], data: dict[str, Any]) -> Experiment:
@@ -77,7 +77,7 @@ def _experiment(root: str | pathlib.Path, baseline: str, entry: dict[str, Any], 
         name=entry["name"] or data["rev"][:7],
         rev=data["rev"],
         baseline=baseline,
-        made=data["timestamp"] or "",
+        created=data["timestamp"] or "",
         state=state,
         metrics={path: content["data"] for path, content in data["metrics"].items() if "data" in content},
         stages=_stages(str(root), data["rev"]) if state == "done" else [],
@@ -93,9 +93,10 @@ def _stages(root: str, rev: str) -> list[dict[str, Any]]:
 
 
 def metric_parameters(root: pathlib.Path) -> dict[str, frozenset[str]]:
-    """Return for every metrics file of the repository at `root` the keys of params.yaml (sections, as a rule) that it depends on.
+    """Return, for every metrics file of the repository at `root`, the keys of params.yaml (usually sections) that it depends on.
 
-    With params.yaml as it is: where the path of a dependency is a parameter (`backbone.semantic.vectors`), another value may add to it.
+    The result is valid for the present params.yaml: the path of a dependency may be a parameter (`backbone.semantic.vectors`), and another
+    value of it may add dependencies.
     """
     with dvc.repo.Repo(str(root)) as repo:
         graph = repo.index.graph
@@ -112,17 +113,17 @@ def metric_parameters(root: pathlib.Path) -> dict[str, frozenset[str]]:
 
 
 def commit(root: str | pathlib.Path) -> str:
-    """Return the short name of the commit that is checked out, with a `+` if tracked files differ from it."""
+    """Return the short hash of the current commit, with a `+` if tracked files differ from it."""
     return _output(root, "git", "rev-parse", "--short", "HEAD").strip() + ("+" if workspace_differs(root) else "")
 
 
 def workspace_differs(root: str | pathlib.Path) -> bool:
-    """Return whether a file that Git tracks is other than in the commit that is checked out."""
+    """Return whether a tracked file differs from the current commit."""
     return bool(_output(root, "git", "status", "--porcelain", "--untracked-files=no").strip())
 
 
 def _output(root: str | pathlib.Path, *command: str) -> str:
-    done = subprocess.run(command, cwd=root, capture_output=True, text=True)
-    if done.returncode:
-        raise errors.UserError(f"{root}: `{' '.join(command[-4:])}` failed: {done.stderr.strip()}")
-    return done.stdout
+    process = subprocess.run(command, cwd=root, capture_output=True, text=True)
+    if process.returncode:
+        raise errors.UserError(f"{root}: `{' '.join(command[-4:])}` failed: {process.stderr.strip()}")
+    return process.stdout

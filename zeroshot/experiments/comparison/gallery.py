@@ -1,4 +1,4 @@
-"""Example pictures of each method whose model is drawn: those of its own run, out of DVC's cache."""
+"""Example images of each method, copied from DVC's cache: those of the method's own run."""
 
 import dataclasses
 import os
@@ -11,17 +11,17 @@ import dvc_data.index
 
 from zeroshot.experiments.comparison import dvc_experiments, markdown_tables, provenance
 
-_DRAWN = "plots/pictures"
+_IMAGES = "plots/pictures"
 
 
 @dataclasses.dataclass(frozen=True)
-class Strip:
-    """The pictures of one run.
+class ExampleImages:
+    """The example images of one run.
 
     Attributes:
-        methods: whose figures are of this run, and whose model is in the pictures.
+        methods: the methods with metrics from this run and a model in the images.
         experiment: the run.
-        paths: its pictures; empty if it ended before they were drawn, or the cache no longer has them.
+        paths: the images; empty if the run did not write them, or the cache no longer contains them.
     """
 
     methods: tuple[str, ...]
@@ -29,51 +29,51 @@ class Strip:
     paths: tuple[pathlib.Path, ...]
 
 
-def fetch(root: pathlib.Path, board: markdown_tables.Board, folder: pathlib.Path) -> list[Strip]:
-    """Copy pictures of every method, at the K of the table of protocols and the first seed that it has been run with.
+def fetch(root: pathlib.Path, data: markdown_tables.TableData, folder: pathlib.Path) -> list[ExampleImages]:
+    """Copy the example images of every method, at the K of the table of protocols and the first seed with a result.
 
     Args:
-        root: the repository whose cache holds them.
-        board: the methods and what was run of them.
-        folder: where they go, in a folder for each run; what lay there is removed.
+        root: the repository; its cache contains the images.
+        data: the methods and their results.
+        folder: the images are copied to one folder per run in it; its previous content is removed.
     """
     if folder.exists():
         shutil.rmtree(folder)
-    found: dict[str, tuple[dvc_experiments.Experiment, list[str]]] = {}
-    for method in board.comparison.methods:
-        for result in board.runs(method, board.comparison.protocols_at)[:1]:
-            if not _shows(result.experiment, board.methods[method].model):
+    methods_of_run: dict[str, tuple[dvc_experiments.Experiment, list[str]]] = {}
+    for method in data.comparison.methods:
+        for result in data.runs(method, data.comparison.protocols_at)[:1]:
+            if not _has_images_of(result.experiment, data.methods[method].model):
                 continue
-            found.setdefault(result.experiment.rev, (result.experiment, []))[1].append(method)
+            methods_of_run.setdefault(result.experiment.rev, (result.experiment, []))[1].append(method)
     return [
-        Strip(tuple(methods), experiment, _copy(root, experiment, folder / experiment.name))
-        for experiment, methods in found.values()
+        ExampleImages(tuple(methods), experiment, _copy(root, experiment, folder / experiment.name))
+        for experiment, methods in methods_of_run.values()
     ]
 
 
-def _shows(experiment: dvc_experiments.Experiment, model: str) -> bool:
-    """Return whether the stage that draws reads the model."""
+def _has_images_of(experiment: dvc_experiments.Experiment, model: str) -> bool:
+    """Return whether the stage that writes the example images reads the model."""
     return any(
         dep["path"] == f"models/{model}.pt"
         for stage in experiment.stages
-        if any(out["path"] == _DRAWN for out in stage.get("outs", []))
+        if any(out["path"] == _IMAGES for out in stage.get("outs", []))
         for dep in stage["deps"]
     )
 
 
 def _copy(root: pathlib.Path, experiment: dvc_experiments.Experiment, folder: pathlib.Path) -> tuple[pathlib.Path, ...]:
-    # Where only some stages ran, pictures of an earlier run may be there still.
-    if provenance.origin(experiment.stages, _DRAWN) is None:
+    # If only some stages ran, the images may be older than the metrics.
+    if provenance.origin(experiment.stages, _IMAGES) is None:
         return ()
-    there = dvc.api.DVCFileSystem(os.fspath(root), rev=experiment.rev)
+    filesystem = dvc.api.DVCFileSystem(os.fspath(root), rev=experiment.rev)
     try:
-        drawn = {
-            folder / pathlib.PurePosixPath(path).name: cast(bytes, there.read_bytes(path))
-            for path in there.find(_DRAWN)
+        contents = {
+            folder / pathlib.PurePosixPath(path).name: cast(bytes, filesystem.read_bytes(path))
+            for path in filesystem.find(_IMAGES)
         }
     except (FileNotFoundError, dvc_data.index.DataIndexDirError):
         return ()
     folder.mkdir(parents=True)
-    for path, content in drawn.items():
+    for path, content in contents.items():
         path.write_bytes(content)
-    return tuple(sorted(drawn))
+    return tuple(sorted(contents))

@@ -1,8 +1,8 @@
-"""The DVC commands that make the runs of a comparison.
+"""The DVC commands that start the runs of a comparison.
 
-DVC's queue works through its tasks one at a time (`dvc queue start --jobs 1`), and all share one run cache. So the first run of a
-(dataset, K, seed) trains the backbone and dumps its features, and the others, whose parameters agree that far, find both in the
-cache. With more jobs at once, two could start before either has it.
+`dvc queue start --jobs 1` runs the queued experiments one after the other, and all share one run cache. The first run of a dataset, K and
+seed trains the backbone and dumps its features. The other runs with the same parameters of these stages take both from the cache. With
+several jobs, two runs could train the same backbone at the same time.
 """
 
 import pathlib
@@ -14,12 +14,15 @@ from zeroshot.experiments.comparison import catalogue, overrides, run_list
 
 
 def command(run: run_list.Run, current: dict[str, Any], queue: bool = True) -> list[str]:
-    """Return the command that queues a run (or runs it in the workspace), given what params.yaml holds now.
+    """Return the command that queues a run (or runs it in the workspace).
 
-    `runtime` stays as it is there: it says where to run, and no figure depends on it.
+    Args:
+        run: the run.
+        current: the present content of params.yaml. Its `runtime` is kept: it describes the machine, and no metric depends on it.
+        queue: queue the run instead of starting it.
     """
-    wanted = {**run.params, "runtime": current["runtime"]} if "runtime" in current else run.params
-    flags = [word for flag in overrides.flags(current, wanted) for word in ("-S", flag)]
+    goal = {**run.params, "runtime": current["runtime"]} if "runtime" in current else run.params
+    flags = [word for flag in overrides.flags(current, goal) for word in ("-S", flag)]
     return [
         "dvc",
         "exp",
@@ -36,32 +39,32 @@ def queue(root: pathlib.Path, run: run_list.Run) -> None:
     """Put a run into DVC's queue.
 
     Raises:
-        errors.UserError: if DVC refuses; its own words are on the terminal.
+        errors.UserError: if DVC fails; its message is on the terminal.
     """
     _execute(root, command(run, params.read(root / "params.yaml")))
 
 
-def here(root: pathlib.Path, run: run_list.Run) -> None:
-    """Run in the workspace, where links and files that Git does not track are at hand, and put params.yaml back afterwards.
+def run_here(root: pathlib.Path, run: run_list.Run) -> None:
+    """Run in the workspace, which has the links and files that Git does not track, and restore params.yaml afterwards.
 
     Raises:
-        errors.UserError: if the run fails; DVC's own words are on the terminal.
+        errors.UserError: if the run fails; the message of DVC is on the terminal.
     """
     path = root / "params.yaml"
-    before = path.read_text()
+    original = path.read_text()
     try:
         _execute(root, command(run, params.read(path), queue=False))
     finally:
-        path.write_text(before)
+        path.write_text(original)
 
 
 def _execute(root: pathlib.Path, words: list[str]) -> None:
     if subprocess.run(words, cwd=root).returncode:
-        raise errors.UserError(f"{words[words.index('-n') + 1]}: `dvc exp run` failed; what it said stands above")
+        raise errors.UserError(f"{words[words.index('-n') + 1]}: `dvc exp run` failed; its message is above")
 
 
 def flags(root: pathlib.Path, name: str) -> str:
-    """Return the `-S` flags and the target that lead from params.yaml of the repository at `root` to a method.
+    """Return the `-S` flags and the target of `dvc exp run` that turn params.yaml of the repository at `root` into a method.
 
     Raises:
         errors.UserError: if there is no method of that name.
@@ -69,6 +72,6 @@ def flags(root: pathlib.Path, name: str) -> str:
     folder = root / catalogue.FOLDER
     method = catalogue.pick(catalogue.methods(folder), name, f"{folder / 'methods.yaml'}: no method")
     current = params.read(root / "params.yaml")
-    # Without quotation marks, which a shell would hand on as they are when it puts this in place of $(...).
+    # No quotation marks: a shell does not remove those that $(...) prints.
     words = [f"-S {flag}" for flag in overrides.flags(current, overrides.merged(current, method.set))]
     return " ".join([*words, *([method.target] if method.target else [])])

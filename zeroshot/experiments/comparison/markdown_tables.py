@@ -1,14 +1,15 @@
-"""The paper's tables in Markdown."""
+"""The paper's tables in Markdown, with mean and standard deviation over seeds."""
 
 import dataclasses
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from zeroshot.experiments.comparison import catalogue, collect, published_figures, spread
+from zeroshot.experiments.comparison import catalogue, collect, published_results
 
 MISSING = "—"
 _TITLES = {"seen": "Seen", "unseen": "Unseen", "all": "Overall", "vanilla": "Vanilla"}
-_PRINTED = ("seen.mIoU", "unseen.mIoU", "hIoU")
+_PUBLISHED_COLUMNS = ("seen.mIoU", "unseen.mIoU", "hIoU")
 RUN_COLUMNS = (
     *("method", "k", "seed", "swept"),
     *collect.COLUMNS,
@@ -18,111 +19,133 @@ RUN_COLUMNS = (
 
 
 @dataclasses.dataclass(frozen=True)
-class Board:
-    """All that the tables of one comparison are filled from.
+class Spread:
+    """Mean, sample standard deviation (n - 1; None for one value) and the number of values n."""
+
+    mean: float
+    deviation: float | None
+    n: int
+
+
+def spread(values: Iterable[float | None]) -> Spread | None:
+    """Return mean and standard deviation of the values that are not None; None if there are none."""
+    known = [value for value in values if value is not None]
+    if not known:
+        return None
+    mean = math.fsum(known) / len(known)
+    if len(known) == 1:
+        return Spread(mean, None, 1)
+    variance = math.fsum((value - mean) ** 2 for value in known) / (len(known) - 1)
+    return Spread(mean, math.sqrt(variance), len(known))
+
+
+@dataclasses.dataclass(frozen=True)
+class TableData:
+    """The content of all tables of one comparison.
 
     Attributes:
-        comparison: what to show.
+        comparison: the comparison.
         methods: by name.
         results: by method, K, seed and swept value.
-        printed: the published rows of the dataset.
+        published: the published rows of the dataset.
     """
 
     comparison: catalogue.Comparison
     methods: dict[str, catalogue.Method]
     results: dict[tuple[str, int, int, Any], collect.Result]
-    printed: Sequence[published_figures.Published]
+    published: Sequence[published_results.Published]
 
     def runs(self, method: str, k: int, swept: Any = None) -> list[collect.Result]:
-        """Return what ran of a method, by seed; once what is the same for several seeds, since it depends on none of them."""
-        there = [self.results.get((method, k, seed, swept)) for seed in self.comparison.seeds]
-        return list({result.experiment.rev: result for result in there if result is not None}.values())
+        """Return the results of a method in the order of the seeds; a run that serves several seeds is listed once."""
+        results = [self.results.get((method, k, seed, swept)) for seed in self.comparison.seeds]
+        return list({result.experiment.rev: result for result in results if result is not None}.values())
 
-    def lacking(self, method: str, k: int) -> int:
-        """Return for how many seeds a method has not been run."""
+    def n_missing_runs(self, method: str, k: int) -> int:
+        """Return the number of seeds for which a method has no result."""
         return sum((method, k, seed, None) not in self.results for seed in self.comparison.seeds)
 
-    def spread(self, method: str, k: int, column: str, swept: Any = None) -> spread.Spread | None:
-        """Return mean and spread of one column over the runs; None where none has it."""
-        return spread.over(result.figures[column] for result in self.runs(method, k, swept))
+    def spread(self, method: str, k: int, column: str, swept: Any = None) -> Spread | None:
+        """Return mean and standard deviation of one column over the runs; None if no run has a value."""
+        return spread(result.metrics[column] for result in self.runs(method, k, swept))
 
-    def published(self, method: str, k: int | None) -> dict[str, float]:
-        """Return the published figures of a method at a K, by column; {} if none is."""
-        found = [row.figures for row in self.printed if (row.method, row.k) == (method, k)]
-        return found[0] if found else {}
+    def published_metrics(self, method: str, k: int | None) -> dict[str, float]:
+        """Return the published metrics of a method at a K, by column; {} if nothing is published."""
+        rows = [row.metrics for row in self.published if (row.method, row.k) == (method, k)]
+        return rows[0] if rows else {}
 
-    def stands_alone(self, method: str) -> bool:
-        """Return whether a method is the same whatever K, since it sets all that the splits set."""
+    def is_independent_of_k(self, method: str) -> bool:
+        """Return whether a method has the same result at every K, because it sets all keys that the splits set."""
         return all(changes.keys() <= self.methods[method].set.keys() for changes in self.comparison.splits.values())
 
 
-def figures(board: Board, table: catalogue.Table) -> str:
-    """Return a table in the layout of the paper's Tables 1, 3 and 4: rows K x model; published figures in columns at the end."""
+def main_table(data: TableData, table: catalogue.Table) -> str:
+    """Return a table in the layout of the paper's Tables 1, 3 and 4: a row for each K and model; published metrics in the last columns."""
     head = ["K", "Model", "n", *map(title, collect.COLUMNS)]
-    if board.printed:
-        head += [f"*published:* {title(column)}" for column in _PRINTED]
-    ks = list(board.comparison.splits)
-    rows = [_row(board, method, ks[0], None) for method in table.methods if board.stands_alone(method)]
+    if data.published:
+        head += [f"*published:* {title(column)}" for column in _PUBLISHED_COLUMNS]
+    ks = list(data.comparison.splits)
+    rows = [_row(data, method, ks[0], None) for method in table.methods if data.is_independent_of_k(method)]
+    methods = [method for method in table.methods if not data.is_independent_of_k(method)]
     for k in ks:
-        inside = [method for method in table.methods if not board.stands_alone(method)]
-        rows += [_row(board, method, k, k if method == inside[0] else None) for method in inside]
+        rows += [_row(data, method, k, k if method == methods[0] else None) for method in methods]
     return markdown(head, rows)
 
 
-def _row(board: Board, method: str, k: int, label: int | None) -> list[str]:
-    spreads = [board.spread(method, k, column) for column in collect.COLUMNS]
-    row = ["" if label is None else str(label), method, _runs(board, method, k), *map(cell, spreads)]
-    if board.printed:
-        printed = board.published(method, None if board.stands_alone(method) else k)
-        row += [number(printed.get(column)) for column in _PRINTED]
+def _row(data: TableData, method: str, k: int, label: int | None) -> list[str]:
+    spreads = [data.spread(method, k, column) for column in collect.COLUMNS]
+    row = ["" if label is None else str(label), method, _runs(data, method, k), *map(cell, spreads)]
+    if data.published:
+        published = data.published_metrics(method, None if data.is_independent_of_k(method) else k)
+        row += [number(published.get(column)) for column in _PUBLISHED_COLUMNS]
     return row
 
 
-def protocols(board: Board) -> str:
+def protocols(data: TableData) -> str:
     """Return a table in the layout of the paper's Table 2: mIoU of unseen classes, generalised and vanilla, at one K."""
-    head, k = ["Model", "n", "Generalised", "Vanilla"], board.comparison.protocols_at
+    head, k = ["Model", "n", "Generalised", "Vanilla"], data.comparison.protocols_at
     columns = ("unseen.mIoU", collect.VANILLA)
-    if board.printed:
+    if data.published:
         head += ["*published:* Generalised", "*published:* Vanilla"]
     rows = []
-    for method in board.comparison.methods:
-        if not board.stands_alone(method):
-            row = [method, _runs(board, method, k), *(cell(board.spread(method, k, column)) for column in columns)]
-            printed = [number(board.published(method, k).get(column)) for column in columns] if board.printed else []
-            rows.append([*row, *printed])
+    for method in data.comparison.methods:
+        if not data.is_independent_of_k(method):
+            row = [method, _runs(data, method, k), *(cell(data.spread(method, k, column)) for column in columns)]
+            if data.published:
+                row += [number(data.published_metrics(method, k).get(column)) for column in columns]
+            rows.append(row)
     return markdown(head, rows)
 
 
-def printed(board: Board) -> str:
-    """Return the published rows as they are printed, in every column, with their sources."""
+def published_table(data: TableData) -> str:
+    """Return the published rows with all their metrics and their sources."""
     columns = (*collect.COLUMNS, collect.VANILLA)
     rows = [
         [
             "" if row.k is None else str(row.k),
             row.method,
-            *(number(row.figures.get(name)) for name in columns),
+            *(number(row.metrics.get(name)) for name in columns),
             row.source,
         ]
-        for row in board.printed
+        for row in data.published
     ]
     return markdown(["K", "Model", *map(title, columns), "Source"], rows)
 
 
-def run_rows(board: Board) -> list[dict[str, Any]]:
-    """Return a row for every run that a cell of the tables or the curve is from, by `RUN_COLUMNS`; figures rounded to hundredths.
+def run_rows(data: TableData) -> list[dict[str, Any]]:
+    """Return a row, with the columns `RUN_COLUMNS`, for every run that the tables and the curve use; metrics have two decimals.
 
-    `code` names the files that were other then than they are now; `seed` is the first that the run stands for.
+    `code` lists the files of code that have changed since the run. `seed` is the first of the seeds that the run serves.
     """
     rows = {}
-    for (method, k, seed, swept), result in board.results.items():
-        figures = {name: None if value is None else round(value, 2) for name, value in result.figures.items()}
-        own = {"method": method, "k": k, "seed": seed, "swept": swept, **figures}
+    for (method, k, seed, swept), result in data.results.items():
+        metrics = {name: None if value is None else round(value, 2) for name, value in result.metrics.items()}
+        row = {"method": method, "k": k, "seed": seed, "swept": swept, **metrics}
         origin = {
             "experiment": result.experiment.name,
             "started_from": result.experiment.baseline[:7],
             "code": " ".join(result.changed),
         }
-        rows.setdefault((method, k, swept, result.experiment.rev), own | origin)
+        rows.setdefault((method, k, swept, result.experiment.rev), row | origin)
     return list(rows.values())
 
 
@@ -132,25 +155,25 @@ def title(column: str) -> str:
     return f"{_TITLES[group]} {name}" if group else name
 
 
-def cell(value: spread.Spread | None) -> str:
-    """Return mean and spread as in `72.8 ± 7.1`, the mean alone for one value."""
+def cell(value: Spread | None) -> str:
+    """Return mean and standard deviation, as in `72.8 ± 7.1`, or the mean alone for one value."""
     if value is None:
         return MISSING
     return f"{value.mean:.1f}" if value.deviation is None else f"{value.mean:.1f} ± {value.deviation:.1f}"
 
 
 def number(value: float | None) -> str:
-    """Return a figure with one decimal, as the paper prints it."""
+    """Return a metric with one decimal, as in the paper."""
     return MISSING if value is None else f"{value:.1f}"
 
 
-def _runs(board: Board, method: str, k: int) -> str:
-    """Return how many runs a row is from, and of how many if some are missing."""
-    n, lacking = len(board.runs(method, k)), board.lacking(method, k)
-    return f"{n} of {n + lacking}" if lacking else str(n)
+def _runs(data: TableData, method: str, k: int) -> str:
+    """Return the number of runs of a row, as in `3`, or `2 of 3` if one is missing."""
+    n, missing = len(data.runs(method, k)), data.n_missing_runs(method, k)
+    return f"{n} of {n + missing}" if missing else str(n)
 
 
 def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return a Markdown table, its first text columns to the left and the figures to the right."""
+    """Return a Markdown table; text columns are aligned to the left and numbers to the right."""
     align = [":--" if name in ("Model", "Source") else "--:" for name in head]
     return "\n".join("| " + " | ".join(line) + " |" for line in (head, align, *rows))

@@ -1,22 +1,22 @@
-"""Parameter files as plain values: setting dotted keys, and the `-S` flags of `dvc exp run` that lead from one file to another."""
+"""Parameter files as plain values: setting dotted keys, and the `-S` flags of `dvc exp run` that turn one file into another."""
 
 import copy
 import json
 import re
 from typing import Any
 
-# Text that Hydra's override grammar reads as itself, unquoted.
+# Text that needs no quotation marks in Hydra's override grammar.
 _PLAIN = re.compile(r"[A-Za-z_/][\w./-]*")
-_WORDS_WITH_A_MEANING = {"null", "true", "false", "nan", "inf"}
+_HYDRA_CONSTANTS = {"null", "true", "false", "nan", "inf"}
 
 
 def merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
-    """Return a copy of `base` in which each dotted key of `changes` has its value; the key must have one already.
+    """Return a copy of `base` in which each dotted key of `changes` has its value; `base` must contain the key.
 
     Raises:
-        KeyError: with all keys that `base` lacks.
+        KeyError: with all keys that are missing in `base`.
     """
-    missing = [key for key in changes if not _holds(base, key)]
+    missing = [key for key in changes if not _has(base, key)]
     if missing:
         raise KeyError(*missing)
     result = copy.deepcopy(base)
@@ -27,10 +27,10 @@ def merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
 
 
 def at(values: dict[str, Any], key: str) -> Any:
-    """Return the value at a dotted key, all of `values` at an empty one.
+    """Return the value at a dotted key; for an empty key, all of `values`.
 
     Raises:
-        KeyError: if there is none.
+        KeyError: if the key does not exist.
     """
     for part in key.split(".") if key else []:
         if not isinstance(values, dict):
@@ -40,34 +40,34 @@ def at(values: dict[str, Any], key: str) -> Any:
 
 
 def seed_keys(base: dict[str, Any], fixed: tuple[str, ...]) -> list[str]:
-    """Return the dotted key of every `seed` in `base`, but for the sections in `fixed`."""
+    """Return the dotted key of every `seed` in `base`, except in the sections `fixed`."""
     return [key for name in base if name not in fixed for key in _keys(base[name], name) if key.endswith(".seed")]
 
 
-def flags(current: dict[str, Any], wanted: dict[str, Any]) -> list[str]:
-    """Return the overrides, in Hydra's grammar as `-S` takes it, that turn `current` into `wanted`."""
-    return list(_differences(current, wanted, ""))
+def flags(current: dict[str, Any], goal: dict[str, Any]) -> list[str]:
+    """Return the overrides, in Hydra's grammar as `-S` takes it, that turn `current` into `goal`."""
+    return list(_differences(current, goal, ""))
 
 
-def _differences(current: dict[str, Any], wanted: dict[str, Any], prefix: str) -> list[str]:
-    found = [f"~{prefix}{key}" for key in current if key not in wanted]
-    for key, value in wanted.items():
+def _differences(current: dict[str, Any], goal: dict[str, Any], prefix: str) -> list[str]:
+    flags = [f"~{prefix}{key}" for key in current if key not in goal]
+    for key, value in goal.items():
         if key not in current:
-            found.append(f"+{prefix}{key}={_grammar(value)}")
+            flags.append(f"+{prefix}{key}={_grammar(value)}")
         elif isinstance(value, dict) and isinstance(current[key], dict):
-            found += _differences(current[key], value, f"{prefix}{key}.")
+            flags += _differences(current[key], value, f"{prefix}{key}.")
         elif not same(current[key], value):
-            found.append(f"{prefix}{key}={_grammar(value)}")
-    return found
+            flags.append(f"{prefix}{key}={_grammar(value)}")
+    return flags
 
 
 def same(first: Any, second: Any) -> bool:
-    """Return whether two values are equal, numbers by their value and true and false by themselves only."""
+    """Return whether two parameter values are equal; 2 equals 2.0, but 1 does not equal true."""
     if isinstance(first, dict) and isinstance(second, dict):
         return first.keys() == second.keys() and all(same(first[key], second[key]) for key in first)
     if isinstance(first, list | tuple) and isinstance(second, list | tuple):
         return len(first) == len(second) and all(map(same, first, second))
-    # YAML 1.1 reads 5e-05 as text, YAML 1.2 as a number: DVC writes by the second what PyYAML reads by the first.
+    # DVC writes 5e-05 as a number of YAML 1.2; PyYAML reads YAML 1.1, where it is text.
     return isinstance(first, bool) == isinstance(second, bool) and _number(first) == _number(second)
 
 
@@ -86,14 +86,14 @@ def _grammar(value: Any) -> str:
     if isinstance(value, list | tuple):
         return "[" + ",".join(map(_grammar, value)) + "]"
     if isinstance(value, str):
-        if _PLAIN.fullmatch(value) and value.lower() not in _WORDS_WITH_A_MEANING:
+        if _PLAIN.fullmatch(value) and value.lower() not in _HYDRA_CONSTANTS:
             return value
-        # A backslash is itself but before a quotation mark, the closing one among them.
+        # A backslash must be doubled only before a quotation mark, also before the closing one.
         return "'" + re.sub(r"(\\*)('|$)", lambda end: 2 * end[1] + end[2].replace("'", r"\'"), value) + "'"
     return json.dumps(value)
 
 
-def _holds(values: dict[str, Any], key: str) -> bool:
+def _has(values: dict[str, Any], key: str) -> bool:
     try:
         at(values, key)
     except KeyError:

@@ -1,7 +1,7 @@
-"""What a metrics file was really made from, by the dvc.lock files of the commit that holds it.
+"""The parameters and the code that a metrics file was made from, according to the dvc.lock files of its commit.
 
-An experiment's params.yaml says what was asked for. Where only some stages ran, an older metrics file stands beside newer parameters; the
-lock tells, since it keeps the parameters and the hashes with which every stage last ran.
+params.yaml of an experiment is not enough: if only some stages ran, an older metrics file is beside newer parameters. dvc.lock contains the
+parameters and hashes with which each stage last ran.
 """
 
 import dataclasses
@@ -14,11 +14,11 @@ from zeroshot.experiments.comparison import overrides
 
 @dataclasses.dataclass(frozen=True)
 class Origin:
-    """All that went into a file.
+    """The parameters and code that a file depends on.
 
     Attributes:
-        params: key of params.yaml (a section, as a rule) -> its value, of all stages up to the one that made the file.
-        code: path and MD5 of each .py file that those stages depend on, twice where two of them ran with different ones.
+        params: key of params.yaml (usually a section) -> its value, for the stage that wrote the file and all stages before it.
+        code: path and MD5 of each .py file that those stages depend on; two entries if two stages ran with different versions.
     """
 
     params: dict[str, Any]
@@ -26,45 +26,48 @@ class Origin:
 
 
 def origin(stages: Sequence[dict[str, Any]], path: str) -> Origin | None:
-    """Follow `path` back through the stages.
+    """Return the parameters and code that the file `path` was made from.
 
     Args:
-        stages: what dvc.lock says of each stage, its paths relative to the repository.
-        path: what a stage has written.
+        stages: the entries of dvc.lock; their paths are relative to the repository.
+        path: the output of a stage.
 
     Returns:
-        None if no stage wrote it, or if a file on the way was made anew since and the stages after it were not run.
+        The origin; None if no stage wrote the file, or if one of its inputs was rewritten later and the stages after it did not run
+        again.
     """
-    makers = {out["path"]: stage for stage in stages for out in stage.get("outs", [])}
+    producers = {out["path"]: stage for stage in stages for out in stage.get("outs", [])}
     hashes = {out["path"]: out.get("md5") for stage in stages for out in stage.get("outs", [])}
-    found = Origin({}, set())
-    pending, done = [makers[path]] if path in makers else [], []
+    result = Origin({}, set())
+    pending, visited = [producers[path]] if path in producers else [], []
     while pending:
         stage = pending.pop()
-        if stage in done:
+        if stage in visited:
             continue
-        done.append(stage)
+        visited.append(stage)
         for values in stage.get("params", {}).values():
-            found.params.update(values)
+            result.params.update(values)
         for dep in stage.get("deps", []):
             if dep["path"] in hashes and hashes[dep["path"]] != dep.get("md5"):
                 return None
             if dep["path"].endswith(".py"):
-                found.code.add((dep["path"], dep["md5"]))
-            pending += [maker for out, maker in makers.items() if pathlib.PurePath(dep["path"]).is_relative_to(out)]
-    return found if done else None
+                result.code.add((dep["path"], dep["md5"]))
+            pending += [
+                producer for out, producer in producers.items() if pathlib.PurePath(dep["path"]).is_relative_to(out)
+            ]
+    return result if visited else None
 
 
 def parameters(stages: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Return the parameters of all stages together, by key, wherever they are in the pipeline."""
+    """Return the parameters of all stages, by key."""
     return {
         key: value for stage in stages for values in stage.get("params", {}).values() for key, value in values.items()
     }
 
 
-def agrees(found: dict[str, Any], params: dict[str, Any]) -> bool:
-    """Return whether every parameter of `found`, by key, has the value that it has in the parameter file `params`."""
+def matches(recorded: dict[str, Any], params: dict[str, Any]) -> bool:
+    """Return whether every parameter in `recorded` (dotted key -> value) has the same value in the parameter file `params`."""
     try:
-        return all(overrides.same(overrides.at(params, key), value) for key, value in found.items())
+        return all(overrides.same(overrides.at(params, key), value) for key, value in recorded.items())
     except KeyError:
         return False

@@ -1,4 +1,4 @@
-"""The runs that a comparison needs: methods x K x seeds, those with equal parameters being one run."""
+"""The runs that a comparison needs: one for each method, K and seed; cells with equal parameters share a run."""
 
 import dataclasses
 import hashlib
@@ -13,15 +13,15 @@ from zeroshot.experiments.comparison import catalogue, overrides
 
 @dataclasses.dataclass(frozen=True)
 class Cell:
-    """One figure's place in the tables, and what makes it.
+    """One entry of the tables: a method at one K, seed and swept value, with its parameters.
 
     Attributes:
-        method: its name.
-        k: the number of unseen classes.
-        seed: that of every stage.
+        method: name of the method.
+        k: number of unseen classes.
+        seed: the seed of all stages.
         swept: the value of the sweep's parameter; None in the tables.
-        params: the whole parameter file; None if `lacking` names keys that it does not have.
-        lacking: those keys.
+        params: the whole parameter file; None if it lacks a key that the method sets.
+        missing_keys: the keys that it lacks.
     """
 
     method: str
@@ -29,22 +29,22 @@ class Cell:
     seed: int
     swept: Any
     params: dict[str, Any] | None
-    lacking: tuple[str, ...] = ()
+    missing_keys: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """One run of the pipeline (of `target`, if it is not the root's), and the cells that it fills."""
+    """One run of the main pipeline, or of the pipeline `target`, and the cells that it fills."""
 
     name: str
     params: dict[str, Any]
     target: str | None
     cells: tuple[Cell, ...]
 
-    def serves(
+    def matches(
         self, methods: Collection[str] | None, ks: Collection[int] | None, seeds: Collection[int] | None
     ) -> bool:
-        """Return whether one of its cells is of one of the methods, Ks and seeds; None stands for all."""
+        """Return whether one of its cells has one of the methods, Ks and seeds; None allows all."""
         return any(
             (methods is None or cell.method in methods)
             and (ks is None or cell.k in ks)
@@ -57,12 +57,12 @@ def cells(comparison: catalogue.Comparison, methods: dict[str, catalogue.Method]
     """Return every cell of a comparison, by K, then by seed, then in the order of the methods.
 
     Args:
-        comparison: the tables.
-        methods: by name.
+        comparison: the comparison.
+        methods: all methods by name.
         base: the parameter file that the runs start from.
 
     Raises:
-        errors.UserError: if `base` lacks a key that the comparison itself sets. A key that only a method sets is `Cell.lacking`.
+        errors.UserError: if `base` lacks a key that the comparison sets. A missing key of a method is in `Cell.missing_keys` instead.
     """
     try:
         shared = overrides.merged(base, comparison.set)
@@ -72,19 +72,19 @@ def cells(comparison: catalogue.Comparison, methods: dict[str, catalogue.Method]
             f"preset {comparison.preset}: has no key {', '.join(error.args)}, which the tables set"
         ) from error
     seeds = overrides.seed_keys(base, comparison.fixed_seeds)
-    found = []
+    result = []
     for k, split in splits.items():
         for seed in comparison.seeds:
             start = overrides.merged(split, dict.fromkeys(seeds, seed))
-            found += [_cell(start, name, k, seed, None, methods[name].set) for name in comparison.methods]
+            result += [_cell(start, name, k, seed, None, methods[name].set) for name in comparison.methods]
             sweep = comparison.sweep
             if sweep and sweep.k == k:
                 changes = methods[sweep.method].set
-                found += [
+                result += [
                     _cell(start, sweep.method, k, seed, value, changes | {sweep.parameter: value})
                     for value in sweep.values
                 ]
-    return found
+    return result
 
 
 def _cell(start: dict[str, Any], method: str, k: int, seed: int, swept: Any, changes: dict[str, Any]) -> Cell:
@@ -96,53 +96,53 @@ def _cell(start: dict[str, Any], method: str, k: int, seed: int, swept: Any, cha
 
 def runs(
     prefix: str,
-    wanted: Iterable[Cell],
+    requested: Iterable[Cell],
     methods: dict[str, catalogue.Method],
     keys: Mapping[str, Collection[str] | None],
 ) -> list[Run]:
     """Return the runs that fill the cells, in the order of their first cells.
 
-    Each set of parameters is run once, and none that differs only in what its cells' figures do not depend on: without a seed of its
-    own, a network without unseen classes is one run for all seeds.
+    Cells with equal parameters share a run. So do cells that differ only in parameters on which their metrics do not depend: if the
+    backbone has a fixed seed, the supervised network is one run for all seeds.
 
     Args:
-        prefix: opens the name of every run; the K (`any-k` for a run that serves several), the seed and what is special about the
-            run follow, then six digits of a hash of its parameters, so that runs of other parameters never share a name.
-        wanted: cells; those that lack keys are passed over.
-        methods: by name.
-        keys: model -> the keys of the parameter file that its figures depend on; None or not there for all.
+        prefix: start of the name of every run. The K (`any-k` for several), the seed, the method and the swept value follow, then six
+            digits of a hash of the parameters, so that runs with different parameters have different names.
+        requested: the cells; those with missing keys are skipped.
+        methods: all methods by name.
+        keys: model -> the keys of the parameter file that its metrics depend on; None or absent if they depend on all.
     """
     groups: dict[str, list[Cell]] = {}
-    for cell in wanted:
+    for cell in requested:
         if cell.params is not None:
             groups.setdefault(_key(cell.params, methods[cell.method].target), []).append(cell)
-    kept: dict[str, list[Cell]] = {}
+    distinct: dict[str, list[Cell]] = {}
     for key, group in groups.items():
-        serving = [_serving(cell, kept, methods, keys) for cell in group]
-        if None in serving:
-            kept[key] = group
+        equivalents = [_equivalent_run(cell, distinct, methods, keys) for cell in group]
+        if None in equivalents:
+            distinct[key] = group
             continue
-        for cell, other in zip(group, serving, strict=True):
+        for cell, other in zip(group, equivalents, strict=True):
             if other is not None:
-                kept[other].append(cell)
+                distinct[other].append(cell)
     return [
         Run(_name(prefix, key, group, methods), group[0].params or {}, methods[group[0].method].target, tuple(group))
-        for key, group in kept.items()
+        for key, group in distinct.items()
     ]
 
 
-def _serving(
+def _equivalent_run(
     cell: Cell,
-    kept: Mapping[str, list[Cell]],
+    distinct: Mapping[str, list[Cell]],
     methods: dict[str, catalogue.Method],
     keys: Mapping[str, Collection[str] | None],
 ) -> str | None:
-    """Return the key of a run that gives the cell's figures, None if there is none yet."""
+    """Return the key of a run that gives the same metrics as the cell; None if there is none."""
     method = methods[cell.method]
     relevant = keys.get(method.model)
     if relevant is None or cell.params is None:
         return None
-    for key, others in kept.items():
+    for key, others in distinct.items():
         other = others[0].params or {}
         same = all(overrides.same(overrides.at(cell.params, name), overrides.at(other, name)) for name in relevant)
         if same and methods[others[0].method].target == method.target:
@@ -151,13 +151,13 @@ def _serving(
 
 
 def _key(params: dict[str, Any], target: str | None) -> str:
-    """Return one text for runs that would do the same; `runtime` says where to run, not what."""
+    """Return a text that is equal for equal runs; `runtime` is left out because no result depends on it."""
     tracked = {section: values for section, values in params.items() if section != "runtime"}
     return json.dumps([_as_floats(tracked), target], sort_keys=True)
 
 
 def _as_floats(values: Any) -> Any:
-    """Return parameter values with every number as a float: 25 and 25.0 are the same setting."""
+    """Return parameter values with every integer as a float, because 25 and 25.0 are the same setting."""
     if isinstance(values, dict):
         return {name: _as_floats(value) for name, value in values.items()}
     if isinstance(values, list | tuple):

@@ -1,4 +1,4 @@
-"""Which settings are tried: alternatives of parameters from the command line, checked before any work."""
+"""The settings to try: alternatives of parameters from the command line, all checked before the first job."""
 
 import copy
 import dataclasses
@@ -14,7 +14,7 @@ from zeroshot.zs3net.cross_validation import self_training_folds
 from zeroshot.zs3net.generators import registry
 from zeroshot.zs3net.pseudo_labels import selection
 
-# The sections whose parameters act on cached features.
+# The sections whose parameters take effect on cached features.
 SECTIONS = {
     "gmmn": registry.Params,
     "classifier": fine_tuning.Params,
@@ -32,9 +32,9 @@ class Setting:
     """One choice of all parameters.
 
     Attributes:
-        values: full key -> value of every parameter that the command line names.
-        changes: those of them that params.yaml has otherwise.
-        options: section -> its dataclass.
+        values: full key -> value of every parameter on the command line.
+        changes: those values that differ from params.yaml.
+        options: section -> its dataclass with these values.
     """
 
     values: dict[str, Any]
@@ -46,7 +46,7 @@ def parse(words: Sequence[str]) -> dict[str, list[Any]]:
     """Read `section.key=VALUE,VALUE,...`, values being YAML, into full key -> its alternatives.
 
     Raises:
-        errors.UserError: with one line for every word that is not of this form, or has the key of an earlier one.
+        errors.UserError: with one line for every word that has another form or repeats a key.
     """
     axes: dict[str, list[Any]] = {}
     faults = []
@@ -59,33 +59,33 @@ def parse(words: Sequence[str]) -> dict[str, list[Any]]:
         if not values:
             faults.append(f"{word}: write section.key=VALUE,VALUE,... with YAML values, such as gmmn.lr=0.001,0.002")
         elif key in axes:
-            faults.append(f"{key}: stands twice; put all its values into one list")
+            faults.append(f"{key}: is given twice; give all its values in one list")
         else:
             axes[key] = values
-    _refuse(faults)
+    _raise_if_any(faults)
     return axes
 
 
-def trains_again(axes: Mapping[str, Sequence[Any]]) -> bool:
-    """Return whether a parameter of self-training is among those varied, so that it is ZS5Net that is scored."""
+def scores_zs5net(axes: Mapping[str, Sequence[Any]]) -> bool:
+    """Return whether a parameter of self-training is varied, so that ZS5Net is scored instead of ZS3Net."""
     return any(key.partition(".")[0] in _SELF_TRAINING for key in axes)
 
 
 def settings(
     document: Mapping[str, Mapping[str, Any]], axes: Mapping[str, Sequence[Any]], one_at_a_time: bool
 ) -> list[Setting]:
-    """Return the settings to try, none twice.
+    """Return the settings to try, without repetition.
 
     Args:
-        document: section -> keys and values, what params.yaml holds.
+        document: content of params.yaml, section -> keys and values.
         axes: full key -> alternatives.
-        one_at_a_time: instead of all combinations: the values of `document`, then each alternative alone. A key with a single
-            alternative has that value in every setting, either way.
+        one_at_a_time: try the values of `document` and each alternative alone, instead of all combinations. In both cases, a key with
+            a single alternative has that value in every setting.
 
     Raises:
-        errors.UserError: with one line for every section or key that cannot be varied, or every key and value that is wrong.
+        errors.UserError: with one line for every section or key that cannot be varied, and for every invalid key or value.
     """
-    _refuse([fault for key in axes if (fault := _misplaced(key, document))])
+    _raise_if_any([fault for key in axes if (fault := _key_fault(key, document))])
     present = {key: _value(document, key) for key in axes}
     if one_at_a_time:
         fixed = present | {key: values[0] for key, values in axes.items() if len(values) == 1}
@@ -93,7 +93,7 @@ def settings(
         choices = [fixed, *alone]
     else:
         choices = [dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())]
-    found: dict[tuple[Any, ...], Setting] = {}
+    unique: dict[tuple[Any, ...], Setting] = {}
     faults: dict[str, None] = {}
     for choice in choices:
         options = {}
@@ -102,51 +102,51 @@ def settings(
                 options[name] = params.build(values, SECTIONS[name], name)
             except params.ParamsError as error:
                 faults |= dict.fromkeys(line.strip() for line in str(error).splitlines()[1:])
-        if trains_again(axes) and "pseudo_labels" in options and options["pseudo_labels"].rule == "agreement":
+        if scores_zs5net(axes) and "pseudo_labels" in options and options["pseudo_labels"].rule == "agreement":
             faults[_AGREEMENT] = None
         changes = {key: value for key, value in choice.items() if value != present[key]}
-        found.setdefault(tuple(options.values()), Setting(choice, changes, options))
-    _refuse(list(faults))
-    return list(found.values())
+        unique.setdefault(tuple(options.values()), Setting(choice, changes, options))
+    _raise_if_any(list(faults))
+    return list(unique.values())
 
 
 def _changed(document: Mapping[str, Mapping[str, Any]], choice: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the values of all sections that can be varied, with those of `choice` (full key -> value) put in."""
+    """Return the sections that can be varied, with the values of `choice` (full key -> value)."""
     changed: dict[str, Any] = copy.deepcopy({name: document[name] for name in SECTIONS})
     for key, value in choice.items():
         *parents, last = key.split(".")
-        place: dict[str, Any] = changed
+        node: dict[str, Any] = changed
         for parent in parents:
-            place = place[parent]
-        place[last] = value
+            node = node[parent]
+        node[last] = value
     return changed
 
 
-def _misplaced(key: str, document: Mapping[str, Any]) -> str | None:
-    """Return what is wrong with the place of a key, None if a value can be put there."""
+def _key_fault(key: str, document: Mapping[str, Any]) -> str | None:
+    """Return why a key cannot be varied; None if it can."""
     section, *path = key.split(".")
     if section not in SECTIONS:
-        return f"{key}: no such section here; those that act on cached features are {', '.join(SECTIONS)}"
+        return f"{key}: this section cannot be varied; choose from {', '.join(SECTIONS)}"
     if path[:1] in (["calibration"], ["biases"]):
         return (
-            f"{key}: not varied, since every setting is scored at the best bias of params.yaml; folds are set by --folds, --held-out and"
-            " --seed"
+            f"{key}: cannot be varied; every setting is scored at the best bias of params.yaml, and"
+            " --folds, --held-out and --seed set the folds"
         )
-    place = document[section]
+    node = document[section]
     for depth, name in enumerate(path[:-1], 1):
-        if not isinstance(place.get(name), dict):
-            return f"{key}: {'.'.join([section, *path[:depth]])} holds no keys"
-        place = place[name]
+        if not isinstance(node.get(name), dict):
+            return f"{key}: {'.'.join([section, *path[:depth]])} has no keys"
+        node = node[name]
     return None if path else f"{key}: name a key of the section, such as {section}.{next(iter(document[section]))}"
 
 
 def _value(document: Mapping[str, Any], key: str) -> Any:
-    place: Any = document
+    node: Any = document
     for part in key.split("."):
-        place = place.get(part)
-    return place
+        node = node.get(part)
+    return node
 
 
-def _refuse(faults: Sequence[str]) -> None:
+def _raise_if_any(faults: Sequence[str]) -> None:
     if faults:
         raise errors.UserError(params.listed("command line", faults))

@@ -1,4 +1,4 @@
-"""Which jobs a set of settings needs: what several settings have in common is done once."""
+"""The jobs that a set of settings needs; settings with an equal generator or classifier share its job."""
 
 import dataclasses
 import pathlib
@@ -7,100 +7,102 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from zeroshot.base import parallel, progress
-from zeroshot.experiments.parameter_search import bench, grid, search_table
+from zeroshot.experiments.parameter_search import fold_jobs, grid, search_table
 
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """Jobs in two waves; the second reads what the first wrote.
+    """The jobs of generators and classifiers; a classifier job reads the file that its generator job wrote.
 
     Attributes:
-        generators: arguments of `bench.fit_generator`.
-        classifiers: arguments of `bench.fit_classifier`.
-        chosen: for each setting the numbers of its classifier jobs, one a fold.
+        generators: arguments of `fold_jobs.fit_generator`.
+        classifiers: arguments of `fold_jobs.fit_classifier`.
+        jobs_of_setting: for each setting the numbers of its classifier jobs, one for each fold.
     """
 
     generators: list[tuple[Any, ...]]
     classifiers: list[tuple[Any, ...]]
-    chosen: list[list[int]]
+    jobs_of_setting: list[list[int]]
 
 
-def make(common: bench.Bench, settings: Sequence[grid.Setting], n_folds: int, scratch: pathlib.Path) -> Plan:
-    """Return the plan for generators and classifiers; jobs hand over what they trained in files below `scratch`."""
+def plan(inputs: fold_jobs.Inputs, settings: Sequence[grid.Setting], n_folds: int, scratch: pathlib.Path) -> Plan:
+    """Return the jobs of generators and classifiers; they write what they train to files in `scratch`."""
     generators: dict[tuple[Any, ...], int] = {}
     classifiers: dict[tuple[Any, ...], int] = {}
-    chosen = []
+    jobs_of_setting = []
     for setting in settings:
         numbers = []
         for fold in range(n_folds):
             generator = generators.setdefault((fold, setting.options["gmmn"]), len(generators))
-            wanted = (fold, generator, setting.options["classifier"])
-            numbers.append(classifiers.setdefault(wanted, len(classifiers)))
-        chosen.append(numbers)
+            job = (fold, generator, setting.options["classifier"])
+            numbers.append(classifiers.setdefault(job, len(classifiers)))
+        jobs_of_setting.append(numbers)
     paths = [scratch / f"generator-{number:05d}.pt" for number in generators.values()]
     return Plan(
-        [(common, fold, options, paths[number]) for (fold, options), number in generators.items()],
+        [(inputs, fold, options, paths[number]) for (fold, options), number in generators.items()],
         [
-            (common, fold, options, paths[generator], scratch / f"classifier-{number:05d}.pt")
+            (inputs, fold, options, paths[generator], scratch / f"classifier-{number:05d}.pt")
             for (fold, generator, options), number in classifiers.items()
         ],
-        chosen,
+        jobs_of_setting,
     )
 
 
-def go_on(
-    work: Plan, settings: Sequence[grid.Setting], seen_biases: Sequence[float], biases: Sequence[float]
+def self_training_jobs(
+    job_plan: Plan, settings: Sequence[grid.Setting], seen_biases: Sequence[float], biases: Sequence[float]
 ) -> tuple[list[tuple[Any, ...]], list[list[int]]]:
-    """Return the jobs of self-training, after those of `work`.
+    """Return the jobs of self-training, which need the results of `job_plan`.
 
     Args:
-        work: the plan that trained the classifiers.
-        settings: those it was made for.
-        seen_biases: for each of them the bias with which its classifiers label.
-        biases: those to score at.
+        job_plan: the jobs that trained the classifiers.
+        settings: the settings of `job_plan`.
+        seen_biases: for each setting the seen bias for its pseudo-labels.
+        biases: seen biases at which to score.
 
     Returns:
-        arguments of `bench.self_train`, and for each setting the numbers of its jobs, one a fold.
+        The arguments of `fold_jobs.self_train`, and for each setting the numbers of its jobs, one for each fold.
     """
     jobs: dict[tuple[Any, ...], int] = {}
-    chosen = []
-    for setting, numbers, seen_bias in zip(settings, work.chosen, seen_biases, strict=True):
+    jobs_of_setting = []
+    for setting, numbers, seen_bias in zip(settings, job_plan.jobs_of_setting, seen_biases, strict=True):
         options = (setting.options["pseudo_labels"], setting.options["self_training"])
-        chosen.append([jobs.setdefault((number, seen_bias, *options), len(jobs)) for number in numbers])
+        jobs_of_setting.append([jobs.setdefault((number, seen_bias, *options), len(jobs)) for number in numbers])
     arguments = []
     for number, *rest in jobs:
-        common, fold, _, generator, trained = work.classifiers[number]
-        arguments.append((common, fold, generator, trained, biases, *rest))
-    return arguments, chosen
+        inputs, fold, _, generator, trained = job_plan.classifiers[number]
+        arguments.append((inputs, fold, generator, trained, biases, *rest))
+    return arguments, jobs_of_setting
 
 
 def search(
-    common: bench.Bench,
+    inputs: fold_jobs.Inputs,
     settings: Sequence[grid.Setting],
     workers: int,
     biases: Sequence[float],
-    biases_again: Sequence[float] | None,
+    self_training_biases: Sequence[float] | None,
 ) -> list[list[list[dict[str, float | None]]]]:
     """Return the metrics {seen, unseen, hIoU} of each setting, fold and bias.
 
     Args:
-        common: what all jobs share.
-        settings: those to try.
-        workers: jobs at a time, each in a process.
-        biases: those at which classifiers are scored.
-        biases_again: those at which self-trained classifiers are scored; None: without self-training.
+        inputs: the inputs that all jobs share.
+        settings: the settings to try.
+        workers: number of processes; each runs one job at a time.
+        biases: seen biases at which classifiers are scored.
+        self_training_biases: seen biases at which self-trained classifiers are scored; None for no self-training.
     """
     with tempfile.TemporaryDirectory(prefix="cross_validate-") as scratch, parallel.processes(workers) as run:
 
-        def answers(function: Callable[..., Any], jobs: list[tuple[Any, ...]], what: str) -> dict[int, Any]:
+        def run_all(function: Callable[..., Any], jobs: list[tuple[Any, ...]], what: str) -> dict[int, Any]:
             return dict(progress.track(run(function, jobs), f"cross_validate ({what})", total=len(jobs)))
 
-        work = make(common, settings, len(bench.draw_folds(common)), pathlib.Path(scratch))
-        answers(bench.fit_generator, work.generators, "generators")
-        found = answers(bench.fit_classifier, work.classifiers, "classifiers")
-        curves = [[found[job] for job in numbers] for numbers in work.chosen]
-        if biases_again is not None:
-            jobs, chosen = go_on(work, settings, search_table.best_biases(curves, biases), biases_again)
-            found = answers(bench.self_train, jobs, "self-training")
-            curves = [[found[job] for job in numbers] for numbers in chosen]
+        job_plan = plan(inputs, settings, len(fold_jobs.draw_folds(inputs)), pathlib.Path(scratch))
+        run_all(fold_jobs.fit_generator, job_plan.generators, "generators")
+        metrics = run_all(fold_jobs.fit_classifier, job_plan.classifiers, "classifiers")
+        curves = [[metrics[job] for job in numbers] for numbers in job_plan.jobs_of_setting]
+        if self_training_biases is not None:
+            jobs, jobs_of_setting = self_training_jobs(
+                job_plan, settings, search_table.best_biases(curves, biases), self_training_biases
+            )
+            metrics = run_all(fold_jobs.self_train, jobs, "self-training")
+            curves = [[metrics[job] for job in numbers] for numbers in jobs_of_setting]
     return curves

@@ -1,4 +1,4 @@
-"""Published figures, each with where it is printed: presets/comparison/published.csv."""
+"""Published results and their sources: presets/comparison/published.csv."""
 
 import csv
 import dataclasses
@@ -10,20 +10,20 @@ from zeroshot.experiments.comparison import collect
 
 @dataclasses.dataclass(frozen=True)
 class Published:
-    """One printed row.
+    """One published row.
 
     Attributes:
         dataset: as in `Comparison.published`.
         k: None for the row without unseen classes.
-        method: by its name in methods.yaml where it is one of those.
-        figures: column -> per cent; columns that are not printed are absent.
-        source: where it is printed.
+        method: its name in methods.yaml, or in its paper if it is not in methods.yaml.
+        metrics: column -> per cent; without the columns that are not published.
+        source: paper and table.
     """
 
     dataset: str
     k: int | None
     method: str
-    figures: dict[str, float]
+    metrics: dict[str, float]
     source: str
 
 
@@ -31,10 +31,10 @@ HEADER = ("dataset", "K", "method", *collect.COLUMNS, collect.VANILLA, "source")
 
 
 def read(path: str | pathlib.Path, dataset: str | None) -> list[Published]:
-    """Return the rows of a dataset, in their order; none for None.
+    """Return the rows of a dataset, in the order of the file; no rows for None.
 
     Raises:
-        errors.UserError: if the header is not `HEADER`, or a figure is no number.
+        errors.UserError: if the header is not `HEADER`, or a metric is not a number.
     """
     with open(path, newline="") as file:
         reader = csv.DictReader(file)
@@ -49,5 +49,5 @@ def read(path: str | pathlib.Path, dataset: str | None) -> list[Published]:
 
 
 def _row(row: dict[str, str]) -> Published:
-    figures = {name: float(row[name]) for name in HEADER[3:-1] if row[name]}
-    return Published(row["dataset"], int(row["K"]) if row["K"] else None, row["method"], figures, row["source"])
+    metrics = {name: float(row[name]) for name in HEADER[3:-1] if row[name]}
+    return Published(row["dataset"], int(row["K"]) if row["K"] else None, row["method"], metrics, row["source"])
