@@ -1,4 +1,4 @@
-"""The command `zeroshot cross-validate` on a folder that holds what it may read and nothing else."""
+"""The command `zeroshot cross-validate` in a folder that contains only the files that it may read."""
 
 import pandas
 import pytest
@@ -14,7 +14,7 @@ BRIEF = {"epochs": 1, "steps_per_epoch": 5}
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """A working folder without unlabelled and validation caches, masks, and data root."""
+    """A working folder without caches of unlabelled and validation images, without masks and without the data set."""
     pixel_world.write_training_inputs(tmp_path)
     document = quick_sections.document(
         gmmn=quick_sections.gmmn_section(**BRIEF), classifier=quick_sections.classifier_section(**BRIEF)
@@ -37,7 +37,7 @@ def run(capsys, *words):
     return capsys.readouterr().out, pandas.read_csv("table.csv")
 
 
-def test_prints_and_writes_a_row_for_each_setting_and_changes_no_file(folder, capsys):
+def test_each_setting_has_a_row_and_no_other_file_changes(folder, capsys):
     before = files(folder)
     words = ["gmmn.bandwidths=[1.0],[0.5,1.0]", "classifier.lr=0.02,0.001", "gmmn.seed=3"]
     text, table = run(capsys, *words, "--workers", "1")
@@ -47,16 +47,16 @@ def test_prints_and_writes_a_row_for_each_setting_and_changes_no_file(folder, ca
     assert table["classifier.lr"].tolist() == [0.02, 0.001] * 2 and (table["gmmn.seed"] == 3).all()
     best = table["hIoU"].idxmax()
     lines = text.splitlines()
-    assert lines[0].split() == ["gmmn.bandwidths", "classifier.lr", *search_table.FIGURES]
+    assert lines[0].split() == ["gmmn.bandwidths", "classifier.lr", *search_table.COLUMNS]
     assert [line.startswith("*") for line in lines[1:5]] == [number == best for number in range(4)]
     assert lines[6] == "ZS3Net, 2 folds of 2 seen classes; * best, = params.yaml as it is"
     bandwidths = ["[1.0]", "[0.5,1.0]"][best // 2]
-    # 0.02 is what params.yaml has.
+    # params.yaml has the learning rate 0.02.
     lr = ["", " -S classifier.lr=0.001"][best % 2]
     assert lines[-1] == f"dvc exp run -S 'gmmn.bandwidths={bandwidths}'{lr} -S gmmn.seed=3"
 
 
-def test_two_processes_give_what_one_gives(folder, capsys):
+def test_two_processes_give_the_result_of_one(folder, capsys):
     words = ["gmmn.epochs=1,2", "classifier.lr=0.02,0.001"]
     assert run(capsys, *words, "--workers", "2")[0] == run(capsys, *words, "--workers", "1")[0]
 
@@ -81,22 +81,22 @@ def test_a_key_of_self_training_scores_zs5net(folder, capsys):
     assert len({*table["hIoU"], *before["hIoU"]}) == 3
 
 
-def test_zs5net_is_scored_as_it_ships_without_a_bias_where_there_is_none_to_try(folder, capsys):
-    _, tried = run(capsys, "pseudo_labels.p=10", "--workers", "1")
+def test_zs5net_is_scored_without_bias_if_self_training_has_no_biases(folder, capsys):
+    _, calibrated = run(capsys, "pseudo_labels.p=10", "--workers", "1")
     document = yaml.safe_load((folder / "params.yaml").read_text())
     document["self_training"]["biases"] = []
     (folder / "params.yaml").write_text(yaml.safe_dump(document))
     text, table = run(capsys, "pseudo_labels.p=10", "--workers", "1")
     assert "ZS5Net" in text and table["bias"].tolist() == [0]
-    assert table["hIoU"][0] <= tried["hIoU"][0]
+    assert table["hIoU"][0] <= calibrated["hIoU"][0]
 
 
-def test_where_params_yaml_is_best_it_says_so(folder, capsys):
+def test_the_best_setting_may_be_params_yaml(folder, capsys):
     text, _ = run(capsys, f"gmmn.lr={quick_sections.gmmn_section()['lr']}", "--workers", "1")
     assert text.splitlines()[-1] == "the best setting is params.yaml as it is"
 
 
-def test_more_folds_than_params_yaml_says(folder, capsys):
+def test_the_number_of_folds_is_a_flag(folder, capsys):
     text, table = run(capsys, "gmmn.epochs=1", "--folds", "3", "--held-out", "1", "--workers", "1")
     assert [name for name in table if name.startswith("fold_")] == ["fold_1", "fold_2", "fold_3"]
     assert table["hIoU"][0] == pytest.approx(table[["fold_1", "fold_2", "fold_3"]].iloc[0].mean())
@@ -109,22 +109,22 @@ def test_more_folds_than_params_yaml_says(folder, capsys):
     [
         (
             ["toy.seed=1"],
-            "toy.seed: no such section here; those that act on cached features are gmmn, classifier, pseudo_labels,",
+            "toy.seed: this section cannot be varied; choose from gmmn, classifier, pseudo_labels,",
         ),
         (["gmmn.lrr=1"], "gmmn.lrr: unknown key; did you mean `gmmn.lr`?"),
         (["gmmn.lr=1,-1"], "gmmn.lr: Input should be greater than 0 (found -1)"),
-        (["gmmn.lr.x=1"], "gmmn.lr.x: gmmn.lr holds no keys"),
+        (["gmmn.lr.x=1"], "gmmn.lr.x: gmmn.lr has no keys"),
         (["gmmn=1"], "gmmn: name a key of the section, such as gmmn.bandwidths"),
-        (["classifier.calibration.folds=2,3"], "classifier.calibration.folds: not varied"),
-        (["self_training.biases=[1],[2]"], "self_training.biases: not varied"),
+        (["classifier.calibration.folds=2,3"], "classifier.calibration.folds: cannot be varied"),
+        (["self_training.biases=[1],[2]"], "self_training.biases: cannot be varied"),
         (["pseudo_labels.rule=per_image,agreement"], "pseudo_labels.rule: agreement cannot be cross-validated"),
         (["gmmn.lr"], "gmmn.lr: write section.key=VALUE,VALUE,... with YAML values"),
         (["gmmn.lr=[1,"], "gmmn.lr=[1,: write section.key=VALUE,VALUE,..."),
-        (["gmmn.lr=1", "gmmn.lr=2"], "gmmn.lr: stands twice; put all its values into one list"),
+        (["gmmn.lr=1", "gmmn.lr=2"], "gmmn.lr: is given twice; give all its values in one list"),
     ],
 )
-def test_what_cannot_be_tried_is_named_before_any_work(folder, words, fault):
-    # Any work would fail otherwise.
+def test_invalid_parameters_are_refused_before_the_first_job(folder, words, fault):
+    # Without this file every job fails.
     (folder / "models/seen_only.pt").unlink()
     with pytest.raises(SystemExit) as caught:
         command(*words)
@@ -137,7 +137,7 @@ def test_numbers_below_one_are_refused(folder, flag):
         command("gmmn.lr=1", flag, "0")
 
 
-def test_all_faults_are_told_at_once(folder):
+def test_all_errors_are_in_one_message(folder):
     with pytest.raises(SystemExit) as caught:
         command("gmmn.lr=-1,1", "classifier.epoch=1", "gmmn.hidden_dim=0")
     lines = str(caught.value.code).splitlines()
@@ -150,15 +150,15 @@ def test_all_faults_are_told_at_once(folder):
 
 
 @pytest.mark.parametrize(
-    ("place", "text"),
+    ("index", "text"),
     [
         (0, "the best bias, 0, is the smallest of classifier.calibration.biases; try smaller ones"),
         (-1, "the best bias, 20, is the largest of classifier.calibration.biases; try larger ones"),
         (2, None),
     ],
 )
-def test_a_best_bias_at_either_end_of_the_grid_is_warned_of(folder, capsys, monkeypatch, place, text):
-    monkeypatch.setattr(calibration, "choose", lambda scores, biases: biases[place])
+def test_a_best_bias_at_an_end_of_the_grid_gives_a_warning(folder, capsys, monkeypatch, index, text):
+    monkeypatch.setattr(calibration, "choose", lambda scores, biases: biases[index])
     command("gmmn.epochs=1", "--workers", "1")
     warnings = [line for line in capsys.readouterr().err.splitlines() if "the best bias" in line]
     assert warnings == ([text] if text else [])

@@ -1,4 +1,4 @@
-"""The command that writes the parameter file of a preset."""
+"""The command `zeroshot preset`."""
 
 import pathlib
 import subprocess
@@ -12,7 +12,7 @@ from zeroshot.commands import preset
 from zeroshot.experiments import presets
 
 
-def test_whatever_params_yaml_holds_the_preset_is_written(tmp_path, monkeypatch, capsys):
+def test_the_preset_does_not_depend_on_the_present_file(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(dag.ROOT)
     out = tmp_path / "params.yaml"
     for name in ("voc_small", "voc_small", "toy"):
@@ -23,16 +23,16 @@ def test_whatever_params_yaml_holds_the_preset_is_written(tmp_path, monkeypatch,
     assert out.read_text() == (dag.ROOT / "params.yaml").read_text()
 
 
-def test_an_unknown_preset_changes_nothing(tmp_path, monkeypatch):
+def test_an_unknown_preset_writes_nothing(tmp_path, monkeypatch):
     monkeypatch.chdir(dag.ROOT)
     with pytest.raises(errors.UserError, match="has no preset `vok`"):
         preset.main("vok", out=tmp_path / "params.yaml")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_command_line_writes_params_yaml_of_the_present_folder(tmp_path):
+def test_the_command_line_writes_params_yaml_in_the_working_folder(tmp_path):
     (tmp_path / "presets").symlink_to(dag.ROOT / "presets")
     words = [sys.executable, "-m", "zeroshot.commands.preset", "voc"]
-    done = subprocess.run(words, cwd=tmp_path, env={"PYTHONPATH": str(dag.ROOT)}, capture_output=True, text=True)
-    assert (done.stdout, done.stderr) == ("params.yaml: preset voc\n", "")
+    process = subprocess.run(words, cwd=tmp_path, env={"PYTHONPATH": str(dag.ROOT)}, capture_output=True, text=True)
+    assert (process.stdout, process.stderr) == ("params.yaml: preset voc\n", "")
     assert pathlib.Path(tmp_path / "params.yaml").read_text() == presets.text("voc", dag.ROOT / "presets")

@@ -1,3 +1,5 @@
+"""The command `zeroshot shards`."""
+
 import pytest
 
 from tests.support import caches
@@ -21,7 +23,7 @@ def run(*folders):
     return 0
 
 
-def test_a_good_cache_is_described_and_the_exit_code_is_zero(folders, capsys):
+def test_an_intact_cache_is_described_with_exit_code_zero(folders, capsys):
     assert run(folders[0]) == 0
     assert capsys.readouterr() == (describe.describe(folders[0]) + "\n", "")
 
@@ -32,7 +34,7 @@ def test_several_caches_are_described_in_order(folders, capsys):
     assert out == "".join(describe.describe(folder) + "\n" for folder in reversed(folders))
 
 
-def test_broken_caches_are_named_on_standard_error_beside_the_good_ones(folders, tmp_path, capsys):
+def test_damaged_caches_are_named_on_standard_error_and_intact_ones_described(folders, tmp_path, capsys):
     train, val = folders
     (train / "shard-00000.h5").write_bytes(b"cut")
     assert run(tmp_path / "none", train, val) == 1
@@ -50,5 +52,5 @@ def test_an_altered_shard_gives_exit_code_one(folders, capsys):
     assert capsys.readouterr().err.startswith(f"{path}: altered since it was written")
 
 
-def test_a_folder_must_be_given():
+def test_a_folder_is_required():
     assert run() == "shards: name a cache, such as features/train"

@@ -1,4 +1,4 @@
-"""docs/parameters.md."""
+"""The page docs/parameters.md."""
 
 from tests.support import dag
 from zeroshot.commands import parameters
@@ -11,14 +11,14 @@ def test_the_committed_page_is_up_to_date(capsys, monkeypatch):
     assert capsys.readouterr().out == (dag.ROOT / "docs" / "parameters.md").read_text()
 
 
-def test_every_key_is_there_with_its_comment():
+def test_every_key_is_on_the_page_with_its_comment():
     default = presets.text(presets.DEFAULT, dag.ROOT / "presets")
     page = " ".join(parameters_page.make(default, schema.SECTIONS).replace("&lt;", "<").split())
     for key, comment in presets.comments(default).items():
         assert f"`{key}`" in page and comment in page
 
 
-def test_values_are_told_as_the_schema_has_them():
+def test_allowed_values_come_from_the_schema():
     page = " ".join((dag.ROOT / "docs" / "parameters.md").read_text().split())
     for words in (
         "`gmmn.lr`** (number above 0; default `0.002`)",

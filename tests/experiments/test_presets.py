@@ -1,4 +1,4 @@
-"""params.yaml and presets/: complete, strictly valid, commented, and in the form in which DVC writes parameter files."""
+"""params.yaml and presets/: complete, valid, with comments, and formatted as DVC writes parameter files."""
 
 import dataclasses
 import difflib
@@ -51,22 +51,22 @@ b:
 
 
 def keys(cls: type, prefix: str) -> list[str]:
-    """Return the keys of a section in the order of its fields, those of sections inside it among them."""
-    found = [prefix]
+    """Return the keys of a section and its sub-sections, in the order of the fields."""
+    result = [prefix]
     for name, kind in typing.get_type_hints(cls).items() if dataclasses.is_dataclass(cls) else ():
-        found += keys(kind, f"{prefix}.{name}")
-    return found
+        result += keys(kind, f"{prefix}.{name}")
+    return result
 
 
 def leaves(values: dict, prefix: str = "") -> dict:
     """Return the values of a document by dotted key."""
-    found = {}
+    result = {}
     for key, value in values.items():
-        found |= leaves(value, f"{prefix}{key}.") if isinstance(value, dict) and value else {f"{prefix}{key}": value}
-    return found
+        result |= leaves(value, f"{prefix}{key}.") if isinstance(value, dict) and value else {f"{prefix}{key}": value}
+    return result
 
 
-def test_the_promised_presets_are_there():
+def test_names_of_the_presets():
     assert {"toy", "voc", "voc_small", "context"} <= set(NAMES)
 
 
@@ -75,7 +75,7 @@ def test_params_yaml_is_the_default():
 
 
 @every_preset
-def test_every_section_loads_strictly(name):
+def test_every_section_is_valid(name):
     document = presets.read(name, FOLDER)
     assert sorted(document) == sorted(dag.sections())
     for section, cls in dag.sections().items():
@@ -89,7 +89,7 @@ def test_every_key_has_a_comment_and_lines_are_short(name):
     comments = presets.comments(text)
     assert comments.keys() == expected
     assert [line for line in text.splitlines() if len(line) > 120] == []
-    # Such a comment does not read alone.
+    # Comments with these words cannot be understood without their neighbours.
     assert [
         key for key, comment in comments.items() if comment.endswith("...") or comment.startswith(("As ", "... "))
     ] == []
@@ -104,7 +104,7 @@ def test_keys_are_in_the_order_of_the_dataclasses():
 
 
 @every_overlay
-def test_an_overlay_holds_only_what_differs_and_tells_why(name):
+def test_an_overlay_has_only_different_values_and_explains_them(name):
     text = (FOLDER / f"{name}.yaml").read_text()
     default = leaves(yaml.safe_load(DEFAULT))
     changed = leaves(yaml.safe_load(text))
@@ -115,7 +115,7 @@ def test_an_overlay_holds_only_what_differs_and_tells_why(name):
 
 
 @every_overlay
-def test_a_merged_preset_has_values_and_comments_of_its_overlay_and_all_else_of_the_default(name):
+def test_a_merged_preset_has_the_overlay_over_the_default(name):
     overlay, merged = (FOLDER / f"{name}.yaml").read_text(), presets.text(name, FOLDER)
     default = leaves(yaml.safe_load(DEFAULT))
     assert leaves(yaml.safe_load(merged)) == default | leaves(yaml.safe_load(overlay))
@@ -124,14 +124,14 @@ def test_a_merged_preset_has_values_and_comments_of_its_overlay_and_all_else_of_
 
 
 @every_preset
-def test_paths_that_dvc_yaml_hands_to_stages_are_relative(name):
+def test_paths_in_presets_are_relative(name):
     document = presets.read(name, FOLDER)
     given = [document["data"]["root"], document["embeddings"]["path"], document["backbone"]["weights"]]
     assert not [text for text in given if pathlib.PurePosixPath(text).is_absolute()]
 
 
 @every_preset
-def test_dvc_writes_a_preset_as_it_is(name, tmp_path):
+def test_dvc_writes_a_preset_without_changes(name, tmp_path):
     path = tmp_path / "params.yaml"
     path.write_text(presets.text(name, FOLDER))
     with serialize.modify_yaml(path):
@@ -141,8 +141,8 @@ def test_dvc_writes_a_preset_as_it_is(name, tmp_path):
 
 @every_preset
 @pytest.mark.parametrize("change", ["gmmn.lr=0.003", "data.n_unseen=10", "features.flip=true"])
-def test_a_change_through_dvc_changes_one_line(name, change, tmp_path):
-    """DVC drops what stands between a list and the next key, so that key has its comment at the end of its line."""
+def test_dvc_changes_one_line_for_one_key(name, change, tmp_path):
+    """DVC removes comments between a list and the next key, so that key has its comment at the end of its line."""
     path = tmp_path / "params.yaml"
     path.write_text(presets.text(name, FOLDER))
     hydra.apply_overrides(path, [change])
@@ -162,7 +162,7 @@ def test_changed_lists_keep_all_comments(tmp_path):
     assert len(lists) > 5
 
 
-def test_comments_stand_above_a_key_or_at_the_end_of_its_line():
+def test_comments_are_above_a_key_or_at_the_end_of_its_line():
     assert presets.comments(SMALL) == {
         "a": "Of a.",
         "a.one": "One.",
@@ -177,7 +177,7 @@ def test_comments_stand_above_a_key_or_at_the_end_of_its_line():
     assert presets.comments("# All.\n\na:\n  # Not indented alike.\n    b: 1\n") == {}
 
 
-def test_values_and_comments_are_put_in_where_the_old_ones_stand():
+def test_values_and_comments_replace_the_old_ones():
     overlay = """\
 # Mine.
 
@@ -228,21 +228,21 @@ b:
     assert presets.merge(SMALL, "a:\n  one: 1\n") == SMALL
 
 
-def test_keys_that_the_default_lacks_are_refused_together():
+def test_all_unknown_keys_of_an_overlay_are_in_one_message():
     with pytest.raises(params.ParamsError) as caught:
         presets.merge(SMALL, "a:\n  won: 1\n  inner: 2\nc:\n  one: 1\n", "mine.yaml")
     assert str(caught.value).splitlines() == [
         "mine.yaml: 3 errors",
-        "  a.won: is no key of the default",
+        "  a.won: is not a key of the default",
         "  a.inner: needs keys under it",
-        "  c: is no key of the default",
+        "  c: is not a key of the default",
     ]
 
 
-def test_an_unknown_preset_gets_the_known_ones():
+def test_an_unknown_preset_is_refused_with_the_list_of_presets():
     with pytest.raises(errors.UserError) as caught:
         presets.text("voc_smal", FOLDER)
     assert (
         str(caught.value)
-        == f"{FOLDER}: has no preset `voc_smal`; there are: {', '.join(f'`{name}`' for name in NAMES)}"
+        == f"{FOLDER}: has no preset `voc_smal`; choose from {', '.join(f'`{name}`' for name in NAMES)}"
     )

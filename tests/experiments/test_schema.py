@@ -19,7 +19,7 @@ def document():
 
 
 def refusal(folder, document):
-    """Write the parameter file and return its path and what is said of it."""
+    """Write an invalid parameter file and return its path and the error message."""
     path = folder / "params.yaml"
     path.write_text(yaml.safe_dump(document, sort_keys=False))
     with pytest.raises(params.ParamsError) as caught:
@@ -27,18 +27,18 @@ def refusal(folder, document):
     return path, str(caught.value)
 
 
-def test_the_sections_are_those_that_stages_load_with_their_classes():
+def test_sections_and_classes_are_those_that_stages_load():
     assert dag.sections() == schema.SECTIONS
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
-def test_the_files_of_the_repository_are_right(path, capsys):
+def test_the_files_of_the_repository_are_valid(path, capsys):
     schema.check(path)
     commands.main(["check", str(path)])
     assert capsys.readouterr() == (f"{path}: all {len(schema.SECTIONS)} sections are valid\n", "")
 
 
-def test_faults_of_several_sections_are_in_one_message(tmp_path, document):
+def test_errors_of_several_sections_are_in_one_message(tmp_path, document):
     document["toy"]["n_trian"] = document["toy"].pop("n_train")
     document["backbone"]["augmentation"]["crop"] = 0
     document["classifier"]["lr"] = "fast"
@@ -67,18 +67,18 @@ def test_a_missing_section_is_named(tmp_path, document, name):
     assert text == f"{path}: needs a section `{name}:` with keys under it"
 
 
-def test_unknown_sections_are_named_beside_other_faults(tmp_path, document):
+def test_unknown_sections_are_named_with_the_other_errors(tmp_path, document):
     document["gnnm"] = document.pop("gmmn")
     document["notes"] = "mine"
     path, text = refusal(tmp_path, document)
     assert text.splitlines() == [
         f"{path}: needs a section `gmmn:` with keys under it",
-        f"{path}: unknown sections: gnnm, notes; known are {', '.join(schema.SECTIONS)}",
+        f"{path}: unknown sections: gnnm, notes; choose from {', '.join(schema.SECTIONS)}",
     ]
 
 
 @pytest.mark.parametrize("content", [None, "", "- toy\n", "toy: {", "toy: {}\ntoy: {}\n"])
-def test_a_file_without_sections_is_named_once(tmp_path, content):
+def test_a_file_without_sections_gives_one_message(tmp_path, content):
     path = tmp_path / "params.yaml"
     if content is not None:
         path.write_text(content)
@@ -87,7 +87,7 @@ def test_a_file_without_sections_is_named_once(tmp_path, content):
     assert str(caught.value).startswith(f"{path}: ") and str(caught.value).count(f"{path}: ") == 1
 
 
-def test_the_command_checks_params_yaml_and_ends_with_the_text(tmp_path, document, monkeypatch):
+def test_the_command_checks_params_yaml_and_exits_with_the_message(tmp_path, document, monkeypatch):
     document["gmmn"]["epochs"] = 0
     refusal(tmp_path, document)
     monkeypatch.chdir(tmp_path)

@@ -14,7 +14,7 @@ _HEAD = """\
 
 # Parameters
 
-`params.yaml` has these keys, a section for each stage. Change item there, or for item run by
+`params.yaml` has these keys, a section for each stage. Change one there, or for one run by
 `dvc exp run -S gmmn.lr=0.001`. A change reruns the stage and what follows from it. `zeroshot preset NAME` writes the
 parameters of a preset, such as `voc_small`, to `params.yaml`.
 """

@@ -1,4 +1,4 @@
-"""The committed methods, tables and published figures."""
+"""The committed methods, tables and published results."""
 
 import pathlib
 import shlex
@@ -10,15 +10,15 @@ from tests.support import dag
 from zeroshot.base import errors, params
 from zeroshot.evaluation import metrics
 from zeroshot.experiments import presets
-from zeroshot.experiments.comparison import catalogue, overrides, published_figures, run_list
+from zeroshot.experiments.comparison import catalogue, overrides, published_results, run_list
 
 FOLDER = dag.ROOT / "presets" / "comparison"
 METHODS = catalogue.methods(FOLDER)
 NAMES = list(params.read(FOLDER / "tables.yaml"))
-PRINTED = [row for dataset in ("voc", "context") for row in published_figures.read(FOLDER / "published.csv", dataset)]
+PUBLISHED = [row for dataset in ("voc", "context") for row in published_results.read(FOLDER / "published.csv", dataset)]
 
 
-def test_methods_are_found_in_a_table_and_tables_in_the_methods():
+def test_every_method_is_in_a_table_and_every_table_has_known_methods():
     shown = {name for entry in NAMES for name in catalogue.comparison(FOLDER, entry, METHODS).methods}
     assert shown == set(METHODS)
 
@@ -28,7 +28,7 @@ def test_every_run_is_a_valid_parameter_file(name):
     comparison = catalogue.comparison(FOLDER, name, METHODS)
     base = presets.read(comparison.preset, dag.ROOT / presets.FOLDER)
     cells = run_list.cells(comparison, METHODS, base)
-    assert {cell.method: cell.lacking for cell in cells if cell.lacking} == {}
+    assert {cell.method: cell.missing_keys for cell in cells if cell.missing_keys} == {}
     for run in run_list.runs(name, cells, METHODS, {}):
         for section, cls in dag.sections().items():
             params.build(run.params[section], cls, section)
@@ -41,7 +41,7 @@ def test_every_model_is_scored_by_the_pipeline(name):
     assert {METHODS[method].model for method in catalogue.comparison(FOLDER, name, METHODS).methods} <= scored
 
 
-def test_flags_of_methods_go_through_a_shell_without_quotation_marks():
+def test_flags_of_methods_need_no_quotation_marks_in_a_shell():
     for method in METHODS.values():
         for flag in overrides.flags({}, method.set):
             assert shlex.split(flag) == [flag]
@@ -54,23 +54,23 @@ def test_splits_are_cumulative():
     assert all(larger[: len(smaller)] == smaller for smaller, larger in zip(lists, lists[1:], strict=False))
 
 
-def test_printed_harmonic_means_follow_from_the_printed_figures():
-    """All but CLIPSeg's rows, which print hIoU from unrounded ones, agree to the last digit that is printed."""
-    for row in PRINTED:
-        if "hIoU" in row.figures:
-            assert metrics.hiou(row.figures["seen.mIoU"], row.figures["unseen.mIoU"]) == pytest.approx(
-                row.figures["hIoU"], abs=0.11
+def test_published_hiou_is_the_harmonic_mean_of_the_published_miou():
+    """hIoU agrees to the last digit, except in the rows of CLIPSeg, which were computed from unrounded values."""
+    for row in PUBLISHED:
+        if "hIoU" in row.metrics:
+            assert metrics.hiou(row.metrics["seen.mIoU"], row.metrics["unseen.mIoU"]) == pytest.approx(
+                row.metrics["hIoU"], abs=0.11
             ), row
 
 
 def test_published_rows_are_unique_and_have_a_source():
-    assert len({(row.dataset, row.k, row.method) for row in PRINTED}) == len(PRINTED)
-    assert all(row.source for row in PRINTED)
-    assert {row.k for row in PRINTED if row.method == "ZS5Net"} == {2, 4, 6, 8, 10}
+    assert len({(row.dataset, row.k, row.method) for row in PUBLISHED}) == len(PUBLISHED)
+    assert all(row.source for row in PUBLISHED)
+    assert {row.k for row in PUBLISHED if row.method == "ZS5Net"} == {2, 4, 6, 8, 10}
 
 
 def write(folder: pathlib.Path, **changes: object) -> pathlib.Path:
-    """Write the committed files anew with changes to the comparison `toy`."""
+    """Write the committed tables to `folder`, with changes to the comparison `toy`."""
     document = yaml.safe_load((FOLDER / "tables.yaml").read_text())
     document["toy"].update(changes)
     (folder / "tables.yaml").write_text(yaml.safe_dump(document))
@@ -83,20 +83,20 @@ def write(folder: pathlib.Path, **changes: object) -> pathlib.Path:
         ({"seeds": []}, "toy.seeds: Tuple should have at least 1 item"),
         ({"titel": "x"}, "toy.titel: unknown key; did you mean `toy.title`?"),
         ({"protocols_at": 3}, "toy: K = 3 is not among its splits 2, 4, 6, 8, 10"),
-        ({"tables": [{"title": "x", "methods": ["ZS3net"]}]}, "toy: no method `ZS3net`; there are: `Supervised`, "),
+        ({"tables": [{"title": "x", "methods": ["ZS3net"]}]}, "toy: no method `ZS3net`; choose from `Supervised`, "),
     ],
 )
-def test_a_wrong_table_is_refused_by_name(tmp_path, changes, text):
+def test_an_invalid_table_is_refused_with_its_name(tmp_path, changes, text):
     with pytest.raises(errors.UserError) as caught:
         catalogue.comparison(write(tmp_path, **changes), "toy", METHODS)
     assert str(caught.value).startswith(str(tmp_path / "tables.yaml")) and text in str(caught.value)
 
 
-def test_a_wrong_column_of_published_figures_is_refused(tmp_path):
+def test_an_invalid_file_of_published_results_is_refused(tmp_path):
     path = tmp_path / "published.csv"
     path.write_text("dataset,K\n")
     with pytest.raises(errors.UserError, match="needs the columns dataset,K,method,seen.PA,"):
-        published_figures.read(path, "voc")
-    path.write_text(",".join(published_figures.HEADER) + "\nvoc,2,ZS3Net,high" + "," * 11 + "\n")
+        published_results.read(path, "voc")
+    path.write_text(",".join(published_results.HEADER) + "\nvoc,2,ZS3Net,high" + "," * 11 + "\n")
     with pytest.raises(errors.UserError, match=r"published.csv: line 2: could not convert string to float: 'high'"):
-        published_figures.read(path, "voc")
+        published_results.read(path, "voc")

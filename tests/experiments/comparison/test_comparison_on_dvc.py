@@ -1,4 +1,4 @@
-"""Queueing, running and tabulating in a real DVC repository of two quick stages."""
+"""Queueing, running and reporting in a DVC repository with quick stages."""
 
 import pathlib
 import re
@@ -11,16 +11,16 @@ import yaml
 
 from tests.support import comparison_repo, dag
 from zeroshot.commands import __main__ as commands
-from zeroshot.experiments.comparison import dvc_experiments, published_figures
+from zeroshot.experiments.comparison import dvc_experiments, published_results
 
 
 @pytest.fixture(scope="module")
 def repository(tmp_path_factory):
-    """The repository, after two methods of seed 0 were run and one of seed 1 was queued."""
+    """The repository, with finished runs of two methods of seed 0 and one queued run of seed 1."""
     root = tmp_path_factory.mktemp("comparison") / "repository"
     log = comparison_repo.make(root)
     folder = root / "presets" / "comparison"
-    (folder / "published.csv").write_text(",".join(published_figures.HEADER) + "\n")
+    (folder / "published.csv").write_text(",".join(published_results.HEADER) + "\n")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(root)
         commands.main(["queue", "tiny", "--seed", "0", "--method", "ZS3Net", "--method", "GAN", "--here"])
@@ -37,7 +37,7 @@ def inside(repository, monkeypatch):
 
 @pytest.fixture
 def edit(inside):
-    """Return what changes a file of the repository, a text or a YAML document, until the end of the test."""
+    """Return a function that writes a text or YAML file of the repository; the end of the test restores it."""
     root, _ = inside
     before = {}
 
@@ -58,19 +58,19 @@ def printed(capsys, *words):
 
 
 @pytest.mark.parametrize(("flag", "value"), [("--method", "Z3SNet"), ("--k", "3"), ("--seed", "9")])
-def test_what_the_comparison_does_not_have_is_refused(inside, capsys, flag, value):
+def test_unknown_methods_ks_and_seeds_are_refused(inside, capsys, flag, value):
     capsys.readouterr()
-    with pytest.raises(SystemExit, match=f"^{flag}: tiny has no `{value}`; there are: "):
+    with pytest.raises(SystemExit, match=f"^{flag}: tiny has no `{value}`; choose from "):
         commands.main(["queue", "tiny", "--dry-run", flag, value])
     assert capsys.readouterr().out == ""
 
 
-def test_two_methods_shared_one_backbone(inside):
+def test_two_methods_share_one_backbone(inside):
     _, log = inside
     assert log.read_text().splitlines() == ["0 2"]
 
 
-def test_only_what_is_missing_and_not_in_the_queue_is_queued(inside, capsys):
+def test_only_missing_runs_that_are_not_in_the_queue_are_queued(inside, capsys):
     lines = printed(capsys, "queue", "tiny", "--dry-run")
     commands = [line for line in lines if line.startswith("dvc")]
     assert [line.partition(" -S ")[2] for line in commands] == [
@@ -87,26 +87,26 @@ def test_only_what_is_missing_and_not_in_the_queue_is_queued(inside, capsys):
         "# DeViSE: no stage writes metrics/devise.json",
         "# Later: the parameter file has no key later.key",
     ]
-    assert lines[-1] == "# 3 runs; 1 were in the queue already"
+    assert lines[-1] == "# 3 runs; 1 already in the queue"
 
 
-def test_what_figures_depend_on_is_read_from_the_pipeline():
-    found = dvc_experiments.metric_parameters(dag.ROOT)
-    seen_only, zs3net, zs5net = (found[f"metrics/{name}.json"] for name in ("seen_only", "zs3net", "zs5net"))
+def test_parameters_of_metrics_are_read_from_the_pipeline():
+    keys = dvc_experiments.metric_parameters(dag.ROOT)
+    seen_only, zs3net, zs5net = (keys[f"metrics/{name}.json"] for name in ("seen_only", "zs3net", "zs5net"))
     assert {"toy", "backbone", "features", "evaluation"} <= seen_only <= zs3net <= zs5net
     assert {"gmmn", "classifier"} <= zs3net - seen_only and {"self_training"} <= zs5net - zs3net
     assert not {"baseline", "visualise", "runtime"} & zs5net
 
 
-def test_methods_of_another_pipeline_are_run_by_its_name_and_told_while_it_is_not_there(edit, capsys):
+def test_methods_of_another_pipeline_have_it_as_target_and_are_unavailable_without_it(edit, capsys):
     other = {name: comparison_repo.METHODS[name] | {"target": "other/dvc.yaml"} for name in ("GAN", "DeViSE")}
     edit("presets/comparison/methods.yaml", comparison_repo.METHODS | other)
     assert printed(capsys, "flags", "GAN") == ["-S gmmn.generator=gan other/dvc.yaml"]
-    reason = "other/dvc.yaml is not there"
+    reason = "other/dvc.yaml does not exist"
     assert {f"# {name}: {reason}" for name in other} <= set(printed(capsys, "queue", "tiny", "--dry-run"))
 
 
-def test_the_report_has_what_ran_and_the_commands_for_the_rest(inside, capsys):
+def test_the_report_has_results_and_the_commands_of_missing_runs(inside, capsys):
     root, _ = inside
     printed(capsys, "tables", "tiny")
     text = (root / "plots" / "comparison" / "tiny" / "report.md").read_text()
@@ -122,10 +122,10 @@ def test_the_report_has_what_ran_and_the_commands_for_the_rest(inside, capsys):
     assert "Experiments used: 2; 2 from commit" in text
 
 
-def test_every_methods_pictures_are_those_of_its_own_run(inside, capsys):
+def test_images_of_a_method_are_from_its_own_run(inside, capsys):
     root, _ = inside
     folder = root / "plots" / "comparison" / "tiny"
-    (folder / "pictures" / "of-before").mkdir(parents=True)
+    (folder / "pictures" / "old-run").mkdir(parents=True)
     printed(capsys, "tables", "tiny")
     text = (folder / "report.md").read_text()
     shown = re.findall(r"^\*\*(.+)\*\* \((.+)\)\n\n!\[one\]\((.+)\)$", text, re.MULTILINE)
@@ -135,7 +135,7 @@ def test_every_methods_pictures_are_those_of_its_own_run(inside, capsys):
     assert {path.name for path in (folder / "pictures").iterdir()} == {name for _, name, _ in shown}
 
 
-def test_a_method_whose_model_is_not_drawn_has_no_pictures(edit, capsys):
+def test_a_method_whose_model_is_not_in_the_images_has_none(edit, capsys):
     edit(
         "presets/comparison/methods.yaml",
         comparison_repo.METHODS | {"GAN": comparison_repo.METHODS["GAN"] | {"model": "seen_only"}},
@@ -146,10 +146,10 @@ def test_a_method_whose_model_is_not_drawn_has_no_pictures(edit, capsys):
     assert "|  | GAN | 1 of 2 | 20.0 |" in text
 
 
-def test_pictures_that_are_older_than_the_figures_are_not_shown(repository, tmp_path, monkeypatch, capsys):
+def test_images_older_than_the_metrics_are_not_shown(repository, tmp_path, monkeypatch, capsys):
     shutil.copytree(repository[0], tmp_path / "repository", symlinks=True)
     monkeypatch.chdir(tmp_path / "repository")
-    # The commit holds a whole run of another seed, pictures and all.
+    # The commit has a complete run of another seed, with images.
     subprocess.run("dvc repro -q && git add -A && git commit -q -m whole", shell=True, check=True)
     command = "dvc exp run -q -n partly -S backbone.seed=1 -S gmmn.seed=1 evaluate@zs3net"
     subprocess.run(command, shell=True, check=True)
@@ -161,15 +161,15 @@ def test_pictures_that_are_older_than_the_figures_are_not_shown(repository, tmp_
     assert ".png" not in text and "| 2 | ZS3Net | 1 |" in text
 
 
-def test_pictures_that_the_cache_no_longer_has_are_not_shown(repository, tmp_path, monkeypatch, capsys):
+def test_images_missing_in_the_cache_are_not_shown(repository, tmp_path, monkeypatch, capsys):
     shutil.copytree(repository[0], tmp_path / "repository", symlinks=True)
     monkeypatch.chdir(tmp_path / "repository")
     shutil.rmtree(".dvc/cache")
     assert printed(capsys, "tables", "tiny")[-1].endswith(": 2 results, 4 runs missing")
-    assert "Pictures" not in pathlib.Path("plots/comparison/tiny/report.md").read_text()
+    assert "Example images" not in pathlib.Path("plots/comparison/tiny/report.md").read_text()
 
 
-def test_figures_of_every_run_are_written_for_others_to_read(inside, capsys):
+def test_metrics_of_every_run_are_written_as_csv(inside, capsys):
     root, _ = inside
     printed(capsys, "tables", "tiny")
     table = pandas.read_csv(root / "plots" / "comparison" / "tiny" / "runs.csv")
@@ -180,7 +180,7 @@ def test_figures_of_every_run_are_written_for_others_to_read(inside, capsys):
     assert all(name.startswith("tiny-k2-s0-") for name in table["experiment"]) and table["code"].isna().all()
 
 
-def test_what_holds_for_every_run_is_told(inside, edit, capsys):
+def test_the_report_has_the_parameters_of_every_run(inside, edit, capsys):
     root, _ = inside
     edit("presets/comparison/tables.yaml", {"tiny": comparison_repo.COMPARISON | {"set": {"evaluation.size": "mask"}}})
     assert printed(capsys, "tables", "tiny")[-1].endswith(": 2 results, 4 runs missing")
@@ -188,28 +188,28 @@ def test_what_holds_for_every_run_is_told(inside, edit, capsys):
     assert "\nEvery run has `evaluation.size=mask`.\n" in text
 
 
-def test_changed_parameters_and_changed_code_are_noticed(inside, edit, capsys):
+def test_changed_parameters_and_changed_code_are_reported(inside, edit, capsys):
     root, _ = inside
     before = (root / "presets" / "toy.yaml").read_text()
     edit("presets/toy.yaml", before.replace("size: mask", "size: half"))
     assert printed(capsys, "tables", "tiny")[-1].endswith(": 0 results, 6 runs missing")
-    # Where it ran does not matter, and code that has changed is named.
+    # The device does not matter, and changed code is named in the report.
     edit("presets/toy.yaml", before.replace("device: cpu", "device: cuda"))
     edit("score.py", (root / "score.py").read_text() + "# Another comment.\n")
     assert printed(capsys, "tables", "tiny")[-1].endswith(": 2 results, 4 runs missing")
     text = (root / "plots" / "comparison" / "tiny" / "report.md").read_text()
-    assert "**2 of them ran with other code than the present:** score.py." in text
+    assert "**2 of them ran with code that has changed since:** score.py." in text
 
 
-def test_a_workspace_that_differs_from_the_commit_is_told(inside, edit, capsys):
+def test_a_workspace_that_differs_from_the_commit_gives_a_warning(inside, edit, capsys):
     root, _ = inside
-    told = "# the workspace differs from the last commit, and runs start from the workspace: see `git status`"
-    assert told not in printed(capsys, "queue", "tiny", "--dry-run")
+    warning = "# the workspace differs from the last commit, and runs use the files of the workspace: see `git status`"
+    assert warning not in printed(capsys, "queue", "tiny", "--dry-run")
     edit("score.py", (root / "score.py").read_text() + "# Another comment.\n")
-    assert told in printed(capsys, "queue", "tiny", "--dry-run")
+    assert warning in printed(capsys, "queue", "tiny", "--dry-run")
 
 
-def test_flags_lead_to_a_method(inside, capsys):
+def test_flags_of_a_method(inside, capsys):
     assert printed(capsys, "flags", "GAN") == ["-S gmmn.generator=gan"]
-    with pytest.raises(SystemExit, match=r"methods.yaml: no method `gan`; there are: `Supervised`, `ZS3Net`, "):
+    with pytest.raises(SystemExit, match=r"methods.yaml: no method `gan`; choose from `Supervised`, `ZS3Net`, "):
         commands.main(["flags", "gan"])

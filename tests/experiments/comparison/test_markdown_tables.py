@@ -1,4 +1,4 @@
-"""The tables in Markdown: their layout, means, spreads, what is missing, and what is published."""
+"""The tables in Markdown: layout, means, standard deviations, missing runs and published results."""
 
 import re
 import statistics
@@ -12,22 +12,21 @@ from zeroshot.experiments.comparison import (
     curve,
     dvc_experiments,
     markdown_tables,
-    published_figures,
-    spread,
+    published_results,
 )
 
 METHODS = {name: params.build(entry, catalogue.Method, name) for name, entry in comparison_repo.METHODS.items()}
 
 
 def experiment(cell):
-    """Return an experiment named after the cell that it was run for."""
+    """Return an experiment with the name of the cell that it was run for."""
     return dvc_experiments.Experiment("-".join(map(str, cell)), repr(cell), "0123456789", "", "done", {}, [])
 
 
-def board(values, printed=(), run_of=types.MappingProxyType({}), **changes):
-    """Return a board on which the columns of cell (method, K, seed, swept) count up from `values[cell]` in steps of one.
+def table_data(values, published=(), run_of=types.MappingProxyType({}), **changes):
+    """Return data of tables in which the columns of cell (method, K, seed, swept) are `values[cell]`, `values[cell] + 1` and so on.
 
-    Each cell has an experiment of its own, but for those of `run_of`: cell -> the cell with whose experiment it is filled.
+    Each cell has its own experiment, except for cells in `run_of`, which maps a cell to another cell with the same experiment.
     """
     entry = comparison_repo.COMPARISON | {"splits": {2: {"data.unseen": ["a"]}, 4: {"data.unseen": ["b"]}}} | changes
     columns = (*collect.COLUMNS, collect.VANILLA)
@@ -37,19 +36,19 @@ def board(values, printed=(), run_of=types.MappingProxyType({}), **changes):
         )
         for cell, first in values.items()
     }
-    return markdown_tables.Board(params.build(entry, catalogue.Comparison, "tiny"), METHODS, results, printed)
+    return markdown_tables.TableData(params.build(entry, catalogue.Comparison, "tiny"), METHODS, results, published)
 
 
 def rows(text):
     return [[word.strip() for word in line.strip("|").split("|")] for line in text.splitlines()]
 
 
-def table(shown, *methods):
-    return rows(markdown_tables.figures(shown, catalogue.Table("Some", methods)))
+def table(data, *methods):
+    return rows(markdown_tables.main_table(data, catalogue.Table("Some", methods)))
 
 
 def test_columns_are_the_papers():
-    head, align, *_ = table(board({}), "ZS3Net")
+    head, align, *_ = table(table_data({}), "ZS3Net")
     assert head[3:] == [
         *("Seen PA", "Seen MA", "Seen mIoU"),
         *("Unseen PA", "Unseen MA", "Unseen mIoU"),
@@ -59,9 +58,9 @@ def test_columns_are_the_papers():
     assert head[:3] == ["K", "Model", "n"] and len(align) == len(head)
 
 
-def test_rows_are_k_by_method_and_what_has_no_unseen_class_comes_first():
-    found = table(board({}), "ZS3Net", "Supervised", "GAN")[2:]
-    assert [row[:2] for row in found] == [
+def test_rows_are_k_by_method_with_methods_without_unseen_classes_first():
+    body = table(table_data({}), "ZS3Net", "Supervised", "GAN")[2:]
+    assert [row[:2] for row in body] == [
         ["", "Supervised"],
         ["2", "ZS3Net"],
         ["", "GAN"],
@@ -70,80 +69,82 @@ def test_rows_are_k_by_method_and_what_has_no_unseen_class_comes_first():
     ]
 
 
-def test_mean_and_spread_over_seeds():
-    found = table(board({("GAN", 2, 0, None): 10.0, ("GAN", 2, 1, None): 13.0, ("GAN", 4, 1, None): 5.0}), "GAN")[2:]
+def test_mean_and_standard_deviation_over_seeds():
+    body = table(table_data({("GAN", 2, 0, None): 10.0, ("GAN", 2, 1, None): 13.0, ("GAN", 4, 1, None): 5.0}), "GAN")[
+        2:
+    ]
     deviation = f"{statistics.stdev([10, 13]):.1f}"
-    assert found[0][2:] == ["2", *(f"{11.5 + step} ± {deviation}" for step in range(10))]
-    assert found[1][2:] == ["1 of 2", *(f"{5.0 + step}" for step in range(10))]
+    assert body[0][2:] == ["2", *(f"{11.5 + step} ± {deviation}" for step in range(10))]
+    assert body[1][2:] == ["1 of 2", *(f"{5.0 + step}" for step in range(10))]
 
 
-def test_one_run_that_stands_for_several_seeds_counts_once():
+def test_one_run_for_several_seeds_counts_once():
     first, second = ("GAN", 2, 0, None), ("GAN", 2, 1, None)
-    shown = board({first: 10.0, second: 10.0}, run_of={second: first})
-    assert table(shown, "GAN")[2][2:4] == ["1", "10.0"]
-    assert [(row["seed"], row["hIoU"]) for row in markdown_tables.run_rows(shown)] == [(0, 19.0)]
-    assert table(board({first: 10.0, second: 10.0}), "GAN")[2][2:4] == ["2", "10.0 ± 0.0"]
+    data = table_data({first: 10.0, second: 10.0}, run_of={second: first})
+    assert table(data, "GAN")[2][2:4] == ["1", "10.0"]
+    assert [(row["seed"], row["hIoU"]) for row in markdown_tables.run_rows(data)] == [(0, 19.0)]
+    assert table(table_data({first: 10.0, second: 10.0}), "GAN")[2][2:4] == ["2", "10.0 ± 0.0"]
 
 
-def test_what_is_missing_is_a_dash():
-    assert table(board({}), "ZS3Net")[2][2:] == ["0 of 2", *["—"] * 10]
+def test_a_missing_result_is_a_dash():
+    assert table(table_data({}), "ZS3Net")[2][2:] == ["0 of 2", *["—"] * 10]
 
 
-def test_published_figures_have_columns_of_their_own():
-    printed = [
-        published_figures.Published(
+def test_published_results_have_separate_columns():
+    published = [
+        published_results.Published(
             "voc", 2, "ZS3Net", {"seen.mIoU": 72.0, "unseen.mIoU": 35.4, "hIoU": 47.5}, "paper, Table 1"
         ),
-        published_figures.Published("voc", None, "Supervised", {"seen.mIoU": 76.9}, "paper, Table 1"),
+        published_results.Published("voc", None, "Supervised", {"seen.mIoU": 76.9}, "paper, Table 1"),
     ]
-    shown = board({("ZS3Net", 2, 0, None): 10.0}, printed)
-    head, _, *found = table(shown, "ZS3Net", "Supervised")
+    data = table_data({("ZS3Net", 2, 0, None): 10.0}, published)
+    head, _, *body = table(data, "ZS3Net", "Supervised")
     assert head[13:] == ["*published:* Seen mIoU", "*published:* Unseen mIoU", "*published:* hIoU"]
-    assert [row[13:] for row in found] == [["76.9", "—", "—"], ["72.0", "35.4", "47.5"], ["—", "—", "—"]]
-    assert found[1][12] == "19.0"
-    assert rows(markdown_tables.printed(shown))[2][:6] == ["2", "ZS3Net", "—", "—", "72.0", "—"]
+    assert [row[13:] for row in body] == [["76.9", "—", "—"], ["72.0", "35.4", "47.5"], ["—", "—", "—"]]
+    assert body[1][12] == "19.0"
+    assert rows(markdown_tables.published_table(data))[2][:6] == ["2", "ZS3Net", "—", "—", "72.0", "—"]
 
 
-def test_the_two_protocols_side_by_side():
-    shown = board({("ZS3Net", 4, 0, None): 10.0, ("ZS3Net", 2, 0, None): 50.0}, protocols_at=4)
-    head, _, *found = rows(markdown_tables.protocols(shown))
+def test_table_of_the_two_protocols():
+    data = table_data({("ZS3Net", 4, 0, None): 10.0, ("ZS3Net", 2, 0, None): 50.0}, protocols_at=4)
+    head, _, *body = rows(markdown_tables.protocols(data))
     assert head == ["Model", "n", "Generalised", "Vanilla"]
-    assert found[0] == ["ZS3Net", "1 of 2", "15.0", "20.0"]
-    assert [row[0] for row in found] == ["ZS3Net", "GAN", "DeViSE", "Later"]
+    assert body[0] == ["ZS3Net", "1 of 2", "15.0", "20.0"]
+    assert [row[0] for row in body] == ["ZS3Net", "GAN", "DeViSE", "Later"]
 
 
-def test_spread_of_figures_that_are_not_there():
-    assert spread.over([]) is None and spread.over([None]) is None
-    assert spread.over([None, 2.0]) == spread.Spread(2.0, None, 1)
+def test_spread_of_missing_metrics():
+    assert markdown_tables.spread([]) is None and markdown_tables.spread([None]) is None
+    assert markdown_tables.spread([None, 2.0]) == markdown_tables.Spread(2.0, None, 1)
 
 
-def test_figures_of_a_metrics_file_without_unseen_classes():
+def test_metrics_of_a_file_without_unseen_classes():
     none = dict.fromkeys(("PA", "MA", "mIoU"))
     content = {"generalised": {"seen": none, "unseen": none, "all": none, "hIoU": None}, "vanilla": None}
-    assert collect.figures(content, "generalised") == dict.fromkeys((*collect.COLUMNS, collect.VANILLA))
+    assert collect.metrics(content, "generalised") == dict.fromkeys((*collect.COLUMNS, collect.VANILLA))
 
 
-def test_figures_as_dvc_shows_them_without_those_that_are_null():
+def test_metrics_that_dvc_omits_are_none():
     some = {"PA": 3.0, "MA": 2.0, "mIoU": 1.0}
-    found = collect.figures({"generalised": {"seen": some, "all": some}}, "generalised")
-    assert {name: value for name, value in found.items() if value is not None} == {
+    body = collect.metrics({"generalised": {"seen": some, "all": some}}, "generalised")
+    assert {name: value for name, value in body.items() if value is not None} == {
         f"{group}.{name}": value for group in ("seen", "all") for name, value in some.items()
     }
-    assert set(found) == {*collect.COLUMNS, collect.VANILLA}
+    assert set(body) == {*collect.COLUMNS, collect.VANILLA}
 
 
 SWEEP = {"method": "GAN", "k": 2, "parameter": "gmmn.seed", "values": [1, 5, 9]}
 
 
-def test_the_curve_is_one_picture_of_three_lines_and_the_same_every_time():
+def test_the_curve_has_three_lines_and_is_reproducible():
     values = {("GAN", 2, 0, 1): 20.0, ("GAN", 2, 1, 1): 24.0, ("GAN", 2, 0, 9): 40.0}
-    text = curve.draw(board(values, sweep=SWEEP))
-    assert text == curve.draw(board(values, sweep=SWEEP))
+    text = curve.draw(table_data(values, sweep=SWEEP))
+    assert text == curve.draw(table_data(values, sweep=SWEEP))
     assert text.startswith("<?xml")
     assert {"seen mIoU", "unseen mIoU", "hIoU", "gmmn.seed", "GAN, K = 2"} <= set(re.findall(">([^<>]+)</text>", text))
-    assert text != curve.draw(board(values | {("GAN", 2, 0, 9): 41.0}, sweep=SWEEP))
+    assert text != curve.draw(table_data(values | {("GAN", 2, 0, 9): 41.0}, sweep=SWEEP))
 
 
-def test_without_a_sweep_or_a_run_of_it_there_is_no_curve():
-    assert curve.draw(board({})) is None
-    assert curve.draw(board({("GAN", 2, 0, None): 3.0}, sweep=SWEEP)) is None
+def test_there_is_no_curve_without_a_sweep_or_a_run_of_it():
+    assert curve.draw(table_data({})) is None
+    assert curve.draw(table_data({("GAN", 2, 0, None): 3.0}, sweep=SWEEP)) is None

@@ -1,4 +1,4 @@
-"""Dotted keys and the flags of `dvc exp run`, held against what DVC itself makes of them."""
+"""Dotted keys, and the flags of `dvc exp run` compared with their effect in DVC."""
 
 import pathlib
 
@@ -13,20 +13,20 @@ from zeroshot.experiments.comparison import overrides
 PRESETS = presets.names(dag.ROOT / presets.FOLDER)
 
 
-def through_dvc(folder: pathlib.Path, current: dict, wanted: dict) -> dict:
-    """Return what DVC makes of `current` with the flags that lead to `wanted`."""
+def through_dvc(folder: pathlib.Path, current: dict, goal: dict) -> dict:
+    """Return the parameters after DVC applied the flags from `current` to `goal`."""
     path = folder / "params.yaml"
     path.write_text(yaml.safe_dump(current))
-    hydra.apply_overrides(path, overrides.flags(current, wanted))
+    hydra.apply_overrides(path, overrides.flags(current, goal))
     return serialize.load_yaml(path)
 
 
-@pytest.mark.parametrize("goal", PRESETS)
-@pytest.mark.parametrize("start", PRESETS)
-def test_flags_lead_from_any_preset_to_any_other(tmp_path, start, goal):
-    current, wanted = (presets.read(name, dag.ROOT / presets.FOLDER) for name in (start, goal))
-    assert through_dvc(tmp_path, current, wanted) == wanted
-    assert bool(overrides.flags(current, wanted)) == (current != wanted)
+@pytest.mark.parametrize("second", PRESETS)
+@pytest.mark.parametrize("first", PRESETS)
+def test_flags_turn_any_preset_into_any_other(tmp_path, first, second):
+    current, goal = (presets.read(name, dag.ROOT / presets.FOLDER) for name in (first, second))
+    assert through_dvc(tmp_path, current, goal) == goal
+    assert bool(overrides.flags(current, goal)) == (current != goal)
 
 
 @pytest.mark.parametrize(
@@ -35,20 +35,20 @@ def test_flags_lead_from_any_preset_to_any_other(tmp_path, start, goal):
     + [[], [1, 2.5], ["red-striped", "a b"], {"tvmonitor": ["tele vision", "set"]}],
     ids=repr,
 )  # fmt: skip
-def test_every_value_arrives_as_it_is(tmp_path, value):
-    current, wanted = {"s": {"key": "old", "other": 1}}, {"s": {"key": value, "other": 1}}
-    found = through_dvc(tmp_path, current, wanted)
-    assert found == wanted
-    assert type(found["s"]["key"]) is type(value) or isinstance(value, dict | list)
+def test_values_are_unchanged_by_the_flags(tmp_path, value):
+    current, goal = {"s": {"key": "old", "other": 1}}, {"s": {"key": value, "other": 1}}
+    result = through_dvc(tmp_path, current, goal)
+    assert result == goal
+    assert type(result["s"]["key"]) is type(value) or isinstance(value, dict | list)
 
 
-def test_keys_that_only_one_file_has_are_added_and_removed(tmp_path):
-    current, wanted = {"s": {"gone": 1, "kept": 2}}, {"s": {"kept": 2, "new": [1]}}
-    assert overrides.flags(current, wanted) == ["~s.gone", "+s.new=[1]"]
-    assert through_dvc(tmp_path, current, wanted) == wanted
+def test_keys_of_only_one_file_are_added_and_removed(tmp_path):
+    current, goal = {"s": {"removed": 1, "same": 2}}, {"s": {"same": 2, "new": [1]}}
+    assert overrides.flags(current, goal) == ["~s.removed", "+s.new=[1]"]
+    assert through_dvc(tmp_path, current, goal) == goal
 
 
-def test_merged_leaves_its_argument_alone_and_names_all_unknown_keys():
+def test_merged_does_not_change_its_argument_and_lists_all_unknown_keys():
     base = {"a": {"b": 1, "c": {"d": [1]}}}
     result = overrides.merged(base, {"a.c.d": [2], "a.b": 3})
     assert result == {"a": {"b": 3, "c": {"d": [2]}}}
@@ -72,11 +72,11 @@ def test_merged_leaves_its_argument_alone_and_names_all_unknown_keys():
         ("nan", "nan", True),
     ],
 )
-def test_same(first, second, expected):
+def test_equality_of_values(first, second, expected):
     assert overrides.same(first, second) is expected
     assert overrides.same(second, first) is expected
 
 
-def test_seed_keys_are_all_but_those_of_fixed_sections():
+def test_seed_keys_are_those_outside_of_fixed_sections():
     base = {"toy": {"seed": 0}, "gmmn": {"seed": 0, "lr": 1, "gan": {"seed": 1}}, "runtime": {"device": "cpu"}}
     assert overrides.seed_keys(base, ("toy",)) == ["gmmn.seed", "gmmn.gan.seed"]

@@ -1,4 +1,4 @@
-"""What a metrics file was made from, by a lock like DVC's."""
+"""The origin of a metrics file, computed from entries like those of dvc.lock."""
 
 import copy
 import hashlib
@@ -30,19 +30,19 @@ STAGES = {
 }
 
 
-def test_parameters_and_code_of_all_stages_on_the_way_and_of_no_other():
+def test_origin_has_parameters_and_code_of_all_stages_up_to_the_file():
     assert provenance.origin(list(STAGES.values()), "metrics/a.json") == provenance.Origin(
         params={"data": {"k": 2}, "backbone.seed": 1}, code={("stages/split.py", "p"), ("stages/train.py", "q")}
     )
 
 
 @pytest.mark.parametrize("path", ["metrics/b.json", "metrics/a"])
-def test_what_no_stage_made_has_no_origin(path):
+def test_a_file_that_no_stage_wrote_has_no_origin(path):
     assert provenance.origin(list(STAGES.values()), path) is None
     assert provenance.origin([], path) is None
 
 
-def test_a_model_made_anew_after_its_evaluation_has_no_origin():
+def test_metrics_older_than_their_model_have_no_origin():
     stages = copy.deepcopy(STAGES)
     stages["train"]["outs"][0]["md5"] = "newer"
     assert provenance.origin(list(stages.values()), "metrics/a.json") is None
@@ -58,12 +58,12 @@ def test_a_model_made_anew_after_its_evaluation_has_no_origin():
         ({"backbone": {"seed": 1}}, False),
     ],
 )
-def test_agreement_is_in_every_parameter_on_the_way(params, expected):
-    found = provenance.origin(list(STAGES.values()), "metrics/a.json")
-    assert provenance.agrees(found.params, params) is expected
+def test_all_parameters_of_the_origin_must_match(params, expected):
+    origin = provenance.origin(list(STAGES.values()), "metrics/a.json")
+    assert provenance.matches(origin.params, params) is expected
 
 
-def test_code_that_two_stages_ran_with_differently_is_there_twice():
+def test_code_with_two_versions_has_two_entries():
     stages = copy.deepcopy(STAGES)
     stages["evaluate@a"]["deps"].append({"path": "stages/split.py", "md5": "older"})
     assert {("stages/split.py", "p"), ("stages/split.py", "older")} <= provenance.origin(
@@ -71,7 +71,7 @@ def test_code_that_two_stages_ran_with_differently_is_there_twice():
     ).code
 
 
-def test_of_runs_that_scored_the_same_unchanged_code_then_all_parameters_then_the_newest_decide(tmp_path):
+def test_unchanged_code_then_equal_parameters_then_the_newest_run_is_preferred(tmp_path):
     methods = {"A": catalogue.Method("a", "generalised", {}, None, ".")}
     cell = run_list.Cell("A", 2, 0, None, {"data": {"k": 2}, "backbone": {"seed": 1}, "other": {"x": 1}})
     for name, digest_of in (("split", "p"), ("train", "q")):
@@ -79,7 +79,7 @@ def test_of_runs_that_scored_the_same_unchanged_code_then_all_parameters_then_th
         path.parent.mkdir(exist_ok=True)
         path.write_text(digest_of)
 
-    def ran(name, other, code):
+    def experiment(name, other, code):
         stages = copy.deepcopy(STAGES)
         stages["elsewhere"]["params"]["params.yaml"]["other"]["x"] = other
         for stage, text in (("split", "p"), ("train", code)):
@@ -87,11 +87,11 @@ def test_of_runs_that_scored_the_same_unchanged_code_then_all_parameters_then_th
         scored = {"metrics/a.json": {"generalised": {}}}
         return dvc_experiments.Experiment(name, name, "0" * 40, "", "done", scored, list(stages.values()))
 
-    def chosen(*found):
-        (result,) = collect.results(tmp_path, [cell], methods, found).values()
+    def chosen(*experiments):
+        (result,) = collect.results(tmp_path, [cell], methods, experiments).values()
         return result.experiment.name
 
-    exact, near, old = ran("exact", 1, "q"), ran("near", 2, "q"), ran("old", 1, "before")
+    exact, near, old = experiment("exact", 1, "q"), experiment("near", 2, "q"), experiment("old", 1, "before")
     assert chosen(exact, near, old) == chosen(near, old, exact) == "exact"
     assert chosen(near, old) == chosen(old, near) == "near"
-    assert chosen(exact, ran("newer", 1, "q"), near) == "newer"
+    assert chosen(exact, experiment("newer", 1, "q"), near) == "newer"
