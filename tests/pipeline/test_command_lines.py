@@ -1,4 +1,4 @@
-"""Stages and commands as programs and as functions: a quick `--help`, and `main` called with Python's own values."""
+"""Stages and commands as programs and as functions: a quick `--help`, and `main` called with Python values."""
 
 import json
 import pathlib
@@ -17,14 +17,14 @@ from zeroshot.datasets import splits
 STAGES = [".".join(path.relative_to(dag.ROOT).with_suffix("").parts) for path in source_code.modules("stages")]
 PROGRAMS = [[module] for module in STAGES if not module.endswith("__init__")]
 COMMANDS = [["zeroshot.commands"], *(["zeroshot.commands", name] for name in zeroshot_cli.COMMANDS)]
-# Each takes longer to load than all else that a help text needs.
+# Each of these packages takes longer to import than everything else that a help text needs.
 SLOW = ("torch", "torchvision", "pandas", "h5py", "scipy", "dvc")
 
-# Runs programs with --help one after the other; prints for each its exit status, its text and the slow packages that it loaded.
+# Run programs with --help one after the other and print the exit status, the text and the slow packages that each one imported.
 _SCRIPT = """
 import contextlib, io, json, runpy, sys
 programs, slow = json.loads(sys.argv[1])
-found = []
+results = []
 for module, *words in programs:
     sys.argv, text, status = [module, *words, "--help"], io.StringIO(), None
     with contextlib.redirect_stdout(text):
@@ -35,34 +35,34 @@ for module, *words in programs:
     loaded = [name for name in slow if name in sys.modules]
     for name in [name for name in sys.modules if name.partition(".")[0] in loaded]:
         del sys.modules[name]
-    found.append((status, text.getvalue(), loaded))
-print(json.dumps(found))
+    results.append((status, text.getvalue(), loaded))
+print(json.dumps(results))
 """
 
 
-def helped(folder: pathlib.Path, programs: list[list[str]]) -> list[tuple[int, str, list[str]]]:
+def run_help(folder: pathlib.Path, programs: list[list[str]]) -> list[tuple[int, str, list[str]]]:
     """Return the exit status of each program with --help, its text and the slow packages that it loaded."""
     words = [sys.executable, "-c", _SCRIPT, json.dumps([programs, SLOW])]
-    done = subprocess.run(words, cwd=folder, capture_output=True, text=True, check=True)
-    return json.loads(done.stdout)
+    process = subprocess.run(words, cwd=folder, capture_output=True, text=True, check=True)
+    return json.loads(process.stdout)
 
 
-def test_help_is_quick_since_it_loads_no_slow_package():
+def test_help_imports_no_slow_package():
     programs = [*PROGRAMS, *COMMANDS]
-    found = helped(dag.ROOT, programs)
-    assert [(program, loaded) for program, (_, _, loaded) in zip(programs, found, strict=True) if loaded] == []
-    assert all(status == 0 and text.startswith("usage:") for status, text, _ in found)
+    results = run_help(dag.ROOT, programs)
+    assert [(program, loaded) for program, (_, _, loaded) in zip(programs, results, strict=True) if loaded] == []
+    assert all(status == 0 and text.startswith("usage:") for status, text, _ in results)
     assert len(PROGRAMS) > 15 and len(COMMANDS) > 7
 
 
-def test_a_slow_package_would_be_found(tmp_path):
+def test_the_import_of_a_slow_package_is_detected(tmp_path):
     (tmp_path / "slow.py").write_text("import h5py\n")
     (tmp_path / "quick.py").write_text("raise SystemExit(3)\n")
-    found = helped(tmp_path, [["quick"], ["slow"], ["quick"]])
-    assert found == [[3, "", []], [None, "", ["h5py"]], [3, "", []]]
+    results = run_help(tmp_path, [["quick"], ["slow"], ["quick"]])
+    assert results == [[3, "", []], [None, "", ["h5py"]], [3, "", []]]
 
 
-def test_stages_are_functions_that_a_notebook_can_call(tmp_path, monkeypatch):
+def test_stages_can_be_called_from_python(tmp_path, monkeypatch):
     monkeypatch.chdir(tiny.make(tmp_path / "notebook"))
     root, labels, masks = pathlib.Path("data/toy"), pathlib.Path("data/labels"), pathlib.Path("data/masks")
     make_toy.main(data_root=root)
@@ -81,13 +81,13 @@ def test_stages_are_functions_that_a_notebook_can_call(tmp_path, monkeypatch):
     assert sorted(path.stem for path in (masks / "val").iterdir()) == [item.id for item in split.val]
 
 
-def test_a_stage_that_a_notebook_calls_raises_an_error_instead_of_ending_the_process(tmp_path, monkeypatch):
+def test_a_stage_called_from_python_raises_an_error_and_does_not_exit(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     pathlib.Path("params.yaml").write_text(yaml.safe_dump({"toy": {}}))
     with pytest.raises(errors.UserError, match="toy.n_train: missing"):
         make_toy.main(data_root=tmp_path / "toy")
 
 
-def test_paths_are_given_by_name_only():
+def test_paths_are_keyword_arguments():
     with pytest.raises(TypeError, match="positional"):
         make_toy.main("data/toy")

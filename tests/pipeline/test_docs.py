@@ -1,4 +1,4 @@
-"""README and docs: every command is run or at least parsed by its program, every link leads somewhere, lines are of readable width."""
+"""README and docs: every command runs or is parsed by its program, every link has a target, and lines are short."""
 
 import functools
 import os
@@ -72,17 +72,17 @@ def lines(path: pathlib.Path) -> list[str]:
 
 
 def commands() -> list[str]:
-    """Return the commands of all `sh` blocks, each once, without comments and with what `$(...)` stands for as one of its own."""
-    found: dict[str, None] = {}
+    """Return the commands of all `sh` blocks, without repetition and comments; a command in `$(...)` is a separate command."""
+    result: dict[str, None] = {}
     for path in FILES:
         for block in re.findall(r"^ *```sh\n(.*?)^ *```$", path.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL):
             for line in block.splitlines():
                 for inner in re.findall(r"\$\((.*?)\)", line):
-                    found.setdefault(inner)
+                    result.setdefault(inner)
                 words = shlex.split(re.sub(r" \$\(.*?\)", "", line), comments=True)
                 for command in " ".join(word if word == "&&" else shlex.quote(word) for word in words).split(" && "):
-                    found.setdefault(command)
-    return [shlex.join(shlex.split(command)) for command in found if command]
+                    result.setdefault(command)
+    return [shlex.join(shlex.split(command)) for command in result if command]
 
 
 COMMANDS = commands()
@@ -111,7 +111,7 @@ def repository(tmp_path_factory):
 
 @pytest.fixture
 def inside(repository, monkeypatch, tmp_path):
-    """Be in the repository, as a user who has not configured anything."""
+    """Change to the repository, with the environment of a user without configuration."""
     for name in [name for name in os.environ if name.startswith(("DVC_", "GIT_"))]:
         monkeypatch.delenv(name)
     for role in ("AUTHOR", "COMMITTER"):
@@ -124,19 +124,19 @@ def inside(repository, monkeypatch, tmp_path):
     return repository
 
 
-def test_there_are_commands_of_each_program():
+def test_each_program_has_commands():
     programs = {shlex.split(command)[0] for command in COMMANDS}
     assert programs == {"make", "dvc", "zeroshot", "git", "pytest", "ln", "du"}
 
 
-def test_what_is_not_run_is_in_the_docs():
+def test_commands_that_are_not_run_are_in_the_docs():
     assert NOT_RUN.keys() <= set(COMMANDS)
 
 
 @pytest.mark.parametrize("command", run_by("make"))
 def test_make_knows_the_target(command):
-    done = subprocess.run([*shlex.split(command), "--dry-run"], cwd=dag.ROOT, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    process = subprocess.run([*shlex.split(command), "--dry-run"], cwd=dag.ROOT, capture_output=True, text=True)
+    assert process.returncode == 0, process.stderr
 
 
 @pytest.mark.parametrize("command", run_by("dvc"))
@@ -161,18 +161,18 @@ def test_zeroshot_runs_or_parses(command, inside, monkeypatch, capsys):
 def test_other_commands_run(command, inside):
     (inside / "metrics/new.csv").write_text(command)
     subprocess.run(["git", "add", "--all"], cwd=inside, check=True)
-    done = subprocess.run(shlex.split(command), cwd=inside, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
+    process = subprocess.run(shlex.split(command), cwd=inside, capture_output=True, text=True)
+    assert process.returncode == 0, process.stdout + process.stderr
 
 
-def test_tests_that_are_named_exist():
+def test_tests_named_in_the_docs_exist():
     for command in run_by("pytest"):
         assert command in NOT_RUN
         assert all((dag.ROOT / word).exists() for word in shlex.split(command)[1:])
 
 
 @files
-def test_links_lead_to_files_and_headings(path):
+def test_links_have_targets(path):
     for target in re.findall(r"\]\(([^)\s]+)\)", path.read_text(encoding="utf-8")):
         if re.match(r"https?://", target):
             continue
@@ -200,7 +200,7 @@ def test_the_readme_is_short():
     assert len(lines(dag.ROOT / "README.md")) < 150
 
 
-def test_images_are_small_and_shown():
+def test_images_are_small_and_used():
     images = sorted((dag.ROOT / "docs/images").glob("*.png"))
     assert all(image.stat().st_size < 150_000 for image in images)
     assert sum(image.stat().st_size for image in images) < 400_000
@@ -208,8 +208,8 @@ def test_images_are_small_and_shown():
     assert all(f"(docs/images/{image.name})" in readme for image in images)
 
 
-def test_the_changes_for_own_data_are_valid(inside, tmp_path, capsys):
-    """The YAML block of the README, put over the preset that it names."""
+def test_the_parameters_for_own_data_are_valid(inside, tmp_path, capsys):
+    """The YAML block of the README is valid over the preset that it names."""
     readme = (dag.ROOT / "README.md").read_text(encoding="utf-8")
     (preset,) = re.findall(r"Run `zeroshot preset (\w+)`", readme)
     (block,) = re.findall(r"^ *```yaml\n(.*?)^ *```$", readme, re.MULTILINE | re.DOTALL)
@@ -224,7 +224,7 @@ def test_the_changes_for_own_data_are_valid(inside, tmp_path, capsys):
     assert "valid" in capsys.readouterr().out
 
 
-def test_sections_and_keys_that_are_named_exist():
+def test_sections_and_keys_named_in_the_docs_exist():
     """A parameter in backticks, as in `gmmn.kernel`, with or without a value, is a key of params.yaml."""
     document = yaml.safe_load((dag.ROOT / "params.yaml").read_text(encoding="utf-8"))
     for path in FILES:

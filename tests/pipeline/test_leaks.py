@@ -1,4 +1,4 @@
-"""Nothing about unseen classes reaches training: a change of the files that must not matter, does not.
+"""Nothing about unseen classes reaches training: changes of files that must not matter do not change any artefact.
 
 The stages run for real, in this process, at the tiny size. The rules are those of DESIGN.md, section 3.
 """
@@ -18,20 +18,20 @@ from zeroshot.images import image_files, label_ids
 base = leak_runs.base
 pixels_base = leak_runs.pixels_base
 
-# What may depend on which pictures are in the unlabelled list; nothing may depend on their masks.
-# Self-training is calibrated on training pictures.
-FROM_UNLABELLED_PICTURES = {
+# Outputs that may depend on the images of the unlabelled list; no output may depend on their masks.
+# The calibration of self-training reads training images, so its table is not in this list.
+FROM_UNLABELLED_IMAGES = {
     "features/unlabelled",
     *(out for name in leak_runs.SELF_TRAINING for out in leak_runs.STAGES[name].outs),
 } - {"metrics/self_training_calibration.csv"}
-# Which pixels a later round learnt from: the tiny network calls all background, and is surest at the same places of every picture.
+# Pixels of later rounds: the tiny network predicts only background, with the highest confidence at the same places of every image.
 PLACES = {"features/later_rounds.h5"}
 SOURCE_MASKS = pathlib.Path("data/toy/SegmentationClass")
 
 
 @pytest.fixture(scope="module")
 def graph_base(base):
-    """The same with a generator that knows what touches a component, and places unseen classes where seen ones stand."""
+    """The run with a generator with graph context, which places unseen classes where seen classes are."""
     folder = leak_runs.copied(base, base.folder.with_name("graph"))
     (folder / "params.yaml").write_text(yaml.safe_dump(tiny.settings({"gmmn": {"generator": "graph"}})))
     return leak_runs.finish(folder, leak_runs.TRAINING)
@@ -39,8 +39,8 @@ def graph_base(base):
 
 def changed(run: leak_runs.Run, folder: pathlib.Path) -> set[str]:
     """Return the outputs of training in which `folder` differs from `run`."""
-    found = tiny.digests(folder, *leak_runs.TRAINED)
-    differing = {path for path in run.trained.keys() | found.keys() if run.trained.get(path) != found.get(path)}
+    digests = tiny.digests(folder, *leak_runs.TRAINED)
+    differing = {path for path in run.trained.keys() | digests.keys() if run.trained.get(path) != digests.get(path)}
     return {out for out in leak_runs.TRAINED if any(pathlib.PurePath(path).is_relative_to(out) for path in differing)}
 
 
@@ -77,47 +77,47 @@ def unseen_become_other_unseen(folder, split):
     return relabel(training_masks(folder), dict(zip(split.unseen, split.unseen[::-1], strict=True)))
 
 
-def unlabelled_pictures_change_places(folder, split):
+def unlabelled_images_permuted(folder, split):
     return rotate(folder / "data/toy" / item.image for item in split.unlabelled)
 
 
-def val_masks_are_another(folder, split):
+def val_labels_changed(folder, split):
     masks = [*(folder / SOURCE_MASKS).glob("val_*.png"), *(folder / leak_runs.MASKS / "val").glob("*.png")]
     return relabel(masks, {label: (label + 1) % len(split.classes) for label in range(len(split.classes))})
 
 
-def val_pictures_change_places(folder, split):
+def val_images_permuted(folder, split):
     return rotate(folder / "data/toy" / item.image for item in split.val)
 
 
 @pytest.mark.parametrize(
-    ("disturb", "followers"),
+    ("change", "expected"),
     [
         (unseen_become_ignored, set()),
         (unseen_become_other_unseen, set()),
-        # The same pictures in another order have as many pseudo-labels of each class.
-        (unlabelled_pictures_change_places, FROM_UNLABELLED_PICTURES - PLACES - {"metrics/pseudo_counts.csv"}),
-        (val_masks_are_another, {"features/val"}),
-        (val_pictures_change_places, {"features/val"}),
+        # The number of pseudo-labels of each class does not depend on the order of the images.
+        (unlabelled_images_permuted, FROM_UNLABELLED_IMAGES - PLACES - {"metrics/pseudo_counts.csv"}),
+        (val_labels_changed, {"features/val"}),
+        (val_images_permuted, {"features/val"}),
     ],
 )
-def test_after_prepare_split_training_is_blind_to(base, tmp_path, disturb, followers):
+def test_training_does_not_depend_on(base, tmp_path, change, expected):
     folder = leak_runs.copied(base, tmp_path / "disturbed")
-    assert disturb(folder, base.split) > 0
+    assert change(folder, base.split) > 0
     tiny.run(folder, *leak_runs.TRAINING, *leak_runs.SELF_TRAINING)
-    assert changed(base, folder) == followers
+    assert changed(base, folder) == expected
 
 
-@pytest.mark.parametrize("disturb", [unseen_become_ignored, unseen_become_other_unseen])
-def test_with_graph_context_too_training_is_blind_to(graph_base, tmp_path, disturb):
+@pytest.mark.parametrize("change", [unseen_become_ignored, unseen_become_other_unseen])
+def test_training_with_graph_context_does_not_depend_on(graph_base, tmp_path, change):
     folder = leak_runs.copied(graph_base, tmp_path / "disturbed")
-    assert disturb(folder, graph_base.split) > 0
+    assert change(folder, graph_base.split) > 0
     tiny.run(folder, *leak_runs.TRAINING)
     assert changed(graph_base, folder) == set()
     assert not any(path.startswith("data/masks/unlabelled") for paths in graph_base.read.values() for path in paths)
 
 
-def test_the_feature_oracle_follows_the_held_labels_and_nothing_in_training_reads_them(base, tmp_path):
+def test_only_the_feature_oracle_depends_on_labels_of_unlabelled_images(base, tmp_path):
     folder = leak_runs.copied(base, tmp_path / "disturbed")
     masks = {f"data/masks/unlabelled/{item.id}.png" for item in base.split.unlabelled}
     assert masks == {path for path in base.read["feature_oracle"] if path.startswith("data/masks/")}
@@ -130,8 +130,8 @@ def test_the_feature_oracle_follows_the_held_labels_and_nothing_in_training_read
     assert tiny.digests(folder, "models/feature_oracle.pt") != before
 
 
-def test_a_seen_label_is_not_something_training_is_blind_to(base, tmp_path):
-    """Were the runs alike whatever changes, the tests here would prove nothing."""
+def test_training_depends_on_seen_labels(base, tmp_path):
+    """If no change had an effect, the other tests of this file would prove nothing."""
     folder = leak_runs.copied(base, tmp_path / "disturbed")
     label = base.split.seen[1]
     assert relabel((folder / leak_runs.MASKS / "train").glob("*.png"), {label: label_ids.IGNORE_INDEX}) > 0
@@ -139,7 +139,7 @@ def test_a_seen_label_is_not_something_training_is_blind_to(base, tmp_path):
     assert changed(base, folder) >= set(leak_runs.TRAINED) - PLACES - {"features/val", "features/unlabelled"}
 
 
-def test_which_unseen_class_a_pixel_has_does_not_matter_to_the_split(base, tmp_path):
+def test_the_split_does_not_depend_on_which_unseen_class_a_pixel_has(base, tmp_path):
     folder = leak_runs.copied(base, tmp_path / "disturbed")
     before = tiny.digests(folder, "data/split.json", "data/masks/train")
     assert unseen_become_other_unseen(folder, base.split) > 0
@@ -147,20 +147,20 @@ def test_which_unseen_class_a_pixel_has_does_not_matter_to_the_split(base, tmp_p
     assert tiny.digests(folder, "data/split.json", "data/masks/train") == before
 
 
-@pytest.mark.parametrize("disturb", [unseen_become_other_unseen, unseen_become_ignored])
-def test_where_pixels_are_excluded_nothing_from_the_split_on_depends_on_unseen_labels(pixels_base, tmp_path, disturb):
+@pytest.mark.parametrize("change", [unseen_become_other_unseen, unseen_become_ignored])
+def test_with_excluded_pixels_no_stage_depends_on_unseen_labels(pixels_base, tmp_path, change):
     folder = leak_runs.copied(pixels_base, tmp_path / "disturbed")
     before = tiny.digests(folder, "data/split.json", "data/masks/train")
-    assert disturb(folder, pixels_base.split) > 0
+    assert change(folder, pixels_base.split) > 0
     tiny.run(folder, "prepare_split", *leak_runs.TRAINING, *leak_runs.SELF_TRAINING)
     after = tiny.digests(folder, "data/split.json", "data/masks/train")
-    if disturb is unseen_become_other_unseen:
+    if change is unseen_become_other_unseen:
         assert after == before
         assert changed(pixels_base, folder) == set()
     else:
-        # Images without an unseen pixel are not listed as unlabelled; all else is the same.
+        # Images without an unseen pixel are not listed as unlabelled; everything else is the same.
         assert [path for path in before.keys() | after.keys() if before.get(path) != after.get(path)] == [
             "data/split.json"
         ]
         assert splits.read(folder / "data/split.json") == dataclasses.replace(pixels_base.split, unlabelled=())
-        assert changed(pixels_base, folder) == FROM_UNLABELLED_PICTURES
+        assert changed(pixels_base, folder) == FROM_UNLABELLED_IMAGES

@@ -1,4 +1,4 @@
-"""Nothing about unseen classes reaches training: what the files hold that it reads, and which these are."""
+"""Nothing about unseen classes reaches training: which files training reads, and the content of these files."""
 
 import json
 import pathlib
@@ -14,11 +14,11 @@ base = leak_runs.base
 pixels_base = leak_runs.pixels_base
 
 
-def test_there_are_pseudo_labels_that_could_leak(base):
+def test_there_are_pseudo_labels(base):
     assert index.read(base.folder / "features/pseudo", "rows").shards
 
 
-def test_masks_for_training_hold_no_unseen_label(base, pixels_base):
+def test_training_masks_have_no_unseen_label(base, pixels_base):
     for run in (base, pixels_base):
         masks = sorted((run.folder / leak_runs.MASKS / "train").glob("*.png"))
         assert [path.stem for path in masks] == [item.id for item in run.split.train]
@@ -27,7 +27,7 @@ def test_masks_for_training_hold_no_unseen_label(base, pixels_base):
     assert {item.id for item in pixels_base.split.train} > {item.id for item in pixels_base.split.unlabelled}
 
 
-def test_the_split_holds_names_and_lists_only(base):
+def test_the_split_has_only_names_and_lists(base):
     document = json.loads((base.folder / "data/split.json").read_text())
     lists = {"train", "unlabelled", "val"}
     assert set(document) == {"classes", "seen", "unseen", "exclude"} | lists
@@ -35,30 +35,30 @@ def test_the_split_holds_names_and_lists_only(base):
 
 
 @pytest.mark.parametrize("name", leak_runs.STAGES)
-def test_a_stage_reads_what_dvc_yaml_names_and_nothing_else(base, name):
+def test_a_stage_reads_only_the_files_in_dvc_yaml(base, name):
     read = base.read[name] - {"params.yaml"}
     named = {
         dep: {path for path in read if pathlib.PurePath(path).is_relative_to(dep)}
         for dep in leak_runs.STAGES[name].data
     }
     assert read == set().union(*named.values())
-    # The toy's masks are label ids already: nothing to convert, nothing converted.
+    # The masks of the toy are label ids, so convert_labels reads and writes no mask.
     unread = {"convert_labels": ["data/toy"], "prepare_split": ["data/labels"]}
     assert [dep for dep, paths in named.items() if not paths] == unread.get(name, [])
 
 
-def test_of_the_dataset_training_reads_only_pictures_of_its_list(base):
-    """The dataset is a dependency as a whole, so dvc.yaml cannot tell its masks and pictures apart."""
+def test_training_reads_only_images_of_its_list_from_the_dataset(base):
+    """The whole dataset is one dependency, so dvc.yaml does not separate its masks from its images."""
 
-    def pictures(*lists):
+    def images(*lists):
         return {f"data/toy/{item.image}" for items in lists for item in items}
 
     read = {name: {path for path in paths if path.startswith("data/toy/")} for name, paths in base.read.items()}
     split = base.split
-    assert read["train_backbone"] <= pictures(split.train)
-    assert read["dump_features"] == pictures(split.train, split.unlabelled, split.val)
+    assert read["train_backbone"] <= images(split.train)
+    assert read["dump_features"] == images(split.train, split.unlabelled, split.val)
     assert read["embed_classes"] == {"data/toy/corpus.txt"}
-    assert read["visualise"] <= pictures(split.val)
+    assert read["visualise"] <= images(split.val)
 
 
 def test_generator_classifier_and_calibration_read_the_cache_of_training_pixels_only(base):
@@ -66,6 +66,6 @@ def test_generator_classifier_and_calibration_read_the_cache_of_training_pixels_
     common = {"params.yaml", "data/split.json", *cache}
     assert base.read["train_gmmn"] == common | {"data/class_embeddings.h5", "data/pretrained/none"}
     assert base.read["finetune_classifier"] == common | {"models/gmmn.pt", "models/seen_only.pt"}
-    # Baselines look at features alone.
+    # Baselines read only features.
     features = common - {"features/train/graphs.h5"} | {"data/class_embeddings.h5"}
     assert all(base.read[name] == features for name in leak_runs.BASELINES)

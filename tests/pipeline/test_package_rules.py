@@ -1,4 +1,4 @@
-"""What the packages may import, and what the library leaves to the stages."""
+"""Rules of the packages: imports, printing and command lines."""
 
 import ast
 import subprocess
@@ -17,7 +17,7 @@ def without_tail(tree: ast.Module) -> ast.Module:
     return ast.Module([node for node in tree.body if node not in tails + mains], [])
 
 
-def test_packages_hold_nothing_but_a_docstring():
+def test_init_files_have_only_a_docstring():
     inits = [
         path
         for package in (*source_code.PACKAGES, "tests")
@@ -37,7 +37,7 @@ def test_nothing_imports_a_stage():
 
 
 def test_imports_go_down_only():
-    """The floors of DESIGN.md, section 2; import-linter reads them from pyproject.toml."""
+    """The layers of DESIGN.md, section 2; import-linter reads them from pyproject.toml."""
     done = subprocess.run(["lint-imports", "--no-cache"], cwd=dag.ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout
 
@@ -49,10 +49,10 @@ def test_the_library_prints_nothing_and_has_no_command_line(path):
     names = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
     names |= {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
     assert not calls & {"exec", "eval"}
-    # experiments/schema.py and the commands are handed the path of the file.
+    # experiments/schema.py and the commands receive the path of the file as an argument.
     assert "params.load" not in calls or path.name == "schema.py" or path.parent.name == "commands"
     if path.parent.name != "commands":
         assert "tyro" not in names or path.name == "command_line.py"
         assert "print" not in calls or path.stem == "progress"
-    # An import that is not a statement would be missing from the code dependencies.
+    # The code dependencies do not include an import that is not a statement.
     assert not names & {"importlib", "runpy"} and "__import__" not in calls

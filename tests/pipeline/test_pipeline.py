@@ -1,6 +1,6 @@
-"""`dvc repro` of the tiny setting in a repository of its own: what runs, what runs again, and that results repeat to the byte.
+"""`dvc repro` with tiny parameters in a new repository: the stages that run, the stages that run again, and byte-identical results.
 
-The pipelines beside the main one are in the repository, too, and are run on their own.
+The repository also contains the optional pipelines, which run separately.
 """
 
 import json
@@ -26,11 +26,11 @@ AFTER_PSEUDO_LABELS = {"pseudo_label", "report_pseudo_labels", "self_train", "ev
 
 
 def environment(folder: pathlib.Path) -> dict[str, str]:
-    """Return an environment in which `python` is this one, git knows an author, and nothing is left outside `folder`."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("GIT_", "DVC_"))}
+    """Return an environment with this `python` and an author for git, in which all files are written below `folder`."""
+    variables = {name: value for name, value in os.environ.items() if not name.startswith(("GIT_", "DVC_"))}
     who = {f"GIT_{role}_{part}": "test@example.org" for role in ("AUTHOR", "COMMITTER") for part in ("NAME", "EMAIL")}
     return {
-        **kept,
+        **variables,
         **who,
         "PATH": os.pathsep.join([str(pathlib.Path(sys.executable).parent), os.environ["PATH"]]),
         "HOME": str(folder),
@@ -40,10 +40,10 @@ def environment(folder: pathlib.Path) -> dict[str, str]:
 
 
 def command(folder: pathlib.Path, *words: str) -> str:
-    """Run a program in `folder` and return what it said."""
-    done = subprocess.run(words, cwd=folder, env=environment(folder.parent), capture_output=True, text=True)
-    assert done.returncode == 0, f"{' '.join(words)}\n{done.stdout}\n{done.stderr}"
-    return done.stdout
+    """Run a program in `folder` and return its output."""
+    process = subprocess.run(words, cwd=folder, env=environment(folder.parent), capture_output=True, text=True)
+    assert process.returncode == 0, f"{' '.join(words)}\n{process.stdout}\n{process.stderr}"
+    return process.stdout
 
 
 def dvc(folder: pathlib.Path, *words: str) -> str:
@@ -51,13 +51,13 @@ def dvc(folder: pathlib.Path, *words: str) -> str:
 
 
 def stages_run(output: str) -> list[str]:
-    """Return the stages that ran; those of another pipeline as in `whole_network/dvc.yaml:evaluate@zs5net_network`."""
+    """Return the stages that ran; those of optional pipelines have the form `whole_network/dvc.yaml:evaluate@zs5net_network`."""
     return re.findall(r"^Running stage '(.+)':", output, flags=re.MULTILINE)
 
 
 @pytest.fixture(scope="module")
 def first(tmp_path_factory):
-    """A repository with the pipeline's files, committed after its first `dvc repro`; with what that said and the outs' digests."""
+    """A repository with all pipelines, committed after its first `dvc repro`; the output of that command; the digests of the outs."""
     folder = tiny.make(tmp_path_factory.mktemp("pipeline") / "repository")
     for name in ("zeroshot", "stages", ".dvc/plots"):
         shutil.copytree(dag.ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
@@ -71,13 +71,13 @@ def first(tmp_path_factory):
     return folder, said, tiny.digests(folder, *OUTS)
 
 
-def test_runs_every_stage_once_and_writes_all_outs(first):
+def test_the_first_repro_runs_every_stage_once_and_writes_all_outs(first):
     folder, said, _ = first
     assert stages_run(said) == list(STAGES)
     assert [out for out in OUTS if not (folder / out).exists()] == []
 
 
-def test_the_lock_file_and_the_metrics_are_committed_and_the_artefacts_are_not(first):
+def test_git_tracks_the_lock_file_and_the_metrics_but_no_artefacts(first):
     folder, _, _ = first
     files = set(command(folder, "git", "ls-files").split())
     assert {"dvc.lock", *(out for out in OUTS if out.startswith("metrics/"))} <= files
@@ -112,28 +112,28 @@ def test_a_second_repro_runs_nothing(first):
 def test_metrics_and_plots_can_be_shown(first):
     folder, _, _ = first
     found = json.loads(dvc(folder, "metrics", "show", "--json"))[""]["data"]
-    # DVC names what pipelines beside the main one would write, too.
+    # DVC also lists the outputs of optional pipelines.
     beside = {out for stage in dag.stages(tiny.settings(), dag.OPTIONAL).values() for out in stage.outs}
     assert METRICS <= set(found) <= METRICS | beside
     assert all(found[path]["data"]["generalised"]["seen"]["mIoU"] >= 0 for path in METRICS)
     plots = json.loads(dvc(folder, "plots", "show", "--json"))
     tables = {out for out in OUTS if out.startswith("metrics/")} - METRICS
-    drawn = {path.relative_to(folder).as_posix() for path in (folder / "plots/pictures").iterdir()}
+    images = {path.relative_to(folder).as_posix() for path in (folder / "plots/pictures").iterdir()}
     named = {name.rpartition("::")[2] for name in plots["data"]}
-    assert drawn and named - beside == tables | drawn
+    assert images and named - beside == tables | images
     assert {error["source"] for error in plots.get("errors", [])} <= beside
 
 
 @pytest.fixture(params=dag.OPTIONAL)
 def optional(first, tmp_path, request):
-    """A copy of the repository in which a pipeline beside the main one was run; with its stages and what DVC said."""
+    """A copy of the repository after a run of an optional pipeline; the stages of that pipeline; the output of DVC."""
     folder = shutil.copytree(first[0], tmp_path / "repository", symlinks=True)
     command(folder, "git", "restore", "--staged", "--worktree", ".")
     dvc(folder, "checkout", "--allow-missing")
     return folder, request.param, dag.stages(tiny.settings(), [request.param]), dvc(folder, "repro", request.param)
 
 
-def test_an_optional_pipeline_goes_on_from_the_main_one_and_ends_in_metrics_of_networks_of_its_own(first, optional):
+def test_an_optional_pipeline_continues_the_main_one_and_writes_its_own_metrics(first, optional):
     folder, file, stages, said = optional
     assert sorted(stages_run(said)) == sorted(f"{file}:{name}" for name in stages)
     assert [out for stage in stages.values() for out in stage.outs if not (folder / out).exists()] == []
@@ -146,18 +146,18 @@ def test_an_optional_pipeline_goes_on_from_the_main_one_and_ends_in_metrics_of_n
     assert set(found) == {"devise_network", "zs5net_network"}
     assert all(0 <= metrics["generalised"]["seen"]["mIoU"] <= 100 for metrics in found.values())
     assert all(metrics["images"] == 8 for metrics in found.values())
-    # DeViSE has none; ZS5Net goes on with that of the last layer that it starts from.
+    # DeViSE has no seen bias; ZS5Net keeps the seen bias of the last layer that it starts from.
     assert found["devise_network"]["seen_bias"] == 0
     assert found["zs5net_network"]["seen_bias"] == json.loads((folder / "metrics/zs5net.json").read_text())["seen_bias"]
-    # The main pipeline is as it was, and no pipeline has anything left to do.
+    # The main pipeline has not changed, and no stage of any pipeline has to run.
     assert tiny.digests(folder, *OUTS) == first[2]
     for words in ([], [file]):
         assert stages_run(dvc(folder, "repro", *words)) == []
     dvc(folder, "checkout")
 
 
-def test_a_user_who_never_ran_an_optional_pipeline_goes_back_to_the_commit(first, tmp_path):
-    """Its outs are nowhere, which a plain `dvc checkout` calls an error after it has restored all others."""
+def test_checkout_works_without_outputs_of_optional_pipelines(first, tmp_path):
+    """`dvc checkout` reports these outputs as missing, but only after it has restored all others."""
     folder = shutil.copytree(first[0], tmp_path / "repository", symlinks=True)
     dvc(folder, "exp", "run", "-S", "visualise.panel_side=40", "visualise")
     assert tiny.digests(folder, *OUTS) != first[2]
@@ -167,7 +167,7 @@ def test_a_user_who_never_ran_an_optional_pipeline_goes_back_to_the_commit(first
     assert stages_run(dvc(folder, "repro")) == []
 
 
-def test_changed_bandwidths_rerun_the_generator_and_what_follows_from_it(first):
+def test_changed_bandwidths_rerun_only_the_generator_and_later_stages(first):
     folder, _, _ = first
     said = dvc(folder, "exp", "run", "-S", "gmmn.bandwidths=[5e-05,3]")
     following = {"train_gmmn", "finetune_classifier", "feature_oracle", "evaluate@zs3net"}
@@ -177,7 +177,7 @@ def test_changed_bandwidths_rerun_the_generator_and_what_follows_from_it(first):
     assert set(difference["metrics/zs3net.json"]["generalised.hIoU"]) == {"old", "new", "diff"}
 
 
-def test_a_changed_share_of_pseudo_labels_reruns_self_training_only(first):
+def test_a_changed_share_of_pseudo_labels_reruns_only_self_training(first):
     folder, _, _ = first
     said = dvc(folder, "exp", "run", "-S", "pseudo_labels.p=75")
     assert set(stages_run(said)) == AFTER_PSEUDO_LABELS

@@ -1,4 +1,4 @@
-"""No unseen class at all: the supervised bound is one setting, and every stage runs through."""
+"""The pipeline without unseen classes, which is the supervised upper bound: every stage runs."""
 
 import json
 
@@ -23,13 +23,13 @@ def test_evaluation_reports_all_classes_and_none_unseen(supervised):
     files = sorted((supervised / "metrics").glob("*.json"))
     assert {"seen_only", "zs3net"} <= {path.stem for path in files}
     for path in files:
-        figures = json.loads(path.read_text())["generalised"]
-        assert figures["all"] == figures["seen"] and None not in figures["all"].values()
-        assert figures["hIoU"] is None and set(figures["unseen"].values()) == {None}
+        metrics = json.loads(path.read_text())["generalised"]
+        assert metrics["all"] == metrics["seen"] and None not in metrics["all"].values()
+        assert metrics["hIoU"] is None and set(metrics["unseen"].values()) == {None}
     assert "zs3net" in results_table.table(supervised / "metrics")
 
 
-def test_both_ways_of_saying_it_give_one_split(supervised):
+def test_two_settings_without_unseen_classes_give_the_same_split(supervised):
     split = (supervised / "data/split.json").read_bytes()
     assert splits.read(supervised / "data/split.json").unseen == ()
     (supervised / "params.yaml").write_text(yaml.safe_dump(tiny.settings({"data": SETTINGS[1]})))

@@ -1,4 +1,4 @@
-"""dvc.yaml says of every stage exactly what the stage does: its code, its parameters, its paths and its sentence."""
+"""dvc.yaml agrees with every stage: its code, parameters, paths and description."""
 
 import ast
 import configparser
@@ -16,23 +16,23 @@ SECTIONS = tuple(yaml.safe_load((dag.ROOT / "params.yaml").read_text()))
 stages = pytest.mark.parametrize("stage", STAGES.values(), ids=STAGES)
 
 
-# What these two compute is dear, so that they depend on single files; folders are near enough for the cheap ones.
+# These two stages are expensive, so they depend on single files. Cheap stages depend on folders.
 DEAR = {"train_backbone", "dump_features", "train_devise_network", "self_train_network"}
 
 
 def imported_files(module: str) -> set[str]:
-    """Return the files of all that runs when `module` is imported but the workbench, which cannot change a result.
+    """Return the files that the import of `module` executes, without the workbench, which cannot change a result.
 
     The workbench is zeroshot/base without training.py: errors, progress, threads, and how files are read and written.
     """
     graph = source_code.imports()
-    pending, found = [module], set()
+    pending, modules = [module], set()
     while pending:
         name = pending.pop()
-        if name not in found:
-            found.add(name)
+        if name not in modules:
+            modules.add(name)
             pending += graph.find_modules_directly_imported_by(name)
-    paths = [source_code.source(name).relative_to(dag.ROOT) for name in found]
+    paths = [source_code.source(name).relative_to(dag.ROOT) for name in modules]
     workbench = pathlib.Path("zeroshot", "base")
     return {
         str(path)
@@ -50,7 +50,7 @@ def sections_loaded(path: pathlib.Path) -> dict[str, str]:
 
 
 def overlap(path: str, other: str) -> bool:
-    """Return whether two paths are one, or one lies in the other."""
+    """Return whether two paths are equal or one is inside of the other."""
     first, second = pathlib.PurePath(path), pathlib.PurePath(other)
     return first.is_relative_to(second) or second.is_relative_to(first)
 
@@ -67,7 +67,7 @@ def test_every_file_of_stages_is_in_dvc_yaml_and_runs_as_a_module():
         assert stage.module.rpartition(".")[2] == stage.name.partition("@")[0]
 
 
-def test_the_main_pipeline_needs_nothing_of_the_optional_ones():
+def test_the_main_pipeline_does_not_depend_on_optional_ones():
     main = dag.stages()
     assert all(stage.module.count(".") == 1 for stage in main.values())
     outs = [out for name, stage in STAGES.items() if name not in main for out in stage.outs]
@@ -107,7 +107,7 @@ def test_params_are_the_sections_that_the_stage_loads(stage):
 
 
 def test_each_section_is_tracked_by_one_stage_and_runtime_by_none():
-    """A stage that runs several times, for each item of a matrix or again in an optional pipeline, is one."""
+    """A stage counts once, even if it runs for each item of a matrix or in an optional pipeline too."""
     tracked = [section for section, _ in {(s, stage.module) for stage in STAGES.values() for s in stage.params}]
     assert sorted([*tracked, "runtime"]) == sorted(SECTIONS)
     assert "runtime" in {
@@ -127,9 +127,9 @@ def test_paths_that_users_choose_may_have_spaces():
     chosen = [("data", "root"), ("embeddings", "path"), ("backbone", "weights")]
     for section, key in chosen:
         settings[section][key] = f"my {section}/of today"
-    found = dag.stages(settings, (dag.MAIN, *dag.OPTIONAL)).values()
-    assert all(sorted(stage.paths) == sorted([*stage.data, *stage.outs]) for stage in found)
-    assert {f"my {section}/of today" for section, _ in chosen} <= {path for stage in found for path in stage.paths}
+    stages = dag.stages(settings, (dag.MAIN, *dag.OPTIONAL)).values()
+    assert all(sorted(stage.paths) == sorted([*stage.data, *stage.outs]) for stage in stages)
+    assert {f"my {section}/of today" for section, _ in chosen} <= {path for stage in stages for path in stage.paths}
 
 
 @stages
@@ -146,26 +146,26 @@ def test_no_two_outs_overlap():
 
 
 @stages
-def test_desc_is_the_sentence_of_the_docstring(stage):
+def test_desc_is_the_first_sentence_of_the_docstring(stage):
     tree = source_code.parsed(source_code.source(stage.module))
     (main,) = (node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "main")
     assert ast.get_docstring(tree) == stage.desc == ast.get_docstring(main).splitlines()[0]
 
 
 @stages
-def test_help_tells_every_argument(stage):
+def test_help_describes_every_argument(stage):
     """Each parameter of `main` has an entry under Args, which is its help on the command line."""
     (main,) = (
         node
         for node in source_code.parsed(source_code.source(stage.module)).body
         if isinstance(node, ast.FunctionDef) and node.name == "main"
     )
-    told = re.findall(r"(?m)^    (\w+): \S", ast.get_docstring(main).partition("Args:\n")[2])
-    assert told == [argument.arg for argument in main.args.kwonlyargs]
+    described = re.findall(r"(?m)^    (\w+): \S", ast.get_docstring(main).partition("Args:\n")[2])
+    assert described == [argument.arg for argument in main.args.kwonlyargs]
 
 
-def test_the_network_follows_from_vectors_of_seen_classes_if_from_any():
-    """Without a semantic loss other word vectors do not train it again; with one, unseen classes are not in the file."""
+def test_the_network_depends_on_no_vectors_of_unseen_classes():
+    """Without the semantic loss it depends on no vectors; with it, on a file of seen classes only."""
     settings = yaml.safe_load((dag.ROOT / "params.yaml").read_text())
     vectors = {out for out in STAGES["embed_classes"].outs if out.startswith("data/")}
     assert not vectors & set(STAGES["train_backbone"].data)
@@ -174,7 +174,7 @@ def test_the_network_follows_from_vectors_of_seen_classes_if_from_any():
     assert vectors & set(tied.data) == {"data/seen_embeddings.h5"} and "data/seen_embeddings.h5" in tied.paths
 
 
-def test_only_evaluation_may_follow_from_labels_of_unseen_classes():
+def test_only_evaluation_depends_on_labels_of_unseen_classes():
     """DESIGN.md, section 3: the protocol is in the data flow."""
     assert readers("data/labels") == {"prepare_split"}
     evaluations = {name for name in STAGES if name.startswith("evaluate@")} | {"visualise"}
@@ -195,8 +195,8 @@ def test_only_evaluation_may_follow_from_labels_of_unseen_classes():
     assert readers("metrics") == readers("plots") == set()
 
 
-def test_labels_of_unlabelled_images_reach_nothing_but_figures():
-    """The feature oracle, an upper bound, reads them; only its evaluation may follow from what it writes."""
+def test_labels_of_unlabelled_images_reach_only_metrics():
+    """The feature oracle, an upper bound, reads them; only its evaluation may depend on its output."""
     assert readers("data/masks/unlabelled") == {"feature_oracle", "report_pseudo_labels"}
     assert [readers(out) for out in STAGES["report_pseudo_labels"].outs] == [set(), set()]
     written = STAGES["feature_oracle"].outs
@@ -204,15 +204,15 @@ def test_labels_of_unlabelled_images_reach_nothing_but_figures():
     assert set().union(*map(readers, STAGES["evaluate@feature_oracle"].outs)) == set()
 
 
-def test_only_these_stages_open_the_dataset():
+def test_stages_that_open_the_dataset():
     settings = yaml.safe_load((dag.ROOT / "params.yaml").read_text())
     corpus = settings["embeddings"]["path"]
-    found = {
+    readers_of_data = {
         name
         for name, stage in STAGES.items()
         if any(overlap(dep, settings["data"]["root"]) for dep in stage.data if dep != corpus)
     }
-    assert {STAGES[name].module.rpartition(".")[2] for name in found} == {
+    assert {STAGES[name].module.rpartition(".")[2] for name in readers_of_data} == {
         "convert_labels",
         "prepare_split",
         "train_backbone",

@@ -1,4 +1,4 @@
-"""The stage convert_labels, and Pascal-Context from its published layout through prepare_split."""
+"""The stage convert_labels, and Pascal-Context in its published layout up to prepare_split."""
 
 import pathlib
 import time
@@ -58,7 +58,7 @@ def test_label_maps_become_masks_of_60_classes(converted):
 
 @pytest.mark.parametrize("ids", ["0-59", "0-58"])
 @pytest.mark.parametrize("order", ["listed", "alphabetical"])
-def test_ready_made_pngs_give_the_same_masks_as_the_label_maps(converted, tmp_path, monkeypatch, ids, order):
+def test_png_masks_give_the_same_result_as_label_maps(converted, tmp_path, monkeypatch, ids, order):
     root = context_tree.make(tmp_path / "data/context")
     names = sorted(context_tree.IDS) if order == "alphabetical" else list(CLASSES[1:])
     context_tree.add_pngs(root, names, *{"0-59": (1, 0), "0-58": (0, 255)}[ids])
@@ -66,7 +66,7 @@ def test_ready_made_pngs_give_the_same_masks_as_the_label_maps(converted, tmp_pa
     assert convert(tmp_path, monkeypatch, labels) == converted[1]
 
 
-def test_threads_give_the_same_bytes_and_stale_masks_go(converted, tmp_path, monkeypatch):
+def test_threads_give_the_same_bytes_and_old_masks_are_removed(converted, tmp_path, monkeypatch):
     context_tree.make(tmp_path / "data/context")
     (tmp_path / "data/labels").mkdir()
     (tmp_path / "data/labels/stale.png").write_text("of an earlier conversion")
@@ -74,7 +74,7 @@ def test_threads_give_the_same_bytes_and_stale_masks_go(converted, tmp_path, mon
 
 
 def test_files_are_read_by_several_threads_at_once(converted, tmp_path, monkeypatch):
-    """Reading that sleeps shows the overlap on one core as well."""
+    """The reader sleeps, so that the overlap is visible on one core too."""
     folder, _ = converted
 
     def read(path):
@@ -89,12 +89,12 @@ def test_files_are_read_by_several_threads_at_once(converted, tmp_path, monkeypa
     assert time.monotonic() - start < 0.05 * len(paths)
 
 
-def test_nothing_is_done_where_masks_are_label_ids_already(tmp_path, monkeypatch):
+def test_masks_of_label_ids_are_not_converted(tmp_path, monkeypatch):
     voc_tree.make(tmp_path / "data/context")
     assert convert(tmp_path, monkeypatch, voc_tree.labels()) == {}
 
 
-def test_everything_wrong_ends_in_one_text_and_writes_nothing(tmp_path, monkeypatch):
+def test_all_errors_are_in_one_message_and_nothing_is_written(tmp_path, monkeypatch):
     root = context_tree.make(tmp_path / "data/context")
     scipy.io.savemat(root / "trainval/cow.mat", {"Labels": np.zeros((6, 8), np.uint16)})
     scipy.io.savemat(root / "trainval/cat.mat", {"LabelMap": np.full((6, 8), 460, np.uint16)})
@@ -116,7 +116,7 @@ def test_pngs_with_values_of_another_convention_are_refused(tmp_path, monkeypatc
         convert(tmp_path, monkeypatch, voc_tree.labels(format="context_png", folder="pngs", ids="0-58"))
 
 
-def test_a_folder_without_masks_and_a_list_without_classes_are_named_together(tmp_path, monkeypatch):
+def test_missing_masks_and_missing_classes_are_in_one_message(tmp_path, monkeypatch):
     root = context_tree.make(tmp_path / "data/context")
     context_tree.add_names(root, context_tree.names(sky="heaven"))
     with pytest.raises(SystemExit) as caught:
@@ -136,14 +136,14 @@ def test_a_folder_without_masks_and_a_list_without_classes_are_named_together(tm
         ({"folder": "../trainval"}, "labels.folder: must be a path inside the data root"),
     ],
 )
-def test_wrong_sections_are_explained(changes, message):
+def test_invalid_parameters_are_explained(changes, message):
     with pytest.raises(params.ParamsError) as caught:
         params.build(context_tree.labels(**changes), conversion.Params, "labels")
     assert message in str(caught.value)
 
 
 @pytest.mark.parametrize("n_unseen", [0, 2, 4, 6, 8, 10])
-def test_context_is_sorted_by_each_published_list(converted, monkeypatch, n_unseen):
+def test_context_is_split_by_each_published_list(converted, monkeypatch, n_unseen):
     folder, written = converted
     split = prepare(folder, monkeypatch, n_unseen=n_unseen)
     names = published.CONTEXT.unseen[:n_unseen]
@@ -155,14 +155,14 @@ def test_context_is_sorted_by_each_published_list(converted, monkeypatch, n_unse
         assert path.read_bytes() == written[path.stem]
 
 
-def test_where_pixels_are_excluded_the_background_of_such_an_image_stays(converted, monkeypatch):
+def test_excluded_pixels_leave_the_background_of_their_image(converted, monkeypatch):
     folder, _ = converted
     prepare(folder, monkeypatch, exclude="pixels")
     mask = image_files.read_mask(folder / "data/masks/train/cow.png")
     assert (mask[:, 1:] == 0).all() and (mask[:, :1] == 255).all()
 
 
-def test_a_mask_that_was_not_converted_is_missed(tmp_path, monkeypatch):
+def test_a_mask_that_was_not_converted_is_reported(tmp_path, monkeypatch):
     context_tree.make(tmp_path / "data/context")
     with pytest.raises(SystemExit, match=r"no mask data/labels/<id>.png; masks of other formats: see `labels` \(18\)"):
         prepare(tmp_path, monkeypatch)

@@ -1,4 +1,4 @@
-"""The stage that cuts off the network's last layer, on the network of tests/support/blocks.py, untrained."""
+"""The stage cut_last_layer, on the untrained network of tests/support/blocks.py."""
 
 import pytest
 import torch
@@ -14,7 +14,7 @@ ROLES = {"classes": list(blocks.CLASSES), "seen": list(blocks.SEEN), "unseen": l
 
 @pytest.fixture
 def network(tmp_path, monkeypatch):
-    """The network of models/backbone.pt, in the folder in which the stage ran."""
+    """The network of models/backbone.pt; the stage ran in the working folder."""
     monkeypatch.chdir(tmp_path)
     weights = tmp_path / "none"
     weights.write_bytes(b"")
@@ -31,7 +31,7 @@ def run():
     )
 
 
-def test_the_classifier_is_the_networks_last_layer_and_knows_its_classes(network):
+def test_the_classifier_has_the_weights_and_classes_of_the_last_layer(network):
     layer, provenance = pixel_classifier.load("models/seen_only.pt")
     assert provenance == ROLES
     assert torch.equal(layer.weight, network.classifier.weight[:, :, 0, 0])
@@ -40,7 +40,7 @@ def test_the_classifier_is_the_networks_last_layer_and_knows_its_classes(network
     assert not layer.unseen.any() and layer.seen_bias == 0
 
 
-def test_its_logits_are_those_of_the_network(network):
+def test_logits_equal_those_of_the_network(network):
     layer, _ = pixel_classifier.load("models/seen_only.pt")
     image = torch.randint(0, 256, (1, 3, 36, 40), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
@@ -48,7 +48,7 @@ def test_its_logits_are_those_of_the_network(network):
         torch.testing.assert_close(logits, network(image)[0].flatten(1).T)
 
 
-def test_twice_gives_the_same_bytes(network, tmp_path):
+def test_a_second_run_gives_the_same_bytes(network, tmp_path):
     path = tmp_path / "models/seen_only.pt"
     first = path.read_bytes()
     path.unlink()

@@ -24,27 +24,27 @@ def test_writes_three_whole_caches_and_nothing_else(finished):
     names = list(dumping.content(finished))
     counts = {}
     for name, kind in (("train", "rows"), ("unlabelled", "rows"), ("val", "maps")):
-        found = index.read(finished / "features" / name, kind)
-        counts[name] = len(found.shards)
-        for shard in found.shards:
+        cache = index.read(finished / "features" / name, kind)
+        counts[name] = len(cache.shards)
+        for shard in cache.shards:
             index.verify(finished / "features" / name, shard)
-        assert [shard["file"] for shard in found.shards] == [f"shard-{n:05d}.h5" for n in range(counts[name])]
+        assert [shard["file"] for shard in cache.shards] == [f"shard-{n:05d}.h5" for n in range(counts[name])]
         assert (
-            found.images == list(block_dataset.SIZES[name])
-            and found.classes == list(block_dataset.CLASSES)
-            and found.dim == 256
+            cache.images == list(block_dataset.SIZES[name])
+            and cache.classes == list(block_dataset.CLASSES)
+            and cache.dim == 256
         )
-        assert found.provenance["backbone_sha256"] == storage.sha256(finished / "backbone.pt")
+        assert cache.provenance["backbone_sha256"] == storage.sha256(finished / "backbone.pt")
         settings = block_dataset.settings(**dumping.SETTINGS)
-        recorded = found.provenance["features"]
+        recorded = cache.provenance["features"]
         assert recorded == {key: settings[key] for key in recorded} and {"precision", "seed"} <= recorded.keys()
         assert str(finished) not in (finished / "features" / name / "index.json").read_text()
-    # Beside the shards: three indices, and the graphs of the training images.
+    # The other files are three indices and the graphs of the training images.
     assert counts["train"] > 3 and counts["val"] == 3 and len(names) == sum(counts.values()) + 4
     assert not [path for path in (finished / "scratch").rglob("*") if path.is_file()]
 
 
-def test_every_pass_over_every_image_has_rows(finished):
+def test_every_view_of_every_image_has_rows(finished):
     for name, views in (("train", {0, 1, 2, 3}), ("unlabelled", {0, 1, 2})):
         pairs, labels = set(), set()
         for path in (finished / "features" / name).glob("shard-*.h5"):
@@ -55,7 +55,7 @@ def test_every_pass_over_every_image_has_rows(finished):
         assert labels == (set(block_dataset.SEEN) if name == "train" else {rows.UNLABELLED})
 
 
-def test_pictures_read_ahead_in_threads_give_the_same_bytes(finished, checkpoint, tmp_path, monkeypatch):
+def test_images_read_in_threads_give_the_same_bytes(finished, checkpoint, tmp_path, monkeypatch):
     folder = dumping.make(tmp_path, checkpoint)
     text = (folder / "params.yaml").read_text()
     assert text.count("workers: 0") == 1
@@ -64,27 +64,29 @@ def test_pictures_read_ahead_in_threads_give_the_same_bytes(finished, checkpoint
     assert dumping.content(folder) == dumping.content(finished)
 
 
-def test_the_graphs_are_those_of_the_training_images_as_they_are(finished):
-    found = graphs.read(finished / "features/train")
+def test_graphs_are_those_of_the_training_images(finished):
+    image_graphs = graphs.read(finished / "features/train")
     assert graphs.read(finished / "features/unlabelled") is None
     for image, id in enumerate(block_dataset.SIZES["train"]):
         mask = image_files.read_mask(finished / f"masks/train/{id}.png")
         expected = component_graphs.of_labels(sampling.label_cells(mask, 4))
-        own = found.image == image
-        assert found.component[own].tolist() == expected.components.tolist()
-        assert found.label[own].tolist() == expected.labels.tolist()
+        of_image = image_graphs.image == image
+        assert image_graphs.component[of_image].tolist() == expected.components.tolist()
+        assert image_graphs.label[of_image].tolist() == expected.labels.tolist()
     for path in (finished / "features/train").glob("shard-*.h5"):
         with h5py.File(path) as file:
             whole = file["view"][:] == 0
             columns = (file[name][:][whole].tolist() for name in ("image", "component", "label"))
-            assert set(zip(*columns, strict=True)) <= set(zip(found.image, found.component, found.label, strict=True))
+            assert set(zip(*columns, strict=True)) <= set(
+                zip(image_graphs.image, image_graphs.component, image_graphs.label, strict=True)
+            )
 
 
-def test_components_of_rows_are_nodes_of_graphs_where_the_first_pass_is_resized(tmp_path, checkpoint, monkeypatch):
+def test_components_of_rows_are_nodes_of_graphs_if_the_first_view_is_resized(tmp_path, checkpoint, monkeypatch):
     folder = dumping.make(tmp_path, checkpoint, scales=[0.5, 1.0], flip=False)
     dumping.run(folder, monkeypatch)
-    found = graphs.read(folder / "features/train")
-    nodes = set(zip(found.image, found.component, found.label, strict=True))
+    image_graphs = graphs.read(folder / "features/train")
+    nodes = set(zip(image_graphs.image, image_graphs.component, image_graphs.label, strict=True))
     for path in (folder / "features/train").glob("shard-*.h5"):
         with h5py.File(path) as file:
             first = file["view"][:] == 0
@@ -101,23 +103,23 @@ def test_val_holds_every_pixel_of_every_mask(finished):
         assert item.features.shape == (-(-item.mask.shape[0] // 4), -(-item.mask.shape[1] // 4), 256)
 
 
-def test_val_images_can_be_resized_before_the_network_as_the_release_evaluates(tmp_path, checkpoint, monkeypatch):
+def test_val_images_can_be_resized_before_the_network_as_in_the_release(tmp_path, checkpoint, monkeypatch):
     folder = dumping.make(tmp_path, checkpoint, scales=[1.0], flip=False, val_short_side=36)
     dumping.run(folder, monkeypatch)
     network = backbone.load(torch.load(checkpoint, weights_only=True))
     sizes = {"k": (36, 50), "v": (36, 50), "y": (36, 65)}
-    found = index.read(folder / "features/val").provenance["features"]
-    assert found["val_short_side"] == 36
+    recorded = index.read(folder / "features/val").provenance["features"]
+    assert recorded["val_short_side"] == 36
     for item in maps.read(folder / "features/val"):
         height, width = sizes[item.image]
         with PIL.Image.open(folder / f"masks/val/{item.image}.png") as mask:
             resized = mask.resize((width, height), PIL.Image.Resampling.NEAREST)
             np.testing.assert_array_equal(item.mask, np.asarray(resized))
-        with PIL.Image.open(folder / f"toy/JPEGImages/{item.image}.png") as picture:
-            pixels = np.array(picture.resize((width, height), PIL.Image.Resampling.BILINEAR))
+        with PIL.Image.open(folder / f"toy/JPEGImages/{item.image}.png") as image_file:
+            pixels = np.array(image_file.resize((width, height), PIL.Image.Resampling.BILINEAR))
         with torch.inference_mode():
             cells = network.features(torch.from_numpy(pixels).permute(2, 0, 1)[None])[0].permute(1, 2, 0).numpy()
-        # Half a unit in the last of float16's 11 bits, and float32's rounding in another batch.
+        # The tolerance is the rounding of float16 (11 bits) and of float32 in another batch.
         np.testing.assert_allclose(item.features, cells, rtol=2**-11, atol=1e-4)
 
 
@@ -132,13 +134,13 @@ def test_no_mask_of_an_unlabelled_image_is_opened(tmp_path, checkpoint, monkeypa
 
     monkeypatch.setattr(PIL.Image, "open", spy)
     dumping.run(folder, monkeypatch)
-    pictures = {f"toy/JPEGImages/{id}.png" for ids in block_dataset.SIZES.values() for id in ids}
+    images = {f"toy/JPEGImages/{id}.png" for ids in block_dataset.SIZES.values() for id in ids}
     masks = {f"masks/{name}/{id}.png" for name in ("train", "val") for id in block_dataset.SIZES[name]}
-    assert opened == pictures | masks
+    assert opened == images | masks
     assert (folder / "masks/unlabelled/u.png").exists() and (folder / "toy/SegmentationClass/u.png").exists()
 
 
-def test_a_list_without_images_makes_an_empty_cache(tmp_path, checkpoint, monkeypatch):
+def test_a_list_without_images_gives_an_empty_cache(tmp_path, checkpoint, monkeypatch):
     folder = dumping.make(tmp_path, checkpoint, scales=[1.0], flip=False)
     path = pathlib.Path(folder / "split.json")
     path.write_text(json.dumps({**json.loads(path.read_text()), "unlabelled": []}))
@@ -156,13 +158,13 @@ def test_a_list_without_images_makes_an_empty_cache(tmp_path, checkpoint, monkey
         ("unlabelled_pixels", 5, {"unlabelled"}),
         ("unlabelled_views", {"scales": [], "flip": True}, {"unlabelled"}),
         ("val_short_side", 36, {"val"}),
-        # Of these, all lists keep a record; val draws nothing, so its shards stay.
+        # These parameters are recorded for all lists; val has no sampling, so its shards do not change.
         ("seed", 1, {"train", "unlabelled", "val"}),
         ("batch_size", 3, {"train", "unlabelled", "val"}),
         ("shard_mib", 60, {"train", "unlabelled", "val"}),
     ],
 )
-def test_a_change_for_one_list_leaves_the_caches_of_the_others_as_they_are(
+def test_a_change_for_one_list_does_not_change_other_caches(
     finished, tmp_path, checkpoint, monkeypatch, key, value, altered
 ):
     before = dumping.content(finished)
@@ -175,12 +177,12 @@ def test_a_change_for_one_list_leaves_the_caches_of_the_others_as_they_are(
         assert json.loads(after[f"{name}/index.json"])["provenance"]["features"][key] == value
 
 
-def test_a_list_that_is_not_asked_for_is_not_dumped(finished, tmp_path, checkpoint, monkeypatch):
+def test_only_requested_lists_are_dumped(finished, tmp_path, checkpoint, monkeypatch):
     dumping.make(tmp_path, checkpoint)
     shutil.rmtree(tmp_path / "masks/train")
-    kept = ("--data-root", "--split-path", "--val-masks-dir", "--backbone-path", "--val-dir")
+    flags = ("--data-root", "--split-path", "--val-masks-dir", "--backbone-path", "--val-dir")
     monkeypatch.chdir(tmp_path)
-    command_line.run(dump_features.main, [word for flag in kept for word in (flag, dumping.ARGUMENTS[flag])])
+    command_line.run(dump_features.main, [word for flag in flags for word in (flag, dumping.ARGUMENTS[flag])])
     assert [path.name for path in (tmp_path / "features").iterdir()] == ["val"]
     for path in (finished / "features/val").iterdir():
         assert (tmp_path / "features/val" / path.name).read_bytes() == path.read_bytes()

@@ -21,7 +21,7 @@ def test_a_full_disk_ends_the_stage_before_it_writes(tmp_path, checkpoint, monke
     assert names == [] and not (folder / "features").exists()
 
 
-def test_a_network_out_of_range_ends_the_stage_with_the_shards_name(tmp_path, checkpoint, monkeypatch):
+def test_features_out_of_range_end_the_stage_with_the_name_of_the_shard(tmp_path, checkpoint, monkeypatch):
     folder = dumping.make(tmp_path, checkpoint, scales=[1.0], flip=False)
     state = torch.load(checkpoint, weights_only=True)
     last = max(name for name in state["network"] if name.startswith("decoder") and name.endswith("running_var"))
@@ -35,7 +35,7 @@ def test_a_network_out_of_range_ends_the_stage_with_the_shards_name(tmp_path, ch
 
 
 @pytest.mark.parametrize("name", ["train", "val"])
-def test_a_labelled_list_needs_its_masks(name):
+def test_a_labelled_list_requires_masks(name):
     words = "--data-root toy --split-path split.json --backbone-path backbone.pt"
     with pytest.raises(SystemExit, match=f"^dump_features: --{name}-dir needs --{name}-masks-dir$"):
         command_line.run(dump_features.main, [*words.split(), f"--{name}-dir", f"features/{name}"])

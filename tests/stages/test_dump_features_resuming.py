@@ -13,7 +13,7 @@ checkpoint = dumping.checkpoint
 finished = dumping.finished
 
 
-def test_the_same_bytes_in_another_place_and_over_an_older_dump(finished, tmp_path, checkpoint, monkeypatch, capsys):
+def test_same_bytes_in_another_folder_and_over_an_older_dump(finished, tmp_path, checkpoint, monkeypatch, capsys):
     folder = dumping.make(tmp_path, checkpoint, shard_mib=30, seed=1)
     dumping.run(folder, monkeypatch)
     assert len(dumping.content(folder)) > len(dumping.content(finished))
@@ -23,26 +23,26 @@ def test_the_same_bytes_in_another_place_and_over_an_older_dump(finished, tmp_pa
     assert capsys.readouterr().err.count("MiB to write") == 2
 
 
-@pytest.mark.parametrize("done", [4, 8])
-def test_a_killed_dump_goes_on_at_the_first_missing_shard(finished, tmp_path, checkpoint, monkeypatch, done):
+@pytest.mark.parametrize("n_shards", [4, 8])
+def test_a_killed_dump_resumes_at_the_first_missing_shard(finished, tmp_path, checkpoint, monkeypatch, n_shards):
     folder = dumping.make(tmp_path, checkpoint)
     with monkeypatch.context() as patch:
-        before = dumping.written(patch, stop_at=done)
+        before = dumping.written(patch, stop_at=n_shards)
         with pytest.raises(KeyboardInterrupt):
             dumping.run(folder, patch)
     assert not (folder / "features").exists()
     (work,) = (folder / "scratch/dump_features").iterdir()
-    # What a kill in the middle of writing leaves.
+    # A killed process can leave an incomplete temporary file.
     (work / "val").mkdir(exist_ok=True)
     (work / "val/.shard-00002.h5.tmp").write_bytes(b"half a shard")
     after = dumping.written(monkeypatch)
     dumping.run(folder, monkeypatch)
-    assert len(before) == done
+    assert len(before) == n_shards
     assert before + after == [name for name in dumping.content(finished) if "/shard-" in name]
     assert dumping.content(folder) == dumping.content(finished)
 
 
-def test_a_dump_killed_while_it_writes_the_graphs_ends_the_same(finished, tmp_path, checkpoint, monkeypatch):
+def test_a_dump_killed_while_writing_graphs_resumes_to_the_same_bytes(finished, tmp_path, checkpoint, monkeypatch):
     folder = dumping.make(tmp_path, checkpoint)
     of_labels, calls = component_graphs.of_labels, []
 
@@ -61,7 +61,7 @@ def test_a_dump_killed_while_it_writes_the_graphs_ends_the_same(finished, tmp_pa
     assert names == [] and dumping.content(folder) == dumping.content(finished)
 
 
-def test_a_dump_killed_between_two_caches_ends_the_same(finished, tmp_path, checkpoint, monkeypatch):
+def test_a_dump_killed_between_two_caches_resumes_to_the_same_bytes(finished, tmp_path, checkpoint, monkeypatch):
     folder = dumping.make(tmp_path, checkpoint)
     publish = dump.publish
 
@@ -78,8 +78,8 @@ def test_a_dump_killed_between_two_caches_ends_the_same(finished, tmp_path, chec
     assert dumping.content(folder) == dumping.content(finished)
 
 
-@pytest.mark.parametrize("change", ["params", "picture", "backbone", "device"])
-def test_work_begun_with_other_inputs_is_not_continued(tmp_path, checkpoint, monkeypatch, change):
+@pytest.mark.parametrize("change", ["params", "image", "backbone", "device"])
+def test_a_dump_of_other_inputs_is_not_resumed(tmp_path, checkpoint, monkeypatch, change):
     folder = dumping.make(tmp_path, checkpoint, scales=[1.0], flip=False)
     with monkeypatch.context() as patch:
         dumping.written(patch, stop_at=1)
@@ -87,7 +87,7 @@ def test_work_begun_with_other_inputs_is_not_continued(tmp_path, checkpoint, mon
             dumping.run(folder, patch)
     if change == "params":
         block_dataset.write_params(folder, **{**dumping.SETTINGS, "scales": [1.0], "flip": False, "seed": 4})
-    elif change == "picture":
+    elif change == "image":
         PIL.Image.new("RGB", (56, 40)).save(folder / "toy/JPEGImages/a.png")
     elif change == "device":
         extractor = backbone.extractor

@@ -74,7 +74,7 @@ def test_processes_with_different_hash_seeds_write_the_same_bytes(folder):
     assert written[0] == written[1]
 
 
-def test_the_file_says_where_the_vectors_come_from(folder):
+def test_the_file_has_the_provenance_of_the_vectors(folder):
     command_line.run(embed_classes.main, [*FLAGS, "--source-path", "corpus.txt"])
     classes = class_embeddings.read("classes.h5")
     assert classes.names == ("background", "cat", "dog", "red ball")
@@ -98,19 +98,19 @@ def seen_file(folder, matrix, **section):
 
 @pytest.mark.parametrize("background", ["vector", "zero", "mean"])
 @pytest.mark.parametrize("normalise", ["none", "unit", "largest"])
-def test_the_file_of_seen_classes_holds_nothing_of_unseen_ones(folder, background, normalise):
+def test_the_file_of_seen_classes_has_nothing_about_unseen_classes(folder, background, normalise):
     rules = {"background": background, "normalise": normalise}
     matrix = np.random.default_rng(0).normal(size=(4, 5))
     before = seen_file(folder, matrix, **rules)
     matrix[1] *= -30
     assert seen_file(folder, matrix, **rules) == before
-    found = class_embeddings.read("seen.h5")
-    assert found.names == ("background", "dog", "red ball")
+    embeddings = class_embeddings.read("seen.h5")
+    assert embeddings.names == ("background", "dog", "red ball")
     rows = matrix[[0, 2, 3]]
     rows[0] = {"vector": rows[0], "zero": 0 * rows[0], "mean": rows[1:].mean(axis=0)}[background]
     lengths = np.linalg.norm(rows, axis=1, keepdims=True)
     divisor = {"none": 1, "unit": np.where(lengths == 0, 1, lengths), "largest": lengths.max()}[normalise]
-    np.testing.assert_allclose(found.vectors, rows / divisor, rtol=1e-5)
+    np.testing.assert_allclose(embeddings.vectors, rows / divisor, rtol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -122,7 +122,7 @@ def test_the_file_of_seen_classes_holds_nothing_of_unseen_ones(folder, backgroun
         ({"source": "matrix"}, "corpus.txt", "not a text table of numbers"),
     ],
 )
-def test_wrong_input_ends_with_its_message_and_without_files(folder, section, source, message):
+def test_invalid_input_gives_a_message_and_writes_no_files(folder, section, source, message):
     prepare(folder, ["background", "cat", "dog"], **section)
     with pytest.raises(SystemExit, match=message):
         command_line.run(embed_classes.main, [*FLAGS, "--source-path", source])
@@ -130,16 +130,16 @@ def test_wrong_input_ends_with_its_message_and_without_files(folder, section, so
 
 
 @pytest.mark.skipif("ZS3_DATA" not in os.environ, reason="ZS3_DATA is not set to the folder of real data")
-def test_real_vectors_agree_with_the_released_ones(folder):
+def test_word_vectors_agree_with_the_released_ones(folder):
     data = pathlib.Path(os.environ["ZS3_DATA"]) / "embeddings"
-    # The released vectors of these two names are those of shorter words.
+    # The release uses shorter words for these two names.
     aliases = {"diningtable": "table", "tvmonitor": "tv"}
-    found = []
+    matrices = []
     for source, path in (("vectors", data / "word2vec_words_300d.txt"), ("matrix", data / "ZS3" / "pascal_w2v300.pkl")):
         prepare(folder, VOC, source=source, aliases=aliases)
         command_line.run(embed_classes.main, [*FLAGS, "--source-path", str(path)])
-        found.append(class_embeddings.read("classes.h5").vectors)
-    cosines = dict(zip(VOC, (found[0] * found[1]).sum(axis=1), strict=True))
-    # No word of the file is the released aeroplane or pottedplant.
+        matrices.append(class_embeddings.read("classes.h5").vectors)
+    cosines = dict(zip(VOC, (matrices[0] * matrices[1]).sum(axis=1), strict=True))
+    # The released vectors of aeroplane and pottedplant are not in the word vectors.
     assert 0.8 < cosines.pop("aeroplane") < 0.9 and 0.2 < cosines.pop("pottedplant") < 0.9
     assert min(cosines.values()) > 0.999

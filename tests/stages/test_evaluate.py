@@ -26,8 +26,8 @@ def write(folder, seen_bias=1.0, n_maps=3, side=5):
     return model
 
 
-def by_hand(folder, model):
-    """The confusion matrix and from it the figures, from the library's parts, whose own tests are elsewhere."""
+def expected_confusion(folder, model):
+    """Return the confusion matrix, computed with functions of the library that have separate tests."""
     total = 0
     for item in maps.read(folder / "features/val"):
         predicted = pixel_classifier.predict_maps(model, item.features, item.mask.shape)["generalised"]
@@ -35,18 +35,18 @@ def by_hand(folder, model):
     return total
 
 
-def test_writes_figures_and_tables(tmp_path, monkeypatch):
+def test_writes_metrics_and_tables(tmp_path, monkeypatch):
     model = write(tmp_path)
     stage_files.run(tmp_path, monkeypatch, "evaluate")
     text = (tmp_path / "metrics/zs3net.json").read_text()
     assert "NaN" not in text
     values = json.loads(text)
-    matrix = by_hand(tmp_path, model)
+    matrix = expected_confusion(tmp_path, model)
     assert values["generalised"] == metrics.summarise(matrix, pixel_world.SEEN, pixel_world.UNSEEN)
     assert values["without_bias"]["hIoU"] != values["generalised"]["hIoU"]
     assert values["seen_bias"] == 1.0 and values["exclude"] == "images" and values["images"] == 3
     assert values["evaluation"] == {"short_side": None, "absent_classes": "skip", "image_short_side": None}
-    # Among the two unseen classes alone the nearest mean is nearly always right.
+    # With only the two unseen classes, the nearest mean is nearly always correct.
     assert values["vanilla"]["mIoU"] > values["generalised"]["unseen"]["mIoU"] + 5
     assert set(values["vanilla"]) == {"PA", "MA", "mIoU"}
 
@@ -64,14 +64,14 @@ def test_writes_figures_and_tables(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("context", [None, "near", "true_masks"])
-def test_where_a_generator_of_graphs_placed_unseen_classes_is_named(tmp_path, monkeypatch, context):
+def test_metrics_record_the_source_of_the_graph_context(tmp_path, monkeypatch, context):
     model = write(tmp_path)
     pixel_classifier.save(tmp_path / "models/zs3net.pt", model, **({"graph_context": context} if context else {}))
     stage_files.run(tmp_path, monkeypatch, "evaluate")
     assert json.loads((tmp_path / "metrics/zs3net.json").read_text()).get("graph_context") == context
 
 
-def test_the_figures_make_the_table_on_the_terminal(tmp_path, monkeypatch):
+def test_the_metrics_give_the_table_on_the_terminal(tmp_path, monkeypatch):
     write(tmp_path)
     stage_files.run(tmp_path, monkeypatch, "evaluate")
     values = json.loads((tmp_path / "metrics/zs3net.json").read_text())
@@ -80,7 +80,7 @@ def test_the_figures_make_the_table_on_the_terminal(tmp_path, monkeypatch):
     assert last.endswith(f"{values['vanilla']['mIoU']:7.1f}")
 
 
-def test_twice_in_different_folders_gives_the_same_bytes(tmp_path, monkeypatch):
+def test_outputs_are_byte_identical_in_different_folders(tmp_path, monkeypatch):
     written = []
     for name in ("one", "two"):
         write(tmp_path / name)
@@ -111,7 +111,7 @@ def test_without_unseen_classes_there_is_no_vanilla_protocol(tmp_path, monkeypat
     assert values["vanilla"] is None and values["generalised"]["hIoU"] is None
 
 
-def test_the_protocol_follows_the_section_and_is_named(tmp_path, monkeypatch):
+def test_the_protocol_follows_the_parameters_and_is_recorded(tmp_path, monkeypatch):
     model = write(tmp_path)
     stage_files.run(tmp_path, monkeypatch, "evaluate", evaluation={"short_side": 40, "absent_classes": "zero"})
     values = json.loads((tmp_path / "metrics/zs3net.json").read_text())
@@ -119,10 +119,12 @@ def test_the_protocol_follows_the_section_and_is_named(tmp_path, monkeypatch):
     predict = functools.partial(pixel_classifier.predict_maps, model)
     matrix = protocols.confusions(predict, maps.read("features/val"), pixel_world.split(), 40)["generalised"]
     assert values["generalised"] == metrics.summarise(matrix, pixel_world.SEEN, pixel_world.UNSEEN, "zero")
-    assert values["generalised"] != metrics.summarise(by_hand(tmp_path, model), pixel_world.SEEN, pixel_world.UNSEEN)
+    assert values["generalised"] != metrics.summarise(
+        expected_confusion(tmp_path, model), pixel_world.SEEN, pixel_world.UNSEEN
+    )
 
 
-def test_the_whole_tail_of_the_pipeline_finds_unseen_classes(tmp_path, monkeypatch):
+def test_the_last_stages_together_predict_unseen_classes(tmp_path, monkeypatch):
     pixel_world.write_inputs(tmp_path)
     calibration = quick_sections.classifier_section()["calibration"] | {"folds": 1}
     stage_files.run(
@@ -131,7 +133,7 @@ def test_the_whole_tail_of_the_pipeline_finds_unseen_classes(tmp_path, monkeypat
         *("train_gmmn", "finetune_classifier", "evaluate"),
         classifier=quick_sections.classifier_section(calibration=calibration),
     )
-    # Without the bias: it is found on single pixels, while in these maps every other pixel lies between cells of two classes.
+    # The bias is not used here: it is chosen on single pixels, but in these maps every other pixel is between cells of two classes.
     values = json.loads((tmp_path / "metrics/zs3net.json").read_text())["without_bias"]
     assert values["unseen"]["mIoU"] > 15 and values["hIoU"] > 20
 

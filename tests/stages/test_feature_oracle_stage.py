@@ -15,7 +15,7 @@ UNSEEN = list(pixel_world.UNSEEN)
 
 
 def make(folder, n_images=12, labels=tuple(range(10)), workers=0, **changes):
-    """Write all that the stage reads but the labelled rows' split of no unseen class."""
+    """Write all inputs of the stage."""
     pixel_world.write_training_inputs(folder)
     unlabelled_world.write(folder, n_images, labels)
     recipe = params.to_dict(quick_sections.classifier_options(**changes))
@@ -26,13 +26,13 @@ def make(folder, n_images=12, labels=tuple(range(10)), workers=0, **changes):
 
 
 def run(folder, monkeypatch):
-    """Run the stage and return its classifier and what is saved with it."""
+    """Run the stage and return its classifier and the metadata of the checkpoint."""
     monkeypatch.chdir(folder)
     command_line.run(feature_oracle.main, STAGE.argv)
     return pixel_classifier.load("models/feature_oracle.pt")
 
 
-def test_trains_by_the_recipe_of_the_zero_shot_model_and_calibrates_over_images(tmp_path, monkeypatch):
+def test_options_are_those_of_zs3net_and_calibration_is_over_images(tmp_path, monkeypatch):
     model, facts = run(make(tmp_path, steps_per_epoch=30), monkeypatch)
     assert model.labels.tolist() == [*pixel_world.SEEN, *UNSEEN]
     assert model.labels[model.unseen].tolist() == UNSEEN
@@ -45,7 +45,7 @@ def test_trains_by_the_recipe_of_the_zero_shot_model_and_calibrates_over_images(
     assert model.seen_bias == calibration.choose(scores.to_numpy(), options.calibration.biases)
 
 
-def test_twice_in_different_folders_gives_the_same_bytes(tmp_path, monkeypatch):
+def test_outputs_are_byte_identical_in_different_folders(tmp_path, monkeypatch):
     written = []
     for name in ("one", "two"):
         run(make(tmp_path / name, epochs=1, steps_per_epoch=5), monkeypatch)
@@ -53,7 +53,7 @@ def test_twice_in_different_folders_gives_the_same_bytes(tmp_path, monkeypatch):
     assert written[0] == written[1]
 
 
-def test_parts_side_by_side_give_the_same_bytes(tmp_path, monkeypatch):
+def test_parallel_parts_give_the_same_bytes(tmp_path, monkeypatch):
     written = []
     for workers in (1, 2):
         folder = make(tmp_path / str(workers), workers=workers, epochs=1, steps_per_epoch=5)
@@ -62,7 +62,7 @@ def test_parts_side_by_side_give_the_same_bytes(tmp_path, monkeypatch):
     assert written[0] == written[1]
 
 
-def test_without_a_part_that_can_be_scored_there_is_no_bias_and_a_warning(tmp_path, monkeypatch, capsys):
+def test_without_a_scored_part_there_is_a_warning_and_no_bias(tmp_path, monkeypatch, capsys):
     model, _ = run(make(tmp_path, n_images=1, epochs=1, steps_per_epoch=5), monkeypatch)
     assert model.seen_bias == 0 and model.unseen.any()
     assert "no fold can be scored, so there is no seen bias" in capsys.readouterr().err
@@ -78,7 +78,7 @@ def test_an_unseen_class_without_a_pixel_has_no_row(tmp_path, monkeypatch, n_ima
     assert known or model.seen_bias == 0
 
 
-def test_without_an_unseen_class_it_is_the_supervised_classifier(tmp_path, monkeypatch):
+def test_without_unseen_classes_it_is_the_supervised_classifier(tmp_path, monkeypatch):
     make(tmp_path, n_images=0, epochs=1, steps_per_epoch=5)
     everything = tuple(range(len(pixel_world.CLASSES)))
     splits.write(tmp_path / "data/split.json", pixel_world.split(unseen=()))

@@ -13,7 +13,7 @@ BRIEF = {"epochs": 1, "steps_per_epoch": 8}
 
 
 def run(folder, monkeypatch, *names, gmmn=BRIEF, **changes):
-    """Run `train_gmmn` and then the stage, or the stages named."""
+    """Run `train_gmmn` and then the stage, or the given stages."""
     sections = {"gmmn": quick_sections.gmmn_section(**gmmn), "classifier": quick_sections.classifier_section(**changes)}
     stage_files.run(folder, monkeypatch, *(names or ("train_gmmn", "finetune_classifier")), **sections)
 
@@ -24,7 +24,7 @@ def calibrated(**changes):
 
 def test_writes_a_classifier_of_all_classes_with_the_bias_that_cross_validation_chose(tmp_path, monkeypatch):
     pixel_world.write_inputs(tmp_path)
-    # Choosing needs no evaluation images.
+    # Cross-validation needs no evaluation images.
     shutil.rmtree(tmp_path / "features/val")
     run(tmp_path, monkeypatch, gmmn={"epochs": 2}, synthetic_ratio=0.05)
     model, facts = pixel_classifier.load("models/zs3net.pt")
@@ -47,7 +47,7 @@ def test_writes_a_classifier_of_all_classes_with_the_bias_that_cross_validation_
     assert len(held_out) == len(set(held_out)) == 4 and set(held_out) < seen
 
 
-def test_twice_in_different_folders_gives_the_same_bytes(tmp_path, monkeypatch):
+def test_outputs_are_byte_identical_in_different_folders(tmp_path, monkeypatch):
     results = []
     for name in ("one", "two"):
         pixel_world.write_inputs(tmp_path / name)
@@ -59,7 +59,7 @@ def test_twice_in_different_folders_gives_the_same_bytes(tmp_path, monkeypatch):
     assert all(result == results[0] for result in results)
 
 
-def test_folds_side_by_side_give_the_same_bytes(tmp_path, monkeypatch):
+def test_parallel_folds_give_the_same_bytes(tmp_path, monkeypatch):
     pixel_world.write_inputs(tmp_path)
     run(tmp_path, monkeypatch, **BRIEF)
     alone = stage_files.content(tmp_path, "finetune_classifier")
@@ -76,7 +76,7 @@ def test_without_calibration_there_is_no_bias_and_an_empty_table(tmp_path, monke
     assert (tmp_path / "metrics/calibration.csv").read_text() == "held_out,bias,hIoU\n"
 
 
-def test_calibration_changes_the_bias_and_nothing_else(tmp_path, monkeypatch):
+def test_calibration_changes_only_the_bias(tmp_path, monkeypatch):
     models = []
     pixel_world.write_inputs(tmp_path)
     run(tmp_path, monkeypatch, "train_gmmn")
@@ -87,7 +87,7 @@ def test_calibration_changes_the_bias_and_nothing_else(tmp_path, monkeypatch):
     assert torch.equal(models[0].weight, models[1].weight) and torch.equal(models[0].bias, models[1].bias)
 
 
-def test_without_an_unseen_class_it_fine_tunes_and_has_no_fold(tmp_path, monkeypatch):
+def test_without_unseen_classes_it_fine_tunes_without_folds(tmp_path, monkeypatch):
     pixel_world.write_inputs(tmp_path)
     everything = tuple(range(len(pixel_world.CLASSES)))
     splits.write(tmp_path / "data/split.json", pixel_world.split(unseen=()))
@@ -99,12 +99,12 @@ def test_without_an_unseen_class_it_fine_tunes_and_has_no_fold(tmp_path, monkeyp
     assert model.labels.tolist() == list(everything) and model.seen_bias == 0.0 and not model.unseen.any()
 
 
-def test_a_bias_at_the_end_of_those_tried_is_told_of(tmp_path, monkeypatch, capsys):
+def test_a_best_bias_at_the_end_of_the_grid_gives_a_warning(tmp_path, monkeypatch, capsys):
     pixel_world.write_inputs(tmp_path)
     run(tmp_path, monkeypatch, "train_gmmn")
-    for place, told in ((1, False), (2, True)):
-        monkeypatch.setattr(calibration, "choose", lambda scores, biases, place=place: biases[place])
+    for index, warned in ((1, False), (2, True)):
+        monkeypatch.setattr(calibration, "choose", lambda scores, biases, index=index: biases[index])
         capsys.readouterr()
         run(tmp_path, monkeypatch, "finetune_classifier", **BRIEF, calibration=calibrated(biases=[0, 2.5, 7]))
         text = "the best bias, 7, is the largest of classifier.calibration.biases; try larger ones"
-        assert (text in capsys.readouterr().err) is told
+        assert (text in capsys.readouterr().err) is warned

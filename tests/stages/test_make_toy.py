@@ -1,4 +1,4 @@
-"""The stage that writes the generated dataset."""
+"""The stage make_toy."""
 
 import hashlib
 import pathlib
@@ -50,13 +50,13 @@ def test_stage_writes_voc_layout(tmp_path, monkeypatch):
     assert not list(root.parent.glob(".*"))
 
 
-def test_stage_is_byte_identical_and_leaves_nothing_of_an_earlier_run(tmp_path, monkeypatch):
+def test_stage_is_byte_identical_and_removes_old_files(tmp_path, monkeypatch):
     first = digests(generate(tmp_path / "one", monkeypatch))
     generate(tmp_path / "two", monkeypatch, seed=8, n_train=7)
     assert digests(generate(tmp_path / "two", monkeypatch)) == first
 
 
-def test_stage_refuses_to_replace_what_it_did_not_make(tmp_path, monkeypatch):
+def test_stage_refuses_to_replace_files_of_others(tmp_path, monkeypatch):
     (tmp_path / "data/toy").mkdir(parents=True)
     (tmp_path / "data/toy/thesis.txt").write_text("years of work")
     with pytest.raises(SystemExit, match="data/toy: holds something else than a dataset of make_toy; move it away"):

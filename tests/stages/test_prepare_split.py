@@ -44,7 +44,7 @@ def mask(folder, name):
     return image_files.read_mask(folder / f"data/masks/{name}.png")
 
 
-def test_writes_the_split_and_only_the_masks_each_list_may_show(tmp_path, monkeypatch, capsys):
+def test_writes_the_split_and_masks_with_the_allowed_labels(tmp_path, monkeypatch, capsys):
     voc_tree.make(tmp_path / "data/toy")
     run(tmp_path, monkeypatch)
     assert capsys.readouterr().out == "train: 2 images, unlabelled: 2 images, val: 1 images\n"
@@ -63,7 +63,7 @@ def test_writes_the_split_and_only_the_masks_each_list_may_show(tmp_path, monkey
         np.testing.assert_array_equal(mask(tmp_path, name), voc_tree.mask(columns))
 
 
-def test_with_pixels_train_masks_ignore_what_the_others_show(tmp_path, monkeypatch):
+def test_excluded_pixels_are_ignored_in_training_masks_only(tmp_path, monkeypatch):
     voc_tree.make(tmp_path / "data/toy")
     run(tmp_path, monkeypatch, exclude="pixels")
     np.testing.assert_array_equal(mask(tmp_path, "train/c"), voc_tree.mask((0, 255, 255, 255, 2, 2, 0, 255)))
@@ -71,7 +71,7 @@ def test_with_pixels_train_masks_ignore_what_the_others_show(tmp_path, monkeypat
     assert not any((image_files.read_mask(path) == 1).any() for path in (tmp_path / "data/masks/train").iterdir())
 
 
-def test_outputs_are_byte_identical_for_any_worker_count_place_and_rerun(tmp_path, monkeypatch):
+def test_outputs_are_byte_identical_for_any_workers_folder_and_rerun(tmp_path, monkeypatch):
     results = []
     for folder, workers, root in (("one", 0, "data/toy"), ("two", 3, tmp_path / "two/data/toy")):
         voc_tree.make(tmp_path / folder / "data/toy")
@@ -81,7 +81,7 @@ def test_outputs_are_byte_identical_for_any_worker_count_place_and_rerun(tmp_pat
     assert all(result == results[0] for result in results)
 
 
-def test_masks_of_an_earlier_split_do_not_stay(tmp_path, monkeypatch):
+def test_masks_of_an_earlier_split_are_removed(tmp_path, monkeypatch):
     voc_tree.make(tmp_path / "data/toy")
     run(tmp_path, monkeypatch, unseen=[])
     assert (tmp_path / "data/masks/train/c.png").exists()
@@ -90,7 +90,7 @@ def test_masks_of_an_earlier_split_do_not_stay(tmp_path, monkeypatch):
 
 
 def test_vocs_names_and_sbd(tmp_path, monkeypatch):
-    """All twenty classes come from SBD's masks, converted before; K=2 takes the images with cow (10) and motorbike (14) out."""
+    """The masks are converted from SBD and have all twenty classes; K=2 excludes the images with cow (10) and motorbike (14)."""
     voc_tree.make(tmp_path / "data/toy")
     blocks = {f"s{label:02d}": (0, 0, 0, 0, label, label, label, label) for label in range(1, 21)}
     voc_tree.add_sbd(tmp_path / "data/toy", blocks)
@@ -103,7 +103,7 @@ def test_vocs_names_and_sbd(tmp_path, monkeypatch):
     np.testing.assert_array_equal(mask(tmp_path, "train/s20"), voc_tree.mask(blocks["s20"]))
 
 
-def test_a_faulty_dataset_ends_in_one_text_and_writes_nothing(tmp_path, monkeypatch):
+def test_all_errors_of_a_dataset_are_in_one_message_and_nothing_is_written(tmp_path, monkeypatch):
     root = voc_tree.make(tmp_path / "data/toy")
     (root / "JPEGImages/a.png").unlink()
     (root / "SegmentationClass/b.png").write_text("no mask")
@@ -116,7 +116,7 @@ def test_a_faulty_dataset_ends_in_one_text_and_writes_nothing(tmp_path, monkeypa
     assert not (tmp_path / "data/masks").exists() and not (tmp_path / "data/split.json").exists()
 
 
-def test_wrong_params_end_in_their_text(tmp_path, monkeypatch):
+def test_invalid_parameters_give_a_message(tmp_path, monkeypatch):
     voc_tree.make(tmp_path / "data/toy")
     with pytest.raises(SystemExit, match="data.exclude: Input should be 'images' or 'pixels'"):
         run(tmp_path, monkeypatch, exclude="image")

@@ -16,7 +16,7 @@ from zeroshot.zs3net.pseudo_labels import pseudo_cache, selection
 
 
 def zs3net():
-    """A classifier of all classes that is good enough to label."""
+    """A classifier of all classes that is accurate enough for pseudo-labels."""
     model = pixel_world.start(tuple(range(len(pixel_world.CLASSES))))
     unseen = torch.isin(model.labels, torch.tensor(pixel_world.UNSEEN))
     return dataclasses.replace(model, unseen=unseen, seen_bias=0.5)
@@ -24,7 +24,7 @@ def zs3net():
 
 @pytest.fixture
 def world(tmp_path):
-    """A folder with all that the two stages read, and the rows of the whole view with their true labels."""
+    """A folder with all inputs of the two stages, and the rows of the unscaled view with their true labels."""
     pixel_world.write_inputs(tmp_path)
     truth = unlabelled_world.write(tmp_path)
     pixel_classifier.save(tmp_path / "models/zs3net.pt", zs3net(), classes=list(pixel_world.CLASSES))
@@ -43,47 +43,47 @@ def joined(folder):
 
 
 @pytest.mark.parametrize("rule", ["per_image", "per_dataset"])
-def test_the_cache_holds_what_the_rules_select_from_all_shards_together(world, monkeypatch, rule):
+def test_rules_select_from_all_shards_together(world, monkeypatch, rule):
     folder, truth = world
     run(folder, monkeypatch, rule=rule, p=40.0)
-    found = joined("features/pseudo")
+    pseudo = joined("features/pseudo")
     expected = selection.select(zs3net(), truth, quick_sections.pseudo_labels_options(rule=rule, p=40.0))
-    key = [(*row, label) for *row, label in zip(found["image"], *found["position"].T, found["label"], strict=True)]
-    wanted = zip(expected["image"], *expected["position"].T, expected["label"], strict=True)
-    assert sorted(key) == sorted(wanted) and len(key) > 10
-    assert set(found["label"].tolist()) == set(pixel_world.UNSEEN)
-    order = np.lexsort([*found["position"].T, found["image"]])
+    key = [(*row, label) for *row, label in zip(pseudo["image"], *pseudo["position"].T, pseudo["label"], strict=True)]
+    expected_keys = zip(expected["image"], *expected["position"].T, expected["label"], strict=True)
+    assert sorted(key) == sorted(expected_keys) and len(key) > 10
+    assert set(pseudo["label"].tolist()) == set(pixel_world.UNSEEN)
+    order = np.lexsort([*pseudo["position"].T, pseudo["image"]])
     again = np.lexsort([*expected["position"].T, expected["image"]])
-    np.testing.assert_array_equal(found["features"][order], expected["features"][again])
+    np.testing.assert_array_equal(pseudo["features"][order], expected["features"][again])
 
 
-def test_the_cache_knows_its_origin_and_can_be_described(world, monkeypatch):
+def test_the_cache_has_provenance_and_can_be_described(world, monkeypatch):
     folder, _ = world
     run(folder, monkeypatch, p=30.0)
     assert pseudo_cache.options_of(folder / "features/pseudo") == quick_sections.pseudo_labels_options(p=30.0)
-    found = index.read("features/pseudo", "rows")
-    assert found.images == index.read("features/unlabelled", "rows").images
-    assert "classifier_sha256" in found.provenance
+    described = index.read("features/pseudo", "rows")
+    assert described.images == index.read("features/unlabelled", "rows").images
+    assert "classifier_sha256" in described.provenance
     assert pixel_world.CLASSES[pixel_world.UNSEEN[0]] in describe.describe("features/pseudo")
 
 
-def test_counts_are_shares_of_the_cells(world, monkeypatch):
+def test_counts_are_per_cent_of_the_cells(world, monkeypatch):
     folder, truth = world
     run(folder, monkeypatch, p=100.0)
     table = pandas.read_csv("metrics/pseudo_counts.csv").set_index("class")
     labels, confidences = selection.predict(zs3net(), truth["features"])
     for label, name in enumerate(pixel_world.CLASSES):
-        own = labels == label
-        kept = own if label in pixel_world.UNSEEN else own & False
+        predicted = labels == label
+        selected = predicted if label in pixel_world.UNSEEN else predicted & False
         assert table.loc[name, "role"] == ("unseen" if label in pixel_world.UNSEEN else "seen")
-        assert table.loc[name, "predicted"] == pytest.approx(100 * own.mean(), abs=1e-3)
-        assert table.loc[name, "kept"] == pytest.approx(100 * kept.mean(), abs=1e-3)
-        assert table.loc[name, "images"] == len(set(truth["image"][kept].tolist()))
-        if kept.any():
-            assert table.loc[name, "confidence"] == pytest.approx(confidences[kept].mean(), abs=1e-3)
+        assert table.loc[name, "predicted"] == pytest.approx(100 * predicted.mean(), abs=1e-3)
+        assert table.loc[name, "kept"] == pytest.approx(100 * selected.mean(), abs=1e-3)
+        assert table.loc[name, "images"] == len(set(truth["image"][selected].tolist()))
+        if selected.any():
+            assert table.loc[name, "confidence"] == pytest.approx(confidences[selected].mean(), abs=1e-3)
 
 
-def test_twice_gives_the_same_bytes_and_nothing_of_before_stays(world, monkeypatch):
+def test_a_second_run_gives_the_same_bytes_and_removes_old_files(world, monkeypatch):
     folder, _ = world
     run(folder, monkeypatch, p=50.0)
     first = stage_files.content(folder, "pseudo_label")
@@ -93,7 +93,7 @@ def test_twice_gives_the_same_bytes_and_nothing_of_before_stays(world, monkeypat
     assert stage_files.content(folder, "pseudo_label") == first
 
 
-def test_the_report_is_precision_and_coverage_by_the_held_masks(world, monkeypatch):
+def test_the_report_has_precision_and_coverage_by_the_true_masks(world, monkeypatch):
     folder, truth = world
     path = folder / "data/masks/unlabelled/image0.png"
     mask = image_files.read_mask(path)
@@ -120,8 +120,8 @@ def test_the_report_is_precision_and_coverage_by_the_held_masks(world, monkeypat
     )
 
 
-def test_agreement_needs_what_the_views_have(world, monkeypatch):
-    """The second view of that world shows nothing that could agree but by chance; it is a view all the same."""
+def test_agreement_compares_the_views(world, monkeypatch):
+    """In this cache the second view agrees with the first only by chance; that is enough for this test."""
     folder, _ = world
     run(folder, monkeypatch, rule="agreement", classes="all")
     labels, _ = selection.predict(zs3net(), joined("features/unlabelled")["features"])

@@ -17,11 +17,11 @@ BRIEF = {"epochs": 1, "steps_per_epoch": 8}
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
-    """A folder in which ZS3Net and its folds of cross-validation are trained."""
+    """A folder with a trained ZS3Net and its folds of cross-validation."""
     folder = tmp_path_factory.mktemp("self_train") / "world"
     pixel_world.write_inputs(folder)
     unlabelled_world.write(folder)
-    # Choosing needs neither evaluation images nor held masks.
+    # Cross-validation needs neither evaluation images nor masks of unlabelled images.
     shutil.rmtree(folder / "features/val")
     shutil.rmtree(folder / "data/masks/unlabelled")
     with pytest.MonkeyPatch.context() as patch:
@@ -63,7 +63,7 @@ def test_writes_a_classifier_of_all_classes_with_the_bias_that_cross_validation_
     assert model.seen_bias == calibration.choose(scores.to_numpy(), biases)
 
 
-def test_twice_in_different_folders_gives_the_same_bytes(trained, tmp_path, monkeypatch):
+def test_outputs_are_byte_identical_in_different_folders(trained, tmp_path, monkeypatch):
     results = []
     for name in ("one", "two"):
         folder = shutil.copytree(trained, tmp_path / name)
@@ -73,7 +73,7 @@ def test_twice_in_different_folders_gives_the_same_bytes(trained, tmp_path, monk
     assert results[0] == results[1]
 
 
-def test_folds_side_by_side_give_the_same_bytes(world, monkeypatch):
+def test_parallel_folds_give_the_same_bytes(world, monkeypatch):
     run(world, monkeypatch)
     alone = stage_files.content(world, "self_train")
     training = quick_sections.self_training_section(**BRIEF)
@@ -82,19 +82,19 @@ def test_folds_side_by_side_give_the_same_bytes(world, monkeypatch):
     assert stage_files.content(world, "self_train") == alone
 
 
-def test_a_second_round_labels_again(world, monkeypatch):
+def test_a_second_round_makes_new_pseudo_labels(world, monkeypatch):
     run(world, monkeypatch, rounds=1, lr=0.05, biases=[])
     once, _ = pixel_classifier.load("models/zs5net.pt")
     run(world, monkeypatch, "self_train", rounds=2, lr=0.05, biases=[])
     twice, _ = pixel_classifier.load("models/zs5net.pt")
     assert not torch.equal(once.weight, twice.weight)
     shutil.rmtree(world / "features/unlabelled")
-    # Nothing is labelled again in a single round.
+    # A single round uses the given pseudo-labels only.
     run(world, monkeypatch, "self_train", rounds=1, lr=0.05, biases=[])
     assert torch.equal(pixel_classifier.load("models/zs5net.pt")[0].weight, once.weight)
 
 
-def test_the_labels_of_later_rounds_are_reported_like_those_of_the_first(world, monkeypatch):
+def test_pseudo_labels_of_later_rounds_are_reported(world, monkeypatch):
     unlabelled_world.write(world)
     run(world, monkeypatch, rounds=1, lr=0.05, biases=[])
     once, _ = pixel_classifier.load("models/zs5net.pt")
@@ -118,7 +118,7 @@ def bias_zs3net(folder, seen_bias):
     pixel_classifier.save(folder / "models/zs3net.pt", dataclasses.replace(start, seen_bias=seen_bias), **facts)
 
 
-def test_without_biases_to_try_there_is_none_though_zs3net_labels_with_its_own(world, monkeypatch, capsys):
+def test_without_biases_there_is_no_seen_bias(world, monkeypatch, capsys):
     bias_zs3net(world, 3.0)
     run(world, monkeypatch, biases=[])
     assert pixel_classifier.load("models/zs5net.pt")[0].seen_bias == 0
@@ -127,13 +127,13 @@ def test_without_biases_to_try_there_is_none_though_zs3net_labels_with_its_own(w
     assert pandas.read_csv("metrics/self_training_calibration.csv").empty
 
 
-def test_agreement_is_not_cross_validated_and_says_so(world, monkeypatch, capsys):
+def test_agreement_is_not_cross_validated_and_gives_a_warning(world, monkeypatch, capsys):
     run(world, monkeypatch, pseudo={"rule": "agreement"})
     assert pandas.read_csv("metrics/self_training_calibration.csv").empty
     assert "agreement cannot be cross-validated" in capsys.readouterr().err
 
 
-def test_without_unseen_classes_it_runs_through(tmp_path, monkeypatch):
+def test_it_runs_without_unseen_classes(tmp_path, monkeypatch):
     labels = tuple(range(len(pixel_world.CLASSES)))
     pixel_world.write_inputs(tmp_path)
     shutil.rmtree(tmp_path / "features/train")

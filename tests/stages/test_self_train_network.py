@@ -1,4 +1,4 @@
-"""The stage self_train_network, on the pictures of tests/support/blocks.py with one more that is unlabelled."""
+"""The stage self_train_network, on the images of tests/support/blocks.py and one unlabelled image."""
 
 import dataclasses
 import pathlib
@@ -41,10 +41,10 @@ def argv(arguments):
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
-    """A folder with a trained backbone, a classifier of all classes, an unlabelled picture and its pseudo-labels."""
+    """A folder with a trained backbone, a classifier of all classes, an unlabelled image and its pseudo-labels."""
     folder = blocks.make(tmp_path_factory.mktemp("network") / "world", epochs=1)
-    picture = np.random.default_rng(9).integers(0, 255, (36, 40, 3), dtype=np.uint8)
-    PIL.Image.fromarray(picture).save(folder / "data/blocks/JPEGImages/u.png")
+    image = np.random.default_rng(9).integers(0, 255, (36, 40, 3), dtype=np.uint8)
+    PIL.Image.fromarray(image).save(folder / "data/blocks/JPEGImages/u.png")
     split = dataclasses.replace(blocks.split(), unlabelled=(splits.Item("u", "JPEGImages/u.png"),))
     splits.write(folder / "data/split.json", split)
     with pytest.MonkeyPatch.context() as patch:
@@ -86,26 +86,26 @@ def content(folder):
     return {out: (folder / out).read_bytes() for out in OUTS}
 
 
-def test_network_and_last_layer_fit_each_other_and_learn_the_unseen_class(trained, tmp_path, monkeypatch):
+def test_network_and_last_layer_agree_and_learn_the_unseen_class(trained, tmp_path, monkeypatch):
     folder = shutil.copytree(trained, tmp_path / "copy")
     run(folder, monkeypatch, epochs=2)
     model, _ = pixel_classifier.load("models/zs5net_network.pt")
     assert model.labels.tolist() == [0, 1, 2, 3, 4] and model.labels[model.unseen].tolist() == list(blocks.UNSEEN)
     assert model.seen_bias == 0.5
-    # The row started from zeros, and only pseudo-labels show its class.
+    # The row of the unseen class starts from zeros, and only pseudo-labels have this class.
     assert model.weight[1].abs().sum() > 0 and model.bias[1] > 0
     network = backbone.load(checkpoints.load("models/networks/zs5net_network.pt"))
-    picture = torch.randint(0, 256, (1, 3, 32, 32), dtype=torch.uint8)
+    image = torch.randint(0, 256, (1, 3, 32, 32), dtype=torch.uint8)
     with torch.no_grad():
-        cells = network.features(picture)[0].flatten(1).T
-        logits = network(picture)[0].flatten(1).T
+        cells = network.features(image)[0].flatten(1).T
+        logits = network(image)[0].flatten(1).T
     plain = dataclasses.replace(model, seen_bias=0.0)
     torch.testing.assert_close(plain.logits(cells), logits, rtol=1e-4, atol=1e-4)
     assert pandas.read_csv("metrics/zs5net_network_curve.csv")["epoch"].tolist() == [0, 1]
     assert not [path for path in pathlib.Path("work").rglob("*") if path.is_file()]
 
 
-def test_what_was_frozen_for_the_backbone_is_trained_with_the_rest(trained, tmp_path, monkeypatch):
+def test_layers_frozen_in_the_backbone_are_trained(trained, tmp_path, monkeypatch):
     folder = shutil.copytree(trained, tmp_path / "copy")
     before = checkpoints.load(folder / "models/backbone.pt")
     (folder / "models/backbone.pt").unlink()
@@ -117,21 +117,21 @@ def test_what_was_frozen_for_the_backbone_is_trained_with_the_rest(trained, tmp_
     assert encoder and not any(torch.equal(after[name], before["network"][name]) for name in encoder)
 
 
-def test_the_network_starts_as_the_backbone_with_the_rows_of_the_classifier(trained):
+def test_the_network_starts_from_the_backbone_and_the_classifier(trained):
     checkpoint = checkpoints.load(trained / "models/backbone.pt")
     start, _ = pixel_classifier.load(trained / "models/zs5net.pt")
     network = self_training_network.build(checkpoint, start).eval()
     before = backbone.load(checkpoint)
-    picture = torch.randint(0, 256, (1, 3, 32, 32), dtype=torch.uint8)
+    image = torch.randint(0, 256, (1, 3, 32, 32), dtype=torch.uint8)
     with torch.no_grad():
-        torch.testing.assert_close(network(picture)[:, [0, 2, 3, 4]], before(picture))
-        assert (network(picture)[:, 1] == 0).all()
-    kept = self_training_network.last_layer(network, start)
+        torch.testing.assert_close(network(image)[:, [0, 2, 3, 4]], before(image))
+        assert (network(image)[:, 1] == 0).all()
+    classifier = self_training_network.last_layer(network, start)
     order = start.labels.argsort()
-    assert torch.equal(kept.weight, start.weight[order]) and torch.equal(kept.bias, start.bias[order])
+    assert torch.equal(classifier.weight, start.weight[order]) and torch.equal(classifier.bias, start.bias[order])
 
 
-def test_killed_after_an_epoch_it_goes_on_to_the_same_bytes(trained, tmp_path, monkeypatch):
+def test_a_killed_training_resumes_to_the_same_bytes(trained, tmp_path, monkeypatch):
     whole, killed = (shutil.copytree(trained, tmp_path / name) for name in ("whole", "killed"))
     run(whole, monkeypatch)
     save, calls = checkpoints.save, []

@@ -18,7 +18,7 @@ ROOT = pathlib.Path(__file__).parents[2]
 
 
 class Killed(BaseException):
-    """Ends a stage where a kill might."""
+    """Simulates that the process is killed."""
 
 
 def run(folder):
@@ -28,13 +28,13 @@ def run(folder):
 
 
 def shown_epochs(folder):
-    """The epochs in the curve."""
+    """Return the epochs in the curve."""
     with open(folder / "metrics/backbone.csv", newline="") as file:
         return [int(row["epoch"]) for row in csv.DictReader(file)]
 
 
 def run_again(folder, patch):
-    """Run the stage as DVC does after a kill, which removes its outputs before; return the epochs that it trains."""
+    """Remove the outputs, as DVC does, run the stage again and return the epochs that it trains."""
     for name in blocks.OUTS:
         (folder / name).unlink(missing_ok=True)
     epochs = saved_states(patch)
@@ -49,7 +49,7 @@ def change(folder, **changes):
 
 
 def saved_states(patch):
-    """Note the epoch of every state that is saved from now on."""
+    """Return a list that records the epoch of every state saved from now on."""
     epochs = []
     save = checkpoints.save
 
@@ -64,7 +64,7 @@ def saved_states(patch):
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
-    """A folder in which the stage ran through, with nothing in its way."""
+    """A folder in which the stage ran without interruption."""
     folder = blocks.make(tmp_path_factory.mktemp("whole"))
     before = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -84,8 +84,8 @@ def test_another_process_with_workers_writes_the_same_bytes(whole, tmp_path):
 
 
 @pytest.mark.parametrize("killed_after", [0, 1])
-def test_a_killed_training_goes_on_as_if_nothing_had_happened(whole, tmp_path, monkeypatch, killed_after):
-    """Killed after an epoch, or (the last case) between the last epoch and the outputs."""
+def test_a_killed_training_resumes_to_the_same_bytes(whole, tmp_path, monkeypatch, killed_after):
+    """The process is killed after an epoch or, in the last case, between the last epoch and the outputs."""
     folder = blocks.make(tmp_path / "killed")
     save = checkpoints.save
 
@@ -106,7 +106,7 @@ def test_a_killed_training_goes_on_as_if_nothing_had_happened(whole, tmp_path, m
     assert not list(folder.glob("work/**/*.pt"))
 
 
-def test_a_kill_while_the_network_is_written_costs_no_epoch(whole, tmp_path, monkeypatch):
+def test_after_a_kill_while_writing_the_network_no_epoch_is_repeated(whole, tmp_path, monkeypatch):
     folder = blocks.make(tmp_path / "killed")
     save = checkpoints.save
 
@@ -132,18 +132,18 @@ def test_a_second_run_trains_again_and_writes_the_same_bytes(whole, monkeypatch)
     assert epochs == [0, 1] and blocks.outputs(whole) == before
 
 
-@pytest.mark.parametrize("what", ["params", "picture", "mask", "split", "weights", "device"])
-def test_other_inputs_do_not_go_on_from_an_interrupted_training(tmp_path, monkeypatch, what):
+@pytest.mark.parametrize("what", ["params", "image", "mask", "split", "weights", "device"])
+def test_a_training_with_other_inputs_is_not_resumed(tmp_path, monkeypatch, what):
     folder = blocks.make(tmp_path / "killed")
     patch_input = {
         "params": lambda: change(folder, lr=0.02),
-        "picture": lambda: PIL.Image.new("RGB", (40, 36)).save(folder / "data/blocks/JPEGImages/a.png"),
+        "image": lambda: PIL.Image.new("RGB", (40, 36)).save(folder / "data/blocks/JPEGImages/a.png"),
         "mask": lambda: os.utime(folder / "data/masks/train/b.png", (1, 1)),
         "split": lambda: (folder / "data/split.json").write_text((folder / "data/split.json").read_text() + "\n"),
         "weights": lambda: (folder / "data/pretrained/none").write_bytes(b"other"),
         "device": lambda: monkeypatch.setattr(runtime, "start", lambda *_: torch.device("cuda")),
     }[what]
-    # No epoch is trained here: only where the state would be looked for matters.
+    # No epoch is trained here: the test needs only the path of the state.
     looked_for = []
     monkeypatch.setattr(backbone, "build", lambda *_: None)
     monkeypatch.setattr(supervised_training, "fit", lambda *_, **__: iter(()))
@@ -156,7 +156,7 @@ def test_other_inputs_do_not_go_on_from_an_interrupted_training(tmp_path, monkey
     assert len(states) == 3 and states[0] == states[1] != states[2]
 
 
-def test_the_outputs_agree_and_rebuild_the_network(whole):
+def test_the_network_is_rebuilt_from_the_outputs(whole):
     checkpoint = checkpoints.load(whole / "models/backbone.pt")
     assert checkpoint["classes"] == list(blocks.CLASSES) and checkpoint["exclude"] == "images"
     assert checkpoint["seen"] == list(blocks.SEEN) and checkpoint["unseen"] == list(blocks.UNSEEN)
@@ -168,19 +168,19 @@ def test_the_outputs_agree_and_rebuild_the_network(whole):
     assert [row["epoch"] for row in rows] == ["0", "1"] and list(rows[0]) == ["epoch", "loss", "lr"]
 
 
-def test_artefacts_name_no_place(whole):
+def test_artefacts_contain_no_paths(whole):
     for content in blocks.outputs(whole).values():
         assert str(whole).encode() not in content and str(pathlib.Path.home()).encode() + b"/" not in content
 
 
-def test_a_diverged_training_is_named_and_writes_nothing(tmp_path):
+def test_a_diverged_training_gives_a_message_and_writes_nothing(tmp_path):
     folder = blocks.make(tmp_path / "diverged", lr=1e30)
     with pytest.raises(SystemExit, match=r"train_backbone: the loss is \w+ in epoch 0, step 1"):
         run(folder)
     assert not any((folder / name).exists() for name in blocks.OUTS)
 
 
-def test_weights_that_do_not_fit_end_in_their_text(tmp_path):
+def test_weights_of_another_network_give_a_message(tmp_path):
     folder = blocks.make(tmp_path / "blocks")
     torch.save({"features.0.0.weight": torch.zeros(1)}, folder / "data/pretrained/none")
     with pytest.raises(SystemExit) as caught:

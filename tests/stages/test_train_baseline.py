@@ -18,7 +18,7 @@ methods = pytest.mark.parametrize("method", METHODS)
 
 
 def run(folder, monkeypatch, method, workers=0, **changes):
-    """Run the stage in `folder` and return the bytes of all that it wrote."""
+    """Run the stage in `folder` and return the bytes of its outputs."""
     monkeypatch.chdir(folder)
     document = quick_sections.document(baseline=quick_sections.baseline_section(**changes))
     document["runtime"]["workers"] = workers
@@ -28,7 +28,7 @@ def run(folder, monkeypatch, method, workers=0, **changes):
 
 
 @methods
-def test_writes_a_classifier_of_all_classes_calibrated_where_the_section_says_so(tmp_path, monkeypatch, method):
+def test_writes_a_classifier_of_all_classes_calibrated_if_enabled(tmp_path, monkeypatch, method):
     pixel_world.write_training_inputs(tmp_path)
     run(tmp_path, monkeypatch, method)
     model, facts = pixel_classifier.load(f"models/{method}.pt")
@@ -46,14 +46,14 @@ def test_writes_a_classifier_of_all_classes_calibrated_where_the_section_says_so
         assert scores.shape == (2, len(options.biases))
         sampled = rows.sample("features/train", options.pool_per_class, options.seed)
         unit = baselines.spread(model, pools.select(sampled, pixel_world.SEEN), options)
-        # The bias itself is the same for all classes of a pixel, so it leaves their spread as it is.
+        # The bias is the same for all classes of a pixel, so the spread of their logits does not change.
         assert model.seen_bias == pytest.approx(calibration.choose(scores.to_numpy(), options.biases) * unit, rel=1e-5)
         assert model.seen_bias > 0
     else:
         assert table.empty and model.seen_bias == 0
 
 
-def test_calibration_changes_the_bias_and_nothing_else(tmp_path, monkeypatch):
+def test_calibration_changes_only_the_bias(tmp_path, monkeypatch):
     pixel_world.write_training_inputs(tmp_path)
     models = []
     for calibrated in (False, True):
@@ -64,7 +64,7 @@ def test_calibration_changes_the_bias_and_nothing_else(tmp_path, monkeypatch):
 
 
 @methods
-def test_twice_in_different_folders_gives_the_same_bytes(tmp_path, monkeypatch, method):
+def test_outputs_are_byte_identical_in_different_folders(tmp_path, monkeypatch, method):
     results = []
     for name in ("one", "two"):
         pixel_world.write_training_inputs(tmp_path / name)
@@ -73,14 +73,14 @@ def test_twice_in_different_folders_gives_the_same_bytes(tmp_path, monkeypatch, 
     assert results[0] == results[1]
 
 
-def test_folds_side_by_side_give_the_same_bytes(tmp_path, monkeypatch):
+def test_parallel_folds_give_the_same_bytes(tmp_path, monkeypatch):
     pixel_world.write_training_inputs(tmp_path)
     alone, side_by_side = (run(tmp_path, monkeypatch, "spnet", workers) for workers in (1, 2))
     assert alone == side_by_side
 
 
 @methods
-def test_without_an_unseen_class_it_learns_the_seen_ones(tmp_path, monkeypatch, method):
+def test_without_unseen_classes_it_learns_the_seen_ones(tmp_path, monkeypatch, method):
     pixel_world.write_training_inputs(tmp_path)
     everything = tuple(range(len(pixel_world.CLASSES)))
     splits.write(tmp_path / "data/split.json", pixel_world.split(unseen=()))
@@ -90,10 +90,10 @@ def test_without_an_unseen_class_it_learns_the_seen_ones(tmp_path, monkeypatch, 
     assert model.labels.tolist() == list(everything) and not model.unseen.any() and model.seen_bias == 0
 
 
-def test_a_bias_at_the_end_of_those_tried_is_told_of(tmp_path, monkeypatch, capsys):
+def test_a_best_bias_at_the_end_of_the_grid_gives_a_warning(tmp_path, monkeypatch, capsys):
     pixel_world.write_training_inputs(tmp_path)
-    for biases, told in (([0.5], True), ([0.5, 9], False)):
+    for biases, warned in (([0.5], True), ([0.5, 9], False)):
         capsys.readouterr()
         run(tmp_path, monkeypatch, "spnet", biases=biases)
         text = "the best bias, 0.5, is the largest of baseline.biases; try larger ones"
-        assert (text in capsys.readouterr().err) is told
+        assert (text in capsys.readouterr().err) is warned

@@ -1,4 +1,4 @@
-"""DeViSE with the whole network trained, on tests/support/blocks.py."""
+"""The stage train_devise_network, on tests/support/blocks.py."""
 
 import pytest
 import torch
@@ -27,7 +27,7 @@ OUTS = ("models/networks/devise_network.pt", "models/devise_network.pt", "metric
 
 
 class Killed(BaseException):
-    """Ends a stage where a kill might."""
+    """Simulates that the process is killed."""
 
 
 def vectors():
@@ -38,7 +38,7 @@ def vectors():
 
 
 def make(folder, **changes):
-    """Put into `folder` all that the stage reads; the recipe is that of tests/support/blocks.py, the network beside it is not used."""
+    """Write all inputs of the stage to `folder`; of the backbone of tests/support/blocks.py only the options are used."""
     blocks.make(folder)
     written = class_embeddings.ClassEmbeddings(blocks.CLASSES, vectors())
     class_embeddings.write(folder / "data/class_embeddings.h5", written, {"source": "test"})
@@ -58,39 +58,39 @@ def outputs(folder):
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
-    """A folder in which the stage ran through, with nothing in its way."""
+    """A folder in which the stage ran without interruption."""
     folder = make(tmp_path_factory.mktemp("whole"))
     run(folder)
     return folder
 
 
-def test_the_classifier_gives_the_class_nearest_to_the_networks_output(whole):
+def test_the_classifier_predicts_the_class_vector_nearest_to_the_output(whole):
     checkpoint = checkpoints.load(whole / "models/networks/devise_network.pt")
     network = backbone.load(checkpoint)
     model, facts = pixel_classifier.load(whole / "models/devise_network.pt")
     assert model.labels.tolist() == [*blocks.SEEN, *blocks.UNSEEN] and model.unseen.tolist() == [False] * 4 + [True]
     assert facts == {key: checkpoint[key] for key in ("classes", "seen", "unseen", "exclude")}
-    # A dimension of its own for the background, whose vector is zero.
+    # The background has the vector zero, so it has an additional dimension.
     assert network.classifier.out_channels == 4
-    picture = torch.from_numpy(image_files.read_image(whole / "data/blocks/JPEGImages/b.png")).permute(2, 0, 1)[None]
+    image = torch.from_numpy(image_files.read_image(whole / "data/blocks/JPEGImages/b.png")).permute(2, 0, 1)[None]
     with torch.no_grad():
-        features = network.features(picture)[0].flatten(1).T
-        embedded = network(picture)[0].flatten(1).T
+        features = network.features(image)[0].flatten(1).T
+        embedded = network(image)[0].flatten(1).T
     classes = semantic_head.directions(torch.from_numpy(vectors()))[model.labels]
     cosines = torch.nn.functional.cosine_similarity(embedded[:, None], classes[None], dim=2)
     assert torch.equal(model.logits(features).argmax(1), cosines.argmax(1))
 
 
-def test_what_was_frozen_for_the_backbone_is_trained_with_the_rest(whole, tmp_path):
+def test_layers_frozen_in_the_backbone_are_trained(whole, tmp_path):
     folder = make(tmp_path, freeze="encoder")
     run(folder)
-    found, expected = (
+    weights, expected = (
         checkpoints.load(root / "models/networks/devise_network.pt")["network"] for root in (folder, whole)
     )
-    assert found.keys() == expected.keys() and all(torch.equal(found[name], expected[name]) for name in found)
+    assert weights.keys() == expected.keys() and all(torch.equal(weights[name], expected[name]) for name in weights)
 
 
-def test_training_brings_outputs_nearer_to_their_classes(tmp_path):
+def test_training_moves_outputs_towards_their_class_vectors(tmp_path):
     folder = make(tmp_path)
     options = blocks.options(epochs=6, repeat_threshold=0.0, dropout=0.0)
     classes = semantic_head.directions(torch.from_numpy(vectors()))
@@ -105,7 +105,7 @@ def test_training_brings_outputs_nearer_to_their_classes(tmp_path):
 
 
 @pytest.mark.parametrize("killed_after", [0, 1])
-def test_a_killed_training_goes_on_as_if_nothing_had_happened(whole, tmp_path, monkeypatch, killed_after):
+def test_a_killed_training_resumes_to_the_same_bytes(whole, tmp_path, monkeypatch, killed_after):
     folder = make(tmp_path / "killed")
     save = checkpoints.save
 
@@ -119,7 +119,7 @@ def test_a_killed_training_goes_on_as_if_nothing_had_happened(whole, tmp_path, m
         with pytest.raises(Killed):
             run(folder)
     assert not any((folder / name).exists() for name in OUTS if name.startswith("models/"))
-    # As DVC does before a stage runs again.
+    # DVC removes the outputs before a stage runs again.
     (folder / "metrics/devise_network_curve.csv").unlink()
     run(folder)
     assert outputs(folder) == outputs(whole)

@@ -16,7 +16,7 @@ BRIEF = {"epochs": 1, "steps_per_epoch": 8}
 
 def test_writes_a_generator_a_curve_and_its_quality(tmp_path, monkeypatch):
     pixel_world.write_inputs(tmp_path)
-    # Of ten images of a class, so many that each class has one.
+    # With this share, each class with ten images has at least one held-out image.
     monkeypatch.setattr(matching, "HELD_OUT_SHARE", 0.4)
     stage_files.run(tmp_path, monkeypatch, "train_gmmn")
     checkpoint = checkpoints.load("models/gmmn.pt")
@@ -38,7 +38,7 @@ def test_writes_a_generator_a_curve_and_its_quality(tmp_path, monkeypatch):
     assert distances.argmin() == 5, "an unseen pair of attributes should land nearest to its own mean"
 
 
-def test_a_generator_without_kernels_has_a_curve_of_its_own(tmp_path, monkeypatch, capsys):
+def test_a_generator_without_kernels_has_other_columns_in_its_curve(tmp_path, monkeypatch, capsys):
     pixel_world.write_inputs(tmp_path)
     stage_files.run(tmp_path, monkeypatch, "train_gmmn", gmmn=quick_sections.gmmn_section(**BRIEF, generator="gan"))
     assert list(pandas.read_csv("metrics/gmmn_curve.csv")) == ["epoch", "loss", "gradient_penalty"]
@@ -46,14 +46,14 @@ def test_a_generator_without_kernels_has_a_curve_of_its_own(tmp_path, monkeypatc
     assert list(pandas.read_csv("metrics/gmmn_quality.csv")) == ["class", "features", "mmd"]
 
 
-def test_where_no_image_is_held_out_the_quality_is_a_header(tmp_path, monkeypatch):
+def test_without_held_out_images_the_quality_table_is_empty(tmp_path, monkeypatch):
     pixel_world.write_inputs(tmp_path)
     monkeypatch.setattr(matching, "HELD_OUT_SHARE", 0.0)
     stage_files.run(tmp_path, monkeypatch, "train_gmmn", gmmn=quick_sections.gmmn_section(**BRIEF))
     assert (tmp_path / "metrics/gmmn_quality.csv").read_text() == "class,features,mmd\n"
 
 
-def test_a_generator_that_could_learn_nothing_is_told_of(tmp_path, monkeypatch, capsys):
+def test_a_generator_without_active_kernels_gives_a_warning(tmp_path, monkeypatch, capsys):
     pixel_world.write_inputs(tmp_path)
     stage_files.run(tmp_path, monkeypatch, "train_gmmn", gmmn=quick_sections.gmmn_section(**BRIEF))
     assert "no kernel is active" not in capsys.readouterr().err
@@ -62,7 +62,7 @@ def test_a_generator_that_could_learn_nothing_is_told_of(tmp_path, monkeypatch, 
     assert "no kernel is active, so nothing was learnt" in capsys.readouterr().err
 
 
-def test_twice_in_different_folders_gives_the_same_bytes(tmp_path, monkeypatch):
+def test_outputs_are_byte_identical_in_different_folders(tmp_path, monkeypatch):
     results = []
     for name in ("one", "two"):
         pixel_world.write_inputs(tmp_path / name)
@@ -74,8 +74,8 @@ def test_twice_in_different_folders_gives_the_same_bytes(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("generator", ["mlp", "gan"])
-def test_neither_rows_nor_embeddings_of_unseen_classes_reach_the_training(tmp_path, monkeypatch, generator):
-    """No cache of training pixels holds such rows; were there some, their features would change nothing."""
+def test_training_does_not_depend_on_rows_and_embeddings_of_unseen_classes(tmp_path, monkeypatch, generator):
+    """A cache of training pixels has no such rows; even if it had some, they would change nothing."""
     results, networks = [], []
     sample = rows.sample
     for name, value in (("one", 1.0), ("two", 9.0)):
@@ -103,7 +103,7 @@ def altered(sampled, value):
 
 
 def peak(folder, monkeypatch, *names):
-    """Return the most bytes of Python and numpy that running the stages took at a time."""
+    """Return the peak memory in bytes of Python and numpy while the stages run."""
     tracemalloc.start()
     try:
         stage_files.run(
@@ -118,10 +118,10 @@ def peak(folder, monkeypatch, *names):
 
 
 def test_peak_memory_does_not_grow_with_the_cache(tmp_path, monkeypatch):
-    """Eight times the shards: the peak grows by what the index says of more images, a small part of what the shards hold."""
+    """With eight times the shards, only the index grows in memory; it is small compared with the shards."""
     peaks = {}
     for n_shards in (1, 1, 8):
-        # The first run loads and caches what every process needs once.
+        # The first run also loads modules, which is not measured.
         folder = tmp_path / str(n_shards)
         pixel_world.write_inputs(folder, per_class=2500, n_shards=n_shards, n_maps=1)
         peaks[n_shards] = peak(folder, monkeypatch, "train_gmmn")
@@ -130,7 +130,7 @@ def test_peak_memory_does_not_grow_with_the_cache(tmp_path, monkeypatch):
     assert peaks[8] < sizes[8] / 4
 
 
-def test_the_sample_in_memory_is_bounded_by_its_parameter(tmp_path):
+def test_the_sample_in_memory_is_bounded_by_pool_per_class(tmp_path):
     for n_shards in (1, 8):
         pixel_world.write_rows(tmp_path / str(n_shards), 200, n_shards)
         sampled = rows.sample(tmp_path / str(n_shards), 40, seed=0)

@@ -1,4 +1,4 @@
-"""The stage train_gmmn with graph context: where it takes unseen classes' places from, and what it refuses."""
+"""The stage train_gmmn with graph context: the source of the places of unseen classes, and invalid sources."""
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ CLASSES = ("sand", "sea", "cat", "dog", "fox", "sky")
 
 
 def make(folder):
-    """Write what the stage reads: the cache of graph_world, and masks of two unlabelled images that show class 4."""
+    """Write the inputs of the stage: the cache of graph_world, and masks of two unlabelled images with class 4."""
     world, table = graph_world.make()
     n_images = int(world.image.max()) + 1
     unlabelled = tuple(splits.Item(name, f"{name}.png") for name in ("u", "w"))
@@ -53,7 +53,7 @@ def run(folder, monkeypatch, masks="data/pretrained/none", **graph):
     return checkpoints.load(folder / "models/gmmn.pt")
 
 
-def test_near_reads_no_mask_and_keeps_places_of_seen_classes_alone(tmp_path, monkeypatch):
+def test_without_masks_the_places_are_those_of_seen_classes(tmp_path, monkeypatch):
     make(tmp_path)
     monkeypatch.setattr(image_files, "read_mask", None)
     places = run(tmp_path, monkeypatch)["network"]["_extra_state"]
@@ -64,14 +64,14 @@ def test_near_reads_no_mask_and_keeps_places_of_seen_classes_alone(tmp_path, mon
     assert (again / "models/gmmn.pt").read_bytes() == (tmp_path / "models/gmmn.pt").read_bytes()
 
 
-def test_true_masks_give_unseen_classes_their_own_places(tmp_path, monkeypatch):
+def test_masks_give_the_true_places_of_unseen_classes(tmp_path, monkeypatch):
     make(tmp_path)
     saved = run(tmp_path, monkeypatch, "data/masks/unlabelled")
     places = saved["network"]["_extra_state"]
     roots = places["labels"][places["starts"][:-1]]
     assert torch.bincount(roots).tolist() == [5, 5, 5, 5, 2, 5]
-    own = {tuple(places["labels"][start : start + 2].tolist()) for start in places["starts"][:-1][roots == 4]}
-    assert own == {(4, 0), (4, 1)} and saved["config"]["graph"]["masks"] == "data/masks/unlabelled"
+    true_places = {tuple(places["labels"][start : start + 2].tolist()) for start in places["starts"][:-1][roots == 4]}
+    assert true_places == {(4, 0), (4, 1)} and saved["config"]["graph"]["masks"] == "data/masks/unlabelled"
 
 
 @pytest.mark.parametrize("masks", ["data/masks/unlabeled", "data/split.json", "data/masks/none"])
@@ -85,7 +85,7 @@ def test_masks_that_are_no_folder_and_a_folder_named_none_are_refused(tmp_path, 
     )
 
 
-def test_a_stand_in_that_holds_something_is_refused(tmp_path, monkeypatch):
+def test_a_placeholder_file_that_is_not_empty_is_refused(tmp_path, monkeypatch):
     make(tmp_path)
     (tmp_path / "data/pretrained/none").write_text("masks")
     with pytest.raises(
@@ -95,7 +95,7 @@ def test_a_stand_in_that_holds_something_is_refused(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("context", [None, "near"])
-def test_a_classifier_knows_where_its_generator_placed_unseen_classes(tmp_path, monkeypatch, context):
+def test_the_classifier_records_the_source_of_the_places(tmp_path, monkeypatch, context):
     make(tmp_path)
     monkeypatch.chdir(tmp_path)
     start = pixel_classifier.PixelClassifier(

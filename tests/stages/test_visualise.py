@@ -20,7 +20,7 @@ SECTION = quick_sections.visualise_section()
 
 
 def write(folder):
-    """Write a val cache, its pictures, a classifier of the seen and one of all classes."""
+    """Write a val cache, its images, a classifier of the seen classes and one of all classes."""
     pixel_world.write_inputs(folder, n_maps=N_MAPS)
     items = tuple(splits.Item(f"val{number}", f"JPEGImages/val{number}.png") for number in range(N_MAPS))
     splits.write(folder / "data/split.json", dataclasses.replace(pixel_world.split(), val=items))
@@ -45,10 +45,10 @@ def chosen(folder, **changes):
     return example_images.choose(maps.read_masks(folder / "features/val"), pixel_world.UNSEEN, options)
 
 
-def test_draws_truth_and_every_models_answer_of_the_chosen_images(tmp_path, monkeypatch):
+def test_draws_the_truth_and_all_predictions_of_the_chosen_images(tmp_path, monkeypatch):
     models = write(tmp_path)
-    drawn = run(tmp_path, monkeypatch)
-    assert set(drawn) == {f"{image}.png" for image in chosen(tmp_path)} and 0 < len(drawn) < N_MAPS
+    written = run(tmp_path, monkeypatch)
+    assert set(written) == {f"{image}.png" for image in chosen(tmp_path)} and 0 < len(written) < N_MAPS
     for item in maps.read(tmp_path / "features/val", chosen(tmp_path)):
         answers = {
             name: pixel_classifier.predict_maps(model, item.features, item.mask.shape)["generalised"]
@@ -62,7 +62,7 @@ def test_draws_truth_and_every_models_answer_of_the_chosen_images(tmp_path, monk
             np.testing.assert_array_equal(np.asarray(picture), np.asarray(expected))
 
 
-def test_the_same_bytes_again_and_nothing_of_an_earlier_choice_stays(tmp_path, monkeypatch):
+def test_a_second_run_gives_the_same_bytes_and_removes_old_files(tmp_path, monkeypatch):
     write(tmp_path)
     first = run(tmp_path, monkeypatch)
     other = run(tmp_path, monkeypatch, seed=3, seen_images=0)
@@ -70,7 +70,7 @@ def test_the_same_bytes_again_and_nothing_of_an_earlier_choice_stays(tmp_path, m
     assert run(tmp_path, monkeypatch) == first
 
 
-def test_models_do_not_move_the_choice(tmp_path, monkeypatch):
+def test_the_choice_of_images_does_not_depend_on_the_models(tmp_path, monkeypatch):
     models = write(tmp_path)
     first = run(tmp_path, monkeypatch)
     worse = dataclasses.replace(models["zs3net"], weight=-models["zs3net"].weight)
@@ -80,7 +80,7 @@ def test_models_do_not_move_the_choice(tmp_path, monkeypatch):
 
 
 def test_features_of_other_images_are_not_read(tmp_path, monkeypatch):
-    """An altered shard is refused where its features are read, so this one's are not."""
+    """Reading features of an altered shard is an error, so no features of this shard are read."""
     write(tmp_path)
     first = run(tmp_path, monkeypatch)
     left_out = next(number for number in range(N_MAPS) if f"val{number}.png" not in first)
@@ -90,7 +90,7 @@ def test_features_of_other_images_are_not_read(tmp_path, monkeypatch):
     assert run(tmp_path, monkeypatch) == first
 
 
-def test_a_missing_picture_is_named(tmp_path, monkeypatch):
+def test_a_missing_image_is_named(tmp_path, monkeypatch):
     write(tmp_path)
     shutil.rmtree(tmp_path / "data/world/JPEGImages")
     with pytest.raises(SystemExit, match=r"JPEGImages/val\d\.png: no such file"):
