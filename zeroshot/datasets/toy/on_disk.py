@@ -10,21 +10,21 @@ from zeroshot.images import image_files
 
 
 def make(settings: scenes.Params, out: pathlib.Path) -> None:
-    """Write the dataset beside `out` and put it in place when it is whole.
+    """Write the dataset to the folder `out`, atomically.
 
     Raises:
-        errors.UserError: if `out` holds something that is not a dataset made here, and would be lost.
+        errors.UserError: if `out` contains anything but a dataset made by this function, which would be deleted.
     """
     if out.exists() and not out.is_dir() or out.is_dir() and any(out.iterdir()) and not _is_toy(out):
         raise errors.UserError(
-            f"{out}: holds something else than a dataset of make_toy; move it away or name another --data-root"
+            f"{out}: contains other files than a dataset of make_toy; move them away or use another --data-root"
         )
     with storage.replacing_folder(out) as unfinished:
         _write(settings, unfinished)
 
 
 def _is_toy(root: pathlib.Path) -> bool:
-    """Tell a dataset made here from a user's own, by its class names."""
+    """Return whether a folder contains a dataset made by `make`, to judge by its class names."""
     names = root / "classes.txt"
     return names.is_file() and names.read_text(errors="replace").split() == list(scenes.class_names())
 
