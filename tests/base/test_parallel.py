@@ -22,7 +22,7 @@ def divide(a, b):
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_every_job_is_answered_on_one_thread(workers):
+def test_processes_run_every_job_on_one_thread(workers):
     torch.set_num_threads(2)
     with parallel.processes(workers) as run:
         for jobs in ([(2,), (3,), (4,)], []):
@@ -49,7 +49,7 @@ def wait_for(condition, seconds=120):
     return condition()
 
 
-def test_workers_end_with_a_parent_that_is_killed(tmp_path):
+def test_workers_exit_if_their_parent_is_killed(tmp_path):
     path = tmp_path / "pid"
     code = (
         "from tests.base import test_parallel; from zeroshot.base import parallel\n"
@@ -63,36 +63,36 @@ def test_workers_end_with_a_parent_that_is_killed(tmp_path):
     finally:
         parent.kill()
         parent.wait()
-    # A process that nobody has waited for yet stays listed as a zombie.
+    # A process whose parent has not waited for it remains in /proc as a zombie.
     assert wait_for(lambda: not worker.exists() or worker.read_text().split()[2] == "Z")
 
 
 @pytest.mark.parametrize("workers", [0, 1, 3])
-def test_in_order_yields_in_the_order_of_the_items(workers):
-    first_done = threading.Event()
+def test_in_order_yields_results_in_the_order_of_items(workers):
+    item_1_done = threading.Event()
 
     def answer(item):
         if item == 0 and workers > 1:
-            assert first_done.wait(10)
+            assert item_1_done.wait(10)
         if item == 1:
-            first_done.set()
+            item_1_done.set()
         return item * item
 
     assert list(parallel.in_order(answer, range(50), workers)) == [item * item for item in range(50)]
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_in_order_reads_at_most_two_items_a_thread_ahead(workers):
-    begun = []
-    answers = parallel.in_order(begun.append, itertools.count(), workers)
+def test_in_order_starts_at_most_two_items_per_thread_in_advance(workers):
+    started = []
+    answers = parallel.in_order(started.append, itertools.count(), workers)
     for _ in range(20):
         next(answers)
-    assert len(begun) <= 20 + 2 * workers
+    assert len(started) <= 20 + 2 * workers
     answers.close()
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_in_order_raises_an_error_at_its_item(workers):
+def test_in_order_raises_an_error_at_the_failing_item(workers):
     answers = parallel.in_order(lambda item: 1 // item, [1, 0, 1], workers)
     assert next(answers) == 1
     with pytest.raises(ZeroDivisionError):
