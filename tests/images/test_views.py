@@ -35,11 +35,11 @@ def test_image_and_mask_of_a_view_are_aligned(view):
 def test_object_centre_is_scaled_and_mirrored(view):
     mask = np.zeros((40, 60), np.uint8)
     mask[8:16, 12:20] = 1
-    image, seen = view.image(grey_image(mask)), view.mask(mask)
+    image, view_labels = view.image(grey_image(mask)), view.mask(mask)
     y, x = 12 * view.scale, 16 * view.scale  # The block's centre, in pixels from the upper left corner.
     if view.flip:
         x = 60 * view.scale - x
-    for array in (seen, image[:, :, 0]):
+    for array in (view_labels, image[:, :, 0]):
         centre = np.array(scipy.ndimage.center_of_mass(array)) + 0.5
         np.testing.assert_allclose(centre, (y, x), atol=0.51)
 
@@ -84,12 +84,12 @@ def test_cells_of_a_view_show_the_same_places_as_cells_of_the_unchanged_image(vi
     mask = blocks(67, 91)
     whole, labels = grids.map_size(*mask.shape, 4), sampling.label_cells(mask, 4)
     places = np.stack(np.unravel_index(np.arange(whole[0] * whole[1]), whole), axis=1).astype(np.uint16)
-    seen = sampling.label_cells(view.mask(mask), 4)
-    y, x = view.cells(places, whole, seen.shape)
+    view_labels = sampling.label_cells(view.mask(mask), 4)
+    y, x = view.cells(places, whole, view_labels.shape)
     # Not near borders, where a shift of half a cell changes the label.
     inside = (scipy.ndimage.minimum_filter(labels, 3) == scipy.ndimage.maximum_filter(labels, 3)).ravel()
     assert inside.sum() > 50
-    np.testing.assert_array_equal(seen[y, x][inside], labels.ravel()[inside])
+    np.testing.assert_array_equal(view_labels[y, x][inside], labels.ravel()[inside])
 
 
 @given(h=st.integers(1, 30), w=st.integers(1, 30), flip=st.booleans())

@@ -184,7 +184,7 @@ def test_vectors_of_other_classes_end_in_their_text(tmp_path):
     with pytest.raises(SystemExit) as caught:
         run(folder)
     needed, contained = ", ".join(NAMES), ", ".join(blocks.CLASSES)
-    assert str(caught.value) == f"data/vectors: holds vectors of {contained}; needed are those of {needed}"
+    assert str(caught.value) == f"data/vectors: contains vectors of {contained}; needed are those of {needed}"
     assert not any((folder / name).exists() for name in blocks.OUTS)
 
 

@@ -59,7 +59,7 @@ def test_stage_is_byte_identical_and_leaves_nothing_of_an_earlier_run(tmp_path, 
 def test_stage_refuses_to_replace_what_it_did_not_make(tmp_path, monkeypatch):
     (tmp_path / "data/toy").mkdir(parents=True)
     (tmp_path / "data/toy/thesis.txt").write_text("years of work")
-    with pytest.raises(SystemExit, match="data/toy: holds something else than a dataset of make_toy; move it away"):
+    with pytest.raises(SystemExit, match="data/toy: contains other files than a dataset of make_toy; move them away"):
         generate(tmp_path, monkeypatch)
     assert (tmp_path / "data/toy/thesis.txt").read_text() == "years of work"
 
@@ -81,6 +81,6 @@ def test_stage_refuses_to_replace_a_dataset_of_the_users(tmp_path, monkeypatch, 
     (root / "classes.txt").write_bytes(names.encode("latin-1"))
     (root / "JPEGImages/cow.jpg").write_bytes(b"a photograph")
     before = digests(root)
-    with pytest.raises(SystemExit, match="data/toy: holds something else than a dataset of make_toy; move it away"):
+    with pytest.raises(SystemExit, match="data/toy: contains other files than a dataset of make_toy; move them away"):
         generate(tmp_path, monkeypatch)
     assert digests(root) == before and [path.name for path in root.parent.iterdir()] == ["toy"]
