@@ -122,7 +122,9 @@ def test_a_folder_without_masks_and_a_list_without_classes_are_named_together(tm
     with pytest.raises(SystemExit) as caught:
         convert(tmp_path, monkeypatch, context_tree.labels(folder="JPEGImages"))
     assert "labels.folder contains no <id>.mat (1):\n    JPEGImages" in str(caught.value)
-    assert "missing in labels.txt (use the list that is published with the annotations) (1):\n    sky" in str(caught.value)
+    assert "missing in labels.txt (use the list that is published with the annotations) (1):\n    sky" in str(
+        caught.value
+    )
 
 
 @pytest.mark.parametrize(

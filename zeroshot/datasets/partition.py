@@ -130,7 +130,7 @@ def write_masks(
     ignored: tuple[int, ...],
     workers: int,
 ) -> Iterator[tuple[str, np.ndarray]]:
-    """Write the masks of `entries` as `folder`/<id>.png, the whole folder atomically.
+    """Write the masks of `entries` as `folder`/<id>.png; the folder is replaced when all are written.
 
     Args:
         folder: replaced with all its files, so that no mask of an earlier split remains.

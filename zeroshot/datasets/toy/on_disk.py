@@ -10,7 +10,7 @@ from zeroshot.images import image_files
 
 
 def make(settings: scenes.Params, out: pathlib.Path) -> None:
-    """Write the dataset to the folder `out`, atomically.
+    """Write the dataset to a temporary folder, and replace `out` when all files are written.
 
     Raises:
         errors.UserError: if `out` contains anything but a dataset made by this function, which would be deleted.
