@@ -26,11 +26,11 @@ def test_processes_run_every_job_on_one_thread(workers):
     torch.set_num_threads(2)
     with parallel.processes(workers) as run:
         for jobs in ([(2,), (3,), (4,)], []):
-            answers = dict(run(job, jobs))
-            assert {number: answer[:2] for number, answer in answers.items()} == {
+            results = dict(run(job, jobs))
+            assert {number: result[:2] for number, result in results.items()} == {
                 number: (argument**2, 1) for number, (argument,) in enumerate(jobs)
             }
-            assert all((answer[2] == os.getpid()) is (workers == 1) for answer in answers.values())
+            assert all((result[2] == os.getpid()) is (workers == 1) for result in results.values())
         with pytest.raises(ZeroDivisionError):
             list(run(divide, [(1, 1), (1, 0)]))
     assert torch.get_num_threads() == 2
@@ -84,19 +84,19 @@ def test_in_order_yields_results_in_the_order_of_items(workers):
 @pytest.mark.parametrize("workers", [0, 2])
 def test_in_order_starts_at_most_two_items_per_thread_in_advance(workers):
     started = []
-    answers = parallel.in_order(started.append, itertools.count(), workers)
+    results = parallel.in_order(started.append, itertools.count(), workers)
     for _ in range(20):
-        next(answers)
+        next(results)
     assert len(started) <= 20 + 2 * workers
-    answers.close()
+    results.close()
 
 
 @pytest.mark.parametrize("workers", [0, 2])
 def test_in_order_raises_an_error_at_the_failing_item(workers):
-    answers = parallel.in_order(lambda item: 1 // item, [1, 0, 1], workers)
-    assert next(answers) == 1
+    results = parallel.in_order(lambda item: 1 // item, [1, 0, 1], workers)
+    assert next(results) == 1
     with pytest.raises(ZeroDivisionError):
-        next(answers)
+        next(results)
 
 
 def scale(factor, tensor):
@@ -104,17 +104,17 @@ def scale(factor, tensor):
 
 
 @pytest.mark.parametrize(("workers", "items"), [(1, 3), (2, 3), (2, 1), (4, 2), (2, 0)])
-def test_each_item_is_answered_by_a_function_that_processes_get_once(workers, items):
+def test_each_calls_the_function_on_every_item_on_one_thread(workers, items):
     function = functools.partial(scale, torch.tensor([2.0, 3.0]))
-    answers = dict(parallel.each(function, [torch.tensor(float(k)) for k in range(items)], workers))
-    assert sorted(answers) == list(range(items))
-    for number, (tensor, pid, threads) in answers.items():
+    results = dict(parallel.each(function, [torch.tensor(float(k)) for k in range(items)], workers))
+    assert sorted(results) == list(range(items))
+    for number, (tensor, pid, threads) in results.items():
         assert tensor.tolist() == [2.0 * number, 3.0 * number] and threads == 1
-        # One item needs no process.
+        # A single item is processed in this process.
         assert (pid == os.getpid()) is (min(workers, items) == 1)
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_an_exception_for_an_item_is_raised(workers):
+def test_each_raises_the_exception_of_an_item(workers):
     with pytest.raises(ZeroDivisionError):
         list(parallel.each(functools.partial(divide, 1), [1, 0], workers))
