@@ -8,6 +8,7 @@ import multiprocessing
 import multiprocessing.connection
 import os
 import pickle
+import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TypeVar
@@ -36,14 +37,8 @@ def processes(workers: int, shared: bytes = b"") -> Iterator[Run]:
         depend on what another job left in memory.
     """
     if workers == 1:
-        import torch
-
-        n_threads = torch.get_num_threads()
-        torch.set_num_threads(1)
-        try:
+        with _one_thread():
             yield lambda function, jobs: ((number, function(*job)) for number, job in enumerate(jobs))
-        finally:
-            torch.set_num_threads(n_threads)
         return
     # A forked process would inherit the locks of PyTorch's threads without the threads.
     context = multiprocessing.get_context("spawn")
@@ -94,12 +89,26 @@ def _unpickled(shared: bytes) -> Any:
 
 def _start_worker(shared: bytes) -> None:
     """Set up a worker: it computes on one thread, and it exits when its parent ends, even if the parent is killed."""
-    import torch
-
     global _shared
     _shared = shared
-    torch.set_num_threads(1)
+    # PyTorch reads this when a job loads it; jobs that do without it need not wait for it.
+    os.environ["OMP_NUM_THREADS"] = "1"
     threading.Thread(target=_exit_with_parent, daemon=True).start()
+
+
+@contextlib.contextmanager
+def _one_thread() -> Iterator[None]:
+    """Let PyTorch compute on one thread, if it has been loaded, until the context ends."""
+    torch = sys.modules.get("torch")
+    if torch is None:
+        yield
+        return
+    n_threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(n_threads)
 
 
 def _exit_with_parent() -> None:

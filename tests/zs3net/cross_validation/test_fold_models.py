@@ -171,13 +171,13 @@ def test_graphs_of_images_with_a_held_out_class_are_hidden_from_its_fold(monkeyp
     presence = np.zeros((graphs.image.max() + 1, 6), bool)
     presence[graphs.image, graphs.label] = True
     given = []
-    monkeypatch.setattr(mlp.MLP, "fit", lambda self, real, context: given.append((real, context)) or iter(()))
+    monkeypatch.setattr(graph.GraphContext, "fit", lambda self, real, context: given.append((real, context)) or iter(()))
     start = pixel_classifier.PixelClassifier(
         torch.zeros(5, 4), torch.zeros(5), torch.tensor(graph_world.SEEN), torch.zeros(5, dtype=torch.bool)
     )
     masks = {"near": "data/pretrained/none", "true_masks": "data/masks/unlabelled"}[context]
     section = quick_sections.gmmn_section()["graph"] | {"masks": masks, "contexts_per_class": 9}
-    options = quick_sections.gmmn_options(graph=section)
+    options = quick_sections.gmmn_options(generator="graph", graph=section)
     split = splits.Split(tuple("abcdef"), tuple(graph_world.SEEN), (), "pixels", (), (), ())
     for fold in folds.draw(presence, split, 3, 1, 0):
         fold_models.fit_generator(fold, table, start, graph_world.EMBEDDINGS, options, CPU, graphs)
