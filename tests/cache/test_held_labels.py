@@ -42,8 +42,8 @@ def test_sample_has_at_most_per_class_rows_and_depends_on_the_seed_only(tmp_path
     again = sample(tmp_path, per_class=7)
     assert all(np.array_equal(some[name], again[name]) for name in some)
     assert as_set(sample(tmp_path, per_class=7, seed=1)["features"]) != as_set(some["features"])
-    alone = sample(tmp_path, classes=UNSEEN[1:], per_class=7)
-    assert np.array_equal(alone["features"], some["features"][7:])
+    one_class = sample(tmp_path, classes=UNSEEN[1:], per_class=7)
+    assert np.array_equal(one_class["features"], some["features"][7:])
 
 
 @pytest.mark.parametrize(("n_images", "labels", "classes"), [(0, (0,), UNSEEN), (4, (0, 1), UNSEEN), (4, (0, 5), ())])

@@ -149,10 +149,10 @@ def test_sample_depends_on_the_seed_only(tmp_path):
 def test_the_rows_of_a_class_do_not_depend_on_the_other_classes(tmp_path):
     tables_of_1 = [caches.table([1] * 6, seed=1), caches.table([1] * 7, seed=2)]
     other_tables = [caches.table([0, 2, 255, 2, 0], seed=3), caches.table([2] * 9, seed=4)]
-    alone = caches.write_rows(tmp_path / "alone", tables_of_1)
+    single = caches.write_rows(tmp_path / "single", tables_of_1)
     pairs = zip(other_tables, tables_of_1, strict=True)
     mixed = caches.write_rows(tmp_path / "mixed", [joined(pair) for pair in pairs])
-    expected, sample = rows.sample(alone, 5, 0), rows.sample(mixed, 5, 0)
+    expected, sample = rows.sample(single, 5, 0), rows.sample(mixed, 5, 0)
     for name in expected:
         np.testing.assert_array_equal(sample[name][sample["label"] == 1], expected[name])
 

@@ -47,8 +47,8 @@ def by_shard(folder: pathlib.Path, masks: pathlib.Path) -> Iterator[tuple[pathli
         path = shard_index.verify(folder, shard)
         with hdf5.reading(path) as file:
             image, view, position = (file[name][:] for name in ("image", "view", "position"))
-        whole = np.flatnonzero(view == views.WHOLE)
-        yield path, whole, of_rows(image[whole], position[whole], index, masks)
+        numbers = np.flatnonzero(view == views.WHOLE)
+        yield path, numbers, of_rows(image[numbers], position[numbers], index, masks)
 
 
 def sample(folder: pathlib.Path, masks: pathlib.Path, classes: Sequence[int], per_class: int, seed: int) -> rows.Rows:
