@@ -7,7 +7,7 @@ from typing import Any
 from zeroshot.base import errors
 
 GROUPS = ("seen", "unseen", "all")
-METRICS = ("PA", "MA", "mIoU")
+FIGURES = ("PA", "MA", "mIoU")
 
 
 def table(folder: str | pathlib.Path) -> str:
@@ -56,12 +56,12 @@ def _notes(values: dict[str, Any]) -> list[str]:
 
 
 def _names() -> str:
-    return "".join(f"{metric:>7}" for metric in METRICS)
+    return "".join(f"{metric:>7}" for metric in FIGURES)
 
 
 def _numbers(values: dict[str, Any], vanilla: dict[str, float | None] | None) -> str:
-    generalised_values = [values[group][metric] for group in GROUPS for metric in METRICS]
-    vanilla_values = [None if vanilla is None else vanilla[metric] for metric in METRICS]
+    generalised_values = [values[group][metric] for group in GROUPS for metric in FIGURES]
+    vanilla_values = [None if vanilla is None else vanilla[metric] for metric in FIGURES]
     text = "".join(_number(value, 7) for value in generalised_values) + _number(values["hIoU"], 8)
     return text + "   " + "".join(_number(value, 7) for value in vanilla_values)
 
