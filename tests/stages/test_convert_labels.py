@@ -111,7 +111,7 @@ def test_everything_wrong_ends_in_one_text_and_writes_nothing(tmp_path, monkeypa
 
 def test_pngs_with_values_of_another_convention_are_refused(tmp_path, monkeypatch):
     root = context_tree.make(tmp_path / "data/context")
-    context_tree.add_pngs(root, list(CLASSES[1:]), first=1, nothing=0)
+    context_tree.add_pngs(root, list(CLASSES[1:]), first=1, other=0)
     with pytest.raises(SystemExit, match=r"label out of range \(0 to 58, 255\) \(2\):\n    .*/pngs/seen6.png: 59"):
         convert(tmp_path, monkeypatch, voc_tree.labels(format="context_png", folder="pngs", ids="0-58"))
 
