@@ -11,7 +11,7 @@ from zeroshot.datasets import splits
 from zeroshot.zs3net import pixel_classifier
 from zeroshot.zs3net.classifiers import fine_tuning
 from zeroshot.zs3net.cross_validation import bias_metrics, calibration, fold_models, folds
-from zeroshot.zs3net.generators import mlp, registry
+from zeroshot.zs3net.generators import graph, registry
 
 CPU = torch.device("cpu")
 SETTINGS = {"enabled": True, "folds": 2, "held_out": 2, "biases": [0, 1, 2, 3, 4, 6, 20]}
