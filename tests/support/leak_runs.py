@@ -16,7 +16,7 @@ from zeroshot.datasets import splits
 STAGES = dag.stages(tiny.settings())
 PREPARATION = ("make_toy", "convert_labels", "prepare_split", "embed_classes")
 BASELINES = tuple(name for name in STAGES if name.startswith("train_baseline@"))
-TRAINING = ("train_backbone", "dump_features", "train_gmmn", "finetune_classifier", *BASELINES)
+TRAINING = ("train_backbone", "cut_last_layer", "dump_features", "train_gmmn", "finetune_classifier", *BASELINES)
 EVALUATION = tuple(name for name in STAGES if name.startswith("evaluate@")) + ("visualise",)
 SELF_TRAINING = ("pseudo_label", "self_train")
 REPORTS = ("report_pseudo_labels",)
