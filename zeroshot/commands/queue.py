@@ -44,5 +44,5 @@ def main(
             (launch.here if here else launch.queue)(root, run)
     print(f"# {len(runs)} runs; {len(missing) - len(runs)} were in the queue already")
     if runs and not dry_run:
-        back = "`git restore --staged --worktree . && dvc checkout` goes back to the commit"
+        back = "`git restore --staged --worktree . && dvc checkout --allow-missing` goes back to the commit"
         print(f"# {back if here else 'start them with `dvc queue start --jobs 1`'}")
