@@ -1,4 +1,4 @@
-"""Choice of the bias on seen logits by cross-validation: the bias with the best mean over folds (DESIGN.md, section 4)."""
+"""Choice of the bias on seen logits by cross-validation: the bias with the best mean over folds (docs/method.md)."""
 
 import dataclasses
 import functools

@@ -1,4 +1,4 @@
-"""Precision and coverage of pseudo-labels, from the true labels: reported to the user, read by no stage (DESIGN.md, section 3)."""
+"""Precision and coverage of pseudo-labels, from the true labels: reported to the user, read by no stage (docs/protocol.md)."""
 
 import pathlib
 from collections.abc import Iterable, Sequence
