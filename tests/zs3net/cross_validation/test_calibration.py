@@ -81,11 +81,8 @@ def test_calibrate_without_folds_does_not_change_the_classifier():
 
 def test_a_fold_that_cannot_be_scored_is_skipped():
     calibrated = calibrate(Fold("cow", None), Fold("dog"))
-    assert (
-        {row["held_out"] for row in calibrated.table} == {"dog"}
-        and len(calibrated.models) == 1
-        and calibrated.bias == 2.0
-    )
+    assert {row["held_out"] for row in calibrated.table} == {"dog"}
+    assert len(calibrated.models) == 1 and calibrated.bias == 2.0
 
 
 def test_a_warning_if_no_fold_can_be_scored():

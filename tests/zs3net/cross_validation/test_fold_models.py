@@ -11,7 +11,7 @@ from zeroshot.datasets import splits
 from zeroshot.zs3net import pixel_classifier
 from zeroshot.zs3net.classifiers import fine_tuning
 from zeroshot.zs3net.cross_validation import bias_metrics, calibration, fold_models, folds
-from zeroshot.zs3net.generators import mlp, registry
+from zeroshot.zs3net.generators import graph, registry
 
 CPU = torch.device("cpu")
 SETTINGS = {"enabled": True, "folds": 2, "held_out": 2, "biases": [0, 1, 2, 3, 4, 6, 20]}
@@ -128,8 +128,8 @@ def test_saving_and_loading_preserves_models_of_folds(tmp_path):
         for role in ("train", "unlabelled", "evaluation"):
             np.testing.assert_array_equal(getattr(after.fold, role), getattr(before.fold, role))
         assert torch.equal(after.classifier.weight, before.classifier.weight)
-        draws = [results.generator.sample(labels, torch.Generator().manual_seed(0)) for results in (before, after)]
-        assert torch.equal(*draws)
+        features = [one.generator.sample(labels, torch.Generator().manual_seed(0)) for one in (before, after)]
+        assert torch.equal(*features)
 
 
 def test_the_chosen_bias_improves_hiou_of_unseen_classes():
@@ -161,9 +161,8 @@ def test_restrict_keeps_rows_with_their_labels():
     assert reduced.labels.tolist() == [0, 2, 7]
     for row, label in enumerate([0, 2, 7]):
         source_row = start.labels.tolist().index(label)
-        assert (
-            torch.equal(reduced.weight[row], start.weight[source_row]) and reduced.bias[row] == start.bias[source_row]
-        )
+        assert torch.equal(reduced.weight[row], start.weight[source_row])
+        assert reduced.bias[row] == start.bias[source_row]
     assert len(reduced.unseen) == 3 and len(start.labels) == len(pixel_world.SEEN)
 
 
@@ -173,13 +172,15 @@ def test_graphs_of_images_with_a_held_out_class_are_excluded_from_its_fold(monke
     presence = np.zeros((graphs.image.max() + 1, 6), bool)
     presence[graphs.image, graphs.label] = True
     fit_arguments = []
-    monkeypatch.setattr(mlp.MLP, "fit", lambda self, real, context: fit_arguments.append((real, context)) or iter(()))
+    monkeypatch.setattr(
+        graph.GraphContext, "fit", lambda self, real, context: fit_arguments.append((real, context)) or iter(())
+    )
     start = pixel_classifier.PixelClassifier(
         torch.zeros(5, 4), torch.zeros(5), torch.tensor(graph_world.SEEN), torch.zeros(5, dtype=torch.bool)
     )
     masks = {"near": "data/pretrained/none", "true_masks": "data/masks/unlabelled"}[context]
     section = quick_sections.gmmn_section()["graph"] | {"masks": masks, "contexts_per_class": 9}
-    options = quick_sections.gmmn_options(graph=section)
+    options = quick_sections.gmmn_options(generator="graph", graph=section)
     split = splits.Split(tuple("abcdef"), tuple(graph_world.SEEN), (), "pixels", (), (), ())
     for fold in folds.draw(presence, split, 3, 1, 0):
         fold_models.fit_generator(fold, table, start, graph_world.EMBEDDINGS, options, CPU, graphs)

@@ -20,13 +20,11 @@ def two_classes(n=200, counts=None):
     return pools.select({"features": features, "label": labels, "weight": np.ones(len(labels))}, [0, 1])
 
 
-def trained(real=None, section_changes=None, **changes):
-    section_changes = {"critic_hidden_dim": 32, "critic_steps": 5, "gradient_penalty": 0.3, "lr": 0.005} | (
-        section_changes or {}
-    )
+def trained(real=None, **changes):
+    section = {"critic_hidden_dim": 32, "critic_steps": 5, "gradient_penalty": 0.3, "lr": 0.005}
     changes = {"output": "linear", "batch_per_class": 32, "epochs": 4, "steps_per_epoch": 50} | changes
     generator = registry.build(
-        quick_sections.gmmn_options(generator="gan", gan=section_changes, **changes), torch.eye(2), 4, CPU
+        quick_sections.gmmn_options(generator="gan", gan=section, **changes), torch.eye(2), 4, CPU
     )
     return generator, list(generator.fit(real or two_classes()))
 

@@ -36,10 +36,8 @@ def test_sampling_dropout_switches_dropout_at_sampling(sampling_dropout):
     generator, _ = small_generator.trained(dropout=0.5, sampling_dropout=sampling_dropout, steps_per_epoch=2)
     for sampler in (generator, registry.load_dict(registry.save_dict(generator), small_generator.CPU)):
         # The noise is the same in both calls, so only dropout can differ.
-        assert (
-            torch.equal(small_generator.draw(sampler, [0, 1]), small_generator.draw(sampler, [0, 1]))
-            is not sampling_dropout
-        )
+        first, second = (small_generator.draw(sampler, [0, 1]) for _ in range(2))
+        assert torch.equal(first, second) is not sampling_dropout
 
 
 def test_feature_dim_is_the_length_of_features_and_is_saved():

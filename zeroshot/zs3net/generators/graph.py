@@ -83,7 +83,7 @@ class GraphContext(generator.Generator):
             the rows of `matching.epochs`.
 
         Raises:
-            errors.UserError: if the cache has no graphs, or no image's graph may be used.
+            errors.UserError: if the cache has no graphs, or none of an image without unseen or held-out classes.
         """
         if context is None:
             raise errors.UserError(

@@ -33,13 +33,13 @@ def near(embeddings: torch.Tensor, label: int, candidates: torch.Tensor, around:
         candidates, around = candidates[objects], around[objects]
     centre = embeddings[candidates].double().mean(0)
     centred = embeddings[candidates].double() - centre  # (k, d_a)
-    surroundings_centred = around.double() - around.double().mean(0)  # (k, d_a)
+    deviations = around.double() - around.double().mean(0)  # (k, d_a)
     gram = centred @ centred.T  # (k, k)
     ridge = _RIDGE * gram.diagonal().mean().clamp(min=1e-12) * torch.eye(len(gram), dtype=gram.dtype)
-    expected = (
-        (embeddings[label].double() - centre) @ centred.T @ torch.linalg.solve(gram + ridge, surroundings_centred)
+    predicted = (
+        (embeddings[label].double() - centre) @ centred.T @ torch.linalg.solve(gram + ridge, deviations)
     )  # (d_a,)
-    cosines = nn.functional.cosine_similarity(surroundings_centred, expected[None], dim=1)
+    cosines = nn.functional.cosine_similarity(deviations, predicted[None], dim=1)
     return candidates[cosines.topk(min(count, len(candidates))).indices].tolist()
 
 
