@@ -42,8 +42,8 @@ def split_images(
 ) -> list[ImageFold]:
     """Split the images of the oracle into folds.
 
-    The seen bias of a bound must fit the unseen classes themselves, so unseen classes are scored here. Zero-shot models are calibrated on
-    held-out seen classes instead, which the backbone knows.
+    The seen bias of an upper bound must fit the unseen classes themselves, so unseen classes are scored here. Zero-shot models use
+    held-out seen classes instead, on which the backbone was trained.
 
     Args:
         sampled: real features of seen classes in the training images, with `image`, `view` and `weight`. Only the first view is scored.
