@@ -80,7 +80,7 @@ def test_unlabelled_views_have_the_same_positions(root, tmp_path, network, extra
 
 
 def test_predictions_from_cached_maps_match_the_network(root, tmp_path, network, extract):
-    """At least 99.9 % of all pixels have the same predicted class (DESIGN.md, section 5)."""
+    """At least 99.9 % of all pixels have the same predicted class."""
     split = splits.read(root / "split.json")
     items = (*split.train, *split.unlabelled, *split.val)
     source = shard_plan.Source("val", items, root / "toy", root / "toy/SegmentationClass", dump_sources.WHOLE, 256, 4)

@@ -37,7 +37,7 @@ def test_nothing_imports_a_stage():
 
 
 def test_imports_go_down_only():
-    """The floors of DESIGN.md, section 2; import-linter reads them from pyproject.toml."""
+    """The floors of docs/extending.md; import-linter reads them from pyproject.toml."""
     done = subprocess.run(["lint-imports", "--no-cache"], cwd=dag.ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout
 

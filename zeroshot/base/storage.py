@@ -15,7 +15,7 @@ from typing import Any, BinaryIO
 def replacing(path: str | pathlib.Path, flush: bool = True) -> Iterator[pathlib.Path]:
     """Yield a temporary path in the same folder; on success flush it to disk and rename it to `path`.
 
-    An artefact may be a hard link into DVC's cache, so it is replaced, never opened for writing (DESIGN.md, section 5).
+    An artefact may be a hard link into DVC's cache, so it is replaced, never opened for writing.
     On an exception the temporary file is removed and `path` is unchanged.
 
     Args:

@@ -1,4 +1,4 @@
-"""True labels of unlabelled images, which prepare_split withholds; for reports and the feature oracle only (DESIGN.md, section 3)."""
+"""True labels of unlabelled images, which prepare_split withholds; for reports and the feature oracle only (docs/protocol.md)."""
 
 import pathlib
 from collections.abc import Iterator, Sequence

@@ -1,4 +1,4 @@
-"""Pools of real features: a bounded sample of the cache, in memory and sorted by class (DESIGN.md, section 4, sampling)."""
+"""Pools of real features: a bounded sample of the cache, in memory and sorted by class."""
 
 import dataclasses
 from collections.abc import Sequence

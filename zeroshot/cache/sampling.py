@@ -1,4 +1,4 @@
-"""Sampling cells of a feature map for the cache, balanced per class and image (DESIGN.md, section 5)."""
+"""Sampling cells of a feature map for the cache, balanced per class and image."""
 
 import zlib
 

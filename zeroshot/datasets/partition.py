@@ -1,4 +1,4 @@
-"""Checking a dataset and sorting its images into train, unlabelled and val (DESIGN.md, section 3)."""
+"""Checking a dataset and sorting its images into train, unlabelled and val (docs/protocol.md)."""
 
 import dataclasses
 import difflib

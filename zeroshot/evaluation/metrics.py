@@ -1,4 +1,4 @@
-"""Segmentation metrics from one confusion matrix (paper section 3.1; DESIGN.md, section 4)."""
+"""Segmentation metrics from one confusion matrix (paper section 3.1)."""
 
 from collections.abc import Sequence
 from typing import Any, Literal
