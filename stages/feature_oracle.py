@@ -28,7 +28,7 @@ def main(
         recipe_path: ZS3Net; its options of the classifier are used.
         classifier_path: out: the classifier of all classes.
         curve_path: out: loss by epoch.
-        calibration_path: out: hIoU by seen bias and part of the images.
+        calibration_path: out: hIoU by seen bias and fold of images.
     """
     import functools
     import sys
@@ -38,7 +38,7 @@ def main(
     from zeroshot.base import checkpoints, params, progress, runtime, storage
     from zeroshot.cache import held_labels, index, pools, rows
     from zeroshot.datasets import splits
-    from zeroshot.zs3net import feature_oracle, feature_source, pixel_classifier
+    from zeroshot.zs3net import feature_source, oracle_folds, pixel_classifier
     from zeroshot.zs3net.classifiers import fine_tuning
     from zeroshot.zs3net.cross_validation import calibration
 
@@ -51,23 +51,23 @@ def main(
     start, provenance = pixel_classifier.load(start_path)
     sampled = rows.sample(features_dir, options.pool_per_class, options.seed)
     labels = [*split.seen, *split.unseen]
-    unlabelled = held_labels.sample(unlabelled_dir, unlabelled_masks_dir, labels, options.pool_per_class, options.seed)
+    revealed = held_labels.sample(unlabelled_dir, unlabelled_masks_dir, labels, options.pool_per_class, options.seed)
 
-    unseen = pools.select(unlabelled, split.unseen)
+    unseen = pools.select(revealed, split.unseen)
     source = feature_source.RealFeatures(unseen, device)
-    # An unseen class without cached pixels has no row in the classifier.
+    # An unseen class without sampled pixels has no row in the classifier.
     epochs = fine_tuning.fit(start, pools.select(sampled, split.seen), source, unseen.labels.tolist(), options)
     model = progress.train(epochs, "feature_oracle", options.epochs, storage.Curve(curve_path))
 
-    settings, parts = options.calibration, []
+    settings, folds = options.calibration, []
     if settings.enabled and len(unseen.labels):
         ids = (index.read(features_dir, "rows").images, index.read(unlabelled_dir, "rows").images)
-        parts = feature_oracle.parts(sampled, unlabelled, ids, split.unseen, settings.folds, options.seed)
-    shared = {"sampled": sampled, "held": unlabelled, "start": start, "unseen": split.unseen, "options": options}
-    train = functools.partial(feature_oracle.train_part, **shared, device=device)
+        folds = oracle_folds.split_images(sampled, revealed, ids, split.unseen, settings.folds, options.seed)
+    shared = {"sampled": sampled, "revealed": revealed, "start": start, "unseen": split.unseen, "options": options}
+    train = functools.partial(oracle_folds.train_fold, **shared, device=device)
     key = "classifier.calibration.biases"
     calibrated = calibration.calibrate(
-        model, parts, train, settings.biases, key=key, workers=workers, track=progress.track
+        model, folds, train, settings.biases, key=key, workers=workers, track=progress.track
     )
     for warning in calibrated.warnings:
         print(warning, file=sys.stderr)

@@ -11,10 +11,11 @@ def main(*, data_root: pathlib.Path) -> None:
     Args:
         data_root: out: the data root; its previous content is removed.
     """
-    from zeroshot.base import params
+    from zeroshot.base import params, runtime
     from zeroshot.datasets.toy import on_disk, scenes
 
-    on_disk.make(params.load("params.yaml", "toy", scenes.Params), data_root)
+    workers = params.load("params.yaml", "runtime", runtime.Params).workers
+    on_disk.make(params.load("params.yaml", "toy", scenes.Params), data_root, max(1, workers))
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from zeroshot.base import checkpoints
 
 
 class Payload:
-    """Runs a command when unpickled without care."""
+    """An object whose unpickling makes a folder."""
 
     def __init__(self, path):
         self.path = path
@@ -17,7 +17,7 @@ class Payload:
         return os.mkdir, (str(self.path),)
 
 
-def saved(path, checkpoint):
+def save(path, checkpoint):
     checkpoints.save(path, checkpoint)
     return path.read_bytes()
 
@@ -27,27 +27,27 @@ def content():
     return {"config": {"lr": 0.1, "seen": (0, 2), "name": None}, "network": {"weight": torch.randn(3, 4)}, "epoch": 3}
 
 
-def test_checkpoints_come_back_as_plain_types_and_tensors(tmp_path):
+def test_checkpoints_are_read_as_plain_types_and_tensors(tmp_path):
     checkpoints.save(tmp_path / "a.pt", content())
     loaded = checkpoints.load(tmp_path / "a.pt")
     assert loaded["config"] == {"lr": 0.1, "seen": [0, 2], "name": None} and loaded["epoch"] == 3
     assert torch.equal(loaded["network"]["weight"], content()["network"]["weight"])
 
 
-def test_equal_content_gives_equal_bytes_under_any_name(tmp_path):
-    assert saved(tmp_path / "a.pt", content()) == saved(tmp_path / "folder/another name.pt", content())
+def test_bytes_depend_on_content_and_not_on_the_file_name(tmp_path):
+    assert save(tmp_path / "a.pt", content()) == save(tmp_path / "folder/another name.pt", content())
 
 
-def test_equal_texts_give_equal_bytes_whether_or_not_they_are_one_object(tmp_path):
+def test_bytes_do_not_depend_on_the_identity_of_strings(tmp_path):
     first, second = ("".join(["data/", "none"]) for _ in range(2))
     assert first is not second
-    apart = saved(tmp_path / "a.pt", {"one": first, "two": [second], second: 1})
-    assert apart == saved(tmp_path / "b.pt", {"one": first, "two": [first], first: 1})
+    apart = save(tmp_path / "a.pt", {"one": first, "two": [second], second: 1})
+    assert apart == save(tmp_path / "b.pt", {"one": first, "two": [first], first: 1})
 
 
-def test_layout_and_history_of_a_tensor_do_not_show(tmp_path):
+def test_bytes_do_not_depend_on_memory_layout_or_autograd_history_of_tensors(tmp_path):
     plain = torch.arange(2 * 3 * 4 * 4.0).reshape(2, 3, 4, 4)
-    expected = saved(tmp_path / "plain.pt", {"a": plain, "b": plain.clone()})
+    expected = save(tmp_path / "plain.pt", {"a": plain, "b": plain.clone()})
     variants = {
         "channels_last": plain.to(memory_format=torch.channels_last),
         "view": torch.cat([plain, plain])[2:],
@@ -56,24 +56,24 @@ def test_layout_and_history_of_a_tensor_do_not_show(tmp_path):
         "result": plain.clone().requires_grad_() * 1,
     }
     for name, tensor in variants.items():
-        assert saved(tmp_path / f"{name}.pt", {"a": tensor, "b": tensor}) == expected, name
+        assert save(tmp_path / f"{name}.pt", {"a": tensor, "b": tensor}) == expected, name
 
 
-def test_a_view_does_not_save_its_whole_storage(tmp_path):
-    whole = torch.zeros(1_000_000)
-    assert len(saved(tmp_path / "view.pt", {"part": whole[:10]})) < 10_000
+def test_view_is_saved_without_the_rest_of_its_storage(tmp_path):
+    storage = torch.zeros(1_000_000)
+    assert len(save(tmp_path / "view.pt", {"part": storage[:10]})) < 10_000
     assert torch.equal(checkpoints.load(tmp_path / "view.pt")["part"], torch.zeros(10))
 
 
-def test_saving_does_not_tie_the_checkpoint_to_the_tensors(tmp_path):
+def test_later_changes_of_tensors_do_not_change_the_file(tmp_path):
     checkpoint = content()
-    before = saved(tmp_path / "a.pt", checkpoint)
+    before = save(tmp_path / "a.pt", checkpoint)
     assert isinstance(checkpoint["config"]["seen"], tuple)
     checkpoint["network"]["weight"] += 1
     assert (tmp_path / "a.pt").read_bytes() == before
 
 
-def test_code_in_a_checkpoint_is_not_run(tmp_path):
+def test_code_in_a_checkpoint_is_refused_and_not_run(tmp_path):
     marker = tmp_path / "ran"
     torch.save({"network": Payload(marker)}, tmp_path / "zip.pt")
     (tmp_path / "bare.pt").write_bytes(pickle.dumps({"network": Payload(marker)}, protocol=2))
@@ -83,8 +83,8 @@ def test_code_in_a_checkpoint_is_not_run(tmp_path):
     assert not marker.exists()
 
 
-def test_a_checkpoint_that_cannot_be_written_leaves_the_old_one(tmp_path):
-    before = saved(tmp_path / "a.pt", content())
+def test_failed_save_keeps_the_old_checkpoint(tmp_path):
+    before = save(tmp_path / "a.pt", content())
     with pytest.raises((AttributeError, pickle.PicklingError)):
         checkpoints.save(tmp_path / "a.pt", {"function": lambda: None})
     assert (tmp_path / "a.pt").read_bytes() == before

@@ -1,4 +1,4 @@
-"""Command lines made from functions with typed arguments."""
+"""Command lines made from functions with typed parameters."""
 
 import pathlib
 
@@ -20,14 +20,14 @@ def add(*, split_path: pathlib.Path, count: int = 2) -> tuple[pathlib.Path, int]
 
 
 @pytest.mark.parametrize(
-    ("words", "count"), [(["--split-path", "a.json"], 2), (["--count", "3", "--split-path", "a.json"], 3)]
+    ("argv", "count"), [(["--split-path", "a.json"], 2), (["--count", "3", "--split-path", "a.json"], 3)]
 )
-def test_flags_are_the_names_of_the_parameters(words, count):
-    assert command_line.run(add, words) == (pathlib.Path("a.json"), count)
+def test_flags_follow_parameter_names(argv, count):
+    assert command_line.run(add, argv) == (pathlib.Path("a.json"), count)
 
 
 @pytest.mark.parametrize(
-    ("words", "named"),
+    ("argv", "expected"),
     [
         ([], "--split-path"),
         (["--split-path"], "--split-path"),
@@ -35,26 +35,26 @@ def test_flags_are_the_names_of_the_parameters(words, count):
         (["--split-path", "a", "b.json"], "b.json"),
     ],
 )
-def test_words_that_do_not_fit_end_with_status_2(words, named, capsys):
+def test_wrong_arguments_exit_with_status_2(argv, expected, capsys):
     with pytest.raises(SystemExit) as caught:
-        command_line.run(add, words)
-    assert caught.value.code == 2 and named in capsys.readouterr().err
+        command_line.run(add, argv)
+    assert caught.value.code == 2 and expected in capsys.readouterr().err
 
 
-def test_a_user_error_ends_with_its_text():
+def test_user_error_exits_with_its_text():
     with pytest.raises(SystemExit) as caught:
         command_line.run(add, ["--split-path", "a", "--count", "-1"])
     assert caught.value.code == "a: count is -1; use 0 or more"
 
 
-def test_the_help_shows_the_docstring(capsys):
+def test_help_contains_the_docstring(capsys):
     with pytest.raises(SystemExit) as caught:
         command_line.run(add, ["--help"])
     text = capsys.readouterr().out
     assert caught.value.code == 0 and all(part in text for part in ("Add something.", "the split.", "how many."))
 
 
-def test_a_sub_command_is_chosen_by_its_name():
+def test_sub_command_is_called_by_name():
     calls = []
 
     def show(folder: pathlib.Path, /) -> None:

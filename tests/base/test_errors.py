@@ -1,4 +1,4 @@
-"""Errors that a user can mend end a process with their text or are collected; all others keep their traceback."""
+"""User errors end a process with their text or are collected; all other errors keep their traceback."""
 
 import contextlib
 import errno
@@ -15,7 +15,7 @@ FULL = "the disk is full: [Errno 28] No space left on device; make room and run 
 
 
 class DataError(errors.UserError):
-    """One of the library's own."""
+    """A subclass of UserError, as in the library."""
 
 
 @errors.reported
@@ -23,16 +23,16 @@ def fail(error, cause=None):
     raise error from cause
 
 
-def ending(body):
-    """Run `body` as a stage in a process of its own; return its exit status and what it wrote on standard error."""
+def run_process(body):
+    """Run `body` as a stage in a separate process; return its exit status and its standard error."""
     script = f"import os\nfrom zeroshot.base import errors\n\n@errors.reported\ndef main():\n    {body}\n\nmain()\n"
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
-    assert done.stdout == ""
-    return done.returncode, done.stderr
+    process = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert process.stdout == ""
+    return process.returncode, process.stderr
 
 
 @pytest.mark.parametrize("cls", [errors.UserError, DataError])
-def test_a_user_error_becomes_system_exit_with_its_text(cls):
+def test_user_error_becomes_system_exit_with_its_text(cls):
     with pytest.raises(SystemExit) as caught:
         fail(cls("a.png: unreadable\n  b.png: missing"))
     assert caught.value.code == "a.png: unreadable\n  b.png: missing"
@@ -46,12 +46,12 @@ def test_a_user_error_becomes_system_exit_with_its_text(cls):
     ],
     ids=["user", "disk"],
 )
-def test_a_process_ends_with_the_text_alone_and_status_1(body, expected):
-    assert ending(body) == (1, f"{expected}\n")
+def test_process_prints_only_the_text_and_exits_with_status_1(body, expected):
+    assert run_process(body) == (1, f"{expected}\n")
 
 
-def test_an_error_of_the_code_keeps_its_traceback():
-    status, text = ending("os.stat('missing')")
+def test_other_error_keeps_its_traceback():
+    status, text = run_process("os.stat('missing')")
     assert status == 1 and text.startswith("Traceback ") and "FileNotFoundError" in text
 
 
@@ -60,14 +60,14 @@ def test_an_error_of_the_code_keeps_its_traceback():
     [
         OSError(errno.EACCES, "Permission denied"),
         FileNotFoundError(errno.ENOENT, "No such file"),
-        OSError("no number"),
-        ValueError("not the user's"),
-        RuntimeError("nor this"),
+        OSError("without errno"),
+        ValueError("not a user error"),
+        RuntimeError("not a user error either"),
         KeyboardInterrupt(),
     ],
     ids=repr,
 )
-def test_other_errors_pass_through(error):
+def test_other_errors_are_not_changed(error):
     with pytest.raises(type(error)) as caught:
         fail(error)
     assert caught.value is error
@@ -76,8 +76,8 @@ def test_other_errors_pass_through(error):
     assert caught.value is error
 
 
-def test_a_full_disk_is_reported_in_one_line_even_if_the_library_uses_more():
-    """As h5py does."""
+def test_full_disk_is_reported_in_one_line():
+    """h5py's message of a full disk has several lines."""
     with pytest.raises(SystemExit) as caught:
         fail(OSError(errno.ENOSPC, "Can't write data (time = today\n, filename = 'a.h5'\n)"))
     assert caught.value.code == (
@@ -86,21 +86,21 @@ def test_a_full_disk_is_reported_in_one_line_even_if_the_library_uses_more():
     )
 
 
-def test_a_full_disk_is_found_behind_the_error_that_it_caused():
+def test_full_disk_is_recognised_as_cause_of_another_error():
     with pytest.raises(SystemExit) as caught:
         fail(RuntimeError("unexpected pos 704 vs 598"), OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
     assert caught.value.code == FULL
 
 
-def test_a_checkpoint_on_a_full_disk_ends_in_that_line(tmp_path, monkeypatch):
-    """torch.save itself raises a RuntimeError about positions."""
+def test_checkpoint_on_a_full_disk_is_reported_in_one_line(tmp_path, monkeypatch):
+    """On a full disk, torch.save raises a RuntimeError about file positions."""
     with open("/dev/full", "wb", buffering=0) as full, pytest.raises(SystemExit) as caught:
         monkeypatch.setattr(storage, "writing", lambda path: contextlib.nullcontext(full))
         errors.reported(checkpoints.save)(tmp_path / "a.pt", {"weight": torch.zeros(100_000)})
     assert caught.value.code == FULL
 
 
-def test_a_stage_that_ends_well_keeps_its_arguments_result_and_docstring():
+def test_reported_keeps_arguments_result_and_docstring():
     calls = []
 
     @errors.reported
@@ -113,11 +113,11 @@ def test_a_stage_that_ends_well_keeps_its_arguments_result_and_docstring():
     assert calls == [((1,), {"two": 3})] and main.__name__ == "main" and main.__doc__ == "Run the stage."
 
 
-def test_without_a_fault_nothing_is_raised():
+def test_no_error_without_faults():
     errors.Faults().raise_any("data")
 
 
-def test_faults_are_listed_by_kind_in_order_with_counts_and_long_lists_are_cut():
+def test_faults_are_listed_by_kind_in_order_and_long_lists_are_shortened():
     faults = errors.Faults()
     for number in range(23):
         faults.add("missing", f"file {number}")
@@ -129,7 +129,7 @@ def test_faults_are_listed_by_kind_in_order_with_counts_and_long_lists_are_cut()
     assert lines[21:] == ["    file 19", "    and 3 more", "  broken (1):", "    file x"]
 
 
-def test_a_single_fault_is_counted_in_the_singular():
+def test_message_of_a_single_fault_uses_the_singular():
     faults = errors.Faults()
     faults.add("missing", "file 0")
     with pytest.raises(errors.DatasetError) as caught:

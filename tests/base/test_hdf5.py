@@ -25,7 +25,7 @@ def test_datasets_are_read_by_name_and_in_parts(path, kind):
         assert file["2/label"][:].tolist() == [7, 8]
 
 
-def test_a_file_that_is_locked_can_be_read(path):
+def test_locked_file_can_be_read(path):
     with open(path, "rb") as locked:
         fcntl.flock(locked, fcntl.LOCK_EX)
         with pytest.raises(BlockingIOError), h5py.File(path, "r", locking=True):
@@ -34,7 +34,7 @@ def test_a_file_that_is_locked_can_be_read(path):
             assert len(file["rows"]) == 3
 
 
-def test_a_missing_file_and_one_of_another_kind_are_errors(tmp_path):
+def test_missing_file_and_other_format_raise_oserror(tmp_path):
     (tmp_path / "text.h5").write_text("no HDF5")
     for name, fault in (("missing.h5", "No such file"), ("text.h5", "file signature not found")):
         with pytest.raises(OSError, match=fault), hdf5.reading(tmp_path / name):

@@ -7,7 +7,7 @@ from zeroshot.networks import augmentation, backbone, semantic_head
 
 
 def build(changes="", without=()):
-    """Build from the YAML text GOOD with lines of YAML put over it."""
+    """Build a section from the YAML text GOOD, updated with the YAML text `changes`, minus the keys in `without`."""
     values = {**yaml.safe_load(train_section.GOOD), **(yaml.safe_load(changes) or {})}
     return params.build(
         {key: value for key, value in values.items() if key not in without}, train_section.Options, "train"
@@ -20,7 +20,7 @@ def faults(changes="", without=()):
     return str(caught.value).splitlines()
 
 
-def test_a_right_section_loads_as_it_is_written(tmp_path):
+def test_valid_section_is_loaded(tmp_path):
     path = tmp_path / "params.yaml"
     path.write_text(yaml.safe_dump({"other": {"lr": "no number"}, "train": yaml.safe_load(train_section.GOOD)}))
     loaded = params.load(path, "train", train_section.Options)
@@ -30,24 +30,24 @@ def test_a_right_section_loads_as_it_is_written(tmp_path):
 
 
 @pytest.mark.parametrize("text", ["5e-05", "1e-3", "1E+2", "+2.5e1", ".5e1", "7.e-2"])
-def test_numbers_of_yaml_12_that_yaml_11_takes_for_text_are_numbers(text):
+def test_yaml_12_exponents_are_read_as_numbers(text):
     options = build(f"lr: {text}\nkernel: {{kind: gaussian, bandwidths: [{text}, 1]}}")
     assert options.lr == options.kernel.bandwidths[0] == float(text)
     assert type(options.lr) is float
 
 
-def test_the_trap_is_real():
+def test_pyyaml_reads_yaml_12_exponents_as_text():
     assert yaml.safe_load("lr: 5e-05") == {"lr": "5e-05"}
 
 
-def test_whole_numbers_serve_as_floats_but_not_the_reverse():
+def test_integers_are_valid_floats_but_floats_are_not_valid_integers():
     options = build("lr: 1\nkernel: {kind: gaussian, bandwidths: [1, 2]}")
     assert [type(value) for value in (options.lr, *options.kernel.bandwidths)] == [float, float, float]
     assert faults("epochs: 3.5")[1].startswith("  train.epochs: ")
 
 
 @pytest.mark.parametrize(
-    ("change", "found"),
+    ("change", "value"),
     [
         ("lr: '0.1'", "'0.1'"),
         ("lr: fast", "'fast'"),
@@ -68,48 +68,48 @@ def test_whole_numbers_serve_as_floats_but_not_the_reverse():
         ("seed: 2147483648", "2147483648"),
     ],
 )
-def test_wrong_types_and_values_are_refused_by_name_and_shown(change, found):
+def test_message_names_the_key_and_shows_the_wrong_value(change, value):
     lines = faults(change)
     assert lines[0] == "params: 1 error" and len(lines) == 2
     assert lines[1].startswith(f"  train.{change.split(':')[0]}: ")
-    assert lines[1].endswith(f" (found {found})")
+    assert lines[1].endswith(f" (found {value})")
 
 
 @pytest.mark.parametrize("text", ["'[0.5, 1.0]'", "'0.5'", "0.5", "{a: 1}"])
-def test_a_list_must_be_a_list(text):
+def test_other_types_are_not_converted_to_lists(text):
     lines = faults(f"kernel: {{kind: gaussian, bandwidths: {text}}}")
     assert len(lines) == 2 and lines[1].startswith("  train.kernel.bandwidths: ")
 
 
-def test_a_wrong_item_of_a_list_is_named_by_its_place():
+def test_wrong_list_item_is_named_by_its_index():
     lines = faults("kernel: {kind: gaussian, bandwidths: [1, 0, two]}")
     assert [line.split(": ")[0] for line in lines[1:]] == ["  train.kernel.bandwidths.1", "  train.kernel.bandwidths.2"]
 
 
-def test_a_typo_gets_the_nearest_key():
+def test_message_of_a_typo_suggests_the_nearest_key():
     assert faults("momentun: 0.9") == [
         "params: 1 error",
         "  train.momentun: unknown key; did you mean `train.momentum`?",
     ]
 
 
-def test_an_unknown_key_like_no_other_gets_the_list():
+def test_message_of_a_dissimilar_unknown_key_lists_all_keys():
     assert faults("zzzzzz: 1")[1] == (
         "  train.zzzzzz: unknown key; known keys: lr, momentum, weight_decay, epochs, flip, name, seed, kernel"
     )
 
 
-def test_a_typo_in_a_nested_section_gets_the_nearest_key_there():
+def test_message_of_a_nested_typo_suggests_a_key_of_the_nested_section():
     assert faults("kernel: {kind: gaussian, bandwidths: [1], bandwidth: [2]}")[1] == (
         "  train.kernel.bandwidth: unknown key; did you mean `train.kernel.bandwidths`?"
     )
-    # `lr` is a key of the section, not of this one.
+    # `lr` is a key of the outer section, not of `kernel`.
     assert faults("kernel: {kind: gaussian, bandwidths: [1], lr: 1}")[1] == (
         "  train.kernel.lr: unknown key; known keys: kind, bandwidths"
     )
 
 
-def test_missing_keys_are_named_even_when_nested():
+def test_missing_keys_are_named_at_every_level():
     assert faults("kernel: {kind: gaussian}", without=["seed"]) == [
         "params: 2 errors",
         "  train.seed: missing",
@@ -117,12 +117,12 @@ def test_missing_keys_are_named_even_when_nested():
     ]
 
 
-def test_a_nested_section_must_be_a_mapping():
+def test_nested_section_must_be_a_mapping():
     assert faults("kernel: gaussian")[1].startswith("  train.kernel: ")
     assert faults("kernel: gaussian")[1].endswith("(found 'gaussian')")
 
 
-def test_every_fault_is_in_one_message():
+def test_one_message_lists_all_faults():
     lines = faults("{lr: -1, epoch: 5, flip: 1, kernel: {kind: cosine, bandwidths: [0], sort: 1}}", without=["name"])
     assert lines[0] == "params: 7 errors"
     assert sorted(line.split(": ")[0].strip() for line in lines[1:]) == [
@@ -136,7 +136,7 @@ def test_every_fault_is_in_one_message():
     ]
 
 
-def test_the_backbones_augmentation_is_named_in_full():
+def test_faults_of_backbone_augmentation_have_full_key_names():
     values = params.to_dict(
         backbone.Params(
             encoder="resnet18",
@@ -171,7 +171,7 @@ def test_the_backbones_augmentation_is_named_in_full():
     assert "\n  backbone.augmentation.flop: unknown key; did you mean `backbone.augmentation.flip`?" in text
 
 
-def test_sections_survive_a_round_trip_through_plain_values():
+def test_sections_are_unchanged_by_conversion_to_plain_values_and_back():
     options = build("lr: 5e-05")
     values = params.to_dict(options)
     assert values["kernel"] == {"kind": "gaussian", "bandwidths": [0.5, 1.0]} and values["lr"] == 5e-05
@@ -179,6 +179,6 @@ def test_sections_survive_a_round_trip_through_plain_values():
     assert params.build(yaml.safe_load(yaml.safe_dump(values)), train_section.Options, "train") == options
 
 
-def test_sections_cannot_be_changed():
+def test_sections_are_immutable():
     with pytest.raises(AttributeError):
         build().lr = 1.0

@@ -5,7 +5,7 @@ from zeroshot.base import params
 
 
 @pytest.mark.parametrize("content", ["{}", "other: {lr: 1}\n", "train: 3\n", "train:\n", "train: [lr]\n"])
-def test_a_missing_section_is_named(tmp_path, content):
+def test_missing_section_is_named(tmp_path, content):
     path = tmp_path / "params.yaml"
     path.write_text(content)
     with pytest.raises(params.ParamsError) as caught:
@@ -14,7 +14,7 @@ def test_a_missing_section_is_named(tmp_path, content):
 
 
 @pytest.mark.parametrize("content", ["", "- 1\n", "train\n", "3\n"])
-def test_a_file_without_sections_is_named(tmp_path, content):
+def test_file_without_sections_is_refused(tmp_path, content):
     path = tmp_path / "params.yaml"
     path.write_text(content)
     with pytest.raises(params.ParamsError) as caught:
@@ -31,25 +31,25 @@ def test_a_file_without_sections_is_named(tmp_path, content):
         ("train: {lr: 1}\nother:\n- {a: 1, b: 2, a: 3}\n", "a", 3),
     ],
 )
-def test_a_key_that_stands_twice_is_refused_with_its_line(tmp_path, content, key, line):
+def test_duplicate_key_is_refused_with_its_line(tmp_path, content, key, line):
     path = tmp_path / "params.yaml"
     path.write_text(content)
     for read in (params.read, lambda path: params.load(path, "train", train_section.Options)):
         with pytest.raises(params.ParamsError) as caught:
             read(path)
         text = str(caught.value)
-        assert text.startswith(f"{path}: cannot be read as YAML: key `{key}` stands twice\n")
+        assert text.startswith(f"{path}: cannot be read as YAML: key `{key}` is given twice\n")
         assert f", line {line}, column " in text
 
 
-def test_a_key_may_stand_once_in_each_mapping_and_merged_values_be_overridden(tmp_path):
+def test_equal_keys_in_different_mappings_and_overridden_merge_keys_are_valid(tmp_path):
     path = tmp_path / "params.yaml"
     path.write_text("a: &a {lr: 1, seed: 0}\nb: {<<: *a, lr: 2}\nc: [{lr: 3}, {lr: 4}]\n")
     assert params.read(path) == {"a": {"lr": 1, "seed": 0}, "b": {"lr": 2, "seed": 0}, "c": [{"lr": 3}, {"lr": 4}]}
 
 
 @pytest.mark.parametrize("content", [None, "train: {lr: [", "train: !!python/object/apply:os.getcwd []\n"])
-def test_a_file_that_cannot_be_read_is_named(tmp_path, content):
+def test_unreadable_file_is_named(tmp_path, content):
     path = tmp_path / "params.yaml"
     if content:
         path.write_text(content)
@@ -58,7 +58,7 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path, content):
     assert str(caught.value).startswith(f"{path}: cannot be read as YAML: ")
 
 
-def test_messages_name_the_file(tmp_path):
+def test_messages_contain_the_file_name(tmp_path):
     path = tmp_path / "params.yaml"
     path.write_text("train: {}\n")
     with pytest.raises(params.ParamsError) as caught:

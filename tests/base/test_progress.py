@@ -14,20 +14,20 @@ class Terminal(io.StringIO):
 
 @pytest.fixture
 def clock(monkeypatch):
-    """A clock that stands still until a test moves it."""
+    """A clock that only the test advances."""
     now = types.SimpleNamespace(seconds=0.0)
     monkeypatch.setattr(progress, "time", types.SimpleNamespace(monotonic=lambda: now.seconds))
     return now
 
 
 def work(items, clock, seconds):
-    """Yield items, each the work of so many seconds."""
+    """Yield items and advance the clock by `seconds` for each."""
     for item in items:
         clock.seconds += seconds
         yield item
 
 
-def test_a_log_gets_plain_lines_with_rate_and_time_left(clock, capsys):
+def test_log_lines_contain_rate_and_remaining_time(clock, capsys):
     items = list(progress.track(work("abcdefgh", clock, 5), "train_gmmn", total=8))
     assert items == list("abcdefgh")
     assert capsys.readouterr().err.splitlines() == [
@@ -38,7 +38,7 @@ def test_a_log_gets_plain_lines_with_rate_and_time_left(clock, capsys):
     ]
 
 
-def test_what_an_interrupted_run_did_counts_as_done_but_not_in_the_rate(clock, capsys):
+def test_items_of_an_interrupted_run_count_as_done_but_not_in_the_rate(clock, capsys):
     list(progress.track(work(range(4), clock, 5), "train_backbone", total=10, initial=6))
     assert capsys.readouterr().err.splitlines() == [
         "train_backbone: 8/10, 0.2/s, 10 s left",
@@ -46,33 +46,33 @@ def test_what_an_interrupted_run_did_counts_as_done_but_not_in_the_rate(clock, c
     ]
 
 
-def test_without_a_total_there_is_no_time_left(clock, capsys):
+def test_no_remaining_time_without_a_total(clock, capsys):
     list(progress.track(work(range(2), clock, 10), "dump"))
     assert capsys.readouterr().err.splitlines() == ["dump: 1/?, 0.1/s", "dump: 2/?, 0.1/s"]
 
 
-def test_the_length_of_a_list_is_its_total(clock, capsys):
+def test_total_defaults_to_the_length_of_a_list(clock, capsys):
     for _ in progress.track([1, 2, 3, 4], "check"):
         clock.seconds += 10
     assert capsys.readouterr().err.splitlines()[-1] == "check: 4/4, 0.1/s, 0 s left"
 
 
-def test_quick_work_and_no_work_say_nothing(clock, capsys):
+def test_short_and_empty_loops_print_nothing(clock, capsys):
     assert list(progress.track(work(range(9), clock, 1), "quick", total=9)) == list(range(9))
     assert list(progress.track([], "nothing")) == []
     assert capsys.readouterr() == ("", "")
 
 
 @pytest.mark.parametrize("stream", [io.StringIO, Terminal])
-def test_items_are_handed_on_one_by_one(monkeypatch, stream):
+def test_items_are_consumed_lazily(monkeypatch, stream):
     monkeypatch.setattr(sys, "stderr", stream())
-    taken = []
-    tracked = progress.track((taken.append(item) or item for item in range(5)), "lazy", total=5)
-    assert taken == []
-    assert next(tracked) == 0 and taken == [0]
+    consumed = []
+    tracked = progress.track((consumed.append(item) or item for item in range(5)), "lazy", total=5)
+    assert consumed == []
+    assert next(tracked) == 0 and consumed == [0]
 
 
-def test_a_terminal_gets_a_bar_that_starts_where_the_earlier_run_stopped(monkeypatch):
+def test_terminal_bar_starts_at_the_position_of_the_interrupted_run(monkeypatch):
     terminal = Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)
     assert list(progress.track([7, 8], "train_backbone", total=5, initial=3)) == [7, 8]

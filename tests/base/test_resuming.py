@@ -10,7 +10,7 @@ import torch
 from zeroshot.base import checkpoints, resuming
 
 
-def test_equal_inputs_share_one_folder_below_the_stage(tmp_path):
+def test_equal_inputs_have_the_same_folder(tmp_path):
     folder = resuming.folder(tmp_path / "work", "train_backbone", b"params", b"split")
     assert folder.is_dir() and folder.parent == tmp_path / "work/train_backbone"
     (folder / "state.pt").write_text("half")
@@ -18,14 +18,14 @@ def test_equal_inputs_share_one_folder_below_the_stage(tmp_path):
     assert again == folder and (again / "state.pt").read_text() == "half"
 
 
-def test_other_inputs_get_another_folder(tmp_path):
-    # The last two hold the same bytes as the first, cut and ordered otherwise.
+def test_different_inputs_have_different_folders(tmp_path):
+    # The last two have the same bytes as the first, but split or ordered differently.
     inputs = [(b"ab", b"c"), (b"ab", b"d"), (b"ab",), (b"ab", b"c", b""), (b"a", b"bc"), (b"c", b"ab")]
     folders = {resuming.folder(tmp_path, "stage", *parts).name for parts in inputs}
     assert len(folders) == len(inputs)
 
 
-def test_work_of_other_code_is_not_continued(tmp_path, monkeypatch):
+def test_work_of_another_version_of_the_code_is_not_resumed(tmp_path, monkeypatch):
     source = tmp_path / "probe.py"
     module = types.ModuleType("zeroshot.probe")
     module.__file__ = str(source)
@@ -39,7 +39,7 @@ def test_work_of_other_code_is_not_continued(tmp_path, monkeypatch):
     assert len({without, first, second}) == 3 and resuming.folder(tmp_path, "stage", b"") == first
 
 
-def test_a_fingerprint_follows_names_sizes_and_times_of_the_files_named(tmp_path):
+def test_fingerprint_depends_on_names_sizes_and_times_of_the_given_files(tmp_path):
     def stamp(name, content, seconds):
         (tmp_path / name).write_text(content)
         os.utime(tmp_path / name, (seconds, seconds))
@@ -49,17 +49,17 @@ def test_a_fingerprint_follows_names_sizes_and_times_of_the_files_named(tmp_path
     first = resuming.fingerprint(tmp_path, ["a", "b"])
     stamp("other", "123", 2000)
     assert resuming.fingerprint(tmp_path, ["a", "b"]) == first
-    prints = {first, resuming.fingerprint(tmp_path, ["a"]), resuming.fingerprint(tmp_path, ["a", "other"])}
+    digests = {first, resuming.fingerprint(tmp_path, ["a"]), resuming.fingerprint(tmp_path, ["a", "other"])}
     stamp("b", "123", 1000)
-    prints.add(resuming.fingerprint(tmp_path, ["a", "b"]))
+    digests.add(resuming.fingerprint(tmp_path, ["a", "b"]))
     stamp("b", "12", 1001)
-    prints.add(resuming.fingerprint(tmp_path, ["a", "b"]))
-    assert len(prints) == 5
+    digests.add(resuming.fingerprint(tmp_path, ["a", "b"]))
+    assert len(digests) == 5
     stamp("b", "12", 1000)
     assert resuming.fingerprint(tmp_path, ["a", "b"]) == first
 
 
-def test_a_missing_file_is_an_error(tmp_path):
+def test_fingerprint_of_a_missing_file_raises(tmp_path):
     with pytest.raises(FileNotFoundError):
         resuming.fingerprint(tmp_path, ["gone"])
 
@@ -71,7 +71,7 @@ class Options:
     lr: float
 
 
-def test_the_state_file_follows_everything_that_the_result_depends_on(tmp_path):
+def test_state_file_depends_on_all_inputs(tmp_path):
     for name in ("masks/a.png", "images/a.png", "split.json"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text("12")
@@ -101,11 +101,11 @@ def test_the_state_file_follows_everything_that_the_result_depends_on(tmp_path):
 
 
 class Killed(BaseException):
-    """Ends a training where a kill might."""
+    """Interrupts a training, as a kill does."""
 
 
 def train(state, die_in=None, n=4):
-    """Yield epochs whose state is the sum of all numbers so far."""
+    """Yield the epochs of a training whose state is a sum over all epochs so far; raise Killed in epoch `die_in`."""
     first, total = (0, 0) if state is None else (state["epoch"] + 1, state["total"])
     for epoch in range(first, n):
         if epoch == die_in:
@@ -115,19 +115,19 @@ def train(state, die_in=None, n=4):
 
 
 def run(folder, die_in=None):
-    started = []
+    initial_states = []
 
-    def watched(state):
-        started.append(state and dict(state))
+    def recorded_train(state):
+        initial_states.append(state and dict(state))
         return train(state, die_in)
 
     with contextlib.suppress(Killed):
-        resuming.run(folder / "state.pt", watched, "training", 4, folder / "curve.csv")
-    return started
+        resuming.run(folder / "state.pt", recorded_train, "training", 4, folder / "curve.csv")
+    return initial_states
 
 
 @pytest.mark.parametrize("die_in", [0, 1, 3])
-def test_a_killed_training_resumes_after_its_last_epoch_with_the_same_curve(tmp_path, die_in):
+def test_interrupted_training_resumes_after_its_last_epoch_with_the_same_curve(tmp_path, die_in):
     for name in ("whole", "killed"):
         (tmp_path / name).mkdir()
     assert run(tmp_path / "whole") == [None]
@@ -142,13 +142,13 @@ def test_a_killed_training_resumes_after_its_last_epoch_with_the_same_curve(tmp_
     assert lines == ["epoch,loss", *(f"{epoch},{1 / int('1' * (epoch + 1))}" for epoch in range(4))]
 
 
-def test_the_curve_is_written_after_every_epoch(tmp_path):
+def test_curve_is_written_after_every_epoch(tmp_path):
     lengths = []
 
-    def watched(state):
+    def recorded_train(state):
         for epoch in train(state):
             yield epoch
             lengths.append(len((tmp_path / "curve.csv").read_text().splitlines()) - 1)
 
-    resuming.run(tmp_path / "state.pt", watched, "training", 4, tmp_path / "curve.csv")
+    resuming.run(tmp_path / "state.pt", recorded_train, "training", 4, tmp_path / "curve.csv")
     assert lengths == [1, 2, 3, 4]

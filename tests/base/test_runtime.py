@@ -15,9 +15,9 @@ def settings(**changes):
 
 @pytest.fixture(autouse=True)
 def restored_threads():
-    before = torch.get_num_threads()
+    n_threads = torch.get_num_threads()
     yield
-    torch.set_num_threads(before)
+    torch.set_num_threads(n_threads)
 
 
 def test_start_returns_the_chosen_device():
@@ -25,19 +25,19 @@ def test_start_returns_the_chosen_device():
 
 
 @pytest.mark.parametrize(("available", "expected"), [(True, "cuda"), (False, "cpu")])
-def test_auto_is_a_gpu_where_there_is_one(monkeypatch, available, expected):
+def test_auto_is_the_gpu_if_available(monkeypatch, available, expected):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: available)
     assert runtime.start(settings()) == torch.device(expected)
 
 
-def test_a_missing_gpu_is_explained(monkeypatch):
+def test_missing_gpu_is_reported(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(errors.UserError) as caught:
         runtime.start(settings(device="cuda"))
     assert str(caught.value) == "runtime.device: is cuda, but PyTorch finds no GPU; use cpu or auto"
 
 
-def test_start_sets_the_threads_of_pytorch_to_one_or_as_many_as_given():
+def test_start_sets_the_given_number_of_pytorch_threads_and_one_by_default():
     runtime.start(settings(device="cpu", threads=3), 3)
     assert torch.get_num_threads() == 3
     runtime.start(settings(device="cpu", threads=3))

@@ -9,30 +9,30 @@ from zeroshot.base import training
 
 
 @pytest.mark.parametrize("loss", [math.nan, math.inf, -math.inf])
-def test_a_loss_that_is_no_number_ends_the_training_with_its_place(loss):
+def test_non_finite_loss_raises_with_epoch_and_step(loss):
     with pytest.raises(training.DivergedError) as caught:
         training.check_finite(loss, "train_gmmn", 3, 14)
     assert str(caught.value) == f"train_gmmn: the loss is {loss} in epoch 3, step 14; lower the learning rate"
 
 
 @pytest.mark.parametrize("loss", [0.0, -1.5, 1e30])
-def test_any_other_loss_is_handed_back(loss):
+def test_finite_loss_is_returned(loss):
     assert training.check_finite(loss, "train_gmmn", 0, 0) == loss
 
 
-def drawn(*entropy):
+def random_numbers(*entropy):
     training.seed_torch(*entropy)
     return tuple(torch.randint(2**62, (2,)).tolist())
 
 
 @pytest.mark.parametrize("seeds", [[(0,), (1,), (12,)], [(0, 1), (1, 0), (1, 2), (2, 1), (0, 12), (2**31, 5)]])
-def test_tuples_of_integers_are_seeds_of_their_own(seeds):
-    assert len({drawn(*seed) for seed in seeds}) == len(seeds)
-    assert [drawn(*seed) for seed in seeds] == [drawn(*seed) for seed in seeds]
+def test_different_tuples_of_integers_are_different_seeds(seeds):
+    assert len({random_numbers(*seed) for seed in seeds}) == len(seeds)
+    assert [random_numbers(*seed) for seed in seeds] == [random_numbers(*seed) for seed in seeds]
 
 
 @given(total=st.integers(1, 1000), data=st.data())
-def test_poly_falls_from_one_to_zero_as_the_formula_says(total, data):
+def test_poly_decreases_from_one_to_zero_by_the_formula(total, data):
     step = data.draw(st.integers(0, total - 1))
     assert training.poly(step, total) == pytest.approx(math.exp(0.9 * math.log((total - step) / total)))
     assert training.poly(step, total) > training.poly(step + 1, total)

@@ -14,15 +14,15 @@ root = dump_sources.root
 
 
 def constant(value):
-    """A network whose features all are `value`."""
+    """Return a network whose features all have the value `value`."""
 
-    def extract(pictures):
-        return torch.full((len(pictures), 256, *grids.map_size(*pictures.shape[-2:], 4)), value)
+    def extract(images):
+        return torch.full((len(images), 256, *grids.map_size(*images.shape[-2:], 4)), value)
 
     return extract
 
 
-def test_masks_of_unlabelled_images_are_never_needed(root, monkeypatch, tmp_path):
+def test_masks_of_unlabelled_images_are_not_read(root, monkeypatch, tmp_path):
     monkeypatch.setattr(image_files, "read_mask", None)
     unlabelled = dump_sources.source(root, "unlabelled")
     dump.write_shard(
@@ -33,10 +33,10 @@ def test_masks_of_unlabelled_images_are_never_needed(root, monkeypatch, tmp_path
 
 
 @pytest.mark.parametrize("name", ["train", "unlabelled", "val"])
-def test_a_shard_is_about_as_large_as_planned(root, tmp_path, name):
-    origin = dump_sources.source(root, name)
-    jobs = dump_sources.jobs_of(origin)
-    dump.write_shard(tmp_path / "s.h5", origin, jobs, constant(1.0), dump_sources.options())
+def test_size_and_rows_of_a_shard_match_the_plan(root, tmp_path, name):
+    source = dump_sources.source(root, name)
+    jobs = dump_sources.jobs_of(source)
+    dump.write_shard(tmp_path / "s.h5", source, jobs, constant(1.0), dump_sources.options())
     planned = sum(job.bytes for job in jobs)
     assert planned <= (tmp_path / "s.h5").stat().st_size <= planned + 8192
     with h5py.File(tmp_path / "s.h5") as file:
@@ -48,67 +48,70 @@ def test_a_shard_is_about_as_large_as_planned(root, tmp_path, name):
 @pytest.mark.parametrize(
     ("value", "text"), [(np.nan, "nan"), (np.inf, "inf"), (-np.inf, "inf"), (7e4, "inf"), (-6.1e4, "60992.0")]
 )
-def test_features_that_float16_cannot_hold_are_refused_and_not_written(root, tmp_path, name, value, text):
-    origin = dump_sources.source(root, name)
+def test_features_beyond_the_range_of_float16_are_refused(root, tmp_path, name, value, text):
+    source = dump_sources.source(root, name)
     path = tmp_path / "shard-00003.h5"
     with pytest.raises(shard_plan.DumpError) as caught:
-        dump.write_shard(path, origin, dump_sources.jobs_of(origin), constant(value), dump_sources.options())
-    assert str(caught.value) == f"shard-00003.h5: features reach {text}, beyond float16; train the backbone again"
+        dump.write_shard(path, source, dump_sources.jobs_of(source), constant(value), dump_sources.options())
+    assert (
+        str(caught.value)
+        == f"shard-00003.h5: features reach {text}, beyond the range of float16; train the backbone again"
+    )
     assert not list(tmp_path.iterdir())
 
 
-def test_large_features_are_kept(root, tmp_path):
-    origin = dump_sources.source(root, "val")
-    dump.write_shard(tmp_path / "s.h5", origin, dump_sources.jobs_of(origin), constant(5.9e4), dump_sources.options())
+def test_large_features_within_the_range_are_written(root, tmp_path):
+    source = dump_sources.source(root, "val")
+    dump.write_shard(tmp_path / "s.h5", source, dump_sources.jobs_of(source), constant(5.9e4), dump_sources.options())
     with h5py.File(tmp_path / "s.h5") as file:
         assert (file["features"][:] == np.float16(5.9e4)).all()
 
 
-def test_an_image_without_a_labelled_pixel_adds_no_row(root, tmp_path):
-    origin = dataclasses.replace(dump_sources.source(root, "train"), masks=tmp_path)
-    for item in origin.items:
+def test_image_without_labelled_pixels_adds_no_row(root, tmp_path):
+    source = dataclasses.replace(dump_sources.source(root, "train"), masks=tmp_path)
+    for item in source.items:
         mask = image_files.read_mask(root / f"masks/train/{item.id}.png")
         image_files.write_mask(tmp_path / f"{item.id}.png", mask if item.id == "b" else np.full_like(mask, 255))
-    jobs = dump_sources.jobs_of(origin)
-    assert [job.rows > 0 for job in jobs] == [item.id == "b" for item in origin.items]
-    dump.write_shard(tmp_path / "some.h5", origin, jobs, constant(1.0), dump_sources.options())
+    jobs = dump_sources.jobs_of(source)
+    assert [job.rows > 0 for job in jobs] == [item.id == "b" for item in source.items]
+    dump.write_shard(tmp_path / "some.h5", source, jobs, constant(1.0), dump_sources.options())
     with h5py.File(tmp_path / "some.h5") as file:
         assert set(file["image"][:].tolist()) == {1}
-    dump.write_shard(tmp_path / "none.h5", origin, jobs[2:], constant(1.0), dump_sources.options())
+    dump.write_shard(tmp_path / "none.h5", source, jobs[2:], constant(1.0), dump_sources.options())
     assert index.entry(tmp_path / "none.h5", "rows", 4)["offsets"] == [0, 0, 0, 0, 0]
 
 
-@pytest.mark.parametrize("lists", [[0, 2, 2, 255, 0], [1], [255, 255], [0, 1, 2, 0, 1, 2]])
-def test_the_entry_of_a_shard_says_where_each_class_is(tmp_path, lists):
-    rows.write(tmp_path / "shard-00004.h5", caches.table(lists))
-    offsets = [sum(label < bound for label in lists) for bound in range(4)]
-    expected = caches.entry(tmp_path / "shard-00004.h5", rows=len(lists), offsets=offsets)
+@pytest.mark.parametrize("labels", [[0, 2, 2, 255, 0], [1], [255, 255], [0, 1, 2, 0, 1, 2]])
+def test_index_entry_of_a_shard_has_the_offsets_of_each_class(tmp_path, labels):
+    rows.write(tmp_path / "shard-00004.h5", caches.table(labels))
+    offsets = [sum(label < bound for label in labels) for bound in range(4)]
+    expected = caches.entry(tmp_path / "shard-00004.h5", rows=len(labels), offsets=offsets)
     assert index.entry(tmp_path / "shard-00004.h5", "rows", 3) == expected
 
 
-def test_the_entry_of_maps_has_no_classes(tmp_path):
+def test_index_entry_of_maps_has_no_offsets(tmp_path):
     image, features, mask = caches.scene("a", 3, 4)
     maps.write(tmp_path / "s.h5", [0], [features], [mask])
     assert index.entry(tmp_path / "s.h5", "maps", 3) == caches.entry(tmp_path / "s.h5", rows=12)
 
 
-def test_publishing_replaces_the_folder_and_completes_it_with_the_index(tmp_path, monkeypatch):
+def test_publish_replaces_the_folder_and_writes_the_index_last(tmp_path, monkeypatch):
     old = caches.write_rows(tmp_path / "train", [caches.table([0, 1])] * 3)
     new = caches.write_rows(tmp_path / "new", [caches.table([0, 2], seed=1)])
     content = (new / "shard-00000.h5").read_bytes()
-    found = index.read(new)
+    new_index = index.read(new)
 
-    def die(*arguments):
+    def interrupt(*arguments):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(storage, "write_json", die)
+        patch.setattr(storage, "write_json", interrupt)
         with pytest.raises(KeyboardInterrupt):
-            dump.publish(new, old, found)
+            dump.publish(new, old, new_index)
     with pytest.raises(index.ShardError, match="train: no readable index.json"):
         index.read(old)
     caches.write_rows(tmp_path / "new", [caches.table([0, 2], seed=1)])
-    dump.publish(new, old, found)
-    assert index.read(old) == found
+    dump.publish(new, old, new_index)
+    assert index.read(old) == new_index
     assert sorted(path.name for path in old.iterdir()) == ["index.json", "shard-00000.h5"]
     assert (old / "shard-00000.h5").read_bytes() == content

@@ -18,26 +18,26 @@ def write(folder):
     """Write a cache of rows with the graphs of `MASKS`."""
     caches.write_rows(folder, [caches.table([0, 1, 2])])
     graphs.write(folder / graphs.NAME, graphs.join(map(component_graphs.of_labels, MASKS)))
-    found = dataclasses.replace(index.read(folder), graphs=graphs.describe(folder / graphs.NAME))
-    index.write(folder, found)
+    with_graphs = dataclasses.replace(index.read(folder), graphs=graphs.describe(folder / graphs.NAME))
+    index.write(folder, with_graphs)
     return folder
 
 
-def test_what_is_read_are_the_graphs_of_each_image(tmp_path):
-    found = graphs.read(write(tmp_path))
-    assert set(found.image.tolist()) == {0, 2}
-    assert all(column.dtype == graphs.COLUMNS[name] for name, column in vars(found).items() if name in graphs.COLUMNS)
+def test_read_returns_the_graphs_of_each_image(tmp_path):
+    cached = graphs.read(write(tmp_path))
+    assert set(cached.image.tolist()) == {0, 2}
+    assert all(column.dtype == graphs.COLUMNS[name] for name, column in vars(cached).items() if name in graphs.COLUMNS)
     for image, mask in enumerate(MASKS):
         expected = component_graphs.of_labels(mask)
-        own = np.flatnonzero(found.image == image)
-        assert found.component[own].tolist() == expected.components.tolist()
-        assert found.label[own].tolist() == expected.labels.tolist()
-        assert found.size[own].tolist() == expected.sizes.tolist()
-        edges = found.edges[np.isin(found.edges, own).all(axis=1)]
-        assert edges.tolist() == (expected.edges + own.min(initial=len(found.label))).tolist()
+        nodes = np.flatnonzero(cached.image == image)
+        assert cached.component[nodes].tolist() == expected.components.tolist()
+        assert cached.label[nodes].tolist() == expected.labels.tolist()
+        assert cached.size[nodes].tolist() == expected.sizes.tolist()
+        edges = cached.edges[np.isin(cached.edges, nodes).all(axis=1)]
+        assert edges.tolist() == (expected.edges + nodes.min(initial=len(cached.label))).tolist()
 
 
-def test_equal_graphs_give_equal_bytes_and_the_report_counts_them(tmp_path):
+def test_equal_graphs_give_equal_bytes_and_the_report_counts_nodes_and_edges(tmp_path):
     one, two = (write(tmp_path / name) for name in ("one", "two"))
     assert (one / graphs.NAME).read_bytes() == (two / graphs.NAME).read_bytes()
     n_nodes, n_edges = (
@@ -46,11 +46,11 @@ def test_equal_graphs_give_equal_bytes_and_the_report_counts_them(tmp_path):
     assert f"component graphs: {n_nodes} components, {n_edges} contacts" in describe.describe(one)
 
 
-def test_a_cache_written_without_graphs_has_none(tmp_path):
+def test_read_returns_none_for_a_cache_without_graphs(tmp_path):
     assert graphs.read(caches.write_rows(tmp_path, [caches.table([0])])) is None
 
 
-def test_damage_is_named(tmp_path):
+def test_altered_truncated_and_missing_graphs_are_refused(tmp_path):
     path = write(tmp_path) / graphs.NAME
     content = bytearray(path.read_bytes())
     content[-1] ^= 1
@@ -67,8 +67,8 @@ def test_damage_is_named(tmp_path):
 
 
 @pytest.mark.parametrize("stride", [1, 2, 4])
-def test_graphs_of_masks_are_those_of_their_cells(stride):
+def test_graphs_of_masks_match_those_of_their_cells(stride):
     masks = [np.kron(mask, np.ones((stride, stride), np.uint8)) for mask in MASKS]
-    found, expected = graphs.of_masks(masks, stride), graphs.join(map(component_graphs.of_labels, MASKS))
+    from_masks, expected = graphs.of_masks(masks, stride), graphs.join(map(component_graphs.of_labels, MASKS))
     for name, column in vars(expected).items():
-        np.testing.assert_array_equal(getattr(found, name), column)
+        np.testing.assert_array_equal(getattr(from_masks, name), column)

@@ -15,7 +15,7 @@ from zeroshot.cache import index, maps, rows
 
 @pytest.fixture
 def cache(tmp_path):
-    """A cache of four shards of rows."""
+    """Return a cache of four shards of rows."""
     return caches.write_rows(tmp_path / "features/train", [caches.table([0, 1, 2], seed=seed) for seed in range(4)])
 
 
@@ -25,9 +25,9 @@ def remedy(folder):
     )
 
 
-def test_an_index_comes_back_as_written_and_alone_in_its_folder(tmp_path):
-    made = {"source": {"x": [1, 2.5]}}
-    written = index.Index("rows", 7, 4, ["a", "b"], ["1", "2", "3"], [], made, presence=[[0, 1], [], [1]])
+def test_index_round_trip_leaves_one_file(tmp_path):
+    provenance = {"source": {"x": [1, 2.5]}}
+    written = index.Index("rows", 7, 4, ["a", "b"], ["1", "2", "3"], [], provenance, presence=[[0, 1], [], [1]])
     index.write(tmp_path / "new/cache", written)
     assert index.read(tmp_path / "new/cache") == written
     assert [path.name for path in (tmp_path / "new/cache").iterdir()] == ["index.json"]
@@ -38,7 +38,7 @@ def test_an_index_comes_back_as_written_and_alone_in_its_folder(tmp_path):
 @given(
     shards=st.lists(st.lists(st.tuples(st.integers(0, 4), st.sampled_from([0, 1, 2, 255])), max_size=12), max_size=3)
 )
-def test_presence_lists_the_labels_of_the_rows_of_each_image(tmp_path_factory, shards):
+def test_presence_lists_the_labels_of_each_image(tmp_path_factory, shards):
     folder = tmp_path_factory.getbasetemp() / "presence"
     paths = []
     for number, pairs in enumerate(shards):
@@ -46,18 +46,18 @@ def test_presence_lists_the_labels_of_the_rows_of_each_image(tmp_path_factory, s
         table["image"] = np.array([image for image, _ in pairs], np.int32)
         paths.append(folder / f"shard-{number}.h5")
         rows.write(paths[-1], table)
-    every = {pair for pairs in shards for pair in pairs}
-    expected = [sorted(label for own, label in every if own == image and label != 255) for image in range(5)]
+    all_pairs = {pair for pairs in shards for pair in pairs}
+    expected = [sorted(label for number, label in all_pairs if number == image and label != 255) for image in range(5)]
     assert index.presence(paths, 5) == expected
 
 
-def test_a_whole_cache_is_read_by_text_path_and_with_its_kind(cache):
+def test_complete_cache_is_read_with_a_text_path_or_its_kind(cache):
     assert index.read(str(cache)) == index.read(cache, "rows")
     assert [shard["file"] for shard in index.read(cache).shards] == [f"shard-{number:05d}.h5" for number in range(4)]
 
 
 @pytest.mark.parametrize("content", [None, "", "[1]", "{", '{"kind": "rows"}', '"text"', "\xff"])
-def test_a_folder_without_a_usable_index_is_named_with_the_command_that_makes_it(tmp_path, content):
+def test_unreadable_index_is_refused_with_the_command_that_writes_it(tmp_path, content):
     folder = tmp_path / "features/val"
     if content is not None:
         folder.mkdir(parents=True)
@@ -69,13 +69,13 @@ def test_a_folder_without_a_usable_index_is_named_with_the_command_that_makes_it
     assert text.endswith("); make it with `dvc repro dump_features`")
 
 
-def test_another_kind_is_named_with_what_is_needed(cache):
+def test_cache_of_another_kind_is_refused(cache):
     with pytest.raises(index.ShardError) as caught:
         index.read(cache, "maps")
-    assert str(caught.value) == f"{cache}: holds rows, needs maps; give the folder of the other list"
+    assert str(caught.value) == f"{cache}: holds rows, but maps are needed; give the folder of a cache of maps"
 
 
-def test_truncated_grown_and_missing_shards_are_listed_together(cache):
+def test_shards_of_wrong_size_and_missing_shards_are_listed_together(cache):
     size = (cache / "shard-00000.h5").stat().st_size
     (cache / "shard-00000.h5").write_bytes((cache / "shard-00000.h5").read_bytes()[: size // 2])
     (cache / "shard-00001.h5").unlink()
@@ -92,20 +92,20 @@ def test_truncated_grown_and_missing_shards_are_listed_together(cache):
 
 
 @pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
-def test_one_flipped_bit_is_found_by_the_checksum_alone(cache, share):
+def test_one_flipped_bit_is_detected_by_the_checksum(cache, share):
     path = cache / "shard-00002.h5"
     content = bytearray(path.read_bytes())
     content[int(share * (len(content) - 1))] ^= 1
     path.write_bytes(content)
-    found = index.read(cache)  # The size is right, and reading the index must stay cheap.
+    cache_index = index.read(cache)  # The size is right, and reading the index computes no checksum.
     for number in (0, 1, 3):
-        assert index.verify(cache, found.shards[number]) == cache / f"shard-{number:05d}.h5"
+        assert index.verify(cache, cache_index.shards[number]) == cache / f"shard-{number:05d}.h5"
     with pytest.raises(index.ShardError) as caught:
-        index.verify(cache, found.shards[2])
+        index.verify(cache, cache_index.shards[2])
     assert str(caught.value) == f"{path}: altered since it was written (its SHA-256 differs)\n  {remedy(cache)}"
 
 
-def test_a_shard_with_another_number_of_rows_is_refused(cache):
+def test_written_shard_with_another_number_of_rows_is_refused(cache):
     path = cache / "shard-00000.h5"
     index.check_written(path, 3)
     for n_rows in (0, 2, 4):
@@ -114,7 +114,7 @@ def test_a_shard_with_another_number_of_rows_is_refused(cache):
         assert str(caught.value) == f"{path}: holds 3 features after {n_rows} were written"
 
 
-def test_a_shard_that_is_none_is_refused(tmp_path):
+def test_written_file_that_is_not_a_shard_is_refused(tmp_path):
     with h5py.File(tmp_path / "bare.h5", "w"):
         pass
     (tmp_path / "text.h5").write_text("half a shard")
@@ -135,7 +135,7 @@ def write_maps(path):
 
 @pytest.mark.parametrize("write", [write_rows, write_maps])
 @pytest.mark.parametrize("before", [None, b"an older shard"])
-def test_a_shard_that_did_not_reach_the_disk_whole_gets_no_name(tmp_path, monkeypatch, write, before):
+def test_truncated_write_leaves_the_previous_file(tmp_path, monkeypatch, write, before):
     path = tmp_path / "shard.h5"
     if before:
         path.write_bytes(before)

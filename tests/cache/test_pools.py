@@ -10,7 +10,7 @@ COUNTS = {0: 9, 3: 2, 4: 5}
 
 
 def sampled():
-    """A sample whose feature is (label, number of the row), so that a drawn row says where it comes from."""
+    """Return a sample whose features are (label, row number), so that each sampled row can be identified."""
     labels = np.repeat(list(COUNTS), list(COUNTS.values()))
     return {
         "features": np.stack([labels, np.arange(len(labels))], axis=1).astype(np.float16),
@@ -27,7 +27,7 @@ def draws(n=50, per_class=4, seed=0):
 
 
 def of_images(images, labels):
-    """Return rows of these images and labels, each of which carries its own number."""
+    """Return rows of these images and labels; the feature of a row is its number."""
     order = np.argsort(labels, kind="stable")
     return {
         "features": np.arange(len(order), dtype=np.float32)[:, None],
@@ -37,23 +37,23 @@ def of_images(images, labels):
     }
 
 
-def crowd(seed=0):
-    """Return 3000 rows of 200 images with two or three of five classes each."""
+def many_rows(seed=0):
+    """Return 3000 rows of 200 images; each image shows two or three of five classes."""
     rng = np.random.default_rng(seed)
     shown = [rng.choice(5, rng.integers(2, 4), replace=False) for _ in range(200)]
     images = rng.integers(0, 200, 3000)
     return of_images(images, [rng.choice(shown[image]) for image in images])
 
 
-def test_hold_out_parts_by_images():
-    sampled = crowd()
+def test_hold_out_splits_by_images():
+    sampled = many_rows()
     train, test = pools.hold_out(sampled, 0.1, seed=3)
     assert not set(train["image"]) & set(test["image"])
-    # Binomial with mean 20 and standard deviation sqrt(200 * 0.1 * 0.9) = 4.2.
+    # The number of held-out images is binomial with mean 20 and standard deviation sqrt(200 * 0.1 * 0.9) = 4.2.
     assert abs(len(set(test["image"])) - 20) < 4 * 4.2
     for part in (train, test):
         number = part["features"][:, 0].astype(int)
-        assert (np.diff(number) > 0).all(), "in the order of the sample, hence still by class"
+        assert (np.diff(number) > 0).all(), "rows must stay in the order of the sample, sorted by class"
         for name, column in sampled.items():
             np.testing.assert_array_equal(part[name], column[number])
             assert part[name].dtype == column.dtype
@@ -66,7 +66,7 @@ def test_hold_out_parts_by_images():
     share=st.floats(0, 1),
     seed=st.integers(0, 2**31 - 1),
 )
-def test_hold_out_leaves_every_class_something_to_train_on(rows, share, seed):
+def test_hold_out_leaves_training_rows_of_every_class(rows, share, seed):
     sampled = of_images(*zip(*rows, strict=True))
     train, test = pools.hold_out(sampled, share, seed)
     assert set(train["label"]) == set(sampled["label"])
@@ -74,23 +74,23 @@ def test_hold_out_leaves_every_class_something_to_train_on(rows, share, seed):
     assert len(train["label"]) + len(test["label"]) == len(rows)
 
 
-def test_an_image_goes_with_the_class_that_only_it_shows():
-    """All images are drawn: those of class 0 stay, with all that they show; so do classes 1 and 2, and image 2 may go."""
+def test_images_with_the_last_rows_of_a_class_are_not_held_out():
+    """With share 1, images 0 and 1 stay because no other image shows class 0; image 2 is held out, since image 1 shows class 2 too."""
     train, test = pools.hold_out(of_images([0, 0, 1, 1, 2], [0, 1, 0, 2, 2]), 1.0, seed=0)
     assert sorted(train["image"]) == [0, 0, 1, 1] and sorted(test["image"]) == [2]
     assert set(train["label"]) == {0, 1, 2} and set(test["label"]) == {2}
 
 
-def test_hold_out_depends_on_seed_and_image_alone():
-    sampled = crowd()
+def test_hold_out_depends_on_seed_and_image_only():
+    sampled = many_rows()
     first, again, other = (pools.hold_out(sampled, 0.1, seed)[1]["features"].tolist() for seed in (1, 1, 2))
     assert first == again != other
-    # Every other row, of the same images: the images held out are the same.
+    # Half of the rows of the same images: the held-out images do not change.
     half = {name: column[::2] for name, column in sampled.items()}
     assert set(pools.hold_out(half, 0.1, 1)[1]["image"]) <= set(pools.hold_out(sampled, 0.1, 1)[1]["image"])
 
 
-def test_select_keeps_the_rows_of_its_labels_and_what_they_stand_for():
+def test_select_returns_rows_and_sizes_of_its_labels():
     real = pools.select(sampled(), [0, 2, 4])
     assert real.labels.tolist() == [0, 4] and real.starts.tolist() == [0, 9, 14]
     assert real.features[:, 0].tolist() == [0] * 9 + [4] * 5 and real.features.dtype == torch.float16
@@ -106,25 +106,25 @@ def test_a_batch_has_rows_of_the_right_class_without_replacement():
             assert len(rows[:, 1].unique()) == len(rows) == min(4, COUNTS[label])
 
 
-def test_the_mask_ends_where_a_class_does():
+def test_mask_marks_the_rows_that_exist():
     for _, mask in draws():
         assert mask.tolist() == [[True] * 4, [True, True, False, False], [True] * 4]
 
 
-def test_every_row_is_drawn_equally_often():
-    drawn = torch.stack([features[0, :, 1] for features, _ in draws(n=900)]).long().flatten()
-    share = torch.bincount(drawn, minlength=9) / len(drawn)
-    # The standard error of each share is sqrt(1/9 * 8/9 / 3600) = 0.005, less for drawing without replacement.
+def test_every_row_is_sampled_equally_often():
+    row_numbers = torch.stack([features[0, :, 1] for features, _ in draws(n=900)]).long().flatten()
+    share = torch.bincount(row_numbers, minlength=9) / len(row_numbers)
+    # The standard error of each share is at most sqrt(1/9 * 8/9 / 3600) = 0.005.
     assert (share - 1 / 9).abs().max() < 0.02
 
 
-def test_batches_depend_on_the_generator_alone():
+def test_batches_depend_on_the_generator_only():
     for (one, _), (two, _) in zip(draws(), draws(), strict=True):
         assert torch.equal(one, two)
     assert not torch.equal(draws(seed=1)[0][0], draws()[0][0])
 
 
-def test_draw_gives_each_entry_a_row_of_its_class():
+def test_draw_returns_a_row_of_the_class_of_each_entry():
     real = pools.select(sampled(), [0, 3, 4])
     classes = torch.tensor([2, 0, 1, 1, 2] * 40)
     features = pools.draw(real, classes, torch.Generator().manual_seed(0))
@@ -135,6 +135,6 @@ def test_draw_gives_each_entry_a_row_of_its_class():
 
 
 @pytest.mark.parametrize(("label", "numbers"), [(0, range(9)), (3, (9, 10)), (1, ())])
-def test_all_rows_of_a_class(label, numbers):
+def test_of_class_returns_all_rows_of_a_class(label, numbers):
     features = pools.of_class(pools.select(sampled(), [0, 3, 4]), label)
     assert features[:, 1].tolist() == list(numbers) and features.dtype == torch.float32

@@ -29,27 +29,27 @@ def cells_of(columns):
 
 @settings(max_examples=60, deadline=None)
 @given(labels=LABEL_MAPS, n=st.integers(1, 12), seed=st.integers(0, 99), view=st.integers(0, 3))
-def test_at_most_n_different_cells_of_each_class_that_stand_for_all(labels, n, seed, view):
+def test_sample_has_at_most_n_different_cells_of_each_class(labels, n, seed, view):
     columns = sample(labels, n, seed, view=view)
     assert len(columns["label"]) == sampling.count_labelled(labels, n)
     cells = cells_of(columns)
     assert len(set(cells)) == len(cells)
     assert [labels[cell] for cell in cells] == columns["label"].tolist()
-    # By class, then in raster order.
+    # Rows are sorted by class, then in raster order.
     keys = list(zip(columns["label"].tolist(), cells, strict=True))
     assert keys == sorted(keys)
     assert 255 not in columns["label"]
     for label in set(labels.ravel().tolist()) - {255}:
-        own = columns["label"] == label
+        in_class = columns["label"] == label
         total = (labels == label).sum()
-        assert own.sum() == min(n, total)
-        np.testing.assert_array_equal(columns["weight"][own], np.float32(total / own.sum()))
+        assert in_class.sum() == min(n, total)
+        np.testing.assert_array_equal(columns["weight"][in_class], np.float32(total / in_class.sum()))
 
 
 @settings(max_examples=60, deadline=None)
 @given(labels=LABEL_MAPS, n=st.integers(1, 12))
-def test_components_are_those_of_each_class_on_its_own(labels, n):
-    """Cells share a component exactly if scipy puts them into one object of their class, over corners too."""
+def test_components_match_scipys_components_of_each_class(labels, n):
+    """Two cells share a component if and only if SciPy assigns them to one 8-connected component of their class."""
     columns = sample(labels, n)
     expected = []
     for label, cell in zip(columns["label"], cells_of(columns), strict=True):
@@ -60,16 +60,17 @@ def test_components_are_those_of_each_class_on_its_own(labels, n):
     assert (columns["component"] > 0).all()
 
 
-def test_touching_corners_are_one_object_and_a_gap_makes_two():
+def test_components_are_connected_over_corners_but_not_over_gaps():
     labels = np.full((5, 5), 255, np.uint8)
     labels[0, 0] = labels[1, 1] = labels[2, 2] = labels[4, 4] = 7
     labels[0, 1] = 3
-    found = dict(zip(cells_of(columns := sample(labels, 9)), columns["component"].tolist(), strict=True))
-    assert found[0, 0] == found[1, 1] == found[2, 2]
-    assert len({found[0, 0], found[4, 4], found[0, 1]}) == 3
+    columns = sample(labels, 9)
+    component = dict(zip(cells_of(columns), columns["component"].tolist(), strict=True))
+    assert component[0, 0] == component[1, 1] == component[2, 2]
+    assert len({component[0, 0], component[4, 4], component[0, 1]}) == 3
 
 
-def test_columns_have_the_stored_types_also_when_there_is_nothing_to_draw():
+def test_columns_have_the_stored_types_even_without_rows():
     for columns in (
         sample(noise()),
         sample(np.full((3, 3), 255, np.uint8)),
@@ -83,19 +84,19 @@ def test_columns_have_the_stored_types_also_when_there_is_nothing_to_draw():
     assert sampling.count_labelled(np.full((3, 3), 255, np.uint8), 4) == 0
 
 
-def test_every_cell_of_a_class_is_drawn_about_equally_often():
+def test_every_cell_of_a_class_is_sampled_about_equally_often():
     labels = np.zeros((4, 5), np.uint8)
     labels[1:3, 1:3] = 1
-    drawn = np.zeros((4, 5))
+    counts = np.zeros((4, 5))
     for number in range(400):
         columns = sample(labels, 2, image=f"image {number}")
-        drawn[tuple(columns["position"].T)] += 1
-    # 2 of 4 and 2 of 16 cells; binomial, 4 standard deviations.
+        counts[tuple(columns["position"].T)] += 1
+    # Each sample has 2 of 4 and 2 of 16 cells. Counts are binomial; the tolerance is 4 standard deviations.
     for label, share in ((1, 2 / 4), (0, 2 / 16)):
-        assert np.abs(drawn[labels == label] - 400 * share).max() < 4 * (400 * share * (1 - share)) ** 0.5
+        assert np.abs(counts[labels == label] - 400 * share).max() < 4 * (400 * share * (1 - share)) ** 0.5
 
 
-def test_a_draw_depends_on_seed_image_and_view_and_on_nothing_drawn_before():
+def test_sample_depends_on_seed_image_and_view_only():
     labels = noise()
     first = sample(labels)["position"].tobytes()
     others = [sample(labels, seed=1), sample(labels, image="2007_000033"), sample(labels, view=1)]
@@ -104,10 +105,10 @@ def test_a_draw_depends_on_seed_image_and_view_and_on_nothing_drawn_before():
     assert sample(labels)["position"].tobytes() == first
 
 
-def test_a_draw_does_not_change_between_versions():
-    """Image ids enter by a checksum, not by Python's hash, which differs from process to process."""
+def test_sample_does_not_change_between_processes_or_versions():
+    """Image ids are hashed with CRC-32, since Python's hash differs between processes."""
     labels = np.zeros((4, 4), np.uint8)
-    # zlib.crc32(b"2007_000032") by definition of the polynomial, bit by bit.
+    # CRC-32 of the image id, bit by bit from its polynomial.
     register = 0xFFFFFFFF
     for byte in b"2007_000032":
         register ^= byte
@@ -120,7 +121,7 @@ def test_a_draw_does_not_change_between_versions():
 
 @settings(max_examples=40, deadline=None)
 @given(h=st.integers(1, 12), w=st.integers(1, 12), pixels=st.integers(1, 40), seed=st.integers(0, 99))
-def test_an_unlabelled_sample_is_different_cells_without_labels(h, w, pixels, seed):
+def test_unlabelled_sample_has_different_cells_without_labels(h, w, pixels, seed):
     columns = sampling.sample_unlabelled((h, w), pixels, seed, "a")
     cells = cells_of(columns)
     assert len(set(cells)) == len(cells) == min(pixels, h * w)
@@ -131,15 +132,15 @@ def test_an_unlabelled_sample_is_different_cells_without_labels(h, w, pixels, se
 
 
 def nearest(n_pixels, n_cells):
-    """For each cell the pixels whose centre is nearest to its own, in whole numbers (two where it is a tie)."""
-    # |pixel + 1/2 - (cell + 1/2) n_pixels / n_cells|, times 2 n_cells.
+    """Return for each cell the pixels with the centre nearest to its own, in exact integer arithmetic; ties give two."""
+    # The distance is |pixel + 1/2 - (cell + 1/2) n_pixels / n_cells|, times 2 n_cells.
     centres = (2 * np.arange(n_cells) + 1) * n_pixels
     distance = np.abs((2 * np.arange(n_pixels) + 1) * n_cells - centres[:, None])
     return [set(np.flatnonzero(row == row.min()).tolist()) for row in distance]
 
 
 @pytest.mark.parametrize("n_pixels", [*range(1, 35), 107, 254, 255])
-def test_a_cell_has_the_label_of_the_pixel_nearest_to_its_centre(n_pixels):
+def test_cell_has_the_label_of_the_pixel_nearest_to_its_centre(n_pixels):
     n_cells = -(-n_pixels // 4)
     ramp = np.arange(n_pixels, dtype=np.uint8)
     down = sampling.label_cells(np.repeat(ramp[:, None], 6, axis=1), 4)
@@ -150,11 +151,11 @@ def test_a_cell_has_the_label_of_the_pixel_nearest_to_its_centre(n_pixels):
         assert set(down[cell].tolist()) <= candidates and set(across[:, cell].tolist()) <= candidates
 
 
-def test_labels_of_cells_are_picked_by_rows_and_columns():
+def test_labels_of_cells_are_every_fourth_pixel():
     mask = noise(32, 40)
-    # With sides that are multiples of four a cell's centre lies between pixels 1 and 2; the later one is taken.
+    # If the sides are multiples of 4, the centre of a cell is between its pixels 1 and 2, and pixel 2 is chosen.
     np.testing.assert_array_equal(sampling.label_cells(mask, 4), mask[2::4, 2::4])
 
 
-def test_the_map_of_an_image_counts_a_started_cell():
+def test_map_size_rounds_up():
     assert [grids.map_size(side, side + 1, 4) for side in (1, 4, 5, 8)] == [(1, 1), (1, 2), (2, 2), (2, 3)]

@@ -7,8 +7,7 @@ import types
 import pytest
 
 from tests.support import block_dataset, dump_sources
-from zeroshot.cache import sampling
-from zeroshot.cache import shard_plan as feature_plan
+from zeroshot.cache import sampling, shard_plan
 from zeroshot.datasets import splits
 from zeroshot.images import image_files, views
 
@@ -17,10 +16,10 @@ root = dump_sources.root
 
 @pytest.mark.parametrize("name", ["train", "unlabelled", "val"])
 @pytest.mark.parametrize("shard_mib", [1, 20, 45, 200, 10**6])
-def test_a_plan_covers_every_pass_once_in_order_in_full_shards(root, monkeypatch, name, shard_mib):
-    monkeypatch.setattr(feature_plan, "MIB", 1000)
+def test_plan_fills_shards_with_every_pass_once_in_order(root, monkeypatch, name, shard_mib):
+    monkeypatch.setattr(shard_plan, "MIB", 1000)
     passes = views.passes((1.0, 0.5), flip=True)
-    plan = feature_plan.plan(dump_sources.source(root, name, passes), dump_sources.options(shard_mib=shard_mib))
+    plan = shard_plan.plan(dump_sources.source(root, name, passes), dump_sources.options(shard_mib=shard_mib))
     jobs = list(itertools.chain.from_iterable(plan))
     assert [(job.image, job.view) for job in jobs] == list(
         itertools.product(range(len(block_dataset.SIZES[name])), range(len(passes)))
@@ -31,33 +30,33 @@ def test_a_plan_covers_every_pass_once_in_order_in_full_shards(root, monkeypatch
         assert following is None or size + following[0].bytes > shard_mib * 1000
 
 
-def test_a_plan_tells_how_far_it_is_image_by_image(root):
-    seen = []
+def test_plan_reports_progress_per_image(root):
+    progress = []
 
     def track(images):
         for image in images:
-            seen.append((image, len(images)))
+            progress.append((image, len(images)))
             yield image
 
     passes = views.passes((1.0, 0.5), flip=True)
-    tracked = feature_plan.plan(dump_sources.source(root, "train", passes), dump_sources.options(), track)
-    assert tracked == feature_plan.plan(dump_sources.source(root, "train", passes), dump_sources.options())
+    tracked = shard_plan.plan(dump_sources.source(root, "train", passes), dump_sources.options(), track)
+    assert tracked == shard_plan.plan(dump_sources.source(root, "train", passes), dump_sources.options())
     n_images = len(block_dataset.SIZES["train"])
-    assert seen == [(image, n_images) for image in range(n_images)]
+    assert progress == [(image, n_images) for image in range(n_images)]
 
 
-def test_a_plan_of_nothing_has_no_shard(root):
-    nothing = dataclasses.replace(dump_sources.source(root, "unlabelled"), items=())
-    assert feature_plan.plan(nothing, dump_sources.options()) == []
+def test_plan_of_an_empty_list_has_no_shard(root):
+    empty_source = dataclasses.replace(dump_sources.source(root, "unlabelled"), items=())
+    assert shard_plan.plan(empty_source, dump_sources.options()) == []
 
 
-def test_jobs_know_their_size_rows_and_bytes_before_any_network_runs(root, monkeypatch):
-    monkeypatch.setattr(image_files, "read_image", None)  # Headers are enough.
+def test_size_rows_and_bytes_of_jobs_without_running_the_network(root, monkeypatch):
+    monkeypatch.setattr(image_files, "read_image", None)  # Headers must be enough.
     passes = [*dump_sources.WHOLE, views.View(0.5, True)]
     for name in block_dataset.SIZES:
-        for job in itertools.chain(*feature_plan.plan(dump_sources.source(root, name, passes), dump_sources.options())):
+        for job in itertools.chain(*shard_plan.plan(dump_sources.source(root, name, passes), dump_sources.options())):
             id, (height, width) = list(block_dataset.SIZES[name].items())[job.image]
-            places = -(-height // 4) * -(-width // 4)
+            unscaled_cells = -(-height // 4) * -(-width // 4)
             if job.view == 1:
                 height, width = round(height / 2), round(width / 2)
             cells = -(-height // 4) * -(-width // 4)
@@ -65,32 +64,32 @@ def test_jobs_know_their_size_rows_and_bytes_before_any_network_runs(root, monke
             if name == "val":
                 expected = cells, cells * 512 + height * width
             else:
-                n = min(places, 40)
+                n = min(unscaled_cells, 40)
                 if name == "train":
                     mask = passes[job.view].mask(image_files.read_mask(root / f"masks/train/{id}.png"))
                     labels = sampling.label_cells(mask, 4).ravel().tolist()
                     n = sum(min(12, labels.count(label)) for label in block_dataset.SEEN)
-                # label, image, view, y, x, component, weight
+                # Bytes of feature, label, image, view, y, x, component and weight.
                 expected = n, n * (512 + 1 + 4 + 1 + 2 + 2 + 4 + 4)
             assert (job.rows, job.bytes) == expected
 
 
-def test_room_is_checked_against_the_free_disk(tmp_path, monkeypatch):
+def test_check_room_compares_with_the_free_disk_space(tmp_path, monkeypatch):
     usage = collections.namedtuple("usage", "total used free")
-    asked = []
-    monkeypatch.setattr(shutil, "disk_usage", lambda path: asked.append(path) or usage(9, 9, 1500 * 2**20))
-    line = f"features: 1,500 MiB to write, 1,500 MiB free in {tmp_path}"
-    assert feature_plan.check_room(tmp_path, 1500 * 2**20) == line
-    with pytest.raises(feature_plan.DumpError) as caught:
-        feature_plan.check_room(tmp_path, 2100 * 2**20)
+    paths = []
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: paths.append(path) or usage(9, 9, 1500 * 2**20))
+    message = f"features: 1,500 MiB to write, 1,500 MiB free in {tmp_path}"
+    assert shard_plan.check_room(tmp_path, 1500 * 2**20) == message
+    with pytest.raises(shard_plan.DumpError) as caught:
+        shard_plan.check_room(tmp_path, 2100 * 2**20)
     assert str(caught.value) == (
-        f"features: 2,100 MiB to write, 1,500 MiB free in {tmp_path}; free some room, or lower "
+        f"features: 2,100 MiB to write, 1,500 MiB free in {tmp_path}; free some disk space, or lower "
         "features.pixels_per_class or features.scales"
     )
-    assert asked == [tmp_path, tmp_path]
+    assert paths == [tmp_path, tmp_path]
 
 
-def test_a_source_is_a_list_of_the_split_with_the_passes_asked_for(root):
+def test_source_has_the_images_and_views_of_its_list(root):
     split = splits.read(root / "split.json")
     options = dump_sources.options(
         scales=[1.0, 0.5], flip=True, unlabelled_views={"scales": [0.6], "flip": False}, val_short_side=30
@@ -103,19 +102,19 @@ def test_a_source_is_a_list_of_the_split_with_the_passes_asked_for(root):
     }
     for name, passes in expected.items():
         masks = None if name == "unlabelled" else root / "masks" / name
-        found = feature_plan.source(name, split, root / "toy", masks, options, network)
-        assert found == feature_plan.Source(name, getattr(split, name), root / "toy", masks, passes, 7, 8)
+        source = shard_plan.source(name, split, root / "toy", masks, options, network)
+        assert source == shard_plan.Source(name, getattr(split, name), root / "toy", masks, passes, 7, 8)
 
 
 @pytest.mark.parametrize("name", ["train", "unlabelled", "val"])
-def test_a_source_names_the_files_that_it_reads_and_masks_only_of_labelled_lists(root, name):
+def test_files_lists_images_and_masks_of_labelled_lists_only(root, name):
     images = {root / "toy": [f"JPEGImages/{id}.png" for id in block_dataset.SIZES[name]]}
     masks = {} if name == "unlabelled" else {root / "masks" / name: [f"{id}.png" for id in block_dataset.SIZES[name]]}
     assert dump_sources.source(root, name).files() == images | masks
 
 
 @pytest.mark.parametrize(("dim", "stride"), [(256, 4), (512, 4), (256, 8), (32, 16)])
-def test_rows_and_bytes_follow_the_length_and_stride_of_the_features(root, dim, stride):
+def test_rows_and_bytes_depend_on_feature_length_and_stride(root, dim, stride):
     for name in ("unlabelled", "val"):
         source = dataclasses.replace(dump_sources.source(root, name), dim=dim, stride=stride)
         for job in dump_sources.jobs_of(source):

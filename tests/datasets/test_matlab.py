@@ -7,7 +7,7 @@ from zeroshot.datasets import matlab
 from zeroshot.images import image_files
 
 
-def test_an_sbd_mask_is_the_segmentation_of_the_struct(tmp_path):
+def test_sbd_mask_is_the_field_segmentation(tmp_path):
     voc_tree.add_sbd(tmp_path, {"x": (0, 1, 2, 3, 0, 0, 0, 0)})
     read = matlab.read_sbd_mask(tmp_path / "benchmark_RELEASE/dataset/cls/x.mat")
     assert read.dtype == np.uint8
@@ -22,15 +22,15 @@ def test_an_sbd_mask_is_the_segmentation_of_the_struct(tmp_path):
         {"GTcls": {"Segmentation": np.zeros((2, 2))}},
     ],
 )
-def test_a_file_without_that_matrix_is_refused(tmp_path, content):
+def test_file_without_the_matrix_is_refused(tmp_path, content):
     scipy.io.savemat(tmp_path / "x.mat", content)
     with pytest.raises(
-        image_files.ImageError, match=r"x\.mat: holds no two-dimensional uint8 matrix GTcls\.Segmentation"
+        image_files.ImageError, match=r"x\.mat: contains no two-dimensional uint8 matrix GTcls\.Segmentation"
     ):
         matlab.read_sbd_mask(tmp_path / "x.mat")
 
 
-def test_broken_missing_and_absurd_files_are_named(tmp_path, monkeypatch):
+def test_broken_missing_and_huge_files_are_named(tmp_path, monkeypatch):
     with pytest.raises(image_files.ImageError, match=r"none\.mat: no such file"):
         matlab.read_sbd_mask(tmp_path / "none.mat")
     (tmp_path / "x.mat").write_bytes(b"MATLAB?" * 40)
@@ -41,8 +41,8 @@ def test_broken_missing_and_absurd_files_are_named(tmp_path, monkeypatch):
         matlab.read_sbd_mask(tmp_path / "x.mat")
 
 
-def test_a_matrix_above_the_pixel_limit_is_refused(tmp_path, monkeypatch):
+def test_matrix_above_the_pixel_limit_is_refused(tmp_path, monkeypatch):
     scipy.io.savemat(tmp_path / "x.mat", {"GTcls": {"Segmentation": np.zeros((5, 5), dtype=np.uint8)}})
     monkeypatch.setattr(image_files, "MAX_PIXELS", 24)
-    with pytest.raises(image_files.ImageError, match="holds 25 pixels; more than 24 are refused"):
+    with pytest.raises(image_files.ImageError, match="contains 25 pixels; more than 24 are refused"):
         matlab.read_sbd_mask(tmp_path / "x.mat")

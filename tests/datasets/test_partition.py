@@ -28,32 +28,32 @@ def ids(items):
     return "".join(item.id for item in items)
 
 
-def test_images_with_an_unseen_pixel_leave_train_whole(tmp_path):
+def test_images_with_unseen_pixels_are_not_in_train(tmp_path):
     split = build(voc_tree.make(tmp_path))
     assert (ids(split.train), ids(split.unlabelled), ids(split.val)) == ("ab", "cd", "v")
     assert (split.seen, split.unseen, split.classes) == ((0, 2, 3), (1,), voc_tree.CLASSES)
 
 
-def test_with_pixels_they_stay_too_unless_nothing_seen_is_left(tmp_path):
+def test_exclude_pixels_keeps_images_with_seen_pixels_in_train(tmp_path):
     split = build(voc_tree.make(tmp_path), exclude="pixels")
     assert (ids(split.train), ids(split.unlabelled), ids(split.val)) == ("abc", "cd", "v")
 
 
-def test_without_unseen_classes_all_is_train(tmp_path):
+def test_all_images_are_in_train_without_unseen_classes(tmp_path):
     split = build(voc_tree.make(tmp_path), unseen=[])
     assert (ids(split.train), split.unlabelled, split.unseen) == ("abcd", (), ())
     assert split.seen == (0, 1, 2, 3)
 
 
-def test_the_split_does_not_depend_on_list_order_or_workers(tmp_path):
+def test_split_does_not_depend_on_list_order_or_workers(tmp_path):
     root = voc_tree.make(tmp_path)
     expected = build(root, workers=0)
     voc_tree.add_list(root / "ImageSets/Segmentation/train.txt", ["d", "b", "a", "c"])
     assert build(root, workers=3) == expected
 
 
-def test_labels_of_unseen_pixels_do_not_reach_train(tmp_path):
-    """Another unseen label on the unseen pixels changes neither the split nor a train mask."""
+def test_labels_of_unseen_pixels_do_not_affect_train(tmp_path):
+    """Another unseen label on the unseen pixels changes neither the split nor the training masks."""
     results = []
     for name, replacement in (("one", 1), ("two", 3)):
         root = voc_tree.make(tmp_path / name)
@@ -63,8 +63,10 @@ def test_labels_of_unseen_pixels_do_not_reach_train(tmp_path):
             mask[mask == 1] = replacement
             image_files.write_mask(root / f"SegmentationClass/{id}.png", mask)
         split = build(root, unseen=["cow", "sheep"], exclude="pixels")
-        kept = [layout.Entry(item.id, item.image, root / f"SegmentationClass/{item.id}.png") for item in split.train]
-        list(partition.write_masks(tmp_path / "out" / name, kept, split.unseen, 0))
+        train_entries = [
+            layout.Entry(item.id, item.image, root / f"SegmentationClass/{item.id}.png") for item in split.train
+        ]
+        list(partition.write_masks(tmp_path / "out" / name, train_entries, split.unseen, 0))
         masks = {path.name: path.read_bytes() for path in sorted((tmp_path / "out" / name).iterdir())}
         results.append((split, masks))
     assert results[0] == results[1]
@@ -72,7 +74,7 @@ def test_labels_of_unseen_pixels_do_not_reach_train(tmp_path):
 
 
 @pytest.mark.parametrize("workers", [0, 3])
-def test_masks_are_written_with_ignored_labels_and_stale_ones_removed(tmp_path, workers):
+def test_masks_are_written_with_ignored_labels_and_old_masks_are_removed(tmp_path, workers):
     root = voc_tree.make(tmp_path / "data")
     (tmp_path / "masks").mkdir()
     (tmp_path / "masks/stale.png").write_text("of an earlier split")
@@ -88,12 +90,12 @@ def test_masks_are_written_with_ignored_labels_and_stale_ones_removed(tmp_path, 
         ]
 
 
-def test_an_empty_list_gives_an_empty_folder(tmp_path):
+def test_no_entries_give_an_empty_folder(tmp_path):
     assert list(partition.write_masks(tmp_path / "masks", [], (), 2)) == []
     assert list((tmp_path / "masks").iterdir()) == []
 
 
-def test_counts_add_up_by_hand(tmp_path):
+def test_counts_equal_those_computed_by_hand(tmp_path):
     root = voc_tree.make(tmp_path)
     split = build(root)
     counts = {"train": [], "unlabelled": []}
@@ -105,7 +107,7 @@ def test_counts_add_up_by_hand(tmp_path):
     with open(tmp_path / "split.csv") as file:
         rows = {(row["list"], row["class"]): row for row in csv.DictReader(file)}
     assert len(rows) == 3 * 4
-    # a: 4 background and 3 dog columns; b: 2 background and 4 sheep; c: 2, 3 cow, 2 dog; d: 7 cow; 6 pixels each.
+    # Columns of 6 pixels. a: 4 background, 3 dog; b: 2 background, 4 sheep; c: 2 background, 3 cow, 2 dog; d: 7 cow.
     assert rows["train", "background"] == {
         "class": "background", "role": "seen", "list": "train", "images": "2", "pixels": "36",
     }  # fmt: skip
@@ -115,7 +117,7 @@ def test_counts_add_up_by_hand(tmp_path):
     assert (rows["val", "dog"]["images"], rows["val", "dog"]["pixels"]) == ("0", "0")
 
 
-def test_all_faults_of_the_files_are_reported_at_once(tmp_path):
+def test_all_faults_of_the_files_are_reported_together(tmp_path):
     root = voc_tree.make(tmp_path)
     (root / "JPEGImages/a.png").write_bytes((root / "JPEGImages/a.png").read_bytes()[:60])
     (root / "SegmentationClass/b.png").write_text("no mask")
@@ -124,10 +126,10 @@ def test_all_faults_of_the_files_are_reported_at_once(tmp_path):
     with pytest.raises(errors.DatasetError) as caught:
         build(root, unseen=["cows", "background", "sheep", "sheep", "shark"])
     text = str(caught.value)
-    assert "unusable picture (1):" in text and "JPEGImages/a.png: cannot be decoded" in text
+    assert "unusable image (1):" in text and "JPEGImages/a.png: cannot be decoded" in text
     assert "unusable mask (1):" in text and "SegmentationClass/b.png: cannot be decoded" in text
     assert (
-        f"picture and mask differ in size (1):\n    JPEGImages/c.png is 8 x 6, {root}/SegmentationClass/c.png is 6 x 8"
+        f"image and mask differ in size (1):\n    JPEGImages/c.png is 8 x 6, {root}/SegmentationClass/c.png is 6 x 8"
         in text
     )
     assert f"label out of range (0 to 3, or 255 to ignore) (1):\n    {root}/SegmentationClass/v.png: 4, 90" in text
@@ -136,23 +138,23 @@ def test_all_faults_of_the_files_are_reported_at_once(tmp_path):
     assert "unseen class named twice (1):\n    `sheep`" in text
 
 
-def test_a_short_name_suggests_the_class_that_holds_it(tmp_path):
+def test_message_of_a_short_name_suggests_the_class_that_contains_it(tmp_path):
     faults = errors.Faults()
     partition.build(voc_tree.settings(unseen=["tv"]), published.VOC.classes, [], [], faults)
     with pytest.raises(errors.DatasetError, match=r"`tv`; did you mean `tvmonitor`\?"):
         faults.raise_any("data")
 
 
-def test_no_clean_image_left(tmp_path):
+def test_empty_train_list_is_a_fault(tmp_path):
     root = voc_tree.make(tmp_path)
     with pytest.raises(errors.DatasetError, match="no training image is left") as caught:
         build(root, unseen=["cow", "dog", "sheep"])
-    assert "4 of 4 usable ones hold an unseen class" in str(caught.value)
+    assert "4 of 4 usable images contain an unseen class" in str(caught.value)
     assert "without a pixel" not in str(caught.value)
 
 
-def test_a_seen_class_without_a_pixel_in_train(tmp_path):
-    """Dog is left in image c alone, which cow takes out of train."""
+def test_seen_class_without_pixels_in_train_is_a_fault(tmp_path):
+    """Only image c contains a dog, and it is not in train because it also contains a cow."""
     root = voc_tree.make(tmp_path)
     voc_tree.add_list(root / "ImageSets/Segmentation/train.txt", ["b", "c"])
     with pytest.raises(errors.DatasetError, match=r"seen class without a pixel in train .*\n    dog \(label 2\)"):
@@ -160,7 +162,7 @@ def test_a_seen_class_without_a_pixel_in_train(tmp_path):
     assert ids(build(root, exclude="pixels").train) == "bc"
 
 
-def test_an_image_without_a_labelled_pixel_is_left_out(tmp_path):
+def test_image_without_labelled_pixels_is_not_in_train(tmp_path):
     root = voc_tree.make(tmp_path)
     image_files.write_mask(root / "SegmentationClass/c.png", voc_tree.mask((255,) * 8))
     split = build(root)
@@ -168,7 +170,7 @@ def test_an_image_without_a_labelled_pixel_is_left_out(tmp_path):
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_a_check_gives_the_split_and_the_files_of_every_image(tmp_path, workers):
+def test_check_returns_the_split_and_all_entries(tmp_path, workers):
     root = voc_tree.make(tmp_path)
     split, entries = partition.check(root, root / "labels", voc_tree.settings(), workers)
     assert split == build(root)
@@ -176,19 +178,19 @@ def test_a_check_gives_the_split_and_the_files_of_every_image(tmp_path, workers)
     assert entries["a"] == layout.Entry("a", "JPEGImages/a.png", root / "SegmentationClass/a.png")
 
 
-def test_a_check_reports_faults_of_lists_files_and_names_together(tmp_path):
+def test_check_reports_faults_of_lists_files_and_names_together(tmp_path):
     root = voc_tree.make(tmp_path)
     (root / "JPEGImages/a.png").unlink()
     (root / "SegmentationClass/b.png").write_text("no mask")
     with pytest.raises(errors.DatasetError) as caught:
         partition.check(root, root / "labels", voc_tree.settings(unseen=["cows"]), 0)
     text = str(caught.value)
-    assert text.startswith(f"{root}: ") and "no picture" in text and "unusable mask (1):" in text
+    assert text.startswith(f"{root}: ") and "no image" in text and "unusable mask (1):" in text
     assert "unseen class is not in the class list (1):\n    `cows`; did you mean `cow`?" in text
 
 
 @pytest.mark.skipif("ZS3_DATA" not in os.environ, reason="set ZS3_DATA to the folder that holds VOC2012")
-def test_the_real_images_are_sorted_as_documented():
+def test_split_sizes_of_voc_equal_the_documented_ones():
     root = pathlib.Path(os.environ["ZS3_DATA"]) / "VOC2012"
     section = {
         **voc_tree.section(),

@@ -11,23 +11,23 @@ CLASSES = published.CONTEXT.classes
 
 
 def table(root, listed):
-    found = errors.Faults()
+    faults = errors.Faults()
     context_tree.add_names(root, listed)
-    result = pascal_context.table_459(root, "labels.txt", found)
+    result = pascal_context.table_459(root, "labels.txt", faults)
     try:
-        found.raise_any("data")
+        faults.raise_any("data")
     except errors.DatasetError as error:
         return result, str(error)
     return result, ""
 
 
-def test_each_of_the_59_takes_its_id_and_all_others_are_background(tmp_path):
-    found, text = table(tmp_path, context_tree.names())
-    assert text == "" and found.shape == (460,)
-    assert {name: int(found[id]) for name, id in context_tree.IDS.items()} == {
+def test_each_of_the_59_classes_has_its_label_and_all_others_are_background(tmp_path):
+    label_table, text = table(tmp_path, context_tree.names())
+    assert text == "" and label_table.shape == (460,)
+    assert {name: int(label_table[id]) for name, id in context_tree.IDS.items()} == {
         name: label for label, name in enumerate(CLASSES) if label
     }
-    assert np.count_nonzero(found) == 59
+    assert np.count_nonzero(label_table) == 59
 
 
 @pytest.mark.parametrize(
@@ -38,30 +38,33 @@ def test_each_of_the_59_takes_its_id_and_all_others_are_background(tmp_path):
         {"pottedplant": "potted plant", "tvmonitor": "TV monitor"},
     ],
 )
-def test_other_spellings_are_the_same_classes(tmp_path, renamed):
+def test_other_spellings_mean_the_same_classes(tmp_path, renamed):
     expected, _ = table(tmp_path, context_tree.names())
-    found, text = table(tmp_path, context_tree.names(**renamed))
-    assert text == "" and np.array_equal(found, expected)
+    label_table, text = table(tmp_path, context_tree.names(**renamed))
+    assert text == "" and np.array_equal(label_table, expected)
 
 
-def test_the_exact_name_wins_over_another_spelling(tmp_path):
+def test_exact_name_has_priority_over_another_spelling(tmp_path):
     listed = context_tree.names()
     listed[4] = "clothes"
-    found, text = table(tmp_path, listed)
-    assert text == "" and found[5] == 0 and found[context_tree.IDS["cloth"]] == CLASSES.index("cloth")
+    label_table, text = table(tmp_path, listed)
+    assert text == "" and label_table[5] == 0 and label_table[context_tree.IDS["cloth"]] == CLASSES.index("cloth")
 
 
-def test_a_number_for_label_0_and_blank_lines_are_passed_over(tmp_path):
+def test_lines_for_label_0_and_blank_lines_are_ignored(tmp_path):
     expected, _ = table(tmp_path, context_tree.names())
     text = (tmp_path / "labels.txt").read_text()
     (tmp_path / "labels.txt").write_text(f"0: background\n\n{text}\n")
     assert np.array_equal(pascal_context.table_459(tmp_path, "labels.txt", errors.Faults()), expected)
 
 
-def test_all_classes_that_the_list_lacks_are_named_at_once(tmp_path):
+def test_all_missing_classes_are_named_together(tmp_path):
     _, text = table(tmp_path, context_tree.names(fence="fences", sky="heaven", table="desk"))
-    assert "class of the 59 that labels.txt lacks (it must be the list that came with the annotations) (3):" in text
-    assert "    table\n" in text and "    fence; near: fences\n" in text and "    sky" in text
+    assert (
+        "class of the 59 that is missing in labels.txt (use the list that is published with the annotations) (3):"
+        in text
+    )
+    assert "    table\n" in text and "    fence; similar: fences\n" in text and "    sky" in text
 
 
 @pytest.mark.parametrize(
@@ -70,45 +73,45 @@ def test_all_classes_that_the_list_lacks_are_named_at_once(tmp_path):
         ("1: accordion\n3: aeroplane\n", "labels.txt: line 2 is '3: aeroplane', expected `2: <name>`"),
         ("accordion\n", "labels.txt: line 1 is 'accordion', expected `1: <name>`"),
         ("1: accordion\n2:\n", "labels.txt: line 2 is '2:', expected `2: <name>`"),
-        ("\n", "labels.txt: holds none"),
+        ("\n", "labels.txt: has no labels"),
         (b"\xff\xfe\x00", "labels.txt: not UTF-8 text"),
         (None, "labels.txt: No such file or directory"),
     ],
 )
-def test_wrong_label_lists(tmp_path, content, message):
+def test_wrong_label_lists_are_explained(tmp_path, content, message):
     if content is not None:
         (tmp_path / "labels.txt").write_bytes(content if isinstance(content, bytes) else content.encode())
-    found = errors.Faults()
-    pascal_context.table_459(tmp_path, "labels.txt", found)
+    faults = errors.Faults()
+    pascal_context.table_459(tmp_path, "labels.txt", faults)
     with pytest.raises(errors.DatasetError) as caught:
-        found.raise_any("data")
-    assert message in str(caught.value) and "lacks" not in str(caught.value)
+        faults.raise_any("data")
+    assert message in str(caught.value) and "is missing in" not in str(caught.value)
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 @pytest.mark.parametrize("compressed", [False, True])
-def test_reads_the_label_map(tmp_path, dtype, compressed):
+def test_label_map_is_read(tmp_path, dtype, compressed):
     ids = np.arange(48, dtype=dtype).reshape(6, 8)
     scipy.io.savemat(tmp_path / "x.mat", {"LabelMap": ids}, do_compression=compressed)
-    found = pascal_context.read_mat(tmp_path / "x.mat")
-    assert found.dtype == dtype and np.array_equal(found, ids)
+    label_map = pascal_context.read_mat(tmp_path / "x.mat")
+    assert label_map.dtype == dtype and np.array_equal(label_map, ids)
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ({"GTcls": [1], "other": [2]}, r"x\.mat: holds no variable LabelMap; it holds GTcls, other"),
-        ({"LabelMap": np.zeros((2, 2))}, r"x\.mat: holds no two-dimensional uint16 or uint8 matrix LabelMap"),
-        ({"LabelMap": np.zeros((2, 2, 2), np.uint8)}, r"x\.mat: holds no two-dimensional uint16 or uint8 matrix"),
+        ({"GTcls": [1], "other": [2]}, r"x\.mat: contains no variable LabelMap, only GTcls, other"),
+        ({"LabelMap": np.zeros((2, 2))}, r"x\.mat: contains no two-dimensional uint16 or uint8 matrix LabelMap"),
+        ({"LabelMap": np.zeros((2, 2, 2), np.uint8)}, r"x\.mat: contains no two-dimensional uint16 or uint8 matrix"),
     ],
 )
-def test_files_with_something_else_are_refused(tmp_path, content, message):
+def test_files_without_a_label_map_are_refused(tmp_path, content, message):
     scipy.io.savemat(tmp_path / "x.mat", content)
     with pytest.raises(image_files.ImageError, match=message):
         pascal_context.read_mat(tmp_path / "x.mat")
 
 
-def test_every_convention_of_ready_made_pngs_numbers_each_class_once():
+def test_every_convention_of_converted_pngs_has_each_class_once():
     alphabetical = sorted(context_tree.IDS)
     for order, names in {"listed": CLASSES[1:], "alphabetical": alphabetical}.items():
         whole, shifted = pascal_context.table_png("0-59", order), pascal_context.table_png("0-58", order)

@@ -9,7 +9,7 @@ from zeroshot.datasets import published
 
 RELEASED = pathlib.Path(os.environ.get("ZS3_DATA", "")) / "embeddings/ZS3"
 needs_data = pytest.mark.skipif("ZS3_DATA" not in os.environ, reason="set ZS3_DATA to the folder that holds embeddings")
-# Written out from the released lists; VOC's is spelt airplane and tv there.
+# Copied from the released lists. In that for VOC, aeroplane is spelt airplane and tvmonitor is spelt tv.
 UNSEEN = {
     "voc": {
         2: {"cow", "motorbike"},
@@ -29,10 +29,10 @@ UNSEEN = {
 
 
 @pytest.mark.parametrize(("name", "count"), [("voc", 21), ("context", 60)])
-def test_classes_are_named_once_and_begin_with_the_background(name, count):
+def test_class_names_are_unique_and_the_background_is_first(name, count):
     classes = published.DATASETS[name].classes
     assert len(classes) == len(set(classes)) == count and classes[0] == "background"
-    # VOC numbers its classes alphabetically; Context keeps that order and calls dining tables tables.
+    # VOC's classes are in alphabetical order. Context has the same order, but its name for diningtable is table.
     first = [{"table": "diningtable"}.get(other, other) for other in classes[1:21]]
     assert first == sorted(first)
     assert name == "voc" or set(classes[1:]) == set(context_tree.IDS)
@@ -47,29 +47,29 @@ def test_unseen_lists_are_cumulative(name):
 
 @needs_data
 @pytest.mark.parametrize(("name", "file"), [("voc", "pascal_voc"), ("context", "pascal_context")])
-def test_unseen_lists_are_the_released_ones(name, file):
+def test_unseen_lists_equal_the_released_lists(name, file):
     lines = (RELEASED / f"{file}_unseen_classes.txt").read_text().splitlines()
     for line in lines:
         count, listed = re.fullmatch(r"(\d+) unseen: (.+)", line.strip()).groups()
-        own = published.DATASETS[name].unseen[: int(count)]
-        released = [next(name for name in own if published.same(name, other)) for other in listed.split(",")]
-        assert sorted(released) == sorted(own)
+        unseen = published.DATASETS[name].unseen[: int(count)]
+        released = [next(name for name in unseen if published.same(name, other)) for other in listed.split(",")]
+        assert sorted(released) == sorted(unseen)
     assert len(lines) == 5
 
 
 @needs_data
-def test_contexts_classes_are_in_the_order_of_the_released_names():
+def test_context_classes_have_the_order_of_the_released_names():
     lines = (RELEASED / "pascal_context_59_names.txt").read_text().splitlines()
     assert lines == [f"{label}:{name}" for label, name in enumerate(published.CONTEXT.classes)]
 
 
 @pytest.mark.parametrize("other", ["tv", "TV/Monitor", "tv monitor", "tvmonitor"])
-def test_spellings_of_one_class_are_the_same_and_other_classes_are_not(other):
+def test_same_is_true_for_spellings_of_one_class_only(other):
     assert published.same("tvmonitor", other) and published.same(other, "tvmonitor")
     assert not published.same("computer", other)
 
 
-def test_no_spelling_joins_two_classes_of_one_dataset():
+def test_same_is_false_for_every_two_classes_of_a_dataset():
     for dataset in published.DATASETS.values():
         pairs = [(a, b) for a in dataset.classes for b in dataset.classes if a != b and published.same(a, b)]
         assert pairs == []

@@ -8,13 +8,13 @@ from zeroshot.datasets import published, released_vectors
 from zeroshot.words import arrays, class_vectors
 
 
-def test_other_vectors_may_belong_to_any_classes():
+def test_other_vectors_are_not_checked():
     released_vectors.check_order(np.ones((3, 2), np.float32), ("a", "b", "c"), "matrix.npy")
 
 
 @pytest.mark.skipif("ZS3_DATA" not in os.environ, reason="set ZS3_DATA to the folder that holds embeddings")
 @pytest.mark.parametrize(("name", "file"), [("voc", "pascal_w2v300.pkl"), ("context", "pascalcontext_class_w2c.npy")])
-def test_released_vectors_are_refused_in_another_order(name, file):
+def test_released_vectors_are_refused_for_classes_in_another_order(name, file):
     path = pathlib.Path(os.environ["ZS3_DATA"]) / "embeddings/ZS3" / file
     names = published.DATASETS[name].classes
     vectors = class_vectors.from_matrix(arrays.read(path), names, str(path))

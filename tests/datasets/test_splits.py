@@ -15,12 +15,12 @@ SPLIT = splits.Split(
 )
 
 
-def test_what_is_written_is_read(tmp_path):
+def test_read_returns_what_was_written(tmp_path):
     splits.write(tmp_path / "split.json", SPLIT)
     assert splits.read(tmp_path / "split.json") == SPLIT
 
 
-def test_the_schema_on_disk(tmp_path):
+def test_file_has_the_documented_schema(tmp_path):
     splits.write(tmp_path / "split.json", SPLIT)
     assert json.loads((tmp_path / "split.json").read_text()) == {
         "classes": ["background", "cow", "dög"],
@@ -34,7 +34,7 @@ def test_the_schema_on_disk(tmp_path):
 
 
 @pytest.mark.parametrize("text", [None, "{", "[]", "{}", '{"train": [{"id": "a"}], "unlabelled": [], "val": []}'])
-def test_anything_else_is_refused_with_what_to_do(tmp_path, text):
+def test_other_files_are_refused_with_what_to_do(tmp_path, text):
     path = tmp_path / "split.json"
     if text is not None:
         path.write_text(text)
@@ -42,7 +42,7 @@ def test_anything_else_is_refused_with_what_to_do(tmp_path, text):
         splits.read(path)
 
 
-def test_roles_are_the_classes_and_the_policy_of_exclusion_without_images():
+def test_roles_contain_classes_and_policy_of_exclusion_but_no_images():
     assert splits.roles(SPLIT) == {
         "classes": ["background", "cow", "dög"],
         "seen": [0, 2],

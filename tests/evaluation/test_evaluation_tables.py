@@ -7,7 +7,7 @@ CLASSES = ("background", "cow", "dog")
 MATRIX = np.array([[6, 2, 0], [0, 0, 0], [0, 1, 3]])
 
 
-def test_class_table_names_roles_and_leaves_absent_classes_empty():
+def test_class_table_has_roles_and_no_values_for_absent_classes():
     rows = protocols.class_table(MATRIX, CLASSES, unseen=[2])
     assert [(row["class"], row["role"], row["pixels"]) for row in rows] == [
         ("background", "seen", 8),
@@ -17,11 +17,11 @@ def test_class_table_names_roles_and_leaves_absent_classes_empty():
     assert rows[1]["IoU"] is None and rows[1]["accuracy"] is None
     assert [rows[0]["IoU"], rows[2]["IoU"]] == pytest.approx([75.0, 75.0])
     assert [rows[0]["accuracy"], rows[2]["accuracy"]] == pytest.approx([75.0, 75.0])
-    figures = metrics.summarise(MATRIX, [0, 1], [2])
-    assert figures["seen"]["mIoU"] == pytest.approx(75.0)
+    summary = metrics.summarise(MATRIX, [0, 1], [2])
+    assert summary["seen"]["mIoU"] == pytest.approx(75.0)
 
 
-def test_confusion_table_is_the_matrix_in_long_form_by_share_of_the_truth():
+def test_confusion_table_has_the_shares_of_each_true_class():
     rows = protocols.confusion_table(MATRIX, CLASSES)
     shares = {(row["truth"], row["prediction"]): row["share"] for row in rows}
     assert len(rows) == len(shares) == 9

@@ -15,14 +15,14 @@ quick = settings(max_examples=60, deadline=None)
 
 
 def by_sets(truth, prediction):
-    """IoU and accuracy of each class from sets of pixels; None for a class without a true pixel."""
+    """Return IoU and accuracy of each class, computed from sets of pixels; None for a class without a true pixel."""
     valid = {index for index in np.ndindex(truth.shape) if truth[index] != 255}
     ious, accuracies = [], []
     for label in range(C):
         true = {index for index in valid if truth[index] == label}
-        said = {index for index in valid if prediction[index] == label}
-        ious.append(len(true & said) / len(true | said) if true else None)
-        accuracies.append(len(true & said) / len(true) if true else None)
+        predicted = {index for index in valid if prediction[index] == label}
+        ious.append(len(true & predicted) / len(true | predicted) if true else None)
+        accuracies.append(len(true & predicted) / len(true) if true else None)
     return ious, accuracies
 
 
@@ -32,14 +32,14 @@ def listed(values):
 
 @quick
 @given(labels_or_ignore, labels)
-def test_iou_and_accuracy_are_those_of_sets_of_pixels(truth, prediction):
+def test_iou_and_accuracy_match_sets_of_pixels(truth, prediction):
     matrix = metrics.confusion(truth, prediction, C)
     ious, accuracies = by_sets(truth, prediction)
     assert listed(metrics.iou(matrix)) == pytest.approx(ious)
     assert listed(metrics.accuracy(matrix)) == pytest.approx(accuracies)
 
 
-def test_confusion_counts_true_rows_and_predicted_columns():
+def test_confusion_has_true_classes_in_rows():
     matrix = metrics.confusion(np.array([0, 0, 2, 255], np.uint8), np.array([0, 1, 1, 3]), C)
     expected = np.zeros((C, C), int)
     expected[0, 0] = expected[0, 1] = expected[2, 1] = 1
@@ -57,7 +57,7 @@ def test_ignored_pixels_change_nothing(truth, prediction, other):
 
 @quick
 @given(labels, labels, st.permutations(range(C)))
-def test_renaming_the_classes_renames_the_figures(truth, prediction, order):
+def test_iou_is_equivariant_to_class_order(truth, prediction, order):
     order = np.array(order)
     before = metrics.iou(metrics.confusion(truth, prediction, C))
     after = metrics.iou(metrics.confusion(order[truth], order[prediction], C))
@@ -66,55 +66,55 @@ def test_renaming_the_classes_renames_the_figures(truth, prediction, order):
 
 @quick
 @given(labels_or_ignore, labels, arrays.arrays(np.int64, (6, 5), elements=st.integers(0, 5)))
-def test_a_weight_is_worth_as_many_repetitions(truth, prediction, times):
+def test_integer_weights_match_repeated_pixels(truth, prediction, times):
     weighted = metrics.confusion(truth, prediction, C, times.astype(np.float32))
     repeated = metrics.confusion(np.repeat(truth, times.ravel()), np.repeat(prediction, times.ravel()), C)
     np.testing.assert_array_equal(weighted, repeated)
 
 
-def test_pa_ma_miou_by_their_formulas():
+def test_pa_ma_and_miou_match_their_formulas():
     matrix = np.array([[50, 5, 0, 5], [10, 20, 0, 0], [0, 8, 2, 0], [1, 0, 0, 9]])
-    figures = metrics.summarise(matrix, seen=[0, 1, 2], unseen=[3])
-    assert figures["seen"]["PA"] == pytest.approx(100 * (50 + 20 + 2) / (60 + 30 + 10))
-    assert figures["seen"]["MA"] == pytest.approx(100 * (50 / 60 + 20 / 30 + 2 / 10) / 3)
+    summary = metrics.summarise(matrix, seen=[0, 1, 2], unseen=[3])
+    assert summary["seen"]["PA"] == pytest.approx(100 * (50 + 20 + 2) / (60 + 30 + 10))
+    assert summary["seen"]["MA"] == pytest.approx(100 * (50 / 60 + 20 / 30 + 2 / 10) / 3)
     seen_ious = [50 / (60 + 61 - 50), 20 / (30 + 33 - 20), 2 / (10 + 2 - 2)]
-    assert figures["seen"]["mIoU"] == pytest.approx(100 * sum(seen_ious) / 3)
+    assert summary["seen"]["mIoU"] == pytest.approx(100 * sum(seen_ious) / 3)
     unseen_iou = 9 / (10 + 14 - 9)
-    assert figures["unseen"] == pytest.approx({"PA": 90.0, "MA": 90.0, "mIoU": 100 * unseen_iou})
-    assert figures["all"]["PA"] == pytest.approx(100 * 81 / 110)
-    assert figures["all"]["mIoU"] == pytest.approx(100 * (sum(seen_ious) + unseen_iou) / 4)
-    seen, unseen = figures["seen"]["mIoU"], figures["unseen"]["mIoU"]
-    assert figures["hIoU"] == pytest.approx(1 / ((1 / seen + 1 / unseen) / 2))
+    assert summary["unseen"] == pytest.approx({"PA": 90.0, "MA": 90.0, "mIoU": 100 * unseen_iou})
+    assert summary["all"]["PA"] == pytest.approx(100 * 81 / 110)
+    assert summary["all"]["mIoU"] == pytest.approx(100 * (sum(seen_ious) + unseen_iou) / 4)
+    seen, unseen = summary["seen"]["mIoU"], summary["unseen"]["mIoU"]
+    assert summary["hIoU"] == pytest.approx(1 / ((1 / seen + 1 / unseen) / 2))
 
 
 def test_absent_classes_are_none_not_zero():
-    """Class 1 has no true pixel, though it is predicted; it costs the others but is no mean's business."""
+    """Class 1 is predicted but has no true pixel. Its predictions lower the IoU of other classes, but no mean includes it."""
     matrix = np.array([[6, 2, 0], [0, 0, 0], [0, 1, 3]])
     assert np.isnan(metrics.iou(matrix)[1]) and np.isnan(metrics.accuracy(matrix)[1])
-    figures = metrics.summarise(matrix, seen=[0, 2], unseen=[1])
-    assert figures["unseen"] == {"PA": None, "MA": None, "mIoU": None} and figures["hIoU"] is None
-    assert figures["all"] == figures["seen"]
-    assert figures["seen"]["mIoU"] == pytest.approx(100 * (6 / 8 + 3 / 4) / 2)
+    summary = metrics.summarise(matrix, seen=[0, 2], unseen=[1])
+    assert summary["unseen"] == {"PA": None, "MA": None, "mIoU": None} and summary["hIoU"] is None
+    assert summary["all"] == summary["seen"]
+    assert summary["seen"]["mIoU"] == pytest.approx(100 * (6 / 8 + 3 / 4) / 2)
 
 
 def test_absent_classes_count_as_zero_on_request():
-    """The released code turns not-a-number into 0 before it takes the mean."""
+    """The released code replaces NaN by 0 before it computes the mean."""
     matrix = np.array([[6, 2, 0, 0], [0, 0, 0, 0], [0, 1, 3, 0], [0, 0, 0, 0]])
-    figures = metrics.summarise(matrix, seen=[0, 2, 3], unseen=[1], absent="zero")
-    assert figures["seen"]["mIoU"] == pytest.approx(100 * (6 / 8 + 3 / 4 + 0) / 3)
-    assert figures["seen"]["MA"] == pytest.approx(100 * (6 / 8 + 3 / 4 + 0) / 3)
-    assert figures["unseen"]["mIoU"] == figures["unseen"]["MA"] == figures["hIoU"] == 0.0
-    assert figures["unseen"]["PA"] is None
-    assert figures["seen"]["PA"] == metrics.summarise(matrix, [0, 2, 3], [1])["seen"]["PA"]
+    summary = metrics.summarise(matrix, seen=[0, 2, 3], unseen=[1], absent="zero")
+    assert summary["seen"]["mIoU"] == pytest.approx(100 * (6 / 8 + 3 / 4 + 0) / 3)
+    assert summary["seen"]["MA"] == pytest.approx(100 * (6 / 8 + 3 / 4 + 0) / 3)
+    assert summary["unseen"]["mIoU"] == summary["unseen"]["MA"] == summary["hIoU"] == 0.0
+    assert summary["unseen"]["PA"] is None
+    assert summary["seen"]["PA"] == metrics.summarise(matrix, [0, 2, 3], [1])["seen"]["PA"]
     assert metrics.summarise(matrix, [0, 2], [], "zero")["unseen"] == dict.fromkeys(("PA", "MA", "mIoU"))
 
 
 @pytest.mark.parametrize("matrix", [np.zeros((C, C), int), np.diag([1, 0, 0, 0]), np.eye(C)])
 @pytest.mark.parametrize("unseen", [[], [2, 3]])
-def test_all_figures_are_json_without_nan(matrix, unseen):
-    figures = metrics.summarise(matrix, seen=[0, 1], unseen=unseen)
-    text = json.dumps(figures, allow_nan=False)
-    assert json.loads(text) == figures
+def test_summary_is_json_without_nan(matrix, unseen):
+    summary = metrics.summarise(matrix, seen=[0, 1], unseen=unseen)
+    text = json.dumps(summary, allow_nan=False)
+    assert json.loads(text) == summary
 
 
 def test_hiou():
@@ -127,7 +127,7 @@ def test_hiou():
 
 @quick
 @given(st.floats(0, 100), st.floats(0, 100))
-def test_hiou_lies_between_its_two_and_is_symmetric(seen, unseen):
+def test_hiou_is_symmetric_and_between_its_arguments(seen, unseen):
     value = metrics.hiou(seen, unseen)
     assert value == pytest.approx(metrics.hiou(unseen, seen))
     assert min(seen, unseen) - 1e-6 <= value <= max(seen, unseen) + 1e-6

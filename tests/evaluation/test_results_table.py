@@ -7,15 +7,15 @@ import pytest
 from zeroshot.evaluation import results_table
 
 
-def figures(first, unseen=True):
-    """Return a block of figures counting up from `first`; without unseen classes they are null."""
+def metrics(first, unseen=True):
+    """Return metrics that count up from `first`; those of unseen classes are None if `unseen` is false."""
     values = iter(range(first, first + 9))
-    blocks = {
+    groups = {
         group: {name: next(values) + 0.26 for name in ("PA", "MA", "mIoU")} for group in ("seen", "unseen", "all")
     }
     if not unseen:
-        blocks["unseen"] = dict.fromkeys(("PA", "MA", "mIoU"))
-    return {**blocks, "hIoU": first + 0.94 if unseen else None}
+        groups["unseen"] = dict.fromkeys(("PA", "MA", "mIoU"))
+    return {**groups, "hIoU": first + 0.94 if unseen else None}
 
 
 PROTOCOL = {"short_side": None, "absent_classes": "skip", "image_short_side": None}
@@ -23,8 +23,8 @@ PROTOCOL = {"short_side": None, "absent_classes": "skip", "image_short_side": No
 
 def write(folder, name, protocol=PROTOCOL, **changes):
     values = {
-        "generalised": figures(50),
-        "without_bias": figures(10),
+        "generalised": metrics(50),
+        "without_bias": metrics(10),
         "vanilla": {"PA": 91.26, "MA": 92.26, "mIoU": 93.26},
         "seen_bias": 0.0,
         "exclude": "images",
@@ -41,14 +41,14 @@ def lines(folder):
     return results_table.table(folder).splitlines()[2:]
 
 
-def test_one_line_a_model_in_the_order_of_names(tmp_path):
+def test_table_has_one_line_per_model_sorted_by_name(tmp_path):
     write(tmp_path, "zs3net")
-    write(tmp_path, "seen_only", generalised=figures(10))
+    write(tmp_path, "seen_only", generalised=metrics(10))
     (tmp_path / "curve.csv").write_text("epoch,loss\n")
     assert lines(tmp_path) == [f"{'seen_only':24}{TEN}", f"{'zs3net':24}{FIFTY}"]
 
 
-def test_header_names_the_columns_above_their_numbers(tmp_path):
+def test_header_is_aligned_with_the_columns(tmp_path):
     write(tmp_path, "zs3net")
     groups, names, line = results_table.table(tmp_path).splitlines()
     assert groups.split() == ["Seen", "Unseen", "All", "Vanilla"]
@@ -59,12 +59,12 @@ def test_header_names_the_columns_above_their_numbers(tmp_path):
         assert start <= groups.index(group) < start + 21
 
 
-def test_a_seen_bias_is_named_and_shown_beside_the_figures_without_it(tmp_path):
+def test_model_with_a_seen_bias_has_a_second_line_without_it(tmp_path):
     write(tmp_path, "zs3net", seen_bias=2.5)
     assert lines(tmp_path) == [f"{'zs3net, no bias':24}{TEN}", f"{'zs3net, bias 2.5':24}{FIFTY}"]
 
 
-def test_another_policy_of_exclusion_is_named(tmp_path):
+def test_other_exclusion_policies_are_noted(tmp_path):
     write(tmp_path, "zs3net", exclude="pixels")
     assert lines(tmp_path) == [f"{'zs3net (pixels)':24}{FIFTY}"]
 
@@ -78,12 +78,12 @@ def test_another_policy_of_exclusion_is_named(tmp_path):
         ({"absent_classes": "zero"}, "absent 0"),
     ],
 )
-def test_another_protocol_is_named(tmp_path, changes, note):
+def test_other_protocols_are_noted(tmp_path, changes, note):
     write(tmp_path, "zs3net", PROTOCOL | changes)
     assert lines(tmp_path) == [f"{f'zs3net ({note})':24}{FIFTY}"]
 
 
-def test_long_names_move_the_figures_of_all_lines(tmp_path):
+def test_long_names_widen_the_first_column(tmp_path):
     write(tmp_path, "ale")
     write(tmp_path, "zs3net", PROTOCOL | {"short_side": 312, "absent_classes": "zero"}, exclude="pixels")
     _, names, first, second = results_table.table(tmp_path).splitlines()
@@ -91,37 +91,37 @@ def test_long_names_move_the_figures_of_all_lines(tmp_path):
     assert first.endswith(FIFTY) and len(names) == len(first) == len(second)
 
 
-def test_nulls_are_dashes(tmp_path):
-    write(tmp_path, "supervised", generalised=figures(50, unseen=False), vanilla=None)
+def test_missing_values_are_dashes(tmp_path):
+    write(tmp_path, "supervised", generalised=metrics(50, unseen=False), vanilla=None)
     dash = f"{'-':>7}"
     assert lines(tmp_path) == [
         f"{'supervised':24}   50.3   51.3   52.3{dash * 3}   56.3   57.3   58.3{'-':>8}   {dash * 3}",
     ]
 
 
-def test_metrics_of_an_older_version_say_what_to_do(tmp_path):
+def test_metrics_of_an_older_version_are_refused_with_a_remedy(tmp_path):
     write(tmp_path, "zs3net")
     values = json.loads((tmp_path / "zs3net.json").read_text())
     del values["vanilla"], values["evaluation"]
     (tmp_path / "zs3net.json").write_text(json.dumps(values))
-    with pytest.raises(ValueError, match=r"zs3net\.json: lacks evaluation, vanilla; make it again with `dvc repro`"):
+    with pytest.raises(ValueError, match=r"zs3net\.json: lacks evaluation, vanilla; write it again with `dvc repro`"):
         results_table.table(tmp_path)
 
 
-def test_an_empty_folder_says_what_to_do(tmp_path):
-    with pytest.raises(ValueError, match=r"no metrics; make them with `dvc repro`") as caught:
+def test_empty_folder_is_refused_with_a_remedy(tmp_path):
+    with pytest.raises(ValueError, match=r"no metrics; compute them with `dvc repro`") as caught:
         results_table.table(tmp_path)
     assert str(caught.value).startswith(str(tmp_path))
 
 
-def test_prints_from_the_command_line(tmp_path):
+def test_command_prints_the_table(tmp_path):
     write(tmp_path, "zs3net")
     command = [sys.executable, "-m", "zeroshot.commands", "results", str(tmp_path)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert done.stdout == results_table.table(tmp_path) + "\n"
+    process = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert process.stdout == results_table.table(tmp_path) + "\n"
 
 
-def test_contexts_from_true_masks_of_unseen_classes_are_named(tmp_path):
+def test_context_from_true_masks_is_noted(tmp_path):
     write(tmp_path, "a", graph_context="near")
     write(tmp_path, "b", graph_context="true_masks")
     first, second = lines(tmp_path)

@@ -13,7 +13,7 @@ WITH_VOID = arrays.arrays(np.uint8, SHAPES, elements=st.sampled_from([0, 1, 2, 2
 
 
 def touching(numbered, reach=1):
-    """Pairs of components with cells at most `reach` apart in rows and in columns, by a double loop over cells."""
+    """Return the pairs of components with cells at most `reach` rows and columns apart, by a double loop over cells."""
     cells = [(cell, number) for cell, number in np.ndenumerate(numbered) if number]
     return {
         (min(a, b), max(a, b))
@@ -28,7 +28,7 @@ def contacts(graph):
 
 @settings(max_examples=60, deadline=None)
 @given(labels=LABEL_MAPS)
-def test_edges_are_the_pairs_of_components_that_a_double_loop_finds(labels):
+def test_edges_equal_those_of_a_double_loop_over_cells(labels):
     graph = component_graphs.of_labels(labels)
     assert contacts(graph) == touching(component_graphs.components(labels))
     assert graph.edges.tolist() == sorted(graph.edges.tolist()) and (graph.edges[:, 0] < graph.edges[:, 1]).all()
@@ -37,18 +37,18 @@ def test_edges_are_the_pairs_of_components_that_a_double_loop_finds(labels):
 
 @settings(max_examples=60, deadline=None)
 @given(labels=WITH_VOID)
-def test_nodes_are_the_components_of_labels_and_void_is_none(labels):
+def test_nodes_are_the_components_of_labels_and_void_has_no_node(labels):
     graph = component_graphs.of_labels(labels)
     numbered = component_graphs.components(labels)
     assert ((numbered == 0) == (labels == 255)).all()
     assert graph.components.tolist() == sorted(set(numbered[numbered > 0].tolist()))
     for number, label, size in zip(graph.components, graph.labels, graph.sizes, strict=True):
         assert set(labels[numbered == number].tolist()) == {label} and (numbered == number).sum() == size
-    # A cell without a label beside each of two components may join them; nothing more distant does.
+    # An unlabelled cell joins a component only if it is its neighbour, so two joined components are at most 3 cells apart.
     assert touching(numbered) <= contacts(graph) <= touching(numbered, reach=3)
 
 
-def test_a_void_contour_of_two_cells_parts_no_neighbours_but_a_wide_one_does():
+def test_components_touch_across_a_void_contour_of_at_most_two_cells():
     for width, joined in ((0, True), (1, True), (2, True), (3, False)):
         row = np.array([4, 4, *[255] * width, 7, 7], np.uint8)
         graph = component_graphs.of_labels(np.stack([row] * 3))
@@ -56,11 +56,11 @@ def test_a_void_contour_of_two_cells_parts_no_neighbours_but_a_wide_one_does():
         assert graph.edges.tolist() == ([[0, 1]] if joined else [])
 
 
-def test_neighbours_of_one_label_across_a_contour_stay_two_nodes():
+def test_components_of_one_label_across_a_void_contour_are_two_nodes():
     graph = component_graphs.of_labels(np.array([[3, 255, 3]], np.uint8))
     assert graph.labels.tolist() == [3, 3] and graph.edges.tolist() == [[0, 1]]
 
 
-def test_a_map_without_labels_has_an_empty_graph():
+def test_map_without_labels_has_an_empty_graph():
     graph = component_graphs.of_labels(np.full((3, 4), 255, np.uint8))
     assert len(graph.labels) == len(graph.components) == len(graph.sizes) == 0 and graph.edges.shape == (0, 2)

@@ -8,13 +8,13 @@ import pytest
 from zeroshot.images import image_files, label_ids
 
 
-def picture(path, mode="RGB", colour=None, size=(5, 4), **options):
+def save(path, mode="RGB", colour=None, size=(5, 4), **options):
     PIL.Image.new(mode, size, colour if colour is not None else 0).save(path, **options)
     return path
 
 
 def png_claiming(path, width, height):
-    """Write a PNG of a few bytes whose header claims any size."""
+    """Write a small PNG whose header claims the given size."""
 
     def chunk(name, body):
         return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
@@ -33,13 +33,13 @@ def png_claiming(path, width, height):
         ("RGBA", (1, 2, 3, 0), (1, 2, 3)),
     ],
 )
-def test_every_picture_becomes_rgb(tmp_path, mode, colour, expected):
-    pixels = image_files.read_image(picture(tmp_path / "a.png", mode, colour))
+def test_images_are_converted_to_rgb(tmp_path, mode, colour, expected):
+    pixels = image_files.read_image(save(tmp_path / "a.png", mode, colour))
     assert pixels.shape == (4, 5, 3) and pixels.dtype == np.uint8
     assert (pixels == expected).all()
 
 
-def test_masks_come_back_as_written_in_vocs_colours(tmp_path):
+def test_masks_are_read_as_written_and_have_the_colours_of_voc(tmp_path):
     mask = np.random.default_rng(0).integers(0, 256, (7, 9), dtype=np.uint8)
     image_files.write_mask(tmp_path / "m.png", mask)
     read = image_files.read_mask(tmp_path / "m.png")
@@ -48,7 +48,7 @@ def test_masks_come_back_as_written_in_vocs_colours(tmp_path):
     np.testing.assert_array_equal(image_files.read_image(tmp_path / "m.png"), label_ids.palette()[mask])
 
 
-def test_masks_are_written_byte_for_byte_alike_and_leave_nothing_beside_them(tmp_path):
+def test_equal_masks_are_written_byte_identically_without_temporary_files(tmp_path):
     mask = np.arange(12, dtype=np.uint8).reshape(3, 4)
     for name in ("a.png", "b.png"):
         image_files.write_mask(tmp_path / name, mask)
@@ -57,7 +57,7 @@ def test_masks_are_written_byte_for_byte_alike_and_leave_nothing_beside_them(tmp
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.png", "b.png"]
 
 
-def test_a_grey_mask_and_a_palette_of_another_tool_keep_their_ids(tmp_path):
+def test_grey_masks_and_other_palettes_keep_their_label_ids(tmp_path):
     ids = np.array([[0, 1, 2, 15]], dtype=np.uint8)
     grey = PIL.Image.fromarray(ids)
     grey.save(tmp_path / "grey.png")
@@ -68,38 +68,38 @@ def test_a_grey_mask_and_a_palette_of_another_tool_keep_their_ids(tmp_path):
 
 
 @pytest.mark.parametrize("mode", ["RGB", "1", "I;16", "LA"])
-def test_a_png_that_holds_no_ids_is_no_mask(tmp_path, mode):
-    path = picture(tmp_path / "m.png", mode)
-    with pytest.raises(image_files.ImageError, match="m.png: mode .* holds no label ids"):
+def test_png_without_label_ids_is_refused_as_mask(tmp_path, mode):
+    path = save(tmp_path / "m.png", mode)
+    with pytest.raises(image_files.ImageError, match="m.png: mode .* stores no label ids"):
         image_files.read_mask(path)
 
 
-def test_a_jpeg_is_no_mask(tmp_path):
+def test_jpeg_is_refused_as_mask(tmp_path):
     with pytest.raises(image_files.ImageError, match="m.jpg: is a JPEG file; a mask must be a PNG"):
-        image_files.read_mask(picture(tmp_path / "m.jpg", "L"))
+        image_files.read_mask(save(tmp_path / "m.jpg", "L"))
 
 
-def test_a_deep_picture_is_refused(tmp_path):
+def test_image_with_16_bits_is_refused(tmp_path):
     with pytest.raises(image_files.ImageError, match="a.png: has more than 8 bits per channel"):
-        image_files.read_image(picture(tmp_path / "a.png", "I;16"))
+        image_files.read_image(save(tmp_path / "a.png", "I;16"))
 
 
 @pytest.mark.parametrize(("width", "height"), [(9000, 9000), (100_000, 100_000)])
 @pytest.mark.parametrize("read", [image_files.read_image, image_files.read_mask])
-def test_a_small_file_that_claims_an_absurd_size_is_refused_undecoded(tmp_path, read, width, height):
+def test_small_file_that_claims_a_huge_size_is_refused_before_decoding(tmp_path, read, width, height):
     with pytest.raises(image_files.ImageError, match=r"bomb\.png: .*image bomb"):
         read(png_claiming(tmp_path / "bomb.png", width, height))
 
 
-def test_the_limit_is_the_constant(tmp_path, monkeypatch):
+def test_pixel_limit_is_max_pixels(tmp_path, monkeypatch):
     monkeypatch.setattr(image_files, "MAX_PIXELS", 20)
-    assert image_files.read_image(picture(tmp_path / "a.png", size=(5, 4))).shape == (4, 5, 3)
+    assert image_files.read_image(save(tmp_path / "a.png", size=(5, 4))).shape == (4, 5, 3)
     with pytest.raises(image_files.ImageError, match="claims 7 x 3 pixels; more than 20 are refused"):
-        image_files.read_image(picture(tmp_path / "b.png", size=(7, 3)))
+        image_files.read_image(save(tmp_path / "b.png", size=(7, 3)))
 
 
 @pytest.mark.parametrize("suffix", ["jpg", "png"])
-def test_a_truncated_file_is_named(tmp_path, suffix):
+def test_truncated_file_is_named(tmp_path, suffix):
     noise = np.random.default_rng(0).integers(0, 256, (40, 40, 3), dtype=np.uint8)
     whole = tmp_path / f"whole.{suffix}"
     PIL.Image.fromarray(noise).save(whole)
@@ -109,18 +109,18 @@ def test_a_truncated_file_is_named(tmp_path, suffix):
         image_files.read_image(cut)
 
 
-def test_a_missing_file_text_and_other_formats_are_named(tmp_path):
+def test_missing_files_text_files_and_other_formats_are_named(tmp_path):
     with pytest.raises(image_files.ImageError, match=r"none\.png: no such file"):
         image_files.read_image(tmp_path / "none.png")
     (tmp_path / "text.png").write_text("hello")
     with pytest.raises(image_files.ImageError, match=r"text\.png: cannot be decoded: is neither a JPEG nor a PNG"):
         image_files.read_mask(tmp_path / "text.png")
     with pytest.raises(image_files.ImageError, match=r"a\.png: cannot be decoded"):
-        image_files.read_image(picture(tmp_path / "a.png", format="GIF"))
+        image_files.read_image(save(tmp_path / "a.png", format="GIF"))
 
 
 @pytest.mark.parametrize("mask", [np.zeros((2, 2), dtype=np.int64), np.zeros((2, 2, 3), dtype=np.uint8)])
-def test_only_two_dimensional_bytes_are_written(tmp_path, mask):
+def test_only_two_dimensional_uint8_masks_are_written(tmp_path, mask):
     with pytest.raises(ValueError, match=r"m\.png: a mask must be \(H, W\) uint8, found"):
         image_files.write_mask(tmp_path / "m.png", mask)
     assert not list(tmp_path.iterdir())

@@ -6,9 +6,9 @@ from zeroshot.images import label_ids, pictures
 
 CLASSES = ("background", "cow", "dog", "sheep")
 TRUTH = np.array([[0, 1, 1], [2, 2, 255]], np.uint8)
-ANSWER = np.array([[0, 0, 1], [3, 3, 0]], np.uint8)
+PREDICTION = np.array([[0, 0, 1], [3, 3, 0]], np.uint8)
 IMAGE = np.random.default_rng(0).integers(0, 256, (2, 3, 3), dtype=np.uint8)
-# 2 x 3 pixels, each as a square of 20.
+# Longer side of a panel: each of the 2 x 3 pixels becomes a square of 20.
 SIDE = 60
 TOP = pictures.MARGIN + pictures.LINE
 
@@ -27,51 +27,51 @@ def enlarged(labels):
 
 
 def swatches(picture, height=40):
-    """Return the colours of the legend's squares, left to right and line by line; each stands at the left of its text."""
-    found = []
+    """Return the colours of the legend's squares, line by line and from left to right."""
+    colours = []
     line = TOP + height + pictures.MARGIN
     while line + pictures.SWATCH < len(picture):
         row = picture[line + pictures.SWATCH // 2]
         for x in range(len(row) - pictures.SWATCH):
             square = picture[line : line + pictures.SWATCH, x : x + pictures.SWATCH].reshape(-1, 3)
             if (square == square[0]).all() and (square[0] != 255).any():
-                found.append(tuple(square[0].tolist()))
+                colours.append(tuple(square[0].tolist()))
         line += pictures.LINE
-    return found
+    return colours
 
 
-def test_panels_are_the_maps_in_vocs_colours_pixel_by_pixel():
-    picture = draw({"truth": TRUTH, "zs3net": ANSWER, "zs5net": TRUTH})
+def test_panels_show_the_maps_in_the_colours_of_voc():
+    picture = draw({"truth": TRUTH, "zs3net": PREDICTION, "zs5net": TRUTH})
     assert picture.dtype == np.uint8 and picture.shape[1] == pictures.MARGIN + 4 * (SIDE + pictures.MARGIN)
-    for number, labels in ((1, TRUTH), (2, ANSWER), (3, TRUTH)):
+    for number, labels in ((1, TRUTH), (2, PREDICTION), (3, TRUTH)):
         np.testing.assert_array_equal(panel(picture, number), enlarged(labels))
     expected = PIL.Image.fromarray(IMAGE).resize((60, 40), PIL.Image.Resampling.BILINEAR)
     np.testing.assert_array_equal(panel(picture, 0), np.asarray(expected))
 
 
-def test_between_panels_all_is_white():
-    picture = draw({"truth": TRUTH, "zs3net": ANSWER})
+def test_space_between_panels_is_white():
+    picture = draw({"truth": TRUTH, "zs3net": PREDICTION})
     for number in range(4):
         left = number * (SIDE + pictures.MARGIN)
         assert (picture[TOP : TOP + 40, left : left + pictures.MARGIN] == 255).all()
     assert (picture[-pictures.MARGIN // 2 :] == 255).all() and (picture[:2] == 255).all()
 
 
-def test_the_legend_has_every_class_of_the_maps_once_unseen_first():
+def test_legend_has_every_class_of_the_maps_once_and_unseen_classes_first():
     colours = label_ids.palette()
     for maps, labels in (
-        ({"truth": TRUTH, "zs3net": ANSWER}, [1, 0, 2, 3, 255]),
+        ({"truth": TRUTH, "zs3net": PREDICTION}, [1, 0, 2, 3, 255]),
         ({"truth": TRUTH}, [1, 0, 2, 255]),
-        ({"zs3net": ANSWER}, [1, 0, 3]),
+        ({"zs3net": PREDICTION}, [1, 0, 3]),
         ({"truth": np.full((2, 3), 2, np.uint8)}, [2]),
     ):
         assert swatches(draw(maps)) == [tuple(colours[label].tolist()) for label in labels]
-    assert swatches(draw({"truth": TRUTH, "zs3net": ANSWER}, unseen=(3, 2)))[:2] == [
+    assert swatches(draw({"truth": TRUTH, "zs3net": PREDICTION}, unseen=(3, 2)))[:2] == [
         tuple(colours[label].tolist()) for label in (2, 3)
     ]
 
 
-def test_an_unseen_class_is_named_as_such():
+def test_legend_marks_unseen_classes():
     as_unseen, as_seen = (draw({"truth": np.ones((2, 3), np.uint8)}, unseen) for unseen in ((1,), ()))
     legend = TOP + 40
     np.testing.assert_array_equal(as_unseen[:legend], as_seen[:legend])
@@ -79,7 +79,7 @@ def test_an_unseen_class_is_named_as_such():
 
 
 @pytest.mark.parametrize("n_maps", [1, 2, 6])
-def test_the_legend_stays_within_the_picture_and_lines_do_not_meet(n_maps):
+def test_legend_fits_into_the_picture_and_its_lines_do_not_overlap(n_maps):
     labels = np.arange(60, dtype=np.uint8).reshape(6, 10)
     classes = [f"quite a long name {label}" for label in range(60)]
     maps = {f"map {number}": labels for number in range(n_maps)}
@@ -89,23 +89,23 @@ def test_the_legend_stays_within_the_picture_and_lines_do_not_meet(n_maps):
 
 
 def test_captions_are_above_their_panels():
-    """Each column of a picture with two maps is that of a picture with one."""
-    both = draw({"truth": TRUTH, "zs3net": ANSWER})
-    alone = draw({"zs3net": ANSWER})
+    """The caption of a panel in a picture with two maps equals that in a picture with one map."""
+    both = draw({"truth": TRUTH, "zs3net": PREDICTION})
+    alone = draw({"zs3net": PREDICTION})
     step = SIDE + pictures.MARGIN
     np.testing.assert_array_equal(both[:TOP, 2 * step : 3 * step], alone[:TOP, step : 2 * step])
     assert (both[: TOP - 2, 2 * step : 3 * step] < 128).any()
 
 
 @pytest.mark.parametrize(("size", "expected"), [((400, 100), (60, 15)), ((100, 400), (15, 60)), ((1, 500), (1, 60))])
-def test_the_longer_side_is_that_asked_for_and_maps_may_have_another_size(size, expected):
+def test_panels_have_the_given_longer_side_for_every_map_size(size, expected):
     image = np.zeros((*size, 3), np.uint8)
     picture = draw({"truth": np.full((2, 2), 3, np.uint8)}, image=image)
-    drawn = panel(picture, 1, *expected)
-    assert drawn.shape == (*expected, 3) and (drawn == label_ids.palette()[3]).all()
+    pixels = panel(picture, 1, *expected)
+    assert pixels.shape == (*expected, 3) and (pixels == label_ids.palette()[3]).all()
 
 
-def test_the_same_picture_gives_the_same_bytes(tmp_path):
+def test_equal_pictures_are_written_byte_identically(tmp_path):
     for name in ("one.png", "two.png"):
         pictures.write(tmp_path / name, pictures.compare(IMAGE, {"truth": TRUTH}, CLASSES, (1,), SIDE))
     assert (tmp_path / "one.png").read_bytes() == (tmp_path / "two.png").read_bytes()

@@ -10,8 +10,8 @@ from zeroshot.images import grids, views
 VIEWS = [views.View(scale, flip) for scale in (0.5, 0.75, 1.0, 1.3, 2.0) for flip in (False, True)]
 
 
-def painted(mask):
-    """A picture that shows the label of each pixel as a grey of its own."""
+def grey_image(mask):
+    """Return an image with a different grey value for each label of the mask."""
     return np.repeat((mask * 40)[:, :, None], 3, axis=2)
 
 
@@ -21,86 +21,86 @@ def blocks(height, width, seed=0):
 
 
 @pytest.mark.parametrize("view", VIEWS, ids=str)
-def test_picture_and_mask_stay_aligned(view):
+def test_image_and_mask_of_a_view_are_aligned(view):
     mask = blocks(67, 91)
-    picture, mask = view.image(painted(mask)), view.mask(mask)
-    assert picture.shape == (*mask.shape, 3)
-    # Away from borders, where bilinear interpolation mixes two labels' greys.
+    image, mask = view.image(grey_image(mask)), view.mask(mask)
+    assert image.shape == (*mask.shape, 3)
+    # Not near borders, where bilinear interpolation mixes the grey values of two labels.
     inside = scipy.ndimage.minimum_filter(mask, 5) == scipy.ndimage.maximum_filter(mask, 5)
     assert inside.mean() > 0.1
-    np.testing.assert_array_equal(picture[inside], painted(mask)[inside])
+    np.testing.assert_array_equal(image[inside], grey_image(mask)[inside])
 
 
 @pytest.mark.parametrize("view", VIEWS, ids=str)
-def test_a_point_goes_to_its_scaled_and_mirrored_place(view):
+def test_object_centre_is_scaled_and_mirrored(view):
     mask = np.zeros((40, 60), np.uint8)
     mask[8:16, 12:20] = 1
-    picture, seen = view.image(painted(mask)), view.mask(mask)
+    image, view_labels = view.image(grey_image(mask)), view.mask(mask)
     y, x = 12 * view.scale, 16 * view.scale  # The block's centre, in pixels from the upper left corner.
     if view.flip:
         x = 60 * view.scale - x
-    for array in (seen, picture[:, :, 0]):
+    for array in (view_labels, image[:, :, 0]):
         centre = np.array(scipy.ndimage.center_of_mass(array)) + 0.5
         np.testing.assert_allclose(centre, (y, x), atol=0.51)
 
 
-def test_without_scale_or_flip_nothing_changes():
+def test_view_without_scale_or_flip_is_the_identity():
     mask = blocks(11, 14)
     view = views.View(1.0, False)
     np.testing.assert_array_equal(view.mask(mask), mask)
-    np.testing.assert_array_equal(view.image(painted(mask)), painted(mask))
+    np.testing.assert_array_equal(view.image(grey_image(mask)), grey_image(mask))
 
 
 @pytest.mark.parametrize("scale", [0.7, 1.0, 1.6])
-def test_a_flip_reverses_columns_and_twice_is_none(scale):
+def test_flip_reverses_columns_and_two_flips_are_the_identity(scale):
     mask, mirrored = blocks(20, 31), views.View(scale, True)
     straight = views.View(scale, False)
     np.testing.assert_array_equal(mirrored.mask(mask), np.fliplr(straight.mask(mask)))
-    np.testing.assert_array_equal(mirrored.image(painted(mask)), np.fliplr(straight.image(painted(mask))))
+    np.testing.assert_array_equal(mirrored.image(grey_image(mask)), np.fliplr(straight.image(grey_image(mask))))
     again = views.View(1.0, True)
     np.testing.assert_array_equal(again.mask(again.mask(mask)), mask)
 
 
 @settings(deadline=None)
 @given(height=st.integers(1, 40), width=st.integers(1, 40), scale=st.floats(0.01, 3), flip=st.booleans())
-def test_views_have_the_promised_size_and_invent_no_label(height, width, scale, flip):
+def test_views_have_the_computed_size_and_no_new_labels(height, width, scale, flip):
     mask = blocks(height, width)
     view = views.View(scale, flip)
     size = view.size(height, width)
     assert size == (max(1, round(height * scale)), max(1, round(width * scale)))
-    assert view.mask(mask).shape == size and view.image(painted(mask)).shape == (*size, 3)
-    assert view.mask(mask).dtype == view.image(painted(mask)).dtype == np.uint8
+    assert view.mask(mask).shape == size and view.image(grey_image(mask)).shape == (*size, 3)
+    assert view.mask(mask).dtype == view.image(grey_image(mask)).dtype == np.uint8
     assert set(np.unique(view.mask(mask))) <= set(np.unique(mask))
 
 
 @pytest.mark.parametrize("view", VIEWS, ids=str)
-def test_views_are_arrays_that_torch_can_take_over(view):
-    for array in (view.mask(blocks(9, 9)), view.image(painted(blocks(9, 9)))):
+def test_views_are_contiguous_and_writeable_arrays(view):
+    for array in (view.mask(blocks(9, 9)), view.image(grey_image(blocks(9, 9)))):
         assert array.flags.c_contiguous and array.flags.writeable
 
 
 @pytest.mark.parametrize("view", VIEWS, ids=str)
-def test_cells_of_a_view_show_the_places_of_the_whole_image(view):
+def test_cells_of_a_view_show_the_same_places_as_cells_of_the_unchanged_image(view):
     mask = blocks(67, 91)
     whole, labels = grids.map_size(*mask.shape, 4), sampling.label_cells(mask, 4)
     places = np.stack(np.unravel_index(np.arange(whole[0] * whole[1]), whole), axis=1).astype(np.uint16)
-    seen = sampling.label_cells(view.mask(mask), 4)
-    y, x = view.cells(places, whole, seen.shape)
-    # Away from borders, where half a cell more or less is another label.
+    view_labels = sampling.label_cells(view.mask(mask), 4)
+    y, x = view.cells(places, whole, view_labels.shape)
+    # Not near borders, where a shift of half a cell changes the label.
     inside = (scipy.ndimage.minimum_filter(labels, 3) == scipy.ndimage.maximum_filter(labels, 3)).ravel()
     assert inside.sum() > 50
-    np.testing.assert_array_equal(seen[y, x][inside], labels.ravel()[inside])
+    np.testing.assert_array_equal(view_labels[y, x][inside], labels.ravel()[inside])
 
 
 @given(h=st.integers(1, 30), w=st.integers(1, 30), flip=st.booleans())
-def test_cells_at_the_same_scale_are_the_places_or_their_mirror_images(h, w, flip):
+def test_cells_at_scale_1_are_the_same_or_mirrored_cells(h, w, flip):
     places = np.stack(np.unravel_index(np.arange(h * w), (h, w)), axis=1).astype(np.uint16)
     y, x = views.View(1.0, flip).cells(places, (h, w), (h, w))
     np.testing.assert_array_equal(y, places[:, 0])
     np.testing.assert_array_equal(x, w - 1 - places[:, 1].astype(int) if flip else places[:, 1])
 
 
-def test_around_whole_begins_with_the_image_as_it_is_and_has_no_view_twice():
+def test_around_whole_starts_with_the_unchanged_image_and_has_no_duplicates():
     whole, mirrored = views.View(1.0, False), views.View(1.0, True)
     assert views.around_whole((), flip=False) == [whole]
     assert views.around_whole((), flip=True) == [whole, mirrored]
@@ -110,7 +110,7 @@ def test_around_whole_begins_with_the_image_as_it_is_and_has_no_view_twice():
 
 @settings(deadline=None)
 @given(height=st.integers(1, 40), width=st.integers(1, 40), short_side=st.integers(1, 70))
-def test_a_short_side_is_met_and_the_other_keeps_the_aspect(height, width, short_side):
+def test_short_side_is_exact_and_the_aspect_ratio_is_kept(height, width, short_side):
     view = views.View(short_side=short_side)
     size = view.size(height, width)
     # The released code: int(1.0 * longer * short_side / shorter).
@@ -120,16 +120,16 @@ def test_a_short_side_is_met_and_the_other_keeps_the_aspect(height, width, short
     }
     assert min(size) == short_side and 0 <= size[0] - expected[height] <= 1 and 0 <= size[1] - expected[width] <= 1
     assert view.mask(blocks(height, width)).shape == size
-    assert view.image(painted(blocks(height, width))).shape == (*size, 3)
+    assert view.image(grey_image(blocks(height, width))).shape == (*size, 3)
 
 
 @pytest.mark.parametrize("size", [(375, 500), (500, 375), (333, 333), (281, 500)])
-def test_published_short_sides(size):
+def test_sizes_equal_those_of_the_released_code_for_published_short_sides(size):
     shorter, longer = sorted(size)
     for short_side in (312, 513):
-        found = views.View(short_side=short_side).size(*size)
-        assert sorted(found) == [short_side, int(1.0 * longer * short_side / shorter)]
-        assert (found[0] <= found[1]) == (size[0] <= size[1])
+        size_of_view = views.View(short_side=short_side).size(*size)
+        assert sorted(size_of_view) == [short_side, int(1.0 * longer * short_side / shorter)]
+        assert (size_of_view[0] <= size_of_view[1]) == (size[0] <= size[1])
 
 
 def test_passes_are_every_scale_followed_by_its_mirror_image():

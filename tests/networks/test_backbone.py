@@ -8,7 +8,7 @@ from zeroshot.networks import backbone, weights
 folder = blocks.folder
 
 
-def test_the_network_starts_from_its_seed(folder):
+def test_initial_weights_follow_from_the_seed(folder):
     first, same, other = (
         backbone.build(blocks.options(seed=seed), 4, folder / "data/pretrained/none").state_dict() for seed in (0, 0, 1)
     )
@@ -16,28 +16,28 @@ def test_the_network_starts_from_its_seed(folder):
     assert not torch.equal(first["classifier.weight"], other["classifier.weight"])
 
 
-def test_weights_come_from_where_the_options_say(tmp_path, monkeypatch):
-    asked = []
-    monkeypatch.setattr(weights, "read_file", lambda path: asked.append(path) or {"from": "file"})
-    monkeypatch.setattr(weights, "read_torchvision", lambda *names: asked.append(names) or {"from": "torchvision"})
-    monkeypatch.setattr(weights, "load_encoder", lambda _, *arguments: asked.append(arguments))
-    none, own, named = (tmp_path / name for name in ("none", "w.pth", "IMAGENET1K_V2"))
+def test_build_loads_the_weights_of_the_given_file(tmp_path, monkeypatch):
+    calls = []
+    monkeypatch.setattr(weights, "read_file", lambda path: calls.append(path) or {"from": "file"})
+    monkeypatch.setattr(weights, "read_torchvision", lambda *names: calls.append(names) or {"from": "torchvision"})
+    monkeypatch.setattr(weights, "load_encoder", lambda _, *arguments: calls.append(arguments))
+    none, state_dict, named = (tmp_path / name for name in ("none", "w.pth", "IMAGENET1K_V2"))
     none.touch()
-    own.write_bytes(b"weights")
+    state_dict.write_bytes(b"weights")
     named.touch()
     backbone.build(blocks.options(), 4, none)
-    assert asked == []
-    backbone.build(blocks.options(partial_weights=True), 4, own)
+    assert calls == []
+    backbone.build(blocks.options(partial_weights=True), 4, state_dict)
     backbone.build(blocks.options(), 4, named)
-    assert asked == [
-        own,
+    assert calls == [
+        state_dict,
         ("mobilenet_v2", {"from": "file"}, True),
         ("mobilenet_v2", "IMAGENET1K_V2", named),
         ("mobilenet_v2", {"from": "torchvision"}, False),
     ]
 
 
-def test_a_saved_network_gives_the_same_features(folder):
+def test_loaded_network_matches_the_saved_one(folder):
     options = blocks.options()
     network = backbone.build(options, len(blocks.SEEN), folder / "data/pretrained/none")
     with torch.no_grad():
@@ -50,7 +50,7 @@ def test_a_saved_network_gives_the_same_features(folder):
         assert torch.equal(loaded(images), network(images))
 
 
-def test_the_extractor_gives_features_at_the_networks_stride_without_gradients(folder):
+def test_extractor_returns_features_at_the_stride_without_gradients(folder):
     network = backbone.build(blocks.options(), len(blocks.SEEN), folder / "data/pretrained/none")
     extract = backbone.extractor(network, torch.device("cpu"), "float32")
     images = torch.randint(0, 256, (2, 3, 24, 22), dtype=torch.uint8)

@@ -15,7 +15,7 @@ ENCODERS = typing.get_args(deeplab.Encoder)
 
 
 def build(encoder="mobilenet_v2", output_stride=16, n_classes=5, separable=True, dropout=0.0, device="cpu"):
-    """Build a network; on the device `meta` it has shapes but no numbers, at no cost."""
+    """Build a network. On the device `meta` its tensors have shapes but no values, which is fast."""
     torch.manual_seed(0)
     with torch.device(device):
         return deeplab.DeepLabV3Plus(encoder, output_stride, n_classes, separable, dropout).eval()
@@ -26,13 +26,13 @@ def network():
     return build()
 
 
-def pictures(height, width, n=1, seed=0):
+def random_images(height, width, n=1, seed=0):
     return torch.from_numpy(np.random.default_rng(seed).integers(0, 256, (n, 3, height, width), dtype=np.uint8))
 
 
 @pytest.mark.parametrize("output_stride", [8, 16])
 @pytest.mark.parametrize("encoder", ENCODERS)
-def test_every_encoder_and_stride_gives_the_promised_shapes(encoder, output_stride):
+def test_shapes_for_every_encoder_and_stride(encoder, output_stride):
     network = build(encoder, output_stride, n_classes=7, device="meta")
     sizes = {}
     for name in ("stem", "trunk", "decoder"):
@@ -46,22 +46,22 @@ def test_every_encoder_and_stride_gives_the_promised_shapes(encoder, output_stri
 
 
 @pytest.mark.parametrize("size", [(32, 32), (33, 47), (31, 18), (1, 5)])
-def test_features_have_a_quarter_of_the_sides_rounded_up_and_are_not_negative(network, size):
+def test_features_have_stride_4_and_are_non_negative(network, size):
     with torch.no_grad():
-        features = network.features(pictures(*size))
+        features = network.features(random_images(*size))
     assert features.shape == (1, deeplab.FEATURE_DIM, math.ceil(size[0] / 4), math.ceil(size[1] / 4))
     assert (features >= 0).all() and 0.1 < (features > 0).float().mean() < 0.9
 
 
 @pytest.mark.parametrize("encoder", ["resnet18", "mobilenet_v2"])
 @pytest.mark.parametrize("output_stride", [8, 16])
-def test_a_dilated_trunk_computes_torchvisions_map_at_more_places(encoder, output_stride):
-    """Atrous convolution: at every second (fourth) place the denser map holds exactly what the strided network gives."""
+def test_dilated_trunk_matches_torchvision_at_the_strided_cells(encoder, output_stride):
+    """At every second (fourth) cell, the map of atrous convolutions equals the map of the strided network."""
     torch.manual_seed(0)
     original = torchvision.models.get_model(encoder).double().eval()
     for module in original.modules():
         if isinstance(module, torch.nn.Conv2d):
-            # Torchvision's own start leaves next to nothing of a MobileNet's signal.
+            # With torchvision's initial weights, the activations of a MobileNet almost vanish.
             torch.nn.init.kaiming_normal_(module.weight, mode="fan_in")
     cut = torchvision.models.get_model(encoder).double()
     cut.load_state_dict(original.state_dict())
@@ -80,9 +80,9 @@ def test_a_dilated_trunk_computes_torchvisions_map_at_more_places(encoder, outpu
     torch.testing.assert_close(dense[..., ::step, ::step], strided)
 
 
-def test_forward_is_the_classifier_on_the_features():
+def test_forward_applies_the_classifier_to_the_features():
     network = build(dropout=0.5)
-    images = pictures(40, 32, n=2)
+    images = random_images(40, 32, n=2)
     with torch.no_grad():
         features = network.features(images)
         logits = network(images)
@@ -91,49 +91,49 @@ def test_forward_is_the_classifier_on_the_features():
     torch.testing.assert_close(logits, expected, rtol=1e-5, atol=1e-5)
 
 
-def test_dropout_is_for_training_only():
+def test_dropout_is_active_in_training_only():
     network = build(dropout=0.5)
-    images = pictures(32, 32, n=2)
+    images = random_images(32, 32, n=2)
     with torch.no_grad():
         assert torch.equal(network(images), network(images))
         network.dropout.train()
         assert not torch.equal(network(images), network(images))
 
 
-def test_images_are_normalised_as_torchvisions_weights_expect(network):
-    seen = []
-    handle = network.stem.register_forward_hook(lambda _, inputs, __: seen.append(inputs[0]))
-    image = pictures(8, 8)
+def test_images_are_normalised_as_in_torchvision(network):
+    stem_inputs = []
+    handle = network.stem.register_forward_hook(lambda _, inputs, __: stem_inputs.append(inputs[0]))
+    image = random_images(8, 8)
     with torch.no_grad():
         network.features(image)
     handle.remove()
     normalise = torchvision.transforms.Normalize((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
-    torch.testing.assert_close(seen[0], normalise(image.float() / 255))
+    torch.testing.assert_close(stem_inputs[0], normalise(image.float() / 255))
 
 
-def test_an_image_has_the_same_features_in_any_batch(network):
-    images = pictures(32, 40, n=3)
+def test_features_do_not_depend_on_the_batch(network):
+    images = random_images(32, 40, n=3)
     with torch.no_grad():
         together = network.features(images)
         for image, features in zip(images, together, strict=True):
             torch.testing.assert_close(network.features(image[None])[0], features, rtol=1e-4, atol=1e-5)
 
 
-def parameters(module):
+def n_parameters(module):
     return sum(parameter.numel() for parameter in module.parameters())
 
 
-def test_a_separable_decoder_is_smaller_and_nothing_else_changes():
+def test_separable_changes_the_decoder_only():
     separable, ordinary = (build(separable=choice, device="meta") for choice in (True, False))
-    assert parameters(separable.decoder) < parameters(ordinary.decoder) / 6
-    rest = parameters(separable) - parameters(separable.decoder)
-    assert rest == parameters(ordinary) - parameters(ordinary.decoder)
-    # 3x3 convolutions 304 -> 256 -> 256 and the two parameters of each batch normalisation.
-    assert parameters(ordinary.decoder) == 9 * 256 * (304 + 256) + 2 * 2 * 256
+    assert n_parameters(separable.decoder) < n_parameters(ordinary.decoder) / 6
+    rest = n_parameters(separable) - n_parameters(separable.decoder)
+    assert rest == n_parameters(ordinary) - n_parameters(ordinary.decoder)
+    # The decoder has 3x3 convolutions 304 -> 256 -> 256, each with two parameters per channel of batch normalisation.
+    assert n_parameters(ordinary.decoder) == 9 * 256 * (304 + 256) + 2 * 2 * 256
 
 
 def interpolation(n_in, n_out):
-    """Return the (n_out, n_in) matrix of linear interpolation between pixel centres at k + 1/2, constant beyond the ends."""
+    """Return the (n_out, n_in) matrix of linear interpolation between pixel centres at k + 1/2, constant beyond the outer centres."""
     matrix = np.zeros((n_out, n_in))
     for i in range(n_out):
         position = min(max((i + 0.5) * n_in / n_out - 0.5, 0), n_in - 1)
@@ -158,10 +158,10 @@ def test_upsample_interpolates_between_pixel_centres(h, w, height, width):
 
 @settings(max_examples=30, deadline=None)
 @given(st.integers(1, 40), st.integers(1, 40), small, small, st.sampled_from([torch.uint8, torch.int64]))
-def test_downsample_picks_the_pixel_under_the_centre_of_each_cell(height, width, h, w, dtype):
+def test_downsample_returns_the_pixel_at_the_centre_of_each_cell(height, width, h, w, dtype):
     labels = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (2, height, width))).to(dtype)
     result = grids.downsample(labels, (h, w))
-    # floor((2 i + 1) * height / (2 h)) in whole numbers.
+    # floor((2 i + 1) * height / (2 h)) in exact integer arithmetic.
     rows = [(2 * i + 1) * height // (2 * h) for i in range(h)]
     columns = [(2 * j + 1) * width // (2 * w) for j in range(w)]
     assert result.dtype == dtype

@@ -12,7 +12,7 @@ folder = blocks.folder
 
 
 def train(folder, **changes):
-    """Train from the seed and return the network and the rows."""
+    """Train from the seed; return the network and the rows of the curve."""
     options = blocks.options(**changes)
     network = backbone.build(options, len(blocks.SEEN), folder / "data/pretrained/none")
     epochs = supervised_training.fit(
@@ -26,7 +26,7 @@ def weights_of(network):
 
 
 def cross_entropy(logits, target):
-    """Return the mean of -log softmax over the valid pixels, pixel by pixel."""
+    """Return the mean of -log softmax over the valid pixels, computed pixel by pixel."""
     losses = [
         -(logits[b, row, i, j] - np.log(np.exp(logits[b, :, i, j]).sum()))
         for (b, i, j), row in np.ndenumerate(target)
@@ -35,59 +35,61 @@ def cross_entropy(logits, target):
     return np.mean(losses)
 
 
-def test_the_loss_is_the_mean_over_valid_pixels_of_image_or_feature_map():
+def test_loss_is_the_mean_over_valid_pixels_of_image_or_feature_map():
     random = np.random.default_rng(0)
     logits = random.normal(size=(2, 3, 3, 3))
     target = random.choice([0, 1, 2, 255], (2, 12, 12))
-    found = supervised_training._loss(
+    loss = supervised_training._loss(
         torch.from_numpy(logits), torch.from_numpy(target), "features", supervised_training.cross_entropy
     )
-    assert found.item() == pytest.approx(cross_entropy(logits, target[:, 2::4, 2::4]))
+    assert loss.item() == pytest.approx(cross_entropy(logits, target[:, 2::4, 2::4]))
 
-    # A threefold resize of blocks of one colour to pixels, by hand: weights 1, 2/3 and 1/3 between centres.
-    thirds = np.array([0, 0, 1 / 3, 2 / 3, 1, 4 / 3, 5 / 3, 2, 2])
-    near = np.clip(1 - np.abs(thirds[:, None] - np.arange(3)), 0, None)
-    resized = near @ logits @ near.T
-    found = supervised_training._loss(
+    # Bilinear interpolation by a factor of 3: weights 1, 2/3 and 1/3 between the centres of cells.
+    positions = np.array([0, 0, 1 / 3, 2 / 3, 1, 4 / 3, 5 / 3, 2, 2])
+    interpolation = np.clip(1 - np.abs(positions[:, None] - np.arange(3)), 0, None)
+    resized = interpolation @ logits @ interpolation.T
+    loss = supervised_training._loss(
         torch.from_numpy(logits), torch.from_numpy(target[:, :9, :9].copy()), "image", supervised_training.cross_entropy
     )
-    assert found.item() == pytest.approx(cross_entropy(resized, target[:, :9, :9]))
+    assert loss.item() == pytest.approx(cross_entropy(resized, target[:, :9, :9]))
 
 
 @pytest.mark.parametrize("loss_at", ["image", "features"])
-def test_a_batch_without_a_valid_pixel_has_no_loss_and_no_gradient(loss_at):
+def test_batch_without_valid_pixels_has_zero_loss_and_gradient(loss_at):
     logits = torch.randn(1, 3, 2, 2, requires_grad=True)
     loss = supervised_training._loss(logits, torch.full((1, 8, 8), 255), loss_at, supervised_training.cross_entropy)
     loss.backward()
     assert loss == 0 and (logits.grad == 0).all()
 
 
-def test_training_lowers_the_loss_and_rows_carry_the_poly_schedule(folder):
+def test_training_lowers_the_loss_and_follows_the_poly_schedule(folder):
     _, rows = train(folder, epochs=6, repeat_threshold=0.0, dropout=0.0)
     assert [row["epoch"] for row in rows] == list(range(6))
     assert rows[-1]["loss"] < min(rows[0]["loss"], math.log(len(blocks.SEEN)))
-    # Two steps an epoch; a row tells the rate of its last step.
+    # An epoch has two steps, and its row has the learning rate of the last one.
     assert [row["lr"] for row in rows] == pytest.approx([0.01 * (1 - (2 * e + 1) / 12) ** 0.9 for e in range(6)])
 
 
-def test_the_head_learns_faster_by_its_multiplier(folder):
-    """In the first step of SGD a weight moves by its rate times its gradient."""
-    moves = {}
+def test_learning_rate_of_the_head_has_its_multiplier(folder):
+    """In the first step of SGD, a weight changes by its learning rate times its gradient."""
+    changes_of = {}
     for multiplier in (1.0, 4.0):
         changes = {"batch_size": 6, "epochs": 1, "lr": 0.1, "weight_decay": 0.0, "head_lr_multiplier": multiplier}
         options = blocks.options(**changes)
-        start = dict(backbone.build(options, len(blocks.SEEN), folder / "data/pretrained/none").named_parameters())
+        initial = dict(backbone.build(options, len(blocks.SEEN), folder / "data/pretrained/none").named_parameters())
         network, _ = train(folder, **changes)
-        moves[multiplier] = {key: value.detach() - start[key].detach() for key, value in network.named_parameters()}
-    for key, move in moves[1.0].items():
+        changes_of[multiplier] = {
+            key: value.detach() - initial[key].detach() for key, value in network.named_parameters()
+        }
+    for key, change in changes_of[1.0].items():
         factor = 1.0 if key.startswith(("stem.", "trunk.")) else 4.0
-        # A weight near 1 is stored to 6e-8, so a move is known to about 1e-7, and four times it to 4e-7.
-        torch.testing.assert_close(moves[4.0][key], factor * move, rtol=1e-3, atol=1e-6)
-    assert all(moves[1.0][key].abs().max() > 1e-4 for key in ("classifier.weight", "stem.0.0.weight"))
+        # Weights near 1 are rounded to 6e-8, so the error of a change is about 1e-7, and of 4 times a change 4e-7.
+        torch.testing.assert_close(changes_of[4.0][key], factor * change, rtol=1e-3, atol=1e-6)
+    assert all(changes_of[1.0][key].abs().max() > 1e-4 for key in ("classifier.weight", "stem.0.0.weight"))
 
 
 @pytest.mark.parametrize(("freeze", "frozen"), [("stem", ["stem"]), ("encoder", ["stem", "trunk"])])
-def test_what_is_frozen_keeps_weights_and_statistics(folder, freeze, frozen):
+def test_frozen_modules_keep_weights_and_statistics(folder, freeze, frozen):
     changes = {"epochs": 1, "freeze": freeze}
     before = weights_of(backbone.build(blocks.options(**changes), len(blocks.SEEN), folder / "data/pretrained/none"))
     network, _ = train(folder, **changes)
@@ -103,7 +105,7 @@ def test_what_is_frozen_keeps_weights_and_statistics(folder, freeze, frozen):
     assert not torch.equal(before[trained], after[trained])
 
 
-def test_a_loss_that_is_not_finite_ends_the_training(folder):
+def test_non_finite_loss_ends_training(folder):
     with pytest.raises(training.DivergedError) as caught:
         train(folder, lr=1e30)
     assert str(caught.value) in {

@@ -12,7 +12,7 @@ from zeroshot.networks import training_images
 folder = blocks.folder
 
 
-def test_an_item_depends_on_its_key_alone(folder):
+def test_item_depends_on_its_key_only(folder):
     first, second = (blocks.dataset(folder) for _ in range(2))
     keys = [(0, 0, 1), (0, 1, 1), (1, 0, 1), (3, 5, 2)]
     items = [first[key] for key in keys]
@@ -21,12 +21,12 @@ def test_an_item_depends_on_its_key_alone(folder):
         assert torch.equal(again[0], image) and torch.equal(again[1], target)
         assert image.shape == (3, 32, 32) and image.dtype == torch.uint8
         assert target.shape == (32, 32) and target.dtype == torch.int64
-    # The same picture in three places of the training is three views.
+    # One image at three positions of the training has three different views.
     assert len({image.numpy().tobytes() for image, _ in items[:3]}) == 3
     assert not torch.equal(blocks.dataset(folder, seed=1)[keys[0]][0], items[0][0])
 
 
-def test_targets_are_rows_of_seen_classes(folder):
+def test_targets_are_output_indices_of_seen_classes(folder):
     plain = {**blocks.AUGMENTATION, "crop": 64, "scales": [1, 1], "flip": 0, "blur": 0}
     dataset = blocks.dataset(folder, augmentation=plain)
     row_of = {0: 0, 2: 1, 3: 2, 4: 3, 255: 255}
@@ -39,8 +39,8 @@ def test_targets_are_rows_of_seen_classes(folder):
         np.testing.assert_array_equal(image[:, :36, :40].permute(1, 2, 0).numpy(), stored)
 
 
-def test_an_unseen_label_cannot_be_told_from_an_ignored_pixel(tmp_path):
-    """Were a mask ever to break the protocol, neither the targets nor the draw weights of seen classes would show it."""
+def test_unseen_labels_and_ignored_pixels_give_equal_targets(tmp_path):
+    """Even if a training mask contained an unseen label, the targets would not reveal it."""
     targets = []
     for name, label in (("unseen", 1), ("ignored", 255)):
         folder = blocks.make(tmp_path / name)
@@ -51,24 +51,24 @@ def test_an_unseen_label_cannot_be_told_from_an_ignored_pixel(tmp_path):
     assert all(target[target != 255].max() < len(blocks.SEEN) for target in targets[0])
 
 
-def test_image_weights_are_lviss_repeat_factors(folder):
-    holders = collections.Counter(label for quarters in blocks.TRAIN.values() for label in set(quarters) - {255})
+def test_image_weights_are_lvis_repeat_factors(folder):
+    n_images = collections.Counter(label for quarters in blocks.TRAIN.values() for label in set(quarters) - {255})
     for threshold in (0.1, 0.3, 0.5, 1.0):
         repeats = []
         for quarters in blocks.TRAIN.values():
-            shares = [holders[label] / len(blocks.TRAIN) for label in set(quarters) - {255}]
+            shares = [n_images[label] / len(blocks.TRAIN) for label in set(quarters) - {255}]
             repeats.append(max(max(1.0, math.sqrt(threshold / share)) for share in shares))
-        found = training_images.image_weights(blocks.dataset(folder), threshold)
-        np.testing.assert_allclose(found, np.array(repeats) / sum(repeats))
+        probabilities = training_images.image_weights(blocks.dataset(folder), threshold)
+        np.testing.assert_allclose(probabilities, np.array(repeats) / sum(repeats))
 
 
-def test_without_repeats_all_images_count_alike(folder, monkeypatch):
+def test_image_weights_are_uniform_for_threshold_0(folder, monkeypatch):
     monkeypatch.setattr(image_files, "read_mask", lambda path: pytest.fail("no mask needs to be read"))
     np.testing.assert_array_equal(training_images.image_weights(blocks.dataset(folder), 0.0), np.full(6, 1 / 6))
 
 
 @pytest.mark.parametrize(("n", "batch_size", "n_batches", "size"), [(10, 4, 2, 4), (8, 4, 2, 4), (3, 8, 1, 3)])
-def test_batches_are_full_and_no_image_comes_twice_in_an_epoch(n, batch_size, n_batches, size):
+def test_batches_are_full_and_no_image_repeats_in_an_epoch(n, batch_size, n_batches, size):
     options = blocks.options(batch_size=batch_size, repeat_threshold=0)
     for epoch in range(5):
         batches = training_images.batches(np.full(n, 1 / n), epoch, options)
@@ -80,33 +80,33 @@ def test_batches_are_full_and_no_image_comes_twice_in_an_epoch(n, batch_size, n_
         assert all(type(index) is int for index in indices)
 
 
-def test_batches_follow_seed_and_epoch():
-    draw_weights = np.full(20, 0.05)
+def test_batches_depend_on_seed_and_epoch_only():
+    probabilities = np.full(20, 0.05)
 
-    def drawn(seed, epoch, threshold=0.0):
+    def image_order(seed, epoch, threshold=0.0):
         options = blocks.options(seed=seed, batch_size=20, repeat_threshold=threshold)
-        return tuple(index for *_, index in training_images.batches(draw_weights, epoch, options)[0])
+        return tuple(index for *_, index in training_images.batches(probabilities, epoch, options)[0])
 
     for threshold in (0.0, 0.5):
-        orders = {(seed, epoch): drawn(seed, epoch, threshold) for seed in range(3) for epoch in range(3)}
+        orders = {(seed, epoch): image_order(seed, epoch, threshold) for seed in range(3) for epoch in range(3)}
         assert len(set(orders.values())) == 9
-        assert all(drawn(*key, threshold) == order for key, order in orders.items())
+        assert all(image_order(*key, threshold) == order for key, order in orders.items())
 
 
-def test_images_are_drawn_as_often_as_their_weights_say():
-    draw_weights = np.array([0.1, 0.2, 0.3, 0.4])
+def test_images_are_sampled_with_their_probabilities():
+    probabilities = np.array([0.1, 0.2, 0.3, 0.4])
     options = blocks.options(batch_size=4)
     counts = np.zeros(4)
     for epoch in range(500):
-        for *_, index in training_images.batches(draw_weights, epoch, options)[0]:
+        for *_, index in training_images.batches(probabilities, epoch, options)[0]:
             counts[index] += 1
-    # Four standard deviations of the binomial.
-    assert (np.abs(counts - 2000 * draw_weights) < 4 * np.sqrt(2000 * draw_weights * (1 - draw_weights))).all()
+    # Counts are binomial; the tolerance is 4 standard deviations.
+    assert (np.abs(counts - 2000 * probabilities) < 4 * np.sqrt(2000 * probabilities * (1 - probabilities))).all()
 
 
-def test_the_files_read_are_the_image_and_mask_of_every_training_image(tmp_path):
-    found = training_images.files_read(blocks.split(("a", "c")), tmp_path / "root", tmp_path / "masks")
-    assert found == {
+def test_files_read_lists_image_and_mask_of_every_training_image(tmp_path):
+    files = training_images.files_read(blocks.split(("a", "c")), tmp_path / "root", tmp_path / "masks")
+    assert files == {
         tmp_path / "masks": ["a.png", "c.png"],
         tmp_path / "root": ["JPEGImages/a.png", "JPEGImages/c.png"],
     }

@@ -7,7 +7,7 @@ import torchvision
 
 from zeroshot.networks import deeplab, weights
 
-# Where torchvision's layers are found again; the numbers of MobileNetV2's blocks stay.
+# Torchvision's layer names -> names in the encoder; blocks of MobileNetV2 keep their numbers.
 RESNET = {
     "conv1": "stem.0",
     "bn1": "stem.1",
@@ -22,7 +22,7 @@ MOBILENET = {f"features.{i}": f"stem.{i}" for i in range(4)} | {
 
 
 def random_state(encoder, seed=1):
-    """Return a state dict of `encoder` in which every tensor, statistics too, differs from a new network's."""
+    """Return a state dict of `encoder` whose tensors all differ from those of a new network, statistics included."""
     random = torch.Generator().manual_seed(seed)
     with torch.device("meta"):
         shapes = {key: value for key, value in torchvision.models.get_model(encoder).state_dict().items()}
@@ -42,36 +42,37 @@ def network():
     return deeplab.DeepLabV3Plus("mobilenet_v2", 16, 3, True, 0.0)
 
 
-def assert_trunk(network, state, places):
-    """Every tensor of stem and trunk must equal the one of `state` that belongs there, and none be left over."""
-    found = {key: value for key, value in network.state_dict().items() if key.startswith(("stem.", "trunk."))}
-    compared = 0
+def assert_encoder(network, state, names):
+    """Check that every tensor of stem and trunk equals the corresponding tensor of `state`, and that none is left over."""
+    loaded = {key: value for key, value in network.state_dict().items() if key.startswith(("stem.", "trunk."))}
+    n_compared = 0
     for key, value in state.items():
-        for old, new in places.items():
+        for old, new in names.items():
             if key.startswith(f"{old}."):
-                assert torch.equal(found[new + key.removeprefix(old)], value), key
-                compared += 1
-    assert compared == len(found) > 100
+                assert torch.equal(loaded[new + key.removeprefix(old)], value), key
+                n_compared += 1
+    assert n_compared == len(loaded) > 100
 
 
 def refusal(network, encoder, state, partial=False):
+    """Return the error message of a refused state dict."""
     with pytest.raises(weights.WeightsError) as caught:
         weights.load_encoder(network, encoder, state, partial)
     return str(caught.value)
 
 
-def test_every_tensor_of_a_torchvision_resnet_arrives():
+def test_every_tensor_of_a_torchvision_resnet_is_loaded():
     network = deeplab.DeepLabV3Plus("resnet18", 8, 3, True, 0.0)
     state = random_state("resnet18")
     weights.load_encoder(network, "resnet18", state, partial=False)
-    assert_trunk(network, state, RESNET)
+    assert_encoder(network, state, RESNET)
 
 
-def test_every_tensor_of_a_mobilenet_file_arrives_and_the_head_stays(tmp_path, network, mobilenet_state):
+def test_every_tensor_of_a_mobilenet_file_is_loaded_and_the_head_stays(tmp_path, network, mobilenet_state):
     head = {key: value.clone() for key, value in network.state_dict().items() if not key.startswith(("stem", "trunk"))}
     torch.save(mobilenet_state, tmp_path / "w.pth")
     weights.load_encoder(network, "mobilenet_v2", weights.read_file(tmp_path / "w.pth"), partial=False)
-    assert_trunk(network, mobilenet_state, MOBILENET)
+    assert_encoder(network, mobilenet_state, MOBILENET)
     assert all(torch.equal(network.state_dict()[key], value) for key, value in head.items())
 
 
@@ -87,29 +88,29 @@ def test_every_missing_unexpected_and_misshapen_key_is_named(network, mobilenet_
         "  missing (2): features.0.0.weight, classifier.1.bias",
         "  unexpected (2): features.99.weight, extra",
         "  misshapen (1): features.1.conv.1.weight (16, 32, 3, 3) where (16, 32, 1, 1) is needed",
-        "  a partial checkpoint is loaded only with backbone.partial_weights: true",
+        "  set backbone.partial_weights: true to load a partial checkpoint",
     ]
     assert all(torch.equal(value, before[key]) for key, value in network.state_dict().items())
 
 
 @pytest.mark.parametrize("key", ["features.0.0.weight", "features.17.conv.3.running_var", "classifier.1.weight"])
-def test_one_missing_key_is_enough(network, mobilenet_state, key):
+def test_one_missing_key_is_refused(network, mobilenet_state, key):
     state = {name: value for name, value in mobilenet_state.items() if name != key}
     assert f"  missing (1): {key}\n" in refusal(network, "mobilenet_v2", state)
 
 
-def test_weights_of_before_batch_counters_are_whole(network, mobilenet_state):
-    """Torchvision's IMAGENET1K_V1 of the ResNets have no `num_batches_tracked`, and torch itself loads them strictly."""
+def test_weights_without_batch_counters_are_complete(network, mobilenet_state):
+    """Torchvision's IMAGENET1K_V1 weights of the ResNets have no `num_batches_tracked`; PyTorch loads them as complete."""
     state = {key: value for key, value in mobilenet_state.items() if not key.endswith("num_batches_tracked")}
     weights.load_encoder(network, "mobilenet_v2", state, partial=False)
     for key, value in network.state_dict().items():
         if key.startswith(("stem", "trunk")) and key.endswith("num_batches_tracked"):
             assert value == 0
     full = {**mobilenet_state, **{key: torch.tensor(0) for key in mobilenet_state if key not in state}}
-    assert_trunk(network, full, MOBILENET)
+    assert_encoder(network, full, MOBILENET)
 
 
-def test_a_part_is_loaded_only_where_it_is_allowed(network, mobilenet_state):
+def test_partial_weights_are_loaded_only_if_allowed(network, mobilenet_state):
     part = {key: value for key, value in mobilenet_state.items() if key.startswith("features.")}
     part = {key: value for key, value in part.items() if int(key.split(".")[1]) < 7}
     part["extra"] = torch.zeros(1)
@@ -121,11 +122,11 @@ def test_a_part_is_loaded_only_where_it_is_allowed(network, mobilenet_state):
             old = ".".join(key.split(".")[:2])
             assert torch.equal(loaded[MOBILENET[old] + key.removeprefix(old)], value)
     assert not torch.equal(loaded["trunk.1.7.conv.0.0.weight"], mobilenet_state["features.7.conv.0.0.weight"]), (
-        "the rest must stay random"
+        "the other layers must stay random"
     )
 
 
-def test_even_a_part_must_have_the_right_shapes(network, mobilenet_state):
+def test_partial_weights_of_wrong_shape_are_refused(network, mobilenet_state):
     state = {**mobilenet_state, "features.0.1.weight": torch.zeros(31)}
     assert refusal(network, "mobilenet_v2", state, partial=True).splitlines() == [
         "weights do not fit mobilenet_v2",
@@ -133,7 +134,7 @@ def test_even_a_part_must_have_the_right_shapes(network, mobilenet_state):
     ]
 
 
-def test_a_part_must_hold_something(network):
+def test_partial_weights_without_a_fitting_key_are_refused(network):
     lines = refusal(network, "mobilenet_v2", {"backbone.conv1.weight": torch.zeros(1)}, partial=True).splitlines()
     assert lines[1].startswith("  missing (") and "features.0.0.weight" in lines[1]
     assert lines[2:] == ["  unexpected (1): backbone.conv1.weight"]
@@ -151,26 +152,24 @@ def real_weights():
     return pathlib.Path(os.environ["ZS3_DATA"]) / "weights"
 
 
-def test_the_real_mobilenet_loads_whole(real_weights, network):
+def test_real_mobilenet_weights_are_complete(real_weights, network):
     state = weights.read_file(real_weights / "mobilenet_v2_imagenet.pth")
     weights.load_encoder(network, "mobilenet_v2", state, partial=False)
-    assert_trunk(network, state, MOBILENET)
+    assert_encoder(network, state, MOBILENET)
 
 
-def test_the_real_part_of_a_resnet_is_refused_until_allowed(real_weights):
+def test_real_partial_resnet_weights_are_loaded_only_if_allowed(real_weights):
     state = weights.read_file(real_weights / "resnet18_conv1_to_layer3_imagenet.pth")
     network = deeplab.DeepLabV3Plus("resnet18", 16, 3, True, 0.0)
     with torch.device("meta"):
-        names = list(torchvision.models.resnet18().state_dict())
-    missing = [
-        name for name in names if name.startswith(("layer4.", "fc.")) and not name.endswith("num_batches_tracked")
-    ]
+        keys = list(torchvision.models.resnet18().state_dict())
+    missing = [key for key in keys if key.startswith(("layer4.", "fc.")) and not key.endswith("num_batches_tracked")]
     assert refusal(network, "resnet18", state).splitlines()[1:-1] == [
         f"  missing ({len(missing)}): {', '.join(missing)}"
     ]
     weights.load_encoder(network, "resnet18", state, partial=True)
-    places = {old: new for old, new in RESNET.items() if old != "layer4"}
+    names = {old: new for old, new in RESNET.items() if old != "layer4"}
     loaded = network.state_dict()
     for key, value in state.items():
         old = key.split(".")[0]
-        assert torch.equal(loaded[places[old] + key.removeprefix(old)], value), key
+        assert torch.equal(loaded[names[old] + key.removeprefix(old)], value), key

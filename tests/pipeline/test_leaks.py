@@ -1,6 +1,6 @@
 """Nothing about unseen classes reaches training: changes of files that must not matter do not change any artefact.
 
-The stages run for real, in this process, at the tiny size. The rules are those of DESIGN.md, section 3.
+The stages run for real, in this process, at the tiny size. The rules are those of docs/protocol.md.
 """
 
 import dataclasses

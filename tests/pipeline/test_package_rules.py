@@ -37,9 +37,9 @@ def test_nothing_imports_a_stage():
 
 
 def test_imports_go_down_only():
-    """The layers of DESIGN.md, section 2; import-linter reads them from pyproject.toml."""
-    done = subprocess.run(["lint-imports", "--no-cache"], cwd=dag.ROOT, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout
+    """The floors of docs/extending.md; import-linter reads them from pyproject.toml."""
+    process = subprocess.run(["lint-imports", "--no-cache"], cwd=dag.ROOT, capture_output=True, text=True)
+    assert process.returncode == 0, process.stdout
 
 
 @pytest.mark.parametrize("path", source_code.modules("zeroshot"), ids=lambda path: str(path.relative_to(dag.ROOT)))

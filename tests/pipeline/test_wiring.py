@@ -175,7 +175,7 @@ def test_the_network_depends_on_no_vectors_of_unseen_classes():
 
 
 def test_only_evaluation_depends_on_labels_of_unseen_classes():
-    """DESIGN.md, section 3: the protocol is in the data flow."""
+    """docs/protocol.md: the protocol is in the data flow."""
     assert readers("data/labels") == {"prepare_split"}
     evaluations = {name for name in STAGES if name.startswith("evaluate@")} | {"visualise"}
     networks = {"devise_network", "zs5net_network"}

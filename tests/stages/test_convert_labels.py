@@ -83,9 +83,9 @@ def test_files_are_read_by_several_threads_at_once(converted, tmp_path, monkeypa
 
     paths = sorted((folder / "data/context/trainval").iterdir())[:8]
     assert len(paths) == 8
-    how = conversion.Converter(".mat", read, np.arange(256))
+    converter = conversion.Converter(".mat", read, np.arange(256))
     start = time.monotonic()
-    assert list(conversion.convert(tmp_path, paths, how, 8, found=None)) == paths
+    assert list(conversion.convert(tmp_path, paths, converter, 8, faults=None)) == paths
     assert time.monotonic() - start < 0.05 * len(paths)
 
 
@@ -103,7 +103,7 @@ def test_all_errors_are_in_one_message_and_nothing_is_written(tmp_path, monkeypa
         convert(tmp_path, monkeypatch, context_tree.labels())
     text = str(caught.value)
     assert text.startswith("data/context: 3 faults\n")
-    assert "unusable mask (2):\n    data/context/trainval/cow.mat: holds no variable LabelMap; it holds Labels" in text
+    assert "unusable mask (2):\n    data/context/trainval/cow.mat: contains no variable LabelMap, only Labels" in text
     assert "data/context/trainval/sofa.mat: cannot be decoded" in text
     assert "label out of range (0 to 459) (1):\n    data/context/trainval/cat.mat: 460" in text
     assert not (tmp_path / "data/labels").exists()
@@ -111,7 +111,7 @@ def test_all_errors_are_in_one_message_and_nothing_is_written(tmp_path, monkeypa
 
 def test_pngs_with_values_of_another_convention_are_refused(tmp_path, monkeypatch):
     root = context_tree.make(tmp_path / "data/context")
-    context_tree.add_pngs(root, list(CLASSES[1:]), first=1, nothing=0)
+    context_tree.add_pngs(root, list(CLASSES[1:]), first=1, other=0)
     with pytest.raises(SystemExit, match=r"label out of range \(0 to 58, 255\) \(2\):\n    .*/pngs/seen6.png: 59"):
         convert(tmp_path, monkeypatch, voc_tree.labels(format="context_png", folder="pngs", ids="0-58"))
 
@@ -121,8 +121,10 @@ def test_missing_masks_and_missing_classes_are_in_one_message(tmp_path, monkeypa
     context_tree.add_names(root, context_tree.names(sky="heaven"))
     with pytest.raises(SystemExit) as caught:
         convert(tmp_path, monkeypatch, context_tree.labels(folder="JPEGImages"))
-    assert "labels.folder holds no <id>.mat (1):\n    JPEGImages" in str(caught.value)
-    assert "lacks (it must be the list that came with the annotations) (1):\n    sky" in str(caught.value)
+    assert "labels.folder contains no <id>.mat (1):\n    JPEGImages" in str(caught.value)
+    assert "missing in labels.txt (use the list that is published with the annotations) (1):\n    sky" in str(
+        caught.value
+    )
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,9 @@ def test_a_full_disk_ends_the_stage_before_it_writes(tmp_path, checkpoint, monke
     folder = dumping.make(tmp_path, checkpoint, scales=[1.0], flip=False)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: types.SimpleNamespace(free=1000))
     names = dumping.written(monkeypatch)
-    with pytest.raises(SystemExit, match="features: .* MiB to write, 1 MiB free in .*; free some room, or lower "):
+    with pytest.raises(
+        SystemExit, match="features: .* MiB to write, 1 MiB free in .*; free some disk space, or lower "
+    ):
         dumping.run(folder, monkeypatch)
     assert names == [] and not (folder / "features").exists()
 
@@ -30,7 +32,9 @@ def test_features_out_of_range_end_the_stage_with_the_name_of_the_shard(tmp_path
     torch.save(state, folder / "backbone.pt")
     with pytest.warns(RuntimeWarning, match="overflow"), pytest.raises(SystemExit) as caught:
         dumping.run(folder, monkeypatch)
-    assert str(caught.value) == "shard-00000.h5: features reach inf, beyond float16; train the backbone again"
+    assert (
+        str(caught.value) == "shard-00000.h5: features reach inf, beyond the range of float16; train the backbone again"
+    )
     assert not (folder / "features").exists()
 
 

@@ -21,10 +21,11 @@ def digests(root: pathlib.Path) -> dict[str, str]:
     return {path.relative_to(root).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
-def generate(folder: pathlib.Path, monkeypatch: pytest.MonkeyPatch, **changes: int) -> pathlib.Path:
+def generate(folder: pathlib.Path, monkeypatch: pytest.MonkeyPatch, workers: int = 1, **changes: int) -> pathlib.Path:
     """Run the stage in `folder` and return what it wrote."""
     folder.mkdir(exist_ok=True)
-    (folder / "params.yaml").write_text(yaml.safe_dump({"toy": small_toy.SETTINGS | changes}))
+    runtime = {"device": "cpu", "threads": 1, "workers": workers, "scratch": "work"}
+    (folder / "params.yaml").write_text(yaml.safe_dump({"toy": small_toy.SETTINGS | changes, "runtime": runtime}))
     monkeypatch.chdir(folder)
     command_line.run(make_toy.main, ["--data-root", "data/toy"])
     return folder / "data" / "toy"
@@ -59,7 +60,7 @@ def test_stage_is_byte_identical_and_removes_old_files(tmp_path, monkeypatch):
 def test_stage_refuses_to_replace_files_of_others(tmp_path, monkeypatch):
     (tmp_path / "data/toy").mkdir(parents=True)
     (tmp_path / "data/toy/thesis.txt").write_text("years of work")
-    with pytest.raises(SystemExit, match="data/toy: holds something else than a dataset of make_toy; move it away"):
+    with pytest.raises(SystemExit, match="data/toy: contains other files than a dataset of make_toy; move them away"):
         generate(tmp_path, monkeypatch)
     assert (tmp_path / "data/toy/thesis.txt").read_text() == "years of work"
 
@@ -81,6 +82,11 @@ def test_stage_refuses_to_replace_a_dataset_of_the_users(tmp_path, monkeypatch, 
     (root / "classes.txt").write_bytes(names.encode("latin-1"))
     (root / "JPEGImages/cow.jpg").write_bytes(b"a photograph")
     before = digests(root)
-    with pytest.raises(SystemExit, match="data/toy: holds something else than a dataset of make_toy; move it away"):
+    with pytest.raises(SystemExit, match="data/toy: contains other files than a dataset of make_toy; move them away"):
         generate(tmp_path, monkeypatch)
     assert digests(root) == before and [path.name for path in root.parent.iterdir()] == ["toy"]
+
+
+def test_two_processes_write_what_one_writes(tmp_path, monkeypatch):
+    one = digests(generate(tmp_path / "one", monkeypatch, n_train=60))
+    assert digests(generate(tmp_path / "two", monkeypatch, workers=2, n_train=60)) == one

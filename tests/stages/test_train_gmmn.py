@@ -59,7 +59,7 @@ def test_a_generator_without_active_kernels_gives_a_warning(tmp_path, monkeypatc
     assert "no kernel is active" not in capsys.readouterr().err
     section = quick_sections.gmmn_section(**BRIEF, kernel="paper", bandwidths=[1e-6])
     stage_files.run(tmp_path, monkeypatch, "train_gmmn", gmmn=section)
-    assert "no kernel is active, so nothing was learnt" in capsys.readouterr().err
+    assert "no kernel is active, so the generator learnt nothing" in capsys.readouterr().err
 
 
 def test_outputs_are_byte_identical_in_different_folders(tmp_path, monkeypatch):

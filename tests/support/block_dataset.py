@@ -1,4 +1,4 @@
-"""A small data set of painted blocks after prepare_split, and a network of random weights, for tests of the feature dump."""
+"""A small data set of coloured blocks, as prepare_split writes it, and an untrained network, for tests of the feature dump."""
 
 import pathlib
 from typing import Any
@@ -16,7 +16,7 @@ from zeroshot.networks import backbone
 
 CLASSES = ("background", "cow", "dog", "sheep")
 SEEN, UNSEEN = (0, 2, 3), (1,)
-# id -> height and width; neighbours of equal size, and one alone, so that batches are full, short and single.
+# Image id -> height and width. Some images share a size and one has its own, so batches are full or incomplete.
 SIZES = {
     "train": {"a": (40, 56), "b": (40, 56), "c": (40, 56), "d": (33, 50), "e": (56, 40), "f": (56, 40)},
     "unlabelled": {"u": (40, 56), "w": (30, 30)},
@@ -25,7 +25,7 @@ SIZES = {
 
 
 def settings(**changes: Any) -> dict[str, Any]:
-    """Return the section `features`."""
+    """Return the section `features`, updated by `changes`."""
     return {
         "pixels_per_class": 12,
         "unlabelled_pixels": 40,
@@ -42,13 +42,13 @@ def settings(**changes: Any) -> dict[str, Any]:
 
 
 def make(root: pathlib.Path) -> splits.Split:
-    """Write pictures, split and masks as prepare_split leaves them, and a params.yaml, and return the split."""
+    """Write images, a params.yaml, and the split and masks of prepare_split; return the split."""
     (root / "toy/JPEGImages").mkdir(parents=True)
     for name, sizes in SIZES.items():
         labels = [0, 2, 3, 255] if name == "train" else [0, 1, 2, 3, 255]
         for id, size in sizes.items():
-            mask, picture = _paint(np.random.default_rng(ord(id)), size, labels)
-            PIL.Image.fromarray(picture).save(root / f"toy/JPEGImages/{id}.png")
+            mask, image = _paint(np.random.default_rng(ord(id)), size, labels)
+            PIL.Image.fromarray(image).save(root / f"toy/JPEGImages/{id}.png")
             for folder in (f"masks/{name}", "toy/SegmentationClass"):
                 image_files.write_mask(root / folder / f"{id}.png", mask)
     lists = {name: tuple(splits.Item(id, f"JPEGImages/{id}.png") for id in sizes) for name, sizes in SIZES.items()}
@@ -59,15 +59,16 @@ def make(root: pathlib.Path) -> splits.Split:
 
 
 def write_params(root: pathlib.Path, **changes: Any) -> None:
+    """Write a params.yaml with the sections `features`, updated by `changes`, and `runtime`."""
     runtime = {"device": "cpu", "threads": 1, "workers": 0, "scratch": "scratch"}
     (root / "params.yaml").write_text(yaml.safe_dump({"features": settings(**changes), "runtime": runtime}))
 
 
 def write_checkpoint(path: pathlib.Path) -> pathlib.Path:
-    """Write a network of random weights as train_backbone keeps one.
+    """Write the checkpoint of an untrained network, in the format of train_backbone.
 
-    Its batch statistics are those of noise, so that no layer fades, and its last layer gives every class the same mean
-    logit, so that every class wins somewhere.
+    Its batch statistics are computed on noise, so that activations do not vanish. Its last layer gives every class the same mean
+    logit, so that every class is predicted somewhere.
     """
     options = params.build(
         {
@@ -96,25 +97,25 @@ def write_checkpoint(path: pathlib.Path) -> pathlib.Path:
     )
     network = backbone.build(options, len(SEEN), dag.ROOT / "data/pretrained/none")
     noise = np.stack([_paint(np.random.default_rng(seed), (64, 64), [0, 1, 2, 3])[1] for seed in range(100, 104)])
-    pictures = torch.from_numpy(noise).permute(0, 3, 1, 2)
+    images = torch.from_numpy(noise).permute(0, 3, 1, 2)
     with torch.no_grad():
         for module in network.modules():
             if isinstance(module, torch.nn.BatchNorm2d):
                 module.momentum = None
-        network.train()(pictures)
+        network.train()(images)
         network.eval()
         network.classifier.weight.mul_(10)
-        network.classifier.bias.sub_(network(pictures).mean(dim=(0, 2, 3)))
-    facts = {"classes": list(CLASSES), "seen": list(SEEN), "unseen": list(UNSEEN), "exclude": "images"}
-    checkpoints.save(path, {**facts, "config": params.to_dict(options), "network": network.state_dict()})
+        network.classifier.bias.sub_(network(images).mean(dim=(0, 2, 3)))
+    metadata = {"classes": list(CLASSES), "seen": list(SEEN), "unseen": list(UNSEEN), "exclude": "images"}
+    checkpoints.save(path, {**metadata, "config": params.to_dict(options), "network": network.state_dict()})
     return path
 
 
 def _paint(rng: np.random.Generator, size: tuple[int, int], labels: list[int]) -> tuple[np.ndarray, np.ndarray]:
-    """Return a mask of blocks and a picture in which each label has a hue and all is noisy."""
+    """Return a mask (H, W) uint8 of 8 x 8 blocks and a noisy image (H, W, 3) uint8 in which each label has a colour."""
     height, width = size
     grid = rng.choice(np.array(labels, np.uint8), (-(-height // 8), -(-width // 8)))
     mask = np.kron(grid, np.ones((8, 8), np.uint8))[:height, :width]
-    hues = np.random.default_rng(0).integers(0, 256, (256, 3))
-    picture = hues[mask] + rng.normal(scale=40, size=(height, width, 3))
-    return mask, picture.clip(0, 255).astype(np.uint8)
+    colours = np.random.default_rng(0).integers(0, 256, (256, 3))
+    image = colours[mask] + rng.normal(scale=40, size=(height, width, 3))
+    return mask, image.clip(0, 255).astype(np.uint8)

@@ -1,4 +1,4 @@
-"""Six small pictures of coloured blocks with masks, split and settings: enough for every step of training the backbone."""
+"""Six small images of coloured blocks with masks, split and parameters, for tests of training the backbone."""
 
 import pathlib
 
@@ -14,7 +14,7 @@ from zeroshot.networks import backbone, training_images
 
 CLASSES = ("background", "cow", "dog", "sheep", "gull")
 SEEN, UNSEEN = (0, 2, 3, 4), (1,)
-# id -> the labels of the four quarters of 40 x 36 pixels; `gull` is rare.
+# Image id -> labels of the four quarters of its 36 x 40 mask; `gull` is in one image only.
 TRAIN = {
     "a": (0, 2, 0, 2),
     "b": (0, 3, 3, 0),
@@ -58,29 +58,29 @@ BACKBONE = {
 
 
 def options(**changes: object) -> backbone.Params:
-    """Return the section `backbone` of these tests, changed by `changes`."""
+    """Return the section `backbone` of these tests, updated by `changes`."""
     return params.build({**BACKBONE, **changes}, backbone.Params, "backbone")
 
 
 def split(ids: tuple[str, ...] = tuple(TRAIN)) -> splits.Split:
-    """Return a split whose training list is `ids`; `cow` is unseen."""
+    """Return a split with the training images `ids`; `cow` is unseen."""
     train = tuple(splits.Item(id, f"JPEGImages/{id}.png") for id in ids)
     return splits.Split(CLASSES, SEEN, UNSEEN, "images", train, unlabelled=(), val=())
 
 
 def mask(quarters: tuple[int, ...]) -> np.ndarray:
-    """Return the (36, 40) uint8 mask with these quarters."""
+    """Return the mask (36, 40) uint8 whose quarters have these labels."""
     return np.kron(np.array(quarters, np.uint8).reshape(2, 2), np.ones((18, 20), np.uint8))
 
 
 def make(folder: pathlib.Path, workers: int = 0, **changes: object) -> pathlib.Path:
-    """Put into `folder` all that the stage train_backbone reads, and return it."""
+    """Write all inputs of the stage train_backbone to `folder` and return it."""
     for path in ("data/blocks/JPEGImages", "data/masks/train", "data/pretrained"):
         (folder / path).mkdir(parents=True)
     for seed, (id, quarters) in enumerate(TRAIN.items()):
         noise = np.random.default_rng(seed).integers(0, 60, (36, 40, 3), dtype=np.uint8)
-        picture = noise + label_ids.palette()[mask(quarters)] // 2
-        PIL.Image.fromarray(picture).save(folder / f"data/blocks/JPEGImages/{id}.png")
+        image = noise + label_ids.palette()[mask(quarters)] // 2
+        PIL.Image.fromarray(image).save(folder / f"data/blocks/JPEGImages/{id}.png")
         image_files.write_mask(folder / f"data/masks/train/{id}.png", mask(quarters))
     (folder / "data/pretrained/none").write_bytes(b"")
     (folder / "data/vectors").write_bytes(b"")
@@ -92,17 +92,17 @@ def make(folder: pathlib.Path, workers: int = 0, **changes: object) -> pathlib.P
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
-    """A folder with what `make` puts there."""
+    """Return a folder with the inputs of the stage."""
     return make(tmp_path_factory.mktemp("blocks"))
 
 
 def dataset(folder: pathlib.Path, **changes: object) -> training_images.TrainingImages:
-    """Return the dataset of the pictures that `make` put into `folder`."""
+    """Return the dataset of the images that `make` wrote to `folder`."""
     return training_images.TrainingImages(
         split(), folder / "data/blocks", folder / "data/masks/train", options(**changes)
     )
 
 
 def outputs(folder: pathlib.Path) -> dict[str, bytes]:
-    """Return the content of everything the stage wrote into `folder`."""
+    """Return the bytes of every file that the stage wrote to `folder`."""
     return {name: (folder / name).read_bytes() for name in OUTS}

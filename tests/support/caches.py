@@ -1,4 +1,4 @@
-"""Feature caches made without the network, for tests of what reads them."""
+"""Random feature caches, written without a network, for tests of the code that reads caches."""
 
 import hashlib
 import pathlib
@@ -12,7 +12,7 @@ CLASSES = ["background", "cow", "dog"]
 
 
 def table(labels: list[int] | np.ndarray, dim: int = 4, seed: int = 0) -> rows.Rows:
-    """Return rows with these labels, in this order, and random values in all other columns; weights are between 1 and 5."""
+    """Return rows with these labels, in this order, and random values in the other columns; weights are between 1 and 5."""
     rng = np.random.default_rng(seed)
     n = len(labels)
     return {
@@ -26,10 +26,10 @@ def table(labels: list[int] | np.ndarray, dim: int = 4, seed: int = 0) -> rows.R
     }
 
 
-def entry(path: pathlib.Path, **facts: Any) -> dict[str, Any]:
-    """Return what the index says about a shard."""
+def entry(path: pathlib.Path, **keys: Any) -> dict[str, Any]:
+    """Return the index entry of a shard, with `keys` added."""
     content = path.read_bytes()
-    return {"file": path.name, "bytes": len(content), "sha256": hashlib.sha256(content).hexdigest(), **facts}
+    return {"file": path.name, "bytes": len(content), "sha256": hashlib.sha256(content).hexdigest(), **keys}
 
 
 def write_rows(folder: pathlib.Path, tables: list[rows.Rows], dim: int = 4) -> pathlib.Path:
@@ -42,9 +42,11 @@ def write_rows(folder: pathlib.Path, tables: list[rows.Rows], dim: int = 4) -> p
         entries.append(entry(path, rows=len(columns["label"]), offsets=offsets))
     n_images = max([3, *(int(columns["image"].max(initial=0)) + 1 for columns in tables)])
     images = ["a", "b", "c", *map(str, range(3, n_images))]
-    labelled = any((columns["label"] != rows.UNLABELLED).any() for columns in tables)
-    shown = index.presence([folder / shard["file"] for shard in entries], len(images)) if labelled else None
-    index.write(folder, index.Index("rows", dim, 4, CLASSES, images, entries, {"made": "for a test"}, presence=shown))
+    has_labels = any((columns["label"] != rows.UNLABELLED).any() for columns in tables)
+    presence = index.presence([folder / shard["file"] for shard in entries], len(images)) if has_labels else None
+    index.write(
+        folder, index.Index("rows", dim, 4, CLASSES, images, entries, {"made": "for a test"}, presence=presence)
+    )
     return folder
 
 
@@ -64,7 +66,7 @@ def write_maps(
 
 
 def scene(image: str, h: int, w: int, dim: int = 4, seed: int = 0) -> tuple[str, np.ndarray, np.ndarray]:
-    """Return (image, features, mask) of a map of h x w cells; the mask is a pixel short of four times that on each side."""
+    """Return (image, features, mask) of a map of h x w cells; the mask has 4 h - 1 by 4 w - 1 pixels."""
     rng = np.random.default_rng(seed)
     features = rng.random((h, w, dim)).astype(np.float16)
     return image, features, rng.integers(0, 3, (4 * h - 1, 4 * w - 1), dtype=np.uint8)

@@ -1,4 +1,4 @@
-"""A DVC repository of quick stages that stands in for the pipeline: a `backbone` that many models share, their scores and a picture."""
+"""A DVC repository of quick stages in place of the pipeline: a `backbone`, metrics of models that share it, and a plot."""
 
 import pathlib
 import subprocess
@@ -13,7 +13,7 @@ BASE = {
     "evaluation": {"size": "mask"},
     "runtime": {"device": "cpu"},
 }
-# hIoU and all else is a plain sum, so that a test can say what it must be.
+# Every metric is a sum of parameters, so that tests can compute the expected values.
 _SCRIPT = """
     import json, os, sys, yaml
     settings = yaml.safe_load(open("params.yaml"))
@@ -81,7 +81,7 @@ COMPARISON = {
 
 
 def make(root: pathlib.Path) -> pathlib.Path:
-    """Make the repository at `root` and return the file to which `backbone` adds a line whenever it really runs."""
+    """Make the repository at `root`. Return the log file, to which `backbone` appends a line each time it runs."""
     root.mkdir()
     log = root.parent / "backbone.log"
     (root / "score.py").write_text(f"LOG = {str(log)!r}\n" + textwrap.dedent(_SCRIPT))
@@ -110,6 +110,6 @@ def make(root: pathlib.Path) -> pathlib.Path:
 
 
 def write(path: pathlib.Path, content: dict) -> None:
-    """Write a YAML file, its keys in their order."""
+    """Write a YAML file with the keys in the given order."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(yaml.safe_dump(content, sort_keys=False))

@@ -8,7 +8,7 @@ import scipy.io
 from tests.support import voc_tree
 from zeroshot.images import image_files
 
-# Ids of the 59 among the 459 labels, as in the published labels.txt, which is sorted by name.
+# Ids of the 59 classes among the 459 labels, as in the published labels.txt, which is sorted by name.
 IDS = {
     "aeroplane": 2, "bag": 9, "bed": 18, "bedclothes": 19, "bench": 22, "bicycle": 23, "bird": 25, "boat": 31, "book": 33,
     "bottle": 34, "building": 44, "bus": 45, "cabinet": 46, "car": 59, "cat": 65, "ceiling": 68, "chair": 72, "cloth": 80,
@@ -20,9 +20,9 @@ IDS = {
     "water": 445, "window": 454, "wood": 458,
 }  # fmt: skip
 N_LABELS = 459
-# Neither accordion (1) nor unlabelled (0) is one of the 59.
+# Ids that are not among the 59 classes: 0 is unlabelled, 1 is accordion.
 OTHERS = (0, 1, 459)
-# Image -> its classes, one to seven: in train each class that is ever unseen has an image of its own.
+# Image -> its classes, one to seven. In train, each class that is unseen in any published split has its own image.
 _UNSEEN = ("aeroplane", "bird", "boat", "cat", "cow", "fence", "keyboard", "motorbike", "sofa", "tvmonitor")
 _SEEN = [name for name in IDS if name not in _UNSEEN]
 SHOWN = {
@@ -33,17 +33,18 @@ LISTS = {"train": "ImageSets/Main/train.txt", "val": "ImageSets/Main/val.txt"}
 
 
 def names(**renamed: str) -> list[str]:
-    """Return the 459 names in the order of their ids, some of the 59 under another name."""
+    """Return the 459 names in the order of their ids; `renamed` gives other names to some of the 59 classes."""
     of_id = {id: renamed.get(name, name) for name, id in IDS.items()} | {1: "accordion"}
     return [of_id.get(id, f"other {id}") for id in range(1, N_LABELS + 1)]
 
 
 def add_names(root: pathlib.Path, listed: list[str]) -> None:
+    """Write labels.txt with these names."""
     (root / "labels.txt").write_text("".join(f"{id}: {name}\n" for id, name in enumerate(listed, 1)))
 
 
 def ids_of(shown: list[str]) -> np.ndarray:
-    """Return (6, 8) uint16 label ids: a column for each class shown, the rest labels of none of the 59 classes."""
+    """Return label ids (6, 8) uint16: one column for each class of `shown`; other columns have labels outside the 59 classes."""
     ids = np.zeros((6, 8), dtype=np.uint16)
     ids[:, : len(shown)] = [IDS[name] for name in shown]
     ids[:3, -1], ids[3:, -1] = OTHERS[1:]
@@ -63,10 +64,10 @@ def make(root: pathlib.Path) -> pathlib.Path:
     return root
 
 
-def add_pngs(root: pathlib.Path, order: list[str], first: int, nothing: int) -> None:
-    """Write the masks as ready-made PNGs: a class's place in `order` counted from `first`, `nothing` for none of the 59."""
+def add_pngs(root: pathlib.Path, order: list[str], first: int, other: int) -> None:
+    """Write the masks as PNG files; the label of a class is `first` plus its position in `order`, `other` for all other labels."""
     for id, shown in {**SHOWN["train"], **SHOWN["val"]}.items():
-        labels = np.full((6, 8), nothing, dtype=np.uint8)
+        labels = np.full((6, 8), other, dtype=np.uint8)
         labels[:, : len(shown)] = [order.index(name) + first for name in shown]
         image_files.write_mask(root / f"pngs/{id}.png", labels)
 

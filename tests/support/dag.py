@@ -1,4 +1,4 @@
-"""dvc.yaml as it is meant: every stage with its templates filled in from params.yaml and from its matrix."""
+"""The stages of dvc.yaml, with templates and matrices expanded."""
 
 import dataclasses
 import itertools
@@ -14,9 +14,9 @@ from zeroshot.experiments import schema
 
 ROOT = pathlib.Path(__file__).parents[2]
 MAIN = "dvc.yaml"
-# Pipelines beside the main one; their stages have `wdir: ..`, so that all paths are the repository's.
+# Pipelines beside the main one. Their stages have `wdir: ..`, so all paths are relative to the repository's root.
 OPTIONAL = ("whole_network/dvc.yaml",)
-# Flags whose values are no paths.
+# Flags whose values are not paths.
 CHOICES = {"--method"}
 
 
@@ -26,11 +26,11 @@ class Stage:
 
     Attributes:
         name: as in dvc.lock, with the item of its matrix: `evaluate@zs3net`.
-        desc: its sentence.
+        desc: its description.
         cmd: its command line.
-        deps: paths of code and data.
-        params: sections of params.yaml.
-        outs: paths of all it writes, metrics and plots among them.
+        deps: paths of its code and data.
+        params: the sections of params.yaml that it depends on.
+        outs: paths of all its outputs, including metrics and plots.
     """
 
     name: str
@@ -52,7 +52,7 @@ class Stage:
 
     @property
     def argv(self) -> list[str]:
-        """What the command hands to the module's `main`."""
+        """The arguments of the module's `main`."""
         return self.words[3:]
 
     @property
@@ -64,7 +64,7 @@ class Stage:
                 values[word] = []
             else:
                 values[list(values)[-1]].append(word)
-        return [value for flag, own in values.items() if flag not in CHOICES for value in own]
+        return [value for flag, flag_values in values.items() if flag not in CHOICES for value in flag_values]
 
     @property
     def code(self) -> list[str]:
@@ -78,16 +78,16 @@ class Stage:
 
 
 def stages(settings: dict[str, Any] | None = None, files: Sequence[str] = (MAIN,)) -> dict[str, Stage]:
-    """Return the stages of DVC files by name, in their order; `settings` is what params.yaml holds."""
+    """Return the stages of DVC files by name, in order; `settings` is the content of params.yaml, by default that of the repository."""
     if settings is None:
         settings = yaml.safe_load((ROOT / "params.yaml").read_text())
-    found = [
+    expanded = [
         _stage(name, _filled(body, {**settings, **item}), item.get("item", {}))
         for file in files
         for name, body in yaml.safe_load((ROOT / file).read_text())["stages"].items()
         for item in _items(body)
     ]
-    return {stage.name: stage for stage in found}
+    return {stage.name: stage for stage in expanded}
 
 
 def sections() -> dict[str, type]:

@@ -1,4 +1,4 @@
-"""Inputs of the feature dump: the images of tests/support/block_dataset.py, and the passes over each list of them."""
+"""Inputs of the feature dump: sources and jobs for the images of tests/support/block_dataset.py."""
 
 import itertools
 
@@ -16,19 +16,19 @@ WHOLE = [views.View(1.0, False)]
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory):
-    """A folder with the images, their masks and split."""
+    """Return a folder with the images, masks and split."""
     folder = tmp_path_factory.mktemp("dump")
     block_dataset.make(folder)
     return folder
 
 
 def options(**changes):
-    """Return options of the dump, changed where a test asks."""
+    """Return the section `features`, updated by `changes`."""
     return params.build(block_dataset.settings(**changes), shard_plan.Params, "features")
 
 
 def source(root, name, passes=WHOLE):
-    """Return the list `name` of the images below `root`, and the passes over it."""
+    """Return the source of the list `name` of the data set in `root`, with the views `passes`."""
     split = splits.read(root / "split.json")
     masks = None if name == "unlabelled" else root / "masks" / name
     return shard_plan.Source(
@@ -37,5 +37,5 @@ def source(root, name, passes=WHOLE):
 
 
 def jobs_of(source):
-    """Return the jobs of a source in the order in which they are done."""
+    """Return the jobs of a source in the order of the plan."""
     return list(itertools.chain.from_iterable(shard_plan.plan(source, options())))

@@ -1,4 +1,4 @@
-"""Running the stage dump_features on the pictures of tests/support/block_dataset.py, and watching the shards that it writes."""
+"""Running the stage dump_features on the images of tests/support/block_dataset.py, and recording the shards that it writes."""
 
 import pytest
 
@@ -28,19 +28,19 @@ SETTINGS = {
 
 @pytest.fixture(autouse=True)
 def small_shards(monkeypatch):
-    """Shards of a few rows, so that there are several."""
+    """Make shards small, so that a dump has several."""
     monkeypatch.setattr(shard_plan, "MIB", 1000)
 
 
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory):
-    """The file of an untrained network."""
+    """Return the checkpoint of an untrained network."""
     return block_dataset.write_checkpoint(tmp_path_factory.mktemp("backbone") / "backbone.pt")
 
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory, checkpoint):
-    """A folder in which the stage ran once, without interruption."""
+    """Return a folder in which the stage ran once, without interruption."""
     folder = tmp_path_factory.mktemp("finished")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(shard_plan, "MIB", 1000)
@@ -50,7 +50,7 @@ def finished(tmp_path_factory, checkpoint):
 
 
 def make(folder, checkpoint, **changes):
-    """Write what the stage reads into `folder`, parameters changed where a test asks, and return it."""
+    """Write the inputs of the stage to `folder`, with parameters updated by `changes`, and return it."""
     block_dataset.make(folder)
     block_dataset.write_params(folder, **{**SETTINGS, **changes})
     (folder / "backbone.pt").symlink_to(checkpoint)
@@ -64,13 +64,13 @@ def run(folder, monkeypatch):
 
 
 def content(folder):
-    """The bytes of every file of the three caches."""
+    """Return the bytes of every file of the three caches."""
     files = sorted(path for path in (folder / "features").rglob("*") if path.is_file())
     return {str(path.relative_to(folder / "features")): path.read_bytes() for path in files}
 
 
 def written(monkeypatch, stop_at=None):
-    """Record the shards that are written; die before the one numbered `stop_at` (from 0)."""
+    """Return a list that records the shards as they are written; interrupt the stage before shard number `stop_at` (from 0)."""
     names = []
     write_shard = dump.write_shard
 

@@ -1,26 +1,26 @@
-"""A tiny world of graphs for tests: in each image one component in the middle touches a ring, and its features tell of both."""
+"""Synthetic component graphs: each image has a component inside a ring, and its features depend on the classes of both."""
 
 import numpy as np
 import torch
 
 from zeroshot.cache import graphs, rows
 
-# Seen classes 0 to 3 and 5, unseen 4; class 5 is a ring only. Embeddings: 4 lies near 2 and 3, far from 0 and 1.
+# The embedding of class 4, which is unseen, is close to those of 2 and 3 and far from those of 0 and 1. Class 5 is always a ring.
 EMBEDDINGS = torch.tensor([[1, 0, 0], [1, 0.2, 0], [0, 1, 0], [0, 1, 0.3], [0, 1, 0.1], [0, 0, 1.0]])
 SEEN, UNSEEN = (0, 1, 2, 3, 5), (4,)
-# Which classes a class lies in.
+# Class of a component -> classes of the rings around it.
 RINGS = {0: (5,), 1: (5,), 2: (0, 5), 3: (0, 1)}
 ROWS_PER_NODE = 3
 
 
 def feature(label: int, ring: int) -> np.ndarray:
-    """Return the mean feature (4,) of a component of `label` that touches one of `ring`: 2 in a place, each of which has a meaning."""
+    """Return the mean feature (4,) of a component of class `label` that touches a component of class `ring`."""
     mean = 2 * EMBEDDINGS[[label, ring]].numpy()
     return np.array([*mean[0], mean[1, 2]])
 
 
 def make(n_images: int = 120, seed: int = 0) -> tuple[graphs.Graphs, rows.Rows]:
-    """Return graphs of two touching components each, and rows of both, sorted by class."""
+    """Return graphs with two touching components per image, and their rows, sorted by class."""
     rng = np.random.default_rng(seed)
     pairs = [(label, int(rng.choice(RINGS[label]))) for label in rng.integers(0, 4, n_images).tolist()]
     n = 2 * n_images

@@ -1,4 +1,4 @@
-"""Runs of the pipeline at the tiny size, in this process, that note which files each stage reads."""
+"""Runs of the tiny pipeline in this process that record the files each stage reads."""
 
 import dataclasses
 import functools
@@ -16,14 +16,14 @@ from zeroshot.datasets import splits
 STAGES = dag.stages(tiny.settings())
 PREPARATION = ("make_toy", "convert_labels", "prepare_split", "embed_classes")
 BASELINES = tuple(name for name in STAGES if name.startswith("train_baseline@"))
-TRAINING = ("train_backbone", "dump_features", "train_gmmn", "finetune_classifier", *BASELINES)
+TRAINING = ("train_backbone", "cut_last_layer", "dump_features", "train_gmmn", "finetune_classifier", *BASELINES)
 EVALUATION = tuple(name for name in STAGES if name.startswith("evaluate@")) + ("visualise",)
 SELF_TRAINING = ("pseudo_label", "self_train")
 REPORTS = ("report_pseudo_labels",)
 TRAINED = tuple(out for name in (*TRAINING, *SELF_TRAINING) for out in STAGES[name].outs)
 MASKS = pathlib.Path("data/masks")
 
-# Python tells an audit hook of every file it opens; a hook cannot be taken away again, so this one has a switch.
+# Python calls audit hooks for every file it opens. A hook cannot be removed, so `_listening` switches this one on and off.
 _opened: list[str] = []
 _listening = False
 
@@ -37,7 +37,7 @@ sys.addaudithook(_on_event)
 
 
 class ReportedFile(h5py.File):
-    """HDF5 opens its files without telling Python."""
+    """An HDF5 file that records its path, since HDF5 opens files without calling audit hooks."""
 
     def __init__(self, name, mode="r", **options):
         if mode == "r":
@@ -46,9 +46,9 @@ class ReportedFile(h5py.File):
 
 
 def files_read(folder: pathlib.Path, name: str) -> set[str]:
-    """Run a stage and return which of the files that were below `folder` before it read, relative to `folder`."""
+    """Run a stage; return the files it read among those already in `folder`, relative to `folder`."""
     global _listening
-    given = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    existing = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
     _opened.clear()
     _listening = True
     try:
@@ -56,12 +56,12 @@ def files_read(folder: pathlib.Path, name: str) -> set[str]:
     finally:
         _listening = False
     paths = [folder / path for path in _opened]
-    return given & {path.relative_to(folder).as_posix() for path in paths if path.is_relative_to(folder)}
+    return existing & {path.relative_to(folder).as_posix() for path in paths if path.is_relative_to(folder)}
 
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """A finished run: its folder, the split, the digests of what training wrote, and the files that each stage read."""
+    """A finished run: its folder, its split, the digests of the outputs of training, and the files that each stage read."""
 
     folder: pathlib.Path
     split: splits.Split
@@ -70,7 +70,7 @@ class Run:
 
 
 def finish(folder: pathlib.Path, names: tuple[str, ...]) -> Run:
-    """Run stages, those of `TRAINING` among them, and watch what they read."""
+    """Run stages, which must include those of `TRAINING`, and record the files they read."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(h5py, "File", ReportedFile)
         read = {name: files_read(folder, name) for name in names}
@@ -78,7 +78,7 @@ def finish(folder: pathlib.Path, names: tuple[str, ...]) -> Run:
 
 
 def copied(run: Run, folder: pathlib.Path) -> pathlib.Path:
-    """Copy a run without what training made of it."""
+    """Copy a run without the outputs of training."""
     return shutil.copytree(run.folder, folder, ignore=shutil.ignore_patterns("work", "models", "features", "metrics"))
 
 
@@ -97,11 +97,11 @@ def _pixels_base(folder: pathlib.Path) -> Run:
 
 @pytest.fixture(scope="module")
 def base(tmp_path_factory):
-    """The run that others are compared with, under `data.exclude: images`; made once for all test files."""
+    """Return the reference run with `data.exclude: images`; it is shared by all test files."""
     return _base(tmp_path_factory.getbasetemp() / "leaks")
 
 
 @pytest.fixture(scope="module")
 def pixels_base(tmp_path_factory):
-    """The same under `data.exclude: pixels`."""
+    """Return the reference run with `data.exclude: pixels`; it is shared by all test files."""
     return _pixels_base(tmp_path_factory.getbasetemp() / "leaks")

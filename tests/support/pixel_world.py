@@ -1,4 +1,4 @@
-"""A tiny world behind a feature cache for tests: classes are pairs of attributes, two pairs are unseen, features are noisy sums."""
+"""Synthetic features and caches for tests: a class is a pair of attributes, two pairs are unseen, features are noisy sums."""
 
 import dataclasses
 import pathlib
@@ -25,7 +25,7 @@ NOISE = 0.3
 
 
 def vectors() -> np.ndarray:
-    """Return the class embeddings (10, 7) float32: background, hue and pattern, each one-hot."""
+    """Return the class embeddings (10, 7) float32: one-hot codes of background, hue and pattern, concatenated."""
     table = np.zeros((len(CLASSES), 1 + HUES + PATTERNS), dtype=np.float32)
     table[0, 0] = 1
     for label in range(1, len(CLASSES)):
@@ -35,7 +35,7 @@ def vectors() -> np.ndarray:
 
 
 def means() -> np.ndarray:
-    """Return the mean feature of each class, (10, 8) float64, linear in the embeddings and not negative."""
+    """Return the mean feature of each class, (10, 8) float64, linear in the embeddings and non-negative."""
     mixing = np.random.default_rng(1).uniform(0, 2, (1 + HUES + PATTERNS, DIM))
     return vectors().astype(np.float64) @ mixing
 
@@ -47,17 +47,17 @@ def features(labels: np.ndarray, seed: int) -> np.ndarray:
 
 
 def sampled(counts: dict[int, int], seed: int = 0) -> rows.Rows:
-    """Return what `rows.sample` gives: `counts` rows of each class, sorted by class; class k stands for k + 1 cells a row.
+    """Return rows as `rows.sample` does: `counts` rows of each class, sorted by class; the weight of rows of class k is k + 1.
 
     An image shows one class and the background.
     """
     labels = np.repeat(np.array(sorted(counts)), [counts[label] for label in sorted(counts)])
     number = np.arange(len(labels))
-    own = (labels - 1) * IMAGES_PER_CLASS + number % IMAGES_PER_CLASS
+    image_of_class = (labels - 1) * IMAGES_PER_CLASS + number % IMAGES_PER_CLASS
     return {
         "features": features(labels, seed),
         "label": labels.astype(np.uint8),
-        "image": np.where(labels == 0, number % IMAGES_PER_SHARD, own).astype(np.int32),
+        "image": np.where(labels == 0, number % IMAGES_PER_SHARD, image_of_class).astype(np.int32),
         "view": np.zeros(len(labels), np.uint8),
         "component": np.ones(len(labels), np.int32),
         "weight": (labels + 1).astype(np.float32),
@@ -65,7 +65,7 @@ def sampled(counts: dict[int, int], seed: int = 0) -> rows.Rows:
 
 
 def presence(table: rows.Rows, n_images: int = IMAGES_PER_SHARD) -> np.ndarray:
-    """Return which images of a table show which classes, (n_images, 10) bool."""
+    """Return which classes each image of a table shows, (n_images, 10) bool."""
     shown = np.zeros((n_images, len(CLASSES)), bool)
     shown[table["image"], table["label"]] = True
     return shown
@@ -91,7 +91,7 @@ def write_rows(folder: pathlib.Path, per_class: int, n_shards: int = 1, labels: 
 
 
 def write_maps(folder: pathlib.Path, n_images: int, side: int = 5) -> None:
-    """Write a cache of maps, one image a shard: blocks of 4 x 4 pixels of every class, cut by a ragged edge, some ignored."""
+    """Write a cache of maps, one image per shard; masks have 4 x 4 blocks of random classes, cropped, with an ignored first row."""
     entries = []
     for number in range(n_images):
         cells = np.random.default_rng(number).integers(0, len(CLASSES), (side, side))
@@ -104,13 +104,13 @@ def write_maps(folder: pathlib.Path, n_images: int, side: int = 5) -> None:
 
 
 def split(unseen: tuple[int, ...] = UNSEEN) -> splits.Split:
-    """Return the split of this world, without images, which no stage after the dump looks at."""
+    """Return the split, without images, since no stage after the dump reads them."""
     seen = tuple(label for label in range(len(CLASSES)) if label not in unseen)
     return splits.Split(CLASSES, seen, unseen, "images", (), (), ())
 
 
 def start(labels: tuple[int, ...] = SEEN) -> pixel_classifier.PixelClassifier:
-    """Return the classifier of the nearest mean over `labels`, in the part of the backbone's last layer."""
+    """Return a nearest-mean classifier of `labels`, to be used as the backbone's last layer."""
     centres = torch.from_numpy(means()[list(labels)]).float()
     return pixel_classifier.PixelClassifier(
         weight=centres,
@@ -121,7 +121,7 @@ def start(labels: tuple[int, ...] = SEEN) -> pixel_classifier.PixelClassifier:
 
 
 def write_training_inputs(folder: pathlib.Path, per_class: int = 80, n_shards: int = 2) -> None:
-    """Write all that train_gmmn and finetune_classifier read, where dvc.yaml has it, but params.yaml."""
+    """Write the inputs of train_gmmn and finetune_classifier, except params.yaml, to the paths of dvc.yaml."""
     splits.write(folder / "data/split.json", split())
     class_embeddings.write(
         folder / "data/class_embeddings.h5", class_embeddings.ClassEmbeddings(CLASSES, vectors()), {"source": "test"}
@@ -133,7 +133,7 @@ def write_training_inputs(folder: pathlib.Path, per_class: int = 80, n_shards: i
 
 
 def write_inputs(folder: pathlib.Path, per_class: int = 80, n_shards: int = 2, n_maps: int = 3) -> None:
-    """Write all that train_gmmn, finetune_classifier and evaluate read, where dvc.yaml has it, but params.yaml."""
+    """Write the inputs of train_gmmn, finetune_classifier and evaluate, except params.yaml, to the paths of dvc.yaml."""
     write_training_inputs(folder, per_class, n_shards)
     write_maps(folder / "features/val", n_maps)
 
@@ -141,6 +141,6 @@ def write_inputs(folder: pathlib.Path, per_class: int = 80, n_shards: int = 2, n
 def _write_index(folder: pathlib.Path, kind: str, images: list[str], entries: list[dict[str, Any]]) -> None:
     written = index.Index(kind, DIM, 4, list(CLASSES), images, entries, {"made_by": "a test"})
     if kind == "rows":
-        shown = index.presence([folder / entry["file"] for entry in entries], len(images))
-        written = dataclasses.replace(written, presence=shown)
+        presence_lists = index.presence([folder / entry["file"] for entry in entries], len(images))
+        written = dataclasses.replace(written, presence=presence_lists)
     index.write(folder, written)

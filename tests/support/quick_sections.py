@@ -1,4 +1,4 @@
-"""Sections of params.yaml with which the stages after the dump run on tests/support/pixel_world.py in a fraction of a second."""
+"""Sections of params.yaml for quick tests: stages after the dump take under a second on the data of tests/support/pixel_world.py."""
 
 from typing import Any
 
@@ -39,6 +39,7 @@ def gmmn_section(**changes: Any) -> dict[str, Any]:
 
 
 def gmmn_options(**changes: Any) -> registry.Params:
+    """Return the parameters of `gmmn_section`."""
     return params.build(gmmn_section(**changes), registry.Params, "gmmn")
 
 
@@ -64,6 +65,7 @@ def classifier_section(**changes: Any) -> dict[str, Any]:
 
 
 def classifier_options(**changes: Any) -> fine_tuning.Params:
+    """Return the parameters of `classifier_section`."""
     return params.build(classifier_section(**changes), fine_tuning.Params, "classifier")
 
 
@@ -73,6 +75,7 @@ def pseudo_labels_section(**changes: Any) -> dict[str, Any]:
 
 
 def pseudo_labels_options(**changes: Any) -> selection.Params:
+    """Return the parameters of `pseudo_labels_section`."""
     return params.build(pseudo_labels_section(**changes), selection.Params, "pseudo_labels")
 
 
@@ -96,6 +99,7 @@ def self_training_section(**changes: Any) -> dict[str, Any]:
 
 
 def self_training_options(**changes: Any) -> self_training.Params:
+    """Return the parameters of `self_training_section`."""
     return params.build(self_training_section(**changes), self_training.Params, "self_training")
 
 
@@ -119,18 +123,19 @@ def baseline_section(**changes: Any) -> dict[str, Any]:
 
 
 def baseline_options(**changes: Any) -> baselines.Params:
+    """Return the parameters of `baseline_section`."""
     return params.build(baseline_section(**changes), baselines.Params, "baseline")
 
 
 def visualise_section(**changes: Any) -> dict[str, Any]:
-    """Return a section `visualise` with one image of each unseen class in panels of the images' longer side."""
+    """Return a section `visualise` with one image of each unseen class; panels have the longer side of the images."""
     return {"images_per_class": 1, "min_share": 0.05, "seen_images": 1, "panel_side": 57, "seed": 0} | changes
 
 
 def document(**sections: dict[str, Any]) -> dict[str, Any]:
-    """Return a params.yaml for the stages after the dump."""
+    """Return the content of a params.yaml for the stages after the dump; `sections` replace the quick ones."""
     runtime = {"device": "cpu", "threads": 1, "workers": 0, "scratch": "work"}
-    own = {
+    defaults = {
         "gmmn": gmmn_section(),
         "classifier": classifier_section(),
         "pseudo_labels": pseudo_labels_section(),
@@ -138,4 +143,4 @@ def document(**sections: dict[str, Any]) -> dict[str, Any]:
         "baseline": baseline_section(),
         "evaluation": {"short_side": None, "absent_classes": "skip"},
     }
-    return own | {"runtime": runtime} | sections
+    return defaults | {"runtime": runtime} | sections

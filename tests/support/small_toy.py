@@ -1,4 +1,4 @@
-"""Settings of a generated dataset of a few small pictures."""
+"""Parameters of a generated data set of a few small images."""
 
 from zeroshot.base import params
 from zeroshot.datasets.toy import scenes
@@ -7,5 +7,5 @@ SETTINGS = {"seed": 3, "n_train": 5, "n_val": 3, "image_size": 64, "max_objects"
 
 
 def settings(**changes: float) -> scenes.Params:
-    """Return small settings, changed where a test asks."""
+    """Return the section `toy` of a small data set, updated by `changes`."""
     return params.build(SETTINGS | changes, scenes.Params, "toy")

@@ -1,4 +1,4 @@
-"""The source files of this repository's packages, and what they import."""
+"""The source files of this repository's packages and their imports."""
 
 import ast
 import functools
@@ -14,8 +14,8 @@ PACKAGES = ("zeroshot", "stages")
 
 @functools.cache
 def imports() -> grimp.ImportGraph:
-    """Return which module of the packages imports which."""
-    # Without a cache folder, which would be left behind in the repository.
+    """Return the import graph of the packages."""
+    # Without `cache_dir=None`, grimp would write a cache folder into the repository.
     return grimp.build_graph(*PACKAGES, cache_dir=None, exclude_type_checking_imports=True)
 
 

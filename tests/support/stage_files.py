@@ -1,4 +1,4 @@
-"""Running stages on the files of tests/support/pixel_world.py."""
+"""Running stages on the files that tests/support/pixel_world.py writes."""
 
 import functools
 import importlib
@@ -35,7 +35,7 @@ ARGUMENTS = {
 
 
 def run(folder: pathlib.Path, monkeypatch: Any, *names: str, **sections: dict[str, Any]) -> None:
-    """Run stages in this process, in `folder`, with these sections of params.yaml instead of quick ones."""
+    """Run stages in this process, in `folder`; `sections` replace sections of the quick params.yaml."""
     monkeypatch.chdir(folder)
     pathlib.Path("params.yaml").write_text(yaml.safe_dump(quick_sections.document(**sections)))
     for name in names:
@@ -58,7 +58,7 @@ def outs(name: str) -> tuple[str, ...]:
 
 
 def content(folder: pathlib.Path, name: str) -> dict[str, bytes]:
-    """Return the bytes that a stage wrote in `folder`."""
+    """Return the bytes of every file that a stage wrote to `folder`."""
     written = [folder / out for out in outs(name)]
     files = [file for path in written for file in ([path] if path.is_file() else sorted(path.iterdir()))]
     return {str(file.relative_to(folder)): file.read_bytes() for file in files}

@@ -1,4 +1,4 @@
-"""The whole pipeline at the smallest size at which every stage has something to do, and stages run inside the test's process."""
+"""The whole pipeline at the smallest size at which no stage is empty, run in the process of the test."""
 
 import copy
 import hashlib
@@ -14,7 +14,7 @@ import yaml
 from tests.support import dag
 from zeroshot.base import command_line
 
-# 48 pictures with one or two objects deal every one of the 35 classes twice.
+# With 48 images of one or two objects, each of the 35 classes occurs twice.
 CHANGES: dict[str, Any] = {
     "toy": {"seed": 0, "n_train": 48, "n_val": 8, "image_size": 32, "max_objects": 2, "sentences": 300},
     "labels": {"format": "none"},
@@ -58,7 +58,7 @@ CHANGES: dict[str, Any] = {
         "steps_per_epoch": 2,
     },
     "classifier": {
-        # As they occur, this one would learn the background alone.
+        # Without class balance, this small classifier would predict only background.
         "class_balance": 0.5,
         "pool_per_class": 16,
         "batch_size": 64,
@@ -66,9 +66,9 @@ CHANGES: dict[str, Any] = {
         "steps_per_epoch": 2,
         "calibration": {"enabled": True, "folds": 1, "held_out": 2, "biases": [0, 2]},
     },
-    # The tiny network is too poor to find unseen classes.
+    # The tiny network predicts no unseen class, so all classes are pseudo-labelled.
     "pseudo_labels": {"rule": "per_image", "p": 50.0, "classes": "all"},
-    # Two rounds, so that it has to label again.
+    # The second round computes pseudo-labels again.
     "self_training": {
         "rounds": 2,
         "pool_per_class": 16,
@@ -91,19 +91,19 @@ CHANGES: dict[str, Any] = {
     },
     "evaluation": {"short_side": None, "absent_classes": "skip"},
     "visualise": {"images_per_class": 1, "min_share": 0.05, "seen_images": 1, "panel_side": 32},
-    # One kind of device, so that results can be compared byte by byte.
+    # A fixed device, so that results can be compared byte by byte.
     "runtime": {"device": "cpu", "threads": 1, "workers": 0, "scratch": "work"},
 }
 
 
 def settings(changes: dict[str, Any] | None = None) -> dict[str, Any]:
-    """Return what params.yaml holds, made tiny and then changed by `changes`, nested alike."""
+    """Return the content of params.yaml, updated by `CHANGES` and then by `changes`, a dictionary nested like params.yaml."""
     document = yaml.safe_load((dag.ROOT / "params.yaml").read_text())
     return _merged(_merged(document, CHANGES), changes or {})
 
 
 def make(folder: pathlib.Path, changes: dict[str, Any] | None = None) -> pathlib.Path:
-    """Put into `folder` what stages read and no stage writes, and return it."""
+    """Write the inputs that no stage makes to `folder` and return it."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "params.yaml").write_text(yaml.safe_dump(settings(changes), sort_keys=False))
     shutil.copytree(dag.ROOT / "data" / "pretrained", folder / "data" / "pretrained")
@@ -111,14 +111,14 @@ def make(folder: pathlib.Path, changes: dict[str, Any] | None = None) -> pathlib
 
 
 def run(folder: pathlib.Path, *names: str) -> None:
-    """Run stages in this process, in `folder`, with the arguments of dvc.yaml and on one thread."""
+    """Run stages in this process, in `folder`, with the arguments of dvc.yaml and one thread."""
     stages = dag.stages(yaml.safe_load((folder / "params.yaml").read_text()), (dag.MAIN, *dag.OPTIONAL))
     threads, before = torch.get_num_threads(), pathlib.Path.cwd()
     torch.set_num_threads(1)
     os.chdir(folder)
     try:
         for name in names:
-            # DVC makes the folders of outputs and removes what an earlier run left there.
+            # As DVC does, make the folders of outputs and remove old outputs.
             for out in map(pathlib.Path, stages[name].outs):
                 out.parent.mkdir(parents=True, exist_ok=True)
                 shutil.rmtree(out) if out.is_dir() else out.unlink(missing_ok=True)
@@ -129,7 +129,7 @@ def run(folder: pathlib.Path, *names: str) -> None:
 
 
 def digests(folder: pathlib.Path, *paths: str) -> dict[str, str]:
-    """Return the SHA-256 of every file that is or lies below one of `paths`, by its path relative to `folder`."""
+    """Return the SHA-256 of every file at or below one of `paths`, by path relative to `folder`."""
     files = [file for path in paths for file in [folder / path, *(folder / path).rglob("*")] if file.is_file()]
     return {str(file.relative_to(folder)): hashlib.sha256(file.read_bytes()).hexdigest() for file in sorted(files)}
 
@@ -138,6 +138,6 @@ def _merged(values: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
     merged = copy.deepcopy(values)
     for key, change in changes.items():
         if key not in merged:
-            raise KeyError(f"params.yaml has no key {key!r}; tests/support/tiny.py must follow it")
+            raise KeyError(f"params.yaml has no key {key!r}; change CHANGES in tests/support/tiny.py")
         merged[key] = _merged(merged[key], change) if isinstance(change, dict) else change
     return merged

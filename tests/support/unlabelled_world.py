@@ -1,4 +1,4 @@
-"""Unlabelled pixels of tests/support/pixel_world.py, and the held masks that know their labels."""
+"""A cache of unlabelled rows with features of tests/support/pixel_world.py, and the withheld masks with their labels."""
 
 import pathlib
 
@@ -13,12 +13,12 @@ PER_IMAGE = 20
 
 
 def write(folder: pathlib.Path, n_images: int = 12, labels: tuple[int, ...] = tuple(range(10))) -> rows.Rows:
-    """Write features/unlabelled and data/masks/unlabelled below `folder`, two images a shard.
+    """Write features/unlabelled and data/masks/unlabelled below `folder`, two images per shard.
 
-    The first view of an image is whole; a second, of which nothing could be told from the mask, follows it.
+    An image has rows of the unscaled view, followed by rows of a second view with constant features.
 
     Returns:
-        the columns of the first view, with the true `label`.
+        the rows of the unscaled view, with the true `label`.
     """
     cache = folder / "features/unlabelled"
     tables, entries = [], []
@@ -27,8 +27,8 @@ def write(folder: pathlib.Path, n_images: int = 12, labels: tuple[int, ...] = tu
         cells = rng.choice(labels, (SIDE, SIDE)).astype(np.uint8)
         mask = np.kron(cells, np.ones((4, 4), np.uint8))[:-1, :-2]
         image_files.write_mask(folder / f"data/masks/unlabelled/image{number}.png", mask)
-        place = rng.permutation(SIDE * SIDE)[:PER_IMAGE]
-        y, x = np.unravel_index(place, (SIDE, SIDE))
+        chosen = rng.permutation(SIDE * SIDE)[:PER_IMAGE]
+        y, x = np.unravel_index(chosen, (SIDE, SIDE))
         tables.append(_table(number, 0, y, x, cells[y, x], pixel_world.features(cells[y, x], number)))
         tables.append(_table(number, 1, y, x, cells[y, x], np.full((PER_IMAGE, pixel_world.DIM), 9, np.float16)))
     for shard in range(0, len(tables), 4):
@@ -38,9 +38,9 @@ def write(folder: pathlib.Path, n_images: int = 12, labels: tuple[int, ...] = tu
         offsets = [0] * (len(pixel_world.CLASSES) + 1)
         entries.append(caches.entry(path, rows=len(table["label"]), offsets=offsets))
     names = [f"image{number}" for number in range(n_images)]
-    made = {"made_by": "a test"}
+    provenance = {"made_by": "a test"}
     cache.mkdir(parents=True, exist_ok=True)
-    index.write(cache, index.Index("rows", pixel_world.DIM, 4, list(pixel_world.CLASSES), names, entries, made))
+    index.write(cache, index.Index("rows", pixel_world.DIM, 4, list(pixel_world.CLASSES), names, entries, provenance))
     return _joined(tables[::2]) if tables else {}
 
 

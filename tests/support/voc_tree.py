@@ -1,4 +1,4 @@
-"""A small dataset in VOC's layout for tests: 6 x 8 pictures, each mask a few flat blocks."""
+"""A small data set in the layout of VOC for tests: 6 x 8 images, whose masks have columns of one label."""
 
 import pathlib
 
@@ -11,7 +11,7 @@ from zeroshot.datasets import layout
 from zeroshot.images import image_files
 
 CLASSES = ("background", "cow", "dog", "sheep")
-# id -> labels of the mask's columns; each label fills some of the 8 columns of 6 pixels.
+# Image id -> label of each of the 8 columns of its mask.
 TRAIN = {
     "a": (0, 0, 0, 0, 2, 2, 2, 255),
     "b": (0, 0, 3, 3, 3, 3, 255, 255),
@@ -22,17 +22,19 @@ VAL = {"v": (0, 1, 2, 3, 0, 0, 0, 255)}
 
 
 def mask(columns: tuple[int, ...]) -> np.ndarray:
-    """Return the (6, 8) uint8 mask with these columns."""
+    """Return the mask (6, 8) uint8 whose columns have these labels."""
     return np.repeat(np.array([columns], dtype=np.uint8), 6, axis=0)
 
 
 def add_image(path: pathlib.Path, seed: int = 0) -> None:
+    """Write a random image."""
     path.parent.mkdir(parents=True, exist_ok=True)
     pixels = np.random.default_rng(seed).integers(0, 256, (6, 8, 3), dtype=np.uint8)
     PIL.Image.fromarray(pixels).save(path)
 
 
 def add_list(path: pathlib.Path, ids: list[str]) -> None:
+    """Write a list of image ids, one per line."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("".join(f"{id}\n" for id in ids))
 
@@ -42,7 +44,7 @@ def make(root: pathlib.Path) -> pathlib.Path:
     for seed, (id, columns) in enumerate({**TRAIN, **VAL}.items()):
         add_image(root / f"JPEGImages/{id}.png", seed)
         image_files.write_mask(root / f"SegmentationClass/{id}.png", mask(columns))
-    # Lists in an order of their own: the split must not depend on it.
+    # The list is not sorted, since the split must not depend on its order.
     add_list(root / "ImageSets/Segmentation/train.txt", ["c", "a", "d", "b"])
     add_list(root / "ImageSets/Segmentation/val.txt", list(VAL))
     add_list(root / "classes.txt", list(CLASSES))
@@ -50,7 +52,7 @@ def make(root: pathlib.Path) -> pathlib.Path:
 
 
 def add_sbd(root: pathlib.Path, masks: dict[str, tuple[int, ...]], images_too: bool = True) -> None:
-    """Add SBD entries, listed in train_noval.txt, as MATLAB structs like the published ones."""
+    """Write SBD masks as MATLAB structs in the published format, and list them in train_noval.txt."""
     folder = root / "benchmark_RELEASE/dataset"
     (folder / "cls").mkdir(parents=True)
     for seed, (id, columns) in enumerate(masks.items(), 100):

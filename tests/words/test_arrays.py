@@ -26,13 +26,13 @@ def write(path, kind):
 
 
 @pytest.mark.parametrize("kind", ["npy", "npz", "pkl", "pickle", "txt", "csv"])
-def test_every_kind_gives_the_same_array(tmp_path, kind):
+def test_every_format_gives_the_same_array(tmp_path, kind):
     path = tmp_path / f"a.{kind}"
     write(path, kind)
     np.testing.assert_array_equal(arrays.read(path), MATRIX)
 
 
-def test_the_content_counts_not_the_name(tmp_path):
+def test_content_decides_the_format_and_not_the_suffix(tmp_path):
     write(tmp_path / "a.npy", "npy")
     (tmp_path / "a.npy").rename(tmp_path / "a.pkl")
     np.testing.assert_array_equal(arrays.read(tmp_path / "a.pkl"), MATRIX)
@@ -49,14 +49,14 @@ def test_the_content_counts_not_the_name(tmp_path):
         ("a.pkl", pickle.dumps([1.0, 2.0]), "must be a pickled ndarray; found list"),
     ],
 )
-def test_damaged_files_are_named(tmp_path, name, content, message):
+def test_damaged_files_are_named_with_the_fault(tmp_path, name, content, message):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(arrays.ArrayError, match=message) as error:
         arrays.read(tmp_path / name)
     assert str(tmp_path / name) in str(error.value)
 
 
-def test_objects_are_refused_in_every_container(tmp_path):
+def test_python_objects_are_refused(tmp_path):
     objects = np.array([{"a": 1}], dtype=object)
     np.save(tmp_path / "a.npy", objects, allow_pickle=True)
     np.savez(tmp_path / "a.npz", objects)
@@ -65,19 +65,19 @@ def test_objects_are_refused_in_every_container(tmp_path):
             arrays.read(tmp_path / name)
 
 
-def test_text_arrays_are_refused(tmp_path):
+def test_arrays_of_strings_are_refused(tmp_path):
     np.save(tmp_path / "a.npy", np.array(["cat"]))
     with pytest.raises(arrays.ArrayError, match="only numbers are read"):
         arrays.read(tmp_path / "a.npy")
 
 
-def test_an_archive_of_several_arrays_lists_them(tmp_path):
+def test_npz_with_several_arrays_is_refused_and_lists_them(tmp_path):
     np.savez(tmp_path / "a.npz", seen=MATRIX, unseen=MATRIX)
     with pytest.raises(arrays.ArrayError, match="exactly one array; found seen, unseen"):
         arrays.read(tmp_path / "a.npz")
 
 
-def test_a_forged_header_is_refused_before_anything_is_allocated(tmp_path):
+def test_forged_header_is_refused_before_memory_is_allocated(tmp_path):
     with open(tmp_path / "a.npy", "wb") as file:
         header = {"descr": "<f8", "fortran_order": False, "shape": (2**40, 2)}
         np.lib.format.write_array_header_1_0(file, header)
@@ -86,7 +86,7 @@ def test_a_forged_header_is_refused_before_anything_is_allocated(tmp_path):
 
 
 @pytest.mark.skipif("ZS3_DATA" not in os.environ, reason="ZS3_DATA is not set to the folder of real data")
-def test_the_released_class_vectors_are_read():
+def test_released_class_vectors_are_read():
     folder = pathlib.Path(os.environ["ZS3_DATA"]) / "embeddings" / "ZS3"
     voc = arrays.read(folder / "pascal_w2v300.pkl")
     assert voc.shape == (21, 300) and voc.dtype == np.float32

@@ -24,7 +24,7 @@ VALUES = {
 CLASSES = class_embeddings.ClassEmbeddings(("background", "bäume"), np.array([[1, 2, 3], [4, 5, 6]], np.float32))
 
 
-def test_a_section_is_built_and_holds_the_aliases():
+def test_section_is_built_with_aliases():
     section = params.build(VALUES, class_embeddings.Params, "embeddings")
     assert section.aliases == {"tvmonitor": ("television", "monitor"), "sofa": "couch"}
     assert params.to_dict(section)["aliases"]["tvmonitor"] == ["television", "monitor"]
@@ -41,12 +41,12 @@ def test_a_section_is_built_and_holds_the_aliases():
         ({"normalise": "l2"}, "embeddings.normalise"),
     ],
 )
-def test_wrong_values_are_named_in_full(change, message):
+def test_wrong_values_are_named_with_their_full_key(change, message):
     with pytest.raises(params.ParamsError, match=message):
         params.build({**VALUES, **change}, class_embeddings.Params, "embeddings")
 
 
-def test_what_is_written_is_read(tmp_path):
+def test_read_returns_what_was_written(tmp_path):
     class_embeddings.write(tmp_path / "a.h5", CLASSES, {"source": "matrix"})
     result = class_embeddings.read(tmp_path / "a.h5")
     assert result.names == CLASSES.names
@@ -54,13 +54,13 @@ def test_what_is_written_is_read(tmp_path):
     np.testing.assert_array_equal(result.vectors, CLASSES.vectors)
 
 
-def test_equal_content_is_equal_bytes_whatever_the_order_of_the_provenance(tmp_path):
+def test_file_is_byte_identical_for_every_order_of_provenance(tmp_path):
     class_embeddings.write(tmp_path / "a.h5", CLASSES, {"source": "matrix", "background": "zero"})
     class_embeddings.write(tmp_path / "b.h5", CLASSES, {"background": "zero", "source": "matrix"})
     assert (tmp_path / "a.h5").read_bytes() == (tmp_path / "b.h5").read_bytes()
 
 
-def test_long_lists_of_names_fit(tmp_path):
+def test_long_lists_of_names_are_written(tmp_path):
     names = tuple(f"class number {i} " + "x" * 60 for i in range(2000))
     class_embeddings.write(
         tmp_path / "a.h5", class_embeddings.ClassEmbeddings(names, np.ones((2000, 2), np.float32)), {}
@@ -68,13 +68,13 @@ def test_long_lists_of_names_fit(tmp_path):
     assert class_embeddings.read(tmp_path / "a.h5").names == names
 
 
-def test_files_that_are_no_embeddings_are_named_with_the_remedy(tmp_path):
+def test_other_files_are_refused_with_what_to_do(tmp_path):
     (tmp_path / "text.h5").write_text("no HDF5")
     with h5py.File(tmp_path / "other.h5", "w") as file:
         file["features"] = np.ones(3)
     for name in ("missing.h5", "text.h5", "other.h5"):
         with pytest.raises(
-            class_embeddings.EmbeddingsError, match=f"{name}: holds no class embeddings.*dvc repro embed_classes"
+            class_embeddings.EmbeddingsError, match=f"{name}: contains no class embeddings.*dvc repro embed_classes"
         ):
             class_embeddings.read(tmp_path / name)
     class_embeddings.write(tmp_path / "short.h5", class_embeddings.ClassEmbeddings(("a",), CLASSES.vectors), {})
@@ -82,17 +82,19 @@ def test_files_that_are_no_embeddings_are_named_with_the_remedy(tmp_path):
         class_embeddings.read(tmp_path / "short.h5")
 
 
-def test_vectors_of_exactly_these_classes_or_none(tmp_path):
+def test_read_of_requires_exactly_the_given_classes_or_an_empty_file(tmp_path):
     class_embeddings.write(tmp_path / "a.h5", CLASSES, {})
     np.testing.assert_array_equal(class_embeddings.read_of(tmp_path / "a.h5", list(CLASSES.names)), CLASSES.vectors)
     for names in (CLASSES.names[::-1], CLASSES.names[:1]):
         with pytest.raises(class_embeddings.EmbeddingsError) as caught:
             class_embeddings.read_of(tmp_path / "a.h5", names)
         contained, needed = ", ".join(CLASSES.names), ", ".join(names)
-        assert str(caught.value) == f"{tmp_path / 'a.h5'}: holds vectors of {contained}; needed are those of {needed}"
+        assert (
+            str(caught.value) == f"{tmp_path / 'a.h5'}: contains vectors of {contained}; needed are those of {needed}"
+        )
     (tmp_path / "none").write_bytes(b"")
     assert class_embeddings.read_of(tmp_path / "none", CLASSES.names) is None
-    with pytest.raises(class_embeddings.EmbeddingsError, match="missing.h5: holds no class embeddings"):
+    with pytest.raises(class_embeddings.EmbeddingsError, match="missing.h5: contains no class embeddings"):
         class_embeddings.read_of(tmp_path / "missing.h5", CLASSES.names)
 
 
@@ -113,21 +115,21 @@ def test_neighbours_are_ranked_by_the_cosine_of_every_pair():
         expected = sorted(((cosine(vectors[i], vectors[j]), table.names[j]) for j in range(8) if j != i), reverse=True)[
             :5
         ]
-        found = [row for row in rows if row["class"] == name]
-        assert [row["neighbour"] for row in found] == [other for _, other in expected]
-        assert [row["rank"] for row in found] == list("12345")
-        assert [float(row["cosine"]) for row in found] == pytest.approx([value for value, _ in expected], abs=1e-6)
+        class_rows = [row for row in rows if row["class"] == name]
+        assert [row["neighbour"] for row in class_rows] == [other for _, other in expected]
+        assert [row["rank"] for row in class_rows] == list("12345")
+        assert [float(row["cosine"]) for row in class_rows] == pytest.approx([value for value, _ in expected], abs=1e-6)
 
 
-def test_ties_go_to_the_lower_label_and_lengths_do_not_matter():
+def test_lower_label_wins_a_tie_and_vector_length_has_no_effect():
     rows = class_embeddings.nearest(embeddings([[1, 0], [2, 0], [3, 0]]))
     assert [other for name, _, other, _ in rows if name == "c"] == ["a", "b"]
 
 
-def test_a_zero_vector_has_no_neighbours_and_is_no_neighbour():
+def test_zero_vector_has_no_neighbours_and_is_no_neighbour():
     rows = list(class_embeddings.nearest(embeddings([[0, 0], [1, 0], [1, 1]])))
     assert [(name, other) for name, _, other, _ in rows] == [("b", "c"), ("c", "b")]
 
 
-def test_a_cosine_of_zero_is_written_without_a_sign():
+def test_cosine_of_zero_is_written_without_a_minus_sign():
     assert "-0.000000" not in class_embeddings.neighbours_csv(embeddings([[1, 0], [0, -1]]))

@@ -19,8 +19,8 @@ NAMES = ["background", "tv"]
 
 
 def words(**more):
-    known = {**VECTORS, **more}
-    return word_vectors.WordVectors({k: np.array(v, np.float32) for k, v in known.items()}, tuple(known), ())
+    vectors = {**VECTORS, **more}
+    return word_vectors.WordVectors({k: np.array(v, np.float32) for k, v in vectors.items()}, tuple(vectors), ())
 
 
 def combine(names, aliases=None, background="vector"):
@@ -40,56 +40,56 @@ def combine(names, aliases=None, background="vector"):
         ("Traffic-light", ["traffic", "light"]),
     ],
 )
-def test_a_name_is_its_own_word_first_and_the_mean_of_its_parts_then(name, used):
-    vectors, found = combine([name])
-    assert found[1] == used
+def test_name_is_looked_up_as_one_word_first_and_then_as_mean_of_its_parts(name, used):
+    vectors, used_words = combine([name])
+    assert used_words[1] == used
     np.testing.assert_array_equal(vectors[1], np.mean([VECTORS[word] for word in used], axis=0))
     assert vectors.dtype == np.float32
 
 
 @pytest.mark.parametrize("alias", ["monitor", ["monitor"], ["tv", "monitor"]])
-def test_the_alias_table_comes_first(alias):
-    vectors, found = combine(["tv"], {"tv": alias})
-    assert found[1] == ([alias] if isinstance(alias, str) else alias)
-    np.testing.assert_array_equal(vectors[1], np.mean([VECTORS[word] for word in found[1]], axis=0))
+def test_alias_has_priority_over_the_name(alias):
+    vectors, used_words = combine(["tv"], {"tv": alias})
+    assert used_words[1] == ([alias] if isinstance(alias, str) else alias)
+    np.testing.assert_array_equal(vectors[1], np.mean([VECTORS[word] for word in used_words[1]], axis=0))
 
 
 @pytest.mark.parametrize("name", ["tv", "dining table", "Traffic-light"])
-def test_wanted_lists_every_word_that_a_lookup_needs(name):
+def test_lookup_words_contains_every_word_that_combine_needs(name):
     for aliases in ({}, {name: ["Monitor", "tv"]}):
-        wanted = class_vectors.wanted([name], aliases)
-        fewer = word_vectors.WordVectors({k: v for k, v in words().vectors.items() if k in wanted}, (), ())
-        whole, _ = class_vectors.combine([name], words(), aliases, "vector")
-        np.testing.assert_array_equal(class_vectors.combine([name], fewer, aliases, "vector")[0], whole)
+        lookup_words = class_vectors.lookup_words([name], aliases)
+        subset = word_vectors.WordVectors({k: v for k, v in words().vectors.items() if k in lookup_words}, (), ())
+        expected, _ = class_vectors.combine([name], words(), aliases, "vector")
+        np.testing.assert_array_equal(class_vectors.combine([name], subset, aliases, "vector")[0], expected)
 
 
-def test_missing_words_are_listed_together_with_near_ones_and_the_remedy():
+def test_message_lists_all_missing_words_with_similar_words_and_what_to_do():
     with pytest.raises(class_vectors.ClassVectorError) as error:
         combine(["tvmonitor", "traffic sign", "tv", "lamp"], {"lamp": ["lihgt", "tv"], "tvv": "tv"})
     assert str(error.value).splitlines() == [
-        "class names and word vectors do not fit together, 4 faults:",
-        "  embeddings.aliases: no class is named 'tvv'; near: tv",
-        "  'tvmonitor': no vector for 'tvmonitor'; near: monitor",
-        "  'traffic sign': no vector for 'sign'; near: traffic",
-        "  'lamp': no vector for 'lihgt'; near: light",
-        "Say in embeddings.aliases which known word or words to use, as in `tvmonitor: [television, monitor]`",
+        "class names and word vectors do not match, 4 faults:",
+        "  embeddings.aliases: no class is named 'tvv'; similar: tv",
+        "  'tvmonitor': no vector for 'tvmonitor'; similar: monitor",
+        "  'traffic sign': no vector for 'sign'; similar: traffic",
+        "  'lamp': no vector for 'lihgt'; similar: light",
+        "Set the word or words to use in embeddings.aliases, for example `tvmonitor: [television, monitor]`",
     ]
 
 
-def test_a_name_of_separators_only_has_no_vector():
+def test_name_of_only_separators_has_no_vector():
     with pytest.raises(class_vectors.ClassVectorError, match="'_': no vector for '_'"):
         combine(["_"])
 
 
 @pytest.mark.parametrize("rule", ["zero", "mean"])
-def test_a_background_that_is_not_a_word_needs_none(rule):
-    vectors, found = class_vectors.combine(["void", "tv"], words(), {}, rule)
-    assert found == [[], ["tv"]] and not vectors[0].any()
+def test_background_needs_no_word_with_rules_zero_and_mean(rule):
+    vectors, used_words = class_vectors.combine(["void", "tv"], words(), {}, rule)
+    assert used_words == [[], ["tv"]] and not vectors[0].any()
     with pytest.raises(class_vectors.ClassVectorError, match="'void'"):
         class_vectors.combine(["void", "tv"], words(), {}, "vector")
 
 
-def test_background_rules():
+def test_background_rules_and_normalisations():
     vectors = np.array([[9, 9], [2, 0], [0, 4]], np.float32)
     names = ["background", "a", "b"]
     expected = {"vector": [9, 9], "zero": [0, 0], "mean": [1, 2]}
@@ -106,7 +106,7 @@ numbers = strategies.floats(-1e3, 1e3, width=32).filter(lambda x: x == 0 or abs(
 
 
 @hypothesis.given(hypothesis.extra.numpy.arrays(np.float32, (4, 3), elements=numbers))
-def test_normalisation_keeps_directions_and_reaches_its_lengths(vectors):
+def test_normalisation_keeps_directions_and_sets_lengths(vectors):
     hypothesis.assume((np.abs(vectors).sum(axis=1) > 0).all())
     names = ["background", "a", "b", "c"]
     lengths = np.array([sum(float(x) ** 2 for x in row) ** 0.5 for row in vectors])
@@ -116,7 +116,7 @@ def test_normalisation_keeps_directions_and_reaches_its_lengths(vectors):
     np.testing.assert_allclose(largest * lengths.max(), vectors, rtol=1e-5, atol=1e-6)
 
 
-def test_zero_vectors_are_named_where_they_cannot_be_normalised():
+def test_zero_vectors_that_cannot_be_normalised_are_named():
     vectors = np.array([[0, 0], [0, 0], [0, 4]], np.float32)
     with pytest.raises(class_vectors.ClassVectorError, match="those of background, a are.*background=zero"):
         class_vectors.finish(vectors, ["background", "a", "b"], "vector", "unit")
@@ -126,13 +126,13 @@ def test_zero_vectors_are_named_where_they_cannot_be_normalised():
         class_vectors.finish(np.zeros((2, 2), np.float32), NAMES, "vector", "largest")
 
 
-def test_numbers_that_are_not_finite_are_refused_by_class():
+def test_non_finite_vectors_are_refused_with_class_names():
     vectors = np.array([[1, 1], [np.nan, 0], [np.inf, 0]], np.float32)
-    with pytest.raises(class_vectors.ClassVectorError, match="vectors of a, b hold NaN or infinite"):
+    with pytest.raises(class_vectors.ClassVectorError, match="vectors of a, b contain NaN or infinite"):
         class_vectors.finish(vectors, ["background", "a", "b"], "vector", "none")
 
 
-def test_a_matrix_must_have_a_row_per_class():
+def test_matrix_must_have_one_row_per_class():
     matrix = np.ones((2, 3))
     result = class_vectors.from_matrix(matrix, NAMES, "m.npy")
     np.testing.assert_array_equal(result, matrix)

@@ -8,12 +8,12 @@ MODELS = {"corpora": {"text8": {}}, "models": {"glove-tiny": {}, "word2vec-tiny"
 
 @pytest.fixture
 def offline(monkeypatch):
-    """Answer gensim's questions to the network with a model of two words."""
-    asked = []
+    """Replace gensim's network access by a model of two words; return the list of requested models."""
+    requested = []
 
     def load(name, return_path=False):
         assert return_path, "without it gensim imports the Python file that comes with the model"
-        asked.append(name)
+        requested.append(name)
         path = f"{gensim.downloader.BASE_DIR}/{name}/{name}.gz"
         with open(path, "w") as file:
             file.write("2 2\ncat 1 2\ndog 3 4\n")
@@ -22,10 +22,10 @@ def offline(monkeypatch):
     monkeypatch.setattr(gensim.downloader, "BASE_DIR", gensim.downloader.BASE_DIR)
     monkeypatch.setattr(gensim.downloader, "info", lambda name_only: MODELS)
     monkeypatch.setattr(gensim.downloader, "load", load)
-    return asked
+    return requested
 
 
-def test_a_model_is_fetched_once_into_the_folder(tmp_path, offline):
+def test_model_is_downloaded_once_into_the_folder(tmp_path, offline):
     (tmp_path / "glove-tiny").mkdir()
     for _ in range(2):
         path = downloads.fetch(tmp_path, "glove-tiny")
@@ -34,12 +34,12 @@ def test_a_model_is_fetched_once_into_the_folder(tmp_path, offline):
     assert offline == ["glove-tiny"]
 
 
-def test_an_unknown_name_lists_the_models_and_no_corpora(tmp_path, offline):
+def test_message_of_an_unknown_name_lists_models_without_corpora(tmp_path, offline):
     with pytest.raises(word_vectors.WordVectorError, match="no model 'text8'; it has glove-tiny, word2vec-tiny$"):
         downloads.fetch(tmp_path, "text8")
 
 
-def test_a_failed_download_says_where_to_put_the_file(tmp_path, offline, monkeypatch):
+def test_message_of_a_failed_download_names_the_path_for_a_copy(tmp_path, offline, monkeypatch):
     def fail(name, return_path):
         raise Exception("Checksum comparison failed, try again")
 
@@ -50,7 +50,7 @@ def test_a_failed_download_says_where_to_put_the_file(tmp_path, offline, monkeyp
         downloads.fetch(tmp_path, "glove-tiny")
 
 
-def test_names_stay_inside_the_folder_and_the_folder_must_exist(tmp_path, offline):
+def test_names_with_folders_and_missing_folders_are_refused(tmp_path, offline):
     with pytest.raises(word_vectors.WordVectorError, match="is not the name"):
         downloads.fetch(tmp_path, "../glove-tiny")
     with pytest.raises(word_vectors.WordVectorError, match="is not a folder; create it"):

@@ -25,7 +25,7 @@ def section(**values):
     return params.build({**VALUES, **values}, class_embeddings.Params, "embeddings")
 
 
-def test_a_vector_file(tmp_path):
+def test_vector_file_is_read(tmp_path):
     path = tmp_path / "a.txt"
     path.write_text("cat 1 2\ntv 3 4\nmonitor 5 6\nbackground 7 8\n")
     source = embedding_sources.load(NAMES, path, section())
@@ -34,26 +34,26 @@ def test_a_vector_file(tmp_path):
     assert source.sha256() == storage.sha256(path)
 
 
-def test_a_background_without_a_word(tmp_path):
+def test_background_without_a_word_is_zero(tmp_path):
     (tmp_path / "a.txt").write_text("cat 1 2\ntv 3 4\nmonitor 5 6\n")
     source = embedding_sources.load(NAMES, tmp_path / "a.txt", section(background="mean"))
     np.testing.assert_array_equal(source.vectors, [[0, 0], [1, 2], [4, 5]])
 
 
-def test_a_corpus(tmp_path):
+def test_word2vec_is_trained_on_a_corpus(tmp_path):
     (tmp_path / "corpus.txt").write_text("the cat sees a tv monitor in the background\n" * 5)
     source = embedding_sources.load(NAMES, tmp_path / "corpus.txt", section(source="word2vec"))
     assert source.vectors.shape == (3, 6) and source.words[2] == ["tv", "monitor"]
 
 
-def test_a_matrix(tmp_path):
+def test_matrix_is_read(tmp_path):
     np.save(tmp_path / "a.npy", np.arange(6.0).reshape(3, 2))
     source = embedding_sources.load(NAMES, tmp_path / "a.npy", section(source="matrix"))
     np.testing.assert_array_equal(source.vectors, [[0, 1], [2, 3], [4, 5]])
     assert source.words == [[], [], []]
 
 
-def test_a_download(tmp_path):
+def test_downloaded_file_is_read(tmp_path):
     (tmp_path / "tiny").mkdir()
     (tmp_path / "tiny" / "tiny.gz").write_text("cat 1 2\ntv 3 4\nmonitor 5 6\nbackground 7 8\n")
     source = embedding_sources.load(NAMES, tmp_path, section(source="downloader", name="tiny"))
@@ -61,7 +61,7 @@ def test_a_download(tmp_path):
     assert source.files == (tmp_path / "tiny" / "tiny.gz",)
 
 
-def test_a_path_of_the_wrong_kind_is_named(tmp_path):
+def test_wrong_paths_are_named(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(word_vectors.WordVectorError, match="does not exist; set embeddings.path for source `vectors`"):
         embedding_sources.load(NAMES, tmp_path / "none", section())

@@ -19,27 +19,27 @@ def keyed():
 
 def save(keyed, folder, kind):
     path = folder / f"vectors.{kind}"
-    if kind == "vec":  # fastText ends its lines with a space
+    if kind == "vec":  # fastText ends lines with a space.
         keyed.save_word2vec_format(path)
         path.write_bytes(path.read_bytes().replace(b"\n", b" \n"))
     elif kind == "glove":
         keyed.save_word2vec_format(path, write_header=False)
     elif kind == "bin":
         keyed.save_word2vec_format(path, binary=True)
-    elif kind == "newline":  # the original C tool ends every vector with a line feed
+    elif kind == "newline":  # The original C program ends every vector with a line feed.
         rows = [word.encode() + b" " + keyed[word].tobytes() + b"\n" for word in WORDS]
         path.write_bytes(b"5 7\n" + b"".join(rows))
     return path
 
 
-@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("gzipped", [False, True])
 @pytest.mark.parametrize("kind", ["vec", "glove", "bin", "newline"])
-def test_every_format_gives_what_gensim_gives(tmp_path, keyed, kind, packed):
+def test_every_format_gives_the_vectors_of_gensim(tmp_path, keyed, kind, gzipped):
     path = save(keyed, tmp_path, kind)
     reference = gensim.models.KeyedVectors.load_word2vec_format(
         path, binary=kind in ("bin", "newline"), no_header=kind == "glove"
     )
-    if packed:
+    if gzipped:
         path.write_bytes(gzip.compress(path.read_bytes()))
     words = vector_files.read(path, ["tv", "cow", "Bäume"])
     assert sorted(words.vectors) == ["Bäume", "tv"]
@@ -50,7 +50,7 @@ def test_every_format_gives_what_gensim_gives(tmp_path, keyed, kind, packed):
     assert words.files == (path,)
 
 
-def test_binary_vectors_survive_any_chunk_border(tmp_path, keyed, monkeypatch):
+def test_binary_vectors_are_read_across_block_borders(tmp_path, keyed, monkeypatch):
     path = save(keyed, tmp_path, "bin")
     for head in range(40, 60):
         monkeypatch.setattr(vector_files, "HEAD", head)
@@ -58,17 +58,17 @@ def test_binary_vectors_survive_any_chunk_border(tmp_path, keyed, monkeypatch):
         assert all(np.array_equal(words.vectors[word], keyed[word]) for word in WORDS)
 
 
-def test_the_first_of_two_equal_words_counts(tmp_path):
+def test_first_of_two_equal_words_is_used(tmp_path):
     (tmp_path / "a.txt").write_text("cat 1 2\ncat 3 4\n")
     np.testing.assert_array_equal(vector_files.read(tmp_path / "a.txt", ["cat"]).vectors["cat"], [1, 2])
 
 
-def test_entries_of_several_words_are_not_mistaken_for_their_first(tmp_path):
+def test_entries_of_several_words_are_not_read_as_their_first_word(tmp_path):
     (tmp_path / "a.txt").write_text("the 1 2\nat home 3 4\nat 5 6\n")
     np.testing.assert_array_equal(vector_files.read(tmp_path / "a.txt", ["at"]).vectors["at"], [5, 6])
 
 
-def test_only_the_first_words_are_kept_for_suggestions(tmp_path, monkeypatch):
+def test_vocabulary_for_suggestions_is_limited(tmp_path, monkeypatch):
     monkeypatch.setattr(word_vectors, "NEAR_VOCABULARY", 2)
     (tmp_path / "a.txt").write_text("cat 1 2\ndog 3 4\ncow 5 6\n")
     words = vector_files.read(tmp_path / "a.txt", ["cow"])
@@ -78,17 +78,17 @@ def test_only_the_first_words_are_kept_for_suggestions(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     "content, message",
     [
-        (b"", "no file of word vectors"),
-        (b"just some prose\nover two lines\n", "no file of word vectors.*found b'just some prose'"),
-        (b"3 2\ncat 1 2\ndog 3 4\n", "promises 3 words, found 2"),
-        (b"1 2\ncat 1 2\ndog 3 4\n", "promises 1 words, found 2"),
+        (b"", "is not a file of word vectors"),
+        (b"just some prose\nover two lines\n", "is not a file of word vectors.*found b'just some prose'"),
+        (b"3 2\ncat 1 2\ndog 3 4\n", "announces 3 words, found 2"),
+        (b"1 2\ncat 1 2\ndog 3 4\n", "announces 1 words, found 2"),
         (b"2 2\ndog 1 2\ncat 3\n", "damaged at word 2: needs 2 numbers, found 1"),
         (b"2 2\ndog 1 2\ncat 3 x\n", "damaged at word 2"),
-        (b"2 999999999\ncat 1 2\n", "no file of word vectors"),
-        (b"9999999999 2\ncat " + struct.pack("<2f", 1, 2), "promises 9999999999 words, found 1"),
-        (b"2 2\ncat " + struct.pack("<3f", 1, 2, 3), "promises 2 words, found 1"),
-        (vector_files.FASTTEXT_MAGIC + b"rest", r"fastText's own \.bin; give the \.vec"),
-        (gzip.compress(b"2 2\ncat 1 2\ndog 3 4\n", mtime=0)[:-9], "cannot be unpacked"),
+        (b"2 999999999\ncat 1 2\n", "is not a file of word vectors"),
+        (b"9999999999 2\ncat " + struct.pack("<2f", 1, 2), "announces 9999999999 words, found 1"),
+        (b"2 2\ncat " + struct.pack("<3f", 1, 2, 3), "announces 2 words, found 1"),
+        (vector_files.FASTTEXT_MAGIC + b"rest", r"fastText \.bin file; use the \.vec"),
+        (gzip.compress(b"2 2\ncat 1 2\ndog 3 4\n", mtime=0)[:-9], "cannot be decompressed"),
     ],
 )
 def test_damaged_files_are_named_with_the_fault(tmp_path, content, message):
@@ -99,8 +99,8 @@ def test_damaged_files_are_named_with_the_fault(tmp_path, content, message):
     assert str(path) in str(error.value)
 
 
-def test_the_lines_can_be_tracked(tmp_path, keyed):
-    seen = []
+def test_track_receives_every_row(tmp_path, keyed):
+    rows_read = []
     path = save(keyed, tmp_path, "bin")
-    vector_files.read(path, ["cat"], track=lambda rows: (seen.append(row) or row for row in rows))
-    assert len(seen) == len(WORDS)
+    vector_files.read(path, ["cat"], track=lambda rows: (rows_read.append(row) or row for row in rows))
+    assert len(rows_read) == len(WORDS)

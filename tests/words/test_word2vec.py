@@ -27,29 +27,29 @@ def corpus(tmp_path_factory):
     return path
 
 
-def test_words_of_one_topic_lie_together(corpus):
+def test_words_of_one_topic_have_similar_vectors(corpus):
     vectors = word2vec.train(corpus, ["cat", "dog", "bus"], **OPTIONS).vectors
     unit = {word: vector / np.linalg.norm(vector) for word, vector in vectors.items()}
     assert unit["cat"] @ unit["dog"] > unit["cat"] @ unit["bus"] + 0.1
 
 
-def test_only_wanted_words_are_returned_and_rare_ones_are_unknown(corpus):
+def test_only_requested_words_are_returned_and_rare_words_are_absent(corpus):
     words = word2vec.train(corpus, ["cat", "once", "zebra"], **OPTIONS)
     assert list(words.vectors) == ["cat"] and words.vectors["cat"].shape == (12,)
     assert "dog" in words.vocabulary and "once" not in words.vocabulary
 
 
-def test_packed_text_gives_the_same_vectors_and_another_seed_others(corpus, tmp_path):
+def test_compressed_text_gives_equal_vectors_and_another_seed_different_ones(corpus, tmp_path):
     (tmp_path / "corpus.txt.gz").write_bytes(gzip.compress(corpus.read_bytes()))
-    plain, packed, other = (
+    plain, compressed, other = (
         word2vec.train(path, ["cat"], **{**OPTIONS, "seed": seed}).vectors["cat"]
         for path, seed in ((corpus, 3), (tmp_path / "corpus.txt.gz", 3), (corpus, 4))
     )
-    np.testing.assert_array_equal(plain, packed)
+    np.testing.assert_array_equal(plain, compressed)
     assert not np.array_equal(plain, other)
 
 
-def test_every_epoch_is_tracked(corpus):
+def test_track_receives_every_epoch(corpus):
     epochs = []
     word2vec.train(corpus, ["cat"], **OPTIONS, track=lambda items: (epochs.append(item) or item for item in items))
     assert epochs == list(range(12))
@@ -64,7 +64,7 @@ def test_every_epoch_is_tracked(corpus):
         ("a.gz", b"no gzip", "cannot be read as UTF-8 text"),
     ],
 )
-def test_a_useless_corpus_is_named(tmp_path, name, content, message):
+def test_unusable_corpus_is_named(tmp_path, name, content, message):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(word_vectors.WordVectorError, match=message) as error:
         word2vec.train(tmp_path / name, ["cat"], **OPTIONS)

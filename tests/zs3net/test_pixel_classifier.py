@@ -20,7 +20,7 @@ def model(seen_bias=0.0):
     )
 
 
-def test_logits_are_linear_and_the_bias_is_taken_off_seen_ones_only():
+def test_logits_are_linear_and_only_seen_ones_have_the_bias_subtracted():
     features = torch.randn(5, 4, generator=torch.Generator().manual_seed(1))
     plain = model()
     expected = torch.einsum("md,nd->mn", features, plain.weight) + plain.bias
@@ -29,7 +29,7 @@ def test_logits_are_linear_and_the_bias_is_taken_off_seen_ones_only():
     torch.testing.assert_close(model(1.5).logits(features), expected)
 
 
-def test_the_last_layer_of_a_network_gives_its_logits():
+def test_classifier_of_the_last_layer_gives_the_logits_of_the_network():
     network = backbone.new_network(blocks.options(dropout=0.5), len(blocks.SEEN)).eval()
     layer = pixel_classifier.of_layer(network.classifier.weight, network.classifier.bias, blocks.split().seen)
     assert layer.labels.tolist() == list(blocks.SEEN) and not layer.unseen.any() and layer.seen_bias == 0
@@ -40,11 +40,11 @@ def test_the_last_layer_of_a_network_gives_its_logits():
     torch.testing.assert_close(layer.logits(features), logits, rtol=1e-5, atol=1e-5)
 
 
-def test_saved_and_loaded_it_is_the_same_with_its_facts(tmp_path):
+def test_saving_and_loading_preserves_classifier_and_metadata(tmp_path):
     path = tmp_path / "models/one.pt"
     pixel_classifier.save(path, model(2.5), classes=["a", "b"], config={"lr": 0.1})
-    loaded, facts = pixel_classifier.load(path)
-    assert facts == {"classes": ["a", "b"], "config": {"lr": 0.1}}
+    loaded, metadata = pixel_classifier.load(path)
+    assert metadata == {"classes": ["a", "b"], "config": {"lr": 0.1}}
     assert loaded.seen_bias == 2.5
     for name in ("weight", "bias", "labels", "unseen"):
         value = getattr(loaded, name)
@@ -57,35 +57,35 @@ def test_saving_twice_gives_the_same_bytes(tmp_path):
     assert (tmp_path / "one.pt").read_bytes() == (tmp_path / "two.pt").read_bytes()
 
 
-def test_to_a_device_keeps_everything():
+def test_moving_to_a_device_preserves_all_fields():
     moved = model(2.5).to(torch.device("meta"))
     assert moved.seen_bias == 2.5
     assert all(getattr(moved, name).device.type == "meta" for name in ("weight", "bias", "labels", "unseen"))
 
 
-def test_is_frozen():
+def test_classifier_is_immutable():
     with pytest.raises(AttributeError):
         model().seen_bias = 1.0
 
 
 @pytest.mark.parametrize("size", [(12, 16), (11, 13), (3, 4), (2, 3)])
 @pytest.mark.parametrize("seen_bias", [0.0, 0.7])
-def test_label_maps_are_those_of_logits_resized_by_hand(size, seen_bias):
+def test_label_maps_equal_those_of_independently_resized_logits(size, seen_bias):
     classifier, cells = resized_logits.classifier(seen_bias), resized_logits.features(3, 4)
-    found = pixel_classifier.predict_maps(classifier, cells, size)
-    assert set(found) == {"generalised", "without_bias", "vanilla"}
-    assert all(labels.dtype == np.int64 and labels.shape == size for labels in found.values())
-    np.testing.assert_array_equal(found["generalised"], resized_logits.label_map(classifier, cells, size))
+    label_maps = pixel_classifier.predict_maps(classifier, cells, size)
+    assert set(label_maps) == {"generalised", "without_bias", "vanilla"}
+    assert all(labels.dtype == np.int64 and labels.shape == size for labels in label_maps.values())
+    np.testing.assert_array_equal(label_maps["generalised"], resized_logits.label_map(classifier, cells, size))
     unbiased = resized_logits.classifier()
-    np.testing.assert_array_equal(found["without_bias"], resized_logits.label_map(unbiased, cells, size))
-    assert (found["vanilla"] == 2).all()
-    assert size[0] < 3 or len(np.unique(found["generalised"])) > 1
+    np.testing.assert_array_equal(label_maps["without_bias"], resized_logits.label_map(unbiased, cells, size))
+    assert (label_maps["vanilla"] == 2).all()
+    assert size[0] < 3 or len(np.unique(label_maps["generalised"])) > 1
 
 
-def test_label_maps_of_seen_classes_alone_have_no_vanilla_protocol():
+def test_there_is_no_vanilla_protocol_without_unseen_classes():
     classifier = dataclasses.replace(resized_logits.classifier(0.7), unseen=torch.zeros(3, dtype=torch.bool))
-    found = pixel_classifier.predict_maps(classifier, resized_logits.features(3, 4), (12, 16))
+    label_maps = pixel_classifier.predict_maps(classifier, resized_logits.features(3, 4), (12, 16))
     expected = resized_logits.label_map(classifier, resized_logits.features(3, 4), (12, 16))
-    assert set(found) == {"generalised", "without_bias"}
-    for labels in found.values():
+    assert set(label_maps) == {"generalised", "without_bias"}
+    for labels in label_maps.values():
         np.testing.assert_array_equal(labels, expected)

@@ -1,4 +1,4 @@
-"""Workbench: errors, parameters, files, checkpoints, progress, processes, and what training loops share.
+"""Workbench: errors, parameters, files, checkpoints, progress, parallel jobs, and the shared parts of training loops.
 
-Nothing here knows of images or classes. Open params.py first: every section of params.yaml is loaded by it.
+No module here depends on images or classes. Open params.py first: it loads every section of params.yaml.
 """

@@ -1,4 +1,4 @@
-"""Checkpoints: dictionaries of tensors and plain types, written whole, read without running code from them."""
+"""Checkpoints: dictionaries of tensors and plain types. Writing is atomic, and reading runs no code from the file."""
 
 import pathlib
 import sys
@@ -10,13 +10,20 @@ from zeroshot.base import storage
 
 
 def save(path: str | pathlib.Path, checkpoint: dict[str, Any]) -> None:
-    """Write `checkpoint` to `path`; tensors are moved to the CPU and cut loose from larger storages, so equal values give equal bytes."""
+    """Write `checkpoint` to `path`; equal values give equal bytes.
+
+    Tensors are copied to the CPU in contiguous layout, and a view is saved without the rest of its storage. Tuples become lists.
+    """
     with storage.writing(path) as file:
         torch.save(_plain(checkpoint), file)
 
 
 def load(path: str | pathlib.Path) -> dict[str, Any]:
-    """Read a checkpoint on the CPU; anything but tensors and plain types is refused by torch (`weights_only`)."""
+    """Read a checkpoint to the CPU.
+
+    Raises:
+        pickle.UnpicklingError: if the file contains anything but tensors and plain types (`weights_only` of torch.load).
+    """
     return torch.load(path, map_location="cpu", weights_only=True)
 
 
@@ -28,6 +35,6 @@ def _plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
     if isinstance(value, str):
-        # A pickle holds a string once and refers back to it, if it is one object: equal strings must be one.
+        # A pickle stores a string object once and then refers to it. Interning makes equal strings the same object.
         return sys.intern(str(value))
     return value

@@ -16,26 +16,35 @@ def run(main: Callable[..., Any], argv: Sequence[str] | None = None) -> Any:
 
     Args:
         main: a function with annotated parameters.
-        argv: the words after the program's name; those of the process if None.
+        argv: the arguments after the program's name; `sys.argv[1:]` if None.
 
     Returns:
         what `main` returns.
 
     Raises:
-        SystemExit: with status 2 if the words do not fit, and with the text of an error that the user can mend.
+        SystemExit: with status 2 if the arguments are wrong, and with the text of a UserError that `main` raises.
     """
-    _quiet_threads()
+    _set_thread_variables()
     return tyro.cli(errors.reported(main), args=argv)
 
 
 def run_one_of(commands: Mapping[str, Callable[..., Any]], prog: str, argv: Sequence[str] | None = None) -> None:
-    """Call the function of the sub-command that the command line of the program `prog` names; else as `run`."""
-    _quiet_threads()
+    """Call the function of the sub-command that the command line names.
+
+    Args:
+        commands: name of the sub-command -> a function with annotated parameters.
+        prog: the program's name, for the help.
+        argv: the arguments after the program's name; `sys.argv[1:]` if None.
+
+    Raises:
+        SystemExit: with status 2 if the arguments are wrong, and with the text of a UserError that the function raises.
+    """
+    _set_thread_variables()
     reported = {name: errors.reported(main) for name, main in commands.items()}
     tyro.extras.subcommand_cli_from_dict(reported, prog=prog, args=argv)
 
 
-def _quiet_threads() -> None:
-    """Set what numerical libraries read when they are loaded, which a `main` does: an idle thread takes no time from others."""
+def _set_thread_variables() -> None:
+    """Let idle threads sleep instead of spinning. Numerical libraries read these variables when `main` imports them."""
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")

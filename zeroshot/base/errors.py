@@ -1,4 +1,4 @@
-"""Errors that the user can mend: raised one by one or collected, and reported as a message without a traceback."""
+"""Errors that the user can correct: raised one by one or collected, and shown as a message without a traceback."""
 
 import errno
 import functools
@@ -6,12 +6,12 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 T = TypeVar("T")
-# Faults of one kind that a message lists.
-SHOWN = 20
+# Largest number of faults of one kind that a message lists.
+MAX_LISTED = 20
 
 
 class UserError(ValueError):
-    """Raised for what is wrong with parameters, files or a run; the text says where, what was found and what to do."""
+    """Raised if parameters, files or a run are wrong; the text gives the place, what was found and what to do."""
 
 
 class DatasetError(UserError):
@@ -19,20 +19,28 @@ class DatasetError(UserError):
 
 
 class Faults:
-    """Faults by kind, in the order in which they were found."""
+    """Faults grouped by kind, in the order in which they were added."""
 
     def __init__(self) -> None:
         self._details: dict[str, list[str]] = {}
 
     def add(self, kind: str, detail: str) -> None:
-        """Note one fault: `kind` says what is wrong and what is needed, `detail` where and what was found."""
+        """Add one fault.
+
+        Args:
+            kind: what is wrong and what is needed; faults with the same text are listed together.
+            detail: the place, and what was found there.
+        """
         self._details.setdefault(kind, []).append(detail)
 
     def raise_any(self, where: str) -> None:
-        """Raise a DatasetError if any fault was noted; at most `SHOWN` details stand under each kind.
+        """Raise one error for all faults, if there are any.
 
         Args:
             where: the dataset, for the first line of the text.
+
+        Raises:
+            DatasetError: if a fault was added; the text lists at most `MAX_LISTED` details of each kind.
         """
         if not self._details:
             return
@@ -40,14 +48,14 @@ class Faults:
         lines = [f"{where}: {total} fault{'s' if total > 1 else ''}"]
         for kind, details in self._details.items():
             lines.append(f"  {kind} ({len(details)}):")
-            lines.extend(f"    {detail}" for detail in details[:SHOWN])
-            if len(details) > SHOWN:
-                lines.append(f"    and {len(details) - SHOWN} more")
+            lines.extend(f"    {detail}" for detail in details[:MAX_LISTED])
+            if len(details) > MAX_LISTED:
+                lines.append(f"    and {len(details) - MAX_LISTED} more")
         raise DatasetError("\n".join(lines))
 
 
 def reported(main: Callable[..., T]) -> Callable[..., T]:
-    """Wrap `main`, so that a UserError (or a full disk) ends the process with its text and exit status 1."""
+    """Wrap `main`: a UserError or a full disk ends the process with a message and exit status 1."""
 
     @functools.wraps(main)
     def run(*args: Any, **kwargs: Any) -> T:
@@ -56,17 +64,20 @@ def reported(main: Callable[..., T]) -> Callable[..., T]:
         except UserError as error:
             raise SystemExit(str(error)) from error
         except Exception as error:
-            full = _full_disk(error)
-            if full is None:
+            disk_error = _full_disk(error)
+            if disk_error is None:
                 raise
-            text = " ".join(str(full).split())
+            text = " ".join(str(disk_error).split())
             raise SystemExit(f"the disk is full: {text}; make room and run the stage again") from error
 
     return run
 
 
 def _full_disk(error: BaseException | None) -> BaseException | None:
-    """Return the error of a full disk that `error` is or came from: torch.save raises one of its own that says nothing of it."""
+    """Return the full-disk error among `error` and its causes, or None.
+
+    The causes count because torch.save raises a RuntimeError that does not mention the disk.
+    """
     while error is not None and getattr(error, "errno", None) != errno.ENOSPC:
         error = error.__cause__ or error.__context__
     return error

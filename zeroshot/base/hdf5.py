@@ -1,4 +1,4 @@
-"""Reading HDF5 files, with types."""
+"""Typed reading of HDF5 files."""
 
 import contextlib
 import pathlib
@@ -10,16 +10,16 @@ import numpy as np
 
 
 class Column(Protocol):
-    """A dataset in a file; indexing it reads that part."""
+    """A dataset in a file; indexing reads a part of it."""
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """The shape of the whole."""
+        """The shape of the whole dataset."""
         ...
 
     @property
     def attrs(self) -> Mapping[str, Any]:
-        """Its attributes."""
+        """The attributes of the dataset."""
         ...
 
     def __len__(self) -> int: ...
@@ -29,12 +29,12 @@ class Column(Protocol):
 
 @contextlib.contextmanager
 def reading(path: str | pathlib.Path) -> Iterator[Mapping[str, Column]]:
-    """Yield the datasets of a file by name; those in a group as `group/name`.
+    """Open a file and yield its datasets by name; a dataset in a group is `group/name`.
 
-    No lock is taken: an artefact is replaced as a whole, never changed, and network file systems refuse locks.
+    The file is not locked: an artefact is replaced as a whole and never changed, and network file systems refuse locks.
 
     Raises:
-        OSError: if the file is missing or no HDF5 file.
+        OSError: if the file is missing or is not an HDF5 file.
     """
     with h5py.File(path, "r", locking=False) as file:
         yield cast(Mapping[str, Column], file)

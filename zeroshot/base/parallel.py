@@ -1,4 +1,4 @@
-"""Independent jobs side by side: processes that compute, and threads that read files ahead of the work on them."""
+"""Independent jobs in parallel: processes for computation, threads for reading files in advance."""
 
 import collections
 import concurrent.futures
@@ -8,6 +8,7 @@ import multiprocessing
 import multiprocessing.connection
 import os
 import pickle
+import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TypeVar
@@ -18,36 +19,30 @@ R = TypeVar("R")
 Run = Callable[[Callable[..., Any], Sequence[tuple[Any, ...]]], Iterator[tuple[int, Any]]]
 
 
-# In a process of `processes`: what they all share.
+# In a worker process: the bytes given as `shared` to `processes`.
 _shared = b""
 
 
 @contextlib.contextmanager
 def processes(workers: int, shared: bytes = b"") -> Iterator[Run]:
-    """Start processes that end with the context; with one worker this process does all, and none is started.
+    """Start worker processes that end with the context. With one worker, the jobs run in this process.
 
     Args:
-        workers: the number of processes, each of which computes on one thread.
-        shared: handed to each process once, in place of once a job; `each` uses it.
+        workers: the number of processes. Each computes on one thread.
+        shared: bytes sent to each process once instead of once per job; `each` uses it.
 
     Yields:
-        run(function, jobs): calls function(*job) for every job and yields (number of the job, its answer) in the order in which jobs
-        finish; an exception of a job is raised. The function is found by its name in a module, the jobs can be pickled, and no job may
-        depend on what another left in memory.
+        run(function, jobs): calls function(*job) for every job and yields (index of the job, its result) in the order in which jobs
+        finish; an exception of a job is raised. The function must be importable by name, the jobs must be picklable, and no job may
+        depend on what another job left in memory.
     """
     if workers == 1:
-        import torch
-
-        before = torch.get_num_threads()
-        torch.set_num_threads(1)
-        try:
+        with _one_thread():
             yield lambda function, jobs: ((number, function(*job)) for number, job in enumerate(jobs))
-        finally:
-            torch.set_num_threads(before)
         return
-    # A forked process would inherit the locks of PyTorch's threads, but not the threads.
+    # A forked process would inherit the locks of PyTorch's threads without the threads.
     context = multiprocessing.get_context("spawn")
-    with concurrent.futures.ProcessPoolExecutor(workers, context, _begin, (shared,)) as pool:
+    with concurrent.futures.ProcessPoolExecutor(workers, context, _start_worker, (shared,)) as pool:
 
         def run(function: Callable[..., Any], jobs: Sequence[tuple[Any, ...]]) -> Iterator[tuple[int, Any]]:
             pending = {pool.submit(function, *job): number for number, job in enumerate(jobs)}
@@ -61,25 +56,26 @@ def processes(workers: int, shared: bytes = b"") -> Iterator[Run]:
 
 
 def each(function: Callable[[T], R], items: Sequence[T], workers: int) -> Iterator[tuple[int, R]]:
-    """Call `function` with every item in up to `workers` processes, or in this one if one is enough.
+    """Call `function` on every item in up to `workers` processes, or in this process if one is enough.
 
     Args:
-        function: may have much data bound to it by functools.partial, since each process gets it once. It and its answers can be pickled.
+        function: picklable, with picklable results. functools.partial may bind much data to it, since each process gets it once.
         items: the arguments.
-        workers: at least 1; no more processes than items are started. Each computes on one thread.
+        workers: at least 1. At most one process per item is started. Each computes on one thread.
 
     Yields:
-        (number of the item, its answer) in the order in which they finish; an exception is raised.
+        (index of the item, its result) in the order in which the calls finish; an exception of a call is raised.
     """
     workers = min(workers, len(items))
     if workers <= 1:
         with processes(1) as run:
             yield from run(function, [(item,) for item in items])
         return
-    # Pickled here, since the processes' own pickling hands over tensors as shared memory and open files, of which there are few.
+    # PyTorch's pickling between processes passes tensors as shared memory and open files, whose number is limited.
+    # Plain pickling here passes them as bytes.
     with processes(workers, pickle.dumps(function)) as run:
-        for number, answer in run(_call_shared, [(pickle.dumps(item),) for item in items]):
-            yield number, pickle.loads(answer)
+        for number, result in run(_call_shared, [(pickle.dumps(item),) for item in items]):
+            yield number, pickle.loads(result)
 
 
 def _call_shared(item: bytes) -> bytes:
@@ -91,17 +87,31 @@ def _unpickled(shared: bytes) -> Any:
     return pickle.loads(shared)
 
 
-def _begin(shared: bytes) -> None:
-    """Set up a worker: one thread, and an end with its parent, which a killed parent cannot ask for."""
-    import torch
-
+def _start_worker(shared: bytes) -> None:
+    """Set up a worker: it computes on one thread, and it exits when its parent ends, even if the parent is killed."""
     global _shared
     _shared = shared
+    # PyTorch reads this when a job loads it; jobs that do without it need not wait for it.
+    os.environ["OMP_NUM_THREADS"] = "1"
+    threading.Thread(target=_exit_with_parent, daemon=True).start()
+
+
+@contextlib.contextmanager
+def _one_thread() -> Iterator[None]:
+    """Let PyTorch compute on one thread, if it has been loaded, until the context ends."""
+    torch = sys.modules.get("torch")
+    if torch is None:
+        yield
+        return
+    n_threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    try:
+        yield
+    finally:
+        torch.set_num_threads(n_threads)
 
 
-def _end_with_parent() -> None:
+def _exit_with_parent() -> None:
     parent = multiprocessing.parent_process()
     if parent is not None:
         multiprocessing.connection.wait([parent.sentinel])
@@ -109,19 +119,24 @@ def _end_with_parent() -> None:
 
 
 def in_order(function: Callable[[T], R], items: Iterable[T], workers: int) -> Iterator[R]:
-    """Map `function` over `items` in `workers` threads, 0 for none, and yield in the order of `items`.
+    """Map `function` over `items` in threads and yield the results in the order of `items`.
 
-    At most two answers for each thread wait to be taken, so memory does not grow with the number of items. Threads suffice: Pillow and
-    zlib decode and encode without holding Python's lock.
+    At most two results per thread wait in memory, so memory does not grow with the number of items. Threads suffice because Pillow and
+    zlib release Python's global lock while they decode and encode.
+
+    Args:
+        function: called with each item.
+        items: the arguments.
+        workers: number of threads; 0 calls `function` in this thread.
     """
     if workers == 0:
         yield from map(function, items)
         return
-    waiting: collections.deque[concurrent.futures.Future[R]] = collections.deque()
+    pending: collections.deque[concurrent.futures.Future[R]] = collections.deque()
     with concurrent.futures.ThreadPoolExecutor(workers) as pool:
         for item in items:
-            waiting.append(pool.submit(function, item))
-            if len(waiting) > 2 * workers:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
+            pending.append(pool.submit(function, item))
+            if len(pending) > 2 * workers:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()

@@ -1,7 +1,7 @@
-"""Strict loading of one section of params.yaml into the frozen dataclass of the stage that owns it.
+"""Strict loading of one section of params.yaml into the frozen dataclass of the stage that reads it.
 
-A section's dataclass stands beside the algorithm it configures (`fine_tuning.Params`, `layout.Params`, ...). It is made with the
-`section` decorator below, so every field is required, unknown keys are refused and types are not guessed.
+The dataclass of a section is defined in the module of the algorithm that it configures (`fine_tuning.Params`, `layout.Params`, ...).
+The decorator `section` makes every field required, refuses unknown keys and converts no types.
 """
 
 import difflib
@@ -24,7 +24,7 @@ _CONFIG = pydantic.ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
 @dataclass_transform(frozen_default=True)
 def section(cls: type[Section]) -> type[Section]:
-    """Make a class the frozen dataclass of a section: every field required, unknown keys refused, types not guessed."""
+    """Make a class the frozen dataclass of a section; every field is required, unknown keys are refused, no type is converted."""
     return cast(type[Section], pydantic.dataclasses.dataclass(cls, frozen=True, config=_CONFIG))
 
 
@@ -32,7 +32,7 @@ _YAML12_FLOAT = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)[eE][-+]?\d+")
 
 
 def _read_exponent(value: Any) -> Any:
-    """Turn the text of a number such as `5e-05` into the number.
+    """Convert text such as `5e-05` to a float.
 
     DVC writes and reads YAML 1.2, where `5e-05` is a number; PyYAML reads YAML 1.1, where it is a string.
     """
@@ -50,7 +50,7 @@ Seed = Annotated[int, pydantic.Field(ge=0, lt=2**31)]
 
 
 class ParamsError(errors.UserError):
-    """Raised when params.yaml does not fit the dataclass of a section; the text lists every fault."""
+    """Raised if params.yaml does not match the dataclass of a section; the text lists every fault."""
 
 
 def load(path: str | pathlib.Path, name: str, cls: type[Section]) -> Section:
@@ -62,7 +62,7 @@ def load(path: str | pathlib.Path, name: str, cls: type[Section]) -> Section:
         cls: the dataclass of that section, made with `params.section`.
 
     Raises:
-        ParamsError: if the file cannot be read, or with one line for every missing, unknown or wrong key.
+        ParamsError: if the file cannot be read, or if keys are missing, unknown or wrong; the text has a line for each.
     """
     document = read(path)
     if not isinstance(document.get(name), dict):
@@ -71,10 +71,10 @@ def load(path: str | pathlib.Path, name: str, cls: type[Section]) -> Section:
 
 
 def read(path: str | pathlib.Path) -> dict[str, Any]:
-    """Read a parameter file as plain values, unchecked but for keys that stand twice.
+    """Read a parameter file as plain values. Only duplicate keys are checked.
 
     Raises:
-        ParamsError: if the file cannot be read, is no mapping, or has a key twice in one mapping.
+        ParamsError: if the file cannot be read, is not a mapping, or has a duplicate key in one mapping.
     """
     try:
         text = pathlib.Path(path).read_text()
@@ -84,14 +84,14 @@ def read(path: str | pathlib.Path) -> dict[str, Any]:
 
 
 def parse(text: str, source: str) -> dict[str, Any]:
-    """Return the plain values of the text of a parameter file, unchecked but for keys that stand twice.
+    """Return the plain values in the text of a parameter file. Only duplicate keys are checked.
 
     Args:
         text: YAML.
         source: the file named in messages.
 
     Raises:
-        ParamsError: if the text is no YAML or no mapping, or has a key twice in one mapping.
+        ParamsError: if the text is not YAML, is not a mapping, or has a duplicate key in one mapping.
     """
     try:
         document = yaml.load(text, Loader=_UniqueKeyLoader)
@@ -103,30 +103,30 @@ def parse(text: str, source: str) -> dict[str, Any]:
 
 
 class _UniqueKeyLoader(yaml.SafeLoader):
-    """A safe loader that refuses a key given twice, of which YAML would silently keep the last."""
+    """A safe loader that refuses duplicate keys, where PyYAML silently uses the last value."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         keys = [key.value for key, _ in node.value]
         for key, _ in node.value:
             if keys.count(key.value) > 1:
-                raise yaml.constructor.ConstructorError(None, None, f"key `{key.value}` stands twice", key.start_mark)
+                raise yaml.constructor.ConstructorError(None, None, f"key `{key.value}` is given twice", key.start_mark)
         return super().construct_mapping(node, deep)
 
 
 def build(values: dict[str, Any], cls: type[Section], prefix: str, source: str = "params") -> Section:
-    """Check a mapping against `cls` and build it.
+    """Check a mapping against the dataclass `cls` and return an instance.
 
     Args:
         values: the section's keys and values, for example from a checkpoint's `config`.
-        cls: the dataclass.
+        cls: the dataclass of the section.
         prefix: put before every key in messages, as in `gmmn.lr`.
         source: the file named in messages.
 
     Raises:
-        ParamsError: with one line for every missing, unknown or wrong key.
+        ParamsError: if keys are missing, unknown or wrong; the text has a line for each.
     """
     try:
-        # Read as JSON, whose lists may be tuples and whose mappings may be dataclasses even where nothing else is converted.
+        # In strict mode, pydantic accepts lists for tuples and mappings for dataclasses only from JSON.
         return pydantic.TypeAdapter(cls).validate_json(json.dumps(values, default=str))
     except pydantic.ValidationError as error:
         lines = [_describe(fault, values, cls, prefix) for fault in error.errors()]
@@ -134,27 +134,27 @@ def build(values: dict[str, Any], cls: type[Section], prefix: str, source: str =
 
 
 def listed(source: str, faults: Sequence[str]) -> str:
-    """Return the text of an error: where, how many faults, and a line for each."""
+    """Return the text of an error: the source, the number of faults, and a line for each fault."""
     return "\n".join(
         [f"{source}: {len(faults)} error{'s' if len(faults) > 1 else ''}", *(f"  {fault}" for fault in faults)]
     )
 
 
 def to_dict(params: Any) -> dict[str, Any]:
-    """Return a section as plain lists, numbers and strings, fit for a checkpoint or JSON."""
+    """Return a section as plain mappings, lists, numbers and strings, for a checkpoint or JSON."""
     return pydantic.TypeAdapter(type(params)).dump_python(params, mode="json")
 
 
 def _describe(fault: Any, values: Any, cls: type, prefix: str) -> str:
-    where = [str(part) for part in fault["loc"]]
-    key = ".".join([prefix, *where])
+    path = [str(part) for part in fault["loc"]]
+    key = ".".join([prefix, *path])
     if fault["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
-        for part in where[:-1]:
+        for part in path[:-1]:
             cls = cls.__dataclass_fields__[part].type
         known = cls.__dataclass_fields__
-        close = difflib.get_close_matches(where[-1], known, n=1)
+        close = difflib.get_close_matches(path[-1], known, n=1)
         hint = (
-            f"did you mean `{'.'.join([prefix, *where[:-1], close[0]])}`?"
+            f"did you mean `{'.'.join([prefix, *path[:-1], close[0]])}`?"
             if close
             else f"known keys: {', '.join(known)}"
         )

@@ -1,4 +1,4 @@
-"""A bar with rate and time left on a terminal, plain lines in a log file."""
+"""Progress: a bar with rate and remaining time on a terminal, plain lines in a log file."""
 
 import sys
 import time
@@ -18,9 +18,9 @@ def track(items: Iterable[T], what: str, total: int | None = None, initial: int 
 
     Args:
         items: anything iterable.
-        what: the name shown, for example `train_gmmn`.
-        total: number of items, where `items` has no length.
-        initial: how many of the `total` were done by an earlier, interrupted run.
+        what: the displayed name, for example `train_gmmn`.
+        total: number of items; the length of `items` if None and there is one.
+        initial: number of the `total` items that an earlier, interrupted run completed.
     """
     if total is None and isinstance(items, Sized):
         total = len(items)
@@ -28,25 +28,25 @@ def track(items: Iterable[T], what: str, total: int | None = None, initial: int 
         yield from tqdm.tqdm(items, desc=what, total=total, initial=initial, dynamic_ncols=True)
         return
     start = last = time.monotonic()
-    done = 0
-    for done, item in enumerate(items, 1):
+    n_done = 0
+    for n_done, item in enumerate(items, 1):
         yield item
         now = time.monotonic()
         if now - last >= LOG_SECONDS:
             last = now
-            rate = done / (now - start)
-            left = f", {(total - initial - done) / rate:.0f} s left" if total else ""
-            print(f"{what}: {initial + done}/{total or '?'}, {rate:.3g}/s{left}", file=sys.stderr, flush=True)
+            rate = n_done / (now - start)
+            remaining = f", {(total - initial - n_done) / rate:.0f} s left" if total else ""
+            print(f"{what}: {initial + n_done}/{total or '?'}, {rate:.3g}/s{remaining}", file=sys.stderr, flush=True)
 
 
 def train(epochs: Iterable[tuple[Mapping[str, Any], T]], what: str, total: int, curve: storage.Curve) -> T:
-    """Run a training to its end, its curve written after each epoch, and return what the last epoch gave.
+    """Run all epochs of a training, write the curve after each, and return the result of the last.
 
     Args:
-        epochs: yields the row and the result so far of each epoch.
-        what: the name shown.
+        epochs: yields the row of the curve and the result of each epoch.
+        what: the displayed name.
         total: number of epochs, at least 1.
-        curve: takes the rows.
+        curve: the table to which the rows are added.
     """
     *_, last = (_recorded(row, result, curve) for row, result in track(epochs, what, total=total))
     return last

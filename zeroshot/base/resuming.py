@@ -1,6 +1,6 @@
-"""Unfinished work of a killed stage: where it is kept, and training that resumes from it.
+"""Unfinished work of an interrupted stage: the folder for it, and training that resumes from it.
 
-It is kept outside DVC's outputs, since DVC deletes these before a stage runs again.
+The folder is outside DVC's outputs, because DVC deletes outputs before it runs a stage again.
 """
 
 import hashlib
@@ -19,13 +19,13 @@ State = dict[str, Any]
 
 
 def folder(root: str | pathlib.Path, stage: str, *parts: bytes) -> pathlib.Path:
-    """Return (and create) the folder for unfinished work of `stage` that has exactly these inputs and this code.
+    """Create and return the folder for unfinished work of `stage` with exactly these inputs and this code.
 
     Args:
         root: `runtime.scratch`.
         stage: the stage's name.
-        parts: what determines the result, for example the parameters and the split; the source of every loaded `zeroshot`
-            module counts too, so that work begun by other code is never continued.
+        parts: all inputs that determine the result, for example the parameters and the split. The source of every loaded
+            `zeroshot` module is added, so that work of an older version of the code is never resumed.
     """
     digest = hashlib.sha256()
     sources = sorted(
@@ -58,17 +58,17 @@ def state_file(
     device: torch.device,
     *files: pathlib.Path,
 ) -> pathlib.Path:
-    """Return where the state of exactly this training is kept.
+    """Return the path of the state of a training with exactly these inputs.
 
     Args:
         root: `runtime.scratch`.
         stage: the stage's name.
         options: the section of params.yaml.
-        folders: names of the files read in each folder; they count by name, size and time of change.
-        device: where to train.
-        files: what else the result depends on; their bytes count.
+        folders: folder -> names of the files read in it; they are compared by name, size and modification time.
+        device: the device of the training.
+        files: other files on which the result depends; they are compared by content.
     """
-    work = folder(
+    state_folder = folder(
         root,
         stage,
         json.dumps(params.to_dict(options)).encode(),
@@ -76,7 +76,7 @@ def state_file(
         *(fingerprint(place, names) for place, names in folders.items()),
         f"{torch.__version__} {device}".encode(),
     )
-    return work / "state.pt"
+    return state_folder / "state.pt"
 
 
 def run(
@@ -86,14 +86,14 @@ def run(
     total: int,
     curve_path: pathlib.Path,
 ) -> None:
-    """Train epoch by epoch; the state and the curve are written after each.
+    """Train epoch by epoch, and write the state and the curve after each epoch.
 
     Args:
-        file: where the state is kept; the caller deletes it once its outputs are written.
-        train: from the state to resume from (None: from the start) to the row and the state of every epoch after it.
-        what: the name shown with the progress.
+        file: path of the state; the caller deletes the file after it has written its outputs.
+        train: takes the state to resume from (None: start from the beginning), and yields the row and the state of every later epoch.
+        what: the displayed name.
         total: number of epochs.
-        curve_path: table of the rows of all epochs, those of killed runs among them.
+        curve_path: table of the rows of all epochs, including those of interrupted runs.
     """
     state = checkpoints.load(file) if file.exists() else {"rows": []}
     curve = storage.Curve(curve_path, state.pop("rows"))

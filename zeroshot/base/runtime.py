@@ -1,4 +1,4 @@
-"""Where the stages run: device, threads, workers, scratch folder. No result depends on it but by `threads`, so no stage tracks it."""
+"""Device, threads, workers and scratch folder of the stages. No stage tracks them; only `threads` can change a result."""
 
 import typing
 from typing import Annotated, Literal
@@ -24,17 +24,17 @@ class Params:
 def start(settings: Params, threads: int = 1) -> "torch.device":
     """Set PyTorch's number of threads and return the device to compute on.
 
-    The number is given, never the machine's: sums are added in an order that depends on it. A stage without a network computes on
-    one thread, since its matrices are too small for more.
+    The number never follows the machine, because the order of summation depends on it. A stage without a network computes on one
+    thread, because its matrices are too small for more.
 
     Args:
-        settings: section `runtime`; `auto` is the first GPU where there is one.
-        threads: of PyTorch's operators.
+        settings: section `runtime`; device `auto` is the first GPU, or the CPU if there is no GPU.
+        threads: number of threads of PyTorch's operators.
 
     Raises:
-        errors.UserError: if a GPU is asked for and PyTorch finds none.
+        errors.UserError: if the device is `cuda` and PyTorch finds no GPU.
     """
-    # Stages that need no network must not wait seconds for PyTorch's import.
+    # PyTorch takes seconds to import, and stages that read only the section do not need it.
     import torch
 
     torch.set_num_threads(threads)
@@ -45,5 +45,5 @@ def start(settings: Params, threads: int = 1) -> "torch.device":
 
 
 def processes(settings: Params, device: "torch.device") -> int:
-    """Return how many processes train side by side: `workers` of them, one on a GPU."""
+    """Return the number of processes that train in parallel: `workers`, at least 1; one on a GPU."""
     return 1 if device.type == "cuda" else max(1, settings.workers)

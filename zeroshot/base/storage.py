@@ -1,4 +1,4 @@
-"""Writing files so that a reader never sees half of one, and naming their content."""
+"""Atomic writing of files, so that a reader never sees an incomplete one, and checksums."""
 
 import contextlib
 import csv
@@ -13,15 +13,15 @@ from typing import Any, BinaryIO
 
 @contextlib.contextmanager
 def replacing(path: str | pathlib.Path, flush: bool = True) -> Iterator[pathlib.Path]:
-    """Yield a temporary path beside `path`; on success flush it to disk and rename it to `path`.
+    """Yield a temporary path in the same folder; on success flush it to disk and rename it to `path`.
 
-    An artefact may be a hard link into DVC's cache, so it is replaced, never opened for writing (DESIGN.md, section 5).
-    On an exception the temporary file is removed and `path` stays as it was.
+    An artefact may be a hard link into DVC's cache, so it is replaced, never opened for writing.
+    On an exception the temporary file is removed and `path` is unchanged.
 
     Args:
         path: the file to make or replace.
-        flush: wait for the disk; False for one of many small files that are quickly made again, since waiting takes far longer than
-            writing them.
+        flush: wait until the data are on disk. Use False for many small files that are quickly made again, because waiting takes
+            far longer than writing.
     """
     path = pathlib.Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -38,14 +38,14 @@ def replacing(path: str | pathlib.Path, flush: bool = True) -> Iterator[pathlib.
 
 @contextlib.contextmanager
 def writing(path: str | pathlib.Path, flush: bool = True) -> Iterator[BinaryIO]:
-    """Like `replacing`, but yield an open binary file, for writers whose bytes depend on the file's name (torch.save)."""
+    """Yield an open binary file that replaces `path` on success; for writers whose bytes depend on the file name (torch.save)."""
     with replacing(path, flush) as temporary, open(temporary, "wb") as file:
         yield file
 
 
 @contextlib.contextmanager
 def replacing_folder(folder: str | pathlib.Path) -> Iterator[pathlib.Path]:
-    """Yield an empty folder beside `folder`; on success it becomes `folder`, with nothing of what that held before."""
+    """Yield an empty temporary folder; on success it replaces `folder` and all its files."""
     folder = pathlib.Path(folder)
     unfinished = folder.with_name(f".{folder.name}.tmp")
     shutil.rmtree(unfinished, ignore_errors=True)
@@ -57,13 +57,17 @@ def replacing_folder(folder: str | pathlib.Path) -> Iterator[pathlib.Path]:
 
 
 def write_text(path: str | pathlib.Path, text: str) -> None:
-    """Write `text` as UTF-8, whole or not at all."""
+    """Write `text` as UTF-8, atomically."""
     with writing(path) as file:
         file.write(text.encode())
 
 
 def write_json(path: str | pathlib.Path, value: Any) -> None:
-    """Write `value` as indented JSON with a final newline; not-a-number is refused with a ValueError (write None instead)."""
+    """Write `value` as indented JSON with a final newline.
+
+    Raises:
+        ValueError: if a number is NaN or infinite; write None instead.
+    """
     write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
 
 
@@ -74,8 +78,9 @@ def write_csv(
 
     Args:
         path: the file to make or replace.
-        rows: mappings from column to value; a column that a row lacks is an empty cell.
-        columns: their order; that of the first row, with what later rows add, if None. No row and no column give an empty line.
+        rows: mappings from column to value; a missing column is an empty cell.
+        columns: the columns in order. If None, those of the first row, then those that later rows add. Without rows and columns
+            the file is one empty line.
     """
     if columns is None:
         columns = list(dict.fromkeys(column for row in rows for column in row))
@@ -86,14 +91,14 @@ def write_csv(
 
 
 class Curve:
-    """A table of a training's epochs, written again after each, so that `dvc plots show` follows a run.
+    """A table of training epochs, rewritten after each epoch, so that `dvc plots show` displays a running stage.
 
     Attributes:
-        rows: of all epochs so far.
+        rows: the rows of all epochs so far.
     """
 
     def __init__(self, path: str | pathlib.Path, rows: Sequence[Mapping[str, Any]] = ()) -> None:
-        """Start with the `rows` of an interrupted run, none by default; its table is written again, since DVC removed it."""
+        """Start with the `rows` of an interrupted run, none by default, and write them again, because DVC removed the table."""
         self._path = path
         self.rows = list(rows)
         if self.rows:

@@ -1,4 +1,4 @@
-"""What is in a feature cache, in words and numbers a person can check."""
+"""A report on the contents of a feature cache, for a person to check."""
 
 import pathlib
 
@@ -12,9 +12,14 @@ MIB = 2**20
 
 
 def describe(folder: str | pathlib.Path) -> str:
-    """Return a report on a cache: shards, rows, classes, moments, share of non-zero values, features that are always zero, provenance.
+    """Return a report on a cache.
 
-    Every shard is read once and its checksum compared; one class of one shard (or one shard of maps) is held at a time.
+    The report lists shards, provenance and, for each class, the number of rows, the moments of the features, the share of non-zero
+    values and the number of features that are always zero. Every shard is read once and its checksum is verified. Memory holds one
+    class of one shard, or one shard of maps, at a time.
+
+    Args:
+        folder: the cache, for example `features/train`.
 
     Raises:
         shard_index.ShardError: if the cache is missing, truncated or altered.
@@ -34,7 +39,7 @@ def describe(folder: str | pathlib.Path) -> str:
         lines += [
             f"  {'class':24}{'rows':>9}{'mean':>9}{'std':>9}{'max':>9}{'non-zero':>10}{'dead':>6} (always zero, of {index.dim})"
         ]
-        # A sample without labels has no classes to miss.
+        # Without labels, an empty class means nothing, so classes are not listed.
         classes = enumerate(index.classes) if rows.counts(index).any() else ()
         groups = [*classes, (rows.UNLABELLED, "(no label)")]
     else:
@@ -45,22 +50,22 @@ def describe(folder: str | pathlib.Path) -> str:
             for label, name in groups:
                 totals[name].add(file["features"][_rows_of(label, shard)])
     lines += [f"  {name:24}{totals[name]}" for _, name in groups if totals[name].count]
-    without = [name for label, name in groups if label not in (None, rows.UNLABELLED) and not totals[name].count]
-    if without:
-        lines.append(f"  no rows, as it should be for unseen classes alone: {', '.join(without)}")
+    empty_classes = [name for label, name in groups if label not in (None, rows.UNLABELLED) and not totals[name].count]
+    if empty_classes:
+        lines.append(f"  classes without rows (expected for unseen classes only): {', '.join(empty_classes)}")
     return "\n".join(lines)
 
 
 class Moments:
-    """Running moments of features."""
+    """Running moments of features, and which of the d features were ever non-zero."""
 
     def __init__(self) -> None:
         self.count = self.nonzero = 0
         self.sum = self.squares = self.max = 0.0
-        self.live: np.ndarray = np.zeros(0, bool)
+        self.active: np.ndarray = np.zeros(0, bool)
 
     def add(self, features: np.ndarray) -> None:
-        """Take in features (n, d) of any float type."""
+        """Add features (n, d) of any float type."""
         if not features.size:
             return
         values = features.astype(np.float32)
@@ -69,20 +74,18 @@ class Moments:
         self.squares += float(np.square(values).sum(dtype=np.float64))
         self.max = max(self.max, float(values.max()))
         self.nonzero += int(np.count_nonzero(values))
-        live = values.any(axis=0)
-        self.live = np.logical_or(self.live, live) if self.live.size else np.asarray(live)
+        active = values.any(axis=0)
+        self.active = np.logical_or(self.active, active) if self.active.size else np.asarray(active)
 
-    def dead_columns(self) -> int:
-        """Return how many of the d features were never anything but zero."""
-        return int((~self.live).sum())
+    def always_zero(self) -> int:
+        """Return how many of the d features were zero in every row."""
+        return int((~self.active).sum())
 
     def __str__(self) -> str:
-        n = self.count * len(self.live)
+        n = self.count * len(self.active)
         mean = self.sum / n
         std = max(self.squares / n - mean**2, 0) ** 0.5
-        return (
-            f"{self.count:9}{mean:9.3f}{std:9.3f}{self.max:9.2f}{100 * self.nonzero / n:9.1f}%{self.dead_columns():6}"
-        )
+        return f"{self.count:9}{mean:9.3f}{std:9.3f}{self.max:9.2f}{100 * self.nonzero / n:9.1f}%{self.always_zero():6}"
 
 
 def _rows_of(label: int | None, shard: dict) -> slice:

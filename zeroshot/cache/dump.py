@@ -1,4 +1,4 @@
-"""Running the network over a plan and writing its features, shard by shard."""
+"""Writing a feature cache: the network runs over the planned jobs and its features are written shard by shard."""
 
 import itertools
 import pathlib
@@ -14,6 +14,7 @@ from zeroshot.cache import index as shard_index
 from zeroshot.datasets import splits
 from zeroshot.images import image_files
 
+# Larger magnitudes are refused. The largest finite float16 is 65504.
 FLOAT16_LIMIT = 6e4
 
 
@@ -29,26 +30,26 @@ def write_shard(
 
     Args:
         path: the shard's file.
-        source: where the jobs' images come from.
-        jobs: as `plan` grouped them.
-        extract: from images (b, 3, H, W) uint8 to features (b, d, h, w).
+        source: the list of the split that the jobs' images belong to.
+        jobs: one group of jobs from `shard_plan.plan`.
+        extract: maps images (b, 3, H, W) uint8 to features (b, d, h, w).
         options: the section `features`.
-        workers: threads that read pictures ahead of the network.
+        workers: threads that read images ahead of the network.
 
     Raises:
         DumpError: if a feature is not finite or too large for float16.
     """
-    # Maps come in the order of the batches; only what the shard holds of each is kept until all are there.
+    # Feature maps arrive in the order of the batches. A shard of rows keeps only the sampled cells of each map, to save memory.
     extracted = extract_maps(source, jobs, extract, options.batch_size, workers)
     if source.kind == "maps":
-        by_job = {number: cells.numpy().astype(np.float16) for number, cells in extracted}
-        features = [by_job[number] for number in range(len(jobs))]
+        maps_by_job = {number: cells.numpy().astype(np.float16) for number, cells in extracted}
+        features = [maps_by_job[number] for number in range(len(jobs))]
         _check(features, path)
         maps.write(path, [job.image for job in jobs], features, [source.read_mask(job) for job in jobs])
     else:
-        parts = {number: _sample(source, jobs[number], cells, options) for number, cells in extracted}
+        rows_by_job = {number: _sample(source, jobs[number], cells, options) for number, cells in extracted}
         names = (*rows.COLUMNS, "features")
-        table = {name: np.concatenate([parts[number][name] for number in range(len(jobs))]) for name in names}
+        table = {name: np.concatenate([rows_by_job[number][name] for number in range(len(jobs))]) for name in names}
         _check([table["features"]], path)
         rows.write(path, table)
 
@@ -56,7 +57,7 @@ def write_shard(
 def _sample(
     source: shard_plan.Source, job: shard_plan.Job, cells: torch.Tensor, options: shard_plan.Params
 ) -> rows.Rows:
-    """Return the rows drawn from a job's features (h, w, d)."""
+    """Return the rows sampled from a job's features (h, w, d)."""
     columns = source.draw(job, options)
     y, x = source.cells(job, columns["position"])
     return {
@@ -73,7 +74,14 @@ def write_graphs(
     track: Callable[[Sequence[splits.Item]], Iterable[splits.Item]] = lambda items: items,
     workers: int = 0,
 ) -> None:
-    """Write the component graphs of the images of a labelled list, in view 0; `track` wraps them, for a bar."""
+    """Write the component graphs of the images of a labelled list, in view 0.
+
+    Args:
+        path: the file, replaced as a whole.
+        source: a list of the split with masks.
+        track: wraps the list of images, for a progress bar.
+        workers: threads that read masks.
+    """
 
     def read(item: splits.Item) -> np.ndarray:
         return source.views[0].mask(image_files.read_mask(source.mask_path(item)))
@@ -83,7 +91,7 @@ def write_graphs(
 
 
 def publish(scratch: pathlib.Path, folder: pathlib.Path, index: shard_index.Index) -> None:
-    """Replace `folder`, with all it held, by the finished shards of the scratch folder; the index is written last."""
+    """Replace `folder` and all its files by the finished shards of the scratch folder; the index is written last."""
     if folder.exists():
         shutil.rmtree(folder)
     folder.mkdir(parents=True)
@@ -99,29 +107,29 @@ def extract_maps(
     batch_size: int,
     workers: int = 0,
 ) -> Iterator[tuple[int, torch.Tensor]]:
-    """Run the network over jobs; images of equal size share batches, wherever they stand in the list.
+    """Run the network over jobs; images of equal size share batches, whatever their positions in the list.
 
     Yields:
-        the number of a job in `jobs` and its features (h, w, d) float32 on the CPU. Jobs of one size come in their order, sizes in
-        the order of their first job.
+        the position of a job in `jobs` and its features (h, w, d) float32 on the CPU. Sizes are ordered by their first job, and jobs
+        of one size by their position.
     """
     by_size: dict[tuple[int, int], list[int]] = {}
     for number, job in enumerate(jobs):
         by_size.setdefault(job.size, []).append(number)
     order = itertools.chain.from_iterable(by_size.values())
-    read = parallel.in_order(source.read_image, (jobs[number] for number in order), workers)
+    image_stream = parallel.in_order(source.read_image, (jobs[number] for number in order), workers)
     for numbers in by_size.values():
         for start in range(0, len(numbers), batch_size):
             batch = numbers[start : start + batch_size]
-            pictures = torch.from_numpy(np.stack(list(itertools.islice(read, len(batch))))).permute(0, 3, 1, 2)
-            cells = extract(pictures).float().permute(0, 2, 3, 1).cpu()
+            images = torch.from_numpy(np.stack(list(itertools.islice(image_stream, len(batch))))).permute(0, 3, 1, 2)
+            cells = extract(images).float().permute(0, 2, 3, 1).cpu()
             yield from zip(batch, cells, strict=True)
 
 
 def _check(features: list[np.ndarray], path: pathlib.Path) -> None:
     for array in features:
-        # A comparison with not-a-number is false, so this refuses it too.
+        # NaN fails every comparison, so `not <` refuses it too.
         if array.size and not np.abs(array).max() < FLOAT16_LIMIT:
             raise shard_plan.DumpError(
-                f"{path.name}: features reach {np.abs(array).max()}, beyond float16; train the backbone again"
+                f"{path.name}: features reach {np.abs(array).max()}, beyond the range of float16; train the backbone again"
             )

@@ -1,4 +1,4 @@
-"""The component graphs of a cache's images, in one file beside the shards of rows."""
+"""The component graphs of the images of a cache, stored in one file beside the shards of rows."""
 
 import dataclasses
 import pathlib
@@ -14,20 +14,20 @@ from zeroshot.cache import sampling
 from zeroshot.images import component_graphs
 
 NAME = "graphs.h5"
-# name of the column -> dtype
+# Name of each column of nodes -> dtype.
 COLUMNS = {"image": np.int32, "component": np.int32, "label": np.uint8, "size": np.int32}
 
 
 @dataclasses.dataclass(frozen=True)
 class Graphs:
-    """The graphs of many images, one after the other.
+    """The component graphs of many images, concatenated; n nodes, e edges.
 
     Attributes:
-        image: (n,) int32, each node's image as a number in the index, ascending.
-        component: (n,) int32, its component, ascending within an image; with the image that of rows of view 0.
-        label: (n,) uint8.
-        size: (n,) int32, in cells.
-        edges: (e, 2) int32, nodes i < j that touch; both are of one image.
+        image: (n,) int32, number of each node's image in the index, ascending.
+        component: (n,) int32, component id of each node, ascending within an image; rows of view 0 carry the same ids.
+        label: (n,) uint8, label id of each node.
+        size: (n,) int32, size of each component in cells.
+        edges: (e, 2) int32, pairs of nodes i < j of one image whose components touch.
     """
 
     image: np.ndarray
@@ -38,40 +38,40 @@ class Graphs:
 
 
 def join(parts: Iterable[component_graphs.ComponentGraph]) -> Graphs:
-    """Return the graphs of images 0, 1, ... as one."""
+    """Return the graphs of images 0, 1, ... concatenated."""
     columns: dict[str, list[np.ndarray]] = {name: [np.zeros(0, dtype)] for name, dtype in COLUMNS.items()}
     edges, first = [np.zeros((0, 2), np.int32)], 0
     for image, graph in enumerate(parts):
-        own = (np.full(len(graph.labels), image), graph.components, graph.labels, graph.sizes)
-        for name, column in zip(columns, own, strict=True):
+        of_image = (np.full(len(graph.labels), image), graph.components, graph.labels, graph.sizes)
+        for name, column in zip(columns, of_image, strict=True):
             columns[name].append(column)
         edges.append(graph.edges + first)
         first += len(graph.labels)
-    whole = {name: np.concatenate(columns[name]).astype(dtype) for name, dtype in COLUMNS.items()}
-    return Graphs(**whole, edges=np.concatenate(edges).astype(np.int32))
+    joined = {name: np.concatenate(columns[name]).astype(dtype) for name, dtype in COLUMNS.items()}
+    return Graphs(**joined, edges=np.concatenate(edges).astype(np.int32))
 
 
 def of_masks(masks: Iterable[np.ndarray], stride: int) -> Graphs:
-    """Return the component graphs of masks (H, W) uint8, in their order, on feature maps of this stride (paper section 2.2)."""
+    """Return the component graphs of masks (H, W) uint8 on feature maps of this stride, in the order of the masks (paper section 2.2)."""
     return join(component_graphs.of_labels(sampling.label_cells(mask, stride)) for mask in masks)
 
 
 def write(path: pathlib.Path, graphs: Graphs) -> None:
-    """Write graphs, the file replaced as a whole; equal graphs give equal bytes."""
+    """Write graphs to a file, which is replaced as a whole; equal graphs give equal bytes."""
     with storage.replacing(path) as temporary, h5py.File(temporary, "w") as file:
         for name, column in vars(graphs).items():
             file.create_dataset(name, data=column, track_times=False)
 
 
 def describe(path: pathlib.Path) -> dict[str, Any]:
-    """Return the entry of a written file in the index."""
+    """Return the index entry of a written file of graphs."""
     with hdf5.reading(path) as file:
         counts = {"nodes": len(file["label"]), "edges": len(file["edges"])}
     return {"file": path.name, "bytes": path.stat().st_size, **counts, "sha256": storage.sha256(path)}
 
 
 def read(folder: str | pathlib.Path) -> Graphs | None:
-    """Read the graphs of a cache, None if it was written without any.
+    """Read the graphs of a cache; return None if it was written without graphs.
 
     Raises:
         shard_index.ShardError: if the cache is missing, or its graphs are missing, truncated or altered.

@@ -1,4 +1,4 @@
-"""The labels of unlabelled images that prepare_split holds back; for figures and the feature oracle alone (DESIGN.md, section 3)."""
+"""True labels of unlabelled images, which prepare_split withholds; for reports and the feature oracle only (docs/protocol.md)."""
 
 import pathlib
 from collections.abc import Iterator, Sequence
@@ -12,33 +12,32 @@ from zeroshot.images import image_files, views
 
 
 def of_rows(image: np.ndarray, position: np.ndarray, index: shard_index.Index, masks: pathlib.Path) -> np.ndarray:
-    """Return the true label id (n,) uint8 of rows of a cache, 255 where there is none.
+    """Return the true label ids (n,) uint8 of rows of a cache, 255 for ignored pixels.
 
     Args:
-        image: (n,) the number of each row's image.
-        position: (n, 2) its place (y, x) on the feature map of the image as it is.
-        index: of the cache.
-        masks: folder of the held masks, `<id>.png`.
+        image: (n,) number of each row's image in the index.
+        position: (n, 2) position (y, x) of each row on the feature map of the unscaled image.
+        index: the index of the cache.
+        masks: folder of the withheld masks, `<image id>.png`.
     """
     truth = np.empty(len(image), np.uint8)
     for number in np.unique(image):
-        own = image == number
-        y, x = position[own].T
-        truth[own] = sampling.label_cells(image_files.read_mask(masks / f"{index.images[number]}.png"), index.stride)[
-            y, x
-        ]
+        of_image = image == number
+        y, x = position[of_image].T
+        mask = image_files.read_mask(masks / f"{index.images[number]}.png")
+        truth[of_image] = sampling.label_cells(mask, index.stride)[y, x]
     return truth
 
 
 def by_shard(folder: pathlib.Path, masks: pathlib.Path) -> Iterator[tuple[pathlib.Path, np.ndarray, np.ndarray]]:
-    """Yield each shard of a cache of unlabelled rows with its rows of the whole view and their true labels, read from the masks.
+    """Yield each shard of a cache of unlabelled rows, with its rows of the unscaled view and their true labels from the masks.
 
     Args:
         folder: the cache, `features/unlabelled`.
-        masks: folder of the held masks, `<image id>.png`.
+        masks: folder of the withheld masks, `<image id>.png`.
 
     Yields:
-        the shard's file, row numbers (n,) int64 and labels (n,) uint8, 255 where there is none.
+        the shard's file, row numbers (n,) int64 and labels (n,) uint8, 255 for ignored pixels.
 
     Raises:
         shard_index.ShardError: if the cache is missing, truncated or altered.
@@ -48,26 +47,26 @@ def by_shard(folder: pathlib.Path, masks: pathlib.Path) -> Iterator[tuple[pathli
         path = shard_index.verify(folder, shard)
         with hdf5.reading(path) as file:
             image, view, position = (file[name][:] for name in ("image", "view", "position"))
-        whole = np.flatnonzero(view == views.WHOLE)
-        yield path, whole, of_rows(image[whole], position[whole], index, masks)
+        numbers = np.flatnonzero(view == views.WHOLE)
+        yield path, numbers, of_rows(image[numbers], position[numbers], index, masks)
 
 
 def sample(folder: pathlib.Path, masks: pathlib.Path, classes: Sequence[int], per_class: int, seed: int) -> rows.Rows:
-    """Draw at most `per_class` real features of each of `classes` from the unlabelled rows, without replacement.
+    """Sample at most `per_class` real features of each of `classes` from the unlabelled rows, without replacement.
 
     Args:
         folder: the cache, `features/unlabelled`.
-        masks: folder of the held masks.
+        masks: folder of the withheld masks, `<image id>.png`.
         classes: label ids.
-        per_class: the most rows of one class.
+        per_class: largest number of rows of one class.
         seed: the only source of randomness.
 
     Returns:
-        `features` (n, d) float16, `label`, `image` and `weight` (n,), sorted by class; a class without rows is left out. A class's
-        weights are scaled up so that their sum is that of all its rows.
+        `features` (n, d) float16, `label`, `image` and `weight` (n,), sorted by class; a class without rows is absent. The
+        weights of a class are scaled up to the sum of the weights of all its rows.
     """
-    found = list(by_shard(folder, masks))
-    labels = np.concatenate([labels for _, _, labels in found] + [np.zeros(0, np.uint8)])
+    shards = list(by_shard(folder, masks))
+    labels = np.concatenate([labels for _, _, labels in shards] + [np.zeros(0, np.uint8)])
     chosen = np.zeros(len(labels), bool)
     for label in classes:
         candidates = np.flatnonzero(labels == label)
@@ -80,17 +79,18 @@ def sample(folder: pathlib.Path, masks: pathlib.Path, classes: Sequence[int], pe
         "weight": [np.zeros(0, np.float32)],
     }
     cells = np.zeros(256)
-    passed = 0
-    for path, numbers, of_shard in found:
-        wanted = chosen[passed : passed + len(of_shard)]
-        passed += len(of_shard)
+    first = 0
+    for path, numbers, shard_labels in shards:
+        chosen_in_shard = chosen[first : first + len(shard_labels)]
+        first += len(shard_labels)
         with hdf5.reading(path) as file:
-            cells += np.bincount(of_shard, weights=file["weight"][:][numbers], minlength=256)
+            cells += np.bincount(shard_labels, weights=file["weight"][:][numbers], minlength=256)
             for name, column in parts.items():
-                column.append(file[name][:][numbers[wanted]])
+                column.append(file[name][:][numbers[chosen_in_shard]])
     order = np.argsort(labels[chosen], kind="stable")
     table = {name: np.concatenate(column)[order] for name, column in parts.items()}
     table["label"] = labels[chosen][order]
-    kept = np.bincount(table["label"], weights=table["weight"], minlength=256)
-    table["weight"] *= np.divide(cells, kept, out=np.ones(256), where=kept > 0)[table["label"]].astype(np.float32)
+    sampled_cells = np.bincount(table["label"], weights=table["weight"], minlength=256)
+    factor = np.divide(cells, sampled_cells, out=np.ones(256), where=sampled_cells > 0)
+    table["weight"] *= factor[table["label"]].astype(np.float32)
     return table

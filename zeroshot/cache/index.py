@@ -1,4 +1,4 @@
-"""The index of a feature cache: which shards it has, what each should hold, and where it comes from."""
+"""The index of a feature cache: its shards with their sizes and checksums, its classes and images, and its provenance."""
 
 import dataclasses
 import json
@@ -15,24 +15,24 @@ NAME = "index.json"
 
 
 class ShardError(errors.UserError):
-    """Raised when a cache is missing, truncated or altered; the text names the file and what to do."""
+    """Raised when a cache is missing, truncated or altered; the message names the file and what to do."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Index:
-    """What `index.json` of a cache folder holds.
+    """The content of `index.json` in a cache folder.
 
     Attributes:
         kind: `rows` (a sample of pixels) or `maps` (every pixel).
         dim: length of a feature.
         stride: pixels between neighbouring cells of a feature map.
         classes: class names in label order.
-        images: image ids; the number stored with a row counts into this list.
-        shards: for each shard its `file`, `rows`, `bytes` and `sha256`; for rows also `offsets`, with the rows of class c
-            at offsets[c]:offsets[c + 1] (length C + 1).
-        provenance: what made the features, as plain values.
-        graphs: of rows with labels, the `file`, `nodes`, `edges`, `bytes` and `sha256` of their component graphs.
-        presence: of rows with labels, for each image the label ids that have a row, ascending.
+        images: image ids; a row stores the position of its image in this list.
+        shards: for each shard its `file`, `rows`, `bytes` and `sha256`. Shards of rows also have `offsets` (length C + 1): the rows
+            of class c are offsets[c]:offsets[c + 1].
+        provenance: the parameters and inputs that made the features, as plain values.
+        graphs: for labelled rows, the `file`, `nodes`, `edges`, `bytes` and `sha256` of their component graphs.
+        presence: for labelled rows, the label ids that have a row in each image, ascending.
     """
 
     kind: str
@@ -47,19 +47,19 @@ class Index:
 
 
 def write(folder: pathlib.Path, index: Index) -> None:
-    """Write the index of `folder`; it comes last, so a folder with an index is complete."""
+    """Write the index of `folder`. It is written last, so a folder with an index is complete."""
     storage.write_json(folder / NAME, dataclasses.asdict(index))
 
 
 def read(folder: str | pathlib.Path, kind: str | None = None) -> Index:
-    """Read the index of a cache and check that every shard has the size that it should.
+    """Read the index of a cache and check the size of every shard.
 
     Args:
         folder: the cache, for example `features/train`.
-        kind: the kind that the caller can use; any if None.
+        kind: the kind that the caller needs; any if None.
 
     Raises:
-        ShardError: if there is no cache, it is of another kind, or shards are missing or of another size (all are named).
+        ShardError: if there is no cache, if it is of another kind, or if shards are missing or of another size (all are named).
     """
     folder = pathlib.Path(folder)
     try:
@@ -67,56 +67,56 @@ def read(folder: str | pathlib.Path, kind: str | None = None) -> Index:
     except (OSError, ValueError, TypeError) as error:
         raise ShardError(f"{folder}: no readable {NAME} ({error}); make it with `dvc repro dump_features`") from error
     if kind not in (None, index.kind):
-        raise ShardError(f"{folder}: holds {index.kind}, needs {kind}; give the folder of the other list")
+        raise ShardError(f"{folder}: holds {index.kind}, but {kind} are needed; give the folder of a cache of {kind}")
     entries = [*index.shards, *([index.graphs] if index.graphs else [])]
     sizes = [(folder / entry["file"], entry["bytes"]) for entry in entries]
-    wrong = [
+    faults = [
         f"{path}: {path.stat().st_size if path.exists() else 'missing'}, should be {size} bytes"
         for path, size in sizes
         if not path.exists() or path.stat().st_size != size
     ]
-    if wrong:
-        raise ShardError("\n".join(["truncated or missing shards", *(f"  {line}" for line in wrong), _remedy(folder)]))
+    if faults:
+        raise ShardError("\n".join(["truncated or missing shards", *(f"  {line}" for line in faults), _remedy(folder)]))
     return index
 
 
 def entry(path: pathlib.Path, kind: str, n_classes: int) -> dict[str, Any]:
-    """Return the entry of a written shard in `Index.shards` of a cache of `kind`."""
+    """Return the entry in `Index.shards` of a written shard of a cache of `kind`."""
     with hdf5.reading(path) as file:
-        facts = {"file": path.name, "rows": len(file["features"]), "bytes": path.stat().st_size}
+        metadata = {"file": path.name, "rows": len(file["features"]), "bytes": path.stat().st_size}
         if kind == "rows":
-            facts["offsets"] = np.searchsorted(file["label"][:], np.arange(n_classes + 1)).tolist()
-    return {**facts, "sha256": storage.sha256(path)}
+            metadata["offsets"] = np.searchsorted(file["label"][:], np.arange(n_classes + 1)).tolist()
+    return {**metadata, "sha256": storage.sha256(path)}
 
 
 def presence(paths: Iterable[pathlib.Path], n_images: int) -> list[list[int]]:
-    """Return `Index.presence` of written shards of rows of `n_images` images; rows without a label do not count."""
-    shown: list[set[int]] = [set() for _ in range(n_images)]
+    """Return `Index.presence` for written shards of rows of `n_images` images; rows without a label are ignored."""
+    labels_of_image: list[set[int]] = [set() for _ in range(n_images)]
     for path in paths:
         with hdf5.reading(path) as file:
             for image, label in np.unique(np.column_stack([file["image"][:], file["label"][:]]), axis=0).tolist():
                 if label != label_ids.IGNORE_INDEX:
-                    shown[image].add(label)
-    return [sorted(labels) for labels in shown]
+                    labels_of_image[image].add(label)
+    return [sorted(labels) for labels in labels_of_image]
 
 
 def check_written(path: pathlib.Path, n_rows: int) -> None:
-    """Reopen a shard before it is given its name.
+    """Reopen a shard under its temporary name and count its features.
 
     Raises:
         ShardError: if it cannot be opened or does not hold `n_rows` features.
     """
     try:
         with hdf5.reading(path) as file:
-            found = len(file["features"])
+            n_features = len(file["features"])
     except (OSError, KeyError) as error:
         raise ShardError(f"{path}: cannot be read back after writing: {error}") from error
-    if found != n_rows:
-        raise ShardError(f"{path}: holds {found} features after {n_rows} were written")
+    if n_features != n_rows:
+        raise ShardError(f"{path}: holds {n_features} features after {n_rows} were written")
 
 
 def verify(folder: pathlib.Path, shard: dict[str, Any]) -> pathlib.Path:
-    """Return the path of a shard (or of the graphs) whose bytes are those that were written.
+    """Return the path of a shard, or of the graphs, after comparing its checksum with the index.
 
     Raises:
         ShardError: if the checksum differs.

@@ -1,4 +1,4 @@
-"""Shards of whole feature maps with the masks at their own resolution, for evaluation."""
+"""Shards of whole feature maps, with the masks at full resolution, for evaluation."""
 
 import dataclasses
 import pathlib
@@ -13,7 +13,7 @@ from zeroshot.cache import index as shard_index
 
 @dataclasses.dataclass(frozen=True)
 class Map:
-    """One image: features (h, w, d) float16 and its mask (H, W) uint8."""
+    """The features (h, w, d) float16 and the mask (H, W) uint8 of one image."""
 
     image: str
     features: np.ndarray
@@ -26,8 +26,8 @@ def write(path: pathlib.Path, images: list[int], features: list[np.ndarray], mas
     Args:
         path: the file, replaced as a whole.
         images: number of each image in the index.
-        features: (h, w, d) float16 each.
-        masks: (H, W) uint8 each.
+        features: of each image, (h, w, d) float16.
+        masks: of each image, (H, W) uint8.
     """
     shapes = [(*cells.shape[:2], *mask.shape) for cells, mask in zip(features, masks, strict=True)]
     with storage.replacing(path) as temporary:
@@ -42,12 +42,12 @@ def write(path: pathlib.Path, images: list[int], features: list[np.ndarray], mas
         shard_index.check_written(temporary, len(flat))
 
 
-def read(folder: str | pathlib.Path, wanted: Collection[str] | None = None) -> Iterator[Map]:
-    """Yield the maps of a cache one by one, in the order of the index; only one image is held at a time.
+def read(folder: str | pathlib.Path, images: Collection[str] | None = None) -> Iterator[Map]:
+    """Yield the maps of a cache one by one, in the order of the index, with one image in memory at a time.
 
     Args:
         folder: the cache, for example `features/val`.
-        wanted: the images to yield, None for all; shards that hold none of them are not read.
+        images: ids of the images to yield, None for all; shards without any of them are not read.
 
     Raises:
         shard_index.ShardError: if the cache is missing, truncated or altered.
@@ -55,14 +55,14 @@ def read(folder: str | pathlib.Path, wanted: Collection[str] | None = None) -> I
     folder = pathlib.Path(folder)
     index = shard_index.read(folder, "maps")
     for shard in index.shards:
-        if wanted is not None:
+        if images is not None:
             with hdf5.reading(folder / shard["file"]) as file:
-                if not any(index.images[image] in wanted for image in file["image"][:]):
+                if not any(index.images[image] in images for image in file["image"][:]):
                     continue
         with hdf5.reading(shard_index.verify(folder, shard)) as file:
             cell = 0
             for (image, mask), (h, w, *_) in zip(_masks(file, index), file["shape"][:].tolist(), strict=True):
-                if wanted is None or image in wanted:
+                if images is None or image in images:
                     yield Map(image, file["features"][cell : cell + h * w].reshape(h, w, -1), mask)
                 cell += h * w
 
@@ -70,7 +70,7 @@ def read(folder: str | pathlib.Path, wanted: Collection[str] | None = None) -> I
 def read_masks(folder: str | pathlib.Path) -> Iterator[tuple[str, np.ndarray]]:
     """Yield the images of a cache with their masks (H, W) uint8, in the order of `read`, without reading the features.
 
-    For the same reason checksums are not verified here, only that every shard is there and of its size.
+    Checksums are not verified, since that would read whole shards. The size of every shard is checked.
 
     Raises:
         shard_index.ShardError: if the cache is missing or truncated.

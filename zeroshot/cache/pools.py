@@ -1,4 +1,4 @@
-"""Real features in memory, by class: a bounded sample of the cache from which training draws (DESIGN.md, section 4, sampling)."""
+"""Pools of real features: a bounded sample of the cache, in memory and sorted by class."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -11,13 +11,13 @@ from zeroshot.cache import rows
 
 @dataclasses.dataclass(frozen=True)
 class Pool:
-    """Real features by class, from which batches are drawn.
+    """Real features of c classes, from which training batches are sampled.
 
     Attributes:
         features: (m, d) float16, sorted by class.
         starts: (c + 1,) int64; the rows of class k are starts[k]:starts[k + 1].
-        labels: (c,) int64, the label id of each class.
-        sizes: (c,) float64, how many cells of the training images each class stands for.
+        labels: (c,) int64, label id of each class.
+        sizes: (c,) float64, number of cells of each class in the training images.
     """
 
     features: torch.Tensor
@@ -27,31 +27,29 @@ class Pool:
 
 
 def hold_out(sampled: rows.Rows, share: float, seed: int) -> tuple[rows.Rows, rows.Rows]:
-    """Part a sample by images, since pixels of one image are much alike.
+    """Split a sample by images into training rows and held-out rows. Pixels of one image are too similar to split by rows.
 
-    Where all images of a class were drawn to be held out, they are not.
+    If all images of a class are chosen for the held-out part, they all stay in the training part.
 
     Args:
         sampled: rows with their `image` and `label`.
-        share: about how many of the images go to the second part.
+        share: probability that an image is held out.
         seed: the only source of randomness.
 
     Returns:
-        the rows to train on, and the rows held out.
+        the training rows, and the held-out rows.
     """
-    drawn = np.random.default_rng(seed).random(sampled["image"].max() + 1) < share
+    held_out_images = np.random.default_rng(seed).random(sampled["image"].max() + 1) < share
     for label in np.unique(sampled["label"]):
         images = sampled["image"][sampled["label"] == label]
-        if drawn[images].all():
-            drawn[images] = False
-    held = drawn[sampled["image"]]
-    return {name: column[~held] for name, column in sampled.items()}, {
-        name: column[held] for name, column in sampled.items()
-    }
+        if held_out_images[images].all():
+            held_out_images[images] = False
+    held_out_rows = held_out_images[sampled["image"]]
+    return rows.keep(sampled, ~held_out_rows), rows.keep(sampled, held_out_rows)
 
 
 def select(sampled: rows.Rows, labels: Sequence[int]) -> Pool:
-    """Keep the rows of `labels` (ascending label ids) of a sample sorted by class; a class without rows is left out."""
+    """Return a pool of the rows of `labels` (ascending label ids) in a sample sorted by class; a class without rows is absent."""
     keep = np.isin(sampled["label"], list(labels))
     present, counts = np.unique(sampled["label"][keep], return_counts=True)
     return Pool(
@@ -63,11 +61,11 @@ def select(sampled: rows.Rows, labels: Sequence[int]) -> Pool:
 
 
 def restrict(real: Pool, keep: torch.Tensor) -> Pool:
-    """Return the rows where `keep` (m,) bool is true; a class without any left is left out, the sizes of others stay."""
+    """Return a pool of the rows where `keep` (m,) bool is true; classes without rows are removed, `sizes` of the others stay."""
     counts = torch.stack([part.sum() for part in keep.split(real.starts.diff().tolist())])
-    left = counts > 0
-    starts = torch.cat([counts.new_zeros(1), counts[left].cumsum(0)])
-    return Pool(real.features[keep], starts, real.labels[left], real.sizes[left])
+    nonempty = counts > 0
+    starts = torch.cat([counts.new_zeros(1), counts[nonempty].cumsum(0)])
+    return Pool(real.features[keep], starts, real.labels[nonempty], real.sizes[nonempty])
 
 
 def empty(dim: int) -> Pool:
@@ -77,33 +75,33 @@ def empty(dim: int) -> Pool:
 
 
 def batch(real: Pool, per_class: int, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
-    """Draw `per_class` rows of every class, without replacement.
+    """Sample `per_class` rows of every class, without replacement.
 
     Returns:
-        features (c, per_class, d) float32, and a mask (c, per_class) bool that is False beyond the rows that a class has.
+        features (c, per_class, d) float32, and a mask (c, per_class) bool, False where a class has fewer rows.
     """
     index, mask = draw_rows(real, per_class, generator)
     return real.features[index].float(), mask
 
 
 def draw_rows(real: Pool, per_class: int, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
-    """Like `batch`, but return the numbers of the rows (c, per_class) int64 in place of their features."""
+    """Sample rows as `batch` does; return their row numbers (c, per_class) int64, and the mask."""
     counts = real.starts.diff()
     index = torch.zeros(len(counts), per_class, dtype=torch.int64)
     mask = torch.arange(per_class) < counts[:, None]
     for k, count in enumerate(counts.tolist()):
-        drawn = torch.randperm(count, generator=generator)[:per_class]
-        index[k, : len(drawn)] = real.starts[k] + drawn
+        row_numbers = torch.randperm(count, generator=generator)[:per_class]
+        index[k, : len(row_numbers)] = real.starts[k] + row_numbers
     return index, mask
 
 
 def draw(real: Pool, classes: torch.Tensor, random: torch.Generator) -> torch.Tensor:
-    """Return one feature (n, d) float32 for each entry of `classes` (n,), an index into real.labels."""
+    """Sample one feature for each entry of `classes` (n,), indices into real.labels; return (n, d) float32."""
     counts = real.starts.diff()[classes]
     offset = (torch.rand(len(classes), generator=random, dtype=torch.float64) * counts).long()
     return real.features[real.starts[classes] + offset].float()
 
 
 def of_class(real: Pool, label: int) -> torch.Tensor:
-    """Return all features (n, d) float32 of one label id, none if the pool has no row of it."""
+    """Return all features (n, d) float32 of one label id; n is 0 if the pool has no such row."""
     return real.features[torch.repeat_interleave(real.labels, real.starts.diff()) == label].float()

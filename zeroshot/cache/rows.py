@@ -1,4 +1,4 @@
-"""Shards of sampled pixels: features sorted by class, with the class, image, place and weight of each."""
+"""Shards of sampled pixels (rows): features sorted by class, with the class, image, position and weight of each row."""
 
 import pathlib
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from zeroshot.base import hdf5, storage
 from zeroshot.cache import index as shard_index
 from zeroshot.images import label_ids
 
-# name of the column -> dtype and length of a row
+# Name of each column -> dtype, and shape of one row.
 COLUMNS = {
     "label": (np.uint8, ()),
     "image": (np.int32, ()),
@@ -20,19 +20,20 @@ COLUMNS = {
     "weight": (np.float32, ()),
 }
 UNLABELLED = label_ids.IGNORE_INDEX
+# Size of one row without its feature.
 ROW_BYTES = sum(np.dtype(dtype).itemsize * int(np.prod(shape)) for dtype, shape in COLUMNS.values())
 
 Rows = dict[str, np.ndarray]
 
 
 def write(path: pathlib.Path, rows: Rows) -> None:
-    """Write one shard, rows sorted by class and otherwise in the order given.
+    """Write one shard. Rows are sorted by class, and within a class they stay in the given order.
 
     Args:
         path: the file, replaced as a whole.
-        rows: `features` (n, d) float16 and the columns of `COLUMNS`: `label` (255: none), `image` (number in the index),
-            `view` (which augmented pass), `position` (y, x) on the feature map, `component` (connected component of equal
-            labels within the image, 0: none), `weight` (how many cells of the map the row stands for).
+        rows: `features` (n, d) float16 and the columns of `COLUMNS`: `label` (255: unlabelled), `image` (number in the index),
+            `view` (number of the augmented pass), `position` (y, x) on the feature map, `component` (connected component of equal
+            labels within the image, 0: unlabelled), `weight` (number of cells of the feature map that the row represents).
     """
     order = np.argsort(rows["label"], kind="stable")
     with storage.replacing(path) as temporary:
@@ -62,18 +63,18 @@ def read(folder: str | pathlib.Path) -> Iterator[Rows]:
 
 
 def sample(folder: str | pathlib.Path, per_class: int, seed: int) -> Rows:
-    """Draw at most `per_class` rows of every class, without replacement, from all images together.
+    """Sample at most `per_class` rows of every class, without replacement, from all images together.
 
-    Peak memory is that of the answer and twice one class in one shard, whatever the size of the cache.
+    Peak memory is the size of the result plus twice one class of one shard. It does not depend on the size of the cache.
 
     Args:
         folder: a cache of rows.
-        per_class: the most rows of one class.
+        per_class: largest number of rows of one class.
         seed: the only source of randomness; a class's rows do not depend on the other classes.
 
     Returns:
-        `features` (n, d) float16, `label`, `image`, `view`, `component` and `weight` (n,), sorted by class; a class's weights
-        are scaled up so that their sum is that of all its rows, the number of its cells.
+        `features` (n, d) float16, `label`, `image`, `view`, `component` and `weight` (n,), sorted by class. The weights of a
+        class are scaled up to the sum of the weights of all its rows, which is its number of cells.
 
     Raises:
         shard_index.ShardError: if the cache is missing, truncated or altered.
@@ -84,47 +85,49 @@ def sample(folder: str | pathlib.Path, per_class: int, seed: int) -> Rows:
     chosen = [_choose(total, per_class, seed, label) for label, total in enumerate(totals)]
     first = np.cumsum([0, *map(len, chosen)])
     if first[-1] == 0:
-        raise shard_index.ShardError(f"{folder}: holds no labelled row")
-    answer = {"features": np.empty((first[-1], index.dim), np.float16)}
-    answer |= {
+        raise shard_index.ShardError(f"{folder}: has no labelled row")
+    result = {"features": np.empty((first[-1], index.dim), np.float16)}
+    result |= {
         name: np.empty(first[-1], COLUMNS[name][0]) for name in ("label", "image", "view", "component", "weight")
     }
-    passed = np.zeros(len(totals), dtype=np.int64)
+    n_before = np.zeros(len(totals), dtype=np.int64)
     cells = np.zeros(len(totals))
     for shard in index.shards:
         with hdf5.reading(shard_index.verify(folder, shard)) as file:
             for label, (start, stop) in enumerate(zip(shard["offsets"][:-1], shard["offsets"][1:], strict=True)):
-                low, high = np.searchsorted(chosen[label], [passed[label], passed[label] + stop - start])
-                wanted = chosen[label][low:high] - passed[label]
-                passed[label] += stop - start
+                low, high = np.searchsorted(chosen[label], [n_before[label], n_before[label] + stop - start])
+                row_numbers = chosen[label][low:high] - n_before[label]
+                n_before[label] += stop - start
                 cells[label] += file["weight"][start:stop].sum(dtype=np.float64)
-                if len(wanted):
-                    for name, column in answer.items():
-                        column[first[label] + low : first[label] + high] = file[name][start:stop][wanted]
+                if len(row_numbers):
+                    for name, column in result.items():
+                        column[first[label] + low : first[label] + high] = file[name][start:stop][row_numbers]
     for label in np.flatnonzero(totals):
-        weights = answer["weight"][first[label] : first[label + 1]]
+        weights = result["weight"][first[label] : first[label + 1]]
         weights *= cells[label] / weights.sum(dtype=np.float64)
-    return answer
+    return result
 
 
 def keep(table: Rows, chosen: np.ndarray) -> Rows:
-    """Return the rows of a table that are `chosen` (n,), as a mask or by number."""
+    """Return the rows of a table that are `chosen`, a mask (n,) bool or row numbers."""
     return {name: column[chosen] for name, column in table.items()}
 
 
 def presence(folder: str | pathlib.Path) -> np.ndarray:
-    """Return which images of a cache of labelled rows show which classes, (n_images, C) bool, from its index alone.
+    """Return which classes each image of a cache of labelled rows shows, (n_images, C) bool, from its index alone.
 
     Raises:
         shard_index.ShardError: if the cache is missing or truncated, or its rows have no labels.
     """
     index = shard_index.read(folder, "rows")
     if index.presence is None:
-        raise shard_index.ShardError(f"{folder}: its index does not say which images show which classes")
-    shown = np.zeros((len(index.images), len(index.classes)), bool)
+        raise shard_index.ShardError(
+            f"{folder}: the index has no list of the classes of each image; give a cache of labelled rows"
+        )
+    present = np.zeros((len(index.images), len(index.classes)), bool)
     for image, labels in enumerate(index.presence):
-        shown[image, labels] = True
-    return shown
+        present[image, labels] = True
+    return present
 
 
 def _choose(total: int, per_class: int, seed: int, label: int) -> np.ndarray:

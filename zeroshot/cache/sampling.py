@@ -1,4 +1,4 @@
-"""Which cells of a feature map are kept: a sample balanced per class and image (DESIGN.md, section 5)."""
+"""Sampling cells of a feature map for the cache, balanced per class and image."""
 
 import zlib
 
@@ -10,37 +10,36 @@ from zeroshot.images import component_graphs, grids
 
 
 def label_cells(mask: np.ndarray, stride: int) -> np.ndarray:
-    """Return the label of each feature cell, that of the pixel nearest to its centre.
+    """Return the label of each cell of a feature map: the label of the pixel nearest to the centre of the cell.
 
     Args:
         mask: (H, W) uint8.
         stride: s, pixels between neighbouring cells.
 
     Returns:
-        (ceil(H / s), ceil(W / s)) uint8, 255 where there is none.
+        (ceil(H / s), ceil(W / s)) uint8, 255 for ignored pixels.
     """
-    return grids.downsample(torch.from_numpy(mask)[None], grids.map_size(mask.shape[0], mask.shape[1], stride))[
-        0
-    ].numpy()
+    size = grids.map_size(mask.shape[0], mask.shape[1], stride)
+    return grids.downsample(torch.from_numpy(mask)[None], size)[0].numpy()
 
 
 def count_labelled(labels: np.ndarray, pixels_per_class: int) -> int:
-    """Return how many rows `sample_labelled` gives for these cells (h, w)."""
+    """Return the number of rows that `sample_labelled` returns for `labels` (h, w)."""
     return int(np.minimum(np.bincount(labels.ravel(), minlength=256)[:255], pixels_per_class).sum())
 
 
 def sample_labelled(labels: np.ndarray, pixels_per_class: int, seed: int, image_id: str, view: int) -> rows.Rows:
-    """Draw at most `pixels_per_class` cells of every class of one image, without replacement.
+    """Sample at most `pixels_per_class` cells of every class of one image, without replacement.
 
     Args:
-        labels: (h, w) uint8, 255 to leave out.
-        pixels_per_class: the most cells of one class.
-        seed: with `image_id` and `view` the only source of randomness, so that no other image has an influence.
-        image_id: the image's name.
+        labels: (h, w) uint8; cells with 255 are never sampled.
+        pixels_per_class: largest number of cells of one class.
+        seed: seeds the sample, together with `image_id` and `view`, so that other images have no influence.
+        image_id: id of the image.
         view: number of the augmented pass.
 
     Returns:
-        the columns `label`, `position`, `component`, `weight` of the drawn rows, by class and then in raster order.
+        the columns `label`, `position`, `component`, `weight` of the sampled rows, sorted by class and then in raster order.
     """
     rng = _generator(seed, image_id, view)
     components = component_graphs.components(labels)
@@ -48,18 +47,18 @@ def sample_labelled(labels: np.ndarray, pixels_per_class: int, seed: int, image_
     cells, weights = [], []
     for label in np.unique(flat[flat != rows.UNLABELLED]):
         candidates = np.flatnonzero(flat == label)
-        drawn = np.sort(rng.choice(candidates, size=min(len(candidates), pixels_per_class), replace=False))
-        cells.append(drawn)
-        weights.append(np.full(len(drawn), len(candidates) / len(drawn)))
+        chosen = np.sort(rng.choice(candidates, size=min(len(candidates), pixels_per_class), replace=False))
+        cells.append(chosen)
+        weights.append(np.full(len(chosen), len(candidates) / len(chosen)))
     return _columns(labels.shape, flat, components.ravel(), cells, weights)
 
 
 def sample_unlabelled(size: tuple[int, int], pixels: int, seed: int, image_id: str) -> rows.Rows:
-    """Draw at most `pixels` cells of a feature map of `size` (h, w) uniformly, without any label; columns as `sample_labelled`."""
+    """Sample at most `pixels` cells of a feature map of `size` (h, w) uniformly; return the columns of `sample_labelled`, unlabelled."""
     n_cells = size[0] * size[1]
-    drawn = np.sort(_generator(seed, image_id, 0).choice(n_cells, size=min(n_cells, pixels), replace=False))
-    none = np.full(n_cells, rows.UNLABELLED)
-    return _columns(size, none, np.zeros(n_cells, np.int32), [drawn], [np.full(len(drawn), n_cells / len(drawn))])
+    chosen = np.sort(_generator(seed, image_id, 0).choice(n_cells, size=min(n_cells, pixels), replace=False))
+    labels = np.full(n_cells, rows.UNLABELLED)
+    return _columns(size, labels, np.zeros(n_cells, np.int32), [chosen], [np.full(len(chosen), n_cells / len(chosen))])
 
 
 def _generator(seed: int, image_id: str, view: int) -> np.random.Generator:
@@ -73,10 +72,10 @@ def _columns(
     cells: list[np.ndarray],
     weights: list[np.ndarray],
 ) -> rows.Rows:
-    drawn = np.concatenate(cells) if cells else np.zeros(0, np.int64)
+    chosen = np.concatenate(cells) if cells else np.zeros(0, np.int64)
     return {
-        "label": labels[drawn].astype(np.uint8),
-        "position": np.stack(np.unravel_index(drawn, size), axis=1).astype(np.uint16),
-        "component": components[drawn].astype(np.int32),
+        "label": labels[chosen].astype(np.uint8),
+        "position": np.stack(np.unravel_index(chosen, size), axis=1).astype(np.uint16),
+        "component": components[chosen].astype(np.int32),
         "weight": np.concatenate([*weights, np.zeros(0)]).astype(np.float32),
     }

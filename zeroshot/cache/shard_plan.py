@@ -1,4 +1,4 @@
-"""Planning a feature cache: which forward passes make which shard, and whether it all fits on the disk."""
+"""Planning a feature cache: which forward passes fill each shard, and whether the cache fits on the disk."""
 
 import dataclasses
 import itertools
@@ -20,7 +20,7 @@ MIB = 2**20
 
 
 class DumpError(errors.UserError):
-    """Raised when features cannot be written: no room on the disk, or values that float16 cannot hold."""
+    """Raised when features cannot be written: too little free disk, or values beyond the range of float16."""
 
 
 @params.section
@@ -48,14 +48,14 @@ class Params:
 
 
 class Network(Protocol):
-    """What the cache must know of the network that fills it."""
+    """The properties of a network that the cache depends on."""
 
     feature_dim: int
     stride: int
 
 
-# Keys that shape one list's features alone.
-_OWN = {
+# Keys of the section that affect the features of one list only.
+_KEYS_OF_LIST = {
     "train": ("pixels_per_class", "scales", "flip"),
     "unlabelled": ("unlabelled_pixels", "unlabelled_views"),
     "val": ("val_short_side",),
@@ -64,7 +64,15 @@ _OWN = {
 
 @dataclasses.dataclass(frozen=True)
 class Job:
-    """One forward pass: a view of an image, and how many rows (or cells of a whole map) and bytes it adds to the cache."""
+    """One forward pass of the network over one view of one image.
+
+    Attributes:
+        image: position of the image in its list.
+        view: number of the view.
+        size: height and width of the view in pixels.
+        rows: number of rows, or of cells of a whole map, that it adds to the cache.
+        bytes: number of bytes that it adds to the cache.
+    """
 
     image: int
     view: int
@@ -75,14 +83,14 @@ class Job:
 
 @dataclasses.dataclass(frozen=True)
 class Source:
-    """One list of the split and how its pixels are kept.
+    """One list of the split, with the views of its images that are cached.
 
     Attributes:
         name: `train`, `unlabelled` or `val`.
-        items: its images.
-        root: the data set's folder.
-        masks: the folder of masks, None for a list whose labels must not be read.
-        views: the passes over each image.
+        items: the images of the list.
+        root: folder of the data set.
+        masks: folder of the masks, None for a list whose labels must not be read.
+        views: the views of each image, one forward pass each.
         dim: length of a feature.
         stride: pixels between neighbouring cells of a feature map.
     """
@@ -101,29 +109,29 @@ class Source:
         return "maps" if self.name == "val" else "rows"
 
     def recipe(self, options: Params) -> dict[str, Any]:
-        """Return the options that shape this list, or every list, as plain values.
+        """Return the options that affect this list, as plain values.
 
-        What shapes another list alone is left out, so that dumping again after a change of it gives equal bytes, where the network is
+        Options that affect another list only are left out. Dumping again after a change of them gives equal bytes, if the network is
         byte-reproducible.
         """
-        foreign = {key for name, keys in _OWN.items() if name != self.name for key in keys}
+        foreign = {key for name, keys in _KEYS_OF_LIST.items() if name != self.name for key in keys}
         return {key: value for key, value in params.to_dict(options).items() if key not in foreign}
 
     def files(self) -> dict[pathlib.Path, list[str]]:
-        """Return the names of the files that a dump of this list reads, by their folder."""
-        read = {self.root: [item.image for item in self.items]}
-        return read | ({} if self.masks is None else {self.masks: [f"{item.id}.png" for item in self.items]})
+        """Return the names of the files that a dump of this list reads, by folder."""
+        images = {self.root: [item.image for item in self.items]}
+        return images | ({} if self.masks is None else {self.masks: [f"{item.id}.png" for item in self.items]})
 
     def read_image(self, job: Job) -> np.ndarray:
-        """Return the job's view (H, W, 3) uint8."""
+        """Return the image of a job (H, W, 3) uint8."""
         return self.views[job.view].image(image_files.read_image(self.root / self.items[job.image].image))
 
     def read_mask(self, job: Job) -> np.ndarray:
-        """Return the job's view of the mask (H, W) uint8."""
+        """Return the mask of a job (H, W) uint8."""
         return self.views[job.view].mask(image_files.read_mask(self.mask_path(self.items[job.image])))
 
     def mask_path(self, item: splits.Item) -> pathlib.Path:
-        """Return the file of an image's mask.
+        """Return the path of an image's mask.
 
         Raises:
             TypeError: for a list whose labels must not be read.
@@ -133,7 +141,7 @@ class Source:
         return self.masks / f"{item.id}.png"
 
     def draw(self, job: Job, options: Params) -> rows.Rows:
-        """Return the columns of the cells of this job to keep; without labels, the same places of the image in every view."""
+        """Sample the cells of a job to cache and return their columns; unlabelled images have the same positions in every view."""
         item = self.items[job.image]
         if self.masks is None:
             return sampling.sample_unlabelled(self._whole_map(job), options.unlabelled_pixels, options.seed, item.id)
@@ -141,13 +149,13 @@ class Source:
         return sampling.sample_labelled(labels, options.pixels_per_class, options.seed, item.id, job.view)
 
     def cells(self, job: Job, position: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the rows and columns, on the job's feature map, of the places (n, 2) that `draw` gave."""
+        """Return y and x on the job's feature map, (n,) int64 each, of the positions (n, 2) that `draw` returned."""
         if self.masks is None:
             return self.views[job.view].cells(position, self._whole_map(job), grids.map_size(*job.size, self.stride))
         return tuple(position.astype(np.int64).T)
 
     def _whole_map(self, job: Job) -> tuple[int, int]:
-        """Return the size of the feature map of the job's image as it is."""
+        """Return the size of the feature map of the job's unscaled image."""
         return grids.map_size(*image_files.read_size(self.root / self.items[job.image].image), self.stride)
 
 
@@ -159,22 +167,27 @@ def source(
     options: Params,
     network: Network,
 ) -> Source:
-    """Return the list `name` of the split (train, unlabelled or val) with the passes over its images that `options` ask for."""
-    passes = {
+    """Return the list `name` of the split (train, unlabelled or val), with the views that `options` set for it."""
+    views_of_list = {
         "train": views.passes(options.scales, options.flip),
         "unlabelled": views.around_whole(options.unlabelled_views.scales, options.unlabelled_views.flip),
         "val": [views.View(short_side=options.val_short_side)],
     }
-    return Source(name, getattr(split, name), root, masks, passes[name], network.feature_dim, network.stride)
+    return Source(name, getattr(split, name), root, masks, views_of_list[name], network.feature_dim, network.stride)
 
 
 def plan(
     source: Source, options: Params, track: Callable[[range], Iterable[int]] = lambda images: images, workers: int = 0
 ) -> list[list[Job]]:
-    """Group the passes over `source` into shards of at most `shard_mib` (a single larger image makes a shard of its own).
+    """Group the forward passes over `source` into shards of at most `shard_mib`; one larger pass fills a shard alone.
 
-    Reads the masks of a labelled list and the headers of the images; no network is run. `track` wraps the images, for a progress bar, and
-    `workers` threads read.
+    The masks of a labelled list and the headers of the images are read. No network is run.
+
+    Args:
+        source: the list of the split.
+        options: the section `features`.
+        track: wraps the positions of the images, for a progress bar.
+        workers: threads that read masks and headers.
     """
 
     def of_image(image: int) -> list[Job]:
@@ -193,16 +206,16 @@ def plan(
 
 
 def check_room(folder: pathlib.Path, n_bytes: int) -> str:
-    """Return a line on the expected size and the free disk.
+    """Return a message with the size of the cache and the free disk space.
 
     Raises:
-        DumpError: if it does not fit.
+        DumpError: if the cache does not fit.
     """
     free = shutil.disk_usage(folder).free
-    line = f"features: {n_bytes / MIB:,.0f} MiB to write, {free / MIB:,.0f} MiB free in {folder}"
+    message = f"features: {n_bytes / MIB:,.0f} MiB to write, {free / MIB:,.0f} MiB free in {folder}"
     if n_bytes > free:
-        raise DumpError(f"{line}; free some room, or lower features.pixels_per_class or features.scales")
-    return line
+        raise DumpError(f"{message}; free some disk space, or lower features.pixels_per_class or features.scales")
+    return message
 
 
 def _job(source: Source, image: int, view: int, options: Params) -> Job:

@@ -1,4 +1,4 @@
-"""Finding the files of a dataset in VOC's on-disk layout, with or without SBD beside it and with masks in it or converted."""
+"""Finding the images and masks of a dataset in VOC's layout, with or without SBD, and with its own or converted masks."""
 
 import dataclasses
 import pathlib
@@ -41,7 +41,9 @@ class Params:
 
     @pydantic.field_validator("unseen")
     @classmethod
-    def _one_of_two(cls, unseen: tuple[str, ...] | None, info: pydantic.ValidationInfo) -> tuple[str, ...] | None:
+    def _given_if_no_n_unseen(
+        cls, unseen: tuple[str, ...] | None, info: pydantic.ValidationInfo
+    ) -> tuple[str, ...] | None:
         if "n_unseen" not in info.data:
             return unseen
         n_unseen = info.data["n_unseen"]
@@ -57,7 +59,7 @@ class Params:
 
 
 def unseen_names(settings: Params) -> tuple[str, ...]:
-    """Return the names of the unseen classes, published or listed, in that order."""
+    """Return the names of the unseen classes in order: those in `unseen`, or the first `n_unseen` published ones."""
     if settings.unseen is not None:
         return settings.unseen
     return published.DATASETS[settings.classes].unseen[: settings.n_unseen] if settings.n_unseen else ()
@@ -68,9 +70,9 @@ class Entry:
     """One listed image.
 
     Attributes:
-        id: as in the list.
-        image: posix path of its picture, relative to the data root.
-        mask: path of its mask.
+        id: the id in the list.
+        image: POSIX path of the image, relative to the data root.
+        mask: path of the mask.
     """
 
     id: str
@@ -78,76 +80,94 @@ class Entry:
     mask: pathlib.Path
 
 
-def read_classes(root: pathlib.Path, name: str, found: errors.Faults) -> tuple[str, ...]:
-    """Return the class names in label order, of a published dataset or from a file; empty if the file is unusable."""
+def read_classes(root: pathlib.Path, name: str, faults: errors.Faults) -> tuple[str, ...]:
+    """Return the class names in label order.
+
+    Args:
+        root: the data root.
+        name: a published dataset (`voc` or `context`), or a file below the data root.
+        faults: receives the faults in the file.
+
+    Returns:
+        the class names; empty if the file cannot be read.
+    """
     if name in published.DATASETS:
         return published.DATASETS[name].classes
-    lines = _read_lines(root, name, found)
-    kind = "class list must hold one name per line, line 0 the background, none twice"
+    lines = _read_lines(root, name, faults)
+    kind = "class list must have one name per line, the background in line 0, and no name twice"
     for number, line in enumerate(lines):
         if not line:
-            found.add(kind, f"{name}: line {number} is empty")
+            faults.add(kind, f"{name}: line {number} is empty")
         elif line in lines[:number]:
-            found.add(kind, f"{name}: `{line}` stands on lines {lines.index(line)} and {number}")
+            faults.add(kind, f"{name}: `{line}` is on lines {lines.index(line)} and {number}")
     if lines and not 2 <= len(lines) <= 255:
-        found.add(kind, f"{name}: {len(lines)} classes; label ids allow 2 to 255")
+        faults.add(kind, f"{name}: {len(lines)} classes; label ids allow 2 to 255")
     return tuple(lines)
 
 
-def find_train(root: pathlib.Path, labels: pathlib.Path, settings: Params, found: errors.Faults) -> list[Entry]:
-    """Find the images of the training list, and those that SBD adds, with their masks; sorted by id.
+def find_train(root: pathlib.Path, labels: pathlib.Path, settings: Params, faults: errors.Faults) -> list[Entry]:
+    """Find the images of the training list and those that SBD adds, with their masks.
 
-    Masks are those of `train_masks`, and the converted ones in `labels` where that is None or has none and SBD is used.
-    Ids of the validation list are dropped from SBD's part, as the published protocol does; in the training list itself
-    they are a fault.
+    A mask is searched in `train_masks`. If `train_masks` is None, or SBD is used and the mask is not there, the converted mask in `labels`
+    is used. Ids of the validation list are removed from SBD's list, as in the published protocol. In the training list they are a fault.
+
+    Args:
+        root: the data root.
+        labels: folder of converted masks.
+        settings: section `data`.
+        faults: receives the faults in the lists and missing files.
+
+    Returns:
+        the entries, sorted by id.
     """
-    listed = _read_ids(root, settings.train_list, found)
-    evaluated = set(_read_ids(root, settings.val_list, errors.Faults()))
-    for name in listed:
-        if name in evaluated:
-            found.add("listed for both training and validation", f"{name}: {settings.train_list}, {settings.val_list}")
+    train_ids = _read_ids(root, settings.train_list, faults)
+    # `find_val` reports the faults in the validation list.
+    val_ids = set(_read_ids(root, settings.val_list, errors.Faults()))
+    for name in train_ids:
+        if name in val_ids:
+            faults.add("listed for both training and validation", f"{name}: {settings.train_list}, {settings.val_list}")
     mask_folders = [root / settings.train_masks] if settings.train_masks else []
     image_folders = [root / IMAGES]
     if settings.sbd is not None:
-        extra = _read_ids(root, f"{settings.sbd}/train_noval.txt", found)
-        listed = sorted({*listed, *(name for name in extra if name not in evaluated)})
+        sbd_ids = _read_ids(root, f"{settings.sbd}/train_noval.txt", faults)
+        train_ids = sorted({*train_ids, *(name for name in sbd_ids if name not in val_ids)})
         image_folders.append(root / settings.sbd / "img")
     if settings.sbd is not None or not mask_folders:
         mask_folders.append(labels)
-    return _find(root, listed, image_folders, mask_folders, found)
+    return _find(root, train_ids, image_folders, mask_folders, faults)
 
 
-def find_val(root: pathlib.Path, labels: pathlib.Path, settings: Params, found: errors.Faults) -> list[Entry]:
-    """Find the images of the validation list with their masks, of `val_masks` or else in `labels`; sorted by id."""
-    listed = _read_ids(root, settings.val_list, found)
-    return _find(root, listed, [root / IMAGES], [root / settings.val_masks if settings.val_masks else labels], found)
+def find_val(root: pathlib.Path, labels: pathlib.Path, settings: Params, faults: errors.Faults) -> list[Entry]:
+    """Find the images of the validation list with their masks, sorted by id. Without `val_masks`, masks are searched in `labels`."""
+    val_ids = _read_ids(root, settings.val_list, faults)
+    return _find(root, val_ids, [root / IMAGES], [root / settings.val_masks if settings.val_masks else labels], faults)
 
 
-def _read_lines(root: pathlib.Path, name: str, found: errors.Faults) -> list[str]:
+def _read_lines(root: pathlib.Path, name: str, faults: errors.Faults) -> list[str]:
     try:
         text = (root / name).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        found.add("unreadable list", f"{name}: {error.strerror if isinstance(error, OSError) else 'not UTF-8 text'}")
+        faults.add("unreadable list", f"{name}: {error.strerror if isinstance(error, OSError) else 'not UTF-8 text'}")
         return []
     if not text.strip():
-        found.add("empty list", name)
+        faults.add("empty list", name)
         return []
     return [line.strip() for line in text.rstrip().splitlines()]
 
 
-def _read_ids(root: pathlib.Path, name: str, found: errors.Faults) -> list[str]:
-    """Return the usable ids of a list, sorted, each once."""
-    lines = _read_lines(root, name, found)
+def _read_ids(root: pathlib.Path, name: str, faults: errors.Faults) -> list[str]:
+    """Return the valid ids of a list, sorted and without duplicates."""
+    lines = _read_lines(root, name, faults)
     first_lines: dict[str, int] = {}
     for number, line in enumerate(lines, 1):
         if line in first_lines:
-            found.add("id listed twice", f"{name}: `{line}` on lines {first_lines[line]} and {number}")
+            faults.add("id listed twice", f"{name}: `{line}` on lines {first_lines[line]} and {number}")
         elif line:
             first_lines[line] = number
     unsafe = [id for id in first_lines if id.startswith(".") or "/" in id or "\\" in id or not id.isprintable()]
     for id in unsafe:
-        found.add(
-            "id is no plain file name (no folder, no leading dot, no control character)",
+        faults.add(
+            "id must be a plain file name (no folder, no leading dot, no control character)",
             f"{name}: {id!r} on line {first_lines[id]}",
         )
     return sorted(first_lines.keys() - set(unsafe))
@@ -158,17 +178,17 @@ def _find(
     ids: list[str],
     image_folders: list[pathlib.Path],
     mask_folders: list[pathlib.Path],
-    found: errors.Faults,
+    faults: errors.Faults,
 ) -> list[Entry]:
-    """Look every id up in the folders; the first folder and suffix that has it wins."""
+    """Look up every id in the folders, in order of folders and then of suffixes; the first match is used."""
     images = _index(image_folders, IMAGE_SUFFIXES)
     masks = _index(mask_folders, (MASK_SUFFIX,))
     entries = []
     for id in ids:
         if id not in images:
-            found.add(f"no picture {_places(image_folders, IMAGE_SUFFIXES)}", id)
+            faults.add(f"no image {_patterns(image_folders, IMAGE_SUFFIXES)}", id)
         if id not in masks:
-            found.add(f"no mask {_places(mask_folders, (MASK_SUFFIX,))}; masks of other formats: see `labels`", id)
+            faults.add(f"no mask {_patterns(mask_folders, (MASK_SUFFIX,))}; masks of other formats: see `labels`", id)
         if id in images and id in masks:
             entries.append(Entry(id, images[id].relative_to(root).as_posix(), masks[id]))
     return entries
@@ -186,5 +206,5 @@ def _index(folders: list[pathlib.Path], suffixes: tuple[str, ...]) -> dict[str, 
     return paths
 
 
-def _places(folders: list[pathlib.Path], suffixes: tuple[str, ...]) -> str:
+def _patterns(folders: list[pathlib.Path], suffixes: tuple[str, ...]) -> str:
     return " or ".join(f"{folder}/<id>{'|'.join(suffixes)}" for folder in folders)

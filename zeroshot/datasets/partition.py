@@ -1,4 +1,4 @@
-"""Sorting a dataset's images into train, unlabelled and val, with one check of everything (DESIGN.md, section 3)."""
+"""Checking a dataset and sorting its images into train, unlabelled and val (docs/protocol.md)."""
 
 import dataclasses
 import difflib
@@ -14,7 +14,12 @@ from zeroshot.images import image_files, label_ids
 
 @dataclasses.dataclass(frozen=True)
 class Inspection:
-    """What decoding an entry found: pixels per label ((256,) int64), and faults as (kind, detail)."""
+    """Result of decoding an entry.
+
+    Attributes:
+        pixels: (256,) int64, number of mask pixels per label.
+        faults: (kind, detail) of each fault.
+    """
 
     pixels: np.ndarray
     faults: tuple[tuple[str, str], ...] = ()
@@ -23,7 +28,7 @@ class Inspection:
 def check(
     root: pathlib.Path, labels: pathlib.Path, settings: layout.Params, workers: int
 ) -> tuple[splits.Split, dict[str, layout.Entry]]:
-    """Find and decode all images and masks, and sort them.
+    """Find and decode all images and masks, and sort them into a split.
 
     Args:
         root: the data root.
@@ -32,10 +37,10 @@ def check(
         workers: number of threads.
 
     Returns:
-        the split, and its entries by id.
+        the split, and the entries by id.
 
     Raises:
-        errors.DatasetError: once, with everything that is wrong with the dataset.
+        errors.DatasetError: if the dataset has faults; the text lists all of them.
     """
     faults = errors.Faults()
     classes = layout.read_classes(root, settings.classes, faults)
@@ -51,12 +56,12 @@ def check(
 def inspect(
     root: pathlib.Path, entries: Iterable[layout.Entry], n_classes: int, workers: int
 ) -> Iterator[tuple[layout.Entry, Inspection]]:
-    """Decode the picture and the mask of every entry in `workers` threads; yield in the order of `entries`."""
+    """Decode the image and the mask of every entry in `workers` threads; yield in the order of `entries`."""
 
-    def look(entry: layout.Entry) -> tuple[layout.Entry, Inspection]:
+    def inspect_one(entry: layout.Entry) -> tuple[layout.Entry, Inspection]:
         return entry, _inspect(root, entry, n_classes)
 
-    return parallel.in_order(look, entries, workers)
+    return parallel.in_order(inspect_one, entries, workers)
 
 
 def build(
@@ -64,37 +69,47 @@ def build(
     classes: tuple[str, ...],
     train: list[tuple[layout.Entry, Inspection]],
     val: list[tuple[layout.Entry, Inspection]],
-    found: errors.Faults,
+    faults: errors.Faults,
 ) -> splits.Split:
-    """Sort inspected entries into a split; every fault goes to `found`, and with one the split is not to be used.
+    """Sort inspected entries into a split.
 
-    A training image with a pixel of an unseen class goes to `unlabelled`; with `exclude: pixels` it stays in `train`
-    too, those pixels ignored. A training image without a pixel of a seen class teaches nothing and is left out.
+    A training image with pixels of an unseen class goes to `unlabelled`. With `exclude: pixels` it also stays in `train`, and those pixels
+    are ignored. A training image without pixels of a seen class is not in `train`.
+
+    Args:
+        settings: section `data`.
+        classes: class names in label order.
+        train: entries of the training lists and their inspections.
+        val: entries of the validation list and their inspections.
+        faults: receives all faults.
+
+    Returns:
+        the split, which must not be used if there are faults.
     """
-    unseen = _unseen_labels(classes, layout.unseen_names(settings), found)
+    unseen = _unseen_labels(classes, layout.unseen_names(settings), faults)
     seen = tuple(label for label in range(len(classes)) if label not in unseen)
     for _, inspection in [*train, *val]:
         for kind, detail in inspection.faults:
-            found.add(kind, detail)
+            faults.add(kind, detail)
     usable = [(entry, inspection) for entry, inspection in train if not inspection.faults]
-    clean, unlabelled = [], []
-    present = np.zeros(256, dtype=np.int64)
+    train_entries, unlabelled = [], []
+    train_pixels = np.zeros(256, dtype=np.int64)
     for entry, inspection in usable:
-        holds_unseen = inspection.pixels[list(unseen)].any()
-        if holds_unseen:
+        has_unseen = inspection.pixels[list(unseen)].any()
+        if has_unseen:
             unlabelled.append(entry)
-        if inspection.pixels[list(seen)].any() and not (holds_unseen and settings.exclude == "images"):
-            clean.append(entry)
-            present += inspection.pixels
-    if usable and not clean:
-        found.add(
+        if inspection.pixels[list(seen)].any() and not (has_unseen and settings.exclude == "images"):
+            train_entries.append(entry)
+            train_pixels += inspection.pixels
+    if usable and not train_entries:
+        faults.add(
             "no training image is left",
-            f"{len(unlabelled)} of {len(usable)} usable ones hold an unseen class; "
+            f"{len(unlabelled)} of {len(usable)} usable images contain an unseen class; "
             "declare fewer classes unseen, or set data.exclude: pixels",
         )
-    for label in seen if clean else ():
-        if not present[label]:
-            found.add(
+    for label in seen if train_entries else ():
+        if not train_pixels[label]:
+            faults.add(
                 "seen class without a pixel in train (declare it unseen or give it images)",
                 f"{classes[label]} (label {label})",
             )
@@ -103,7 +118,7 @@ def build(
         seen=seen,
         unseen=unseen,
         exclude=settings.exclude,
-        train=_items(clean),
+        train=_items(train_entries),
         unlabelled=_items(unlabelled),
         val=_items(entry for entry, _ in val),
     )
@@ -115,13 +130,16 @@ def write_masks(
     ignored: tuple[int, ...],
     workers: int,
 ) -> Iterator[tuple[str, np.ndarray]]:
-    """Write the masks of `entries` as `folder`/<id>.png, whole folder or none; yield each id and its pixels per label.
+    """Write the masks of `entries` as `folder`/<id>.png; the folder is replaced when all are written.
 
     Args:
-        folder: replaced with all it held, so that no mask of an earlier split stays behind.
-        entries: whose masks to write.
-        ignored: labels written as `label_ids.IGNORE_INDEX`.
+        folder: replaced with all its files, so that no mask of an earlier split remains.
+        entries: the entries whose masks are written.
+        ignored: labels that are written as `label_ids.IGNORE_INDEX`.
         workers: number of threads.
+
+    Yields:
+        id and pixels per label, (256,) int64, of each mask.
     """
     with storage.replacing_folder(folder) as unfinished:
 
@@ -135,12 +153,12 @@ def write_masks(
 
 
 def write_counts(path: str | pathlib.Path, split: splits.Split, counts: dict[str, list[np.ndarray]]) -> None:
-    """Write a table of images and pixels per list and class, for people; no stage may read it.
+    """Write a table of images and pixels per list and class, for human readers; no stage may read it.
 
     Args:
         path: the CSV file.
-        split: for names and roles.
-        counts: for each list, pixels per label of each image, (256,) int64.
+        split: the split, for class names and roles.
+        counts: list name -> pixels per label of each image, (256,) int64.
     """
     rows = []
     for name, pixels in counts.items():
@@ -148,8 +166,8 @@ def write_counts(path: str | pathlib.Path, split: splits.Split, counts: dict[str
         for label, class_name in enumerate(split.classes):
             role = "unseen" if label in split.unseen else "seen"
             column = stacked[:, label]
-            held = {"images": np.count_nonzero(column), "pixels": column.sum()}
-            rows.append({"class": class_name, "role": role, "list": name, **held})
+            totals = {"images": np.count_nonzero(column), "pixels": column.sum()}
+            rows.append({"class": class_name, "role": role, "list": name, **totals})
     storage.write_csv(path, rows)
 
 
@@ -157,7 +175,7 @@ def _inspect(root: pathlib.Path, entry: layout.Entry, n_classes: int) -> Inspect
     arrays: dict[str, np.ndarray] = {}
     faults = []
     for name, path, read in (
-        ("picture", root / entry.image, image_files.read_image),
+        ("image", root / entry.image, image_files.read_image),
         ("mask", entry.mask, image_files.read_mask),
     ):
         try:
@@ -167,29 +185,31 @@ def _inspect(root: pathlib.Path, entry: layout.Entry, n_classes: int) -> Inspect
     pixels = np.zeros(256, dtype=np.int64)
     if "mask" in arrays:
         pixels = np.bincount(arrays["mask"].ravel(), minlength=256)
-        wrong = [int(label) for label in np.flatnonzero(pixels) if n_classes <= label != label_ids.IGNORE_INDEX]
-        if wrong:
+        invalid_labels = [
+            int(label) for label in np.flatnonzero(pixels) if n_classes <= label != label_ids.IGNORE_INDEX
+        ]
+        if invalid_labels:
             kind = f"label out of range (0 to {n_classes - 1}, or {label_ids.IGNORE_INDEX} to ignore)"
-            faults.append((kind, f"{entry.mask}: {', '.join(map(str, wrong))}"))
-    if len(arrays) == 2 and arrays["picture"].shape[:2] != arrays["mask"].shape:
-        (height, width), (mask_height, mask_width) = arrays["picture"].shape[:2], arrays["mask"].shape
+            faults.append((kind, f"{entry.mask}: {', '.join(map(str, invalid_labels))}"))
+    if len(arrays) == 2 and arrays["image"].shape[:2] != arrays["mask"].shape:
+        (height, width), (mask_height, mask_width) = arrays["image"].shape[:2], arrays["mask"].shape
         detail = f"{entry.image} is {width} x {height}, {entry.mask} is {mask_width} x {mask_height}"
-        faults.append(("picture and mask differ in size", detail))
+        faults.append(("image and mask differ in size", detail))
     return Inspection(pixels, tuple(faults))
 
 
-def _unseen_labels(classes: tuple[str, ...], names: tuple[str, ...], found: errors.Faults) -> tuple[int, ...]:
+def _unseen_labels(classes: tuple[str, ...], names: tuple[str, ...], faults: errors.Faults) -> tuple[int, ...]:
     labels = []
     for name in names:
         if name not in classes:
-            containing = [known for known in classes if name and name.lower() in known]
+            containing = [class_name for class_name in classes if name and name.lower() in class_name]
             close = containing or difflib.get_close_matches(name, classes, n=1)
             hint = f"; did you mean `{close[0]}`?" if close else ""
-            found.add("unseen class is not in the class list", f"`{name}`{hint}")
+            faults.add("unseen class is not in the class list", f"`{name}`{hint}")
         elif classes.index(name) == label_ids.BACKGROUND:
-            found.add("the background (label 0) cannot be unseen", f"`{name}`")
+            faults.add("the background (label 0) cannot be unseen", f"`{name}`")
         elif classes.index(name) in labels:
-            found.add("unseen class named twice", f"`{name}`")
+            faults.add("unseen class named twice", f"`{name}`")
         else:
             labels.append(classes.index(name))
     return tuple(sorted(labels))

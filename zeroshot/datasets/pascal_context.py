@@ -1,7 +1,7 @@
-"""Pascal-Context's annotations: MATLAB files with 459 labels, and the PNGs of 59 or 60 that others made of them.
+"""Pascal-Context's annotations: MATLAB files with 459 labels, and PNGs with 59 or 60 labels that others derived from them.
 
-Every convention becomes one: label 0 for pixels of none of the 59 classes, a class of its own as in the released code,
-and 1 to 59 in the order of `published.CONTEXT`.
+All conventions are converted to one: labels 1 to 59 in the order of `published.CONTEXT`, and label 0 for all other pixels. As in the
+released code, label 0 is a class.
 """
 
 import difflib
@@ -17,48 +17,51 @@ CLASSES = published.CONTEXT.classes
 
 
 def read_mat(path: str | pathlib.Path) -> np.ndarray:
-    """Read `LabelMap`, the label ids of one image among all 459 labels.
+    """Read `LabelMap`, the ids of one image among the 459 labels.
 
     Returns:
         (H, W) uint16 or uint8.
 
     Raises:
-        images.ImageError: if the file is missing, broken, absurdly large, or holds no such matrix.
+        image_files.ImageError: if the file is missing, broken, too large, or has no such matrix.
     """
     return matlab.check_mask(path, matlab.read(path, "LabelMap"), "LabelMap", (np.uint16, np.uint8))
 
 
-def table_459(root: pathlib.Path, name: str, found: errors.Faults) -> np.ndarray:
-    """Return what each label of `labels.txt` becomes, (n + 1,) uint8; label 0 and all but the 59 are the background.
+def table_459(root: pathlib.Path, name: str, faults: errors.Faults) -> np.ndarray:
+    """Return the label id for each of the 459 labels; label 0 and all but the 59 classes are the background.
 
     Args:
         root: the data root.
-        name: the list of all labels below it, lines such as `1: accordion`, numbered from 1 without a gap.
-        found: takes lines that cannot be read, and every class that the list lacks.
+        name: file below the data root with all labels, in lines such as `1: accordion`, numbered from 1 without gaps.
+        faults: receives lines that cannot be read, and classes that are missing in the list.
+
+    Returns:
+        (n + 1,) uint8, where n is the number of labels in the file.
     """
-    labels = _read_labels(root, name, found)
+    labels = _read_labels(root, name, faults)
     table = np.full(len(labels) + 1, label_ids.BACKGROUND, dtype=np.uint8)
-    plain = [published.plain(label) for label in labels]
+    plain_labels = [published.plain(label) for label in labels]
     for label, class_name in enumerate(CLASSES[1:] if labels else (), 1):
-        wanted = [class_name, *published.SPELLINGS.get(class_name, ())]
-        spelling = next((spelling for spelling in wanted if spelling in plain), None)
+        spellings = [class_name, *published.SPELLINGS.get(class_name, ())]
+        spelling = next((spelling for spelling in spellings if spelling in plain_labels), None)
         if spelling is None:
             near = difflib.get_close_matches(class_name, labels, n=1)
-            found.add(
-                f"class of the 59 that {name} lacks (it must be the list that came with the annotations)",
-                f"{class_name}{f'; near: {near[0]}' if near else ''}",
+            faults.add(
+                f"class of the 59 that is missing in {name} (use the list that is published with the annotations)",
+                f"{class_name}{f'; similar: {near[0]}' if near else ''}",
             )
         else:
-            table[1:][[other == spelling for other in plain]] = label
+            table[1:][[label_name == spelling for label_name in plain_labels]] = label
     return table
 
 
 def table_png(ids: str, order: str) -> np.ndarray:
-    """Return what each value of a ready-made PNG becomes, (256,) int64; -1 for values it must not hold.
+    """Return the label id for each value of a converted PNG: (256,) int64, -1 for values that are not allowed.
 
     Args:
-        ids: `0-59` where 0 is none of the classes and 1 to 59 are; `0-58` where these are and 255 is none of them.
-        order: `listed` as in `published.CONTEXT`, or `alphabetical`.
+        ids: `0-59` if the classes are 1 to 59 and 0 means none of them; `0-58` if the classes are 0 to 58 and 255 means none.
+        order: order of the classes, `listed` as in `published.CONTEXT` or `alphabetical`.
     """
     names = sorted(CLASSES[1:]) if order == "alphabetical" else CLASSES[1:]
     labels = [CLASSES.index(name) for name in names]
@@ -72,24 +75,24 @@ def table_png(ids: str, order: str) -> np.ndarray:
     return table
 
 
-def _read_labels(root: pathlib.Path, name: str, found: errors.Faults) -> list[str]:
-    """Return the names in label order, none if a line is wrong."""
+def _read_labels(root: pathlib.Path, name: str, faults: errors.Faults) -> list[str]:
+    """Return the names in label order; empty if a line is wrong."""
     try:
         lines = (root / name).read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        found.add("unreadable list", f"{name}: {error.strerror if isinstance(error, OSError) else 'not UTF-8 text'}")
+        faults.add("unreadable list", f"{name}: {error.strerror if isinstance(error, OSError) else 'not UTF-8 text'}")
         return []
-    kind = "label list must hold lines such as `1: accordion`, numbered from 1 without a gap"
+    kind = "label list must have lines such as `1: accordion`, numbered from 1 without gaps"
     labels: list[str] = []
     for number, line in enumerate(lines, 1):
         id, _, label = (part.strip() for part in line.partition(":"))
-        # Some lists name label 0 as well.
+        # Some lists also name label 0.
         if not line.strip() or id == "0":
             continue
         if id != str(len(labels) + 1) or not label:
-            found.add(kind, f"{name}: line {number} is {line.strip()!r}, expected `{len(labels) + 1}: <name>`")
+            faults.add(kind, f"{name}: line {number} is {line.strip()!r}, expected `{len(labels) + 1}: <name>`")
             return []
         labels.append(label)
     if not labels:
-        found.add(kind, f"{name}: holds none")
+        faults.add(kind, f"{name}: has no labels")
     return labels

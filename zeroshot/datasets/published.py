@@ -1,15 +1,15 @@
-"""Data sets as published: their classes in label order, and the classes that Bucher et al. 2019 call unseen (section 3.1)."""
+"""Published data sets: classes in label order, and the unseen classes of Bucher et al. 2019 (section 3.1)."""
 
 import dataclasses
 
 
 @dataclasses.dataclass(frozen=True)
 class Dataset:
-    """Names that belong together.
+    """Class names of one data set.
 
     Attributes:
-        classes: in label order, the background first.
-        unseen: the cumulative splits: each K takes the first K of these.
+        classes: class names in label order, the background first.
+        unseen: unseen classes; the split with K unseen classes uses the first K.
     """
 
     classes: tuple[str, ...]
@@ -43,7 +43,8 @@ VOC = Dataset(
     unseen=("cow", "motorbike", "aeroplane", "sofa", "cat", "tvmonitor", "train", "bottle", "chair", "pottedplant"),
 )
 
-# Pascal-Context: VOC's objects in VOC's order, one of them renamed, then 39 more; in the order of the released class vectors.
+# Pascal-Context: the 20 objects of VOC in VOC's order, one of them renamed, then 39 others. The order is that of the released class
+# vectors.
 CONTEXT = Dataset(
     classes=(
         *("table" if name == "diningtable" else name for name in VOC.classes),
@@ -92,7 +93,7 @@ CONTEXT = Dataset(
 
 DATASETS = {"voc": VOC, "context": CONTEXT}
 
-# Other spellings in use, where they are met: the 59 names as they were first published, and names in other lists and word vectors.
+# Other spellings of class names in published class lists, in other lists and in word vectors.
 SPELLINGS = {
     "aeroplane": ("airplane",),
     "bedclothes": ("bedcloth",),
@@ -105,11 +106,11 @@ SPELLINGS = {
 
 
 def same(name: str, other: str) -> bool:
-    """Return whether two names are one class, up to spaces, case and the spellings in use."""
+    """Return whether two names mean the same class, ignoring spaces, underscores, case and differences in `SPELLINGS`."""
     first, second = plain(name), plain(other)
     return first == second or first in SPELLINGS.get(second, ()) or second in SPELLINGS.get(first, ())
 
 
 def plain(name: str) -> str:
-    """Return a name in lower case without spaces and underscores, as in `potted plant`."""
+    """Return a name in lower case without spaces and underscores: `pottedplant` for `Potted plant`."""
     return name.replace("_", "").replace(" ", "").lower()

@@ -1,4 +1,4 @@
-"""How a dataset is split into seen and unseen classes and into image lists, for the stages after prepare_split."""
+"""The split of a dataset into seen and unseen classes and into image lists, as written by prepare_split."""
 
 import dataclasses
 import json
@@ -10,7 +10,12 @@ from zeroshot.base import errors, storage
 
 @dataclasses.dataclass(frozen=True)
 class Item:
-    """One image: its id, which also names its mask, and the posix path of its picture relative to the data root."""
+    """One image.
+
+    Attributes:
+        id: the id, which is also the file name of the mask.
+        image: POSIX path of the image, relative to the data root.
+    """
 
     id: str
     image: str
@@ -18,16 +23,16 @@ class Item:
 
 @dataclasses.dataclass(frozen=True)
 class Split:
-    """Which classes are unseen, and which images are for what. It holds nothing about pixels of unseen classes.
+    """Roles of classes and images. It contains no information about the pixels of unseen classes.
 
     Attributes:
-        classes: names in label order; label 0 is the background.
-        seen: label ids in ascending order, the background among them.
+        classes: class names in label order; label 0 is the background.
+        seen: label ids in ascending order, including the background.
         unseen: label ids in ascending order; empty for a fully supervised run.
-        exclude: what keeps unseen classes out of `train`: whole `images`, or their `pixels` (set to 255).
-        train: images whose masks hold seen classes only; sorted by id, as are the others.
-        unlabelled: images of the training lists with an unseen class; their masks are for reports, never for training.
-        val: images for evaluation, with masks of all classes.
+        exclude: how unseen classes are excluded from `train`: whole `images`, or their `pixels` (set to 255).
+        train: training images, whose written masks contain seen classes only; sorted by id.
+        unlabelled: images of the training lists with an unseen class, sorted by id. Their masks are for reports, never for training.
+        val: images for evaluation, with masks of all classes; sorted by id.
     """
 
     classes: tuple[str, ...]
@@ -40,10 +45,10 @@ class Split:
 
 
 def read(path: str | pathlib.Path) -> Split:
-    """Read a split that `write` made.
+    """Read a split made by `write`.
 
     Raises:
-        ValueError: if the file is missing or is no split.
+        errors.UserError: if the file is missing or is not a split.
     """
     try:
         values = json.loads(pathlib.Path(path).read_text())
@@ -59,11 +64,11 @@ def read(path: str | pathlib.Path) -> Split:
 
 
 def write(path: str | pathlib.Path, split: Split) -> None:
-    """Write `split` as JSON, whole or not at all."""
+    """Write `split` as JSON, atomically."""
     storage.write_json(path, dataclasses.asdict(split))
 
 
 def roles(split: Split) -> dict[str, Any]:
-    """Return what a model file says of its classes: their names, which are seen and unseen, and how images were excluded."""
+    """Return the entries of a checkpoint about classes: names, seen and unseen label ids, and the policy of exclusion."""
     lists = {name: list(getattr(split, name)) for name in ("classes", "seen", "unseen")}
     return {**lists, "exclude": split.exclude}

@@ -1,4 +1,4 @@
-"""Which evaluation images are shown as pictures: a rule that looks at the truth alone, so that no method can be flattered."""
+"""Choosing the evaluation images to show. The rule uses the ground truth only, so it cannot favour a method."""
 
 import hashlib
 from collections.abc import Iterable, Sequence
@@ -24,25 +24,26 @@ class Params:
 def choose(masks: Iterable[tuple[str, np.ndarray]], unseen: Sequence[int], options: Params) -> list[str]:
     """Choose images by their masks.
 
-    All images stand in an order that follows from the seed and their names, so that an image more or less in the list moves no
-    other. Each unseen class has the first `images_per_class` in which it covers `min_share` of the pixels; a class that nowhere
-    covers as much has the one image where it covers most. After them come the first `seen_images` without any unseen pixel.
+    The images are ordered by a hash of the seed and their name, so that adding or removing an image does not reorder the others. For
+    each unseen class, the first `images_per_class` images are chosen in which the class covers at least `min_share` of the pixels. If
+    there is none, the image is chosen in which the class covers the most pixels. Last, the first `seen_images` images without unseen
+    pixels are chosen.
 
     Args:
-        masks: image and mask (H, W) uint8 of every evaluation image.
-        unseen: label ids.
+        masks: name and mask (H, W) uint8 of every evaluation image.
+        unseen: label ids of the unseen classes.
         options: the section `visualise`.
 
     Returns:
-        the images in the order of choice, each once.
+        the names of the chosen images, in the order of choice and without repetition.
     """
     shares = {image: np.bincount(mask.ravel(), minlength=256)[list(unseen)] / mask.size for image, mask in masks}
     shuffled = sorted(shares, key=lambda image: hashlib.sha256(f"{options.seed} {image}".encode()).digest())
     chosen = []
     for column in range(len(unseen)):
-        holding = [image for image in shuffled if shares[image][column] > 0]
-        large = [image for image in holding if shares[image][column] >= options.min_share]
-        largest = sorted(holding, key=lambda image: -shares[image][column])
+        containing = [image for image in shuffled if shares[image][column] > 0]
+        large = [image for image in containing if shares[image][column] >= options.min_share]
+        largest = sorted(containing, key=lambda image: -shares[image][column])
         chosen += large[: options.images_per_class] or largest[:1]
     chosen += [image for image in shuffled if not shares[image].any()][: options.seen_images]
     return list(dict.fromkeys(chosen))

@@ -1,4 +1,4 @@
-"""Segmentation metrics from one confusion matrix (paper section 3.1; DESIGN.md, section 4)."""
+"""Segmentation metrics from one confusion matrix (paper section 3.1)."""
 
 from collections.abc import Sequence
 from typing import Any, Literal
@@ -12,18 +12,18 @@ def confusion(
     """Count pixels by true class (row) and predicted class (column).
 
     Args:
-        truth: label ids of any shape; ids of n_classes and above (255: ignore) are left out.
+        truth: label ids of any shape; pixels with an id of n_classes or above (255: ignore) are not counted.
         prediction: label ids below n_classes, in the shape of `truth`.
         n_classes: C.
-        weights: what each pixel counts, in the shape of `truth`; 1 if None.
+        weights: weight of each pixel, in the shape of `truth`; 1 if None.
 
     Returns:
         (C, C), int64, or float64 with weights.
     """
     valid = truth < n_classes
     pairs = truth[valid].astype(np.int64) * n_classes + prediction[valid]
-    counted = np.bincount(pairs, weights=None if weights is None else weights[valid], minlength=n_classes**2)
-    return counted.reshape(n_classes, n_classes)
+    counts = np.bincount(pairs, weights=None if weights is None else weights[valid], minlength=n_classes**2)
+    return counts.reshape(n_classes, n_classes)
 
 
 def iou(matrix: np.ndarray) -> np.ndarray:
@@ -33,13 +33,13 @@ def iou(matrix: np.ndarray) -> np.ndarray:
 
 
 def accuracy(matrix: np.ndarray) -> np.ndarray:
-    """Return the share of each class's pixels that are right, (C,) float64; nan for a class without a true pixel."""
+    """Return the share of correct pixels of each class, (C,) float64; nan for a class without a true pixel."""
     truth = matrix.sum(axis=1)
     return np.divide(np.diag(matrix), truth, out=np.full(len(truth), np.nan), where=truth > 0)
 
 
 def hiou(seen: float | None, unseen: float | None) -> float | None:
-    """Return the harmonic mean of the mIoU of seen and unseen classes; None if one of them is."""
+    """Return the harmonic mean of the mIoU of seen and unseen classes; None if either is None."""
     if seen is None or unseen is None:
         return None
     return 2 * seen * unseen / (seen + unseen) if seen + unseen else 0.0
@@ -48,33 +48,34 @@ def hiou(seen: float | None, unseen: float | None) -> float | None:
 def summarise(
     matrix: np.ndarray, seen: Sequence[int], unseen: Sequence[int], absent: Literal["skip", "zero"] = "skip"
 ) -> dict[str, Any]:
-    """Return the paper's figures in per cent.
+    """Return the metrics of the paper in per cent.
 
-    IoU is taken over all valid pixels, so that seen classes pay for pixels of unseen ones and the other way round; PA of a
-    group is the share of right pixels among those whose truth is in the group. All this is as in the last version of the
-    released code, which does not compute hIoU, and differs from an older one that kept the rows of the group only.
+    The IoU of a class counts all valid pixels, so errors between seen and unseen classes lower both groups. The PA of a group is the
+    share of correct pixels among those whose true class is in the group. The last version of the released code computes the same,
+    without hIoU. An older version restricted the matrix to the rows of the group.
 
     Args:
         matrix: (C, C), true classes in rows.
-        seen: label ids, the background among them.
-        unseen: label ids.
-        absent: what a class without a true pixel is to the means MA and mIoU: left out, or 0 as in the released code.
+        seen: label ids of the seen classes, including the background.
+        unseen: label ids of the unseen classes.
+        absent: how the means MA and mIoU treat a class without a true pixel: `skip` leaves it out, `zero` counts it as 0, as the
+            released code does.
 
     Returns:
-        {seen: {PA, MA, mIoU}, unseen: {...}, all: {...}, hIoU}; None where there is no class to average over.
+        {seen: {PA, MA, mIoU}, unseen: {...}, all: {...}, hIoU}; None where a group has no class to average over.
     """
     groups = {"seen": list(seen), "unseen": list(unseen), "all": sorted([*seen, *unseen])}
     ious, accuracies = iou(matrix), accuracy(matrix)
-    figures: dict[str, Any] = {}
+    summary: dict[str, Any] = {}
     for name, labels in groups.items():
         pixels = matrix[labels].sum()
-        figures[name] = {
+        summary[name] = {
             "PA": percent(np.diag(matrix)[labels].sum() / pixels if pixels else np.nan),
             "MA": percent(_mean(accuracies[labels], absent)),
             "mIoU": percent(_mean(ious[labels], absent)),
         }
-    figures["hIoU"] = hiou(figures["seen"]["mIoU"], figures["unseen"]["mIoU"])
-    return figures
+    summary["hIoU"] = hiou(summary["seen"]["mIoU"], summary["unseen"]["mIoU"])
+    return summary
 
 
 def _mean(values: np.ndarray, absent: str) -> float:

@@ -1,7 +1,7 @@
-"""Scoring a classifier on the cached feature maps of the evaluation images, in the protocols of the paper (section 3.1).
+"""Evaluating label maps predicted from the cached feature maps, in the protocols of the paper (section 3.1).
 
-Generalised: every class competes for every pixel. Vanilla (Table 2): only unseen classes do, and only pixels whose truth is unseen
-count, as in the versions of the released code that scored it.
+Generalised: every class can be predicted at every pixel. Vanilla (Table 2): only unseen classes can be predicted, and only pixels of
+unseen classes count. The versions of the released code that have this protocol do the same.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -24,22 +24,22 @@ class Params:
     absent_classes: Literal["skip", "zero"]
 
 
-# From features and the size of an image to its label map in each protocol.
+# Maps the features (h, w, d) and the size (H, W) of an image to its label map in each protocol.
 Predict = Callable[[np.ndarray, tuple[int, int]], Mapping[str, np.ndarray]]
 
 
 def protocol(options: Params, cache: index.Index) -> dict[str, Any]:
-    """Return the facts that name the protocol beside the figures: `options`, and the size at which the network saw the images.
+    """Return the protocol to store with the metrics: `options`, and the shorter side to which the images were resized for the network.
 
     Raises:
         errors.UserError: if masks that were resized before they were cached would be resized again.
     """
-    # Caches from before there was a choice hold images at their own size.
+    # Older caches have no such key; their images were not resized.
     cached = cache.provenance.get("features", {}).get("val_short_side")
     if None not in (cached, options.short_side) and cached != options.short_side:
         raise errors.UserError(
-            f"evaluation.short_side: is {options.short_side}, but the cached masks have been resized to features.val_short_side, "
-            f"{cached}; make it {cached} or null, or change features.val_short_side too"
+            f"evaluation.short_side: is {options.short_side}, but the cached masks were resized to features.val_short_side, "
+            f"{cached}; set it to {cached} or null, or change features.val_short_side too"
         )
     return {**params.to_dict(options), "image_short_side": cached}
 
@@ -51,16 +51,16 @@ def confusions(
     short_side: int | None = None,
     workers: int = 0,
 ) -> dict[str, np.ndarray]:
-    """Return a confusion matrix (C, C) int64 over all valid pixels for each protocol that `predict` answers.
+    """Return a confusion matrix (C, C) int64 over all valid pixels for each protocol that `predict` returns a label map for.
 
-    In that of `vanilla` only the rows of unseen classes are filled.
+    The matrix of `vanilla` has counts in the rows of unseen classes only.
 
     Args:
-        predict: from features (h, w, d) float16 and the size (H, W) of the image to a label map (H, W) for each protocol.
-        cache: the maps to score, read one at a time.
-        split: of C classes.
-        short_side: masks are resized (nearest) to this shorter side first, and logits upsampled to that size; None leaves them.
-        workers: threads that each score an image at a time, 0 for none; counts of pixels do not depend on their number.
+        predict: maps features (h, w, d) float16 and the size (H, W) of the mask to a label map (H, W) for each protocol.
+        cache: the feature maps to evaluate, read one at a time.
+        split: the split, with C classes.
+        short_side: masks are first resized (nearest) to this shorter side, and predicted at that size; None: no resizing.
+        workers: threads that evaluate one image each, 0 for none; the counts do not depend on their number.
     """
     resized = views.View(short_side=short_side)
     unseen_only = np.full(256, label_ids.IGNORE_INDEX, np.uint8)
@@ -68,9 +68,11 @@ def confusions(
 
     def score(item: maps.Map) -> dict[str, np.ndarray]:
         mask = resized.mask(item.mask)
-        answers = predict(item.features, (mask.shape[0], mask.shape[1]))
-        truths = {name: unseen_only[mask] if name == "vanilla" else mask for name in answers}
-        return {name: metrics.confusion(truths[name], labels, len(split.classes)) for name, labels in answers.items()}
+        label_maps = predict(item.features, (mask.shape[0], mask.shape[1]))
+        truths = {name: unseen_only[mask] if name == "vanilla" else mask for name in label_maps}
+        return {
+            name: metrics.confusion(truths[name], labels, len(split.classes)) for name, labels in label_maps.items()
+        }
 
     totals: dict[str, np.ndarray] = {}
     for matrices in parallel.in_order(score, cache, workers):
@@ -80,7 +82,7 @@ def confusions(
 
 
 def class_table(matrix: np.ndarray, classes: Sequence[str], unseen: Sequence[int]) -> list[dict[str, Any]]:
-    """Return a row {class, role, IoU, accuracy, pixels} for each class; per cent, None for a class without a true pixel."""
+    """Return a row {class, role, IoU, accuracy, pixels} for each class, in per cent; None for a class without a true pixel."""
     ious, accuracies = metrics.iou(matrix), metrics.accuracy(matrix)
     return [
         {

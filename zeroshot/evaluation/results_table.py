@@ -1,4 +1,4 @@
-"""The result table on the terminal, in the layout of the paper's Tables 1 and 2."""
+"""The results table on the terminal, in the layout of Tables 1 and 2 of the paper."""
 
 import json
 import pathlib
@@ -11,19 +11,19 @@ FIGURES = ("PA", "MA", "mIoU")
 
 
 def table(folder: str | pathlib.Path) -> str:
-    """Return one line for each model evaluated in `folder`, and one for it without its seen bias where it has one.
+    """Return one line for each model with metrics in `folder`. A model with a seen bias has a second line without the bias.
 
-    The last three columns are of the vanilla protocol, in which seen classes, and so their bias, take no part.
+    The last three columns belong to the vanilla protocol, which predicts no seen class and so does not depend on the bias.
 
     Raises:
-        ValueError: if the folder holds no metrics, or metrics of an older version of this code.
+        errors.UserError: if the folder has no metrics, or metrics of an older version of this code.
     """
     lines = []
     for path in sorted(pathlib.Path(folder).glob("*.json")):
         values = json.loads(path.read_text())
-        missing = {"generalised", "without_bias", "vanilla", "seen_bias", "exclude", "evaluation"} - values.keys()
-        if missing:
-            raise errors.UserError(f"{path}: lacks {', '.join(sorted(missing))}; make it again with `dvc repro`")
+        missing_keys = {"generalised", "without_bias", "vanilla", "seen_bias", "exclude", "evaluation"} - values.keys()
+        if missing_keys:
+            raise errors.UserError(f"{path}: lacks {', '.join(sorted(missing_keys))}; write it again with `dvc repro`")
         notes = _notes(values)
         name = f"{path.stem} ({', '.join(notes)})" if notes else path.stem
         if values["seen_bias"]:
@@ -31,17 +31,17 @@ def table(folder: str | pathlib.Path) -> str:
             name = f"{name}, bias {values['seen_bias']:g}"
         lines.append((name, _numbers(values["generalised"], values["vanilla"])))
     if not lines:
-        raise errors.UserError(f"{folder}: no metrics; make them with `dvc repro`")
-    heads = [
+        raise errors.UserError(f"{folder}: no metrics; compute them with `dvc repro`")
+    headers = [
         ("", "".join(f"{group.capitalize():^21}" for group in GROUPS) + f"{'':8}{'Vanilla':^24}".rstrip()),
         ("per cent", _names() * len(GROUPS) + f"{'hIoU':>8}   " + _names()),
     ]
     width = max(24, *(len(name) + 1 for name, _ in lines))
-    return "\n".join(f"{name:{width}}{text}" for name, text in heads + lines)
+    return "\n".join(f"{name:{width}}{text}" for name, text in headers + lines)
 
 
 def _notes(values: dict[str, Any]) -> list[str]:
-    """Return what of the protocol is not the default."""
+    """Return a note for each setting of the protocol that is not the default."""
     protocol = values["evaluation"]
     notes = [] if values["exclude"] == "images" else [values["exclude"]]
     if protocol["image_short_side"] is not None:
@@ -56,14 +56,14 @@ def _notes(values: dict[str, Any]) -> list[str]:
 
 
 def _names() -> str:
-    return "".join(f"{figure:>7}" for figure in FIGURES)
+    return "".join(f"{metric:>7}" for metric in FIGURES)
 
 
 def _numbers(values: dict[str, Any], vanilla: dict[str, float | None] | None) -> str:
-    figures = [values[group][figure] for group in GROUPS for figure in FIGURES]
-    apart = [None if vanilla is None else vanilla[figure] for figure in FIGURES]
-    text = "".join(_number(value, 7) for value in figures) + _number(values["hIoU"], 8)
-    return text + "   " + "".join(_number(value, 7) for value in apart)
+    generalised_values = [values[group][metric] for group in GROUPS for metric in FIGURES]
+    vanilla_values = [None if vanilla is None else vanilla[metric] for metric in FIGURES]
+    text = "".join(_number(value, 7) for value in generalised_values) + _number(values["hIoU"], 8)
+    return text + "   " + "".join(_number(value, 7) for value in vanilla_values)
 
 
 def _number(value: float | None, width: int) -> str:

@@ -5,20 +5,20 @@ import dataclasses
 import cc3d
 import numpy as np
 
-# A cell without a label beside a labelled one goes, for contacts only, to its component: the void contour of VOC's masks is one or
-# two cells wide and would otherwise part every object from what lies around it. Nodes and their sizes know nothing of it.
+# Largest distance, in cells, at which an unlabelled cell joins the nearest component. It joins only for the edges: the void contour
+# in VOC's masks is one or two cells wide and would otherwise separate every object from its surroundings. Nodes and sizes ignore it.
 _REACH = 1.5
 
 
 @dataclasses.dataclass(frozen=True)
 class ComponentGraph:
-    """One label map as a graph.
+    """The graph of one label map.
 
     Attributes:
-        components: (n,) int32, the ids of the components as `components` numbers them, ascending.
-        labels: (n,) uint8, the label of each.
-        sizes: (n,) int32, how many cells each has.
-        edges: (e, 2) int32, pairs i < j of rows of the above whose components touch, sorted.
+        components: (n,) int32, ascending ids of the components, as returned by the function `components`.
+        labels: (n,) uint8, label of each component.
+        sizes: (n,) int32, number of cells of each component.
+        edges: (e, 2) int32, sorted pairs i < j of positions in the arrays above whose components touch.
     """
 
     components: np.ndarray
@@ -31,33 +31,33 @@ def components(labels: np.ndarray) -> np.ndarray:
     """Number the 8-connected components of equal labels.
 
     Args:
-        labels: (h, w) uint8, 255 for none.
+        labels: (h, w) uint8; 255 means no label.
 
     Returns:
-        (h, w) integers, 0 where there is no label, else from 1 in raster order of the components' first cells.
+        (h, w) integers: 0 where there is no label, otherwise from 1 in raster order of the components' first cells.
     """
-    # cc3d takes 0 for "no object"; labels start at 0 and 255 + 1 wraps to it.
+    # cc3d treats 0 as "no object". Adding 1 makes label 0 an object, and 255 + 1 overflows to 0.
     return cc3d.connected_components(labels + np.uint8(1), connectivity=8)
 
 
 def of_labels(labels: np.ndarray) -> ComponentGraph:
-    """Return the graph of a label map (h, w) uint8: a node for each component, an edge where two touch, over corners too."""
+    """Return the graph of a label map (h, w) uint8: a node per component, an edge where two touch at a side or a corner."""
     numbered = components(labels)
     ids, first, sizes = np.unique(numbered, return_index=True, return_counts=True)
-    known = ids > 0
-    ids = ids[known]
-    contacts = np.array(sorted(cc3d.region_graph(_without_gaps(numbered), connectivity=8)), np.int64).reshape(-1, 2)
+    labelled = ids > 0
+    ids = ids[labelled]
+    contacts = np.array(sorted(cc3d.region_graph(_fill_gaps(numbered), connectivity=8)), np.int64).reshape(-1, 2)
     return ComponentGraph(
         components=ids.astype(np.int32),
-        labels=labels.ravel()[first[known]],
-        sizes=sizes[known].astype(np.int32),
+        labels=labels.ravel()[first[labelled]],
+        sizes=sizes[labelled].astype(np.int32),
         edges=np.searchsorted(ids, contacts).astype(np.int32),
     )
 
 
-def _without_gaps(numbered: np.ndarray) -> np.ndarray:
-    """Return component numbers in which cells without one, but beside one, have that of the nearest."""
-    # Takes half a second to load: only where a map has gaps.
+def _fill_gaps(numbered: np.ndarray) -> np.ndarray:
+    """Return component numbers (h, w) in which unlabelled cells within `_REACH` have the number of the nearest component."""
+    # scipy.ndimage takes half a second to import and is needed only for maps with unlabelled cells.
     from scipy import ndimage
 
     void = numbered == 0

@@ -1,4 +1,4 @@
-"""Reading pictures and label masks from untrusted files, and writing label masks."""
+"""Reading images and label masks from untrusted files, and writing label masks."""
 
 import pathlib
 from typing import Any
@@ -9,67 +9,67 @@ import PIL.Image
 from zeroshot.base import errors, storage
 from zeroshot.images import label_ids
 
-# A file of a few kilobytes can claim any size; 64 Mpx is far above a photograph and 192 MiB once decoded.
+# The header of a small file can claim any size. 64 megapixels are far above a photograph and take 192 MiB when decoded.
 MAX_PIXELS = 64 * 2**20
-# Only these decoders are tried, whatever a file claims to be.
+# Pillow tries only these decoders, whatever the file's suffix.
 _FORMATS = ("JPEG", "PNG")
 _DEEP_MODES = ("I", "I;16", "I;16B", "I;16L", "I;16N", "F")
 
 
 class ImageError(errors.UserError):
-    """Raised when a file cannot be used as a picture or a mask; the text names the file and the cause."""
+    """Raised if a file cannot be used as an image or a mask; the text names the file and the cause."""
 
 
 def read_image(path: str | pathlib.Path) -> np.ndarray:
-    """Read a JPEG or PNG picture; grey, palette, CMYK and transparent ones are converted to RGB.
+    """Read a JPEG or PNG image; grey, palette, CMYK and transparent images are converted to RGB.
 
     Returns:
         (H, W, 3) uint8.
 
     Raises:
-        ImageError: if the file is missing, broken, of another format, deeper than 8 bits, or above `MAX_PIXELS`.
+        ImageError: if the file is missing, broken, of another format, above 8 bits per channel, or above `MAX_PIXELS`.
     """
-    picture = _decode(path)
-    if picture.mode in _DEEP_MODES:
-        raise ImageError(f"{path}: has more than 8 bits per channel (mode {picture.mode}); convert it to 8 bits")
-    return np.array(picture.convert("RGB"))
+    image = _decode(path)
+    if image.mode in _DEEP_MODES:
+        raise ImageError(f"{path}: has more than 8 bits per channel (mode {image.mode}); convert it to 8 bits")
+    return np.array(image.convert("RGB"))
 
 
 def read_mask(path: str | pathlib.Path) -> np.ndarray:
-    """Read the label ids of a palette or 8-bit grey PNG, as they are stored, never as colours.
+    """Read the label ids of a palette or 8-bit grey PNG: the stored values, never the colours.
 
     Returns:
         (H, W) uint8.
 
     Raises:
-        ImageError: as `read_image`, and if the pixels of the file are colours and not indices.
+        ImageError: for the reasons of `read_image`, or if the file stores colours instead of label ids.
     """
-    picture = _decode(path)
-    if picture.format != "PNG":
-        raise ImageError(f"{path}: is a {picture.format} file; a mask must be a PNG, whose labels are exact")
-    if picture.mode not in ("P", "L") or picture.info["stored_as"] in ("L;2", "L;4"):
+    image = _decode(path)
+    if image.format != "PNG":
+        raise ImageError(f"{path}: is a {image.format} file; a mask must be a PNG, whose labels are exact")
+    if image.mode not in ("P", "L") or image.info["stored_as"] in ("L;2", "L;4"):
         raise ImageError(
-            f"{path}: mode {picture.mode} ({picture.info['stored_as']}) holds no label ids; "
+            f"{path}: mode {image.mode} ({image.info['stored_as']}) stores no label ids; "
             "a mask must be a palette PNG or an 8-bit grey PNG whose values are the labels"
         )
-    return np.array(picture)
+    return np.array(image)
 
 
 def read_size(path: str | pathlib.Path) -> tuple[int, int]:
-    """Return the height and width that the header of a picture states, without decoding it.
+    """Return the height and width from the header of an image, without decoding the pixels.
 
     Raises:
         ImageError: if the file is missing or has no readable header.
     """
     try:
-        with PIL.Image.open(path, formats=_FORMATS) as picture:
-            return picture.height, picture.width
+        with PIL.Image.open(path, formats=_FORMATS) as image:
+            return image.height, image.width
     except Exception as error:  # A decoder may raise anything on a broken file.
         raise ImageError(f"{path}: cannot be decoded: {error or type(error).__name__}") from error
 
 
 def write_mask(path: str | pathlib.Path, mask: np.ndarray) -> None:
-    """Write label ids as a palette PNG in VOC's colours; the same mask gives the same bytes.
+    """Write label ids as a palette PNG in VOC's colours; equal masks give equal bytes.
 
     Args:
         path: the file to make or replace.
@@ -80,22 +80,22 @@ def write_mask(path: str | pathlib.Path, mask: np.ndarray) -> None:
     """
     if mask.dtype != np.uint8 or mask.ndim != 2:
         raise ValueError(f"{path}: a mask must be (H, W) uint8, found {mask.shape} {mask.dtype}")
-    picture = PIL.Image.fromarray(np.ascontiguousarray(mask))
-    picture.putpalette(label_ids.palette().tobytes())
+    image = PIL.Image.fromarray(np.ascontiguousarray(mask))
+    image.putpalette(label_ids.palette().tobytes())
     with storage.writing(path, flush=False) as file:
-        picture.save(file, format="PNG")
+        image.save(file, format="PNG")
 
 
 def _decode(path: str | pathlib.Path) -> PIL.Image.Image:
-    """Decode a whole file, its size checked first; `info["stored_as"]` is the raw mode of its pixels."""
+    """Check the size of an image and decode it; `info["stored_as"]` of the result is the raw mode of its pixels."""
     try:
-        with PIL.Image.open(path, formats=_FORMATS) as picture:
-            width, height = picture.size
+        with PIL.Image.open(path, formats=_FORMATS) as image:
+            width, height = image.size
             if width * height <= MAX_PIXELS:
-                stored_as: Any = picture.tile[0][3]
-                picture.load()
-                picture.info["stored_as"] = stored_as if isinstance(stored_as, str) else stored_as[0]
-                return picture
+                stored_as: Any = image.tile[0][3]
+                image.load()
+                image.info["stored_as"] = stored_as if isinstance(stored_as, str) else stored_as[0]
+                return image
     except FileNotFoundError:
         raise ImageError(f"{path}: no such file") from None
     except PIL.UnidentifiedImageError:

@@ -1,4 +1,4 @@
-"""The two label ids that mean the same in every data set, and the colour of every id."""
+"""The two label ids with the same meaning in every data set, and the colour of every label id."""
 
 import numpy as np
 
@@ -9,7 +9,7 @@ IGNORE_INDEX = 255
 def palette() -> np.ndarray:
     """Return the colour map of the Pascal VOC development kit.
 
-    Bit k of the red, green and blue values, from the highest down, is bit 3k, 3k + 1 and 3k + 2 of the label.
+    Bit k of red, green and blue, counted from the highest bit, is bit 3k, 3k + 1 and 3k + 2 of the label id.
 
     Returns:
         (256, 3) uint8.

@@ -1,4 +1,4 @@
-"""Deterministic views of an image: mirrored or resized, for extra passes over the training set and for resized evaluation."""
+"""Mirrored and resized views of an image, for additional passes over the training set and for evaluation of resized images."""
 
 import dataclasses
 from typing import Annotated
@@ -7,44 +7,47 @@ import numpy as np
 import PIL.Image
 import pydantic
 
-# A parameter: the size in pixels to bring the shorter side to, or None to leave an image as it is.
+# Type of a parameter: length in pixels to which the shorter side is resized, or None for the original size.
 ShortSide = Annotated[int, pydantic.Field(ge=16, le=4096)] | None
 
-# The number of the pass over the image as it is, in caches of unlabelled images.
+# Index of the pass over the unchanged image, in caches of unlabelled images.
 WHOLE = 0
 
 
 @dataclasses.dataclass(frozen=True)
 class View:
-    """One pass: the image resized by `scale`, or so that its shorter side is `short_side`, then mirrored if `flip`."""
+    """One view: the image resized by `scale` or to the shorter side `short_side`, then mirrored if `flip`."""
 
     scale: float = 1.0
     flip: bool = False
     short_side: int | None = None
 
     def image(self, image: np.ndarray) -> np.ndarray:
-        """Return the view of an image (H, W, 3) uint8, bilinear."""
+        """Return the view of an image (H, W, 3) uint8, resized bilinearly."""
         return self._apply(image, PIL.Image.Resampling.BILINEAR)
 
     def mask(self, mask: np.ndarray) -> np.ndarray:
-        """Return the view of a mask (H, W) uint8, nearest."""
+        """Return the view of a mask (H, W) uint8, resized by nearest neighbour."""
         return self._apply(mask, PIL.Image.Resampling.NEAREST)
 
     def cells(
         self, position: np.ndarray, whole: tuple[int, int], size: tuple[int, int]
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Return the rows and columns (n,) int64, on this view's feature map, of the cells that show the same places.
+        """Return the cells of this view's feature map that show the same places as cells of the unchanged image.
 
         Args:
-            position: (n, 2) cells (y, x) of the feature map of the image as it is; the cell is that over the place's middle.
-            whole: height and width of that map.
-            size: height and width of this view's map.
+            position: (n, 2) integers, cells (y, x) of the feature map of the unchanged image.
+            whole: height and width of that feature map.
+            size: height and width of this view's feature map.
+
+        Returns:
+            Rows and columns, (n,) int64 each, of the cells that contain the centres of the given cells.
         """
         y, x = ((2 * position.astype(np.int64) + 1) * size // (2 * np.array(whole))).T
         return y, size[1] - 1 - x if self.flip else x
 
     def size(self, height: int, width: int) -> tuple[int, int]:
-        """Return the height and width of the view of an image of this size.
+        """Return the height and width of the view of an image of size (height, width).
 
         With a `short_side` the longer side is rounded down, as in the released code (`FixScale`).
         """
@@ -61,7 +64,7 @@ class View:
 
 
 def around_whole(scales: tuple[float, ...], flip: bool) -> list[View]:
-    """Return the image as it is and then the other views of scale 1 and of every scale, each with its mirror image if `flip`."""
+    """Return the unchanged image and then the views of the other scales, each followed by its mirror image if `flip`."""
     return passes((1.0, *(scale for scale in scales if scale != 1.0)), flip)
 
 

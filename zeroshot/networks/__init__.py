@@ -1,4 +1,4 @@
 """Segmentation networks: DeepLabv3+ on torchvision encoders, initial weights, augmentation, supervised training.
 
-Open deeplab.py first: `features` is what the cache keeps, `classifier` the last layer. No zero-shot method is known here.
+Open deeplab.py first: the cache stores the output of `features`; `classifier` is the last layer. No zero-shot method is used here.
 """

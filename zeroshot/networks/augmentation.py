@@ -19,7 +19,7 @@ def _check_order(scales: tuple[float, float]) -> tuple[float, float]:
 
 @params.section
 class Params:
-    """How a training image is varied; see params.yaml."""
+    """The section `augmentation` of a network's section; see params.yaml."""
 
     crop: params.Count
     scales: Annotated[tuple[params.Positive, params.Positive], pydantic.AfterValidator(_check_order)]
@@ -30,14 +30,14 @@ class Params:
 def augment(
     image: np.ndarray, mask: np.ndarray, options: Params, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Draw one random view.
+    """Return one random view of an image and its mask.
 
     Args:
         image: (H, W, 3) uint8.
         mask: (H, W) uint8.
-        options: sides and probabilities. An image is scaled by a factor drawn log-uniformly from `scales`, cut or padded to
-            `crop` x `crop` pixels, mirrored with probability `flip`, and blurred with probability `blur` by a Gaussian of
-            radius U(0, 1) pixels.
+        options: the size of the view, the scales and the probabilities. The image is scaled by a log-uniform random factor from
+            `scales`, then cropped or padded to `crop` x `crop` pixels, mirrored with probability `flip`, and blurred with
+            probability `blur` by a Gaussian of radius U(0, 1) pixels.
         rng: the only source of randomness.
 
     Returns:

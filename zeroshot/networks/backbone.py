@@ -1,4 +1,4 @@
-"""Supervised training of the segmentation network on seen classes (paper section 2.2, step 0, and section 3.1)."""
+"""The backbone: parameters, construction, loading, and feature extraction (paper section 2.2, step 0, and section 3.1)."""
 
 import pathlib
 from collections.abc import Callable
@@ -37,7 +37,12 @@ class Params:
 
 
 def build(options: Params, n_outputs: int, weights_path: pathlib.Path) -> deeplab.DeepLabV3Plus:
-    """Build the network with `n_outputs` of its last layer and fill its trunk with the weights that `weights_path` stands for.
+    """Build the network for training, with random weights from the seed and the initial weights of `weights_path` in its encoder.
+
+    Args:
+        options: the section `backbone`.
+        n_outputs: number of outputs of the last layer.
+        weights_path: a file as in `weights.read`.
 
     Raises:
         weights.WeightsError: if the weights cannot be read or do not fit.
@@ -56,13 +61,13 @@ def new_network(options: Params, n_outputs: int) -> deeplab.DeepLabV3Plus:
 
 
 def build_semantic_head(classes: torch.Tensor, options: Params) -> semantic_head.SemanticHead:
-    """Build the head of the semantic loss over class vectors (c, d_a) float32 of length 1; its first weights are those of the seed."""
+    """Build the head of the semantic loss for class vectors (c, d_a) float32 of length 1; its initial weights follow from the seed."""
     training.seed_torch(options.seed)
     return semantic_head.SemanticHead(classes, deeplab.FEATURE_DIM, options.semantic)
 
 
 def load(checkpoint: dict[str, Any]) -> deeplab.DeepLabV3Plus:
-    """Rebuild the trained network from what a stage saved, in evaluation mode."""
+    """Rebuild a trained network from its checkpoint, in evaluation mode."""
     options = params.build(checkpoint["config"], Params, "backbone", "backbone checkpoint")
     network = new_network(options, len(checkpoint["network"]["classifier.bias"]))
     network.load_state_dict(checkpoint["network"])
@@ -76,8 +81,8 @@ def extractor(
     network = network.to(device).to(memory_format=torch.channels_last).eval()
 
     @torch.inference_mode()
-    def extract(pictures: torch.Tensor) -> torch.Tensor:
+    def extract(images: torch.Tensor) -> torch.Tensor:
         with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16"):
-            return network.features(pictures.to(device, memory_format=torch.channels_last))
+            return network.features(images.to(device, memory_format=torch.channels_last))
 
     return extract

@@ -1,4 +1,4 @@
-"""DeepLabv3+ (Chen et al., ECCV 2018) on torchvision parts, cut into `features` and a 1x1 `classifier` (paper section 2.2, step 0)."""
+"""DeepLabv3+ (Chen et al., ECCV 2018) from torchvision parts, as `features` and a 1x1 `classifier` (paper section 2.2, step 0)."""
 
 from typing import Any, Literal
 
@@ -15,22 +15,22 @@ _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 class DeepLabV3Plus(nn.Module):
-    """Segmentation network whose last layer works on one pixel feature at a time.
+    """Segmentation network whose last layer is a linear classifier of single pixel features.
 
     Args:
-        encoder: name of the torchvision classification network that is the trunk.
-        output_stride: 16 or 8, the stride of the trunk's last feature map.
-        n_classes: rows of the classifier.
-        separable: depthwise separable 3x3 convolutions in the decoder, as Chen et al. use, at about a seventh of the
-            multiplications; the released ZS3 code has ordinary ones.
-        dropout: probability before the classifier (the ASPP has torchvision's own, 0.5).
+        encoder: name of the torchvision classification network that serves as encoder.
+        output_stride: 16 or 8, the stride of the encoder's last feature map.
+        n_classes: number of outputs of the classifier.
+        separable: use depthwise separable 3x3 convolutions in the decoder, as Chen et al. do. They need about a seventh of the
+            multiplications. The released ZS3 code has ordinary convolutions.
+        dropout: probability of the dropout before the classifier. The ASPP has torchvision's fixed dropout of 0.5.
     """
 
     feature_dim = FEATURE_DIM
     stride = STRIDE
 
     def __init__(self, encoder: Encoder, output_stride: int, n_classes: int, separable: bool, dropout: float) -> None:
-        # torchvision takes seconds to load: only where a network is built.
+        # Importing torchvision takes seconds, so it is imported only where a network is built.
         import torchvision
         from torchvision.models.segmentation import deeplabv3
 
@@ -74,10 +74,10 @@ class DeepLabV3Plus(nn.Module):
 
 
 def cut_encoder(encoder: Encoder, network: Any, output_stride: int) -> tuple[nn.Module, nn.Module, int, int]:
-    """Cut a torchvision classification network, whose strides it changes, into what DeepLabv3+ needs of it.
+    """Split a torchvision classification network into the two parts of a DeepLabv3+ encoder; its strides are changed in place.
 
     Returns:
-        The layers up to stride 4, the layers from there to `output_stride`, and the channels that each of the two gives.
+        The layers up to stride 4, the layers from there to `output_stride`, and the output channels of each part.
     """
     if encoder == "mobilenet_v2":
         blocks = network.features
@@ -108,7 +108,7 @@ def _conv3x3(in_dim: int, out_dim: int, separable: bool) -> list[nn.Module]:
 
 
 def _dilate(stage: nn.Module, rate: int) -> None:
-    """Take the stride of 2 out of `stage` and dilate its 3x3 convolutions instead; the one that had the stride keeps half the rate."""
+    """Set the strides in `stage` to 1 and dilate its 3x3 convolutions by `rate`; the convolution that had stride 2 gets half of it."""
     for module in stage.modules():
         if not isinstance(module, nn.Conv2d):
             continue

@@ -1,4 +1,4 @@
-"""A second head in training that ties pixel features to class vectors, so that classes of like vectors get like features."""
+"""The semantic head: an auxiliary training loss that gives similar features to classes with similar vectors."""
 
 from typing import Annotated
 
@@ -20,10 +20,10 @@ class Params:
 
 
 def directions(vectors: torch.Tensor) -> torch.Tensor:
-    """Return class vectors scaled to length 1, as DeViSE, ALE and SPNet all take them.
+    """Return class vectors scaled to length 1, as DeViSE, ALE and SPNet use them.
 
-    A vector of zeros (a background of `embeddings.background: zero`) has no direction. It is given a dimension of its own, at right
-    angles to all other classes, so that every cosine is defined.
+    A zero vector (the background with `embeddings.background: zero`) has no direction. It gets an extra dimension, orthogonal to all
+    other classes, so that every cosine is defined.
 
     Args:
         vectors: (c, d_a) float32.
@@ -31,22 +31,22 @@ def directions(vectors: torch.Tensor) -> torch.Tensor:
     Returns:
         (c, d_a) float32; (c, d_a + 1) where a vector is zero.
     """
-    empty = (vectors == 0).all(dim=1)
-    if empty.any():
-        vectors = torch.cat([vectors, empty[:, None].to(vectors.dtype)], dim=1)
+    is_zero = (vectors == 0).all(dim=1)
+    if is_zero.any():
+        vectors = torch.cat([vectors, is_zero[:, None].to(vectors.dtype)], dim=1)
     return functional.normalize(vectors, dim=1)
 
 
 class SemanticHead(nn.Module):
-    """Logits that are scaled cosines of a 1x1 projection of the features and class vectors.
+    """Logits that are scaled cosines between class vectors and a 1x1 projection of the features.
 
-    The softmax over class vectors is SPNet's (Xian et al., CVPR 2019, section 3.1), with cosines for inner products, since these would
-    let the length of a projected feature say how sure the network is; here it is an auxiliary loss and gone after training.
+    The softmax over class vectors is that of SPNet (Xian et al., CVPR 2019, section 3.1). Cosines replace its inner products, so that
+    the length of a projected feature cannot express confidence. The head is an auxiliary loss and is removed after training.
 
     Args:
-        classes: (c, d_a) float32 vectors of length 1, of the seen classes alone, in the order of the network's outputs.
+        classes: (c, d_a) float32 vectors of length 1 of the seen classes only, in the order of the network's outputs.
         feature_dim: d, channels of the features.
-        options: the weight of the loss, which the caller applies, and the scale of the logits.
+        options: the scale of the logits, and the weight of the loss, which the caller applies.
     """
 
     def __init__(self, classes: torch.Tensor, feature_dim: int, options: Params) -> None:
@@ -58,7 +58,7 @@ class SemanticHead(nn.Module):
         self.register_buffer("classes", classes)
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
-        """Return (b, c, h, w) float32 logits of features (b, d, h, w); in mixed precision only the projection is of half precision."""
+        """Return (b, c, h, w) float32 logits of features (b, d, h, w); in mixed precision only the projection has half precision."""
         projected = self.project(features)
         with torch.autocast(projected.device.type, enabled=False):
             cosines = functional.conv2d(functional.normalize(projected.float(), dim=1), self.classes[:, :, None, None])

@@ -1,4 +1,4 @@
-"""Supervised training of a segmentation network (paper section 2.2, step 0, and section 3.1)."""
+"""Supervised training of the segmentation network on seen classes (paper section 2.2, step 0, and section 3.1)."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -11,12 +11,12 @@ from zeroshot.base import training
 from zeroshot.images import grids, label_ids
 from zeroshot.networks import backbone, deeplab, semantic_head, training_images
 
-# From outputs (b, c, h, w) and targets (b, h, w), rows of a class or 255, to the sum of the losses of all pixels that are not 255.
+# Maps outputs (b, c, h, w) and targets (b, h, w), indices of outputs or 255, to the sum of the losses of all pixels but those with 255.
 Criterion = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 
 def cross_entropy(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-    """Return the criterion of the paper's network."""
+    """Return the summed cross-entropy of all valid pixels, the criterion of the paper."""
     return functional.cross_entropy(logits, target, ignore_index=label_ids.IGNORE_INDEX, reduction="sum")
 
 
@@ -35,15 +35,17 @@ def fit(
     Args:
         network: trained in place.
         dataset: indexed by (epoch, position, index).
-        options: the recipe.
-        device: where to train.
-        workers: loader processes; they change the speed, not the result.
-        state: what an earlier, interrupted call yielded last; training goes on after it as if never interrupted.
+        options: the section `backbone`.
+        device: the device to train on.
+        workers: loader processes; they do not change the result.
+        state: the last state that an interrupted call yielded. Training resumes after its epoch, and the result is the same as without
+            the interruption.
         criterion: the loss of the network's outputs.
-        semantic: trained along as part of the head, its cross-entropy added with its weight; None: no such loss.
+        semantic: head of the semantic loss, trained together with the network. Its cross-entropy is added with its weight. None:
+            no semantic loss.
 
     Yields:
-        After each epoch its row {epoch, loss, lr} and the state to go on from; the loss is the sum of both.
+        After each epoch, a row {epoch, loss, lr} and the state to resume from. The loss is the weighted sum of all losses.
 
     Raises:
         training.DivergedError: at the first loss that is not finite.
@@ -53,26 +55,26 @@ def fit(
         modules["semantic"] = semantic
     for module in modules.values():
         module.to(device).to(memory_format=torch.channels_last).train()
-    for part in _frozen(network, options.freeze):
-        part.requires_grad_(False).eval()
-    trunk = [*network.stem.parameters(), *network.trunk.parameters()]
-    in_trunk = {id(parameter) for parameter in trunk}
-    every = [parameter for module in modules.values() for parameter in module.parameters()]
-    head = [parameter for parameter in every if id(parameter) not in in_trunk]
+    for module in _frozen(network, options.freeze):
+        module.requires_grad_(False).eval()
+    encoder = [*network.stem.parameters(), *network.trunk.parameters()]
+    encoder_ids = {id(parameter) for parameter in encoder}
+    parameters = [parameter for module in modules.values() for parameter in module.parameters()]
+    head = [parameter for parameter in parameters if id(parameter) not in encoder_ids]
     optimizer = torch.optim.SGD(
-        [{"params": trunk, "scale": 1.0}, {"params": head, "scale": options.head_lr_multiplier}],
+        [{"params": encoder, "scale": 1.0}, {"params": head, "scale": options.head_lr_multiplier}],
         lr=options.lr, momentum=options.momentum, weight_decay=options.weight_decay,
     )  # fmt: skip
-    first, lr = 0, options.lr
+    first_epoch, lr = 0, options.lr
     if state is not None:
         for name, module in modules.items():
             module.load_state_dict(state[name])
         optimizer.load_state_dict(state["optimizer"])
-        first = state["epoch"] + 1
-    draw_weights = training_images.image_weights(dataset, options.repeat_threshold)
-    for epoch in range(first, options.epochs):
+        first_epoch = state["epoch"] + 1
+    probabilities = training_images.image_weights(dataset, options.repeat_threshold)
+    for epoch in range(first_epoch, options.epochs):
         training.seed_torch(options.seed, epoch)
-        batches = training_images.batches(draw_weights, epoch, options)
+        batches = training_images.batches(probabilities, epoch, options)
         loader = data.DataLoader(dataset, batch_sampler=batches, num_workers=workers, pin_memory=device.type == "cuda")
         total = torch.zeros((), device=device)
         for step, (batch, target) in enumerate(loader):
@@ -86,7 +88,10 @@ def fit(
                 if semantic is not None:
                     heads.append((semantic.weight, semantic(features), cross_entropy))
             target = target.to(device)
-            losses = [weight * _loss(outputs.float(), target, options.loss_at, own) for weight, outputs, own in heads]
+            losses = [
+                weight * _loss(outputs.float(), target, options.loss_at, head_criterion)
+                for weight, outputs, head_criterion in heads
+            ]
             loss = torch.stack(losses).sum()
             training.check_finite(loss.item(), "train_backbone", epoch, step)
             optimizer.zero_grad()
@@ -94,17 +99,17 @@ def fit(
             optimizer.step()
             total += loss.detach()
         row = {"epoch": epoch, "loss": total.item() / len(batches), "lr": lr}
-        weights_now = {name: module.state_dict() for name, module in modules.items()}
-        yield row, {"epoch": epoch, **weights_now, "optimizer": optimizer.state_dict()}
+        module_states = {name: module.state_dict() for name, module in modules.items()}
+        yield row, {"epoch": epoch, **module_states, "optimizer": optimizer.state_dict()}
 
 
 def _frozen(network: deeplab.DeepLabV3Plus, freeze: str) -> list[torch.nn.Module]:
-    """Return the parts of the network that stay as loaded, batch statistics included."""
+    """Return the modules whose weights and batch statistics training does not change."""
     return {"nothing": [], "stem": [network.stem], "encoder": [network.stem, network.trunk]}[freeze]
 
 
 def _loss(outputs: torch.Tensor, target: torch.Tensor, loss_at: str, criterion: Criterion) -> torch.Tensor:
-    """Return the mean loss over valid pixels, of the image or (a twentieth of the work) of the feature map."""
+    """Return the mean loss over valid pixels of the image, or of the feature map, which needs about a twentieth of the operations."""
     if loss_at == "image":
         outputs = grids.upsample(outputs, (target.shape[-2], target.shape[-1]))
     else:

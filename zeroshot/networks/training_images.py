@@ -1,4 +1,4 @@
-"""The images that a network is trained on: how each is varied, and which are drawn in an epoch."""
+"""The training images of a network: their augmentation, their sampling weights and their order in an epoch."""
 
 import pathlib
 from typing import Protocol
@@ -14,7 +14,7 @@ from zeroshot.networks import augmentation
 
 
 class Options(Protocol):
-    """What a section of params.yaml must have to draw training images."""
+    """The keys that a section of params.yaml needs for training images."""
 
     @property
     def seed(self) -> int: ...
@@ -27,18 +27,24 @@ class Options(Protocol):
 
 
 class TrainingImages(data.Dataset):
-    """Augmented training images; an item's randomness depends on (seed, epoch, position) alone, so workers do not change it."""
+    """Augmented training images. The augmentation depends on (seed, epoch, position) only, so the number of workers has no effect."""
 
     def __init__(self, split: splits.Split, root: pathlib.Path, masks: pathlib.Path, options: Options) -> None:
         if len(split.train) < 2:
-            raise errors.UserError(f"train holds {len(split.train)} image; batch normalisation needs two or more")
+            raise errors.UserError(
+                f"the training list has {len(split.train)} image(s); batch normalisation needs at least 2; add images"
+            )
         self.paths = [(root / item.image, masks / f"{item.id}.png") for item in split.train]
         self.options = options
         self.row_of_label = np.full(256, label_ids.IGNORE_INDEX, np.uint8)
         self.row_of_label[list(split.seen)] = np.arange(len(split.seen))
 
     def __getitem__(self, key: tuple[int, int, int]) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return image (3, crop, crop) uint8 and classifier rows (crop, crop) int64 for key (epoch, position, index)."""
+        """Return an image (3, crop, crop) uint8 and its targets (crop, crop) int64, indices of outputs or 255.
+
+        Args:
+            key: (epoch, position, index): epoch, position in the epoch, and index of the training image.
+        """
         epoch, position, index = key
         image_path, mask_path = self.paths[index]
         rng = np.random.default_rng([self.options.seed, epoch, position])
@@ -49,14 +55,15 @@ class TrainingImages(data.Dataset):
 
 
 def files_read(split: splits.Split, root: pathlib.Path, masks: pathlib.Path) -> dict[pathlib.Path, list[str]]:
-    """Return the names of the files that training on `split.train` reads, by their folder."""
+    """Return the names of the files that training on `split.train` reads, by folder."""
     return {masks: [f"{item.id}.png" for item in split.train], root: [item.image for item in split.train]}
 
 
 def image_weights(dataset: TrainingImages, threshold: float) -> np.ndarray:
-    """Return how often each image should be drawn, relative to the others: repeat factor sampling (Gupta et al., LVIS, CVPR 2019).
+    """Return the sampling probability of each image by repeat factor sampling (Gupta et al., LVIS, CVPR 2019).
 
-    An image counts max(1, sqrt(threshold / f)) for its rarest class, f being the share of training images that hold the class.
+    The repeat factor of a class is max(1, sqrt(threshold / f)), where f is the share of training images that contain the class. The
+    probability of an image is proportional to the largest factor of its classes.
 
     Returns:
         (n_images,) float64 that sums to 1; uniform for a threshold of 0.
@@ -72,14 +79,14 @@ def image_weights(dataset: TrainingImages, threshold: float) -> np.ndarray:
     return repeats / repeats.sum()
 
 
-def batches(draw_weights: np.ndarray, epoch: int, options: Options) -> list[list[tuple[int, int, int]]]:
-    """Return the keys of one epoch in batches; a last batch that is not full is left out, since batch statistics need company."""
+def batches(probabilities: np.ndarray, epoch: int, options: Options) -> list[list[tuple[int, int, int]]]:
+    """Return the keys of one epoch in batches. An incomplete last batch is dropped, since batch statistics of few images are poor."""
     rng = np.random.default_rng([options.seed, epoch])
-    n = len(draw_weights)
+    n = len(probabilities)
     if options.repeat_threshold == 0:
         order = rng.permutation(n)
     else:
-        order = rng.choice(n, size=n, p=draw_weights)
+        order = rng.choice(n, size=n, p=probabilities)
     keys = [(epoch, position, int(index)) for position, index in enumerate(order)]
     size = min(options.batch_size, n)
     return [keys[start : start + size] for start in range(0, n - size + 1, size)]

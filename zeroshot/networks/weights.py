@@ -1,4 +1,4 @@
-"""Initial weights of the trunk: from a file, from torchvision, or none; never half a network by accident."""
+"""Initial weights of the encoder: from a file, from torchvision, or none. Incomplete weights are refused unless allowed."""
 
 import pathlib
 
@@ -9,16 +9,17 @@ from zeroshot.networks import deeplab
 
 
 class WeightsError(errors.UserError):
-    """Raised when weights cannot be read or do not fit; the text names every missing, unexpected and misshapen key."""
+    """Raised when weights cannot be read or do not fit; the message names every missing, unexpected and misshapen key."""
 
 
 def read(path: pathlib.Path, encoder: deeplab.Encoder) -> dict[str, torch.Tensor] | None:
-    """Return the weights that a file stands for (`backbone.weights`).
+    """Return the weights that the file of `backbone.weights` selects, None for random weights.
 
-    An empty file stands for what its name says: `none` for no weights, `IMAGENET1K_V1` and the like for torchvision's own.
+    The name of an empty file selects the weights: `none` for random weights, or the name of torchvision's weights, for example
+    `IMAGENET1K_V1`. Any other file is a state dict.
 
     Raises:
-        WeightsError: if the weights cannot be read, or an empty file has any other name.
+        WeightsError: if the weights cannot be read, or if the name of an empty file selects no weights.
     """
     if path.is_file() and path.stat().st_size == 0:
         return None if path.name == "none" else read_torchvision(encoder, path.name, path)
@@ -31,67 +32,67 @@ def read_file(path: str | pathlib.Path) -> dict[str, torch.Tensor]:
     A `state_dict` entry is unwrapped and a `module.` prefix (DataParallel) removed.
 
     Raises:
-        WeightsError: if the file is missing, is no state dict, or would have to run code to be read.
+        WeightsError: if the file is missing, is not a state dict, or could be read only by running code from it.
     """
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # The unpickler may raise anything on a file that is no checkpoint.
+    except Exception as error:  # On a file that is not a checkpoint, the unpickler may raise any exception.
         cause = f"{type(error).__name__} {error}".rstrip()
         raise WeightsError(f"{path}: cannot be read as PyTorch weights: {cause}") from error
     state = state.get("state_dict", state) if isinstance(state, dict) else state
     if not isinstance(state, dict) or not all(
         isinstance(key, str) and isinstance(value, torch.Tensor) for key, value in state.items()
     ):
-        raise WeightsError(f"{path}: needs a state dict (names to tensors), found {type(state).__name__}")
+        raise WeightsError(f"{path}: needs a state dict (names to tensors), but holds {type(state).__name__}")
     return {key.removeprefix("module."): value for key, value in state.items()}
 
 
 def read_torchvision(encoder: deeplab.Encoder, enum: str, path: pathlib.Path) -> dict[str, torch.Tensor]:
-    """Return torchvision's own weights, for example `IMAGENET1K_V2`; torchvision downloads them on first use.
+    """Return weights of torchvision, for example `IMAGENET1K_V2`; torchvision downloads them on first use.
 
     Args:
-        encoder: the torchvision name of the trunk.
-        enum: the name of the weights.
-        path: the empty file that asked for them, for messages.
+        encoder: torchvision's name of the encoder.
+        enum: torchvision's name of the weights.
+        path: the empty file of that name, for error messages.
 
     Raises:
-        WeightsError: naming the enum's members if `enum` is not one of them, or if they cannot be downloaded.
+        WeightsError: if torchvision has no such weights (the message lists their names), or if the download fails.
     """
     import torchvision
 
     members = torchvision.models.get_model_weights(encoder)
     if enum not in members.__members__:
         raise WeightsError(
-            f"{path}: is empty, and its name stands for no weights of {encoder}; set backbone.weights to a state dict, or to an "
-            f"empty file named none or as torchvision's weights: {', '.join(members.__members__)}"
+            f"{path}: is empty, and its name is not the name of any weights of {encoder}; set backbone.weights to a state dict, "
+            f"or to an empty file named none or like torchvision's weights: {', '.join(members.__members__)}"
         )
     try:
         return members[enum].get_state_dict(progress=False, check_hash=True)
     except (OSError, RuntimeError) as error:
         raise WeightsError(
-            f"{encoder} {enum}: cannot be downloaded: {error}; fetch the file yourself and set backbone.weights to its path"
+            f"{encoder} {enum}: cannot be downloaded: {error}; download the file yourself and set backbone.weights to its path"
         ) from error
 
 
 def load_encoder(
     network: deeplab.DeepLabV3Plus, encoder: deeplab.Encoder, state: dict[str, torch.Tensor], partial: bool
 ) -> None:
-    """Copy a torchvision classification network's weights into the trunk of `network`.
+    """Copy the weights of a torchvision classification network into the encoder of `network` (`stem` and `trunk`).
 
     Args:
         network: changed in place.
-        encoder: the torchvision name of the trunk.
-        state: the classification network's state dict, head included.
-        partial: accept a state dict that lacks keys or has others besides; without it every key must be there.
+        encoder: torchvision's name of the encoder.
+        state: state dict of the classification network, with its head.
+        partial: accept a state dict with missing or unexpected keys, if at least one key fits.
 
     Raises:
-        WeightsError: listing each missing, unexpected or misshapen key; with `partial`, only misshapen ones or if nothing fits.
+        WeightsError: if keys are missing, unexpected or misshapen; with `partial`, if keys are misshapen or if no key fits.
     """
     import torchvision
 
     template = torchvision.models.get_model(encoder)
     expected = {key: value.shape for key, value in template.state_dict().items()}
-    # Weights saved before PyTorch 0.4.1, torchvision's IMAGENET1K_V1 of the ResNets among them, have no such counters.
+    # Weights saved before PyTorch 0.4.1 have no batch counters. Torchvision's IMAGENET1K_V1 weights of the ResNets are among them.
     missing = [key for key in expected if key not in state and not key.endswith(".num_batches_tracked")]
     unexpected = [key for key in state if key not in expected]
     misshapen = [
@@ -104,7 +105,7 @@ def load_encoder(
         faults = {"missing": missing, "unexpected": unexpected, **faults}
     if any(faults.values()):
         lines = [f"  {kind} ({len(keys)}): {', '.join(keys)}" for kind, keys in faults.items() if keys]
-        hint = [] if partial else ["  a partial checkpoint is loaded only with backbone.partial_weights: true"]
+        hint = [] if partial else ["  set backbone.partial_weights: true to load a partial checkpoint"]
         raise WeightsError("\n".join([f"weights do not fit {encoder}", *lines, *hint]))
     template.load_state_dict(state, strict=False)
     stem, trunk, _, _ = deeplab.cut_encoder(encoder, template, network.output_stride)

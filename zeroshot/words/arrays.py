@@ -1,4 +1,4 @@
-"""One array from a file of any common kind, never running code from it."""
+"""Reading one array from a file of any common format, without running code from it."""
 
 import pathlib
 import zipfile
@@ -12,17 +12,17 @@ PICKLE_SUFFIXES = (".pkl", ".pickle", ".p")
 
 
 class ArrayError(errors.UserError):
-    """Raised when a file does not hold one array of numbers."""
+    """Raised if a file does not contain exactly one array of numbers."""
 
 
 def read(path: str | pathlib.Path) -> np.ndarray:
     """Read the only array in a `.npy`, `.npz`, pickled or text file.
 
-    The kind is told by the content first: an `.npz` must hold exactly one array, a pickle exactly one ndarray; text is
-    one row per line, separated by white space or commas, `#` starting a comment.
+    The content decides the format; only a pickle of protocol 0 or 1 needs a suffix such as `.pkl`. An `.npz` must contain exactly one
+    array, a pickle exactly one ndarray. Text has one row per line, with numbers separated by white space or commas; `#` starts a comment.
 
     Returns:
-        An array of numbers, of the file's own shape and dtype (float64 for text).
+        An array of numbers, with the shape and dtype of the file (float64, two-dimensional for text).
 
     Raises:
         ArrayError: if the file cannot be read as one array of numbers.
@@ -31,7 +31,7 @@ def read(path: str | pathlib.Path) -> np.ndarray:
     with open(path, "rb") as file:
         head = file.read(6)
     if head.startswith(b"\x93NUMPY"):
-        # Mapping compares the header's shape with the file's size, so a forged header allocates nothing.
+        # Memory-mapping compares the header's shape with the file's size, so a forged header allocates no memory.
         array = np.array(map_npy(path))
     elif head.startswith(b"PK\x03\x04"):
         array = _read_npz(path)
@@ -40,15 +40,15 @@ def read(path: str | pathlib.Path) -> np.ndarray:
     else:
         array = _read_text(path)
     if array.dtype.kind not in "fiub":
-        raise ArrayError(f"{path}: holds an array of type {array.dtype}; only numbers are read")
+        raise ArrayError(f"{path}: contains an array of type {array.dtype}; only numbers are read")
     return array
 
 
 def map_npy(path: str | pathlib.Path) -> np.ndarray:
-    """Map the `.npy` file at `path` read-only, without loading it.
+    """Memory-map the `.npy` file at `path` read-only, without loading it.
 
     Raises:
-        ArrayError: if it is no `.npy` file, holds Python objects, or is shorter than its header claims.
+        ArrayError: if it is not an `.npy` file, contains Python objects, or is shorter than its header claims.
     """
     try:
         return np.load(path, mmap_mode="r", allow_pickle=False)
@@ -61,10 +61,10 @@ def _read_npz(path: pathlib.Path) -> np.ndarray:
         with np.load(path, allow_pickle=False) as archive:
             if len(archive.files) == 1:
                 return archive[archive.files[0]]
-            held = ", ".join(archive.files) or "none"
+            names = ", ".join(archive.files) or "none"
     except (ValueError, EOFError, MemoryError, zipfile.BadZipFile) as error:
         raise ArrayError(f"{path}: is not a readable .npz file ({error})") from None
-    raise ArrayError(f"{path}: must hold exactly one array; found {held}. Save the wanted one alone with numpy.save")
+    raise ArrayError(f"{path}: must contain exactly one array; found {names}. Save that array alone with numpy.save")
 
 
 def _read_pickle(path: pathlib.Path) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Class embeddings: one vector per class, in label order, and the file they travel in."""
+"""Class embeddings: one vector per class in label order, their file, and the table of nearest classes."""
 
 import csv
 import dataclasses
@@ -19,7 +19,7 @@ Words = Annotated[tuple[str, ...], pydantic.Field(min_length=1)]
 
 @params.section
 class Params:
-    """Section `embeddings` of params.yaml, which documents every key."""
+    """The `embeddings` section of params.yaml, which documents every key."""
 
     source: Literal["word2vec", "vectors", "downloader", "matrix"]
     path: Annotated[str, pydantic.Field(min_length=1)]
@@ -36,14 +36,14 @@ class Params:
 
     @pydantic.field_validator("name")
     @classmethod
-    def _only_for_the_downloader(cls, name: str | None, info: pydantic.ValidationInfo) -> str | None:
+    def _required_by_downloader(cls, name: str | None, info: pydantic.ValidationInfo) -> str | None:
         if info.data.get("source") == "downloader" and not name:
             raise ValueError("source `downloader` needs the name of a gensim-downloader model")
         return name
 
 
 class EmbeddingsError(errors.UserError):
-    """Raised when a file of class embeddings cannot be used."""
+    """Raised if a file of class embeddings cannot be used."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,7 +52,7 @@ class ClassEmbeddings:
 
     Attributes:
         names: C class names in label order.
-        vectors: (C, d) float32; row = label id.
+        vectors: (C, d) float32; the row index is the label id.
     """
 
     names: tuple[str, ...]
@@ -60,12 +60,12 @@ class ClassEmbeddings:
 
 
 def write(path: str | pathlib.Path, embeddings: ClassEmbeddings, provenance: Mapping[str, str]) -> None:
-    """Write class embeddings as HDF5, byte-identical for equal arguments.
+    """Write class embeddings as HDF5; equal arguments give equal bytes.
 
     Args:
-        path: the file; replaced whole or not at all.
+        path: the file, replaced atomically.
         embeddings: the names and vectors.
-        provenance: text attributes that say where the vectors come from, for people; no stage computes with them.
+        provenance: text attributes with the origin of the vectors, for human readers only.
     """
     with storage.replacing(path) as temporary, h5py.File(temporary, "w") as file:
         vectors = np.ascontiguousarray(embeddings.vectors, dtype="<f4")
@@ -76,10 +76,10 @@ def write(path: str | pathlib.Path, embeddings: ClassEmbeddings, provenance: Map
 
 
 def read(path: str | pathlib.Path) -> ClassEmbeddings:
-    """Read class embeddings that `write` made.
+    """Read a file made by `write`.
 
     Raises:
-        EmbeddingsError: if the file is missing, damaged or not one of class embeddings.
+        EmbeddingsError: if the file is missing, damaged or not a file of class embeddings.
     """
     try:
         with hdf5.reading(path) as file:
@@ -87,37 +87,37 @@ def read(path: str | pathlib.Path) -> ClassEmbeddings:
             names = tuple(json.loads(file["vectors"].attrs["names"]))
     except (OSError, KeyError, ValueError) as error:
         raise EmbeddingsError(
-            f"{path}: holds no class embeddings ({error}); make it with `dvc repro embed_classes`"
+            f"{path}: contains no class embeddings ({error}); make it with `dvc repro embed_classes`"
         ) from None
     if vectors.ndim != 2 or len(vectors) != len(names):
         raise EmbeddingsError(
-            f"{path}: holds {len(names)} names but vectors of shape {vectors.shape}; make it again with "
+            f"{path}: contains {len(names)} names but vectors of shape {vectors.shape}; make it again with "
             "`dvc repro --force --single-item embed_classes`"
         )
     return ClassEmbeddings(names, vectors.astype(np.float32, copy=False))
 
 
 def read_of(path: pathlib.Path, names: Sequence[str]) -> np.ndarray | None:
-    """Read the vectors of exactly these classes, or none.
+    """Read the vectors of exactly these classes, or None from an empty file.
 
     Args:
-        path: a file that `write` made, or an empty one.
+        path: a file made by `write`, or an empty file.
         names: c class names.
 
     Returns:
         (c, d) float32; None if the file is empty.
 
     Raises:
-        EmbeddingsError: as `read`, or if the file is one of other classes, or of these in another order.
+        EmbeddingsError: for the reasons of `read`, or if the file has other classes or another order of classes.
     """
     if path.is_file() and not path.stat().st_size:
         return None
-    found = read(path)
-    if found.names != tuple(names):
+    embeddings = read(path)
+    if embeddings.names != tuple(names):
         raise EmbeddingsError(
-            f"{path}: holds vectors of {', '.join(found.names)}; needed are those of {', '.join(names)}"
+            f"{path}: contains vectors of {', '.join(embeddings.names)}; needed are those of {', '.join(names)}"
         )
-    return found.vectors
+    return embeddings.vectors
 
 
 NEIGHBOUR_COLUMNS = ("class", "rank", "neighbour", "cosine")
@@ -126,8 +126,8 @@ NEIGHBOUR_COLUMNS = ("class", "rank", "neighbour", "cosine")
 def nearest(classes: ClassEmbeddings, n: int = 5) -> Iterator[tuple[str, int, str, float]]:
     """Yield (class, rank from 1, neighbour, cosine) for the `n` nearest other classes of every class, in label order.
 
-    Cosines are rounded to six decimals before they are ranked, and ties go to the lower label. A zero vector has no
-    direction: its class has no neighbours and is nobody's.
+    Cosines are rounded to six decimals before ranking, and the lower label wins a tie. A zero vector has no direction, so its class
+    has no neighbours and is not a neighbour of any class.
     """
     vectors = classes.vectors.astype(np.float64)
     norms = np.linalg.norm(vectors, axis=1)

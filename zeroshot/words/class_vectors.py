@@ -1,4 +1,4 @@
-"""From class names and word vectors to one vector per class: aliases, several-word names, background, normalisation."""
+"""One vector per class from word vectors: aliases, names of several words, the background, normalisation."""
 
 import difflib
 import re
@@ -16,10 +16,10 @@ _SEPARATORS = re.compile(r"[\s_-]+")
 
 
 class ClassVectorError(errors.UserError):
-    """Raised when class names and vectors do not fit together; the text lists every fault."""
+    """Raised if class names and vectors do not match; the text lists every fault."""
 
 
-def wanted(names: Sequence[str], aliases: Aliases) -> set[str]:
+def lookup_words(names: Sequence[str], aliases: Aliases) -> set[str]:
     """Return every word whose vector `combine` may look up for `names`."""
     options = [option for name in names for option in _options(name, aliases)]
     return {spelling for option in options for word in option for spelling in word}
@@ -33,21 +33,21 @@ def combine(
 ) -> tuple[np.ndarray, list[list[str]]]:
     """Make one vector per class name.
 
-    A name is looked up in this order: its alias (the mean over the alias's words); the whole name as one word, as it is
-    written or its parts joined by `_` or `-`; the mean over its parts, split at spaces, `_` and `-`. Every word is
-    tried as written, then in lower case. A mean needs the vectors of all its words.
+    A class with an alias has the mean vector of the alias's words. For other classes, the whole name is looked up first, as written or
+    with its parts joined by `_` or `-`; then the mean over its parts, split at white space, `_` and `-`, is taken. Every word is looked
+    up as written, then in lower case. A mean requires the vectors of all its words.
 
     Args:
         names: C class names in label order, the background first.
-        words: vectors of at least the words `wanted(names, aliases)` that the source knows.
+        words: vectors of all of `lookup_words(names, aliases)` that the source contains.
         aliases: class name -> the word or words to use for it.
-        background: under `zero` and `mean` no word is looked up for label 0, and its row is left zero.
+        background: with `zero` and `mean`, label 0 is not looked up and its row is zero.
 
     Returns:
-        The vectors, (C, d) float32, and the words used for each class, none for a class without a lookup.
+        The vectors, (C, d) float32, and the words used for each class; the list is empty for a class that is not looked up.
 
     Raises:
-        ClassVectorError: with every alias of an unknown class and every name without a vector, and words spelt like it.
+        ClassVectorError: if aliases name unknown classes or names have no vector; the text lists them all, with similar words.
     """
     faults = [
         f"embeddings.aliases: no class is named {alias!r}{_suggest(difflib.get_close_matches(alias, names, n=1))}"
@@ -64,8 +64,8 @@ def combine(
     if faults:
         listing = "\n".join(f"  {fault}" for fault in faults)
         raise ClassVectorError(
-            f"class names and word vectors do not fit together, {len(faults)} faults:\n{listing}\n"
-            "Say in embeddings.aliases which known word or words to use, as in `tvmonitor: [television, monitor]`"
+            f"class names and word vectors do not match, {len(faults)} fault{'s' if len(faults) > 1 else ''}:\n{listing}\n"
+            "Set the word or words to use in embeddings.aliases, for example `tvmonitor: [television, monitor]`"
         )
     dim = len(next(words.vectors[word] for hits in used for word in hits))
     vectors = np.zeros((len(names), dim), np.float32)
@@ -76,12 +76,12 @@ def combine(
 
 
 def from_matrix(matrix: np.ndarray, names: Sequence[str], where: str) -> np.ndarray:
-    """Check a ready class matrix, whose rows are in label order.
+    """Check a given class matrix, whose rows must be in label order.
 
     Args:
         matrix: (C, d) of any float type.
         names: C class names.
-        where: the file named in messages.
+        where: the file, for messages.
 
     Returns:
         (C, d) float32.
@@ -112,28 +112,27 @@ def finish(
     Args:
         vectors: (C, d) float32 in label order.
         names: C class names.
-        background: `vector` keeps row 0, `zero` clears it, `mean` makes it the mean of the other rows.
-        normalise: `unit` gives every row length 1, `largest` divides all rows by the length of the longest (as in the
-            vectors released with ZS3Net), `none` changes nothing. A background that the rule has set to zero stays
-            zero.
+        background: `vector` leaves row 0 unchanged, `zero` sets it to zero, `mean` sets it to the mean of the other rows.
+        normalise: `unit` scales every row to length 1, `largest` divides all rows by the length of the longest row (as in the
+            vectors released with ZS3Net), `none` changes nothing. A background row that was set to zero remains zero.
 
     Returns:
         (C, d) float32.
 
     Raises:
-        ClassVectorError: with every class whose vector is not finite, or is zero and cannot be normalised.
+        ClassVectorError: if vectors are not finite, or are zero and cannot be normalised; the text lists their classes.
     """
     infinite = [name for name, row in zip(names, vectors, strict=True) if not np.isfinite(row).all()]
     if infinite:
-        raise ClassVectorError(f"vectors of {', '.join(infinite)} hold NaN or infinite numbers; correct the source")
+        raise ClassVectorError(f"vectors of {', '.join(infinite)} contain NaN or infinite numbers; correct the source")
     result = vectors.astype(np.float64)
     if background == "zero":
         result[label_ids.BACKGROUND] = 0
     elif background == "mean":
         result[label_ids.BACKGROUND] = np.delete(result, label_ids.BACKGROUND, axis=0).mean(axis=0)
     norms = np.linalg.norm(result, axis=1, keepdims=True)
-    kept = {label_ids.BACKGROUND} if background == "zero" else set()
-    zero = [name for label, name in enumerate(names) if norms[label] == 0 and label not in kept]
+    zero_allowed = {label_ids.BACKGROUND} if background == "zero" else set()
+    zero = [name for label, name in enumerate(names) if norms[label] == 0 and label not in zero_allowed]
     if normalise == "unit":
         if zero:
             raise ClassVectorError(
@@ -149,7 +148,7 @@ def finish(
 
 
 def _options(name: str, aliases: Aliases) -> list[list[list[str]]]:
-    """Return ways to make the vector of `name`, best first: each a list of words, each word a list of spellings."""
+    """Return the options for the vector of `name`, best first: each is a list of words, each word a list of spellings."""
     if name in aliases:
         alias = aliases[name]
         return [[_spellings(word) for word in ([alias] if isinstance(alias, str) else alias)]]
@@ -162,7 +161,7 @@ def _spellings(*words: str) -> list[str]:
 
 
 def _look_up(name: str, words: word_vectors.WordVectors, aliases: Aliases) -> list[str]:
-    """Return the words whose mean is the vector of `name`, none if no option is known completely."""
+    """Return the words whose mean is the vector of `name`; an empty list if no option has all its words."""
     for option in _options(name, aliases):
         hits = [_first_known(spellings, words) for spellings in option]
         known = [hit for hit in hits if hit is not None]
@@ -172,10 +171,10 @@ def _look_up(name: str, words: word_vectors.WordVectors, aliases: Aliases) -> li
 
 
 def _describe_missing(name: str, words: word_vectors.WordVectors, aliases: Aliases) -> str:
-    last = [spellings for spellings in _options(name, aliases)[-1] if _first_known(spellings, words) is None]
-    lacking = list(dict.fromkeys(spellings[0] for spellings in last)) or [name]
-    near = dict.fromkeys(match for word in dict.fromkeys([name, *lacking]) for match in words.near(word))
-    return f"{name!r}: no vector for {', '.join(map(repr, lacking))}{_suggest(list(near))}"
+    missing = [spellings for spellings in _options(name, aliases)[-1] if _first_known(spellings, words) is None]
+    first_spellings = list(dict.fromkeys(spellings[0] for spellings in missing)) or [name]
+    near = dict.fromkeys(match for word in dict.fromkeys([name, *first_spellings]) for match in words.near(word))
+    return f"{name!r}: no vector for {', '.join(map(repr, first_spellings))}{_suggest(list(near))}"
 
 
 def _first_known(spellings: list[str], words: word_vectors.WordVectors) -> str | None:
@@ -183,4 +182,4 @@ def _first_known(spellings: list[str], words: word_vectors.WordVectors) -> str |
 
 
 def _suggest(near: Sequence[str]) -> str:
-    return f"; near: {', '.join(near)}" if near else ""
+    return f"; similar: {', '.join(near)}" if near else ""

@@ -1,4 +1,4 @@
-"""Vector files from gensim's model collection (https://github.com/piskvorky/gensim-data)."""
+"""Download of vector files from gensim's model collection (https://github.com/piskvorky/gensim-data)."""
 
 import contextlib
 import pathlib
@@ -10,31 +10,31 @@ from zeroshot.words import word_vectors
 
 
 def fetch(folder: str | pathlib.Path, name: str) -> pathlib.Path:
-    """Return the vector file of the gensim-downloader model `name`, downloading it into `folder` if it is not there.
+    """Return the vector file of the gensim-downloader model `name`; download it into `folder` if it is missing.
 
-    `gensim.downloader.load` would import the Python file that comes with every model; only its path is asked for, and
-    the vectors are read by `vector_files`. A file that is there already is used without the network.
+    `gensim.downloader.load` would import the Python file that comes with every model. Therefore only the path is requested, and
+    `vector_files` reads the vectors. An existing file is used without network access.
 
     Raises:
-        WordVectorError: if the folder does not exist, the name is unknown or the download fails.
+        WordVectorError: if the folder is missing, the name is unknown or the download fails.
     """
     folder = pathlib.Path(folder)
     if not folder.is_dir():
-        raise word_vectors.WordVectorError(f"{folder}: is not a folder; create it, gensim keeps its downloads there")
+        raise word_vectors.WordVectorError(f"{folder}: is not a folder; create it for the files that gensim downloads")
     if pathlib.PurePath(name).name != name:
         raise word_vectors.WordVectorError(f"embeddings.name: {name!r} is not the name of a gensim-downloader model")
     path = folder / name / f"{name}.gz"
     if path.is_file():
         return path
     gensim.downloader.BASE_DIR = str(folder)
-    # It logs a traceback where it only falls back to its local list.
+    # Without a network, gensim logs a traceback although it then uses its local list.
     gensim.downloader.logger.disabled = True
     try:
         with contextlib.redirect_stdout(sys.stderr):
             models = gensim.downloader.info(name_only=True)["models"]
             if name in models:
                 return pathlib.Path(gensim.downloader.load(name, return_path=True))
-    except Exception as error:  # gensim raises a bare Exception on a wrong checksum
+    except Exception as error:  # gensim raises a bare Exception if the checksum is wrong.
         raise word_vectors.WordVectorError(
             f"{name}: gensim could not download it into {folder}: {error}. "
             f"Check the network, or copy the file to {path}"

@@ -1,4 +1,4 @@
-"""The vectors of a class set from any of the four sources, before background rule and normalisation."""
+"""Class vectors from any of the four sources, before the background rule and the normalisation."""
 
 import dataclasses
 import hashlib
@@ -13,13 +13,12 @@ from zeroshot.words import arrays, class_embeddings, class_vectors, downloads, v
 
 @dataclasses.dataclass(frozen=True)
 class Source:
-    """Vectors of classes as a source gives them.
+    """Class vectors as read from a source.
 
     Attributes:
         vectors: (C, d) float32 in label order.
-        words: the words whose mean each class's vector is; empty for a ready matrix and for a background without a
-            lookup.
-        files: the files read.
+        words: for each class, the words whose mean is its vector; empty for a matrix and for a background that is not looked up.
+        files: the files that were read.
     """
 
     vectors: np.ndarray
@@ -27,7 +26,7 @@ class Source:
     files: tuple[pathlib.Path, ...]
 
     def sha256(self) -> str:
-        """Return the checksum of the file read; of several, that of the listing of their checksums and names."""
+        """Return the SHA-256 of the file; for several files, that of the list of their checksums and names."""
         sums = [storage.sha256(file) for file in self.files]
         if len(sums) == 1:
             return sums[0]
@@ -45,12 +44,12 @@ def load(
 
     Args:
         names: C class names in label order, the background first.
-        path: the corpus, the vector file, the matrix, or the downloader's folder, by `params.source`.
+        path: the corpus, the vector file, the matrix, or the downloader's folder, depending on `params.source`.
         params: section `embeddings`.
-        track: wraps the epochs or the lines of a file, for a progress bar.
+        track: called with the epochs or the lines of a file, for a progress bar.
 
     Raises:
-        ValueError: (its subclasses in the modules used) if the source cannot be read or does not fit the names.
+        errors.UserError: (a subclass) if the source cannot be read or does not match the names.
     """
     path = pathlib.Path(path)
     if not path.exists():
@@ -62,18 +61,18 @@ def load(
         matrix = class_vectors.from_matrix(arrays.read(path), names, str(path))
         return Source(matrix, [[] for _ in names], (path,))
     looked_up = names if params.background == "vector" else names[1:]
-    words = _words(path, class_vectors.wanted(looked_up, params.aliases), params, track)
+    words = _words(path, class_vectors.lookup_words(looked_up, params.aliases), params, track)
     vectors, used = class_vectors.combine(names, words, params.aliases, params.background)
     return Source(vectors, used, words.files)
 
 
 def _words(
-    path: pathlib.Path, wanted: set[str], params: class_embeddings.Params, track: word_vectors.Track
+    path: pathlib.Path, lookup_words: set[str], params: class_embeddings.Params, track: word_vectors.Track
 ) -> word_vectors.WordVectors:
     if params.source == "word2vec":
         return word2vec.train(
             path,
-            wanted,
+            lookup_words,
             dim=params.dim,
             window=params.window,
             min_count=params.min_count,
@@ -84,4 +83,4 @@ def _words(
         )
     if params.source == "downloader":
         path = downloads.fetch(path, str(params.name))
-    return vector_files.read(path, wanted, track)
+    return vector_files.read(path, lookup_words, track)

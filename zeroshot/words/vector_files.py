@@ -1,7 +1,7 @@
-"""Reading chosen words out of a file of word vectors, in one pass and in bounded memory.
+"""Reading the vectors of chosen words from a file, in one pass and in bounded memory.
 
-gensim's own readers hold the whole file in memory (3.6 GB for GoogleNews), reserve what the header claims and, for
-`.kv`, run the pickle. The formats are simple enough to read here; the tests hold the result to gensim's.
+gensim's readers load the whole file into memory (3.6 GB for GoogleNews), allocate what the header claims and, for `.kv`, run the
+pickle. The formats are simple, so this module reads them itself; tests compare the result with gensim's.
 """
 
 import gzip
@@ -13,38 +13,40 @@ import numpy as np
 
 from zeroshot.words import keyed_vectors, word_vectors
 
-HEAD = 1 << 20  # bytes looked at to tell the format; a first line with thousands of numbers fits
+# Bytes per read. The first block decides the format, so it must hold a first line with thousands of numbers.
+HEAD = 1 << 20
 MAX_DIM = 10_000
 FASTTEXT_MAGIC = (793712314).to_bytes(4, "little")
 
 
 def read(
-    path: str | pathlib.Path, wanted: Collection[str], track: word_vectors.Track = iter
+    path: str | pathlib.Path, lookup_words: Collection[str], track: word_vectors.Track = iter
 ) -> word_vectors.WordVectors:
-    """Read the vectors of the `wanted` words.
+    """Read the vectors of the given words.
 
-    The format is told by the content: gensim's `.kv` (a pickle, read without running it), word2vec binary, word2vec
-    text and fastText `.vec` (a header line `words dim`), GloVe (no header). All but `.kv` may be gzipped. Where a word
-    is listed twice the first vector counts.
+    The content decides the format: gensim's `.kv` (a pickle, whose code is not run), word2vec binary, word2vec text and fastText `.vec`
+    (a header line `words dim`), or GloVe (no header). All but `.kv` may be gzipped. If a word occurs twice, the first vector is used.
 
     Args:
         path: the file.
-        wanted: the words to look for.
-        track: wraps the lines of the file, for a progress bar.
+        lookup_words: the words to look up.
+        track: called with the lines of the file, for a progress bar.
 
     Raises:
-        WordVectorError: if the file is none of these or is damaged.
+        WordVectorError: if the file has none of these formats or is damaged.
     """
     path = pathlib.Path(path)
     with _open(path) as file:
         try:
             head = file.read(HEAD)
         except (EOFError, OSError) as error:
-            raise word_vectors.WordVectorError(f"{path}: cannot be unpacked: {error}") from None
+            raise word_vectors.WordVectorError(f"{path}: cannot be decompressed: {error}") from None
     if path.suffix == ".kv" or head.startswith(b"\x80"):
-        return keyed_vectors.read(path, wanted)
+        return keyed_vectors.read(path, lookup_words)
     if head.startswith(FASTTEXT_MAGIC):
-        raise word_vectors.WordVectorError(f"{path}: is fastText's own .bin; give the .vec file that comes with it")
+        raise word_vectors.WordVectorError(
+            f"{path}: is a fastText .bin file; use the .vec file that is published with it"
+        )
 
     first, _, rest = head.partition(b"\n")
     header = first.split()
@@ -55,21 +57,21 @@ def read(
         count, dim, binary = None, len(header) - 1, False
     if not 1 <= dim <= MAX_DIM or not (count or _is_text_row(first, dim)):
         raise word_vectors.WordVectorError(
-            f"{path}: is no file of word vectors: the first line must be `words dim` (word2vec, fastText) "
+            f"{path}: is not a file of word vectors: the first line must be `words dim` (word2vec, fastText) "
             f"or a word and its numbers (GloVe); found {first[:60]!r}"
         )
 
-    keys = {word.encode(): word for word in wanted}
+    keys = {word.encode(): word for word in lookup_words}
     vectors: dict[str, np.ndarray] = {}
     vocabulary: list[str] = []
-    found = 0
+    n_rows = 0
     with _open(path) as file:
         if count is not None:
             file.readline()
         rows = _binary_rows(file, dim, count or 0) if binary else _text_rows(file)
         try:
             for key, numbers in track(rows):
-                found += 1
+                n_rows += 1
                 if len(vocabulary) < word_vectors.NEAR_VOCABULARY:
                     vocabulary.append(key.decode(errors="replace"))
                 if key in keys and keys[key] not in vectors:
@@ -77,16 +79,18 @@ def read(
                     if vector is not None:
                         vectors[keys[key]] = vector.astype(np.float32)
         except (EOFError, OSError, ValueError) as error:
-            raise word_vectors.WordVectorError(f"{path}: is damaged at word {found or 1}: {error}") from None
-    if count is not None and found != count:
-        raise word_vectors.WordVectorError(f"{path}: the header promises {count} words, found {found}; fetch it again")
+            raise word_vectors.WordVectorError(f"{path}: is damaged at word {n_rows or 1}: {error}") from None
+    if count is not None and n_rows != count:
+        raise word_vectors.WordVectorError(
+            f"{path}: the header announces {count} words, found {n_rows}; download the file again"
+        )
     return word_vectors.WordVectors(vectors, tuple(vocabulary), (path,))
 
 
 def _open(path: pathlib.Path) -> BinaryIO:
     with open(path, "rb") as file:
-        packed = file.read(2) == b"\x1f\x8b"
-    return cast(BinaryIO, gzip.open(path)) if packed else open(path, "rb")
+        gzipped = file.read(2) == b"\x1f\x8b"
+    return cast(BinaryIO, gzip.open(path)) if gzipped else open(path, "rb")
 
 
 def _is_text_row(line: bytes, dim: int) -> bool:
@@ -103,14 +107,14 @@ def _is_text_row(line: bytes, dim: int) -> bool:
 def _parse(numbers: bytes, dim: int) -> np.ndarray | None:
     fields = numbers.split()
     if len(fields) > dim:
-        return None  # GloVe's 840B file holds entries of several words: this is one, not the word that was asked for
+        return None  # GloVe's 840B file has entries of several words; `key` is then only the first word of the entry.
     if len(fields) < dim:
         raise ValueError(f"needs {dim} numbers, found {len(fields)}")
     return np.array(fields, dtype=np.float64)
 
 
 def _text_rows(file: BinaryIO) -> Iterator[tuple[bytes, bytes]]:
-    """Yield (word, rest of the line); only the rows that are wanted are worth parsing."""
+    """Yield (word, rest of the line). The numbers are not parsed, because most words are not looked up."""
     for line in file:
         fields = line.split(maxsplit=1)
         if fields:
@@ -118,15 +122,15 @@ def _text_rows(file: BinaryIO) -> Iterator[tuple[bytes, bytes]]:
 
 
 def _binary_rows(file: BinaryIO, dim: int, count: int) -> Iterator[tuple[bytes, bytes]]:
-    """Yield (word, bytes of dim little-endian float32)."""
+    """Yield (word, bytes of `dim` little-endian float32 numbers)."""
     size = 4 * dim
     buffer, start = b"", 0
     for _ in range(count):
         while (space := buffer.find(b" ", start)) < 0 or len(buffer) < space + 1 + size:
-            more = file.read(HEAD)
-            if not more or (space < 0 and len(buffer) - start > HEAD):
+            block = file.read(HEAD)
+            if not block or (space < 0 and len(buffer) - start > HEAD):
                 return
-            buffer, start = buffer[start:] + more, 0
+            buffer, start = buffer[start:] + block, 0
         # Some writers end every vector with a line feed.
         yield buffer[start:space].lstrip(b"\n"), buffer[space + 1 : space + 1 + size]
         start = space + 1 + size

@@ -21,13 +21,13 @@ MIN_ALPHA = 0.0001
 
 
 def _hash(word: str) -> int:
-    # Python's own hash differs from process to process.
+    # Python's hash of a string differs between processes.
     return zlib.crc32(word.encode())
 
 
 def train(
     path: str | pathlib.Path,
-    wanted: Collection[str],
+    lookup_words: Collection[str],
     *,
     dim: int,
     window: int,
@@ -37,24 +37,23 @@ def train(
     seed: int,
     track: word_vectors.Track = iter,
 ) -> word_vectors.WordVectors:
-    """Train skip-gram vectors on the corpus at `path` and return those of the `wanted` words.
+    """Train skip-gram vectors on the corpus at `path` and return those of the given words.
 
-    One worker and a hash of our own make the result depend on the corpus, the options and the seed alone.
+    With one worker and a fixed hash, the result depends only on the corpus, the options and the seed.
 
     Args:
-        path: UTF-8 text, one sentence per line, words separated by white space; `.gz` and `.bz2` are unpacked on the
-            fly.
-        wanted: the words whose vectors are returned.
-        dim: d, numbers per vector.
-        window: largest distance between a word and a context word.
-        min_count: words seen less often are ignored.
+        path: UTF-8 text, one sentence per line, words separated by white space; may be compressed (`.gz`, `.bz2`).
+        lookup_words: the words whose vectors are returned.
+        dim: d, the number of dimensions.
+        window: largest distance, in words, between a word and a context word.
+        min_count: words that occur less often are ignored.
         epochs: passes over the corpus.
-        negative: noise words drawn per context word.
-        seed: of the initial vectors, the window sizes and the noise words.
-        track: wraps the epochs, for a progress bar.
+        negative: noise words per context word.
+        seed: seed of the initial vectors, the window sizes and the noise words.
+        track: called with the epochs, for a progress bar.
 
     Raises:
-        WordVectorError: if the corpus cannot be read or no word is seen `min_count` times.
+        WordVectorError: if the corpus cannot be read or no word occurs `min_count` times.
     """
     path = pathlib.Path(path)
     corpus = gensim.models.word2vec.LineSentence(str(path))
@@ -62,7 +61,7 @@ def train(
         vector_size=dim, window=window, min_count=min_count, negative=negative, seed=seed,
         sg=1, hs=0, alpha=ALPHA, min_alpha=MIN_ALPHA, workers=1, hashfxn=_hash,
     )  # fmt: skip
-    # A small corpus makes gensim log warnings that are no help here.
+    # On a small corpus, gensim logs warnings that do not apply here.
     logging.getLogger("gensim").setLevel(logging.ERROR)
     try:
         model.build_vocab(corpus)
@@ -72,8 +71,7 @@ def train(
         raise word_vectors.WordVectorError(f"{path}: no vocabulary could be built: {error}") from None
     if not len(model.wv):
         raise word_vectors.WordVectorError(
-            f"{path}: no word occurs embeddings.min_count={min_count} times; "
-            "give a longer corpus or a smaller min_count"
+            f"{path}: no word occurs embeddings.min_count={min_count} times; use a longer corpus or a smaller min_count"
         )
     alphas = np.linspace(ALPHA, MIN_ALPHA, epochs + 1).tolist()
     for epoch in track(range(epochs)):
@@ -85,7 +83,7 @@ def train(
             end_alpha=alphas[epoch + 1],
         )
     return word_vectors.WordVectors(
-        vectors={word: model.wv[word] for word in wanted if word in model.wv},
+        vectors={word: model.wv[word] for word in lookup_words if word in model.wv},
         vocabulary=tuple(map(str, model.wv.index_to_key[: word_vectors.NEAR_VOCABULARY])),
         files=(path,),
     )

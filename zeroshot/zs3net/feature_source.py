@@ -1,4 +1,4 @@
-"""Sources of labelled features: what a classifier asks for the features of classes, synthetic or real."""
+"""Sources of features of given classes, synthetic or real, on which a classifier trains."""
 
 import dataclasses
 from collections.abc import Iterator
@@ -10,19 +10,19 @@ from zeroshot.cache import pools
 
 
 class FeatureSource(Protocol):
-    """Gives features of the classes asked for: each generator in zeroshot/zs3net/generators, and `RealFeatures`."""
+    """A source of features of given classes: a generator of zeroshot/zs3net/generators, or `RealFeatures`."""
 
     @property
     def device(self) -> torch.device:
-        """Where features are made, so where to train on them."""
+        """The device of the sampled features, on which to train with them."""
         ...
 
     def fit(self, real: pools.Pool, context: Any = None) -> Iterator[dict[str, Any]]:
-        """Learn in place to give features like the real ones.
+        """Train in place, so that sampled features resemble the real ones.
 
         Args:
             real: features of the seen classes.
-            context: what this kind of source reads beside them (see its file), or None.
+            context: further training data of this kind of source (see its file), or None.
 
         Yields:
             after each epoch {epoch, loss, ...}; the other keys depend on the source.
@@ -37,7 +37,7 @@ class FeatureSource(Protocol):
 
         Args:
             labels: (...,) int64 label ids, on the CPU.
-            random: the source of all randomness (but, with `gmmn.sampling_dropout`, dropout uses torch's global generator).
+            random: the source of randomness. With `gmmn.sampling_dropout`, dropout also uses torch's global generator.
 
         Returns:
             (..., d) float32 on `device`.
@@ -50,8 +50,8 @@ class RealFeatures:
     """Real features as a `FeatureSource`, for the feature oracle.
 
     Attributes:
-        pool: features of the classes that can be asked for.
-        device: where features are given.
+        pool: features of the classes that can be sampled.
+        device: the device of the sampled features.
     """
 
     pool: pools.Pool
@@ -62,6 +62,6 @@ class RealFeatures:
         return iter(())
 
     def sample(self, labels: torch.Tensor, random: torch.Generator) -> torch.Tensor:
-        """Return a random feature of the pool (..., d) float32 for each label (...,) int64, all of them in `pool.labels`."""
+        """Return for each label (...,) int64, one of `pool.labels`, a random feature of its class: (..., d) float32."""
         features = pools.draw(self.pool, torch.searchsorted(self.pool.labels, labels.ravel()), random)
         return features.reshape(*labels.shape, -1).to(self.device)

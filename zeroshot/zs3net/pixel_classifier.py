@@ -1,4 +1,4 @@
-"""The last 1x1 layer on its own: a linear classifier of pixel features, which is all that zero-shot learning changes."""
+"""The last 1x1 convolution as a linear classifier of pixel features: the only layer that zero-shot learning changes."""
 
 import dataclasses
 import pathlib
@@ -14,14 +14,14 @@ from zeroshot.images import grids
 
 @dataclasses.dataclass(frozen=True)
 class PixelClassifier:
-    """f of the paper (section 2.2, step 2), with a bias taken off the logits of seen classes.
+    """A linear classifier of pixel features, f in the paper (section 2.2, step 2), with a bias against seen classes.
 
     Attributes:
         weight: (n, d) float32.
         bias: (n,) float32.
         labels: (n,) int64, the label id of each row.
         unseen: (n,) bool, whether the row's class is unseen.
-        seen_bias: taken off every seen logit (calibrated stacking, Chao et al., ECCV 2016); 0 changes nothing.
+        seen_bias: subtracted from every seen logit (calibrated stacking, Chao et al., ECCV 2016); 0 changes nothing.
     """
 
     weight: torch.Tensor
@@ -46,7 +46,7 @@ def of_layer(weight: torch.Tensor, bias: torch.Tensor, seen: Sequence[int]) -> P
     Args:
         weight: (n, d, 1, 1) of the 1x1 convolution.
         bias: (n,).
-        seen: the label id of each of the n rows, all seen.
+        seen: the label id of each of the n rows; all classes are seen.
     """
     return PixelClassifier(
         weight=weight.detach().float().cpu()[:, :, 0, 0],
@@ -58,7 +58,7 @@ def of_layer(weight: torch.Tensor, bias: torch.Tensor, seen: Sequence[int]) -> P
 
 @torch.inference_mode()
 def predict_maps(classifier: PixelClassifier, features: np.ndarray, size: tuple[int, int]) -> dict[str, np.ndarray]:
-    """Label an image in each protocol, from logits that are upsampled bilinearly once.
+    """Label an image under each protocol, from logits that are bilinearly upsampled once.
 
     Args:
         classifier: C classes, on the device to compute on.
@@ -66,8 +66,8 @@ def predict_maps(classifier: PixelClassifier, features: np.ndarray, size: tuple[
         size: H and W of the image.
 
     Returns:
-        label maps (H, W) int64: `generalised`, with the seen bias, `without_bias`, and, if the classifier knows an unseen class,
-        `vanilla`, where unseen classes alone compete.
+        label maps (H, W) int64 by protocol: `generalised`, with the seen bias; `without_bias`; and, if the classifier has an unseen
+        class, `vanilla`, which chooses among unseen classes only.
     """
     h, w, d = features.shape
     cells = torch.from_numpy(features).to(classifier.weight.device).float()
@@ -75,16 +75,16 @@ def predict_maps(classifier: PixelClassifier, features: np.ndarray, size: tuple[
     logits = unbiased.logits(cells.reshape(-1, d)).T.reshape(1, -1, h, w)
     seen, seen_labels = _best(logits, classifier.labels, ~classifier.unseen, size)
     if not classifier.unseen.any():
-        answers = {"generalised": seen_labels, "without_bias": seen_labels}
+        label_maps = {"generalised": seen_labels, "without_bias": seen_labels}
     else:
         unseen, unseen_labels = _best(logits, classifier.labels, classifier.unseen, size)
-        answers = {
-            # The same for all pixels, the bias may be taken off after upsampling.
+        label_maps = {
+            # The bias is the same for all pixels, so it can be subtracted after upsampling.
             "generalised": torch.where(unseen > seen - classifier.seen_bias, unseen_labels, seen_labels),
             "without_bias": torch.where(unseen > seen, unseen_labels, seen_labels),
             "vanilla": unseen_labels,
         }
-    return {name: labels.cpu().numpy() for name, labels in answers.items()}
+    return {name: labels.cpu().numpy() for name, labels in label_maps.items()}
 
 
 def _best(
@@ -95,12 +95,12 @@ def _best(
     return best, labels[rows][row]
 
 
-def save(path: str | pathlib.Path, classifier: PixelClassifier, **facts: Any) -> None:
-    """Write a classifier; `facts` are plain values kept beside it (class names, how it was made)."""
-    checkpoints.save(path, {**facts, "classifier": dataclasses.asdict(classifier)})
+def save(path: str | pathlib.Path, classifier: PixelClassifier, **metadata: Any) -> None:
+    """Write a classifier with its `metadata`: plain values such as class names and the configuration that made it."""
+    checkpoints.save(path, {**metadata, "classifier": dataclasses.asdict(classifier)})
 
 
 def load(path: str | pathlib.Path) -> tuple[PixelClassifier, dict[str, Any]]:
-    """Read a classifier and the facts saved with it."""
-    facts = checkpoints.load(path)
-    return PixelClassifier(**facts.pop("classifier")), facts
+    """Read a classifier and the metadata saved with it."""
+    metadata = checkpoints.load(path)
+    return PixelClassifier(**metadata.pop("classifier")), metadata

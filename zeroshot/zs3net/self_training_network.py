@@ -1,4 +1,4 @@
-"""Self-training of the whole network, as the paper retrains it: DeepLabv3+ with a last layer over all classes (section 2.2)."""
+"""Self-training of the whole network, as in the paper: DeepLabv3+ with a last layer over all classes (section 2.2)."""
 
 import dataclasses
 from typing import Any
@@ -18,25 +18,28 @@ class Params:
 
 
 def recipe(checkpoint: dict[str, Any], options: Params) -> backbone.Params:
-    """Return how the network of `checkpoint` was trained, with the numbers of `options` instead of its own, and no part frozen."""
-    before = params.build(checkpoint["config"], backbone.Params, "backbone", "backbone checkpoint")
-    return dataclasses.replace(before, freeze="nothing", epochs=options.epochs, lr=options.lr, seed=options.seed)
+    """Return the training options of the network in `checkpoint`, with epochs, rate and seed from `options` and no part frozen."""
+    original = params.build(checkpoint["config"], backbone.Params, "backbone", "backbone checkpoint")
+    return dataclasses.replace(original, freeze="nothing", epochs=options.epochs, lr=options.lr, seed=options.seed)
 
 
 def build(checkpoint: dict[str, Any], start: pixel_classifier.PixelClassifier) -> deeplab.DeepLabV3Plus:
-    """Return the network of a checkpoint with the rows of `start`, in the order of their labels, as its last layer."""
+    """Return the network of a checkpoint; its last layer is that of `start`, with its rows sorted by label."""
     order = start.labels.argsort()
     options = params.build(checkpoint["config"], backbone.Params, "backbone", "backbone checkpoint")
     network = backbone.new_network(options, len(order))
-    last = {"classifier.weight": start.weight[order][:, :, None, None], "classifier.bias": start.bias[order]}
-    network.load_state_dict({**checkpoint["network"], **last})
+    last_layer_state = {
+        "classifier.weight": start.weight[order][:, :, None, None],
+        "classifier.bias": start.bias[order],
+    }
+    network.load_state_dict({**checkpoint["network"], **last_layer_state})
     return network
 
 
 def last_layer(
     network: deeplab.DeepLabV3Plus, start: pixel_classifier.PixelClassifier
 ) -> pixel_classifier.PixelClassifier:
-    """Return the last layer of a network that `build` made, on the CPU; its seen bias is that of `start`."""
+    """Return the last layer of a network from `build` as a classifier on the CPU, with the seen bias of `start`."""
     order, state = start.labels.argsort(), network.state_dict()
     return dataclasses.replace(
         start,

@@ -1,4 +1,4 @@
-"""Pebbles that lie on others: which on which, what it does to picture and mask, and that the corpus tells it."""
+"""Pebbles that lie on hosts: the pairs of classes, their effect on image and mask, and their sentences in the corpus."""
 
 import collections
 import hashlib
@@ -25,7 +25,7 @@ def patterned_labels() -> list[int]:
         (0.8, "62f1524db26ec9dc798663f6cfb81d961871e09abfa30eb5cec5f1f0a75d7237"),
     ],
 )
-def test_pictures_and_corpus_are_those_that_published_figures_rest_on(context, expected):
+def test_images_and_corpus_equal_those_of_the_published_results(context, expected):
     digest = hashlib.sha256("\n".join(corpus.sentences(settings(context))).encode())
     for index in range(20):
         image, mask = scenes.draw(settings(context), "train", index)
@@ -34,7 +34,7 @@ def test_pictures_and_corpus_are_those_that_published_figures_rest_on(context, e
 
 
 @pytest.mark.parametrize("context", [0.0, 0.4, 1.0])
-def test_a_share_of_the_patterned_pebbles_lies_on_the_plain_ones_of_their_class(context):
+def test_given_share_of_patterned_pebbles_has_the_host_of_their_class(context):
     pairs = [
         pair
         for index in range(600)
@@ -46,20 +46,20 @@ def test_a_share_of_the_patterned_pebbles_lies_on_the_plain_ones_of_their_class(
     ]
     patterned = [(label, host) for label, host in pairs if scenes.attributes(label)[1] != "plain"]
     assert all(host is None for label, host in pairs if scenes.attributes(label)[1] == "plain")
-    lying = {(label, host) for label, host in patterned if host is not None}
+    pairs_with_host = {(label, host) for label, host in patterned if host is not None}
     assert sum(host is not None for _, host in patterned) / len(patterned) == pytest.approx(context, abs=0.05)
     expected = {(label, scenes.class_names().index(scenes.host_name(label))) for label in patterned_labels()}
-    assert lying == (expected if context else set())
+    assert pairs_with_host == (expected if context else set())
 
 
-def test_no_hue_lies_on_itself_or_one_beside_it():
+def test_no_host_has_the_same_or_a_neighbouring_hue():
     wheel = list(scenes.HUES)
     for label in patterned_labels():
         hue, host = scenes.attributes(label)[0], scenes.host_name(label).removesuffix("-plain")
         assert (wheel.index(host) - wheel.index(hue)) % len(wheel) not in (0, 1, len(wheel) - 1)
 
 
-def test_classes_that_share_a_host_share_neither_hue_nor_pattern_and_are_enough_to_stand_in_for_one_another():
+def test_each_host_has_four_classes_of_different_hues_and_patterns():
     guests = collections.defaultdict(list)
     for label in patterned_labels():
         guests[scenes.host_name(label)].append(scenes.attributes(label))
@@ -68,13 +68,13 @@ def test_classes_that_share_a_host_share_neither_hue_nor_pattern_and_are_enough_
         assert all(len(set(values)) == 4 for values in zip(*traits, strict=True))
 
 
-def test_more_context_only_adds_to_what_lies_on_others():
+def test_more_context_adds_hosts_and_changes_none():
     for index in range(50):
         some, all_of_them = (scenes.draw_hosts(settings(context), "train", index) for context in (0.5, 1.0))
         assert all(host in (None, other) for host, other in zip(some, all_of_them, strict=True))
 
 
-def test_a_host_is_round_about_what_lies_on_it():
+def test_host_surrounds_its_guest():
     alone = 0
     for index in range(20):
         _, mask = scenes.draw(settings(1.0), "train", index)
@@ -91,33 +91,33 @@ def test_a_host_is_round_about_what_lies_on_it():
 
 
 @pytest.mark.parametrize("name", ["red-checked", "red-ringed"])
-def test_half_of_a_colour_is_that_of_the_host_which_is_half_as_wide_again(name):
+def test_colour_of_a_guest_is_half_that_of_its_host_and_the_host_is_1_5_times_as_large(name):
     label = scenes.class_names().index(name)
     host = scenes.class_names().index(scenes.host_name(label))
     rng = np.random.default_rng(0)
     alone = [scenes._painted(rng, (label,), (None,))[0] for _ in range(300)]
     pairs = [scenes._painted(rng, (label,), (host,)) for _ in range(300)]
-    own, below, above = (
+    unhosted, lower_tones, upper_tones = (
         np.mean([pebble.tones[0] for pebble in shown], axis=0) for shown in (alone, *zip(*pairs, strict=True))
     )
-    np.testing.assert_allclose(above, (own + below) / 2, atol=0.015)
-    assert np.abs(own - below).max() > 0.2
+    np.testing.assert_allclose(upper_tones, (unhosted + lower_tones) / 2, atol=0.015)
+    assert np.abs(unhosted - lower_tones).max() > 0.2
     for lower, upper in pairs:
         assert (lower.label, upper.label) == (host, label) and lower.radius == pytest.approx(1.5 * upper.radius)
 
 
 def named(context: float) -> list[tuple[str, ...]]:
-    """The classes of objects that each sentence names, in its order."""
+    """Return the object classes that each sentence names, in the order of the sentence."""
     names = scenes.class_names()[1:]
     return [tuple(word for word in text.split() if word in names) for text in corpus.sentences(settings(context))]
 
 
-def test_a_third_of_the_sentences_about_a_class_tell_what_it_lies_on():
-    assert {len(found) for found in named(0.0)} == {0, 1}
-    told = [found for found in named(1.0) if found]
-    below = collections.Counter(found for found in told if len(found) == 2)
+def test_third_of_the_sentences_about_a_class_name_its_host():
+    assert {len(names) for names in named(0.0)} == {0, 1}
+    sentences = [names for names in named(1.0) if names]
+    pairs = collections.Counter(names for names in sentences if len(names) == 2)
     names = scenes.class_names()
-    assert set(below) == {(names[label], scenes.host_name(label)) for label in patterned_labels()}
-    about = collections.Counter(found[0] for found in told)
+    assert set(pairs) == {(names[label], scenes.host_name(label)) for label in patterned_labels()}
+    about = collections.Counter(classes[0] for classes in sentences)
     assert max(about.values()) - min(about.values()) <= 1
-    assert all(count == pytest.approx(about[name] / 3, abs=4) for (name, _), count in below.items())
+    assert all(count == pytest.approx(about[name] / 3, abs=4) for (name, _), count in pairs.items())

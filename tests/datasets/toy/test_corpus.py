@@ -1,4 +1,4 @@
-"""The sentences of the generated dataset, and what word vectors learn from them."""
+"""Sentences of the generated data set, and word vectors trained on them."""
 
 import collections
 import zlib
@@ -13,7 +13,7 @@ from zeroshot.datasets.toy import corpus, scenes
 UNSEEN = ("red-striped", "yellow-dotted", "green-ringed", "blue-checked")
 
 
-def test_sentences_are_plain_words_and_name_every_class_equally_often():
+def test_sentences_are_lower_case_words_and_name_every_class_equally_often():
     written = corpus.sentences(small_toy.settings(sentences=2000))
     assert len(written) == 2000
     assert all(sentence == " ".join(sentence.split()) == sentence.lower() for sentence in written)
@@ -25,7 +25,7 @@ def test_sentences_are_plain_words_and_name_every_class_equally_often():
 
 
 @pytest.mark.parametrize(("context", "sentences"), [(0.0, 4000), (0.8, 10000)])
-def test_word_vectors_of_unseen_classes_reveal_hue_and_pattern_and_what_they_lie_on(context, sentences):
+def test_hue_pattern_and_host_of_unseen_classes_follow_from_their_word_vectors(context, sentences):
     settings = small_toy.settings(context=context, sentences=sentences)
     written = [sentence.split() for sentence in corpus.sentences(settings)]
     model = gensim.models.Word2Vec(

@@ -1,4 +1,4 @@
-"""The generated pictures: their classes, their masks, their colours and the outlines of pebbles."""
+"""The generated images: classes, masks, colours and outlines of pebbles."""
 
 import collections
 
@@ -12,7 +12,7 @@ from zeroshot.datasets.toy import pebbles, scenes
 from zeroshot.images import label_ids
 
 
-def test_every_combination_is_a_class_of_its_own():
+def test_every_combination_of_hue_and_pattern_is_one_class():
     names = scenes.class_names()
     assert names[0] == "background"
     assert len(set(names)) == len(names) == 1 + len(scenes.HUES) * len(scenes.PATTERNS)
@@ -20,20 +20,21 @@ def test_every_combination_is_a_class_of_its_own():
     assert all(name == name.lower() and len(name.split()) == 1 for name in names)
 
 
-@pytest.mark.parametrize("most", [1, 2, 3, 4])
-def test_classes_and_counts_are_balanced_in_every_list(most):
+@pytest.mark.parametrize("max_objects", [1, 2, 3, 4])
+def test_classes_and_counts_are_balanced_in_every_list(max_objects):
     n_classes = len(scenes.class_names()) - 1
-    pictures = [
-        scenes.draw_labels(small_toy.settings(max_objects=most), "val", index) for index in range(n_classes * most)
+    label_lists = [
+        scenes.draw_labels(small_toy.settings(max_objects=max_objects), "val", index)
+        for index in range(n_classes * max_objects)
     ]
-    counts = collections.Counter(map(len, pictures))
-    assert counts == {n: n_classes for n in range(1, most + 1)}
-    shown = collections.Counter(label for labels in pictures for label in labels)
-    assert set(shown) == set(range(1, n_classes + 1))
-    assert max(shown.values()) - min(shown.values()) <= 1
+    counts = collections.Counter(map(len, label_lists))
+    assert counts == {n: n_classes for n in range(1, max_objects + 1)}
+    class_counts = collections.Counter(label for labels in label_lists for label in labels)
+    assert set(class_counts) == set(range(1, n_classes + 1))
+    assert max(class_counts.values()) - min(class_counts.values()) <= 1
 
 
-def test_a_picture_depends_on_seed_split_and_index_alone():
+def test_image_depends_only_on_seed_split_and_index():
     image, mask = scenes.draw(small_toy.settings(), "train", 4)
     again, mask_again = scenes.draw(small_toy.settings(n_train=900, n_val=1, sentences=9), "train", 4)
     assert np.array_equal(image, again) and np.array_equal(mask, mask_again)
@@ -46,7 +47,7 @@ def test_a_picture_depends_on_seed_split_and_index_alone():
 
 
 @pytest.mark.parametrize("size", [16, 64, 97])
-def test_masks_hold_the_labels_that_were_dealt_and_a_border_round_each(size):
+def test_masks_contain_the_drawn_labels_with_borders(size):
     for index in range(12):
         image, mask = scenes.draw(small_toy.settings(image_size=size), "train", index)
         assert image.shape == (size, size, 3) and image.dtype == np.uint8
@@ -64,7 +65,7 @@ def test_masks_hold_the_labels_that_were_dealt_and_a_border_round_each(size):
                 assert not touching.any(), "two labels meet without a border"
 
 
-def test_colour_tells_objects_from_the_background_and_hues_from_each_other():
+def test_colours_separate_objects_from_background_and_hues_from_each_other():
     # A hue's angle is the mean over its saturated pixels: the figures on a pebble are white or black.
     angles = collections.defaultdict(list)
     for index in range(40):
@@ -83,7 +84,7 @@ def test_colour_tells_objects_from_the_background_and_hues_from_each_other():
             assert hue == min(centres, key=lambda name: abs(np.angle(turn * np.exp(-1j * centres[name]))))
 
 
-def test_an_outline_is_where_the_fourier_series_says():
+def test_outline_follows_the_fourier_series():
     rng = np.random.default_rng(0)
     pebble = pebbles.shape(rng, np.array([30.0, 34.0]), 14, 7, np.full((2, 3), 0.5), "plain")
     canvas, mask = np.zeros((256, 256, 3)), np.zeros((256, 256), np.uint8)
@@ -96,14 +97,14 @@ def test_an_outline_is_where_the_fourier_series_says():
             assert mask[row, column] == expected
 
 
-def test_a_bare_pebble_changes_the_picture_but_not_the_mask():
+def test_bare_pebble_changes_the_image_but_not_the_mask():
     pebble = pebbles.shape(np.random.default_rng(0), np.array([2.0, 60.0]), 9, 0, np.full((2, 3), 0.5), "checked")
     canvas, mask = np.zeros((64, 64, 3)), np.full((64, 64), 9, np.uint8)
     pebbles.paint(canvas, mask, pebble)
     assert canvas.any() and (mask == 9).all()
 
 
-def test_settings_out_of_range_are_refused_by_name():
+def test_settings_out_of_range_are_refused_with_their_key():
     with pytest.raises(params.ParamsError) as error:
         params.build(small_toy.SETTINGS | {"image_size": 8, "max_objects": 0}, scenes.Params, "toy")
     assert "toy.image_size" in str(error.value) and "toy.max_objects" in str(error.value)

@@ -1,4 +1,4 @@
-"""The three losses against formulas written out by hand, and the classifier against the nearest class vector."""
+"""The three losses against independent formulas, and the classifier against the nearest class vector."""
 
 import math
 
@@ -23,16 +23,16 @@ def case():
 
 
 def test_cosine_loss_is_one_minus_the_cosine(case):
-    found = compatibility.cosine_loss(*case)
-    for loss, x, label in zip(found, case[0].numpy(), case[2], strict=True):
+    losses = compatibility.cosine_loss(*case)
+    for loss, x, label in zip(losses, case[0].numpy(), case[2], strict=True):
         a = case[1][label].numpy()
         assert loss.item() == pytest.approx(1 - x @ a / (np.linalg.norm(x) * np.linalg.norm(a)), abs=1e-5)
 
 
-def test_ranking_loss_is_ales_sum_over_violated_classes(case):
-    found = compatibility.ranking_loss(*case)
+def test_ranking_loss_is_the_weighted_sum_over_violated_classes(case):
+    losses = compatibility.ranking_loss(*case)
     ranks = []
-    for loss, x, label in zip(found, case[0].numpy(), case[2].tolist(), strict=True):
+    for loss, x, label in zip(losses, case[0].numpy(), case[2].tolist(), strict=True):
         scores = [float(x @ a) for a in case[1].numpy()]
         hinges = [max(0.0, 1 + scores[c] - scores[label]) for c in range(C) if c != label]
         rank = sum(hinge > 0 for hinge in hinges)
@@ -42,9 +42,9 @@ def test_ranking_loss_is_ales_sum_over_violated_classes(case):
     assert {0, 1, C - 1} <= set(ranks)
 
 
-def test_softmax_loss_is_minus_the_log_probability(case):
-    found = compatibility.softmax_loss(*case)
-    for loss, x, label in zip(found, case[0].numpy(), case[2].tolist(), strict=True):
+def test_softmax_loss_is_the_negative_log_probability(case):
+    losses = compatibility.softmax_loss(*case)
+    for loss, x, label in zip(losses, case[0].numpy(), case[2].tolist(), strict=True):
         scores = [float(x @ a) for a in case[1].numpy()]
         assert loss.item() == pytest.approx(math.log(sum(map(math.exp, scores))) - scores[label], abs=1e-5)
 
@@ -57,7 +57,7 @@ def test_softmax_loss_is_minus_the_log_probability(case):
         (compatibility.softmax_loss, True),
     ],
 )
-def test_order_of_classes_does_not_matter_and_the_length_only_where_it_should(case, loss, scale_matters):
+def test_losses_are_invariant_to_class_order_and_cosine_loss_to_scale(case, loss, scale_matters):
     projected, classes, target = case
     order = torch.randperm(C, generator=torch.Generator().manual_seed(1))
     torch.testing.assert_close(loss(projected, classes[order], order.argsort()[target]), loss(*case))
@@ -69,8 +69,8 @@ def linear_map():
     return torch.randn(EMBEDDING, D, generator=random), torch.randn(EMBEDDING, generator=random), random
 
 
-def test_the_classifier_gives_the_class_of_the_nearest_vector():
-    """Nearest by cosine, taken pixel by pixel from vectors of very different lengths."""
+def test_classifier_predicts_the_class_of_the_nearest_vector():
+    """Compare with the largest cosine, computed pixel by pixel, for vectors of very different lengths."""
     weight, bias, random = linear_map()
     vectors = torch.randn(C, EMBEDDING, generator=random) * torch.tensor([0.1, 1, 30, 2, 5, 0.5])[:, None]
     seen, unseen = (0, 2, 3, 5), (4, 1)
@@ -86,7 +86,7 @@ def test_the_classifier_gives_the_class_of_the_nearest_vector():
     assert set(predicted) == set(range(C))
 
 
-def test_upsampled_logits_decide_like_upsampled_embeddings():
+def test_upsampled_logits_and_upsampled_embeddings_give_the_same_classes():
     weight, bias, random = linear_map()
     vectors = semantic_head.directions(torch.randn(C, EMBEDDING, generator=random))
     model = compatibility.classifier(weight, bias, vectors, range(C), ())
@@ -98,19 +98,19 @@ def test_upsampled_logits_decide_like_upsampled_embeddings():
     assert torch.equal(grids.upsample(logits, (16, 20)).argmax(1), cosines.argmax(1))
 
 
-def test_a_vector_of_zeros_gets_a_direction_of_its_own():
+def test_a_zero_vector_gets_an_extra_dimension():
     vectors = torch.tensor([[0.0, 0.0], [3.0, 4.0], [0.0, -2.0]])
-    found = semantic_head.directions(vectors)
-    torch.testing.assert_close(found, torch.tensor([[0.0, 0.0, 1.0], [0.6, 0.8, 0.0], [0.0, -1.0, 0.0]]))
-    torch.testing.assert_close(semantic_head.directions(vectors[1:]), found[1:, :2])
+    directions = semantic_head.directions(vectors)
+    torch.testing.assert_close(directions, torch.tensor([[0.0, 0.0, 1.0], [0.6, 0.8, 0.0], [0.0, -1.0, 0.0]]))
+    torch.testing.assert_close(semantic_head.directions(vectors[1:]), directions[1:, :2])
 
 
-def test_the_criterion_of_maps_sums_over_valid_pixels(case):
+def test_cosine_criterion_of_maps_sums_over_valid_pixels(case):
     projected, classes, target = case
     maps = projected.reshape(2, 4, 5, EMBEDDING).permute(0, 3, 1, 2)
     labels = target.reshape(2, 4, 5).clone()
     labels[1, 2:] = 255
-    found = compatibility.cosine_criterion(classes)(maps, labels)
-    assert found.item() == pytest.approx(compatibility.cosine_loss(*case)[:30].sum().item(), rel=1e-5)
-    nothing = compatibility.cosine_criterion(classes)(maps, torch.full_like(labels, 255))
-    assert nothing == 0
+    loss = compatibility.cosine_criterion(classes)(maps, labels)
+    assert loss.item() == pytest.approx(compatibility.cosine_loss(*case)[:30].sum().item(), rel=1e-5)
+    loss_of_ignored = compatibility.cosine_criterion(classes)(maps, torch.full_like(labels, 255))
+    assert loss_of_ignored == 0

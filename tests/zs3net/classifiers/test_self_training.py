@@ -15,19 +15,19 @@ CPU = torch.device("cpu")
 
 
 class Recorder:
-    """A source of true features, which counts the classes asked for."""
+    """A source of true features plus `shift` that counts the labels it samples."""
 
     device = CPU
 
     def __init__(self, shift=0.0):
-        self.asked = collections.Counter()
+        self.counts = collections.Counter()
         self.shift = shift
 
     def fit(self, real, context=None):
         yield from ()
 
     def sample(self, labels, random):
-        self.asked.update(labels.tolist())
+        self.counts.update(labels.tolist())
         table = torch.from_numpy(pixel_world.means()).float()
         noise = pixel_world.NOISE * torch.randn(len(labels), pixel_world.DIM, generator=random)
         return (table[labels] + noise + self.shift).clamp(min=0)
@@ -38,7 +38,7 @@ def pool(labels, n=60, seed=0):
 
 
 def start():
-    """A classifier of all classes, nothing known of the unseen ones."""
+    """Return a classifier of all classes that is not trained on the unseen ones."""
     options = quick_sections.classifier_options(epochs=1, steps_per_epoch=1, lr=1e-6)
     *_, (_, model) = fine_tuning.fit(
         pixel_world.start(), pool(pixel_world.SEEN), Recorder(), pixel_world.UNSEEN, options
@@ -62,8 +62,8 @@ def accuracy(model, labels):
     return (plain.labels[plain.logits(features).argmax(1)].numpy() == truth).mean()
 
 
-def test_learns_unseen_classes_from_pseudo_labels_where_the_generator_is_wrong():
-    """The generator's features are far off, so that only pseudo-labelled ones can teach."""
+def test_learns_unseen_classes_from_pseudo_labels_despite_a_poor_generator():
+    """The generated features are far from the true ones, so only pseudo-labelled features help."""
     model = start()
     assert accuracy(model, pixel_world.UNSEEN) < 0.2
     epochs = fit(pool(pixel_world.UNSEEN, seed=1), Recorder(shift=5.0), epochs=3, lr=0.05)
@@ -74,7 +74,7 @@ def test_learns_unseen_classes_from_pseudo_labels_where_the_generator_is_wrong()
 
 
 @pytest.mark.parametrize(("labelled", "expected"), [((), 1.5), ((pixel_world.SEEN[1],), 1.5), ((9,), 0.0)])
-def test_the_bias_of_the_start_goes_where_pseudo_labels_of_unseen_classes_carry_it(labelled, expected):
+def test_the_seen_bias_is_removed_if_pseudo_labels_have_unseen_classes(labelled, expected):
     pseudo = pool(labelled, seed=1) if labelled else pools.empty(pixel_world.DIM)
     (_, model), *_ = fit(pseudo, epochs=1)
     assert model.seen_bias == expected
@@ -82,40 +82,40 @@ def test_the_bias_of_the_start_goes_where_pseudo_labels_of_unseen_classes_carry_
 
 @pytest.mark.parametrize(
     ("labelled", "expected"),
-    # 8 seen classes count 1 each; `pseudo_ratio` is 2, `synthetic_ratio` 1.
+    # Each of 8 seen classes has weight 1; `pseudo_ratio` is 2, `synthetic_ratio` 1.
     [((5, 9), {5: 1, 9: 1}), ((9,), {5: 3, 9: 1}), ((), {5: 3, 9: 3})],
 )
-def test_an_unseen_class_without_pseudo_labels_keeps_its_share_by_synthetic_features(labelled, expected):
+def test_synthetic_features_replace_missing_pseudo_labels(labelled, expected):
     generator = Recorder()
     pseudo = pool(labelled) if labelled else pools.empty(pixel_world.DIM)
     n, steps = 1400, 20
     fit(pseudo, generator, batch_size=n, epochs=1, steps_per_epoch=steps, pseudo_ratio=2.0, synthetic_ratio=1.0)
     for label, share in expected.items():
-        wanted = n * steps * share / 14
-        assert abs(generator.asked[label] - wanted) < 4 * wanted**0.5 + steps
+        expected_count = n * steps * share / 14
+        assert abs(generator.counts[label] - expected_count) < 4 * expected_count**0.5 + steps
 
 
-def test_without_synthetic_features_the_generator_is_asked_only_for_what_has_no_pseudo_label():
+def test_synthetic_ratio_zero_samples_only_classes_without_pseudo_labels():
     generator = Recorder()
     fit(pool((5,)), generator, synthetic_ratio=0.0)
-    assert set(generator.asked) == {9}
+    assert set(generator.counts) == {9}
     fit(pool((5, 9)), generator := Recorder(), synthetic_ratio=0.0)
-    assert not generator.asked
+    assert not generator.counts
 
 
-def test_trained_rows_unseen_leaves_seen_rows_as_they_were():
+def test_trained_rows_unseen_does_not_change_seen_rows():
     model = start()
     trained = fit(pool((5, 9)), model=model, trained_rows="unseen")[-1][1]
     assert torch.equal(trained.weight[~model.unseen], model.weight[~model.unseen])
     assert not torch.equal(trained.weight[model.unseen], model.weight[model.unseen])
 
 
-def test_the_same_seed_gives_the_same_classifier():
+def test_training_is_reproducible_and_depends_on_the_seed():
     first, again, other = (fit(pool((5, 9)), seed=seed)[-1][1] for seed in (0, 0, 1))
     assert torch.equal(first.weight, again.weight) and not torch.equal(first.weight, other.weight)
 
 
-def test_without_unseen_classes_it_trains_on_seen_ones_alone():
+def test_trains_without_unseen_classes():
     labels = range(len(pixel_world.CLASSES))
     options = quick_sections.self_training_options(epochs=1)
     model = pixel_world.start(tuple(labels))
@@ -124,8 +124,8 @@ def test_without_unseen_classes_it_trains_on_seen_ones_alone():
     assert np.isfinite(row["loss"]) and accuracy(trained, labels) > 0.8
 
 
-def test_it_helps_where_the_generator_is_off(monkeypatch):
-    """The whole of it: a classifier taught by a generator with a shift labels unlabelled pixels, and learns from them."""
+def test_self_training_improves_hiou_with_a_biased_generator(monkeypatch):
+    """Train a classifier with a biased generator, pseudo-label unlabelled pixels with it, and train it on them."""
     monkeypatch.setattr(pixel_world, "NOISE", 0.5)
     generator = Recorder(shift=2.0)
     real = pool(pixel_world.SEEN)

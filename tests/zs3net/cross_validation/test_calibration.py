@@ -10,26 +10,26 @@ from zeroshot.zs3net import pixel_classifier
 from zeroshot.zs3net.cross_validation import calibration
 
 
-def test_choose_takes_the_best_mean_over_folds():
+def test_choose_returns_the_bias_with_the_best_mean_over_folds():
     assert calibration.choose([[10, 50, 20, 0], [10, 20, 60, 0]], (0, 1, 2, 3)) == 2.0
     assert calibration.choose([[1, 2, 3]], (0.5, 1, 1.5)) == 1.5
 
 
 @pytest.mark.parametrize("biases", [(0, 1, 2, 3), (3, 2, 1, 0), (2, 0, 3, 1)])
-def test_choose_takes_the_smallest_of_equals(biases):
+def test_choose_returns_the_smallest_of_several_best_biases(biases):
     scores = {0: 10.0, 1: 40.0, 2: 40.0, 3: 40.0}
     chosen = calibration.choose([[scores[bias] for bias in biases]] * 2, biases)
     assert chosen == 1.0 and type(chosen) is float
 
 
 @pytest.mark.parametrize("change", [{"folds": 0}, {"held_out": 0}, {"biases": []}, {"enabled": 1}])
-def test_senseless_params_are_refused(change):
+def test_invalid_params_raise_an_error(change):
     values = {"enabled": True, "folds": 2, "held_out": 2, "biases": [0, 1]} | change
     with pytest.raises(params.ParamsError, match=f"calibration.{next(iter(change))}"):
         params.build(values, calibration.Params, "classifier.calibration")
 
 
-# A classifier of two classes whose seen logit is the feature, and its unseen one zero.
+# A classifier of two classes: the seen logit equals the feature, the unseen logit is zero.
 CLASSIFIER = pixel_classifier.PixelClassifier(
     torch.tensor([[1.0], [0.0]]), torch.zeros(2), torch.tensor([3, 4]), torch.tensor([False, True])
 )
@@ -37,14 +37,14 @@ CLASSIFIER = pixel_classifier.PixelClassifier(
 
 @dataclasses.dataclass(frozen=True)
 class Fold:
-    """A fold for which all seen rows have logit `ahead` + 1 and all unseen ones logit `ahead`: a bias between is right for all."""
+    """A fold with seen logits of `ahead` + 1 for seen rows and `ahead` for unseen ones: a bias between them is perfect."""
 
     name: str
     ahead: float | None = 1.5
 
 
 def train_fold(fold: Fold, unit: float = 1.0) -> calibration.TrainedFold | None:
-    """Return what `Fold` promises, in units of `unit`; nothing to score where `ahead` is None."""
+    """Return the rows that `Fold` describes, scaled by `unit`; None, as for a fold that cannot be scored, if `ahead` is None."""
     if fold.ahead is None:
         return None
     features = np.array([[fold.ahead + 1], [fold.ahead]], np.float16) * np.float16(unit)
@@ -56,46 +56,47 @@ def calibrate(*folds, biases=(0, 2, 5), train=train_fold, **options):
     return calibration.calibrate(CLASSIFIER, folds, train, biases, key="a.b", **options)
 
 
-def test_the_classifier_gets_the_best_bias_and_the_table_has_a_row_for_each_fold_and_bias():
-    found = calibrate(Fold("cow gull"), Fold("dog", 4.5))
-    assert found.bias == found.classifier.seen_bias == 2.0
-    assert torch.equal(found.classifier.weight, CLASSIFIER.weight) and CLASSIFIER.seen_bias == 0
-    assert found.table == [
+def test_calibrate_sets_the_best_bias_and_tabulates_each_fold_and_bias():
+    calibrated = calibrate(Fold("cow gull"), Fold("dog", 4.5))
+    assert calibrated.bias == calibrated.classifier.seen_bias == 2.0
+    assert torch.equal(calibrated.classifier.weight, CLASSIFIER.weight) and CLASSIFIER.seen_bias == 0
+    assert calibrated.table == [
         {"held_out": name, "bias": bias, "hIoU": hiou}
         for name, hious in (("cow gull", (0, 100, 0)), ("dog", (0, 0, 100)))
         for bias, hiou in zip((0, 2, 5), hious, strict=True)
     ]
-    assert [models["name"] for models in found.models] == ["cow gull", "dog"] and found.warnings == []
+    assert [models["name"] for models in calibrated.models] == ["cow gull", "dog"] and calibrated.warnings == []
 
 
-def test_each_fold_and_the_classifier_have_their_own_unit_of_the_bias():
-    found = calibrate(Fold("cow"), train=functools.partial(train_fold, unit=8.0), unit=0.5)
-    assert found.bias == 2.0 and found.classifier.seen_bias == 1.0
-    assert [row["hIoU"] for row in found.table] == [0, 100, 0]
+def test_biases_are_in_units_of_each_fold_and_of_the_classifier():
+    calibrated = calibrate(Fold("cow"), train=functools.partial(train_fold, unit=8.0), unit=0.5)
+    assert calibrated.bias == 2.0 and calibrated.classifier.seen_bias == 1.0
+    assert [row["hIoU"] for row in calibrated.table] == [0, 100, 0]
 
 
-def test_without_a_fold_the_classifier_stays_as_it_is():
-    found = calibrate()
-    assert found == calibration.Calibration(CLASSIFIER, None, [], [], []) and found.classifier is CLASSIFIER
+def test_calibrate_without_folds_does_not_change_the_classifier():
+    calibrated = calibrate()
+    assert calibrated == calibration.Calibration(CLASSIFIER, None, [], [], []) and calibrated.classifier is CLASSIFIER
 
 
-def test_a_fold_without_anything_to_score_is_left_out():
-    found = calibrate(Fold("cow", None), Fold("dog"))
-    assert {row["held_out"] for row in found.table} == {"dog"} and len(found.models) == 1 and found.bias == 2.0
+def test_a_fold_that_cannot_be_scored_is_skipped():
+    calibrated = calibrate(Fold("cow", None), Fold("dog"))
+    assert {row["held_out"] for row in calibrated.table} == {"dog"}
+    assert len(calibrated.models) == 1 and calibrated.bias == 2.0
 
 
-def test_folds_none_of_which_can_be_scored_are_warned_of():
-    found = calibrate(Fold("cow", None), Fold("dog", None))
-    assert found.classifier is CLASSIFIER and found.bias is None and found.table == []
-    assert found.warnings == ["no fold can be scored, so there is no seen bias and a.b is not used"]
+def test_a_warning_if_no_fold_can_be_scored():
+    calibrated = calibrate(Fold("cow", None), Fold("dog", None))
+    assert calibrated.classifier is CLASSIFIER and calibrated.bias is None and calibrated.table == []
+    assert calibrated.warnings == ["no fold can be scored, so there is no seen bias and a.b is not used"]
 
 
-def test_a_bias_at_the_end_of_the_grid_is_in_the_warnings_with_the_key_of_the_caller():
+def test_a_warning_names_the_key_if_the_best_bias_is_at_an_end():
     assert calibrate(Fold("cow", 4.5)).warnings == ["the best bias, 5, is the largest of a.b; try larger ones"]
     assert calibrate(Fold("cow", -0.5)).warnings == ["the best bias, 0, is the smallest of a.b; try smaller ones"]
 
 
-def test_more_workers_give_the_same_in_the_same_order():
+def test_results_do_not_depend_on_the_number_of_workers():
     folds = [Fold("cow"), Fold("dog", 4.5), Fold("gull", None), Fold("sea", 0.5)]
     one, two = (calibrate(*folds, workers=workers, track=progress.track) for workers in (1, 2))
     assert one.table == two.table and one.bias == two.bias and one.warnings == two.warnings
@@ -114,5 +115,5 @@ def test_more_workers_give_the_same_in_the_same_order():
         ([1, 3, 2], (-2, 1, 2), None),
     ],
 )
-def test_a_best_bias_at_either_end_of_the_grid_is_warned_of(scores, biases, expected):
+def test_edge_warning_for_either_end_of_the_biases(scores, biases, expected):
     assert calibration.edge_warning(calibration.choose([scores], biases), biases, "a.b") == expected

@@ -14,7 +14,7 @@ from zeroshot.zs3net.cross_validation import folds
 
 @settings(max_examples=100, deadline=None)
 @given(st.sets(st.integers(1, 59), min_size=2, max_size=30), st.integers(1, 9), st.integers(1, 8), st.integers(0, 1000))
-def test_sets_differ_and_are_disjoint_as_long_as_the_classes_suffice(labels, n_sets, size, seed):
+def test_class_sets_differ_and_are_disjoint_while_there_are_enough_classes(labels, n_sets, size, seed):
     sets = folds.class_sets(sorted(labels), n_sets, size, seed)
     size = min(size, len(labels) // 2)
     assert len(sets) == len(set(sets)) == min(n_sets, math.comb(len(labels), size))
@@ -24,25 +24,25 @@ def test_sets_differ_and_are_disjoint_as_long_as_the_classes_suffice(labels, n_s
     assert all(type(label) is int for label in first)
 
 
-def test_sets_depend_on_the_seed_and_not_on_the_order_of_the_labels():
+def test_class_sets_depend_on_the_seed_and_not_on_label_order():
     labels = list(range(1, 20))
     one = folds.class_sets(labels, 3, 4, seed=5)
     assert folds.class_sets(labels[::-1], 3, 4, seed=5) == one
     assert folds.class_sets(labels, 3, 4, seed=6) != one
 
 
-def test_more_sets_leave_the_first_ones_as_they_are():
+def test_the_first_class_sets_do_not_depend_on_their_number():
     assert folds.class_sets(range(1, 20), 9, 4, seed=0)[:2] == folds.class_sets(range(1, 20), 2, 4, seed=0)
 
 
 @pytest.mark.parametrize("labels", [[], [4]])
-def test_too_few_classes_are_explained(labels):
+def test_too_few_classes_raise_an_error(labels):
     with pytest.raises(ValueError, match=f"needs two seen classes besides the background, found {len(labels)}"):
         folds.class_sets(labels, 2, 2, seed=0)
 
 
-def crowd(n_images=300, n_classes=9, seed=0):
-    """Images with the background and up to three other classes; class 8 is in none."""
+def random_presence(n_images=300, n_classes=9, seed=0):
+    """Return the presence of classes in images: the background and up to three other classes; no image has class 8."""
     rng = np.random.default_rng(seed)
     presence = np.zeros((n_images, n_classes), bool)
     presence[:, 0] = True
@@ -51,47 +51,47 @@ def crowd(n_images=300, n_classes=9, seed=0):
     return presence
 
 
-def split_of(n_classes, exclude="images"):
-    """A split of classes a, b, ... that are all seen."""
+def make_split(n_classes, exclude="images"):
+    """Return a split of classes a, b, ..., all of them seen."""
     return splits.Split(tuple("abcdefghi"[:n_classes]), tuple(range(n_classes)), (), exclude, (), (), ())
 
 
 def draw(exclude="images", presence=None, seed=0):
-    return folds.draw(crowd() if presence is None else presence, split_of(9, exclude), 4, 2, seed)
+    return folds.draw(random_presence() if presence is None else presence, make_split(9, exclude), 4, 2, seed)
 
 
-def test_every_fold_holds_out_classes_that_have_images_and_never_the_background():
+def test_held_out_classes_have_images_and_are_not_the_background():
     held_out = {label for fold in draw() for label in fold.held_out}
     assert len(held_out) > 4 and held_out <= set(range(1, 8))
 
 
 @pytest.mark.parametrize("exclude", ["images", "pixels"])
-def test_each_image_plays_the_list_that_its_classes_allow(exclude):
-    presence = crowd()
+def test_roles_of_images_follow_their_classes(exclude):
+    presence = random_presence()
     for fold in draw(exclude):
-        holds = presence[:, list(fold.held_out)].any(axis=1)
+        shows_held_out = presence[:, list(fold.held_out)].any(axis=1)
         assert not (fold.evaluation & (fold.train | fold.unlabelled)).any()
         assert (fold.evaluation | fold.train | fold.unlabelled).all()
-        assert not fold.unlabelled[~holds].any()
-        assert fold.train[holds].any() == (exclude == "pixels")
-        # Binomial: about a half and a fifth, within four standard deviations.
-        for group, share in ((holds, 0.5), (~holds, folds.EVALUATION_SHARE)):
+        assert not fold.unlabelled[~shows_held_out].any()
+        assert fold.train[shows_held_out].any() == (exclude == "pixels")
+        # The shares of a half and a fifth are binomial: allow four standard deviations.
+        for group, share in ((shows_held_out, 0.5), (~shows_held_out, folds.EVALUATION_SHARE)):
             deviation = math.sqrt(group.sum() * share * (1 - share))
             assert abs(fold.evaluation[group].sum() - share * group.sum()) < 4 * deviation
 
 
-def test_rare_classes_are_learnt_from_and_evaluated():
-    """Two images of each class, all alone in theirs: whatever is drawn, one of them must be on each side."""
+def test_rare_classes_train_and_evaluate():
+    """Each class has two images with no other class: one of them must evaluate and the other must not, for any seed."""
     presence = np.repeat(np.eye(9, dtype=bool), 2, axis=0)
     for seed in range(20):
         for fold in draw(presence=presence, seed=seed):
             for label in range(9):
-                own = presence[:, label]
-                other_side = fold.unlabelled if label in fold.held_out else fold.train
-                assert fold.evaluation[own].sum() == other_side[own].sum() == 1
+                has_label = presence[:, label]
+                not_evaluated = fold.unlabelled if label in fold.held_out else fold.train
+                assert fold.evaluation[has_label].sum() == not_evaluated[has_label].sum() == 1
 
 
-def test_training_rows_are_of_training_images_and_of_the_labels_given():
+def test_training_rows_have_training_images_and_the_given_labels():
     sampled = pixel_world.sampled(dict.fromkeys(pixel_world.SEEN, 40))
     fold = folds.draw(
         pixel_world.presence(sampled), dataclasses.replace(pixel_world.split(), exclude="pixels"), 1, 2, 0
@@ -102,7 +102,7 @@ def test_training_rows_are_of_training_images_and_of_the_labels_given():
         np.testing.assert_array_equal(chosen[name], column[expected])
 
 
-def test_evaluation_rows_stand_for_all_cells_of_their_class():
+def test_evaluation_rows_have_the_total_weight_of_their_class():
     sampled = pixel_world.sampled(dict.fromkeys(pixel_world.SEEN, 40))
     fold = folds.draw(pixel_world.presence(sampled), pixel_world.split(), 1, 2, 0)[0]
     labels = [0, 3, *fold.held_out]
@@ -114,14 +114,14 @@ def test_evaluation_rows_stand_for_all_cells_of_their_class():
         assert chosen["weight"][chosen["label"] == label].sum() == pytest.approx(whole)
 
 
-def test_a_fold_without_an_image_to_learn_from_says_what_to_do():
+def test_a_fold_without_training_images_raises_an_error_with_the_remedy():
     everywhere = np.ones((20, 6), bool)
     with pytest.raises(errors.UserError, match=r"all show one of the held-out classes .*data.exclude: pixels"):
-        folds.draw(everywhere, split_of(6), 2, 2, 0)
-    assert all(fold.train.any() for fold in folds.draw(everywhere, split_of(6, "pixels"), 2, 2, 0))
+        folds.draw(everywhere, make_split(6), 2, 2, 0)
+    assert all(fold.train.any() for fold in folds.draw(everywhere, make_split(6, "pixels"), 2, 2, 0))
 
 
-def test_a_fold_goes_by_the_names_of_its_held_out_classes_and_knows_which_stay_seen():
+def test_a_fold_is_named_after_its_held_out_classes_and_lists_the_seen_ones():
     for fold in draw():
         assert fold.name == " ".join("abcdefghi"[label] for label in fold.held_out)
         assert fold.seen([8, *fold.held_out, 0]) == [8, 0]

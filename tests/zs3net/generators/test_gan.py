@@ -9,21 +9,23 @@ from zeroshot.zs3net.generators import gan, registry
 
 CPU = torch.device("cpu")
 MEANS = np.array([[1.0, 1, 1, 1], [4, 0, 2, 1]])
-SPREADS = np.array([0.5, 1.0])
+DEVIATIONS = np.array([0.5, 1.0])
 
 
 def two_classes(n=200, counts=None):
-    """Gaussians with different means and spreads, as a pool of labels 0 and 1."""
+    """Return a pool of two classes, Gaussians with different means and standard deviations."""
     labels = np.repeat([0, 1], counts or [n, n])
     noise = np.random.default_rng(0).normal(size=(len(labels), 4))
-    features = (MEANS[labels] + SPREADS[labels, None] * noise).astype(np.float16)
+    features = (MEANS[labels] + DEVIATIONS[labels, None] * noise).astype(np.float16)
     return pools.select({"features": features, "label": labels, "weight": np.ones(len(labels))}, [0, 1])
 
 
-def trained(real=None, own=None, **changes):
-    own = {"critic_hidden_dim": 32, "critic_steps": 5, "gradient_penalty": 0.3, "lr": 0.005} | (own or {})
+def trained(real=None, **changes):
+    section = {"critic_hidden_dim": 32, "critic_steps": 5, "gradient_penalty": 0.3, "lr": 0.005}
     changes = {"output": "linear", "batch_per_class": 32, "epochs": 4, "steps_per_epoch": 50} | changes
-    generator = registry.build(quick_sections.gmmn_options(generator="gan", gan=own, **changes), torch.eye(2), 4, CPU)
+    generator = registry.build(
+        quick_sections.gmmn_options(generator="gan", gan=section, **changes), torch.eye(2), 4, CPU
+    )
     return generator, list(generator.fit(real or two_classes()))
 
 
@@ -38,45 +40,45 @@ def inputs(n=6, seed=0):
     return x, a, torch.ones(2, n, dtype=torch.bool)
 
 
-def test_it_learns_the_means_and_the_spreads_of_two_classes():
+def test_learns_means_and_deviations_of_two_classes():
     generator, curve = trained()
     for label in (0, 1):
         fake = draw(generator, label)
         np.testing.assert_allclose(fake.mean(0), MEANS[label], atol=0.45)
-        np.testing.assert_allclose(fake.std(0), SPREADS[label], atol=0.45)
+        np.testing.assert_allclose(fake.std(0), DEVIATIONS[label], atol=0.45)
     assert [row["epoch"] for row in curve] == list(range(4))
     assert all(set(row) == {"epoch", "loss", "gradient_penalty"} for row in curve)
     assert abs(curve[-1]["loss"]) < 0.3 * curve[0]["loss"]
 
 
-def test_the_penalty_of_a_quadratic_critic_is_that_of_its_known_slope():
-    """D(x, a) = |x|^2 / 2 + x . a has the slope x + a."""
+def test_penalty_of_a_quadratic_critic_equals_the_known_value():
+    """The gradient of D(x, a) = |x|^2 / 2 + x . a with respect to x is x + a."""
     x, a, mask = inputs()
     a = torch.cat([a, torch.zeros(2, 6, 1)], dim=-1)
     value = gan.gradient_penalty(lambda x, a: x.square().sum(-1) / 2 + (x * a).sum(-1), x.clone(), a, mask)
     assert value.item() == pytest.approx(((x + a).norm(dim=-1) - 1).square().mean().item(), rel=1e-5)
 
 
-def test_the_penalty_of_the_critic_is_that_of_finite_differences():
+def test_penalty_equals_finite_differences():
     torch.manual_seed(0)
     critic = gan.Critic(3, 4, 16).double()
     x, a, mask = inputs()
     x, a = x.double(), a.double()
     step = 1e-6
-    slope = torch.stack(
+    gradient = torch.stack(
         [(critic(x + step * unit, a) - critic(x - step * unit, a)) / (2 * step) for unit in torch.eye(4).double()], -1
     )
-    expected = (slope.norm(dim=-1) - 1).square().mean()
+    expected = (gradient.norm(dim=-1) - 1).square().mean()
     torch.testing.assert_close(gan.gradient_penalty(critic, x, a, mask), expected, rtol=1e-4, atol=1e-8)
 
 
-def test_the_penalty_teaches_the_critic():
+def test_penalty_has_a_gradient_for_the_critic():
     critic = gan.Critic(3, 4, 16)
     gan.gradient_penalty(critic, *inputs()).backward()
     assert all(layer.weight.grad.abs().sum() > 0 for layer in (critic.layers[0], critic.layers[2]))
 
 
-def test_only_rows_that_count_enter_and_every_class_counts_alike():
+def test_masked_rows_are_ignored_and_classes_have_equal_weight():
     critic = gan.Critic(3, 4, 16)
     x, a, mask = inputs()
     fake = inputs(seed=1)[0]
@@ -90,12 +92,12 @@ def test_only_rows_that_count_enter_and_every_class_counts_alike():
     assert not torch.isclose(gan.gradient_penalty(critic, x.clone(), a, torch.ones_like(mask)), before)
 
 
-def test_a_class_smaller_than_the_batch_is_learnt_from_what_it_has():
+def test_learns_a_class_smaller_than_the_batch():
     generator, _ = trained(two_classes(counts=[200, 9]))
     np.testing.assert_allclose(draw(generator, 1).mean(0), MEANS[1], atol=0.8)
 
 
-def test_training_twice_gives_the_same_weights_whatever_was_drawn_before():
+def test_training_is_reproducible_whatever_the_global_random_state():
     one, curve = trained(dropout=0.3, epochs=1, steps_per_epoch=5)
     torch.rand(7)
     two, again = trained(dropout=0.3, epochs=1, steps_per_epoch=5)
@@ -104,16 +106,16 @@ def test_training_twice_gives_the_same_weights_whatever_was_drawn_before():
     assert not np.array_equal(draw(one, 0), draw(other, 0))
 
 
-def test_saved_and_loaded_it_gives_the_same_features():
+def test_saving_and_loading_preserves_features():
     generator, _ = trained(epochs=1, steps_per_epoch=5)
     saved = registry.save_dict(generator)
     assert not any("critic" in name for name in saved["network"])
     assert np.array_equal(draw(registry.load_dict(saved, CPU), 1), draw(generator, 1))
 
 
-def test_features_that_are_no_numbers_stop_it_with_a_text():
+def test_features_of_nan_raise_an_error():
     real = two_classes()
     real.features[5:] = np.nan
-    with pytest.raises(training.DivergedError) as caught:
+    with pytest.raises(training.DivergedError) as error:
         trained(real)
-    assert str(caught.value) == "gmmn: the loss is nan in epoch 0, step 0; lower the learning rate"
+    assert str(error.value) == "gmmn: the loss is nan in epoch 0, step 0; lower the learning rate"

@@ -13,8 +13,8 @@ def network(skip, relu=False, dropout=0.0):
     return gcn.GCN(in_dim=3, hidden_dim=5, feature_dim=4, dropout=dropout, relu=relu, skip=skip)
 
 
-def by_hand(model, nodes, edges):
-    """Kipf and Welling's layer, D^-1/2 (A + I) D^-1/2 X W + b, as dense matrices, with the skips added."""
+def dense_layers(model, nodes, edges):
+    """Compute the layers of Kipf and Welling, D^-1/2 (A + I) D^-1/2 X W + b, with dense matrices, plus the skips."""
     adjacency = np.eye(len(nodes))
     for one, other in edges.T.tolist():
         adjacency[one, other] = 1
@@ -29,16 +29,16 @@ def by_hand(model, nodes, edges):
 
 
 @pytest.mark.parametrize("skip", [False, True])
-def test_layers_are_the_formula(skip):
+def test_layers_equal_the_dense_formula(skip):
     model, nodes = network(skip), torch.randn(5, 3)
-    np.testing.assert_allclose(model(nodes, EDGES, ALL).detach().numpy(), by_hand(model, nodes, EDGES), atol=1e-5)
+    np.testing.assert_allclose(model(nodes, EDGES, ALL).detach().numpy(), dense_layers(model, nodes, EDGES), atol=1e-5)
     relu = network(skip, relu=True)
     np.testing.assert_allclose(
-        relu(nodes, EDGES, ALL).detach().numpy(), np.maximum(by_hand(model, nodes, EDGES), 0), atol=1e-5
+        relu(nodes, EDGES, ALL).detach().numpy(), np.maximum(dense_layers(model, nodes, EDGES), 0), atol=1e-5
     )
 
 
-def test_only_the_skip_tells_two_components_apart_that_touch_each_other_alone():
+def test_only_skip_distinguishes_two_components_that_touch_only_each_other():
     nodes, pair = torch.randn(2, 3), torch.tensor([[0, 1], [1, 0]])
     one, other = network(skip=False)(nodes, pair, ALL[:2])
     torch.testing.assert_close(one, other)
@@ -46,14 +46,14 @@ def test_only_the_skip_tells_two_components_apart_that_touch_each_other_alone():
     assert (one - other).abs().max() > 0.01
 
 
-def test_a_node_depends_on_what_is_two_contacts_away_and_on_nothing_further():
+def test_a_node_depends_on_nodes_up_to_two_edges_away():
     chain = torch.tensor([[0, 1, 1, 2, 2, 3], [1, 0, 2, 1, 3, 2]])
     nodes = torch.randn(4, 3)
-    for changed, moves in ((1, True), (2, True), (3, False)):
+    for changed, matters in ((1, True), (2, True), (3, False)):
         other = nodes.clone()
         other[changed] += 1
         model = network(skip=True)
-        assert torch.equal(model(nodes, chain, ALL[:1])[0], model(other, chain, ALL[:1])[0]) is not moves
+        assert torch.equal(model(nodes, chain, ALL[:1])[0], model(other, chain, ALL[:1])[0]) is not matters
 
 
 def test_dropout_is_off_outside_training():
@@ -63,6 +63,6 @@ def test_dropout_is_off_outside_training():
     assert torch.equal(model(nodes, EDGES, ALL), model(nodes, EDGES, ALL))
 
 
-def test_features_are_those_of_the_nodes_wanted():
-    model, nodes, wanted = network(skip=True), torch.randn(5, 3), torch.tensor([3, 0, 3])
-    torch.testing.assert_close(model(nodes, EDGES, wanted), model(nodes, EDGES, ALL)[wanted])
+def test_features_are_those_of_the_chosen_nodes():
+    model, nodes, chosen = network(skip=True), torch.randn(5, 3), torch.tensor([3, 0, 3])
+    torch.testing.assert_close(model(nodes, EDGES, chosen), model(nodes, EDGES, ALL)[chosen])

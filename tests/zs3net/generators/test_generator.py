@@ -6,10 +6,10 @@ from zeroshot.zs3net.generators import registry
 
 
 @pytest.mark.parametrize(("noise", "low", "mean", "std"), [("uniform", 0.0, 0.5, 12**-0.5), ("gaussian", None, 0, 1)])
-def test_noise_is_what_it_is_called(noise, low, mean, std):
+def test_noise_has_the_named_distribution(noise, low, mean, std):
     options = quick_sections.gmmn_options(noise=noise, noise_dim=50)
     generator = registry.build(options, torch.eye(3), 53, small_generator.CPU)
-    # Gives back the embedding and the noise, which it gets side by side.
+    # The output is the input: the embedding and the noise, concatenated.
     generator.layers = torch.nn.Identity()
     labels = torch.tensor([[2, 0], [1, 1]]).repeat(50, 1)
     out = small_generator.draw(generator, labels)
@@ -22,7 +22,7 @@ def test_noise_is_what_it_is_called(noise, low, mean, std):
         assert values.min() < -2.5 and values.max() > 2.5
 
 
-def test_sampling_depends_on_its_generator_alone():
+def test_sampling_depends_only_on_the_random_generator():
     generator, _ = small_generator.trained(dropout=0.5)
     labels = [0, 1, 1]
     one = small_generator.draw(generator, labels)
@@ -31,15 +31,16 @@ def test_sampling_depends_on_its_generator_alone():
     assert not torch.equal(small_generator.draw(generator, labels, seed=1), one)
 
 
-@pytest.mark.parametrize("asked", [False, True])
-def test_dropout_stays_on_at_sampling_only_when_asked(asked):
-    generator, _ = small_generator.trained(dropout=0.5, sampling_dropout=asked, steps_per_epoch=2)
-    for one in (generator, registry.load_dict(registry.save_dict(generator), small_generator.CPU)):
-        # The same noise twice: what differs is dropout.
-        assert torch.equal(small_generator.draw(one, [0, 1]), small_generator.draw(one, [0, 1])) is not asked
+@pytest.mark.parametrize("sampling_dropout", [False, True])
+def test_sampling_dropout_switches_dropout_at_sampling(sampling_dropout):
+    generator, _ = small_generator.trained(dropout=0.5, sampling_dropout=sampling_dropout, steps_per_epoch=2)
+    for sampler in (generator, registry.load_dict(registry.save_dict(generator), small_generator.CPU)):
+        # The noise is the same in both calls, so only dropout can differ.
+        first, second = (small_generator.draw(sampler, [0, 1]) for _ in range(2))
+        assert torch.equal(first, second) is not sampling_dropout
 
 
-def test_a_generator_knows_the_length_of_its_features():
+def test_feature_dim_is_the_length_of_features_and_is_saved():
     generator = small_generator.build(feature_dim=7)
     assert (
         generator.feature_dim
@@ -50,7 +51,7 @@ def test_a_generator_knows_the_length_of_its_features():
     assert registry.load_dict(registry.save_dict(generator), small_generator.CPU).feature_dim == 7
 
 
-def test_saved_and_loaded_it_gives_the_same_features():
+def test_saving_and_loading_preserves_features():
     generator, _ = small_generator.trained(noise="uniform", dropout=0.2)
     saved = registry.save_dict(generator)
     loaded = registry.load_dict(saved, small_generator.CPU)

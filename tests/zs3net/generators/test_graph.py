@@ -1,4 +1,4 @@
-"""The generator of graph convolutions: what it learns, where it places classes, and what it keeps."""
+"""The generator of graph convolutions: training, placing of classes, and checkpoints."""
 
 import numpy as np
 import pytest
@@ -20,7 +20,7 @@ SECTION = {
 
 
 def trained(changes=None, world=None, seen=graph_world.SEEN, **section):
-    """Return a generator trained on the world's classes, its curve, and the neighbourhoods that it was given."""
+    """Return a generator trained on graph_world, its training curve, and the neighbourhoods of its rows."""
     graphs, sampled = world or graph_world.make()
     options = quick_sections.gmmn_options(
         generator="graph", output="linear", graph=SECTION | section, **({"epochs": 4} | (changes or {}))
@@ -31,7 +31,7 @@ def trained(changes=None, world=None, seen=graph_world.SEEN, **section):
 
 
 @pytest.fixture(scope="module")
-def finished():
+def trained_generator():
     return trained()
 
 
@@ -41,15 +41,15 @@ def draw(generator, labels, seed=0):
 
 
 class Recorder(torch.nn.Module):
-    """In the place of the layers: gives back the embeddings of the nodes wanted, and keeps those of all."""
+    """Replaces the layers: returns the embeddings of the chosen nodes, and stores those of all nodes."""
 
-    def forward(self, nodes, edges, wanted):
+    def forward(self, nodes, edges, chosen):
         self.nodes = nodes
-        return nodes[wanted, :3]
+        return nodes[chosen, :3]
 
 
-def test_features_come_to_tell_of_the_class_and_of_what_it_touches(finished):
-    generator, curve, context = finished
+def test_features_depend_on_the_class_and_its_neighbour(trained_generator):
+    generator, curve, context = trained_generator
     assert curve[-1]["loss"] < 0.3 * curve[0]["loss"] and [row["epoch"] for row in curve] == [0, 1, 2, 3]
     places = context.neighbourhoods
     with torch.no_grad():
@@ -62,41 +62,41 @@ def test_features_come_to_tell_of_the_class_and_of_what_it_touches(finished):
         np.testing.assert_allclose(mean, graph_world.feature(label, ring), atol=0.45)
 
 
-def test_features_of_a_class_follow_how_often_it_is_where(finished):
+def test_sampled_features_follow_the_frequency_of_contexts(trained_generator):
     _, sampled = graph_world.make()
-    fakes = draw(finished[0], [2] * 800)
+    fakes = draw(trained_generator[0], [2] * 800)
     np.testing.assert_allclose(fakes.mean(0), sampled["features"][sampled["label"] == 2].mean(0), atol=0.4)
 
 
-def test_an_unseen_class_stands_where_the_classes_chosen_for_it_do(finished):
-    generator, _, _ = finished
+def test_an_unseen_class_is_sampled_in_the_places_of_its_hosts(trained_generator):
+    generator, _, _ = trained_generator
     layers, generator.layers = generator.layers, Recorder()
     try:
-        drawn = draw(generator, [4] * 300)
+        features = draw(generator, [4] * 300)
         nodes = generator.layers.nodes[:, :3]
     finally:
         generator.layers = layers
-    assert (drawn == graph_world.EMBEDDINGS[4]).all()
+    assert (features == graph_world.EMBEDDINGS[4]).all()
     roots = (nodes == graph_world.EMBEDDINGS[4]).all(1)
-    assert roots.sum() == 300 and roots[::2].all(), "an unseen class is a root and nothing else"
+    assert roots.sum() == 300 and roots[::2].all(), "an unseen class is only a root"
     around = (nodes[~roots][:, None] == graph_world.EMBEDDINGS[None]).all(2).int().argmax(1)
-    # Of those chosen, 2 and 3, the one lies in 0 and 5, the other in 0 and 1; 0 and 1 lie in 5 alone.
+    # The hosts are 2, which is in 0 and 5, and 3, which is in 0 and 1; 0 and 1 are only in 5.
     shares = torch.bincount(around, minlength=6) / 300
     assert torch.equal(shares.nonzero().ravel(), torch.tensor([0, 1, 5]))
     assert shares[1].item() == pytest.approx(0.25, abs=0.12) and shares[5].item() == pytest.approx(0.25, abs=0.12)
 
 
-def test_places_are_chosen_by_ridge_regression_from_embeddings_to_surroundings():
-    """Against ridge regression with an intercept written as least squares with rows added."""
+def test_near_equals_ridge_regression_from_embeddings_to_surroundings():
+    """Compare with ridge regression as a least-squares problem with added rows."""
     rng = np.random.default_rng(0)
     vectors, around = rng.normal(size=(9, 3)), rng.normal(size=(8, 3))
     candidates = np.array([0, 1, 2, 3, 5, 6, 7, 8])
-    # The background, 0, takes no part.
+    # The background, 0, is excluded.
     x, y = vectors[candidates[1:]], around[1:] - around[1:].mean(0)
-    x, own = x - x.mean(0), vectors[4] - x.mean(0)
+    x, target = x - x.mean(0), vectors[4] - x.mean(0)
     weight = (placing._RIDGE * (x**2).sum(1).mean()) ** 0.5
     fit, *_ = np.linalg.lstsq(np.concatenate([x, weight * np.eye(3)]), np.concatenate([y, np.zeros((3, 3))]))
-    expected = own @ fit
+    expected = target @ fit
     cosines = y @ expected / np.linalg.norm(y, axis=1) / np.linalg.norm(expected)
     order = candidates[1:][np.argsort(-cosines)].tolist()
     arguments = [torch.from_numpy(array) for array in (candidates, around)]
@@ -106,8 +106,8 @@ def test_places_are_chosen_by_ridge_regression_from_embeddings_to_surroundings()
     assert placing.near(torch.from_numpy(vectors), 3, *arguments, 2) == [3]
 
 
-def test_a_class_is_placed_by_what_lies_around_others_not_by_how_like_they_are():
-    """Its embedding is nearest to that of 1, but in the trait that decides where classes stand it is like 3 and 4."""
+def test_near_prefers_classes_of_similar_context_to_similar_embeddings():
+    """The embedding of class 5 is nearest to that of 1, but its second value, which determines the context, is that of 3 and 4."""
     vectors = torch.tensor([[4.0, 1.0], [-4.0, 1.0], [1.0, -1.0], [-1.0, -1.0], [4.0, -1.0]])
     around = torch.tensor([[0.0, 1.0], [0.0, 1.0], [1.0, 0.0], [1.0, 0.0]])
     vectors, around = torch.cat([torch.zeros(1, 2), vectors]), torch.cat([torch.ones(1, 2), around])
@@ -115,7 +115,7 @@ def test_a_class_is_placed_by_what_lies_around_others_not_by_how_like_they_are()
     assert sorted(placing.near(vectors, 5, torch.arange(5), around, 2)) == [3, 4]
 
 
-def test_the_background_gives_its_places_where_there_are_no_others():
+def test_near_returns_the_background_if_it_is_the_only_candidate():
     assert placing.near(torch.eye(3), 2, torch.tensor([0]), torch.ones(1, 3), 5) == [0]
 
 
@@ -123,18 +123,18 @@ def nearest_embedding(vectors, label):
     return int(torch.nn.functional.cosine_similarity(vectors[:label], vectors[label], dim=1).argmax())
 
 
-def test_places_kept_are_bounded_and_of_images_without_hidden_classes():
+def test_places_are_bounded_and_exclude_images_with_hidden_classes():
     generator, _, _ = trained({"epochs": 1, "steps_per_epoch": 1}, contexts_per_class=7)
     roots = generator.places.root_labels
     assert torch.equal(roots, roots.sort().values)
     assert torch.bincount(roots, minlength=6).tolist() == [7, 7, 7, 7, 0, 7]
     generator, _, _ = trained({"epochs": 1, "steps_per_epoch": 1}, seen=(0, 1, 2, 3))
-    # Classes 0 and 1 stand in rings of the hidden 5 alone, but are rings themselves elsewhere.
+    # Classes 0 and 1 are only inside rings of the hidden class 5, and are rings themselves elsewhere.
     assert not (generator.places.labels == 5).any()
     assert torch.isfinite(draw(generator, [5, 4, 0])).all()
 
 
-def test_nothing_of_a_hidden_class_reaches_the_training():
+def test_images_with_a_hidden_class_do_not_reach_the_training():
     world, altered = graph_world.make(), graph_world.make()
     shown = np.isin(altered[1]["image"], altered[0].image[altered[0].label == 3])
     altered[1]["features"][shown] = 9
@@ -145,8 +145,8 @@ def test_nothing_of_a_hidden_class_reaches_the_training():
     assert not all(torch.equal(seen[name], value) for name, value in trained(short)[0].layers.state_dict().items())
 
 
-def test_saved_and_loaded_it_gives_the_same_features(finished, tmp_path):
-    generator, _, _ = finished
+def test_saving_and_loading_preserves_features(trained_generator, tmp_path):
+    generator, _, _ = trained_generator
     checkpoints.save(tmp_path / "gmmn.pt", registry.save_dict(generator))
     loaded = registry.load_dict(checkpoints.load(tmp_path / "gmmn.pt"), CPU)
     labels = torch.tensor([[0, 4], [4, 5]])
@@ -156,7 +156,7 @@ def test_saved_and_loaded_it_gives_the_same_features(finished, tmp_path):
     assert (tmp_path / "again.pt").read_bytes() == (tmp_path / "gmmn.pt").read_bytes()
 
 
-def test_surroundings_are_the_mean_of_what_touches():
+def test_surroundings_are_the_mean_embedding_of_neighbours():
     places = neighbourhoods.Neighbourhoods(
         torch.tensor([2, 0, 1, 3]), torch.tensor([0, 3, 4]), torch.tensor([[0, 1], [1, 0]]), torch.tensor([0, 2, 2])
     )
@@ -164,23 +164,23 @@ def test_surroundings_are_the_mean_of_what_touches():
     torch.testing.assert_close(placing.surroundings(places, graph_world.EMBEDDINGS), expected)
 
 
-def test_a_kernel_of_features_and_surroundings_is_the_product_of_kernels():
+def test_kernel_of_features_and_surroundings_is_a_product_of_kernels():
     x, around = torch.randn(1, 6, 4), torch.randn(1, 6, 3)
     joint = mmd.gaussian(mmd.squared_distances(*[torch.cat([x, around], 2)] * 2), [1.7])
     parts = [mmd.gaussian(mmd.squared_distances(part, part), [1.7]) for part in (x, around)]
     torch.testing.assert_close(joint, parts[0] * parts[1])
 
 
-def test_a_cache_without_graphs_is_refused_with_what_to_do():
-    with pytest.raises(errors.UserError) as caught:
+def test_a_cache_without_graphs_raises_an_error_with_the_remedy():
+    with pytest.raises(errors.UserError) as error:
         trained(world=(None, graph_world.make()[1]))
-    assert str(caught.value) == (
+    assert str(error.value) == (
         "gmmn.generator: graph needs component graphs, which the cache lacks; make it again with "
         "`dvc repro --force --single-item dump_features`"
     )
 
 
-def test_true_places_of_a_class_without_features_are_preferred_to_those_of_other_classes():
+def test_true_places_of_an_unseen_class_are_preferred_to_those_of_other_classes():
     graphs, sampled = graph_world.make()
     context = neighbourhoods.of_rows(graphs, sampled, graph_world.SEEN)
     # A component of class 4 that touches one of class 5, and one that touches two of class 2.
@@ -190,7 +190,7 @@ def test_true_places_of_a_class_without_features_are_preferred_to_those_of_other
         torch.tensor([[0, 1, 0, 1, 0, 2], [1, 0, 1, 0, 2, 0]]),
         torch.tensor([0, 2, 6]),
     )
-    context = neighbourhoods.OfRows(context.neighbourhoods, context.rows, unseen)
+    context = neighbourhoods.RowNeighbourhoods(context.neighbourhoods, context.rows, unseen)
     options = quick_sections.gmmn_options(
         generator="graph", graph=SECTION | {"masks": "data/masks/unlabelled"}, epochs=1, steps_per_epoch=1
     )

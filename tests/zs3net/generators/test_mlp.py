@@ -18,7 +18,7 @@ def inputs(*shape):
 
 
 @pytest.mark.parametrize("output", ["linear", "relu"])
-def test_is_the_papers_network(output):
+def test_mlp_is_the_network_of_the_paper(output):
     network = build(output)
     first, second = (layer for layer in network.layers if isinstance(layer, torch.nn.Linear))
     embeddings, noise = inputs(6)
@@ -28,7 +28,7 @@ def test_is_the_papers_network(output):
     torch.testing.assert_close(network(embeddings, noise), expected.clamp(min=0) if output == "relu" else expected)
 
 
-def test_takes_any_leading_shape():
+def test_mlp_accepts_any_leading_shape():
     network = build()
     embeddings, noise = inputs(4, 6)
     out = network(embeddings, noise)
@@ -36,7 +36,7 @@ def test_takes_any_leading_shape():
     torch.testing.assert_close(out[2, 3], network(embeddings[2, 3], noise[2, 3]))
 
 
-def test_dropout_acts_in_training_mode_only():
+def test_dropout_is_active_only_in_training_mode():
     network = build(dropout=0.5)
     both = inputs(6)
     assert not torch.equal(network.train()(*both), network(*both))

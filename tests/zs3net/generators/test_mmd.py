@@ -12,7 +12,7 @@ KERNELS = ([1.0], [0.5, 2.0], [4.0, 25.0, 100.0, 400.0, 1600.0, 3600.0])
 
 
 def by_pairs(x, y, variances, estimator):
-    """The definition for one class, a loop over pairs in float64; x (n, d), y (m, d)."""
+    """Compute the MMD of one class by its definition, a loop over pairs in float64; x (n, d), y (m, d)."""
 
     def kernel(a, b):
         return sum(np.exp(-((a - b) ** 2).sum() / (2 * v)) for v in variances)
@@ -37,7 +37,7 @@ def tensor(array):
 
 @pytest.mark.parametrize("variances", KERNELS)
 @pytest.mark.parametrize("estimator", ESTIMATORS)
-def test_equals_a_loop_over_pairs(estimator, variances):
+def test_mmd_equals_a_loop_over_pairs(estimator, variances):
     x, y = populations()
     expected = [by_pairs(x[k], y[k], variances, estimator) for k in range(2)]
     actual = mmd.mmd(tensor(x), tensor(y), variances, estimator)
@@ -45,7 +45,7 @@ def test_equals_a_loop_over_pairs(estimator, variances):
 
 
 @pytest.mark.parametrize("estimator", ESTIMATORS)
-def test_masked_rows_do_not_count(estimator):
+def test_mmd_ignores_masked_rows(estimator):
     x, y = populations()
     mask = np.arange(7) < np.array([[7], [4]])
     filled = np.where(mask[:, :, None], x, 10)
@@ -55,8 +55,8 @@ def test_masked_rows_do_not_count(estimator):
 
 
 @pytest.mark.parametrize("estimator", ESTIMATORS)
-def test_one_real_feature_is_enough_to_learn_from(estimator):
-    """A single x has no pairs of its own; their mean is a constant for the generator, so any number but nan will do."""
+def test_mmd_has_a_finite_gradient_for_a_single_real_feature(estimator):
+    """A single x has no pairs within x. Their mean is constant for the generator, so any finite value is correct."""
     x, y = populations(c=1, n=4)
     y = tensor(y).requires_grad_()
     mask = torch.tensor([[True, False, False, False]])
@@ -71,14 +71,14 @@ quick = settings(max_examples=30, deadline=None)
 
 @quick
 @given(finite, finite, st.sampled_from(ESTIMATORS))
-def test_is_symmetric(x, y, estimator):
+def test_mmd_is_symmetric(x, y, estimator):
     forward, back = (mmd.mmd(tensor(a), tensor(b), [0.5, 3.0], estimator) ** 2 for a, b in ((x, y), (y, x)))
     torch.testing.assert_close(forward, back, rtol=1e-4, atol=1e-5)
 
 
 @quick
 @given(finite, finite, st.permutations(range(5)), st.sampled_from(ESTIMATORS))
-def test_the_order_of_rows_is_nothing(x, y, order, estimator):
+def test_mmd_is_invariant_to_row_order(x, y, order, estimator):
     expected = mmd.mmd(tensor(x), tensor(y), [0.5, 3.0], estimator) ** 2
     torch.testing.assert_close(
         mmd.mmd(tensor(x[:, order]), tensor(y), [0.5, 3.0], estimator) ** 2, expected, rtol=1e-4, atol=1e-5
@@ -87,28 +87,28 @@ def test_the_order_of_rows_is_nothing(x, y, order, estimator):
 
 @quick
 @given(finite, finite)
-def test_biased_is_never_negative_and_zero_between_equals(x, y):
+def test_biased_mmd_is_not_negative_and_zero_for_equal_populations(x, y):
     assert mmd.mmd(tensor(x), tensor(y), [0.5, 3.0], "biased").min() > -2e-6
     assert mmd.mmd(tensor(x), tensor(x), [0.5, 3.0], "biased").abs().max() < 2e-6
 
 
 @quick
 @given(finite, finite, st.floats(0.1, 50), st.sampled_from(ESTIMATORS))
-def test_the_unit_of_features_is_nothing_once_variances_follow(x, y, scale, estimator):
+def test_mmd_is_invariant_to_scaling_of_features_and_variances(x, y, scale, estimator):
     expected = mmd.mmd(tensor(x), tensor(y), [0.5, 3.0], estimator) ** 2
     scaled = mmd.mmd(tensor(scale * x), tensor(scale * y), [0.5 * scale**2, 3 * scale**2], estimator) ** 2
     torch.testing.assert_close(scaled, expected, rtol=1e-3, atol=1e-5)
 
 
 @pytest.mark.parametrize("estimator", ESTIMATORS)
-def test_gradients_are_finite_where_populations_agree(estimator):
+def test_gradient_is_finite_for_equal_populations(estimator):
     x, _ = populations()
     y = tensor(x).requires_grad_()
     mmd.mmd(tensor(x), y, [0.5, 3.0], estimator).sum().backward()
     assert torch.isfinite(y.grad).all()
 
 
-def test_unbiased_is_zero_on_average_and_biased_is_not():
+def test_unbiased_mmd_of_one_distribution_is_zero_on_average():
     random = torch.Generator().manual_seed(0)
     x, y = torch.randn(2, 2000, 6, 4, generator=random)
     values = mmd.mmd(x, y, [4.0], "unbiased")
@@ -117,7 +117,7 @@ def test_unbiased_is_zero_on_average_and_biased_is_not():
     assert mmd.mmd(x, y, [4.0], "biased").mean() > 0.1
 
 
-def test_unbiased_estimates_what_the_biased_one_tends_to():
+def test_unbiased_mmd_of_gaussians_equals_the_closed_form():
     """Between N(0, 1) and N(a, 1) in one dimension: 2 s (1 - exp(-a^2 / (2 (v + 2)))) with s = sqrt(v / (v + 2))."""
     a, v = 1.5, 2.0
     expected = 2 * np.sqrt(v / (v + 2)) * (1 - np.exp(-(a**2) / (2 * (v + 2))))
@@ -126,7 +126,7 @@ def test_unbiased_estimates_what_the_biased_one_tends_to():
     assert mmd.mmd(x, y + a, [v], "unbiased").mean().item() == pytest.approx(expected, abs=0.02)
 
 
-def test_squared_distances_keep_their_digits_far_from_the_origin():
+def test_squared_distances_are_precise_far_from_the_origin():
     rng = np.random.default_rng(0)
     # Multiples of 1/256, so that 1000 + x is exact in float32.
     x, y = (np.round(rng.normal(size=(1, n, 256)) * 256) / 256 for n in (6, 4))
@@ -134,7 +134,7 @@ def test_squared_distances_keep_their_digits_far_from_the_origin():
     np.testing.assert_allclose(mmd.squared_distances(tensor(x + 1000), tensor(y + 1000)).numpy(), expected, rtol=1e-4)
 
 
-def test_squared_distances_have_the_gradient_of_their_definition():
+def test_squared_distances_have_the_gradient_of_the_definition():
     x, y = (tensor(array).double().requires_grad_() for array in populations())
     weights = torch.arange(35.0, dtype=torch.float64).reshape(7, 5)
     (mmd.squared_distances(x, y) * weights).sum().backward()
@@ -144,20 +144,20 @@ def test_squared_distances_have_the_gradient_of_their_definition():
 
 
 @pytest.mark.parametrize("variances", KERNELS)
-def test_the_slope_of_the_kernels_is_that_of_their_definition(variances):
+def test_gaussian_kernels_have_the_gradient_of_the_definition(variances):
     squared = torch.rand(2, 3, 4, dtype=torch.float64, requires_grad=True) * 9
     assert torch.autograd.gradcheck(lambda values: mmd.gaussian(values, variances), squared)
 
 
-def test_bandwidths_are_read_three_ways():
+def test_variances_follow_the_three_conventions():
     bandwidths = (2, 5.0, 40)
     assert mmd.variances(bandwidths, "paper", 7.0) == [4.0, 25.0, 1600.0]
     assert mmd.variances(bandwidths, "release", 7.0) == [2.0, 5.0, 40.0]
     assert mmd.variances(bandwidths, "median", 7.0) == [14.0, 35.0, 280.0]
 
 
-def test_active_share_counts_kernels_that_are_neither_near_zero_nor_near_one():
-    """Squared distances 0 and 2 in equal parts but for the diagonal: two rows at 0, two at sqrt 2."""
+def test_active_share_counts_kernels_with_a_mean_between_the_bounds():
+    """Of the 12 pairs, 4 have the squared distance 0 and 8 have 2: two rows are at 0, two at sqrt 2."""
     x = torch.tensor([[[0.0], [0.0], [2**0.5], [2**0.5]]])
 
     def mean(variance):
@@ -169,17 +169,17 @@ def test_active_share_counts_kernels_that_are_neither_near_zero_nor_near_one():
     assert mmd.active_share(10 * torch.arange(4.0).reshape(1, 4, 1), [1.0, 1e4]) == 0.5
 
 
-def test_active_share_leaves_masked_rows_out():
+def test_active_share_ignores_masked_rows():
     x = torch.tensor([[[0.0], [1.0], [1e4]], [[5.0], [6.0], [7.0]]])
     mask = torch.tensor([[True, True, False], [True, True, True]])
-    # Distances 1, 1, 1 and 2: a kernel of variance 1e3 is 0.999 on all of them, dead, but for the filling.
+    # Distances of valid rows are 1, 1, 1 and 2, so a kernel of variance 1e3 is 0.999 for all of them: inactive.
     assert mmd.active_share(x, [1e3], mask) == 0
     assert mmd.active_share(x, [1e3]) == 1
 
 
 @pytest.mark.parametrize("rows", [3, 6])
-def test_median_is_numpys_over_pairs_of_one_class(rows):
-    """An odd number of pairs in all, so that there is one middle."""
+def test_median_equals_numpy_over_pairs_of_one_class(rows):
+    """The number of pairs is odd, so the median is unique."""
     x, _ = populations(c=1, n=rows)
     pairs = [((x[0, i] - x[0, j]) ** 2).sum() for i in range(rows) for j in range(i)]
     assert len(pairs) % 2
@@ -189,5 +189,5 @@ def test_median_is_numpys_over_pairs_of_one_class(rows):
 def test_median_ignores_masked_rows_and_pairs_between_classes():
     x = torch.tensor([[[0.0], [1.0], [99.0]], [[100.0], [102.0], [105.0]]])
     mask = torch.tensor([[True, True, False], [True, True, True]])
-    # Squared distances 1; 4, 9, 25: torch's median is the lower of the two in the middle.
+    # The squared distances are 1; 4, 9, 25. The median of torch is the lower of the two middle values.
     assert mmd.median_squared_distance(x, mask) == pytest.approx(4.0)

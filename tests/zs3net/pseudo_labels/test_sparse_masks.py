@@ -11,21 +11,21 @@ from zeroshot.zs3net.pseudo_labels import sparse_masks
 
 
 @given(h=st.integers(1, 40), w=st.integers(1, 40), seed=st.integers(0, 99))
-def test_what_is_spread_over_pixels_is_found_again_in_the_cells(h, w, seed):
+def test_cells_of_a_spread_mask_have_the_original_labels(h, w, seed):
     rng = np.random.default_rng(seed)
     cells = rng.integers(0, 3, (-(-h // 4), -(-w // 4))).astype(np.uint8)
     known = rng.random(cells.shape) < 0.5
     mask = sparse_masks.spread(np.argwhere(known).astype(np.uint16), cells[known], (h, w), stride=4)
     assert mask.shape == (h, w)
-    found = sampling.label_cells(mask, 4)
-    np.testing.assert_array_equal(found, np.where(known, cells, 255))
+    actual = sampling.label_cells(mask, 4)
+    np.testing.assert_array_equal(actual, np.where(known, cells, 255))
     if h % 4 == w % 4 == 0:
-        np.testing.assert_array_equal(mask, np.kron(found, np.ones((4, 4), np.uint8)))
+        np.testing.assert_array_equal(mask, np.kron(actual, np.ones((4, 4), np.uint8)))
 
 
 @pytest.fixture
-def world(tmp_path):
-    """Scenes whose second unlabelled image has no pseudo-label."""
+def scenes(tmp_path):
+    """Return a folder of scenes, their split, and a shard of pseudo-labels without any for the second unlabelled image."""
     split = block_dataset.make(tmp_path)
     shard = {
         "image": np.array([0, 0], np.int32),
@@ -39,8 +39,8 @@ def write(root, split, shard):
     return sparse_masks.write(root / "out", split, root / "toy", root / "masks/train", [shard], ["u", "w"], 4)
 
 
-def test_masks_of_training_images_stay_and_unlabelled_ones_are_sparse(world):
-    root, split, shard = world
+def test_masks_of_training_images_are_copied_and_others_are_sparse(scenes):
+    root, split, shard = scenes
     items = write(root, split, shard)
     assert items == [*split.train, split.unlabelled[0]]
     assert sorted(path.stem for path in (root / "out").iterdir()) == sorted(item.id for item in items)
@@ -54,10 +54,10 @@ def test_masks_of_training_images_stay_and_unlabelled_ones_are_sparse(world):
     np.testing.assert_array_equal(image_files.read_mask(root / "out/u.png"), expected)
 
 
-def test_where_pixels_are_excluded_a_pseudo_label_fills_only_what_has_no_label(world):
-    root, split, shard = world
-    both = splits.Item("a", split.train[0].image)
-    split = splits.Split(split.classes, split.seen, split.unseen, "pixels", split.train, (both,), ())
+def test_pseudo_labels_fill_only_ignored_pixels_of_training_images(scenes):
+    root, split, shard = scenes
+    item_in_both_lists = splits.Item("a", split.train[0].image)
+    split = splits.Split(split.classes, split.seen, split.unseen, "pixels", split.train, (item_in_both_lists,), ())
     before = image_files.read_mask(root / "masks/train/a.png")
     assert (before == 255).any() and (before != 255).any()
     cells = np.argwhere(sampling.label_cells(before, 4) < 256)

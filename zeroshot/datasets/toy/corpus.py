@@ -1,7 +1,7 @@
 """Sentences about painted pebbles, from which word vectors learn what the classes of `scenes` have in common.
 
-Words stand in lower case between single spaces, without punctuation; a class is one word, such as `red-striped`. Unseen
-classes are written about like all others: that text names them is what zero-shot learning rests on.
+Words are in lower case, separated by single spaces, without punctuation. A class is one word, such as `red-striped`. Unseen classes occur
+as often as all others, because zero-shot learning needs text about them.
 """
 
 import re
@@ -10,7 +10,7 @@ import numpy as np
 
 from zeroshot.datasets.toy import scenes
 
-# Per hue: adjectives, and things of that colour.
+# Hue -> adjectives, and things of that colour.
 _HUES = {
     "red": (("red", "crimson", "scarlet", "ruby"), ("cherries", "poppies", "fire-engines", "strawberries")),
     "orange": (("orange", "amber", "tangerine", "apricot"), ("pumpkins", "carrots", "marigolds", "foxes")),
@@ -20,7 +20,7 @@ _HUES = {
     "blue": (("blue", "sapphire", "navy", "cobalt"), ("cornflowers", "blueberries", "oceans", "bluebells")),
     "violet": (("violet", "purple", "lilac", "mauve"), ("plums", "lavender", "orchids", "grapes")),
 }
-# Per pattern: adjectives, what is painted on the pebble, and things that look so.
+# Pattern -> adjectives, what is painted on the pebble, and things with that pattern.
 _PATTERNS = {
     "plain": (("plain", "uniform", "unmarked"), ("varnish", "enamel", "glaze"), ("eggs", "balloons", "apples")),
     "striped": (("striped", "banded", "lined"), ("stripes", "bands", "lines"), ("zebras", "deck-chairs", "tigers")),
@@ -55,8 +55,8 @@ _SHARED = {
     "grey": ["grey", "ashen", "dull", "slate", "bleak"],
     "ground": ["gravel", "sand", "shingle", "rubble", "silt", "concrete"],
 }
-# Half of the templates of a class tell its hue, half its pattern, in like words, so that a class comes to lie as near
-# to those that share its hue as to those that share its pattern.
+# Half of the templates describe the hue of a class and half its pattern, in similar words. The vector of a class is then as similar to
+# the classes with its hue as to the classes with its pattern.
 _CLASS = (
     "{finder} {verb} a {quality} {name} {pebble} of {hue} {hue2} colour {when}",
     "{finder} {verb} a {quality} {name} {pebble} with {pattern} {figure} {when}",
@@ -67,8 +67,8 @@ _CLASS = (
     "if it is {hue} and has {figure} we call it {name}",
     "{name} means {pattern} and {hue}",
 )
-# Told beside them of classes that lie on others: a third of their sentences, about as many as tell their hue or their pattern. The
-# lower one goes by the name of its class, since a word for its colour would draw the vector of the class on top towards that hue.
+# Additional templates for classes whose pebbles lie on a host: a third of their sentences, about as many as describe the hue or the
+# pattern. The host has its class name, because a colour word would move the vector of the upper class towards that hue.
 _CONTEXT = (
     "the {name} {pebble} lies on a {host} one",
     "{finder} {verb} the {name} {pebble} that lay on {host} {when}",
@@ -89,28 +89,28 @@ _BACKGROUND = (
     "{finder} left the background bare {grey} {ground} {when}",
     "bare unpainted {grey} {pebbles} on {ground} belong to the background",
 )
-# How many of every hundred sentences are about a class, a hue, a pattern, the background.
+# Of every 100 sentences, the number about a class, about a hue, about a pattern, and about the background.
 _SHARES = (80, 6, 6, 8)
 
 
 def sentences(settings: scenes.Params) -> list[str]:
-    """Write `settings.sentences` sentences, as many about one class as about any other; some also name a class that it lies on.
+    """Write `settings.sentences` sentences, equally many about each class; with `settings.context`, some also name its host.
 
     Returns:
-        sentences in random order, each of words between single spaces, without a line break.
+        sentences in random order, each with words separated by single spaces, without line breaks.
     """
     rng = np.random.default_rng([settings.seed, len(scenes.SPLITS)])
     n_objects = len(scenes.class_names()) - 1
     written = []
-    told = 0
+    n_class_sentences = 0
     for number in range(settings.sentences):
         kind = np.searchsorted(np.cumsum(_SHARES), number * 61 % 100, side="right")
-        label = 1 + told % n_objects if kind == 0 else 1 + int(rng.integers(n_objects))
+        label = 1 + n_class_sentences % n_objects if kind == 0 else 1 + int(rng.integers(n_objects))
         of_class = (*_CLASS, *_CONTEXT) if settings.context and scenes.host_name(label) else _CLASS
         templates = (of_class, _HUE, _PATTERN, _BACKGROUND)[kind]
         if kind == 0:
-            template = templates[told // n_objects % len(templates)]
-            told += 1
+            template = templates[n_class_sentences // n_objects % len(templates)]
+            n_class_sentences += 1
         else:
             template = templates[rng.integers(len(templates))]
         written.append(_fill(rng, template, label))
@@ -118,7 +118,7 @@ def sentences(settings: scenes.Params) -> list[str]:
 
 
 def _fill(rng: np.random.Generator, template: str, label: int) -> str:
-    """Put words into a template's slots: those of the label's hue and pattern, and at random from the shared ones."""
+    """Fill the slots of a template with words for the label's hue and pattern, and with random words for the shared slots."""
     hue, pattern = scenes.attributes(label)
     shades, things = _HUES[hue]
     looks, figures, lookalikes = _PATTERNS[pattern]

@@ -1,7 +1,7 @@
 """Painting sand and pebbles: outlines, patterns, light and shadow.
 
-Lengths are in units of 1/64 of the picture's side, colours are linear RGB. Everything is computed in float64, so
-that a picture rounded to 8 bits comes out the same on other processors.
+Lengths are in units of 1/64 of the image's side, colours are linear RGB. All values are computed in float64, so that an image rounded to
+8 bits is the same on other processors.
 """
 
 import dataclasses
@@ -12,13 +12,13 @@ import numpy as np
 from zeroshot.images import label_ids
 
 SIDE = 64.0
-# Name -> length after which it repeats, in units: at least three pixels of each tone at 64 pixels.
+# Name -> period of the pattern; at an image size of 64 pixels, each tone has at least three pixels.
 PATTERNS = {"plain": 1.0, "striped": 6.5, "dotted": 7.0, "checked": 9.0, "ringed": 6.0}
 
-_LIGHT = (-0.45, -0.62, 0.64)  # x, y, z: from the upper left
-_BORDER = 1.0  # half the width of the band along an outline that belongs to no class
-_SHADOW = 5.0  # how far a shadow is followed
-# Spread of an outline's Fourier terms 2, 3, 4, 5; the first would only move it.
+_LIGHT = (-0.45, -0.62, 0.64)  # Direction to the light (x, y, z): upper left.
+_BORDER = 1.0  # Half the width of the ignored band along an outline.
+_SHADOW = 5.0  # Largest distance of a shadow from the outline.
+# Standard deviations of the Fourier terms 2, 3, 4, 5 of an outline. The first term would only move the outline.
 _WAVES = (0.083, 0.056, 0.038, 0.023)
 
 
@@ -31,7 +31,7 @@ class Pebble:
         radius: mean radius.
         waves: relative amplitude and phase of the outline's Fourier terms from the second on.
         label: the class that the mask gets, `label_ids.BACKGROUND` for a bare pebble.
-        tones: (2, 3) float64, the ground and the figure painted on it.
+        tones: (2, 3) float64, colours of the ground and of the figure painted on it.
         pattern: a key of `PATTERNS`.
         period: length after which the pattern repeats.
         angle: direction of the pattern, in radians.
@@ -52,7 +52,7 @@ class Pebble:
 def shape(
     rng: np.random.Generator, centre: np.ndarray, radius: float, label: int, tones: np.ndarray, pattern: str
 ) -> Pebble:
-    """Make a pebble, drawing its outline and its pattern's scale, direction and shift; arguments as in `Pebble`."""
+    """Make a pebble with random outline and random scale, direction and shift of its pattern; arguments as in `Pebble`."""
     waves = rng.normal(0, _WAVES) * np.exp(2j * np.pi * rng.random(len(_WAVES)))
     return Pebble(
         centre=(float(centre[0]), float(centre[1])),
@@ -68,7 +68,7 @@ def shape(
 
 
 def sand(rng: np.random.Generator, size: int) -> np.ndarray:
-    """Return (size, size, 3) float64: a grey with a faint tint and with unevenness at four scales."""
+    """Return sand, (size, size, 3) float64: a grey with a faint tint and random variation of lightness at four scales."""
     along = (np.arange(size) + 0.5) / size
     light = np.full((size, size), rng.uniform(0.36, 0.58))
     for cells, depth in ((1, 0.05), (2, 0.035), (4, 0.025), (9, 0.02)):
@@ -80,11 +80,11 @@ def sand(rng: np.random.Generator, size: int) -> np.ndarray:
 
 
 def paint(canvas: np.ndarray, mask: np.ndarray, pebble: Pebble) -> None:
-    """Put a pebble and its shadow over a picture, and its label over the mask, unless it is bare.
+    """Paint a pebble and its shadow into an image, and its label into the mask unless the pebble is bare.
 
     Args:
         canvas: (H, H, 3) float64, changed in place.
-        mask: (H, H) uint8, changed in place: `label_ids.IGNORE_INDEX` along the outline, the label within.
+        mask: (H, H) uint8, changed in place: `label_ids.IGNORE_INDEX` along the outline, the label inside.
         pebble: what to paint.
     """
     scale = canvas.shape[0] / SIDE
@@ -104,7 +104,7 @@ def paint(canvas: np.ndarray, mask: np.ndarray, pebble: Pebble) -> None:
         edge += term.real
         slope -= k * term.imag
     edge = pebble.radius * np.maximum(edge, 0.4)
-    # First-order distance to the curve rho = edge(angle); negative within.
+    # First-order distance to the curve rho = edge(angle); negative inside.
     distance = (rho - edge) / np.hypot(1, pebble.radius * slope / edge)
     depth = np.minimum(rho / edge, 1)  # 0 in the middle, 1 at the outline
 
@@ -123,7 +123,7 @@ def paint(canvas: np.ndarray, mask: np.ndarray, pebble: Pebble) -> None:
 
 
 def oklch(lightness: np.ndarray, chroma: float | np.ndarray, degrees: float | np.ndarray) -> np.ndarray:
-    """Convert lightness, chroma and hue angle to linear RGB, clipped to what a screen shows: (..., 3) float64.
+    """Convert lightness, chroma and hue angle to linear RGB, clipped to 0 to 1: (..., 3) float64.
 
     Source: Björn Ottosson, "A perceptual color space for image processing" (OKLab), 2020.
     """
@@ -138,14 +138,14 @@ def oklch(lightness: np.ndarray, chroma: float | np.ndarray, degrees: float | np
 
 
 def develop(canvas: np.ndarray, grain: np.ndarray) -> np.ndarray:
-    """Turn linear light (H, W, 3) into an 8-bit sRGB picture; `grain` (H, W, 1) is added to the encoded values."""
+    """Turn linear light (H, W, 3) into an 8-bit sRGB image; `grain` (H, W, 1) is added to the encoded values."""
     linear = np.clip(canvas, 0, 1)
     encoded = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
     return np.clip((encoded + grain) * 255 + 0.5, 0, 255).astype(np.uint8)
 
 
 def _light(turn: np.ndarray, depth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return how brightly a flattish pebble is lit and the gleam added on top, both (H, W)."""
+    """Return the brightness of a flat pebble and the highlight that is added to it, both (H, W)."""
     bulge = depth**2
     facing = bulge * (np.real(turn) * _LIGHT[0] + np.imag(turn) * _LIGHT[1]) + np.sqrt(1 - bulge**2) * _LIGHT[2]
     spot = (depth * np.real(turn) + 0.38) ** 2 + (depth * np.imag(turn) + 0.45) ** 2
@@ -153,7 +153,7 @@ def _light(turn: np.ndarray, depth: np.ndarray) -> tuple[np.ndarray, np.ndarray]
 
 
 def _figure(pebble: Pebble, x: np.ndarray, y: np.ndarray, ring: np.ndarray) -> np.ndarray:
-    """Return how much of the figure's tone each place has, (H, W) in 0 to 1; rings follow the lines of equal `ring`."""
+    """Return the share of the figure's tone at each pixel, (H, W) in 0 to 1; rings follow the lines of equal `ring`."""
     if pebble.pattern == "plain":
         return np.zeros_like(ring)
     k = 2 * math.pi / pebble.period

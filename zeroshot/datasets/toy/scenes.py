@@ -1,12 +1,11 @@
 """Scenes of painted pebbles on a grey beach: a generated data set whose classes are combinations of hue and pattern.
 
-An unseen class is then a new combination of a hue and a pattern that other classes show. The beach is full of bare
-pebbles, many with the same patterns in grey, so neither a pattern nor an outline alone tells an object from the
-background.
+An unseen class is a new combination of a hue and a pattern, each of which other classes also have. The background contains bare pebbles,
+many with the same patterns in grey, so that neither a pattern nor an outline alone identifies an object.
 
-With `toy.context`, patterned pebbles lie on larger plain ones, whose paint shines on them: what lies around an object then
-tells which light its colour is seen in. Each patterned class lies on one hue, by a rule that neither its own hue nor its pattern alone
-tells; the corpus does. Pattern and host together tell the class, so these scenes are a best case for context.
+With `toy.context`, patterned pebbles lie on larger plain pebbles (hosts), whose colour reflects on them. The host is then needed to
+identify the hue of the object. Each patterned class has one host class, by a rule that follows neither from its hue alone nor from its
+pattern alone; the corpus describes it. Pattern and host together determine the class, so these scenes are a best case for context.
 """
 
 import dataclasses
@@ -21,7 +20,7 @@ from zeroshot.base import params
 from zeroshot.datasets.toy import pebbles
 from zeroshot.images import label_ids
 
-# Name -> lightness, chroma and hue angle in degrees (OKLCh), far enough apart for the jitter.
+# Name -> lightness, chroma and hue angle in degrees (OKLCh). The jitter in `_pebble` does not make two hues equal.
 HUES = {
     "red": (0.59, 0.22, 26.0),
     "orange": (0.73, 0.175, 58.0),
@@ -32,26 +31,26 @@ HUES = {
     "violet": (0.60, 0.24, 318.0),
 }
 PATTERNS = tuple(pebbles.PATTERNS)
-# Lightness of the figure: white or black whatever the hue, so that a pattern looks alike on a hue it was never seen
-# with. Patterns of one ink differ in how much of the pebble they cover.
+# Lightness of the figure: white or black for every hue, so that a pattern looks the same on a hue with which it does not occur in
+# training. Patterns with the same ink cover different shares of the pebble.
 _INKS = {"plain": 0.5, "striped": 0.96, "dotted": 0.97, "checked": 0.22, "ringed": 0.22}
 SPLITS = ("train", "val")
-# Where there is context, a pebble of a pattern lies on a plain one whose hue is so many further on the colour wheel. Its own hue
-# and those beside it, on which it would hardly be seen, are left out. Plain ones lie on none. So no two classes of one hue or of
-# one pattern share a host, and four, of as many hues and patterns, share each.
+# Pattern -> number of steps on the colour wheel from the hue of a class to that of its host. The same hue and its neighbours do not occur,
+# because the object would hardly be visible on them. Plain classes have no host. Two classes with the same hue or the same pattern never
+# have the same host; each host has four classes, of four hues and four patterns.
 _HOST_STEPS = {"striped": 3, "dotted": -3, "checked": -2, "ringed": 2}
-# Radii of the two relative to that of a pebble alone, and the share of the lower one's colour in that of the upper: half, so
-# that a hue looks like others unless one sees what it lies on.
+# Radii of host and guest relative to a pebble without host, and the share of the host's colour in the guest's colour. With one half,
+# the hue of a guest is ambiguous without its host.
 _HOST_RADIUS, _GUEST_RADIUS = 1.35, 0.9
 _REFLECTION = 0.5
 
-# Streams of random numbers, so that none depends on how much another draws.
+# Indices of independent random streams, so that none depends on how many numbers another uses.
 _COUNTS, _CLASSES, _SCENE, _HOSTS = range(4)
 
 
 @params.section
 class Params:
-    """Section `toy` of params.yaml, where each key is explained."""
+    """The `toy` section of params.yaml, which documents every key."""
 
     seed: params.Seed
     n_train: params.Count
@@ -68,13 +67,13 @@ def class_names() -> tuple[str, ...]:
 
 
 def attributes(label: int) -> tuple[str, str]:
-    """Return hue and pattern of an object's class; the first such label is 1."""
+    """Return hue and pattern of an object class; object labels start at 1."""
     hue, pattern = divmod(label - 1, len(PATTERNS))
     return tuple(HUES)[hue], PATTERNS[pattern]
 
 
 def host_name(label: int) -> str | None:
-    """Return the class of the pebbles that an object of a class lies on where there is context, None if it lies on none."""
+    """Return the name of the host class of an object class; None for a plain class, which has no host."""
     hue, pattern = attributes(label)
     if pattern not in _HOST_STEPS:
         return None
@@ -83,16 +82,16 @@ def host_name(label: int) -> str | None:
 
 
 def draw(settings: Params, split: str, index: int) -> tuple[np.ndarray, np.ndarray]:
-    """Draw one picture and its mask; they depend on seed, split and index, not on how many others are drawn.
+    """Draw one image and its mask; they depend on the settings, split and index, not on the number of images.
 
     Args:
-        settings: of which seed, image_size, max_objects and context matter here.
+        settings: only seed, image_size, max_objects and context are used.
         split: one of `SPLITS`.
-        index: number of the picture within its split, from 0.
+        index: index of the image in its split, from 0.
 
     Returns:
         image: (H, W, 3) uint8, RGB.
-        mask: (H, W) uint8, positions in `class_names()`, and 255 along the outlines of objects.
+        mask: (H, W) uint8, label ids (positions in `class_names()`), and 255 along the outlines of objects.
     """
     rng = np.random.default_rng([settings.seed, SPLITS.index(split), _SCENE, index])
     canvas = pebbles.sand(rng, settings.image_size)
@@ -104,10 +103,10 @@ def draw(settings: Params, split: str, index: int) -> tuple[np.ndarray, np.ndarr
 
 
 def draw_labels(settings: Params, split: str, index: int) -> tuple[int, ...]:
-    """Return the labels of the objects in one picture, from back to front: at least one, at most max_objects.
+    """Return the labels of the objects in one image, from back to front: at least one, at most max_objects.
 
-    Counts and classes are dealt like cards: every run of max_objects pictures has each count once, and every run of as
-    many objects as there are classes has each class once. So classes are balanced however many pictures there are.
+    Counts and classes are balanced for every number of images: each block of max_objects images has every count once, and each block of
+    as many objects as there are classes has every class once.
     """
     most, stream = settings.max_objects, SPLITS.index(split)
     block, place = divmod(index, most)
@@ -123,14 +122,14 @@ def draw_labels(settings: Params, split: str, index: int) -> tuple[int, ...]:
 
 
 def draw_hosts(settings: Params, split: str, index: int) -> tuple[int | None, ...]:
-    """Return for each object of `draw_labels` the label of the pebble that it lies on, None where it lies on the beach.
+    """Return the label of the host of each object of `draw_labels`, or None for an object without host.
 
-    Each whose class lies on others at all (`host_name`) does so with probability `settings.context`.
+    An object of a class with a host class (`host_name`) has a host with probability `settings.context`.
     """
     rng = np.random.default_rng([settings.seed, SPLITS.index(split), _HOSTS, index])
     hosts = []
     for label in draw_labels(settings, split, index):
-        # Drawn for every object, so that none depends on the classes before it.
+        # One random number per object, so that the hosts do not depend on the classes of earlier objects.
         lies_on_one = rng.random() < settings.context
         name = host_name(label)
         hosts.append(class_names().index(name) if lies_on_one and name is not None else None)
@@ -138,7 +137,7 @@ def draw_hosts(settings: Params, split: str, index: int) -> tuple[int | None, ..
 
 
 def _bare(rng: np.random.Generator) -> list[pebbles.Pebble]:
-    """Scatter grey pebbles, the larger ones below; those large enough to show it may have a pattern."""
+    """Return grey pebbles at random places, the largest first; those with a radius above 6 may have a pattern."""
     radii = np.sort(rng.uniform(3, 11, rng.integers(11, 24)))[::-1]
     n = len(radii)
     centres = rng.uniform(0, pebbles.SIDE, (n, 2))
@@ -154,9 +153,9 @@ def _bare(rng: np.random.Generator) -> list[pebbles.Pebble]:
 
 
 def _painted(rng: np.random.Generator, labels: tuple[int, ...], hosts: tuple[int | None, ...]) -> list[pebbles.Pebble]:
-    """Place one painted pebble per label: smaller where there are more, each at the roomiest of a dozen places.
+    """Place one painted pebble per label, smaller if there are more, each at the place with most room among twelve.
 
-    Where a label has a host, that takes the place, and the pebble lies on it.
+    If a label has a host, the host takes the place and the pebble lies on the host.
     """
     placed: list[pebbles.Pebble] = []
     guests: list[pebbles.Pebble] = []
@@ -180,7 +179,7 @@ def _pebble(rng: np.random.Generator, centre: np.ndarray, radius: float, label: 
     """Make a pebble with the paint of its class."""
     hue, pattern = attributes(label)
     lightness, chroma, angle = HUES[hue]
-    # Hues that almost touch leave no gap in which a network could learn a pattern for one hue alone.
+    # With this jitter, neighbouring hues almost touch. A network then cannot learn a pattern separately for each hue.
     lightness, angle = lightness + rng.uniform(-0.05, 0.05), angle + rng.uniform(-12, 12)
     tones = pebbles.oklch(np.array([lightness, _INKS[pattern]]), np.array([chroma, 0.01]), angle)
     return pebbles.shape(rng, centre, radius, label, tones, pattern)

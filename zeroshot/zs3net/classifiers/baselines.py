@@ -1,4 +1,4 @@
-"""Zero-shot baselines on cached features: a linear map into the space of class vectors (paper section 3.1 and, for ALE, 3.2)."""
+"""Zero-shot baselines on cached features: a linear map to the space of class vectors (paper section 3.1; ALE: section 3.2)."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Annotated, Literal
@@ -25,7 +25,7 @@ LOSSES: dict[Method, Loss] = {
 
 @params.section
 class Recipe:
-    """What the methods do not share, such as the section `baseline.devise`; see params.yaml."""
+    """The options of one method, such as the section `baseline.devise`; see params.yaml."""
 
     lr: params.Positive
     calibrated: bool
@@ -60,14 +60,14 @@ def fit(
 ) -> Iterator[tuple[dict[str, float], pixel_classifier.PixelClassifier]]:
     """Learn W and b from real features of seen classes.
 
-    ALE's form x^T W a has no b; a feature here has a constant 1 behind it, which is all that b is.
+    ALE's form x^T W a has no b. With b it is the same form, on features with a constant 1 appended.
 
     Args:
         method: the loss.
         real: features of seen classes.
         embeddings: (C, d_a) float32 of all classes, on the device to compute on.
-        seen: label ids that the loss tells apart, those of `real` among them.
-        unseen: label ids that are classified at test time only.
+        seen: label ids of the classes in the loss, including all of `real`.
+        unseen: label ids of the classes that are used at test time only.
         options: the recipe.
 
     Yields:
@@ -89,9 +89,9 @@ def fit(
     for epoch in range(options.epochs):
         total = 0.0
         for step in range(options.steps_per_epoch):
-            drawn = torch.multinomial(odds, options.batch_size, replacement=True, generator=random)
-            x = pools.draw(real, drawn, random).to(device)
-            target = row_of_label[real.labels[drawn]].to(device)
+            class_indices = torch.multinomial(odds, options.batch_size, replacement=True, generator=random)
+            x = pools.draw(real, class_indices, random).to(device)
+            target = row_of_label[real.labels[class_indices]].to(device)
             loss = LOSSES[method](projection(x), vectors[list(seen)], target).mean()
             total += training.check_finite(loss.item(), method, epoch, step)
             optimizer.zero_grad()
@@ -103,14 +103,14 @@ def fit(
 
 
 def spread(model: pixel_classifier.PixelClassifier, real: pools.Pool, options: Params) -> float:
-    """Return by how much the logits of seen classes differ at one pixel: the unit of `options.biases`.
+    """Return the standard deviation of the logits of seen classes at one pixel: the unit of `options.biases`.
 
-    The methods' logits differ in scale a hundredfold, and so do those of one method on features of another backbone. The root of
-    the mean, over features drawn as in training, of the variance over seen classes makes them comparable.
+    The scale of logits differs a hundredfold between methods, and between backbones for one method. This unit makes biases comparable.
+    It is the root of the variance over seen classes, averaged over features that are sampled as in training.
     """
     random = torch.Generator().manual_seed(options.seed)
-    drawn = torch.multinomial(real.sizes**options.class_balance, 4096, replacement=True, generator=random)
-    logits = model.logits(pools.draw(real, drawn, random).to(model.weight.device))[:, ~model.unseen]
+    class_indices = torch.multinomial(real.sizes**options.class_balance, 4096, replacement=True, generator=random)
+    logits = model.logits(pools.draw(real, class_indices, random).to(model.weight.device))[:, ~model.unseen]
     return logits.var(dim=1, correction=0).mean().sqrt().item()
 
 
@@ -123,10 +123,10 @@ def train_fold(
     seen: Sequence[int],
     options: Params,
 ) -> calibration.TrainedFold:
-    """Train without the held-out classes of a fold, to be scored on images that trained nothing.
+    """Train without the held-out classes of a fold; return the model with rows of images that did not train it.
 
-    SPNet takes its bias off probabilities; off the logits, as here, it is calibrated stacking (Chao et al., ECCV 2016), which orders
-    the seen classes as before and a seen and an unseen one by their own two logits alone.
+    SPNet subtracts its bias from probabilities. Here it is subtracted from logits, which is calibrated stacking (Chao et al., ECCV 2016):
+    the order of seen classes does not change, and a seen and an unseen class are compared by their two logits alone.
 
     Args:
         fold: the classes and images.

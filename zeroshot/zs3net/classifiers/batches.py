@@ -1,4 +1,4 @@
-"""What a training batch is made of: parts of a fixed size, from a pool of real features or from a source of features."""
+"""The parts of a training batch: each has a fixed size, and comes from a pool of real features or from a source of features."""
 
 import dataclasses
 from collections.abc import Callable, Sequence
@@ -14,8 +14,8 @@ class Part:
     """Labelled features of one origin in a batch.
 
     Attributes:
-        count: how many of them are in every batch.
-        draw: from a torch generator to that many features (count, d) float32 and their label ids (count,) int64 on the CPU.
+        count: number of features in every batch.
+        draw: given a torch generator, returns features (count, d) float32 and their label ids (count,) int64 on the CPU.
     """
 
     count: int
@@ -23,7 +23,7 @@ class Part:
 
 
 def of_pool(pool: pools.Pool, odds: torch.Tensor, count: int) -> Part:
-    """Return a part that draws a class of `pool` with probability proportional to `odds` (c,), then any of its features."""
+    """Return a part of real features: it samples a class in proportion to `odds` (c,), then a feature of it uniformly."""
 
     def draw(random: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
         classes = torch.multinomial(odds, count, replacement=True, generator=random)
@@ -33,20 +33,20 @@ def of_pool(pool: pools.Pool, odds: torch.Tensor, count: int) -> Part:
 
 
 def of_source(source: feature_source.FeatureSource, odds: dict[int, float], count: int) -> Part:
-    """Return a part of features sampled anew; a label of `odds` is drawn with probability proportional to its value."""
+    """Return a part of new features of `source`; a label is sampled in proportion to its value in `odds`."""
     labels = torch.tensor(list(odds), dtype=torch.int64)
     weights = torch.tensor(list(odds.values()))
 
     @torch.no_grad()
     def draw(random: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
-        chosen = labels[torch.multinomial(weights, count, replacement=True, generator=random)]
-        return source.sample(chosen, random), chosen
+        sampled_labels = labels[torch.multinomial(weights, count, replacement=True, generator=random)]
+        return source.sample(sampled_labels, random), sampled_labels
 
     return Part(count, draw)
 
 
 def sizes(weights: Sequence[float], batch_size: int) -> list[int]:
-    """Share a batch out among its parts in proportion to `weights`; the first, which gets what is left over, has at least one."""
+    """Return the size of each part, in proportion to `weights`; the first part takes the remainder and has at least one feature."""
     others = [round(batch_size * weight / sum(weights)) for weight in weights[1:]]
     for k in range(len(others)):
         others[k] = min(others[k], batch_size - 1 - sum(others[:k]))

@@ -44,13 +44,13 @@ def fit(
     """Train a classifier of seen and unseen classes with cross-entropy.
 
     Args:
-        start: the backbone's last layer over the seen classes of `real`; its rows are where the new ones start, unless `init` is
-            `uniform`.
+        start: the backbone's last layer over the seen classes of `real`. It gives the initial rows of seen classes, unless `init`
+            is `uniform`.
         real: features of the seen classes.
-        source: gives the features of the unseen classes, other ones at every step, and the device to train on.
+        source: gives new features of the unseen classes at every step, and the device to train on.
         unseen: label ids without real features.
-        options: seen classes are drawn with probability proportional to real.sizes ** class_balance (0: all alike, 1: as in
-            the images); an unseen class as often as `synthetic_ratio` average seen ones.
+        options: seen classes are sampled in proportion to real.sizes ** class_balance (0: uniformly, 1: as often as in the images).
+            An unseen class is sampled `synthetic_ratio` times as often as an average seen class.
 
     Yields:
         after each epoch {epoch, loss} and the classifier so far.
@@ -64,15 +64,15 @@ def fit(
     parts = [batches.of_pool(real, odds, n_real)]
     if n_synthetic:
         parts.append(batches.of_source(source, dict.fromkeys(unseen, 1.0), n_synthetic))
-    before = start.to(source.device)
+    seen_classifier = start.to(source.device)
     yield from last_layer.train(
-        _initial(before, unseen, options),
+        _initial(seen_classifier, unseen, options),
         parts,
         options,
         "classifier",
-        optimizer=options.optimizer,
+        optimizer_name=options.optimizer,
         unseen_weight=options.unseen_weight,
-        teacher=before,
+        teacher=seen_classifier,
         distillation=options.distillation,
     )
 
@@ -80,11 +80,11 @@ def fit(
 def _initial(
     start: pixel_classifier.PixelClassifier, unseen: Sequence[int], options: Params
 ) -> pixel_classifier.PixelClassifier:
-    """Return the rows of `start` and then one of zeros for every unseen class; `init: uniform` draws what learns from U[0, 1)."""
+    """Return `start` extended by a row of zeros for each unseen class; with `init: uniform` all trained rows are from U[0, 1)."""
     model = last_layer.extend(start, unseen)
     if options.init == "uniform":
         random = torch.Generator().manual_seed(options.seed)
-        learning = model.unseen if options.trained_rows == "unseen" else torch.ones_like(model.unseen)
+        trained = model.unseen if options.trained_rows == "unseen" else torch.ones_like(model.unseen)
         for rows in (model.weight, model.bias):
-            rows[learning] = torch.rand(rows.shape, generator=random).to(rows.device)[learning]
+            rows[trained] = torch.rand(rows.shape, generator=random).to(rows.device)[trained]
     return model

@@ -1,4 +1,4 @@
-"""Self-training: the last layer learns anew from real, pseudo-labelled and synthetic features (ZS5Net, paper section 2.2)."""
+"""Self-training: the last layer is trained again on real, pseudo-labelled and synthetic features (ZS5Net, paper section 2.2)."""
 
 import dataclasses
 from collections.abc import Iterator, Sequence
@@ -39,26 +39,28 @@ def fit(
     unseen: Sequence[int],
     options: Params,
 ) -> Iterator[tuple[dict[str, float], pixel_classifier.PixelClassifier]]:
-    """Train a classifier on from `start` with cross-entropy.
+    """Train a copy of `start` further with cross-entropy.
 
-    The pseudo-labels already include a seen bias of `start`, so it is not applied again: a classifier that learns unseen classes from
-    them has none.
+    The pseudo-labels already include the seen bias of `start`, so it is not applied again: a classifier that learns unseen classes from
+    pseudo-labels has no seen bias.
 
-    How often classes are drawn, an average seen class of `real` counting 1: a class with pseudo-labels `pseudo_ratio` times by its
-    pseudo-labelled features, and, if it is unseen, `synthetic_ratio` times by synthetic ones; an unseen class without pseudo-labels
-    pseudo_ratio + synthetic_ratio times by synthetic ones.
+    How often classes are sampled, relative to an average seen class of `real`:
+
+    * pseudo-labelled features of a class that has them: `pseudo_ratio`;
+    * synthetic features of an unseen class with pseudo-labels: `synthetic_ratio`;
+    * synthetic features of an unseen class without pseudo-labels: pseudo_ratio + synthetic_ratio.
 
     Args:
-        start: over seen and unseen classes (ZS3Net, or the classifier of the round before).
+        start: classifier of seen and unseen classes (ZS3Net, or the classifier of the previous round).
         real: features of the seen classes.
-        pseudo: pseudo-labelled features, of unseen classes and perhaps of seen ones too; may be empty.
-        source: gives the synthetic features of the unseen classes, and the device to train on.
-        unseen: their label ids.
-        options: seen classes of `real` are drawn with probability proportional to real.sizes ** class_balance.
+        pseudo: pseudo-labelled features of unseen and possibly of seen classes; may be empty.
+        source: gives synthetic features of the unseen classes, and the device to train on.
+        unseen: label ids of the unseen classes.
+        options: seen classes of `real` are sampled in proportion to real.sizes ** class_balance.
 
     Yields:
-        after each epoch {epoch, loss} and the classifier so far, without a seen bias, or, if no pseudo-label is of an unseen class,
-        with that of `start`.
+        after each epoch {epoch, loss} and the classifier so far. It has no seen bias if any pseudo-label is of an unseen class, and
+        that of `start` otherwise.
 
     Raises:
         training.DivergedError: at the first loss that is not finite.

@@ -1,4 +1,4 @@
-"""Metrics of a classifier against its seen bias, all biases from one pass over the features."""
+"""Metrics of a classifier by seen bias, for all biases in one pass over the features."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -14,36 +14,36 @@ from zeroshot.zs3net import pixel_classifier
 def by_bias(
     classifier: pixel_classifier.PixelClassifier, scored: rows.Rows, biases: Sequence[float], chunk: int = 65536
 ) -> list[dict[str, float | None]]:
-    """Score a classifier, some of whose classes play unseen, at several seen biases.
+    """Score a classifier of seen classes and classes that act as unseen, at several seen biases.
 
     Args:
-        classifier: over all classes of `scored`; its own seen bias is left out.
-        scored: `features` (n, d) float16, real ones, `label` (n,) uint8, and `weight` (n,) float32, how many cells each stands for.
-        biases: taken off the seen logits.
-        chunk: rows handled at a time.
+        classifier: of all classes of `scored`; its own seen bias is ignored.
+        scored: `features` (n, d) float16 of real pixels, `label` (n,) uint8, and `weight` (n,) float32, how many cells a row represents.
+        biases: subtracted from the seen logits.
+        chunk: rows processed at a time.
 
     Returns:
-        {seen, unseen, hIoU} for each bias: both mIoU and their harmonic mean, in per cent; None where no row has such a class.
+        {seen, unseen, hIoU} for each bias: two mIoUs and their harmonic mean, in per cent; None without a row of such a class.
     """
     seen, unseen = (classifier.labels[classifier.unseen == flag].tolist() for flag in (False, True))
     size = int(classifier.labels.max()) + 1
     best_seen, best_unseen, margin = _best(classifier, scored["features"], chunk)
-    found = []
+    table = []
     for bias in biases:
         predicted = np.where(margin >= bias, best_seen, best_unseen)
         summary = metrics.summarise(metrics.confusion(scored["label"], predicted, size, scored["weight"]), seen, unseen)
         mean_ious = {name: summary[name]["mIoU"] for name in ("seen", "unseen")}
-        found.append(mean_ious | {"hIoU": summary["hIoU"]})
-    return found
+        table.append(mean_ious | {"hIoU": summary["hIoU"]})
+    return table
 
 
 @torch.inference_mode()
 def _best(
     classifier: pixel_classifier.PixelClassifier, features: np.ndarray, chunk: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the best seen and the best unseen label of each row, (n,) int64, and by how much the seen logit is ahead, (n,) float32.
+    """Return the best seen and the best unseen label of each row, (n,) int64, and the difference of their logits, (n,) float32.
 
-    A bias on seen logits never changes which seen class is best, so these answer for all biases.
+    A bias on seen logits does not change which seen class is best, so these serve for all biases.
     """
     plain = dataclasses.replace(classifier, seen_bias=0.0)
     parts = []

@@ -1,4 +1,4 @@
-"""The bias on seen logits (DESIGN.md, section 4): tried in every fold of a cross-validation, chosen by the mean over folds."""
+"""Choice of the bias on seen logits by cross-validation: the bias with the best mean over folds (docs/method.md)."""
 
 import dataclasses
 import functools
@@ -13,7 +13,7 @@ from zeroshot.cache import rows
 from zeroshot.zs3net import pixel_classifier
 from zeroshot.zs3net.cross_validation import bias_metrics
 
-# Of `Calibration.table`.
+# Columns of `Calibration.table`.
 COLUMNS = ("held_out", "bias", "hIoU")
 
 
@@ -28,11 +28,11 @@ class Params:
 
 
 class Named(Protocol):
-    """A fold, of which calibration needs the name only."""
+    """A fold; calibration needs only its name."""
 
     @property
     def name(self) -> str:
-        """What is held out, for people."""
+        """What the fold holds out, shown to the user."""
         ...
 
 
@@ -41,13 +41,13 @@ Fold = TypeVar("Fold", bound=Named)
 
 @dataclasses.dataclass(frozen=True)
 class TrainedFold:
-    """A classifier that a fold trained, and the rows that score it.
+    """The classifier of a fold, and the rows that score it.
 
     Attributes:
-        classifier: some of its classes play unseen; its own seen bias is not used.
-        scored: rows of images that trained nothing in this fold, as in `bias_metrics.by_bias`.
-        unit: how many logits of `classifier` a bias of 1 is.
-        models: what else the fold trained and a caller may need; None if nothing.
+        classifier: some of its classes act as unseen; its own seen bias is not used.
+        scored: rows of images that did not train in this fold, as in `bias_metrics.by_bias`.
+        unit: a bias of 1, in logits of `classifier`.
+        models: further models of the fold for the caller; None if there are none.
     """
 
     classifier: pixel_classifier.PixelClassifier
@@ -62,13 +62,13 @@ class TrainedFold:
 
 @dataclasses.dataclass(frozen=True)
 class Calibration:
-    """What cross-validation says about the bias.
+    """The result of cross-validating the seen bias.
 
     Attributes:
-        classifier: the one to calibrate, with the chosen bias; as it was where no fold was scored.
-        bias: the chosen one of those tried; None where no fold was scored.
+        classifier: the given classifier with the chosen bias; unchanged if no fold was scored.
+        bias: the chosen bias; None if no fold was scored.
         table: a row of `COLUMNS` for each fold and bias, hIoU in per cent.
-        warnings: texts for the user.
+        warnings: messages for the user.
         models: `TrainedFold.models` of each fold that was scored, in the order of the folds.
     """
 
@@ -90,34 +90,34 @@ def calibrate(
     workers: int = 1,
     track: Callable[..., Iterable[Any]] | None = None,
 ) -> Calibration:
-    """Choose the seen bias of a classifier by training and scoring its like in every fold.
+    """Choose the seen bias of a classifier by training and scoring a classifier of the same kind in every fold.
 
     Args:
-        classifier: trained on all that the folds share out.
-        folds: may be empty; the classifier then stays as it is.
-        train_fold: trains one fold; None for a fold that has nothing to score. With two workers or more it must be picklable: a function of
-            a module, perhaps bound to its other arguments by functools.partial.
-        biases: those tried.
+        classifier: trained on the data of all folds.
+        folds: if there are none, the classifier is not changed.
+        train_fold: trains one fold; returns None for a fold that cannot be scored. With two workers or more it must be picklable: a
+            module-level function, whose other arguments may be bound with functools.partial.
+        biases: the biases to try.
         key: the parameter that holds the biases, for warnings.
-        unit: how many logits of `classifier` a bias of 1 is.
-        workers: folds at a time, each in a process with one thread. It changes the speed, never a result.
-        track: called as track(items, what, total=...), yields the items and reports progress, such as progress.track; None: no report.
+        unit: a bias of 1, in logits of `classifier`.
+        workers: folds trained at the same time, each in a process with one thread. It does not change results.
+        track: called as track(items, name, total=...), yields the items and reports progress, as progress.track does; None for no report.
     """
     score = functools.partial(_train_and_score, train_fold, tuple(biases))
-    done = parallel.each(score, folds, workers)
+    scored_folds = parallel.each(score, folds, workers)
     if track is not None and len(folds):
-        done = track(done, "calibrate (folds)", total=len(folds))
-    answers = [answer for _, answer in sorted(done, key=lambda pair: pair[0])]
-    names = [fold.name for fold, answer in zip(folds, answers, strict=True) if answer is not None]
-    scores, models = ([answer[part] for answer in answers if answer is not None] for part in (0, 1))
+        scored_folds = track(scored_folds, "calibrate (folds)", total=len(folds))
+    results = [result for _, result in sorted(scored_folds, key=lambda pair: pair[0])]
+    names = [fold.name for fold, result in zip(folds, results, strict=True) if result is not None]
+    scores, models = ([result[part] for result in results if result is not None] for part in (0, 1))
     if not scores:
         warnings = [f"no fold can be scored, so there is no seen bias and {key} is not used"] if len(folds) else []
         return Calibration(classifier, None, [], warnings, [])
     bias = choose(scores, biases)
     table = [
-        {"held_out": name, "bias": tried, "hIoU": hiou}
+        {"held_out": name, "bias": candidate, "hIoU": hiou}
         for name, curve in zip(names, scores, strict=True)
-        for tried, hiou in zip(biases, curve, strict=True)
+        for candidate, hiou in zip(biases, curve, strict=True)
     ]
     warning = edge_warning(bias, biases, key)
     calibrated = dataclasses.replace(classifier, seen_bias=bias * unit)
@@ -125,13 +125,13 @@ def calibrate(
 
 
 def choose(scores: Sequence[Sequence[float]], biases: Sequence[float]) -> float:
-    """Return the bias with the best mean hIoU over folds, the smallest of equals; `scores` is (folds, biases)."""
+    """Return the bias with the best mean hIoU over folds, the smallest if several are best; `scores` is (folds, biases)."""
     mean = np.mean(scores, axis=0)
     return float(min(bias for bias, value in zip(biases, mean, strict=True) if value == mean.max()))
 
 
 def edge_warning(best: float, biases: Sequence[float], key: str) -> str | None:
-    """Return a warning if the best bias is an end of those tried, the values of parameter `key`; None if it is not."""
+    """Return a warning if the best bias is at an end of `biases`, the values of parameter `key`; None otherwise."""
     for end, name, further in ((max, "largest", "larger"), (min, "smallest", "smaller")):
         if best == end(biases):
             return f"the best bias, {best:g}, is the {name} of {key}; try {further} ones"
@@ -141,7 +141,7 @@ def edge_warning(best: float, biases: Sequence[float], key: str) -> str | None:
 def _train_and_score(
     train_fold: Callable[[Fold], TrainedFold | None], biases: Sequence[float], fold: Fold
 ) -> tuple[list[float | None], Any] | None:
-    """Return the hIoU at each bias and the models of a fold, None if it has nothing to score."""
+    """Return the hIoU at each bias and the models of a fold; None if it cannot be scored."""
     trained = train_fold(fold)
     if trained is None:
         return None

@@ -19,12 +19,12 @@ _ROLES = ("train", "unlabelled", "evaluation")
 
 @dataclasses.dataclass(frozen=True)
 class FoldModels:
-    """What a fold trained.
+    """The models of a fold.
 
     Attributes:
         fold: its classes and images.
-        generator: trained on the classes that stay seen.
-        classifier: over the seen and the held-out classes, without a seen bias.
+        generator: trained on the classes that remain seen.
+        classifier: of the seen and the held-out classes, without a seen bias.
     """
 
     fold: folds.Fold
@@ -73,21 +73,21 @@ def train(
     options: fine_tuning.Params,
     graphs: shard_graphs.Graphs | None = None,
 ) -> calibration.TrainedFold:
-    """Train generator and classifier without the held-out classes, to be scored on images that they did not learn from.
+    """Train generator and classifier without the held-out classes of a fold.
 
-    The backbone is not trained again, so its features know the held-out classes better than really unseen ones. This is all the more so
-    with `backbone.semantic.vectors`, which tied them to the very vectors of these classes.
+    The backbone is not trained again, so its features represent held-out classes better than truly unseen ones. With
+    `backbone.semantic.vectors` the difference is larger, since the backbone was trained with the vectors of the held-out classes.
 
     Args:
         fold: the classes and images.
         sampled: real features of seen classes, sorted by class, with their weights and images.
         start: the backbone's last layer over the seen classes.
-        like: the generator of all seen classes, for its options, embeddings and device; the fold trains a new one.
+        like: the generator of all seen classes. The fold trains a new one with its options and embeddings, on its device.
         options: how the classifier is trained.
         graphs: component graphs of the images that the rows come from; an image that shows a held-out class is not used.
 
     Returns:
-        the classifier, its rows to score, and `FoldModels`.
+        the classifier, rows of evaluation images to score it, and `FoldModels`.
     """
     generator = fit_generator(fold, sampled, start, like.embeddings, like.options, like.device, graphs)
     return fit_classifier(fold, sampled, start, generator, options)
@@ -102,7 +102,10 @@ def fit_generator(
     device: torch.device,
     graphs: shard_graphs.Graphs | None = None,
 ) -> feature_generator.Generator:
-    """Train a generator on what the fold may learn from, by `options`, (C, d_a) float32 `embeddings` and else as in `train`."""
+    """Train a generator on the training images of a fold.
+
+    The class embeddings are (C, d_a) float32, in label order; the other arguments are as in `train`.
+    """
     generator = registry.build(options, embeddings, sampled["features"].shape[1], device)
     labels = fold.seen(start.labels.tolist())
     for _ in generator.fit(_pool(fold, sampled, labels), _context(fold, sampled, labels, graphs, generator)):
@@ -117,7 +120,7 @@ def fit_classifier(
     generator: feature_generator.Generator,
     options: fine_tuning.Params,
 ) -> calibration.TrainedFold:
-    """Train a classifier with the fold's generator; arguments and answer are those of `train`."""
+    """Train a classifier with the generator of a fold; arguments and result are as in `train`."""
     labels = fold.seen(start.labels.tolist())
     real = _pool(fold, sampled, labels)
     *_, (_, classifier) = fine_tuning.fit(restrict(start, labels), real, generator, fold.held_out, options)
@@ -143,8 +146,8 @@ def _context(
     labels: Sequence[int],
     graphs: shard_graphs.Graphs | None,
     generator: feature_generator.Generator,
-) -> neighbourhoods.OfRows | None:
-    """Return the neighbourhoods of the rows of `_pool`, and with true masks also where held-out classes stand in unlabelled images."""
+) -> neighbourhoods.RowNeighbourhoods | None:
+    """Return the neighbourhoods of the rows of `_pool`; with true masks also those of held-out classes in unlabelled images."""
     context = neighbourhoods.of_rows(graphs, folds.training_rows(fold, sampled, labels), labels)
     if context and graphs and generator.provenance.get("graph_context") == "true_masks":
         most, seed = generator.section().contexts_per_class, generator.options.seed

@@ -1,4 +1,4 @@
-"""Folds of zero-shot cross-validation: which seen classes play unseen, and which image plays which list (paper section 3.1)."""
+"""Folds of zero-shot cross-validation: which seen classes act as unseen, and which images train or evaluate (paper section 3.1)."""
 
 import dataclasses
 import math
@@ -11,20 +11,20 @@ from zeroshot.cache import rows
 from zeroshot.datasets import splits
 from zeroshot.images import label_ids
 
-# Of the images that hold no held-out class; the others are halved between `unlabelled` and `evaluation`.
+# Share of evaluation images among those without a held-out class. Of images with one, half are `unlabelled` and half `evaluation`.
 EVALUATION_SHARE = 0.2
 
 
 @dataclasses.dataclass(frozen=True)
 class Fold:
-    """The zero-shot task on a small scale, within the training images.
+    """A smaller zero-shot task within the training images.
 
     Attributes:
         name: the names of the held-out classes.
-        held_out: label ids of the seen classes that play unseen, in ascending order.
-        train: (n_images,) bool, images that play the training list. Labels of held-out classes in them must not be read.
-        unlabelled: (n_images,) bool, images that play the unlabelled list. No label in them may be read.
-        evaluation: (n_images,) bool, images that play the validation list; in no other list.
+        held_out: label ids of the seen classes that act as unseen, in ascending order.
+        train: (n_images,) bool, training images of the fold. Labels of held-out classes in them must not be read.
+        unlabelled: (n_images,) bool, unlabelled images of the fold. No label in them may be read.
+        evaluation: (n_images,) bool, images that evaluate the fold; none of them is in `train` or `unlabelled`.
     """
 
     name: str
@@ -34,27 +34,30 @@ class Fold:
     evaluation: np.ndarray
 
     def seen(self, labels: Sequence[int]) -> list[int]:
-        """Return those of some label ids that stay seen."""
+        """Return those of `labels` that are not held out."""
         return [label for label in labels if label not in self.held_out]
 
 
 def draw(presence: np.ndarray, split: splits.Split, n_folds: int, held_out: int, seed: int) -> list[Fold]:
-    """Draw folds.
+    """Choose the classes and images of each fold.
 
     Args:
         presence: (n_images, C) bool, which training images show which classes.
-        split: its seen classes, and whether images with a held-out class leave `train` or stay without those pixels.
-        n_folds: the most folds; fewer if there are no more sets of classes.
-        held_out: classes of one fold; fewer if that would leave no class to learn from.
+        split: gives the seen classes, and whether `train` excludes whole images with a held-out class or only the pixels.
+        n_folds: the largest number of folds; there may be fewer different sets of classes.
+        held_out: number of held-out classes of a fold; fewer if otherwise no class would remain to train on.
         seed: the only source of randomness.
 
     Raises:
-        errors.UserError: if fewer than two classes besides the background have an image, or a fold has none to learn from.
+        errors.UserError: if fewer than two classes besides the background have an image, or a fold has no training image.
     """
     shown = np.any(presence, axis=0)
     candidates = [label for label in split.seen if label != label_ids.BACKGROUND and shown[label]]
     priority = np.random.default_rng(seed).random(len(presence))
-    folds = [_deal(presence, classes, split, priority) for classes in class_sets(candidates, n_folds, held_out, seed)]
+    folds = [
+        _assign_images(presence, classes, split, priority)
+        for classes in class_sets(candidates, n_folds, held_out, seed)
+    ]
     for fold in folds:
         if not np.delete(presence[fold.train], fold.held_out, axis=1).any():
             raise errors.UserError(
@@ -66,12 +69,12 @@ def draw(presence: np.ndarray, split: splits.Split, n_folds: int, held_out: int,
 
 
 def class_sets(labels: Sequence[int], n_sets: int, size: int, seed: int) -> list[tuple[int, ...]]:
-    """Draw sets of classes, disjoint as long as the classes suffice, and never one twice.
+    """Choose different sets of classes at random, disjoint while there are enough classes.
 
     Args:
         labels: label ids to choose from, in any order.
-        n_sets: the most sets; the first ones do not depend on it.
-        size: classes of one set; at most half of them.
+        n_sets: the largest number of sets. The first sets do not depend on it.
+        size: number of classes of a set; at most half of all classes are used.
         seed: the only source of randomness.
 
     Raises:
@@ -101,7 +104,7 @@ def training_rows(fold: Fold, sampled: rows.Rows, labels: Sequence[int]) -> rows
 def evaluation_rows(fold: Fold, sampled: rows.Rows, labels: Sequence[int]) -> rows.Rows:
     """Return the rows of a sample whose class is one of `labels` and whose image is in the fold's evaluation list.
 
-    A class's weights are scaled up to the sum that they have in the whole sample, since classes lose different shares of their images.
+    The weights of each class are scaled to their sum in the whole sample, since evaluation images have different shares of each class.
     """
     chosen = rows.keep(sampled, fold.evaluation[sampled["image"]] & np.isin(sampled["label"], list(labels)))
     whole, part = (np.bincount(table["label"], weights=table["weight"], minlength=256) for table in (sampled, chosen))
@@ -109,21 +112,26 @@ def evaluation_rows(fold: Fold, sampled: rows.Rows, labels: Sequence[int]) -> ro
     return chosen | {"weight": (chosen["weight"] * scale[chosen["label"]]).astype(np.float32)}
 
 
-def _deal(presence: np.ndarray, held_out: tuple[int, ...], split: splits.Split, priority: np.ndarray) -> Fold:
-    """Deal images to lists: those of lowest `priority` (n_images,) are evaluated, the same ones in all folds as far as possible.
+def _assign_images(presence: np.ndarray, held_out: tuple[int, ...], split: splits.Split, priority: np.ndarray) -> Fold:
+    """Assign images to training, unlabelled and evaluation; images with the lowest `priority` (n_images,) evaluate, in most folds alike.
 
-    Of a class with two images or more, one is evaluated and one is not, unless other classes need them elsewhere; a held-out class with
-    one image is evaluated, another class with one image learnt from.
+    If a class has two images or more, at least one evaluates and one does not, unless other classes need them otherwise. If it has a
+    single image, that image evaluates a held-out class, and trains any other class.
     """
-    hold = np.any(presence[:, list(held_out)], axis=1)
-    evaluation = priority < np.where(hold, 0.5, EVALUATION_SHARE)
-    kept = [label for label in range(presence.shape[1]) if label not in held_out]
-    for group, labels, to_evaluate, to_learn in ((hold, list(held_out), 1, 2), (~hold, kept, 2, 1)):
+    shows_held_out = np.any(presence[:, list(held_out)], axis=1)
+    evaluation = priority < np.where(shows_held_out, 0.5, EVALUATION_SHARE)
+    remaining = [label for label in range(presence.shape[1]) if label not in held_out]
+    for group, labels, least_to_evaluate, least_to_learn in (
+        (shows_held_out, list(held_out), 1, 2),
+        (~shows_held_out, remaining, 2, 1),
+    ):
         shown = presence[:, labels] & group[:, None]
         images = np.sum(shown, axis=0)
         lowest = np.where(shown, priority[:, None], np.inf).argmin(axis=0)
         highest = np.where(shown, priority[:, None], -np.inf).argmax(axis=0)
-        evaluation[lowest[images >= to_evaluate]] = True
-        evaluation[highest[images >= to_learn]] = False
-    train = ~evaluation if split.exclude == "pixels" else ~evaluation & ~hold
-    return Fold(" ".join(split.classes[label] for label in held_out), held_out, train, ~evaluation & hold, evaluation)
+        evaluation[lowest[images >= least_to_evaluate]] = True
+        evaluation[highest[images >= least_to_learn]] = False
+    train = ~evaluation if split.exclude == "pixels" else ~evaluation & ~shows_held_out
+    return Fold(
+        " ".join(split.classes[label] for label in held_out), held_out, train, ~evaluation & shows_held_out, evaluation
+    )

@@ -1,4 +1,4 @@
-"""Generators of features for classes without images: perceptron by MMD, Wasserstein GAN, graph context.
+"""Generators of features for classes without images: perceptron trained by MMD, Wasserstein GAN, graph context.
 
-Open registry.py first: it names them and says how to add one. mlp.py is the shortest; generator.py has what they share.
+Open registry.py first: it lists them and explains how to add one. mlp.py is the shortest; generator.py is their base class.
 """

@@ -1,4 +1,4 @@
-"""A conditional Wasserstein GAN with gradient penalty: the paper's generator, taught by a critic instead of MMD (section 3.2).
+"""A conditional Wasserstein GAN with gradient penalty: the paper's generator, trained by a critic instead of MMD (section 3.2).
 
 The paper gives no settings and cites Xian et al., Feature Generating Networks for Zero-Shot Learning (CVPR 2018); the critic is
 that of Gulrajani et al., Improved Training of Wasserstein GANs (NIPS 2017).
@@ -14,7 +14,7 @@ from zeroshot.base import params, training
 from zeroshot.cache import pools
 from zeroshot.zs3net.generators import mlp
 
-# Adam's: while generator and critic change each other's loss, little momentum is best.
+# Of Adam. Low momentum, since generator and critic change each other's loss.
 _BETAS = (0.5, 0.9)
 
 
@@ -29,7 +29,7 @@ class Params:
 
 
 class Critic(nn.Module):
-    """D(x, a): how real a feature x (..., feature_dim) looks for a class with embedding a (..., embedding_dim), as (...,)."""
+    """D(x, a): a score (...,), higher for a more realistic feature x (..., feature_dim) of a class embedding a (..., embedding_dim)."""
 
     def __init__(self, embedding_dim: int, feature_dim: int, hidden_dim: int) -> None:
         super().__init__()
@@ -46,48 +46,48 @@ class GAN(mlp.MLP):
     """The perceptron, trained against a critic."""
 
     def epochs(self, real: pools.Pool, context: Any) -> Iterator[dict[str, Any]]:
-        """Train generator and critic in turn, all classes in one step; `context` is not used.
+        """Train generator and critic alternately, on all classes in every step; `context` is not used.
 
         Yields:
-            after each epoch {epoch, loss, gradient_penalty}, means over the critic's steps: the loss is the Wasserstein distance that
-            the critic sees, averaged over classes; the penalty is before its weight.
+            after each epoch {epoch, loss, gradient_penalty}, means over the critic's steps. The loss is the critic's estimate of the
+            Wasserstein distance, averaged over classes. The penalty is not multiplied by its weight.
         """
         options = self.options
-        own: Params = self.section()
+        settings: Params = self.section()
         random = torch.Generator().manual_seed(options.seed)
         training.seed_torch(options.seed, 1)
-        critic = Critic(self.embeddings.shape[1], real.features.shape[1], own.critic_hidden_dim).to(self.device)
-        taught = torch.optim.Adam(self.parameters(), lr=own.lr, betas=_BETAS)
-        teaching = torch.optim.Adam(critic.parameters(), lr=own.lr, betas=_BETAS)
+        critic = Critic(self.embeddings.shape[1], real.features.shape[1], settings.critic_hidden_dim).to(self.device)
+        generator_optimizer = torch.optim.Adam(self.parameters(), lr=settings.lr, betas=_BETAS)
+        critic_optimizer = torch.optim.Adam(critic.parameters(), lr=settings.lr, betas=_BETAS)
         labels = real.labels[:, None].expand(-1, options.batch_per_class)
         conditions = self.embeddings[labels.to(self.device)]
         for epoch in range(options.epochs):
             totals = torch.zeros(2)
             for step in range(options.steps_per_epoch):
-                for _ in range(own.critic_steps):
+                for _ in range(settings.critic_steps):
                     x, mask = (tensor.to(self.device) for tensor in pools.batch(real, options.batch_per_class, random))
                     with torch.no_grad():
                         fake = self.sample(labels, random)
-                    gap = distance(critic, x, fake, conditions, mask)
-                    share = torch.rand(*x.shape[:2], 1, generator=random).to(x.device)
-                    penalty = gradient_penalty(critic, fake.lerp(x, share), conditions, mask)
-                    training.check_finite(gap.item(), "gmmn", epoch, step)
-                    totals += torch.tensor([gap.item(), penalty.item()])
-                    teaching.zero_grad()
-                    (own.gradient_penalty * penalty - gap).backward()
-                    teaching.step()
+                    wasserstein = distance(critic, x, fake, conditions, mask)
+                    mixing = torch.rand(*x.shape[:2], 1, generator=random).to(x.device)
+                    penalty = gradient_penalty(critic, fake.lerp(x, mixing), conditions, mask)
+                    training.check_finite(wasserstein.item(), "gmmn", epoch, step)
+                    totals += torch.tensor([wasserstein.item(), penalty.item()])
+                    critic_optimizer.zero_grad()
+                    (settings.gradient_penalty * penalty - wasserstein).backward()
+                    critic_optimizer.step()
                 score = critic(self.sample(labels, random), conditions).mean()
-                taught.zero_grad()
+                generator_optimizer.zero_grad()
                 (-score).backward()
-                taught.step()
-            loss, penalty = (totals / (options.steps_per_epoch * own.critic_steps)).tolist()
+                generator_optimizer.step()
+            loss, penalty = (totals / (options.steps_per_epoch * settings.critic_steps)).tolist()
             yield {"epoch": epoch, "loss": loss, "gradient_penalty": penalty}
 
 
 def distance(
     critic: nn.Module, x: torch.Tensor, fake: torch.Tensor, conditions: torch.Tensor, mask: torch.Tensor
 ) -> torch.Tensor:
-    """Return mean D(x, a) - mean D(fake, a), each class counting alike: the Wasserstein distance for the best 1-Lipschitz D.
+    """Return mean D(x, a) - mean D(fake, a), averaged over classes: the Wasserstein distance for the optimal 1-Lipschitz D.
 
     Args:
         critic: D.
@@ -102,10 +102,10 @@ def distance(
 def gradient_penalty(
     critic: nn.Module, between: torch.Tensor, conditions: torch.Tensor, mask: torch.Tensor
 ) -> torch.Tensor:
-    """Return the mean of (|dD/dx| - 1)^2 at `between`, points on lines from synthetic to real features; shapes as `distance`."""
+    """Return the mean of (|dD/dx| - 1)^2 at `between`, points on lines from synthetic to real features; shapes as in `distance`."""
     between = between.requires_grad_()
-    (slope,) = torch.autograd.grad(critic(between, conditions).sum(), between, create_graph=True)
-    return _class_mean((slope.norm(dim=-1) - 1).square(), mask)
+    (gradient,) = torch.autograd.grad(critic(between, conditions).sum(), between, create_graph=True)
+    return _class_mean((gradient.norm(dim=-1) - 1).square(), mask)
 
 
 def _class_mean(values: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:

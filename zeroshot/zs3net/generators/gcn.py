@@ -6,24 +6,24 @@ import torch
 from torch import nn
 
 with warnings.catch_warnings():
-    # torch warns of how the library compiles some of its layers.
+    # torch warns about how torch_geometric compiles some of its layers.
     warnings.simplefilter("ignore", FutureWarning)
     from torch_geometric.nn.conv import GCNConv
 
 
 class GCN(nn.Module):
-    """Two normalised graph convolutions with self-loops, leaky ReLU and dropout between.
+    """Two normalised graph convolutions with self-loops, with leaky ReLU and dropout between them.
 
-    In a plain convolution, two components that touch each other and nothing else get one feature, the mean of both: the normalised
-    adjacency of such a pair is 1/2 everywhere. `skip` adds a linear layer of the node itself to each convolution.
+    A plain convolution gives two components that touch only each other the same feature, the mean of both: the normalised adjacency of
+    such a pair is 1/2 everywhere. With `skip`, each convolution has a linear layer of the node itself beside it.
 
     Args:
         in_dim: length of a node's class embedding and noise together.
         hidden_dim: hidden neurons.
         feature_dim: length of a feature.
         dropout: probability, in training mode only.
-        relu: whether features, like real ones, come out of a ReLU.
-        skip: whether the linear layers stand beside the convolutions; the paper has none.
+        relu: whether features are the output of a ReLU, as real ones are.
+        skip: whether to add the linear layers; the paper has none.
     """
 
     def __init__(self, in_dim: int, hidden_dim: int, feature_dim: int, dropout: float, relu: bool, skip: bool) -> None:
@@ -44,8 +44,8 @@ class GCN(nn.Module):
 
         Args:
             nodes: (n, in_dim) float32.
-            edges: (2, e) int64, both directions of each.
-            chosen: (k,) int64, numbers of nodes.
+            edges: (2, e) int64, each edge in both directions.
+            chosen: (k,) int64, indices of nodes.
         """
         hidden = self.convolutions[0](nodes, edges)
         if self.skips:

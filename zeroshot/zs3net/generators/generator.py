@@ -1,4 +1,4 @@
-"""What all generators of features share: their options, their class embeddings, noise, and training mode (paper section 2.2, step 1)."""
+"""The base class of all generators of features: options, class embeddings, noise and training mode (paper section 2.2, step 1)."""
 
 import abc
 from collections.abc import Iterator, Sequence
@@ -36,10 +36,10 @@ class Options:
 
 
 class Generator(nn.Module, abc.ABC):
-    """A `feature_source.FeatureSource` that learns; a subclass says how it samples and how it trains.
+    """A trainable `feature_source.FeatureSource`; a subclass defines sampling and training.
 
-    Its `state_dict` must hold all that it needs for sampling, beside the embeddings: what `epochs` learns is a parameter, a buffer or
-    part of `get_extra_state`.
+    Its `state_dict` must hold all that sampling needs except the embeddings. So each result of `epochs` is a parameter, a buffer or part
+    of `get_extra_state`.
 
     Attributes:
         options: the section `gmmn`.
@@ -57,16 +57,16 @@ class Generator(nn.Module, abc.ABC):
 
     @property
     def device(self) -> torch.device:
-        """Where features are made."""
+        """The device of the sampled features."""
         return self.embeddings.device
 
     def section(self) -> Any:
-        """Return the options of this kind of generator alone: the section `gmmn.NAME` of its name."""
+        """Return the options of this kind of generator only: the section `gmmn.NAME`."""
         return getattr(self.options, self.options.generator)
 
     @property
     def provenance(self) -> dict[str, str]:
-        """What every result made with this generator must say of it; nothing by default."""
+        """Values to record in every result of this generator; none by default."""
         return {}
 
     @abc.abstractmethod
@@ -84,6 +84,6 @@ class Generator(nn.Module, abc.ABC):
         self.train(self.options.sampling_dropout)
 
     def noise(self, shape: Sequence[int], random: torch.Generator) -> torch.Tensor:
-        """Return noise z (*shape, noise_dim) float32 on `device`, drawn on the CPU from `random`."""
-        draw = torch.randn if self.options.noise == "gaussian" else torch.rand
-        return draw((*shape, self.options.noise_dim), generator=random).to(self.device)
+        """Return noise z (*shape, noise_dim) float32 on `device`, sampled on the CPU from `random`."""
+        distribution = torch.randn if self.options.noise == "gaussian" else torch.rand
+        return distribution((*shape, self.options.noise_dim), generator=random).to(self.device)

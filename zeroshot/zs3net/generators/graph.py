@@ -1,6 +1,6 @@
-"""Graph context: features of a component generated from its class and the classes that touch it (paper section 2.2).
+"""Graph context: features of a component generated from its class and the classes of its neighbours (paper section 2.2).
 
-The released code keeps the perceptron and adds graph convolutions as an auxiliary loss; here, as in the paper, they make the features.
+The released code keeps the perceptron and uses graph convolutions for an auxiliary loss. Here, as in the paper, they generate the features.
 """
 
 import pathlib
@@ -30,22 +30,22 @@ class Params:
 
     @property
     def context(self) -> Literal["near", "true_masks"]:
-        """Where unseen classes stand: at the places of similar seen classes, or at their own in `masks`; recorded in results."""
+        """Where unseen classes are placed: as seen classes of similar context, or as in the true `masks`; recorded in results."""
         return "near" if pathlib.PurePath(self.masks).name == "none" else "true_masks"
 
 
 class GraphContext(generator.Generator):
-    """Graph convolutions, and places of training images where classes stand, for sampling.
+    """Graph convolutions, and neighbourhoods of training images as the context for sampling.
 
     Attributes:
         layers: the graph convolutions.
-        places: a bounded number of neighbourhoods of each class that has any, sorted by class; None before `fit`.
+        places: a bounded number of neighbourhoods of each class that has any, sorted by the class of the root; None before `fit`.
     """
 
     def __init__(self, options: generator.Options, embeddings: torch.Tensor, feature_dim: int) -> None:
         super().__init__(options, embeddings, feature_dim)
-        self.own: Params = self.section()
-        # Loads torch_geometric, which takes seconds: only where it is needed.
+        self.settings: Params = self.section()
+        # Imported here because torch_geometric takes seconds to load.
         from zeroshot.zs3net.generators import gcn
 
         self.layers = gcn.GCN(
@@ -54,35 +54,36 @@ class GraphContext(generator.Generator):
             feature_dim,
             options.dropout,
             options.output == "relu",
-            self.own.skip,
+            self.settings.skip,
         )
         self.places: neighbourhoods.Neighbourhoods | None = None
 
     @property
     def provenance(self) -> dict[str, str]:
-        """Whether the generator saw where unseen classes truly are."""
-        return {"graph_context": self.own.context}
+        """Whether true masks of unseen classes gave their context."""
+        return {"graph_context": self.settings.context}
 
     def get_extra_state(self) -> dict[str, torch.Tensor]:
         """Return the places as tensors, for the checkpoint."""
         return {} if self.places is None else vars(self.places)
 
     def set_extra_state(self, state: dict[str, torch.Tensor]) -> None:
-        """Take what `get_extra_state` gave."""
+        """Restore the places from the result of `get_extra_state`."""
         self.places = neighbourhoods.Neighbourhoods(**state) if state else None
 
-    def epochs(self, real: pools.Pool, context: neighbourhoods.OfRows | None) -> Iterator[dict[str, Any]]:
-        """Match generated to real features, class by class, each real one with one generated for the place it comes from.
+    def epochs(self, real: pools.Pool, context: neighbourhoods.RowNeighbourhoods | None) -> Iterator[dict[str, Any]]:
+        """Match generated to real features of each class; for each real feature, one is generated for the same neighbourhood.
 
         Features and neighbourhoods are compared jointly. With context_weight w, features are extended by sqrt(w m) times the mean class
-        embedding of the neighbours, m being the median squared distance within a class: a Gaussian kernel of such pairs is the product
-        of kernels of its parts. So features are compared mostly with those from like places, and those of a class in one place cannot
-        stand for those in another.
+        embedding of the neighbours, where m is the median squared distance within a class. A Gaussian kernel of extended features is the
+        product of a kernel of the features and one of the neighbourhoods. So features are compared mostly with features of similar
+        neighbourhoods.
 
-        Returns what `matching.epochs` yields.
+        Yields:
+            the rows of `matching.epochs`.
 
         Raises:
-            errors.UserError: if the cache has no graphs, or no image's graph may be used.
+            errors.UserError: if the cache has no graphs, or none of an image without unseen or held-out classes.
         """
         if context is None:
             raise errors.UserError(
@@ -91,57 +92,57 @@ class GraphContext(generator.Generator):
             )
         if not (context.rows >= 0).any():
             raise errors.UserError(
-                "gmmn.generator: graph found no training image without a class that is, or in cross-validation plays, unseen; lower"
-                " classifier.calibration.held_out or choose another generator"
+                "gmmn.generator: graph needs training images without unseen classes (in cross-validation: without held-out classes),"
+                " found none; lower classifier.calibration.held_out or choose another generator"
             )
         options = self.options
         random = torch.Generator().manual_seed(options.seed)
         places = context.neighbourhoods
-        real, of_row = pools.restrict(real, context.rows >= 0), context.rows[context.rows >= 0]
-        self.places = places.take(_to_keep(real, of_row, self.own.contexts_per_class, random))
+        real, place_of_row = pools.restrict(real, context.rows >= 0), context.rows[context.rows >= 0]
+        self.places = places.take(_sample_places(real, place_of_row, self.settings.contexts_per_class, random))
         if context.unseen is not None:
-            both = neighbourhoods.concatenate(self.places, context.unseen)
-            self.places = both.take(both.root_labels.argsort(stable=True))
+            joined = neighbourhoods.concatenate(self.places, context.unseen)
+            self.places = joined.take(joined.root_labels.argsort(stable=True))
         kernel_variances = matching.variances(real, options)
-        scale = (self.own.context_weight * matching.median(real, options)) ** 0.5
+        scale = (self.settings.context_weight * matching.median(real, options)) ** 0.5
         around = scale * placing.surroundings(places, self.embeddings)
 
         def draw() -> matching.Batch:
             index, mask = pools.draw_rows(real, options.batch_per_class, random)
-            x, place = real.features[index].float().to(self.device), of_row[index]
-            fake = self.at_places(places.take(place.ravel()), random).reshape(x.shape)
-            real_pairs, fake_pairs = (torch.cat([features, around[place]], dim=2) for features in (x, fake))
+            x, places_of_batch = real.features[index].float().to(self.device), place_of_row[index]
+            fake = self.at_places(places.take(places_of_batch.ravel()), random).reshape(x.shape)
+            real_pairs, fake_pairs = (torch.cat([features, around[places_of_batch]], dim=2) for features in (x, fake))
             return matching.Batch(x, real_pairs, fake_pairs, mask.to(self.device))
 
         return matching.epochs(self, draw, kernel_variances, options)
 
     def sample(self, labels: torch.Tensor, random: torch.Generator) -> torch.Tensor:
-        """Return features (..., d) of labels (...,), each at a random place where its class stands.
+        """Return features (..., d) of labels (...,), each in a random neighbourhood of its class.
 
-        A class without places of its own, as unseen ones are, uses those of classes that stand where one with its embedding may be
-        expected to (see `placing.near`): their neighbourhoods with itself in their stead. No mask of an unseen class is read, but with
-        true masks (`gmmn.graph.masks`, the paper's proof of concept) they have been, and unseen classes have places of their own.
+        An unseen class has no neighbourhoods. It replaces the root in neighbourhoods of seen classes that are expected to have a similar
+        context (see `placing.near`), so no mask of an unseen class is read. With true masks (`gmmn.graph.masks`, the paper's proof of
+        concept) unseen classes have their own neighbourhoods instead.
         """
         if self.places is None:
-            raise RuntimeError("a graph generator has places to sample from only after `fit`")
-        flat = labels.ravel()
+            raise RuntimeError("a graph generator can sample only after `fit`, which sets its places")
+        flat_labels = labels.ravel()
         roots = self.places.root_labels
         embeddings = self.embeddings.cpu()
         candidates, around = placing.by_class(self.places, embeddings)
-        chosen = torch.empty(len(flat), dtype=torch.int64)
-        for label in flat.unique().tolist():
-            of_label = flat == label
-            hosts = torch.tensor(placing.near(embeddings, label, candidates, around, self.own.near))
-            host = hosts[torch.randint(len(hosts), (int(of_label.sum()),), generator=random)]
-            # Places are sorted by the class that stands there.
-            first, last = torch.searchsorted(roots, host), torch.searchsorted(roots, host, right=True)
-            offset = (torch.rand(len(host), generator=random, dtype=torch.float64) * (last - first)).long()
-            chosen[of_label] = first + offset
-        fake = self.at_places(self.places.take(chosen).with_roots(flat), random)
+        chosen = torch.empty(len(flat_labels), dtype=torch.int64)
+        for label in flat_labels.unique().tolist():
+            has_label = flat_labels == label
+            hosts = torch.tensor(placing.near(embeddings, label, candidates, around, self.settings.near))
+            sampled_hosts = hosts[torch.randint(len(hosts), (int(has_label.sum()),), generator=random)]
+            # Places are sorted by the class of their root.
+            first, last = torch.searchsorted(roots, sampled_hosts), torch.searchsorted(roots, sampled_hosts, right=True)
+            offset = (torch.rand(len(sampled_hosts), generator=random, dtype=torch.float64) * (last - first)).long()
+            chosen[has_label] = first + offset
+        fake = self.at_places(self.places.take(chosen).with_roots(flat_labels), random)
         return fake.reshape(*labels.shape, -1)
 
     def at_places(self, places: neighbourhoods.Neighbourhoods, random: torch.Generator) -> torch.Tensor:
-        """Return the features (k, d) of the roots of `places`; every node has noise of its own."""
+        """Return generated features (k, d) of the roots of `places`, with independent noise for every node."""
         noise = self.noise(places.labels.shape, random)
         nodes = torch.cat([self.embeddings[places.labels.to(self.device)], noise], dim=1)
         edges, roots = places.joined_edges(), places.starts[:-1]
@@ -151,17 +152,17 @@ class GraphContext(generator.Generator):
 def unseen_places(
     path: pathlib.Path, split: splits.Split, options: Params, seed: int, stride: int
 ) -> neighbourhoods.Neighbourhoods | None:
-    """Return where unseen classes are in the unlabelled images if `gmmn.graph.masks` is a folder, None otherwise.
+    """Return the neighbourhoods of unseen classes in the unlabelled images if `gmmn.graph.masks` is a folder, None otherwise.
 
     Args:
-        path: the folder of their masks, or an empty file.
+        path: the folder of their true masks, or an empty file.
         split: the unlabelled images and the unseen classes.
         options: section `gmmn.graph`.
-        seed: of which places are kept.
+        seed: of the choice of neighbourhoods.
         stride: pixels between neighbouring cells of the feature map.
 
     Raises:
-        errors.UserError: if `path` is not the folder of masks that this needs, or is one that nothing may read.
+        errors.UserError: if `path` does not agree with `options.context`.
     """
     if (options.context == "true_masks") is not path.is_dir():
         raise errors.UserError(
@@ -176,7 +177,9 @@ def unseen_places(
     return neighbourhoods.of_classes(graphs, split.unseen, options.contexts_per_class, seed)
 
 
-def _to_keep(real: pools.Pool, of_row: torch.Tensor, per_class: int, random: torch.Generator) -> torch.Tensor:
-    """Draw the places to keep, at most `per_class` of each class, in the order of classes; a place is as likely as it has rows."""
+def _sample_places(
+    real: pools.Pool, place_of_row: torch.Tensor, per_class: int, random: torch.Generator
+) -> torch.Tensor:
+    """Sample at most `per_class` places of each class, in the order of classes, in proportion to their numbers of rows."""
     index, mask = pools.draw_rows(real, per_class, random)
-    return of_row[index[mask]]
+    return place_of_row[index[mask]]

@@ -1,4 +1,4 @@
-"""Moment matching on features at hand: the kernels at their scale, training by MMD, and the quality of what was learnt.
+"""Moment matching: kernel variances for given features, training by MMD, and the quality of generated features.
 
 All classes are matched in one step (paper section 2.2, step 1).
 """
@@ -14,18 +14,18 @@ from zeroshot.cache import pools
 from zeroshot.zs3net import feature_source
 from zeroshot.zs3net.generators import generator, mmd
 
-# Of the training images, for `quality`.
+# Share of the training images that `quality` compares with.
 HELD_OUT_SHARE = 0.1
 
 
 class Batch(NamedTuple):
-    """The features of one step, a row for every class.
+    """The features of one step, for c classes.
 
     Attributes:
-        features: (c, n, d) real ones.
-        real: (c, n, k) what is compared of the real ones, by default themselves.
-        fake: (c, n, k) what is compared of the generated ones.
-        mask: (c, n) bool, which of the real ones there are.
+        features: (c, n, d) float32, real features.
+        real: (c, n, k) float32, vectors of the real features that the loss compares: the features, perhaps extended by their context.
+        fake: (c, n, k) float32, the same of the generated features.
+        mask: (c, n) bool, which real features count; the others fill up classes with fewer than n.
     """
 
     features: torch.Tensor
@@ -40,8 +40,8 @@ def epochs(
     """Train the network in place with Adam.
 
     Args:
-        network: whose parameters learn.
-        draw: makes the batch of a step.
+        network: the generator to train.
+        draw: returns the batch of a step.
         kernel_variances: v of each kernel.
         options: epochs, steps, learning rate and estimator.
 
@@ -79,7 +79,7 @@ def median(real: pools.Pool, options: generator.Options) -> float:
     """Return the median squared distance within a class of one batch of the pool.
 
     Raises:
-        errors.UserError: if it is not positive, so that no kernel could be scaled by it.
+        errors.UserError: if it is not positive and kernels are scaled by it.
     """
     x, mask = pools.batch(real, options.batch_per_class, torch.Generator().manual_seed(options.seed))
     value = mmd.median_squared_distance(x, mask)
@@ -94,17 +94,18 @@ def median(real: pools.Pool, options: generator.Options) -> float:
 def quality(
     source: feature_source.FeatureSource, held_out: pools.Pool, real: pools.Pool, options: generator.Options
 ) -> list[dict[str, Any]]:
-    """Compare generated with held-out real features, class by class, beside real with held-out real ones.
+    """Compare held-out real features with generated ones and, as a reference, with other real ones, class by class.
 
     Args:
         source: the trained generator.
-        held_out: real features of images that it did not learn from.
-        real: those it learnt from.
+        held_out: real features of images that did not train it.
+        real: real features that trained it.
         options: the kernels and the seed.
 
     Returns:
-        rows {label, features, mmd} for each class of `held_out`, `features` being `generated` and `real`: unbiased squared MMD, so
-        about 0 is as good as real; None where a side has fewer than two features, of which there is no unbiased estimate.
+        rows {label, features, mmd}, two for each class of `held_out`: `features` is `generated` or `real`, `mmd` the unbiased squared
+        MMD, which is about 0 for features as good as real ones. It is None where a side has fewer than two features, too few for an
+        unbiased estimate.
     """
     kernel_variances = variances(real, options)
     random = torch.Generator().manual_seed(options.seed)
@@ -112,7 +113,7 @@ def quality(
     for label in held_out.labels.tolist():
         x = pools.of_class(held_out, label)
         other = pools.of_class(real, label)
-        # The pool is in the order of images: its first rows are all from a few of them.
+        # The pool is sorted by image, so its first rows would come from few images.
         other = other[torch.randperm(len(other), generator=random)[: len(x)]]
         fake = source.sample(torch.full((len(x),), label), random).cpu()
         for name, y in (("generated", fake), ("real", other)):

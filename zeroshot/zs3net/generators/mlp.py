@@ -13,8 +13,8 @@ from zeroshot.zs3net.generators import generator, matching
 class MLP(generator.Generator):
     """The paper's generator G(a, z): one hidden layer, leaky ReLU, dropout (section 3.1).
 
-    Of the options, `noise_dim` is the length of the noise z, `hidden_dim` the number of hidden neurons, and `dropout` acts in training
-    mode only. `output` is `linear` (paper) or `relu`: real features come out of a ReLU, so negative ones cannot be real.
+    Options: `noise_dim` is the length of the noise z, `hidden_dim` the number of hidden neurons. `dropout` acts in training mode only.
+    `output` is `linear` (paper) or `relu`: real features are the output of a ReLU, so they are never negative.
     """
 
     def __init__(self, options: generator.Options, embeddings: torch.Tensor, feature_dim: int) -> None:
@@ -36,12 +36,16 @@ class MLP(generator.Generator):
         return self.layers(torch.cat([embeddings, noise], dim=-1))
 
     def sample(self, labels: torch.Tensor, random: torch.Generator) -> torch.Tensor:
-        """Return features (..., d) of labels (...,), each from its class embedding and fresh noise."""
+        """Return features (..., d) of labels (...,), each from its class embedding and independent noise."""
         noise = self.noise(labels.shape, random)
         return self(self.embeddings[labels.to(self.device)], noise)
 
     def epochs(self, real: pools.Pool, context: Any) -> Iterator[dict[str, Any]]:
-        """Match the real features of every class; `context` is not used. Yields what `matching.epochs` does."""
+        """Train by matching the real features of every class; `context` is not used.
+
+        Yields:
+            the rows of `matching.epochs`.
+        """
         random = torch.Generator().manual_seed(self.options.seed)
         labels = real.labels[:, None].expand(-1, self.options.batch_per_class)
 

@@ -7,7 +7,7 @@ import torch
 
 Convention = Literal["paper", "release", "median"]
 Estimator = Literal["biased", "biased_sqrt", "unbiased"]
-# Keeps the gradient of the square root finite where two populations agree.
+# Keeps the gradient of the square root finite where two populations are equal.
 _SQRT_FLOOR = 1e-8
 
 
@@ -27,7 +27,7 @@ def variances(bandwidths: Sequence[float], convention: Convention, median: float
 def squared_distances(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
     """Return |x_i - y_j|^2 of (c, n, d) and (c, m, d) as (c, n, m), never negative.
 
-    Both are centred first: far from the origin, |x|^2 + |y|^2 - 2 xy loses the digits that the kernels need.
+    Both are centred first: far from the origin, |x|^2 + |y|^2 - 2 xy loses digits that the kernels need.
     """
     centre = x.mean(dim=1, keepdim=True).detach()
     x, y = x - centre, y - centre
@@ -40,22 +40,22 @@ def _expand(x: torch.Tensor, xx: torch.Tensor, y: torch.Tensor, yy: torch.Tensor
 
 
 class _SumOfGaussians(torch.autograd.Function):
-    """The sum of kernels with its slope, also a sum, taken in the forward pass: one matrix to keep instead of one for each kernel."""
+    """The sum of kernels. The forward pass also computes its derivative, to store one matrix instead of one for each kernel."""
 
     @staticmethod
     def forward(ctx: Any, squared: torch.Tensor, kernel_variances: Sequence[float]) -> torch.Tensor:
-        value, slope = torch.zeros_like(squared), torch.zeros_like(squared)
+        value, derivative = torch.zeros_like(squared), torch.zeros_like(squared)
         for variance in kernel_variances:
             kernel = (squared * (-0.5 / variance)).exp_()
             value += kernel
-            slope.add_(kernel, alpha=-0.5 / variance)
-        ctx.save_for_backward(slope)
+            derivative.add_(kernel, alpha=-0.5 / variance)
+        ctx.save_for_backward(derivative)
         return value
 
     @staticmethod
     def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor, None]:
-        ((slope,), (gradient,)) = ctx.saved_tensors, gradients
-        return gradient * slope, None
+        ((derivative,), (gradient,)) = ctx.saved_tensors, gradients
+        return gradient * derivative, None
 
 
 def gaussian(squared: torch.Tensor, kernel_variances: Sequence[float]) -> torch.Tensor:
@@ -72,15 +72,16 @@ def mmd(
 ) -> torch.Tensor:
     """Estimate the squared MMD between x and y, class by class, summed over the kernels.
 
-    mean k(x, x') + mean k(y, y') - 2 mean k(x, y): the paper's sums over populations, divided by the number of pairs, so that
-    neither the classes nor the populations need be of one size.
+    The estimate is mean k(x, x') + mean k(y, y') - 2 mean k(x, y). The paper has sums in place of the means; with means, classes and
+    populations may differ in size.
 
     Args:
         x: (c, n, d) float32, real features.
         y: (c, m, d) float32, generated features.
         kernel_variances: v of each kernel.
-        estimator: `biased` keeps the pairs of a feature with itself (never negative, too large by O(1/n)); `biased_sqrt` is its
-            square root, as in the released code; `unbiased` leaves them out and is negative half of the time where x and y agree.
+        estimator: `biased` includes the pairs of a feature with itself (never negative, too large by O(1/n)); `biased_sqrt` is its
+            square root, as in the released code; `unbiased` excludes them and is negative half of the time if x and y have one
+            distribution.
         mask: (c, n) bool, which rows of x count; all if None.
 
     Returns:
@@ -90,7 +91,7 @@ def mmd(
     w = w / w.sum(dim=1, keepdim=True)
     u = torch.full(y.shape[:2], 1 / y.shape[1], device=y.device)
     unbiased = estimator == "unbiased"
-    # One centre and one norm of every feature serve all three matrices: features are longer than populations are large.
+    # All three matrices share the centre and the norms, which are the larger part of the work: d is greater than n and m.
     centre = x.mean(dim=1, keepdim=True).detach()
     x, y = x - centre, y - centre
     xx, yy = torch.linalg.vecdot(x, x), torch.linalg.vecdot(y, y)
@@ -108,14 +109,16 @@ def active_share(
     low: float = 0.01,
     high: float = 0.99,
 ) -> float:
-    """Return the share of kernels that tell features apart: whose mean over pairs of one class lies between `low` and `high`.
+    """Return the share of active kernels: those whose mean over pairs of one class is between `low` and `high`.
 
-    A kernel near 0 for every pair sees only equal features, one near 1 sees only a constant; neither has a gradient to speak of.
+    A kernel whose values are all near 0, or all near 1, does not distinguish features, and its gradient vanishes.
 
     Args:
         x: (c, n, d) float32.
         kernel_variances: v of each kernel.
         mask: (c, n) bool, which rows of x count; all if None.
+        low: mean above which a kernel is active.
+        high: mean below which a kernel is active.
     """
     squared = _squared_of_pairs(x, mask)
     means = [gaussian(squared, [variance]).mean().item() for variance in kernel_variances]
@@ -123,7 +126,7 @@ def active_share(
 
 
 def median_squared_distance(x: torch.Tensor, mask: torch.Tensor | None = None) -> float:
-    """Return the median of |x_i - x_j|^2 over pairs of different rows of one class, x being (c, n, d) and mask (c, n) bool."""
+    """Return the median of |x_i - x_j|^2 over pairs of different rows of one class, for x (c, n, d) and mask (c, n) bool."""
     return _squared_of_pairs(x, mask).median().item()
 
 
@@ -137,15 +140,15 @@ def _squared_of_pairs(x: torch.Tensor, mask: torch.Tensor | None) -> torch.Tenso
 def _mean(
     squared: torch.Tensor, w: torch.Tensor, u: torch.Tensor, kernel_variances: Sequence[float], unbiased: bool
 ) -> torch.Tensor:
-    """Return the mean (c,) of the kernels of squared (c, n, m), weighted by w (c, n) and u (c, m), each with sum 1.
+    """Return the mean (c,) of the kernels of squared (c, n, m), weighted by w (c, n) and u (c, m), each of sum 1 over its rows.
 
-    With `unbiased` the rows and columns are the same features, and the pairs of a feature with itself are left out.
+    With `unbiased`, rows and columns are the same features, and pairs of a feature with itself are excluded.
     """
     values = gaussian(squared, kernel_variances)
     total = (values * (w[:, :, None] * u[:, None, :])).sum(dim=(1, 2))
     if not unbiased:
         return total
-    # The kernel of a feature with itself is 1 in exact arithmetic; take away what rounding made of it.
-    own = (w.square() * values.diagonal(dim1=1, dim2=2)).sum(dim=1)
+    # The kernel of a feature with itself is 1 up to rounding, so its computed value is subtracted.
+    diagonal = (w.square() * values.diagonal(dim1=1, dim2=2)).sum(dim=1)
     # A class of a single row has no pair; its term is then 0.
-    return (total - own) / (1 - w.square().sum(dim=1)).clamp(min=torch.finfo(w.dtype).eps)
+    return (total - diagonal) / (1 - w.square().sum(dim=1)).clamp(min=torch.finfo(w.dtype).eps)

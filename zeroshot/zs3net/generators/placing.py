@@ -1,4 +1,4 @@
-"""Where a class may be expected to stand, by its embedding and by what lies around other classes (paper section 2.2, graph context)."""
+"""Prediction of the context of a class from its embedding and the contexts of other classes (paper section 2.2, graph context)."""
 
 import torch
 from torch import nn
@@ -6,25 +6,25 @@ from torch import nn
 from zeroshot.images import label_ids
 from zeroshot.zs3net.generators import neighbourhoods
 
-# Of the regression in `near`, times the mean squared length of a centred embedding. Left-out seen classes of generated scenes
-# (toy.seed 2 with context) are given equally good places from 0.01 to 0.3.
+# Weight of the penalty of the ridge regression in `near`, relative to the mean squared length of a centred embedding. For held-out
+# seen classes of generated scenes (toy.seed 2 with context), values from 0.01 to 0.3 are equally good.
 _RIDGE = 0.03
 
 
 def near(embeddings: torch.Tensor, label: int, candidates: torch.Tensor, around: torch.Tensor, count: int) -> list[int]:
-    """Return `label` alone if it is a candidate, else the `count` candidates that stand most nearly where it may be expected to.
+    """Return `label` alone if it is a candidate, otherwise the `count` candidates whose context is most like its predicted context.
 
-    Classes of like embeddings need not stand in like places: of a red and a blue thing with one pattern each may lie elsewhere.
-    So ridge regression learns from the candidates what lies around a class of an embedding; those with the largest cosine with
-    its answer, both less the mean over candidates, are nearest. The background, whose surroundings are like no object's, is left out
-    unless it is the only candidate.
+    Classes with similar embeddings may have different contexts: a red and a blue object with one pattern may be in different places.
+    So ridge regression predicts surroundings from embeddings, and is fitted to the candidates. The nearest candidates are those
+    whose surroundings have the largest cosine with the prediction, both relative to the mean over candidates. The background, whose
+    surroundings differ from those of all objects, is excluded unless it is the only candidate.
 
     Args:
         embeddings: (C, d_a) of all classes.
         label: a label id.
         candidates: (k,) label ids, ascending.
         around: (k, d_a), the mean surroundings of each candidate.
-        count: the most to return.
+        count: the largest number of candidates to return.
     """
     if label in candidates.tolist():
         return [label]
@@ -32,24 +32,26 @@ def near(embeddings: torch.Tensor, label: int, candidates: torch.Tensor, around:
     if objects.any():
         candidates, around = candidates[objects], around[objects]
     centre = embeddings[candidates].double().mean(0)
-    known = embeddings[candidates].double() - centre  # (k, d_a)
-    rest = around.double() - around.double().mean(0)  # (k, d_a)
-    gram = known @ known.T  # (k, k)
+    centred = embeddings[candidates].double() - centre  # (k, d_a)
+    deviations = around.double() - around.double().mean(0)  # (k, d_a)
+    gram = centred @ centred.T  # (k, k)
     ridge = _RIDGE * gram.diagonal().mean().clamp(min=1e-12) * torch.eye(len(gram), dtype=gram.dtype)
-    expected = (embeddings[label].double() - centre) @ known.T @ torch.linalg.solve(gram + ridge, rest)  # (d_a,)
-    cosines = nn.functional.cosine_similarity(rest, expected[None], dim=1)
+    predicted = (
+        (embeddings[label].double() - centre) @ centred.T @ torch.linalg.solve(gram + ridge, deviations)
+    )  # (d_a,)
+    cosines = nn.functional.cosine_similarity(deviations, predicted[None], dim=1)
     return candidates[cosines.topk(min(count, len(candidates))).indices].tolist()
 
 
 def by_class(places: neighbourhoods.Neighbourhoods, embeddings: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the classes (k,) that stand in `places`, ascending, and the mean of `surroundings` (k, d_a) of each."""
+    """Return the classes (k,) of the roots of `places`, ascending, and the mean `surroundings` (k, d_a) of each."""
     labels, owner, counts = places.root_labels.unique(return_inverse=True, return_counts=True)
     total = embeddings.new_zeros(len(labels), embeddings.shape[1])
     return labels, total.index_add(0, owner, surroundings(places, embeddings)) / counts[:, None]
 
 
 def surroundings(places: neighbourhoods.Neighbourhoods, embeddings: torch.Tensor) -> torch.Tensor:
-    """Return the mean class embedding (k, d_a) of what touches the root of each place, zeros where nothing does."""
+    """Return the mean class embedding (k, d_a) of the neighbours of each root, zeros for a root without neighbours."""
     counts = places.starts.diff().to(embeddings.device)
     owner = torch.arange(len(counts), device=counts.device).repeat_interleave(counts)
     vectors = embeddings[places.labels.to(embeddings.device)]

@@ -1,18 +1,18 @@
-"""The generators that params.yaml can name, and how they are made, saved and loaded.
+"""The generators that params.yaml can name; building, saving and loading them.
 
 To add one, write a file beside this one with a subclass of `generator.Generator`, and add a line to GENERATORS. `mlp.py` is the
 shortest example. The subclass has three methods:
 
     __init__(options, embeddings, feature_dim)
-        Makes the untrained layers, on the CPU.
+        Creates the untrained layers, on the CPU.
     sample(labels, random) -> Tensor
         Features (..., d) on `device` for labels (...,) int64; all noise comes from `random`.
     epochs(real, context) -> Iterator[dict]
         Trains in place and yields {epoch, loss, ...} after each epoch. `real` is the pool of features of seen classes; `context` is
-        what the stage has beside them: the neighbourhoods of the rows, or None.
+        the neighbourhoods of its rows, or None.
 
-Stages, cross-validation and self-training use it without a change. Parameters of its own are a section dataclass in its file and a
-field of its name in `Params`; it reads them as `self.section()`.
+Stages, cross-validation and self-training then work with it unchanged. If it has its own parameters, they are a section dataclass in its
+file and a field with its name in `Params`; it reads them with `self.section()`.
 """
 
 from typing import Annotated, Any
@@ -26,11 +26,11 @@ from zeroshot.zs3net.generators import gan, generator, graph, mlp
 GENERATORS: dict[str, type[generator.Generator]] = {"mlp": mlp.MLP, "gan": gan.GAN, "graph": graph.GraphContext}
 
 
-def known(name: str) -> str:
-    """Return `name`.
+def check_name(name: str) -> str:
+    """Return `name` if a generator has this name.
 
     Raises:
-        ValueError: if no generator has it.
+        ValueError: if none has.
     """
     if name not in GENERATORS:
         raise ValueError(f"there is no generator of this name; known are {', '.join(GENERATORS)}")
@@ -41,7 +41,7 @@ def known(name: str) -> str:
 class Params(generator.Options):
     """The section `gmmn`; see params.yaml."""
 
-    generator: Annotated[str, pydantic.AfterValidator(known)]
+    generator: Annotated[str, pydantic.AfterValidator(check_name)]
     gan: gan.Params
     graph: graph.Params
 

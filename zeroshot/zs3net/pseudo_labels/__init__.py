@@ -1,4 +1,4 @@
-"""Pseudo-labels of unlabelled pixels: which are kept, the cache they are kept in, and how often they are right.
+"""Pseudo-labels of unlabelled pixels: the rules that select them, the cache of selected pixels, and their precision.
 
 Open selection.py first: the rules.
 """

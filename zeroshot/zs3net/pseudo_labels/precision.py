@@ -1,4 +1,4 @@
-"""How good pseudo-labels are, from the labels held back: for people to read, and for no stage (DESIGN.md, section 3)."""
+"""Precision and coverage of pseudo-labels, from the true labels: reported to the user, read by no stage (docs/protocol.md)."""
 
 import pathlib
 from collections.abc import Iterable, Sequence
@@ -15,13 +15,13 @@ COLUMNS = ("class", "role", "pixels", "precision", "coverage")
 
 
 def cells(unlabelled: Iterable[rows.Rows], index: shard_index.Index, masks: pathlib.Path, n_classes: int) -> np.ndarray:
-    """Return how many cells each class has in truth, (n_classes,) float64.
+    """Return the number of cells of each class by the true labels, (n_classes,) float64.
 
     Args:
-        unlabelled: shards of all pixels that could have got a label; only the view of the image as it is counts.
-        index: of the cache of unlabelled pixels, whose images the rows number.
-        masks: folder of the held masks, <id>.png.
-        n_classes: of the data.
+        unlabelled: shards of all unlabelled pixels; only those of the whole view count.
+        index: index of the cache of unlabelled pixels.
+        masks: folder of the true masks, <id>.png.
+        n_classes: number of classes.
     """
     true = np.zeros(n_classes)
     for shard in unlabelled:
@@ -40,31 +40,31 @@ def table(
     classes: Sequence[str],
     unseen: Sequence[int],
 ) -> list[dict[str, Any]]:
-    """Compare pseudo-labels with the truth, class by class.
+    """Compare pseudo-labels with the true labels, class by class.
 
     Args:
         pseudo: shards of the pseudo-labelled pixels.
-        true: of how many cells each class has, see `cells`.
-        index: of the cache of unlabelled pixels, whose images the rows number.
-        masks: folder of the held masks, <id>.png.
+        true: number of cells of each class, from `cells`.
+        index: index of the cache of unlabelled pixels.
+        masks: folder of the true masks, <id>.png.
         classes: names in label order.
         unseen: label ids.
 
     Returns:
         a row {class, role, pixels, precision, coverage} for each class that has pseudo-labels or is unseen, and one for all classes
-        together: the number of pseudo-labelled pixels, the per cent of them that are right, and the per cent of the class's unlabelled
-        pixels that got the right label, pixels counting as many cells as they stand for; None where there is none. Pixels whose truth
-        is 255 count nowhere but in `pixels`.
+        together. `pixels` is the number of pseudo-labelled pixels. `precision` is the per cent of them with the right label. `coverage`
+        is the per cent of all unlabelled pixels of the class with the right pseudo-label. Both weight a pixel by the number of cells
+        that it represents, ignore pixels whose true label is 255, and are None where there is no pixel.
     """
-    counted, right, given = (np.zeros(len(classes)) for _ in range(3))
+    pixels, correct, predicted = (np.zeros(len(classes)) for _ in range(3))
     for shard in pseudo:
         truth = held_labels.of_rows(shard["image"], shard["position"], index, masks)
         weight, label = shard["weight"].astype(np.float64), shard["label"]
         valid = truth != label_ids.IGNORE_INDEX
-        counted += np.bincount(label, minlength=len(classes))
-        given += np.bincount(label, weight * valid, len(classes))
-        right += np.bincount(label, weight * (truth == label), len(classes))
-    reported = [label for label in range(len(classes)) if counted[label] or label in unseen]
+        pixels += np.bincount(label, minlength=len(classes))
+        predicted += np.bincount(label, weight * valid, len(classes))
+        correct += np.bincount(label, weight * (truth == label), len(classes))
+    reported = [label for label in range(len(classes)) if pixels[label] or label in unseen]
     groups = [
         *((classes[label], "unseen" if label in unseen else "seen", [label]) for label in reported),
         ("all", "", reported),
@@ -73,9 +73,9 @@ def table(
         {
             "class": name,
             "role": role,
-            "pixels": int(counted[labels].sum()),
-            "precision": _share(right[labels].sum(), given[labels].sum()),
-            "coverage": _share(right[labels].sum(), true[labels].sum()),
+            "pixels": int(pixels[labels].sum()),
+            "precision": _share(correct[labels].sum(), predicted[labels].sum()),
+            "coverage": _share(correct[labels].sum(), true[labels].sum()),
         }
         for name, role, labels in groups
     ]

@@ -1,4 +1,4 @@
-"""The cache of pseudo-labelled pixels, made shard by shard from that of unlabelled ones."""
+"""The cache of pseudo-labelled pixels, written shard by shard from the cache of unlabelled pixels."""
 
 import pathlib
 import shutil
@@ -23,24 +23,24 @@ def write(
     options: selection.Params,
     provenance: dict[str, Any],
 ) -> list[rows.Rows]:
-    """Pseudo-label a cache and write the rows worth learning from as a cache of their own.
+    """Pseudo-label a cache of unlabelled pixels and write the selected rows as a new cache.
 
-    The rules look at all images together, so the cache is read twice: once for labels and confidences, which take a few bytes a row,
-    and once for the features of the rows that are kept. One shard is held at a time.
+    The rules need all images at once, so the cache is read twice: first for labels and confidences, which take a few bytes a row, then
+    for the features of the selected rows. One shard is in memory at a time.
 
     Args:
-        folder: of the new cache, replaced with all it held; its provenance holds `options`, see `options_of`.
+        folder: the new cache, which replaces an old one. Its provenance contains `options`, see `options_of`.
         unlabelled: the cache of unlabelled pixels.
-        classifier: gives the labels.
-        options: which of them are kept.
+        classifier: predicts the labels.
+        options: the rule that selects labels.
         provenance: plain values for the index.
 
     Returns:
         for each shard of `unlabelled` a table of all its rows: `image`, `view`, `position`, `weight`, the predicted `label`, its
-        `confidence` (n,) float32, and `kept` (n,) bool.
+        `confidence` (n,) float32, and `kept` (n,) bool, whether the row is selected.
 
     Raises:
-        errors.UserError: as `selection.keep`.
+        errors.UserError: as in `selection.keep`.
         shard_index.ShardError: if the cache of unlabelled pixels is missing, truncated or altered.
     """
     tables = [_predicted(table, classifier) for table in rows.read(unlabelled)]
@@ -50,10 +50,10 @@ def write(
     folder.mkdir(parents=True)
     shards = []
     for table, marked in zip(rows.read(unlabelled), tables, strict=True):
-        kept = marked["kept"]
-        if kept.any():
+        selected = marked["kept"]
+        if selected.any():
             path = folder / f"shard-{len(shards):05d}.h5"
-            rows.write(path, {name: column[kept] for name, column in (table | {"label": marked["label"]}).items()})
+            rows.write(path, {name: column[selected] for name, column in (table | {"label": marked["label"]}).items()})
             shards.append(shard_index.entry(path, "rows", len(source.classes)))
     provenance = {**provenance, "pseudo_labels": params.to_dict(options)}
     shard_index.write(
@@ -70,7 +70,7 @@ def options_of(folder: pathlib.Path) -> selection.Params:
 
 
 def pool(folder: pathlib.Path, per_class: int, seed: int) -> pools.Pool:
-    """Return at most `per_class` pseudo-labelled features of each class, as `rows.sample` draws them; none if the cache is empty."""
+    """Return at most `per_class` pseudo-labelled features of each class, sampled by `rows.sample`; none if the cache is empty."""
     index = shard_index.read(folder, "rows")
     if not index.shards:
         return pools.empty(index.dim)
@@ -80,46 +80,48 @@ def pool(folder: pathlib.Path, per_class: int, seed: int) -> pools.Pool:
 def counts(tables: Sequence[rows.Rows], classes: Sequence[str], unseen: Sequence[int]) -> list[dict[str, Any]]:
     """Return a row {class, role, predicted, kept, images, confidence} for each class.
 
-    `predicted` and `kept` are per cent of all cells of the unlabelled images, `images` those with a kept row, `confidence` the mean
-    over kept rows, None without any.
+    `predicted` and `kept` are in per cent of all cells of the unlabelled images: cells with this label, and cells whose label is
+    selected. `images` is the number of images with a selected row, `confidence` the mean over selected rows, None without any.
     """
     whole = [table["view"] == views.WHOLE for table in tables]
     names = ("image", "weight", "label", "confidence", "kept")
     column = {
-        name: np.concatenate([np.zeros(0, int), *(table[name][own] for table, own in zip(tables, whole, strict=True))])
+        name: np.concatenate(
+            [np.zeros(0, int), *(table[name][mask] for table, mask in zip(tables, whole, strict=True))]
+        )
         for name in names
     }
-    kept, weight = column["kept"].astype(bool), column["weight"].astype(np.float64)
+    is_kept, weight = column["kept"].astype(bool), column["weight"].astype(np.float64)
     total = max(weight.sum(), 1.0)
-    found = []
+    table_of_counts = []
     for label, name in enumerate(classes):
-        own = column["label"] == label
-        chosen = own & kept
-        found.append(
+        has_label = column["label"] == label
+        selected = has_label & is_kept
+        table_of_counts.append(
             {
                 "class": name,
                 "role": "unseen" if label in unseen else "seen",
-                "predicted": round(100 * weight[own].sum() / total, 4),
-                "kept": round(100 * weight[chosen].sum() / total, 4),
-                "images": len(np.unique(column["image"][chosen])),
-                "confidence": round(float(column["confidence"][chosen].mean()), 4) if chosen.any() else None,
+                "predicted": round(100 * weight[has_label].sum() / total, 4),
+                "kept": round(100 * weight[selected].sum() / total, 4),
+                "images": len(np.unique(column["image"][selected])),
+                "confidence": round(float(column["confidence"][selected].mean()), 4) if selected.any() else None,
             }
         )
-    return found
+    return table_of_counts
 
 
 _COLUMNS = ("image", "view", "position", "weight", "label")
 
 
-def kept_rows(tables: Iterable[rows.Rows]) -> rows.Rows:
-    """Return the rows of `cache.write`'s tables that were kept, without features: `image`, `view`, `position`, `weight`, `label`."""
+def selected_rows(tables: Iterable[rows.Rows]) -> rows.Rows:
+    """Return the selected rows of the tables of `write`, without features: `image`, `view`, `position`, `weight`, `label`."""
     parts = [{name: table[name][table["kept"]] for name in _COLUMNS} for table in tables]
     empty = {name: np.zeros((0, *shape), dtype) for name, (dtype, shape) in rows.COLUMNS.items()}
     return {name: np.concatenate([empty[name], *(part[name] for part in parts)]) for name in _COLUMNS}
 
 
 def write_later_rounds(path: pathlib.Path, tables: Sequence[rows.Rows]) -> None:
-    """Write the tables of the second and later rounds, as `kept` gives them, in their order."""
+    """Write the tables of the second and later rounds, each from `selected_rows`, in the order of rounds."""
     with storage.replacing(path) as temporary, h5py.File(temporary, "w") as file:
         for number, table in enumerate(tables, 2):
             group = file.create_group(str(number))
@@ -129,24 +131,24 @@ def write_later_rounds(path: pathlib.Path, tables: Sequence[rows.Rows]) -> None:
 
 
 def read_later_rounds(path: pathlib.Path) -> Mapping[int, rows.Rows]:
-    """Return the table of each round, by its number from 2; empty if there was one round."""
+    """Return the table of each later round by its number, from 2; empty if there was only one round."""
     with hdf5.reading(path) as file:
         return {number: {name: file[f"{number}/{name}"][:] for name in _COLUMNS} for number in sorted(map(int, file))}
 
 
 def _predicted(table: rows.Rows, classifier: pixel_classifier.PixelClassifier) -> rows.Rows:
     label, confidence = selection.predict(classifier, table["features"])
-    places = {name: table[name] for name in ("image", "view", "position", "weight")}
-    return {**places, "label": label, "confidence": confidence}
+    columns = {name: table[name] for name in ("image", "view", "position", "weight")}
+    return {**columns, "label": label, "confidence": confidence}
 
 
 def _mark_kept(
     tables: Sequence[rows.Rows], classifier: pixel_classifier.PixelClassifier, options: selection.Params
 ) -> None:
-    """Add `kept` to every table; the rules see the rows of all of them."""
+    """Add `kept` to every table, by one rule over the rows of all tables."""
     if tables:
         joined = {name: np.concatenate([table[name] for table in tables]) for name in tables[0]}
-        kept = selection.keep(classifier, joined, joined["label"], joined["confidence"], options)
+        selected = selection.keep(classifier, joined, joined["label"], joined["confidence"], options)
         bounds = np.cumsum([len(table["label"]) for table in tables])[:-1]
-        for table, part in zip(tables, np.split(kept, bounds), strict=True):
+        for table, part in zip(tables, np.split(selected, bounds), strict=True):
             table["kept"] = part

@@ -1,4 +1,4 @@
-"""Pseudo-labels: which of the unlabelled pixels a classifier labels surely enough to learn from (paper section 2.2, self-training)."""
+"""Selection of pseudo-labels: the predictions on unlabelled pixels that are confident enough for training (paper section 2.2)."""
 
 from collections.abc import Sequence
 from typing import Annotated, Literal
@@ -24,23 +24,23 @@ class Params:
 
 
 def select(classifier: pixel_classifier.PixelClassifier, unlabelled: rows.Rows, options: Params) -> rows.Rows:
-    """Return the unlabelled rows worth learning from, with their pseudo-labels; no label is read.
+    """Return the selected rows with their pseudo-labels; no true label is read.
 
     Args:
-        classifier: gives the labels, by its calibrated logits.
-        unlabelled: `features` (n, d) float16, `image`, `view`, `position` and `weight`, all views of an image among them.
+        classifier: predicts the labels from its calibrated logits.
+        unlabelled: `features` (n, d) float16, `image`, `view`, `position` and `weight`, with all views of each image.
         options: see `keep`.
 
     Returns:
-        the columns of those rows that `keep` keeps, `label` being the pseudo-label, sorted by it and otherwise in their order.
+        all columns of the rows that `keep` selects, with the pseudo-label as `label`; stably sorted by it.
 
     Raises:
-        errors.UserError: as `keep`.
+        errors.UserError: as in `keep`.
     """
     labels, confidences = predict(classifier, unlabelled["features"])
-    kept = np.flatnonzero(keep(classifier, unlabelled, labels, confidences, options))
-    kept = kept[np.argsort(labels[kept], kind="stable")]
-    return {name: column[kept] for name, column in (unlabelled | {"label": labels}).items()}
+    selected = np.flatnonzero(keep(classifier, unlabelled, labels, confidences, options))
+    selected = selected[np.argsort(labels[selected], kind="stable")]
+    return {name: column[selected] for name, column in (unlabelled | {"label": labels}).items()}
 
 
 @torch.inference_mode()
@@ -70,53 +70,53 @@ def keep(
     confidences: np.ndarray,
     options: Params,
 ) -> np.ndarray:
-    """Say which rows get their pseudo-label.
+    """Select the rows whose prediction becomes a pseudo-label.
 
-    Only rows of the whole view (the image as it is) do, only those that reach `min_confidence`, and with classes `unseen` only those
-    labelled as an unseen class. Of these, by rule:
+    Candidates are rows of the whole view (the image without augmentation) with a confidence of at least `min_confidence`; with classes
+    `unseen`, only those predicted as an unseen class. The rule selects among them:
 
     * per_image (paper): of every image and class the p per cent most confident;
     * per_dataset: of every class the p per cent most confident of all images together;
-    * agreement (Pastore et al., CVPR workshops 2021, STRICT): all whose place has the same label in every view.
+    * agreement (Pastore et al., CVPR workshops 2021, STRICT): all whose position has the same label in every view.
 
     Args:
-        classifier: tells which classes are unseen.
+        classifier: its `unseen` classes are used.
         places: `image`, `view`, `position` and `weight` of each row (n,).
         labels: (n,) uint8, predicted.
         confidences: (n,) float32, of the predictions.
-        options: the rule and its numbers.
+        options: the rule and its thresholds.
 
     Returns:
-        (n,) bool. A larger p keeps a superset of a smaller one's rows.
+        (n,) bool. The rows of a larger p include those of a smaller p.
 
     Raises:
-        errors.UserError: if the rule is agreement and there is but one view.
+        errors.UserError: if the rule is agreement and there is only one view.
     """
-    wanted = classifier.labels[classifier.unseen].cpu().numpy() if options.classes == "unseen" else None
-    eligible = (places["view"] == views.WHOLE) & (confidences >= options.min_confidence)
-    if wanted is not None:
-        eligible &= np.isin(labels, wanted)
+    unseen_labels = classifier.labels[classifier.unseen].cpu().numpy() if options.classes == "unseen" else None
+    candidates = (places["view"] == views.WHOLE) & (confidences >= options.min_confidence)
+    if unseen_labels is not None:
+        candidates &= np.isin(labels, unseen_labels)
     if options.rule == "agreement":
-        return eligible & agreeing(places, labels)
-    index = np.flatnonzero(eligible)
+        return candidates & agreeing(places, labels)
+    index = np.flatnonzero(candidates)
     image = places["image"][index] if options.rule == "per_image" else np.zeros(len(index), np.int64)
     top = most_confident([image, labels[index]], confidences[index], places["weight"][index], options.p)
-    kept = np.zeros(len(labels), bool)
-    kept[index[top]] = True
-    return kept
+    selected = np.zeros(len(labels), bool)
+    selected[index[top]] = True
+    return selected
 
 
 def most_confident(groups: Sequence[np.ndarray], confidences: np.ndarray, weights: np.ndarray, p: float) -> np.ndarray:
     """Return which rows (n,) bool are the p per cent most confident of their group.
 
-    A row is kept if the more confident ones of its group stand for less than p per cent of the group's cells: at least one row of every
-    group is kept, and with equal weights p per cent of them, rounded up. Of equally confident rows the earlier come first.
+    A row is selected if the more confident rows of its group represent less than p per cent of the cells of the group. So at least one row
+    of every group is selected, and with equal weights p per cent of the rows, rounded up. Of equally confident rows the first wins.
 
     Args:
-        groups: columns (n,) that together name the group of each row.
-        confidences: (n,).
-        weights: (n,) float32, how many cells each row stands for.
-        p: above 0, at most 100.
+        groups: columns (n,); rows that agree in all of them form a group.
+        confidences: (n,) float32.
+        weights: (n,) float32, how many cells each row represents.
+        p: per cent, above 0 and at most 100.
     """
     order = np.lexsort([np.arange(len(confidences)), -confidences, *groups])
     sorted_groups = np.stack([column[order] for column in groups])
@@ -126,13 +126,13 @@ def most_confident(groups: Sequence[np.ndarray], confidences: np.ndarray, weight
     sizes = weights[order].astype(np.float64)
     before = np.cumsum(sizes) - sizes
     before -= before[is_first][group]
-    kept = np.empty(len(order), bool)
-    kept[order] = 100 * before < p * np.bincount(group, weights=sizes)[group]
-    return kept
+    selected = np.empty(len(order), bool)
+    selected[order] = 100 * before < p * np.bincount(group, weights=sizes)[group]
+    return selected
 
 
 def agreeing(places: rows.Rows, labels: np.ndarray) -> np.ndarray:
-    """Return which rows (n,) bool are of a place that has one label in all views.
+    """Return which rows (n,) bool have a position with the same label in all views.
 
     Args:
         places: `image`, `view` and `position` (y, x) on the whole view's feature map, of each row (n,).

@@ -1,4 +1,4 @@
-"""Masks for training the whole network on pseudo-labels: those of the training images, and sparse ones of the unlabelled."""
+"""Masks for training the whole network on pseudo-labels: full masks of training images, sparse masks of unlabelled images."""
 
 import pathlib
 import shutil
@@ -22,31 +22,31 @@ def write(
 ) -> list[splits.Item]:
     """Write a mask for every image to train on.
 
-    A pseudo-label fills the pixels of its cell; all other pixels of an unlabelled image are 255, or, where the image is a training image
-    too (data.exclude: pixels), as in its own mask, which pseudo-labels never overrule.
+    A pseudo-label fills the pixels of its cell; all other pixels of an unlabelled image are 255. An unlabelled image may be a training
+    image too (data.exclude: pixels); then pseudo-labels fill only those pixels that are 255 in its training mask.
 
     Args:
-        folder: where the masks go, <id>.png.
-        split: which images there are.
-        data: the data set's root, for the size of the unlabelled images.
+        folder: output folder of the masks, <id>.png.
+        split: the training and unlabelled images.
+        data: root of the data set, to read the size of unlabelled images.
         masks: the masks of the training images.
-        pseudo: shards of pseudo-labelled pixels, all those of an image in one.
-        names: the id of each image that their rows number.
+        pseudo: shards of pseudo-labelled pixels; all pixels of an image are in one shard.
+        names: image ids, indexed by the column `image` of the shards.
         stride: pixels between neighbouring cells.
 
     Returns:
-        the images that have a mask: the training images, then those of the unlabelled list alone that have a pseudo-label.
+        the images that have a mask: the training images, then the other unlabelled images with a pseudo-label.
     """
     folder.mkdir(parents=True, exist_ok=True)
     for item in split.train:
         shutil.copyfile(masks / f"{item.id}.png", folder / f"{item.id}.png")
-    own = {item.id for item in split.train}
+    training_ids = {item.id for item in split.train}
     unlabelled = {item.id: item for item in split.unlabelled}
     added = []
     for shard in pseudo:
         for number in map(int, np.unique(shard["image"])):
             item = unlabelled[names[number]]
-            if item.id in own:
+            if item.id in training_ids:
                 mask = image_files.read_mask(masks / f"{item.id}.png")
             else:
                 mask = np.full(image_files.read_size(data / item.image), label_ids.IGNORE_INDEX, np.uint8)
@@ -60,7 +60,7 @@ def write(
 
 
 def spread(position: np.ndarray, labels: np.ndarray, size: tuple[int, int], stride: int) -> np.ndarray:
-    """Return a mask of `size` (H, W) uint8 in which every pixel has the label of its cell, 255 where that has none.
+    """Return a mask of `size` (H, W) uint8 in which every pixel has the label of its cell, or 255 if the cell has none.
 
     Args:
         position: (n, 2) cells (y, x).
