@@ -83,7 +83,8 @@ def test_stages_can_be_called_from_python(tmp_path, monkeypatch):
 
 def test_a_stage_called_from_python_raises_an_error_and_does_not_exit(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    pathlib.Path("params.yaml").write_text(yaml.safe_dump({"toy": {}}))
+    document = yaml.safe_load((dag.ROOT / "params.yaml").read_text())
+    pathlib.Path("params.yaml").write_text(yaml.safe_dump({"toy": {}, "runtime": document["runtime"]}))
     with pytest.raises(errors.UserError, match="toy.n_train: missing"):
         make_toy.main(data_root=tmp_path / "toy")
 

@@ -115,7 +115,7 @@ def test_table_of_the_two_protocols():
 
 def test_spread_of_missing_metrics():
     assert markdown_tables.spread([]) is None and markdown_tables.spread([None]) is None
-    assert markdown_tables.spread([None, 2.0]) == markdown_tables.Spread(2.0, None, 1)
+    assert markdown_tables.spread([None, 2.0]) == markdown_tables.Spread(2.0, None)
 
 
 def test_metrics_of_a_file_without_unseen_classes():

@@ -20,11 +20,10 @@ RUN_COLUMNS = (
 
 @dataclasses.dataclass(frozen=True)
 class Spread:
-    """Mean, sample standard deviation (n - 1; None for one value) and the number of values n."""
+    """Mean and sample standard deviation (n - 1; None for one value)."""
 
     mean: float
     deviation: float | None
-    n: int
 
 
 def spread(values: Iterable[float | None]) -> Spread | None:
@@ -34,9 +33,9 @@ def spread(values: Iterable[float | None]) -> Spread | None:
         return None
     mean = math.fsum(known) / len(known)
     if len(known) == 1:
-        return Spread(mean, None, 1)
+        return Spread(mean, None)
     variance = math.fsum((value - mean) ** 2 for value in known) / (len(known) - 1)
-    return Spread(mean, math.sqrt(variance), len(known))
+    return Spread(mean, math.sqrt(variance))
 
 
 @dataclasses.dataclass(frozen=True)
