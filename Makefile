@@ -15,7 +15,7 @@ test: .venv/requirements-test.txt
 	ruff check .
 	ruff format --check .
 	lint-imports --no-cache
-	pyright
+	basedpyright
 	pytest --numprocesses 2
 
 # Write the paper's tables from DVC's experiments, with the commands of the missing runs. COMPARISONS: names in presets/comparison/tables.yaml.
