@@ -14,7 +14,6 @@ repro: .venv/requirements.txt
 test: .venv/requirements-test.txt
 	ruff check .
 	ruff format --check .
-	lint-imports --no-cache
 	basedpyright
 	pytest --numprocesses 2
 

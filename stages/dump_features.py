@@ -65,7 +65,7 @@ def main(
         backbone_path.read_bytes(),
         json.dumps(list(outs)).encode(),
         *(resuming.fingerprint(folder, names) for source in sources for folder, names in source.files().items()),
-        f"{torch.__version__} {device}".encode(),
+        f"{torch.__version__} {device} {torch.get_num_threads()}".encode(),
     )
     pending = [
         (work / source.name / f"shard-{number:05d}.h5", source, jobs)

@@ -39,7 +39,8 @@ def main(
     from zeroshot.datasets import splits
     from zeroshot.zs3net import pixel_classifier
     from zeroshot.zs3net.classifiers import fine_tuning
-    from zeroshot.zs3net.cross_validation import calibration, fold_models, folds
+    from zeroshot.zs3net.cross_validation import calibration, folds
+    from zeroshot.zs3net.fold_training import fold_models
     from zeroshot.zs3net.generators import registry
 
     options = params.load("params.yaml", "classifier", fine_tuning.Params)

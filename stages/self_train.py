@@ -45,7 +45,8 @@ def main(
     from zeroshot.datasets import splits
     from zeroshot.zs3net import pixel_classifier
     from zeroshot.zs3net.classifiers import self_training
-    from zeroshot.zs3net.cross_validation import calibration, fold_models, self_training_folds
+    from zeroshot.zs3net.cross_validation import calibration
+    from zeroshot.zs3net.fold_training import fold_models, self_training_folds
     from zeroshot.zs3net.generators import registry
     from zeroshot.zs3net.pseudo_labels import pseudo_cache
 

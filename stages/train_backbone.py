@@ -35,6 +35,7 @@ def main(
     from zeroshot.networks import backbone, semantic_head, supervised_training, training_images
     from zeroshot.words import class_embeddings
 
+    stage = "train_backbone"
     options = params.load("params.yaml", "backbone", backbone.Params)
     settings = params.load("params.yaml", "runtime", runtime.Params)
     device = runtime.start(settings, settings.threads)
@@ -47,11 +48,11 @@ def main(
     dataset = training_images.TrainingImages(split, data_root, masks_dir, options)
     files = training_images.files_read(split, data_root, masks_dir)
     inputs = (split_path, weights_path, vectors_path)
-    state_file = resuming.state_file(settings.scratch, "train_backbone", options, files, device, *inputs)
+    state_file = resuming.state_file(settings.scratch, stage, options, files, device, *inputs)
     train = functools.partial(
-        supervised_training.fit, network, dataset, options, device, settings.workers, semantic=semantic
+        supervised_training.fit, network, dataset, options, device, settings.workers, name=stage, semantic=semantic
     )
-    resuming.run(state_file, train, "train_backbone", options.epochs, curve_path)
+    resuming.run(state_file, train, stage, options.epochs, curve_path)
 
     roles = splits.roles(split)
     checkpoints.save(backbone_path, {**roles, "config": params.to_dict(options), "network": network.state_dict()})

@@ -42,6 +42,7 @@ def main(
     from zeroshot.zs3net import pixel_classifier, self_training_network
     from zeroshot.zs3net.pseudo_labels import sparse_masks
 
+    stage = "self_train_network"
     options = params.load("params.yaml", "self_training_network", self_training_network.Params)
     settings = params.load("params.yaml", "runtime", runtime.Params)
     device = runtime.start(settings, settings.threads)
@@ -53,7 +54,7 @@ def main(
     # The name of the folder is a hash of everything that training depends on.
     work = resuming.folder(
         settings.scratch,
-        "self_train_network",
+        stage,
         json.dumps(params.to_dict(recipe)).encode(),
         *(path.read_bytes() for path in (split_path, backbone_path, start_path, pseudo_dir / index.NAME)),
         resuming.fingerprint(masks_dir, [f"{item.id}.png" for item in split.train]),
@@ -67,8 +68,8 @@ def main(
     every = dataclasses.replace(split, train=tuple(items), seen=tuple(sorted([*split.seen, *split.unseen])))
     dataset = training_images.TrainingImages(every, data_root, work / "masks", recipe)
     network = self_training_network.build(checkpoint, start)
-    train = functools.partial(supervised_training.fit, network, dataset, recipe, device, settings.workers)
-    resuming.run(work / "state.pt", train, "self_train_network", recipe.epochs, curve_path)
+    train = functools.partial(supervised_training.fit, network, dataset, recipe, device, settings.workers, name=stage)
+    resuming.run(work / "state.pt", train, stage, recipe.epochs, curve_path)
 
     roles = {name: checkpoint[name] for name in ("classes", "seen", "unseen", "exclude")}
     checkpoints.save(network_path, {**roles, "config": params.to_dict(recipe), "network": network.state_dict()})

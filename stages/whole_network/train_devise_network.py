@@ -43,6 +43,7 @@ def main(
     from zeroshot.zs3net.classifiers import compatibility
 
     recipe = checkpoints.load(recipe_path)["config"]
+    stage = "train_devise_network"
     options = params.build(recipe, backbone.Params, "backbone", str(recipe_path))
     options = dataclasses.replace(options, freeze="nothing")
     settings = params.load("params.yaml", "runtime", runtime.Params)
@@ -55,11 +56,11 @@ def main(
     criterion = compatibility.cosine_criterion(vectors[list(split.seen)].to(device))
     files = training_images.files_read(split, data_root, masks_dir)
     inputs = (split_path, embeddings_path, weights_path)
-    state_file = resuming.state_file(settings.scratch, "train_devise_network", options, files, device, *inputs)
+    state_file = resuming.state_file(settings.scratch, stage, options, files, device, *inputs)
     train = functools.partial(
-        supervised_training.fit, network, dataset, options, device, settings.workers, criterion=criterion
+        supervised_training.fit, network, dataset, options, device, settings.workers, name=stage, criterion=criterion
     )
-    resuming.run(state_file, train, "train_devise_network", options.epochs, curve_path)
+    resuming.run(state_file, train, stage, options.epochs, curve_path)
 
     roles = splits.roles(split)
     checkpoints.save(network_path, {**roles, "config": recipe, "network": network.state_dict()})

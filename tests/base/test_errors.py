@@ -114,7 +114,7 @@ def test_reported_keeps_arguments_result_and_docstring():
 
 
 def test_no_error_without_faults():
-    errors.Faults().raise_any("data")
+    assert errors.Faults().raise_any("data") is None
 
 
 def test_faults_are_listed_by_kind_in_order_and_long_lists_are_shortened():

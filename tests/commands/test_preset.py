@@ -32,7 +32,7 @@ def test_an_unknown_preset_writes_nothing(tmp_path, monkeypatch):
 
 def test_the_command_line_writes_params_yaml_in_the_working_folder(tmp_path):
     (tmp_path / "presets").symlink_to(dag.ROOT / "presets")
-    words = [sys.executable, "-m", "zeroshot.commands.preset", "voc"]
+    words = [sys.executable, "-m", "zeroshot.commands", "preset", "voc"]
     process = subprocess.run(words, cwd=tmp_path, env={"PYTHONPATH": str(dag.ROOT)}, capture_output=True, text=True)
     assert (process.stdout, process.stderr) == ("params.yaml: preset voc\n", "")
     assert pathlib.Path(tmp_path / "params.yaml").read_text() == presets.text("voc", dag.ROOT / "presets")

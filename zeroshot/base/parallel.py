@@ -93,6 +93,8 @@ def _start_worker(shared: bytes) -> None:
     _shared = shared
     # PyTorch reads this when a job loads it; jobs that do without it need not wait for it.
     os.environ["OMP_NUM_THREADS"] = "1"
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(1)
     threading.Thread(target=_exit_with_parent, daemon=True).start()
 
 

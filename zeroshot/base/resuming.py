@@ -74,7 +74,7 @@ def state_file(
         json.dumps(params.to_dict(options)).encode(),
         *(file.read_bytes() for file in files),
         *(fingerprint(place, names) for place, names in folders.items()),
-        f"{torch.__version__} {device}".encode(),
+        f"{torch.__version__} {device} {torch.get_num_threads()}".encode(),
     )
     return state_folder / "state.pt"
 

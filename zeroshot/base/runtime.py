@@ -1,4 +1,4 @@
-"""Device, threads, workers and scratch folder of the stages. No stage tracks them; only `threads` can change a result."""
+"""Device, threads, workers and scratch folder of the stages. No stage tracks them; device and threads can change last digits."""
 
 import typing
 from typing import Annotated, Literal

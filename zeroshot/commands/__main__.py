@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 
 from zeroshot.base import command_line
-from zeroshot.commands import check, cross_validate, flags, preset, queue, results, shards, tables
+from zeroshot.commands import check, cross_validate, flags, parameters, preset, queue, results, shards, tables
 
 COMMANDS = {
     "check": check.main,
     "preset": preset.main,
+    "parameters": parameters.main,
     "shards": shards.main,
     "results": results.main,
     "queue": queue.main,

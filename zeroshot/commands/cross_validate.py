@@ -39,7 +39,7 @@ def main(
         folds: number of folds (default: classifier.calibration.folds).
         held_out: seen classes held out in each fold (default: classifier.calibration.held_out).
         seed: seed of the folds.
-        workers: number of processes (default: one for each core; 1 on a GPU).
+        workers: number of processes (default: runtime.workers; 1 on a GPU).
         csv_path: also write the table to this file, with the hIoU of each fold.
         params_path: parameter file with the values of all other keys.
         split_path: the split.
@@ -48,7 +48,6 @@ def main(
         start_path: the backbone's last layer.
     """
     import dataclasses
-    import os
     import sys
 
     from zeroshot.base import errors, params, runtime, storage
@@ -64,7 +63,8 @@ def main(
     defaults = present["classifier"].calibration
     axes = grid.parse(parameters)
     settings = grid.settings(document, axes, one_at_a_time)
-    device = runtime.start(params.load(params_path, "runtime", runtime.Params))
+    machine = params.load(params_path, "runtime", runtime.Params)
+    device = runtime.start(machine)
     inputs = fold_jobs.Inputs(
         features_dir,
         embeddings_path,
@@ -75,7 +75,7 @@ def main(
         seed,
         device.type,
     )
-    workers = workers or (1 if device.type == "cuda" else len(os.sched_getaffinity(0)))
+    workers = workers or runtime.processes(machine, device)
     self_training = grid.scores_zs5net(axes)
     candidates = present["self_training"].biases if self_training else defaults.biases
     biases = candidates or (0.0,)

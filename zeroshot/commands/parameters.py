@@ -1,14 +1,8 @@
 """Print docs/parameters.md, the description of every key of params.yaml."""
 
-from zeroshot.base import command_line
-
 
 def main() -> None:
     """Print the description of every key of params.yaml, in Markdown."""
     from zeroshot.experiments import parameters_page, presets, schema
 
     print(parameters_page.make(presets.text(presets.DEFAULT), schema.SECTIONS), end="")
-
-
-if __name__ == "__main__":
-    command_line.run(main)

@@ -4,8 +4,6 @@ import pathlib
 
 import tyro
 
-from zeroshot.base import command_line
-
 
 def main(name: tyro.conf.Positional[str], *, out: pathlib.Path = pathlib.Path("params.yaml")) -> None:
     """Write the parameter file of a preset, with a comment at every key.
@@ -21,7 +19,3 @@ def main(name: tyro.conf.Positional[str], *, out: pathlib.Path = pathlib.Path("p
 
     storage.write_text(out, presets.text(name))
     print(f"{out}: preset {name}")
-
-
-if __name__ == "__main__":
-    command_line.run(main)

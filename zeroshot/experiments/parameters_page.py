@@ -10,7 +10,7 @@ from zeroshot.base import params
 from zeroshot.experiments import presets
 
 _HEAD = """\
-<!-- Made by `python -m zeroshot.commands.parameters > docs/parameters.md`. Do not edit by hand: a test compares. -->
+<!-- Made by `zeroshot parameters > docs/parameters.md`. Do not edit by hand: a test compares. -->
 
 # Parameters
 

@@ -29,6 +29,7 @@ def fit(
     state: dict[str, Any] | None = None,
     criterion: Criterion = cross_entropy,
     semantic: semantic_head.SemanticHead | None = None,
+    name: str = "training",
 ) -> Iterator[tuple[dict[str, float], dict[str, Any]]]:
     """Train with SGD and polynomial decay, by default with cross-entropy.
 
@@ -43,6 +44,7 @@ def fit(
         criterion: the loss of the network's outputs.
         semantic: head of the semantic loss, trained together with the network. Its cross-entropy is added with its weight. None:
             no semantic loss.
+        name: the training's name in errors.
 
     Yields:
         After each epoch, a row {epoch, loss, lr} and the state to resume from. The loss is the weighted sum of all losses.
@@ -93,7 +95,7 @@ def fit(
                 for weight, outputs, head_criterion in heads
             ]
             loss = torch.stack(losses).sum()
-            training.check_finite(loss.item(), "train_backbone", epoch, step)
+            training.check_finite(loss.item(), name, epoch, step)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()

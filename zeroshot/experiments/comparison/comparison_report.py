@@ -7,6 +7,8 @@ import pathlib
 import shlex
 from collections.abc import Sequence
 
+import pandas
+
 from zeroshot.base import storage
 from zeroshot.experiments.comparison import (
     catalogue,
@@ -45,7 +47,8 @@ def write(status: run_status.RunStatus, command: str) -> pathlib.Path:
     published = published_results.read(status.root / catalogue.FOLDER / "published.csv", status.comparison.published)
     data = markdown_tables.TableData(status.comparison, status.methods, status.results, published)
     report = make(status, data, gallery.fetch(status.root, data, folder / "pictures"), folder, command)
-    storage.write_csv(folder / "runs.csv", markdown_tables.run_rows(data), markdown_tables.RUN_COLUMNS)
+    runs = pandas.DataFrame(markdown_tables.run_rows(data), columns=list(markdown_tables.RUN_COLUMNS))
+    storage.write_text(folder / "runs.csv", runs.to_csv(index=False))
     storage.write_text(folder / "report.md", report.text)
     if report.curve is not None:
         storage.write_text(folder / "curve.svg", report.curve)

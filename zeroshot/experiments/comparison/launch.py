@@ -18,7 +18,7 @@ def command(run: run_list.Run, current: dict[str, Any], queue: bool = True) -> l
 
     Args:
         run: the run.
-        current: the present content of params.yaml. Its `runtime` is kept: it describes the machine, and no metric depends on it.
+        current: the present content of params.yaml. Its `runtime` is kept, because it describes the machine.
         queue: queue the run instead of starting it.
     """
     goal = {**run.params, "runtime": current["runtime"]} if "runtime" in current else run.params

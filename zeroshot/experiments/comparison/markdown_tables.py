@@ -1,9 +1,10 @@
 """The paper's tables in Markdown, with mean and standard deviation over seeds."""
 
 import dataclasses
-import math
 from collections.abc import Iterable, Sequence
 from typing import Any
+
+import pandas
 
 from zeroshot.experiments.comparison import catalogue, collect, published_results
 
@@ -28,14 +29,10 @@ class Spread:
 
 def spread(values: Iterable[float | None]) -> Spread | None:
     """Return mean and standard deviation of the values that are not None; None if there are none."""
-    known = [value for value in values if value is not None]
-    if not known:
+    known = pandas.Series(list(values), dtype=float).dropna()
+    if known.empty:
         return None
-    mean = math.fsum(known) / len(known)
-    if len(known) == 1:
-        return Spread(mean, None)
-    variance = math.fsum((value - mean) ** 2 for value in known) / (len(known) - 1)
-    return Spread(mean, math.sqrt(variance))
+    return Spread(float(known.mean()), float(known.std()) if len(known) > 1 else None)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -13,7 +13,8 @@ from zeroshot.datasets import splits
 from zeroshot.words import class_embeddings
 from zeroshot.zs3net import pixel_classifier
 from zeroshot.zs3net.classifiers import fine_tuning, self_training
-from zeroshot.zs3net.cross_validation import fold_models, folds, self_training_folds
+from zeroshot.zs3net.cross_validation import folds
+from zeroshot.zs3net.fold_training import fold_models, self_training_folds
 from zeroshot.zs3net.generators import registry
 from zeroshot.zs3net.pseudo_labels import selection
 
@@ -47,6 +48,12 @@ class Inputs:
 def draw_folds(inputs: Inputs) -> list[folds.Fold]:
     """Return the folds; they are the same for all settings."""
     return folds.draw(rows.presence(inputs.features), inputs.split, inputs.n_folds, inputs.held_out, inputs.seed)
+
+
+def clear_caches() -> None:
+    """Forget what earlier jobs of this process read; files of the same names may have changed since."""
+    for cached in (draw_folds, _start, _sample, _unlabelled_rows):
+        cached.cache_clear()
 
 
 def fit_generator(inputs: Inputs, number: int, options: registry.Params, out: pathlib.Path) -> None:

@@ -10,7 +10,7 @@ import yaml
 
 from zeroshot.base import errors, params
 from zeroshot.zs3net.classifiers import fine_tuning, self_training
-from zeroshot.zs3net.cross_validation import self_training_folds
+from zeroshot.zs3net.fold_training import self_training_folds
 from zeroshot.zs3net.generators import registry
 from zeroshot.zs3net.pseudo_labels import selection
 

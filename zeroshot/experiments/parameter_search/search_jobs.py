@@ -90,6 +90,7 @@ def search(
         biases: seen biases at which classifiers are scored.
         self_training_biases: seen biases at which self-trained classifiers are scored; None for no self-training.
     """
+    fold_jobs.clear_caches()
     with tempfile.TemporaryDirectory(prefix="cross_validate-") as scratch, parallel.processes(workers) as run:
 
         def run_all(function: Callable[..., Any], jobs: list[tuple[Any, ...]], what: str) -> dict[int, Any]:

@@ -10,7 +10,8 @@ from zeroshot.cache import pools
 from zeroshot.datasets import splits
 from zeroshot.zs3net import pixel_classifier
 from zeroshot.zs3net.classifiers import fine_tuning
-from zeroshot.zs3net.cross_validation import bias_metrics, calibration, fold_models, folds
+from zeroshot.zs3net.cross_validation import bias_metrics, calibration, folds
+from zeroshot.zs3net.fold_training import fold_models
 from zeroshot.zs3net.generators import graph, registry
 
 CPU = torch.device("cpu")

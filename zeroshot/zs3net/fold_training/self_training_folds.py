@@ -7,7 +7,8 @@ import numpy as np
 
 from zeroshot.cache import pools, rows
 from zeroshot.zs3net.classifiers import self_training
-from zeroshot.zs3net.cross_validation import calibration, fold_models, folds
+from zeroshot.zs3net.cross_validation import calibration, folds
+from zeroshot.zs3net.fold_training import fold_models
 from zeroshot.zs3net.pseudo_labels import selection
 
 # The reason why the rule `agreement` has no folds, for messages.
