@@ -4,6 +4,7 @@ import sys
 
 import pytest
 
+from zeroshot.base import errors
 from zeroshot.evaluation import results_table
 
 
@@ -126,3 +127,11 @@ def test_context_from_true_masks_is_noted(tmp_path):
     write(tmp_path, "b", graph_context="true_masks")
     first, second = lines(tmp_path)
     assert first.startswith("a  ") and second.startswith("b (true unseen masks) ")
+
+
+def test_metrics_without_a_figure_are_refused(tmp_path):
+    generalised = metrics(50)
+    del generalised["seen"]["MA"]
+    write(tmp_path, "zs3net", generalised=generalised)
+    with pytest.raises(errors.UserError, match=r"zs3net.json: lacks MA; write it again"):
+        results_table.table(tmp_path)

@@ -1,6 +1,10 @@
 """The page docs/parameters.md."""
 
+import pytest
+import yaml
+
 from tests.support import dag
+from zeroshot.base import errors, params
 from zeroshot.commands import parameters
 from zeroshot.experiments import parameters_page, presets, schema
 
@@ -30,3 +34,11 @@ def test_allowed_values_come_from_the_schema():
         "`embeddings.aliases`** (mapping from text to text or list of text; default `{}`)",
     ):
         assert words in page
+
+
+def test_a_key_without_comment_is_named():
+    default = presets.text(presets.DEFAULT, dag.ROOT / "presets")
+    values = params.parse(default, "default")
+    bare = yaml.safe_dump({"visualise": values["visualise"]})
+    with pytest.raises(errors.UserError, match="no comment explains visualise"):
+        parameters_page.make(bare, schema.SECTIONS)

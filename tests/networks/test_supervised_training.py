@@ -109,5 +109,5 @@ def test_non_finite_loss_ends_training(folder):
     with pytest.raises(training.DivergedError) as caught:
         train(folder, lr=1e30)
     assert str(caught.value) in {
-        f"train_backbone: the loss is {loss} in epoch 0, step 1; lower the learning rate" for loss in ("nan", "inf")
+        f"training: the loss is {loss} in epoch 0, step 1; lower the learning rate" for loss in ("nan", "inf")
     }

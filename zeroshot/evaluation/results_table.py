@@ -22,6 +22,10 @@ def table(folder: str | pathlib.Path) -> str:
     for path in sorted(pathlib.Path(folder).glob("*.json")):
         values = json.loads(path.read_text())
         missing_keys = {"generalised", "without_bias", "vanilla", "seen_bias", "exclude", "evaluation"} - values.keys()
+        if not missing_keys:
+            missing_keys = {
+                figure for group in GROUPS for figure in FIGURES if figure not in values["generalised"][group]
+            }
         if missing_keys:
             raise errors.UserError(f"{path}: lacks {', '.join(sorted(missing_keys))}; write it again with `dvc repro`")
         notes = _notes(values)
@@ -32,8 +36,13 @@ def table(folder: str | pathlib.Path) -> str:
         lines.append((name, _numbers(values["generalised"], values["vanilla"])))
     if not lines:
         raise errors.UserError(f"{folder}: no metrics; compute them with `dvc repro`")
+    group_width = 7 * len(FIGURES)
     headers = [
-        ("", "".join(f"{group.capitalize():^21}" for group in GROUPS) + f"{'':8}{'Vanilla':^24}".rstrip()),
+        (
+            "",
+            "".join(f"{group.capitalize():^{group_width}}" for group in GROUPS)
+            + f"{'':8}{'Vanilla':^{group_width + 3}}".rstrip(),
+        ),
         ("per cent", _names() * len(GROUPS) + f"{'hIoU':>8}   " + _names()),
     ]
     width = max(24, *(len(name) + 1 for name, _ in lines))

@@ -6,7 +6,7 @@ from typing import Any
 
 import pydantic
 
-from zeroshot.base import params
+from zeroshot.base import errors, params
 from zeroshot.experiments import presets
 
 _HEAD = """\
@@ -36,14 +36,27 @@ def make(default: str, sections: Mapping[str, type]) -> str:
     Args:
         default: text of the default parameter file.
         sections: section -> its dataclass.
+
+    Raises:
+        errors.UserError: if a key has no comment.
     """
     values, comments = params.parse(default, "default"), presets.comments(default)
+    uncommented = sorted(set(_keys(values)) - comments.keys())
+    if uncommented:
+        raise errors.UserError(f"no comment explains {', '.join(uncommented)}; write one above or beside the key")
     parts = [_HEAD]
     for name in values:
         schema = pydantic.TypeAdapter(sections[name]).json_schema()
         entries = _entries(name, values[name], schema, schema, comments)
         parts.append("\n".join([f"## `{name}`", "", *_wrapped(comments[name], ""), "", *entries]) + "\n")
     return "\n".join(parts)
+
+
+def _keys(values: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    for key, value in values.items():
+        yield prefix + key
+        if isinstance(value, Mapping):
+            yield from _keys(value, f"{prefix}{key}.")
 
 
 def _entries(
