@@ -41,7 +41,7 @@ def main(
     described = index.read(features_dir, "maps")
     protocol = protocols.protocol(options, described)
     cache = progress.track(maps.read(features_dir), "evaluate (images)", total=len(described.images))
-    predict = functools.partial(pixel_classifier.predict_maps, classifier.to(device))
+    predict = functools.partial(pixel_classifier.predict_maps, classifier.to(device), stride=described.stride)
     # A GPU is fully used by one process.
     workers = 0 if device.type == "cuda" else settings.workers
     confusions = protocols.confusions(predict, cache, split, options.short_side, workers)

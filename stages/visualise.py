@@ -25,7 +25,7 @@ def main(
     import numpy as np
 
     from zeroshot.base import params, runtime, storage
-    from zeroshot.cache import maps
+    from zeroshot.cache import index, maps
     from zeroshot.datasets import splits
     from zeroshot.evaluation import example_images
     from zeroshot.images import image_files, pictures
@@ -36,13 +36,14 @@ def main(
     split = splits.read(split_path)
     models = {path.stem: pixel_classifier.load(path)[0].to(device) for path in model_paths}
 
+    stride = index.read(features_dir, "maps").stride
     chosen = example_images.choose(maps.read_masks(features_dir), split.unseen, options)
     files = {item.id: data_root / item.image for item in split.val}
     with storage.replacing_folder(pictures_dir) as folder:
         for item in maps.read(features_dir, chosen):
             label_maps = {"truth": item.mask}
             for name, model in models.items():
-                predicted = pixel_classifier.predict_maps(model, item.features, item.mask.shape)
+                predicted = pixel_classifier.predict_maps(model, item.features, item.mask.shape, stride=stride)
                 label_maps[name] = predicted["generalised"].astype(np.uint8)
             image = image_files.read_image(files[item.image])
             picture = pictures.compare(image, label_maps, split.classes, split.unseen, options.panel_side)

@@ -59,7 +59,8 @@ def test_unlabelled_views_have_the_same_positions(root, tmp_path, network, extra
         table = {name: column[:] for name, column in file.items()}
     for image, item in enumerate(source.items):
         pixels = image_files.read_image(root / f"toy/JPEGImages/{item.id}.png")
-        h, w = (-(-side // 4) for side in pixels.shape[:2])
+        height, width = pixels.shape[:2]
+        h, w = -(-height // 4), -(-width // 4)
         rows_of_views = [(table["image"] == image) & (table["view"] == view) for view in range(4)]
         y, x = table["position"][rows_of_views[0]].astype(int).T
         assert len(y) == min(40, h * w) and y.max() < h and x.max() < w
@@ -69,10 +70,11 @@ def test_unlabelled_views_have_the_same_positions(root, tmp_path, network, extra
             viewed = passes[view].image(pixels)
             with torch.inference_mode():
                 cells = network.features(torch.from_numpy(viewed).permute(2, 0, 1)[None])[0].numpy()
-            down, across = (y + 0.5) / h, (x + 0.5) / w
+            # A cell covers four pixels. The middle of its pixel 2, or of the image's last pixel, stands for it.
+            down, across = np.minimum(4 * y + 2.5, height - 0.5) / height, np.minimum(4 * x + 2.5, width - 0.5) / width
             across = 1 - across if passes[view].flip else across
             # A point on the border of two cells may belong to either, so it is not compared.
-            y_view, x_view = down * cells.shape[1], across * cells.shape[2]
+            y_view, x_view = down * viewed.shape[0] / 4, across * viewed.shape[1] / 4
             clear = (np.abs(y_view - y_view.round()) > 1e-9) & (np.abs(x_view - x_view.round()) > 1e-9)
             expected = cells[:, y_view[clear].astype(int), x_view[clear].astype(int)].T
             assert clear.sum() > 10
@@ -95,9 +97,9 @@ def test_predictions_from_cached_maps_match_the_network(root, tmp_path, network,
         np.testing.assert_array_equal(read.mask, image_files.read_mask(root / f"toy/SegmentationClass/{item.id}.png"))
         pixels = torch.from_numpy(image_files.read_image(root / "toy" / item.image)).permute(2, 0, 1)[None]
         with torch.inference_mode():
-            logits = grids.upsample(network(pixels), pixels.shape[-2:])[0]
+            logits = grids.upsample(network(pixels), pixels.shape[-2:], 4)[0]
         expected = np.array(split.seen)[logits.argmax(0).numpy()]
-        predicted = pixel_classifier.predict_maps(classifier, read.features, read.mask.shape)["generalised"]
+        predicted = pixel_classifier.predict_maps(classifier, read.features, read.mask.shape, stride=4)["generalised"]
         agreeing.append((predicted == expected).ravel())
         predictions.append(expected.ravel())
     # The comparison needs a network that predicts every seen class.
@@ -189,4 +191,4 @@ def test_half_precision_is_close_to_full_precision(root, network, extract):
     pixels = torch.from_numpy(image_files.read_image(root / "toy/JPEGImages/d.png")).permute(2, 0, 1)[None]
     full, rounded = extract(pixels), half(pixels).float()
     assert not full.requires_grad and not torch.equal(full, rounded)
-    assert (rounded - full).norm() / full.norm() < 0.05
+    assert (rounded - full).norm() / full.norm() < 0.06

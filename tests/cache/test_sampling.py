@@ -132,10 +132,9 @@ def test_unlabelled_sample_has_different_cells_without_labels(h, w, pixels, seed
 
 
 def nearest(n_pixels, n_cells):
-    """Return for each cell the pixels with the centre nearest to its own, in exact integer arithmetic; ties give two."""
-    # The distance is |pixel + 1/2 - (cell + 1/2) n_pixels / n_cells|, times 2 n_cells.
-    centres = (2 * np.arange(n_cells) + 1) * n_pixels
-    distance = np.abs((2 * np.arange(n_pixels) + 1) * n_cells - centres[:, None])
+    """Return for each cell of 4 pixels the pixels with the centre nearest to its own, in exact integer arithmetic; ties give two."""
+    # The distance is |pixel + 1/2 - (4 cell + 2)|, times 2.
+    distance = np.abs(2 * np.arange(n_pixels) + 1 - 8 * np.arange(n_cells)[:, None] - 4)
     return [set(np.flatnonzero(row == row.min()).tolist()) for row in distance]
 
 

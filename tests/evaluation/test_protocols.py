@@ -20,7 +20,9 @@ classifier, features = resized_logits.classifier, resized_logits.features
 
 
 def confusions(model, feature_maps, *arguments):
-    return protocols.confusions(functools.partial(pixel_classifier.predict_maps, model), feature_maps, *arguments)
+    return protocols.confusions(
+        functools.partial(pixel_classifier.predict_maps, model, stride=4), feature_maps, *arguments
+    )
 
 
 def cache():
@@ -133,7 +135,7 @@ def resized_by_hand(model, short_side):
         height, width = item.mask.shape
         factor = short_side / min(height, width)
         size = int(height * factor + 1e-9), int(width * factor + 1e-9)
-        label_map = resized_logits.label_map(model, item.features, size)
+        label_map = resized_logits.label_map(model, item.features, (height, width), size)
         for y, x in np.ndindex(size):
             truth = item.mask[int((y + 0.5) * height / size[0]), int((x + 0.5) * width / size[1])]
             if truth != 255:
@@ -160,12 +162,12 @@ def test_any_function_from_features_to_label_maps_is_evaluated():
     """Every label map that `predict` returns is counted, whatever the model."""
     calls = []
 
-    def predict(cells, size):
-        calls.append((cells.dtype, cells.shape, size))
+    def predict(cells, size, image_size):
+        calls.append((cells.dtype, cells.shape, size, image_size))
         return {"generalised": np.full(size, 2), "other": np.zeros(size, np.uint8)}
 
     matrices = protocols.confusions(predict, cache(), SPLIT)
-    assert calls == [(np.float16, (3, 4, 4), (11, 13)), (np.float16, (2, 2, 4), (8, 8))]
+    assert calls == [(np.float16, (3, 4, 4), (11, 13), (11, 13)), (np.float16, (2, 2, 4), (8, 8), (8, 8))]
     pixels = [sum(int((item.mask == label).sum()) for item in cache()) for label in range(3)]
     assert matrices["generalised"][:, 2].tolist() == matrices["other"][:, 0].tolist() == pixels
     assert matrices["generalised"].sum() == matrices["other"].sum() == sum(pixels)

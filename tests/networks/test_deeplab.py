@@ -41,7 +41,9 @@ def test_shapes_for_every_encoder_and_stride(encoder, output_stride):
         )
     logits = network(torch.empty(2, 3, 33, 47, dtype=torch.uint8, device="meta"))
     assert logits.shape == (2, 7, 9, 12)
-    assert sizes["stem"][-2:] == (9, 12) and sizes["decoder"] == (2, 256, 9, 12)
+    # Images are padded to 40 x 48 or 48 x 48 pixels.
+    padded = {8: (10, 12), 16: (12, 12)}[output_stride]
+    assert sizes["stem"][-2:] == padded and sizes["decoder"] == (2, 256, *padded)
     assert sizes["trunk"][-2:] == {8: (5, 6), 16: (3, 3)}[output_stride]
 
 
@@ -103,12 +105,17 @@ def test_dropout_is_active_in_training_only():
 def test_images_are_normalised_as_in_torchvision(network):
     stem_inputs = []
     handle = network.stem.register_forward_hook(lambda _, inputs, __: stem_inputs.append(inputs[0]))
-    image = random_images(8, 8)
+    image = random_images(8, 13)
     with torch.no_grad():
         network.features(image)
     handle.remove()
     normalise = torchvision.transforms.Normalize((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
-    torch.testing.assert_close(stem_inputs[0], normalise(image.float() / 255))
+    torch.testing.assert_close(stem_inputs[0][..., :8, :13], normalise(image.float() / 255))
+    assert (
+        stem_inputs[0].shape == (1, 3, 16, 16)
+        and not stem_inputs[0][..., 8:, :].any()
+        and not stem_inputs[0][..., 13:].any()
+    )
 
 
 def test_features_do_not_depend_on_the_batch(network):
@@ -130,39 +137,3 @@ def test_separable_changes_the_decoder_only():
     assert rest == n_parameters(ordinary) - n_parameters(ordinary.decoder)
     # The decoder has 3x3 convolutions 304 -> 256 -> 256, each with two parameters per channel of batch normalisation.
     assert n_parameters(ordinary.decoder) == 9 * 256 * (304 + 256) + 2 * 2 * 256
-
-
-def interpolation(n_in, n_out):
-    """Return the (n_out, n_in) matrix of linear interpolation between pixel centres at k + 1/2, constant beyond the outer centres."""
-    matrix = np.zeros((n_out, n_in))
-    for i in range(n_out):
-        position = min(max((i + 0.5) * n_in / n_out - 0.5, 0), n_in - 1)
-        below = min(int(position), n_in - 1)
-        above = min(below + 1, n_in - 1)
-        matrix[i, below] += 1 - (position - below)
-        matrix[i, above] += position - below
-    return matrix
-
-
-small = st.integers(1, 9)
-
-
-@settings(max_examples=30, deadline=None)
-@given(small, small, st.integers(1, 40), st.integers(1, 40))
-def test_upsample_interpolates_between_pixel_centres(h, w, height, width):
-    logits = np.random.default_rng(0).normal(size=(2, 3, h, w))
-    result = grids.upsample(torch.from_numpy(logits), (height, width)).numpy()
-    expected = interpolation(h, height) @ logits @ interpolation(w, width).T
-    np.testing.assert_allclose(result, expected, atol=1e-9)
-
-
-@settings(max_examples=30, deadline=None)
-@given(st.integers(1, 40), st.integers(1, 40), small, small, st.sampled_from([torch.uint8, torch.int64]))
-def test_downsample_returns_the_pixel_at_the_centre_of_each_cell(height, width, h, w, dtype):
-    labels = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (2, height, width))).to(dtype)
-    result = grids.downsample(labels, (h, w))
-    # floor((2 i + 1) * height / (2 h)) in exact integer arithmetic.
-    rows = [(2 * i + 1) * height // (2 * h) for i in range(h)]
-    columns = [(2 * j + 1) * width // (2 * w) for j in range(w)]
-    assert result.dtype == dtype
-    assert torch.equal(result, labels[:, rows][:, :, columns])

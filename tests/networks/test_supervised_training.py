@@ -40,7 +40,7 @@ def test_loss_is_the_mean_over_valid_pixels_of_image_or_feature_map():
     logits = random.normal(size=(2, 3, 3, 3))
     target = random.choice([0, 1, 2, 255], (2, 12, 12))
     loss = supervised_training._loss(
-        torch.from_numpy(logits), torch.from_numpy(target), "features", supervised_training.cross_entropy
+        torch.from_numpy(logits), torch.from_numpy(target), 4, "features", supervised_training.cross_entropy
     )
     assert loss.item() == pytest.approx(cross_entropy(logits, target[:, 2::4, 2::4]))
 
@@ -49,7 +49,11 @@ def test_loss_is_the_mean_over_valid_pixels_of_image_or_feature_map():
     interpolation = np.clip(1 - np.abs(positions[:, None] - np.arange(3)), 0, None)
     resized = interpolation @ logits @ interpolation.T
     loss = supervised_training._loss(
-        torch.from_numpy(logits), torch.from_numpy(target[:, :9, :9].copy()), "image", supervised_training.cross_entropy
+        torch.from_numpy(logits),
+        torch.from_numpy(target[:, :9, :9].copy()),
+        3,
+        "image",
+        supervised_training.cross_entropy,
     )
     assert loss.item() == pytest.approx(cross_entropy(resized, target[:, :9, :9]))
 
@@ -57,7 +61,7 @@ def test_loss_is_the_mean_over_valid_pixels_of_image_or_feature_map():
 @pytest.mark.parametrize("loss_at", ["image", "features"])
 def test_batch_without_valid_pixels_has_zero_loss_and_gradient(loss_at):
     logits = torch.randn(1, 3, 2, 2, requires_grad=True)
-    loss = supervised_training._loss(logits, torch.full((1, 8, 8), 255), loss_at, supervised_training.cross_entropy)
+    loss = supervised_training._loss(logits, torch.full((1, 8, 8), 255), 4, loss_at, supervised_training.cross_entropy)
     loss.backward()
     assert loss == 0 and (logits.grad == 0).all()
 

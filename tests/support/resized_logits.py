@@ -37,12 +37,21 @@ def bilinear(values: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return out
 
 
-def scores(model: pixel_classifier.PixelClassifier, cells: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Return the upsampled logits (H, W, C) without the seen bias, in the order of the classifier's rows."""
-    return bilinear(cells.astype(np.float64) @ model.weight.double().numpy().T + model.bias.double().numpy(), size)
+def scores(
+    model: pixel_classifier.PixelClassifier, cells: np.ndarray, image: tuple[int, int], size: tuple[int, int]
+) -> np.ndarray:
+    """Return the logits (*size, C) without the seen bias, in the order of the classifier's rows; a cell covers 4 pixels of `image`."""
+    logits = cells.astype(np.float64) @ model.weight.double().numpy().T + model.bias.double().numpy()
+    pixels = bilinear(logits, (4 * cells.shape[0], 4 * cells.shape[1]))[: image[0], : image[1]]
+    return pixels if image == size else bilinear(pixels, size)
 
 
-def label_map(model: pixel_classifier.PixelClassifier, cells: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Return the labels (H, W) with the largest upsampled logit, after the seen bias is subtracted from seen classes."""
-    biased = scores(model, cells, size) - np.where(model.unseen.numpy(), 0, model.seen_bias)
+def label_map(
+    model: pixel_classifier.PixelClassifier,
+    cells: np.ndarray,
+    image: tuple[int, int],
+    size: tuple[int, int] | None = None,
+) -> np.ndarray:
+    """Return the labels (*size) with the largest logit, after the seen bias is subtracted from seen classes; `size` None is `image`."""
+    biased = scores(model, cells, image, size or image) - np.where(model.unseen.numpy(), 0, model.seen_bias)
     return model.labels.numpy()[biased.argmax(2)]

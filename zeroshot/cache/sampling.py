@@ -3,14 +3,13 @@
 import zlib
 
 import numpy as np
-import torch
 
 from zeroshot.cache import rows
 from zeroshot.images import component_graphs, grids
 
 
 def label_cells(mask: np.ndarray, stride: int) -> np.ndarray:
-    """Return the label of each cell of a feature map: the label of the pixel nearest to the centre of the cell.
+    """Return the label of each cell of a feature map: the label of the pixel at its centre (`grids.centres`).
 
     Args:
         mask: (H, W) uint8.
@@ -19,8 +18,7 @@ def label_cells(mask: np.ndarray, stride: int) -> np.ndarray:
     Returns:
         (ceil(H / s), ceil(W / s)) uint8, 255 for ignored pixels.
     """
-    size = grids.map_size(mask.shape[0], mask.shape[1], stride)
-    return grids.downsample(torch.from_numpy(mask)[None], size)[0].numpy()
+    return grids.downsample(mask, stride)
 
 
 def count_labelled(labels: np.ndarray, pixels_per_class: int) -> int:

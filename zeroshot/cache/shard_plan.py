@@ -144,19 +144,20 @@ class Source:
         """Sample the cells of a job to cache and return their columns; unlabelled images have the same positions in every view."""
         item = self.items[job.image]
         if self.masks is None:
-            return sampling.sample_unlabelled(self._whole_map(job), options.unlabelled_pixels, options.seed, item.id)
+            whole = grids.map_size(*self._image_size(job), self.stride)
+            return sampling.sample_unlabelled(whole, options.unlabelled_pixels, options.seed, item.id)
         labels = sampling.label_cells(self.read_mask(job), self.stride)
         return sampling.sample_labelled(labels, options.pixels_per_class, options.seed, item.id, job.view)
 
     def cells(self, job: Job, position: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return y and x on the job's feature map, (n,) int64 each, of the positions (n, 2) that `draw` returned."""
         if self.masks is None:
-            return self.views[job.view].cells(position, self._whole_map(job), grids.map_size(*job.size, self.stride))
+            return self.views[job.view].cells(position, self._image_size(job), self.stride)
         return tuple(position.astype(np.int64).T)
 
-    def _whole_map(self, job: Job) -> tuple[int, int]:
-        """Return the size of the feature map of the job's unscaled image."""
-        return grids.map_size(*image_files.read_size(self.root / self.items[job.image].image), self.stride)
+    def _image_size(self, job: Job) -> tuple[int, int]:
+        """Return the height and width in pixels of the job's image, before the view changes it."""
+        return image_files.read_size(self.root / self.items[job.image].image)
 
 
 def source(

@@ -24,8 +24,8 @@ class Params:
     absent_classes: Literal["skip", "zero"]
 
 
-# Maps the features (h, w, d) and the size (H, W) of an image to its label map in each protocol.
-Predict = Callable[[np.ndarray, tuple[int, int]], Mapping[str, np.ndarray]]
+# Maps the features (h, w, d) of an image, the size (H, W) of its label maps and its own size to a label map in each protocol.
+Predict = Callable[[np.ndarray, tuple[int, int], tuple[int, int]], Mapping[str, np.ndarray]]
 
 
 def protocol(options: Params, cache: index.Index) -> dict[str, Any]:
@@ -56,7 +56,8 @@ def confusions(
     The matrix of `vanilla` has counts in the rows of unseen classes only.
 
     Args:
-        predict: maps features (h, w, d) float16 and the size (H, W) of the mask to a label map (H, W) for each protocol.
+        predict: maps features (h, w, d) float16, the size (H, W) of the mask to compare with and the size of the image that the
+            features are of to a label map (H, W) for each protocol.
         cache: the feature maps to evaluate, read one at a time.
         split: the split, with C classes.
         short_side: masks are first resized (nearest) to this shorter side, and predicted at that size; None: no resizing.
@@ -68,7 +69,7 @@ def confusions(
 
     def score(item: maps.Map) -> dict[str, np.ndarray]:
         mask = resized.mask(item.mask)
-        label_maps = predict(item.features, (mask.shape[0], mask.shape[1]))
+        label_maps = predict(item.features, *((shape[0], shape[1]) for shape in (mask.shape, item.mask.shape)))
         truths = {name: unseen_only[mask] if name == "vanilla" else mask for name in label_maps}
         return {
             name: metrics.confusion(truths[name], labels, len(split.classes)) for name, labels in label_maps.items()

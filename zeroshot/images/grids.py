@@ -1,7 +1,13 @@
-"""The grid of feature cells of an image: its size, and the conversion of labels and logits between cells and pixels."""
+"""The grid of feature cells of an image, and the one rule for places: cell (i, j) of a map of stride s covers the pixels from (s i, s j)
+up to, not including, (s i + s, s j + s), for every image size. The last cells may reach beyond the image."""
 
+from typing import TypeVar
+
+import numpy as np
 import torch
 from torch.nn import functional
+
+Labels = TypeVar("Labels", torch.Tensor, np.ndarray)
 
 
 def map_size(height: int, width: int, stride: int) -> tuple[int, int]:
@@ -9,15 +15,41 @@ def map_size(height: int, width: int, stride: int) -> tuple[int, int]:
     return -(-height // stride), -(-width // stride)
 
 
-def upsample(logits: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
-    """Resize logits (b, c, h, w) bilinearly to (b, c, *size).
+def centres(side: int, stride: int) -> np.ndarray:
+    """Return the pixel at the centre of each cell along a side of `side` pixels, (ceil(side / stride),) int64.
 
-    Pixel centres are at half-integers (align_corners=False), which is correct for every image size. The released code aligns corners,
-    which is correct only for sides of 4k + 1 pixels.
+    The pixel that stands for a cell is at s i + s // 2. If it is beyond the image, the last pixel stands for the cell.
     """
-    return functional.interpolate(logits, size=size, mode="bilinear", align_corners=False)
+    return np.minimum(np.arange(-(-side // stride)) * stride + stride // 2, side - 1)
 
 
-def downsample(labels: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
-    """Return labels (b, *size): of labels (b, H, W) of any integer type, the pixel nearest to the centre of each cell."""
-    return functional.interpolate(labels[:, None].double(), size=size, mode="nearest-exact")[:, 0].to(labels.dtype)
+def pad(images: torch.Tensor, multiple: int) -> torch.Tensor:
+    """Append zeros (b, c, H, W) below and to the right until both sides are multiples of `multiple`."""
+    height, width = images.shape[-2:]
+    return functional.pad(images, (0, -width % multiple, 0, -height % multiple))
+
+
+def upsample(logits: torch.Tensor, size: tuple[int, int], stride: int) -> torch.Tensor:
+    """Resize logits (b, c, h, w) bilinearly to pixels (b, c, *size): by the factor `stride`, then cut to the image.
+
+    Pixel centres are at half-integers (align_corners=False). Without the cut, as in the released code, h cells are stretched over
+    an image that may have fewer than h s pixels, and labels slide by up to s - 1 pixels.
+
+    Args:
+        logits: of an image of `size`, so h = ceil(H / s) and w = ceil(W / s).
+        size: H and W.
+        stride: s.
+    """
+    h, w = logits.shape[-2:]
+    if (h, w) != map_size(*size, stride):
+        raise ValueError(
+            f"a map of {h} x {w} cells of {stride} pixels is not that of an image of {size[0]} x {size[1]} pixels"
+        )
+    pixels = functional.interpolate(logits, size=(h * stride, w * stride), mode="bilinear", align_corners=False)
+    return pixels[..., : size[0], : size[1]]
+
+
+def downsample(labels: Labels, stride: int) -> Labels:
+    """Return labels (..., ceil(H / s), ceil(W / s)): of labels (..., H, W), those of the pixels at the `centres` of the cells."""
+    y, x = (centres(side, stride) for side in labels.shape[-2:])
+    return labels[..., y[:, None], x]

@@ -7,6 +7,8 @@ import numpy as np
 import PIL.Image
 import pydantic
 
+from zeroshot.images import grids
+
 # Type of a parameter: length in pixels to which the shorter side is resized, or None for the original size.
 ShortSide = Annotated[int, pydantic.Field(ge=16, le=4096)] | None
 
@@ -30,21 +32,26 @@ class View:
         """Return the view of a mask (H, W) uint8, resized by nearest neighbour."""
         return self._apply(mask, PIL.Image.Resampling.NEAREST)
 
-    def cells(
-        self, position: np.ndarray, whole: tuple[int, int], size: tuple[int, int]
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def cells(self, position: np.ndarray, image: tuple[int, int], stride: int) -> tuple[np.ndarray, np.ndarray]:
         """Return the cells of this view's feature map that show the same places as cells of the unchanged image.
 
         Args:
             position: (n, 2) integers, cells (y, x) of the feature map of the unchanged image.
-            whole: height and width of that feature map.
-            size: height and width of this view's feature map.
+            image: height and width of the unchanged image in pixels.
+            stride: pixels between neighbouring cells.
 
         Returns:
             Rows and columns, (n,) int64 each, of the cells that contain the centres of the given cells.
         """
-        y, x = ((2 * position.astype(np.int64) + 1) * size // (2 * np.array(whole))).T
-        return y, size[1] - 1 - x if self.flip else x
+        size = self.size(*image)
+        # The middle of the pixel at the centre of each cell, from 0 to 1 across the image.
+        y, x = (
+            (grids.centres(side, stride)[cells.astype(np.int64)] + 0.5) / side
+            for side, cells in zip(image, position.T, strict=True)
+        )
+        if self.flip:
+            x = 1 - x
+        return tuple((place * side).astype(np.int64) // stride for place, side in zip((y, x), size, strict=True))
 
     def size(self, height: int, width: int) -> tuple[int, int]:
         """Return the height and width of the view of an image of size (height, width).

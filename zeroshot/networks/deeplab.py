@@ -6,6 +6,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from zeroshot.images import grids
+
 Encoder = Literal["resnet18", "resnet34", "resnet50", "resnet101", "mobilenet_v2"]
 FEATURE_DIM = 256
 # Pixels between neighbouring cells of the feature map.
@@ -63,10 +65,14 @@ class DeepLabV3Plus(nn.Module):
         Returns:
             (b, 256, ceil(H / 4), ceil(W / 4)) float, non-negative (after a ReLU).
         """
-        low = self.stem((images / 255 - self.mean) / self.std)
+        height, width = images.shape[-2:]
+        # At sides that are no multiple of the output stride the two resolutions below would not show the same places. A padded pixel has
+        # the ImageNet mean colour.
+        low = self.stem(grids.pad((images / 255 - self.mean) / self.std, self.output_stride))
         context = self.aspp(self.trunk(low))
         context = functional.interpolate(context, size=low.shape[-2:], mode="bilinear", align_corners=False)
-        return self.decoder(torch.cat([context, self.low_level(low)], dim=1))
+        h, w = grids.map_size(height, width, STRIDE)
+        return self.decoder(torch.cat([context, self.low_level(low)], dim=1))[..., :h, :w]
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Return logits (b, n_classes, ceil(H / 4), ceil(W / 4)) of uint8 images (b, 3, H, W)."""

@@ -91,7 +91,7 @@ def fit(
                     heads.append((semantic.weight, semantic(features), cross_entropy))
             target = target.to(device)
             losses = [
-                weight * _loss(outputs.float(), target, options.loss_at, head_criterion)
+                weight * _loss(outputs.float(), target, network.stride, options.loss_at, head_criterion)
                 for weight, outputs, head_criterion in heads
             ]
             loss = torch.stack(losses).sum()
@@ -110,10 +110,10 @@ def _frozen(network: deeplab.DeepLabV3Plus, freeze: str) -> list[torch.nn.Module
     return {"nothing": [], "stem": [network.stem], "encoder": [network.stem, network.trunk]}[freeze]
 
 
-def _loss(outputs: torch.Tensor, target: torch.Tensor, loss_at: str, criterion: Criterion) -> torch.Tensor:
+def _loss(outputs: torch.Tensor, target: torch.Tensor, stride: int, loss_at: str, criterion: Criterion) -> torch.Tensor:
     """Return the mean loss over valid pixels of the image, or of the feature map, which needs about a twentieth of the operations."""
     if loss_at == "image":
-        outputs = grids.upsample(outputs, (target.shape[-2], target.shape[-1]))
+        outputs = grids.upsample(outputs, (target.shape[-2], target.shape[-1]), stride)
     else:
-        target = grids.downsample(target, (outputs.shape[-2], outputs.shape[-1]))
+        target = grids.downsample(target, stride)
     return criterion(outputs, target) / (target != label_ids.IGNORE_INDEX).sum().clamp(min=1)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch.nn import functional
 
 from zeroshot.base import checkpoints
 from zeroshot.images import grids
@@ -57,13 +58,23 @@ def of_layer(weight: torch.Tensor, bias: torch.Tensor, seen: Sequence[int]) -> P
 
 
 @torch.inference_mode()
-def predict_maps(classifier: PixelClassifier, features: np.ndarray, size: tuple[int, int]) -> dict[str, np.ndarray]:
+def predict_maps(
+    classifier: PixelClassifier,
+    features: np.ndarray,
+    size: tuple[int, int],
+    image_size: tuple[int, int] | None = None,
+    *,
+    stride: int,
+) -> dict[str, np.ndarray]:
     """Label an image under each protocol, from logits that are bilinearly upsampled once.
 
     Args:
         classifier: C classes, on the device to compute on.
         features: (h, w, d) of any float type.
-        size: H and W of the image.
+        size: H and W of the label maps.
+        image_size: height and width of the image that the features are of; None if it is `size`. If it differs, logits are resized
+            to `size` after they were upsampled to the image.
+        stride: pixels of the image between neighbouring cells.
 
     Returns:
         label maps (H, W) int64 by protocol: `generalised`, with the seen bias; `without_bias`; and, if the classifier has an unseen
@@ -73,11 +84,20 @@ def predict_maps(classifier: PixelClassifier, features: np.ndarray, size: tuple[
     cells = torch.from_numpy(features).to(classifier.weight.device).float()
     unbiased = dataclasses.replace(classifier, seen_bias=0.0)
     logits = unbiased.logits(cells.reshape(-1, d)).T.reshape(1, -1, h, w)
-    seen, seen_labels = _best(logits, classifier.labels, ~classifier.unseen, size)
+
+    def best(rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the largest upsampled logit (H, W) of some rows (C,) bool, and its label."""
+        pixels = grids.upsample(logits[:, rows], image_size or size, stride)
+        if pixels.shape[-2:] != size:
+            pixels = functional.interpolate(pixels, size=size, mode="bilinear", align_corners=False)
+        highest, row = pixels[0].max(0)
+        return highest, classifier.labels[rows][row]
+
+    seen, seen_labels = best(~classifier.unseen)
     if not classifier.unseen.any():
         label_maps = {"generalised": seen_labels, "without_bias": seen_labels}
     else:
-        unseen, unseen_labels = _best(logits, classifier.labels, classifier.unseen, size)
+        unseen, unseen_labels = best(classifier.unseen)
         label_maps = {
             # The bias is the same for all pixels, so it can be subtracted after upsampling.
             "generalised": torch.where(unseen > seen - classifier.seen_bias, unseen_labels, seen_labels),
@@ -85,14 +105,6 @@ def predict_maps(classifier: PixelClassifier, features: np.ndarray, size: tuple[
             "vanilla": unseen_labels,
         }
     return {name: labels.cpu().numpy() for name, labels in label_maps.items()}
-
-
-def _best(
-    logits: torch.Tensor, labels: torch.Tensor, rows: torch.Tensor, size: tuple[int, int]
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the largest upsampled logit (H, W) of some rows (C,) bool of `logits` (1, C, h, w), and its label."""
-    best, row = grids.upsample(logits[:, rows], size)[0].max(0)
-    return best, labels[rows][row]
 
 
 def save(path: str | pathlib.Path, classifier: PixelClassifier, **metadata: Any) -> None:

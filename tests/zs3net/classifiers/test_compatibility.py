@@ -93,9 +93,9 @@ def test_upsampled_logits_and_upsampled_embeddings_give_the_same_classes():
     cells = torch.randn(1, D, 4, 5, generator=random)
     logits = torch.einsum("cd,bdhw->bchw", model.weight, cells) + model.bias[:, None, None]
     embedded = torch.einsum("cd,bdhw->bchw", weight, cells) + bias[:, None, None]
-    embedded = grids.upsample(embedded, (16, 20))
+    embedded = grids.upsample(embedded, (16, 20), 4)
     cosines = torch.nn.functional.cosine_similarity(embedded[:, None], vectors[None, :, :, None, None], dim=2)
-    assert torch.equal(grids.upsample(logits, (16, 20)).argmax(1), cosines.argmax(1))
+    assert torch.equal(grids.upsample(logits, (16, 20), 4).argmax(1), cosines.argmax(1))
 
 
 def test_a_zero_vector_gets_an_extra_dimension():

@@ -71,5 +71,4 @@ def spread(position: np.ndarray, labels: np.ndarray, size: tuple[int, int], stri
     h, w = grids.map_size(*size, stride)
     cells = np.full((h, w), label_ids.IGNORE_INDEX, np.uint8)
     cells[tuple(position.astype(np.int64).T)] = labels
-    y, x = ((2 * np.arange(side) + 1) * n // (2 * side) for side, n in zip(size, (h, w), strict=True))
-    return cells[np.ix_(y, x)]
+    return cells.repeat(stride, axis=0).repeat(stride, axis=1)[: size[0], : size[1]]
