@@ -87,7 +87,7 @@ def vanilla_by_sets():
     true = {label: set() for label in split.unseen}
     predicted = {label: set() for label in split.unseen}
     for item in cache():
-        logits = resized_logits.scores(model, item.features, item.mask.shape)
+        logits = resized_logits.scores(model, item.features, item.mask.shape, item.mask.shape)
         for y, x in np.ndindex(item.mask.shape):
             if item.mask[y, x] in true:
                 true[item.mask[y, x]].add((item.image, y, x))

@@ -5,10 +5,7 @@ import numpy as np
 import pytest
 import torch
 import torchvision
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from zeroshot.images import grids
 from zeroshot.networks import deeplab
 
 ENCODERS = typing.get_args(deeplab.Encoder)

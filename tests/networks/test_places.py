@@ -26,7 +26,7 @@ def features(network, image):
 
 
 def probe(network):
-    """Fit a classifier of dark (0) and bright (1) to the features of a network with random weights, on images with sides of 32, 48, ..., 96 pixels."""
+    """Fit a classifier of dark (0) and bright (1) to the features of a network, on images with sides of 32, 48, ..., 96 pixels."""
     cells, targets = [], []
     for side in (32, 48, 64, 80, 96):
         for edge in range(5, side - 4, 5):
