@@ -35,7 +35,7 @@ def main(
 
     from zeroshot.base import checkpoints, params, progress, runtime, storage
     from zeroshot.cache import graphs as shard_graphs
-    from zeroshot.cache import pools, rows
+    from zeroshot.cache import index, pools, rows
     from zeroshot.datasets import splits
     from zeroshot.zs3net import pixel_classifier
     from zeroshot.zs3net.classifiers import fine_tuning
@@ -43,7 +43,9 @@ def main(
     from zeroshot.zs3net.fold_training import fold_models
     from zeroshot.zs3net.generators import registry
 
-    options = params.load("params.yaml", "classifier", fine_tuning.Params)
+    options = fine_tuning.with_steps(
+        params.load("params.yaml", "classifier", fine_tuning.Params), len(index.read(features_dir, "rows").images)
+    )
     machine = params.load("params.yaml", "runtime", runtime.Params)
     device = runtime.start(machine)
     workers = runtime.processes(machine, device)

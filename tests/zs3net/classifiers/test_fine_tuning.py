@@ -100,19 +100,22 @@ def test_classifiers_of_epochs_do_not_share_tensors():
     assert not any(model.weight.requires_grad or model.bias.requires_grad for model in models)
 
 
+@pytest.mark.parametrize("unit", ["seen_class", "seen_object"])
 @pytest.mark.parametrize(("balance", "ratio"), [(0.0, 1.0), (0.5, 2.0), (1.0, 0.5)])
-def test_class_frequencies_follow_class_balance_and_synthetic_ratio(balance, ratio):
+def test_class_frequencies_follow_class_balance_and_synthetic_ratio(balance, ratio, unit):
     """From constant features a classifier can learn only how often each class is sampled."""
     pool = real(n=5)
     pool.features[:] = 0
     _, models = fit(
-        zero_start(), pool, ZeroFeatures(), class_balance=balance, synthetic_ratio=ratio,
+        zero_start(), pool, ZeroFeatures(), class_balance=balance, synthetic_ratio=ratio, synthetic_unit=unit,
         batch_size=1000, epochs=1, steps_per_epoch=150, lr=0.05, weight_decay=0.0,
     )  # fmt: skip
     # A row of class k represents k + 1 cells, see pixel_world.sampled.
     odds = (5.0 * np.array([label + 1 for label in pixel_world.SEEN])) ** balance
-    average = 1 / len(pixel_world.SEEN)
-    shares = np.concatenate([odds / odds.sum(), np.full(len(pixel_world.UNSEEN), ratio * average)])
+    seen = odds / odds.sum()
+    # Label 0, the first, is the background.
+    average = seen.mean() if unit == "seen_class" else seen[1:].mean()
+    shares = np.concatenate([seen, np.full(len(pixel_world.UNSEEN), ratio * average)])
     actual = models[-1].bias.softmax(0).numpy()
     np.testing.assert_allclose(actual, shares / shares.sum(), rtol=0.12)
 
@@ -161,6 +164,58 @@ def test_distillation_preserves_the_probabilities_of_the_start():
 
     free, loose, tight = (distance(weight) for weight in (0.0, 1.0, 30.0))
     assert tight < 0.5 * loose < 0.5 * free
+
+
+def test_among_unseen_tells_unseen_classes_apart_whatever_the_logits_of_seen_classes_are():
+    """With huge logits of seen classes the first cross-entropy has almost the same gradient for every unseen class."""
+    features = torch.from_numpy(pixel_world.features(np.repeat(pixel_world.UNSEEN, 40), seed=3)).float()
+    truth = np.repeat(np.arange(len(pixel_world.UNSEEN)), 40)
+    start = dataclasses.replace(zero_start(), bias=torch.full((len(pixel_world.SEEN),), -40.0))
+
+    def run(weight):
+        # A rare unseen class hardly moves the rows; the second loss averages over unseen features alone.
+        _, models = fit(start, among_unseen=weight, trained_rows="unseen", synthetic_ratio=0.1, lr=0.001, epochs=1)
+        logits = models[-1].logits(features)[:, len(start.labels) :].numpy()
+        return models[-1], torch.nn.functional.cross_entropy(torch.from_numpy(logits), torch.from_numpy(truth)).item()
+
+    (without, worse), (with_loss, better) = run(0.0), run(20.0)
+    assert better < worse
+    n = len(start.labels)
+    assert torch.equal(with_loss.weight[:n], without.weight[:n]) and not torch.equal(
+        with_loss.weight[n:], without.weight[n:]
+    )
+
+
+def test_the_second_loss_is_the_cross_entropy_over_unseen_rows_of_unseen_features():
+    """The reported loss of one step is the sum of both, computed here class by class."""
+    options = {"epochs": 1, "steps_per_epoch": 1, "batch_size": 60}
+    batches, source = [], TrueFeatures()
+
+    class Recorded(TrueFeatures):
+        def sample(self, labels, random):
+            batches.append((super().sample(labels, random), labels))
+            return batches[-1][0]
+
+    start = zero_start()
+    first, _ = fit(start, source=source, init="uniform", **options)
+    both, _ = fit(start, source=Recorded(), init="uniform", among_unseen=0.5, **options)
+    # The initial rows, U[0, 1) from the seed, come from a training without steps that change them.
+    _, models = fit(start, source=source, init="uniform", **options, lr=1e-12, weight_decay=0.0)
+    (features, labels) = batches[0]
+    rows = models[0].unseen
+    logits = (features @ models[0].weight[rows].T + models[0].bias[rows]).double().numpy()
+    own = logits[np.arange(len(labels)), [pixel_world.UNSEEN.index(label) for label in labels.tolist()]]
+    expected = np.mean(np.log(np.exp(logits).sum(1)) - own)
+    assert both[0]["loss"] - first[0]["loss"] == pytest.approx(0.5 * expected, rel=1e-4)
+
+
+def test_without_a_number_an_epoch_has_one_step_for_every_8_images():
+    options = quick_sections.classifier_options(steps_per_epoch=None)
+    assert [fine_tuning.with_steps(options, n).steps_per_epoch for n in (1, 80, 2950)] == [1, 10, 369]
+    given = quick_sections.classifier_options(steps_per_epoch=7)
+    assert fine_tuning.with_steps(given, 80) == given
+    with pytest.raises(TypeError, match="number of steps"):
+        fit(steps_per_epoch=None)
 
 
 def test_a_loss_of_nan_raises_an_error_with_epoch_and_step():

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 
 from zeroshot.base import checkpoints
-from zeroshot.cache import graphs, rows
+from zeroshot.cache import graphs, index, rows
 from zeroshot.datasets import splits
 from zeroshot.words import class_embeddings
 from zeroshot.zs3net import pixel_classifier
@@ -73,6 +73,7 @@ def fit_classifier(
     """Train the classifier of fold `number` with a trained generator, write it to `out`, and return its metrics at each bias."""
     fold = draw_folds(inputs)[number]
     sampled = _sample(inputs.features, options.pool_per_class, options.seed)
+    options = fine_tuning.with_steps(options, len(index.read(inputs.features, "rows").images))
     trained_generator = registry.load_dict(checkpoints.load(generator), torch.device(inputs.device))
     trained = fold_models.fit_classifier(fold, sampled, _start(inputs.start), trained_generator, options)
     pixel_classifier.save(out, trained.classifier)

@@ -1,5 +1,6 @@
 """Fine-tuning of the last layer on real seen and synthetic unseen features (paper section 2.2, step 2)."""
 
+import dataclasses
 from collections.abc import Iterator, Sequence
 from typing import Annotated, Literal
 
@@ -8,9 +9,14 @@ import torch
 
 from zeroshot.base import params
 from zeroshot.cache import pools
+from zeroshot.images import label_ids
 from zeroshot.zs3net import feature_source, pixel_classifier
 from zeroshot.zs3net.classifiers import batches, last_layer
 from zeroshot.zs3net.cross_validation import calibration
+
+
+# Images in a batch of the released code. Each of its steps trains on the pixels of so many images.
+_RELEASED_BATCH = 8
 
 
 @params.section
@@ -20,9 +26,11 @@ class Params:
     trained_rows: last_layer.TrainedRows
     class_balance: params.Fraction
     synthetic_ratio: params.Positive
+    synthetic_unit: Literal["seen_class", "seen_object"]
     unseen_weight: params.Positive
+    among_unseen: params.NonNegative
     epochs: params.Count
-    steps_per_epoch: params.Count
+    steps_per_epoch: params.Count | None
     lr: params.Positive
     seed: params.Seed
     calibration: calibration.Params
@@ -32,6 +40,13 @@ class Params:
     batch_size: Annotated[int, pydantic.Field(ge=2)]
     optimizer: last_layer.Optimizer
     weight_decay: params.NonNegative
+
+
+def with_steps(options: Params, n_images: int) -> Params:
+    """Return the options with the number of steps of an epoch: as given, or one for every 8 of `n_images` training images."""
+    if options.steps_per_epoch is not None:
+        return options
+    return dataclasses.replace(options, steps_per_epoch=max(1, round(n_images / _RELEASED_BATCH)))
 
 
 def fit(
@@ -49,8 +64,9 @@ def fit(
         real: features of the seen classes.
         source: gives new features of the unseen classes at every step, and the device to train on.
         unseen: label ids without real features.
-        options: seen classes are sampled in proportion to real.sizes ** class_balance (0: uniformly, 1: as often as in the images).
-            An unseen class is sampled `synthetic_ratio` times as often as an average seen class.
+        options: with a number of steps (`with_steps`). Seen classes are sampled in proportion to real.sizes ** class_balance (0: uniformly, 1: as often as in the images).
+            An unseen class is sampled `synthetic_ratio` times as often as an average seen class, which includes the background if
+            `synthetic_unit` is `seen_class` and does not if it is `seen_object`.
 
     Yields:
         after each epoch {epoch, loss} and the classifier so far.
@@ -59,7 +75,7 @@ def fit(
         training.DivergedError: at the first loss that is not finite.
     """
     odds = real.sizes**options.class_balance
-    weights = [len(real.labels), options.synthetic_ratio * len(unseen)]
+    weights = [len(real.labels), options.synthetic_ratio * _unit(real.labels, odds, options) * len(unseen)]
     n_real, n_synthetic = batches.sizes(weights, options.batch_size)
     parts = [batches.of_pool(real, odds, n_real)]
     if n_synthetic:
@@ -74,7 +90,16 @@ def fit(
         unseen_weight=options.unseen_weight,
         teacher=seen_classifier,
         distillation=options.distillation,
+        among_unseen=options.among_unseen,
     )
+
+
+def _unit(labels: torch.Tensor, odds: torch.Tensor, options: Params) -> float:
+    """Return how often an average seen class, or an average seen object class, is sampled, in units of an average seen class."""
+    objects = labels != label_ids.BACKGROUND
+    if options.synthetic_unit == "seen_class" or not objects.any():
+        return 1.0
+    return (odds[objects].mean() / odds.mean()).item()
 
 
 def _initial(

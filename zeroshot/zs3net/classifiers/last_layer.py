@@ -25,7 +25,7 @@ class Options(Protocol):
     def epochs(self) -> int: ...
 
     @property
-    def steps_per_epoch(self) -> int: ...
+    def steps_per_epoch(self) -> int | None: ...
 
     @property
     def lr(self) -> float: ...
@@ -46,6 +46,7 @@ def train(
     unseen_weight: float = 1.0,
     teacher: pixel_classifier.PixelClassifier | None = None,
     distillation: float = 0.0,
+    among_unseen: float = 0.0,
 ) -> Iterator[tuple[dict[str, float], pixel_classifier.PixelClassifier]]:
     """Train a copy of `start` with cross-entropy on batches of several parts.
 
@@ -58,6 +59,8 @@ def train(
         unseen_weight: weight of unseen classes in the cross-entropy; seen classes have weight 1.
         teacher: classifier of the seen classes of `start`; needed for distillation.
         distillation: weight of the divergence from the teacher's probabilities of seen classes, on features of the first part.
+        among_unseen: weight of a second cross-entropy, of the features of unseen classes over the rows of unseen classes alone. It tells
+            unseen classes apart, whatever the logits of seen classes are.
 
     Yields:
         after each epoch {epoch, loss} and the classifier so far. Training ignores the seen bias and leaves it as in `start`.
@@ -65,22 +68,31 @@ def train(
     Raises:
         training.DivergedError: at the first loss that is not finite.
     """
+    if options.steps_per_epoch is None:
+        raise TypeError("the number of steps must be known here (fine_tuning.with_steps)")
     device = start.weight.device
+    steps = options.steps_per_epoch
     random = torch.Generator().manual_seed(options.seed)
     training.seed_torch(options.seed)
     weight, bias = (tensor.clone().requires_grad_() for tensor in (start.weight, start.bias))
-    optimizer, schedule = _optimizer_and_schedule([weight, bias], optimizer_name, options)
+    optimizer, schedule = _optimizer_and_schedule([weight, bias], optimizer_name, options, options.epochs * steps)
     class_weights = torch.where(start.unseen, unseen_weight, 1.0)
     row_of_label = torch.full((256,), -1)
     row_of_label[start.labels.cpu()] = torch.arange(len(start.labels))
     seen = ~start.unseen
+    row_among_unseen = torch.cumsum(start.unseen, 0) - 1
     for epoch in range(options.epochs):
         total = 0.0
-        for step in range(options.steps_per_epoch):
+        for step in range(steps):
             features, labels = zip(*(part.draw(random) for part in parts), strict=True)
             features = [x.to(device) for x in features]
             logits = torch.addmm(bias, torch.cat(features), weight.T)
-            loss = functional.cross_entropy(logits, row_of_label[torch.cat(labels)].to(device), class_weights)
+            target = row_of_label[torch.cat(labels)].to(device)
+            loss = functional.cross_entropy(logits, target, class_weights)
+            if among_unseen:
+                unseen = start.unseen[target]
+                inner = functional.cross_entropy(logits[unseen][:, start.unseen], row_among_unseen[target[unseen]])
+                loss = loss + among_unseen * inner
             if teacher is not None and distillation:
                 teacher_logits = torch.addmm(teacher.bias, features[0], teacher.weight.T)
                 loss = loss + distillation * _divergence(logits[: len(teacher_logits), seen], teacher_logits)
@@ -93,18 +105,17 @@ def train(
                 # Weight decay would change these rows even with a gradient of zero.
                 with torch.no_grad():
                     weight[seen], bias[seen] = start.weight[seen], start.bias[seen]
-        yield {"epoch": epoch, "loss": total / options.steps_per_epoch}, _with_rows(start, weight, bias)
+        yield {"epoch": epoch, "loss": total / steps}, _with_rows(start, weight, bias)
 
 
 def _optimizer_and_schedule(
-    parameters: list[torch.Tensor], name: Optimizer, options: Options
+    parameters: list[torch.Tensor], name: Optimizer, options: Options, total_steps: int
 ) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
-    total = options.epochs * options.steps_per_epoch
     if name == "adamw":
         optimizer = torch.optim.AdamW(parameters, lr=options.lr, weight_decay=options.weight_decay)
         return optimizer, torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1.0)
     optimizer = torch.optim.SGD(parameters, lr=options.lr, momentum=0.9, weight_decay=options.weight_decay)
-    return optimizer, torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: training.poly(step, total))
+    return optimizer, torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: training.poly(step, total_steps))
 
 
 def extend(start: pixel_classifier.PixelClassifier, unseen: Sequence[int]) -> pixel_classifier.PixelClassifier:
