@@ -13,6 +13,7 @@ def main(
     metrics_path: pathlib.Path,
     classes_path: pathlib.Path,
     confusion_path: pathlib.Path,
+    images_path: pathlib.Path,
 ) -> None:
     """Score one classifier on the cached maps of the evaluation images: seen, unseen and harmonic-mean IoU.
 
@@ -23,13 +24,14 @@ def main(
         metrics_path: out: the metrics, in per cent.
         classes_path: out: IoU and accuracy by class.
         confusion_path: out: the confusion matrix, one row for each pair of classes.
+        images_path: out: the confusion matrix of every image.
     """
     import functools
 
     from zeroshot.base import params, progress, runtime, storage
     from zeroshot.cache import index, maps
     from zeroshot.datasets import splits
-    from zeroshot.evaluation import metrics, protocols
+    from zeroshot.evaluation import bootstrap, image_confusions, metrics, protocols
     from zeroshot.zs3net import pixel_classifier
 
     options = params.load("params.yaml", "evaluation", protocols.Params)
@@ -45,10 +47,13 @@ def main(
     # A GPU is fully used by one process.
     workers = 0 if device.type == "cuda" else settings.workers
     confusions = protocols.confusions(predict, cache, split, options.short_side, workers)
-    summaries = {
-        name: metrics.summarise(matrix, split.seen, split.unseen, options.absent_classes)
-        for name, matrix in confusions.items()
-    }
+    summaries = {}
+    for name, counts in confusions.counts.items():
+        summary = metrics.summarise(confusions.total(name), split.seen, split.unseen, options.absent_classes)
+        interval = bootstrap.interval(bootstrap.Scored([counts], split.seen, split.unseen, options.absent_classes))
+        # Bounds of the 95 % interval over evaluation images.
+        bounds = (None, None) if interval is None else (interval.low, interval.high)
+        summaries[name] = summary | {"hIoU_low": bounds[0], "hIoU_high": bounds[1]}
     storage.write_json(
         metrics_path,
         {
@@ -63,7 +68,8 @@ def main(
             **({"graph_context": provenance["graph_context"]} if "graph_context" in provenance else {}),
         },
     )
-    matrix = confusions["generalised"]
+    image_confusions.write(images_path, confusions)
+    matrix = confusions.total("generalised")
     storage.write_csv(classes_path, protocols.class_table(matrix, split.classes, split.unseen))
     storage.write_csv(confusion_path, protocols.confusion_table(matrix, split.classes))
 

@@ -19,10 +19,14 @@ SPLIT = splits.Split(CLASSES, (0, 1), (2,), "images", (), (), ())
 classifier, features = resized_logits.classifier, resized_logits.features
 
 
+def totals(confusions):
+    """Return the confusion matrix of all images by protocol."""
+    return {name: confusions.total(name) for name in confusions.counts}
+
+
 def confusions(model, feature_maps, *arguments):
-    return protocols.confusions(
-        functools.partial(pixel_classifier.predict_maps, model, stride=4), feature_maps, *arguments
-    )
+    predict = functools.partial(pixel_classifier.predict_maps, model, stride=4)
+    return totals(protocols.confusions(predict, feature_maps, *arguments))
 
 
 def cache():
@@ -42,6 +46,16 @@ def by_hand(model):
             if truth != 255:
                 total[truth, prediction] += 1
     return total
+
+
+def test_each_image_has_its_own_matrix_in_the_order_of_the_cache():
+    predict = functools.partial(pixel_classifier.predict_maps, classifier(0.7), stride=4)
+    every = protocols.confusions(predict, cache(), SPLIT, None, 2)
+    assert every.images == ("image0", "image1")
+    for row, item in enumerate(cache()):
+        alone = totals(protocols.confusions(predict, [item], SPLIT))
+        for name, matrix in alone.items():
+            np.testing.assert_array_equal(every.counts[name][row].toarray().reshape(3, 3), matrix)
 
 
 def test_confusions_match_counts_with_and_without_the_bias():
@@ -166,7 +180,7 @@ def test_any_function_from_features_to_label_maps_is_evaluated():
         calls.append((cells.dtype, cells.shape, size, image_size))
         return {"generalised": np.full(size, 2), "other": np.zeros(size, np.uint8)}
 
-    matrices = protocols.confusions(predict, cache(), SPLIT)
+    matrices = totals(protocols.confusions(predict, cache(), SPLIT))
     assert calls == [(np.float16, (3, 4, 4), (11, 13), (11, 13)), (np.float16, (2, 2, 4), (8, 8), (8, 8))]
     pixels = [sum(int((item.mask == label).sum()) for item in cache()) for label in range(3)]
     assert matrices["generalised"][:, 2].tolist() == matrices["other"][:, 0].tolist() == pixels

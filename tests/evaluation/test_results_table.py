@@ -16,7 +16,8 @@ def metrics(first, unseen=True):
     }
     if not unseen:
         groups["unseen"] = dict.fromkeys(("PA", "MA", "mIoU"))
-    return {**groups, "hIoU": first + 0.94 if unseen else None}
+    low, high = (first - 0.06, first + 2.04) if unseen else (None, None)
+    return {**groups, "hIoU": first + 0.94 if unseen else None, "hIoU_low": low, "hIoU_high": high}
 
 
 PROTOCOL = {"short_side": None, "absent_classes": "skip", "image_short_side": None}
@@ -34,8 +35,8 @@ def write(folder, name, protocol=PROTOCOL, **changes):
     (folder / f"{name}.json").write_text(json.dumps(values | changes))
 
 
-FIFTY = "   50.3   51.3   52.3   53.3   54.3   55.3   56.3   57.3   58.3    50.9      91.3   92.3   93.3"
-TEN = "   10.3   11.3   12.3   13.3   14.3   15.3   16.3   17.3   18.3    10.9      91.3   92.3   93.3"
+FIFTY = "   50.3   51.3   52.3   53.3   54.3   55.3   56.3   57.3   58.3    50.9   [49.9, 52.0]      93.3"
+TEN = "   10.3   11.3   12.3   13.3   14.3   15.3   16.3   17.3   18.3    10.9    [9.9, 12.0]      93.3"
 
 
 def lines(folder):
@@ -53,11 +54,12 @@ def test_header_is_aligned_with_the_columns(tmp_path):
     write(tmp_path, "zs3net")
     groups, names, line = results_table.table(tmp_path).splitlines()
     assert groups.split() == ["Seen", "Unseen", "All", "Vanilla"]
-    assert names.split() == ["per", "cent", *("PA", "MA", "mIoU") * 3, "hIoU", "PA", "MA", "mIoU"]
+    assert names.split() == ["per", "cent", *("PA", "MA", "mIoU") * 3, "hIoU", "95", "%", "mIoU"]
     assert len(names) == len(line) <= 120
     starts = [position for position in range(len(names)) if names.startswith("     PA", position)]
-    for group, start in zip(groups.split(), starts, strict=True):
+    for group, start in zip(groups.split(), starts, strict=False):
         assert start <= groups.index(group) < start + 21
+    assert groups.endswith("Vanilla") and len(groups) == len(names)
 
 
 def test_model_with_a_seen_bias_has_a_second_line_without_it(tmp_path):
@@ -96,7 +98,7 @@ def test_missing_values_are_dashes(tmp_path):
     write(tmp_path, "supervised", generalised=metrics(50, unseen=False), vanilla=None)
     dash = f"{'-':>7}"
     assert lines(tmp_path) == [
-        f"{'supervised':24}   50.3   51.3   52.3{dash * 3}   56.3   57.3   58.3{'-':>8}   {dash * 3}",
+        f"{'supervised':24}   50.3   51.3   52.3{dash * 3}   56.3   57.3   58.3{'-':>8}{'':15}{'-':>10}",
     ]
 
 

@@ -74,7 +74,8 @@ COMPARISON = {
     "seeds": [0, 1],
     "fixed_seeds": [],
     "tables": [{"title": "All", "methods": list(METHODS)}],
-    "protocols_at": 2,
+    "differences": [["ZS3Net", "GAN"]],
+    "pictures_at": 2,
     "sweep": None,
     "published": None,
 }

@@ -30,7 +30,8 @@ ARGUMENTS = {
     "visualise": "--data-root data/world --split-path data/split.json --features-dir features/val"
     " --model-paths models/seen_only.pt models/zs3net.pt --pictures-dir plots/pictures",
     "evaluate": "--split-path data/split.json --features-dir features/val --classifier-path models/zs3net.pt"
-    " --metrics-path metrics/zs3net.json --classes-path metrics/zs3net_classes.csv --confusion-path metrics/zs3net_confusion.csv",
+    " --metrics-path metrics/zs3net.json --classes-path metrics/zs3net_classes.csv"
+    " --confusion-path metrics/zs3net_confusion.csv --images-path metrics/zs3net_images.h5",
 }
 
 
@@ -51,7 +52,7 @@ def outs(name: str) -> tuple[str, ...]:
         "pseudo_label": ("--pseudo-dir", "--counts-path"),
         "report_pseudo_labels": ("--report-path", "--later-report-path"),
         "self_train": ("--classifier-path", "--later-rounds-path", "--curve-path", "--calibration-path"),
-        "evaluate": ("--metrics-path", "--classes-path", "--confusion-path"),
+        "evaluate": ("--metrics-path", "--classes-path", "--confusion-path", "--images-path"),
     }[name]
     words = ARGUMENTS[name].split()
     return tuple(words[words.index(flag) + 1] for flag in flags)

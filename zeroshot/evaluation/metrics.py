@@ -5,6 +5,8 @@ from typing import Any, Literal
 
 import numpy as np
 
+Absent = Literal["skip", "zero"]
+
 
 def confusion(
     truth: np.ndarray, prediction: np.ndarray, n_classes: int, weights: np.ndarray | None = None
@@ -27,9 +29,9 @@ def confusion(
 
 
 def iou(matrix: np.ndarray) -> np.ndarray:
-    """Return the intersection over union of each class, (C,) float64; nan for a class without a true pixel."""
-    hits, truth, predicted = np.diag(matrix), matrix.sum(axis=1), matrix.sum(axis=0)
-    return np.divide(hits, truth + predicted - hits, out=np.full(len(hits), np.nan), where=truth > 0)
+    """Return the intersection over union of each class, (..., C) float64, of matrices (..., C, C); nan for a class without a true pixel."""
+    hits, truth, predicted = np.diagonal(matrix, axis1=-2, axis2=-1), matrix.sum(axis=-1), matrix.sum(axis=-2)
+    return np.divide(hits, truth + predicted - hits, out=np.full(hits.shape, np.nan), where=truth > 0)
 
 
 def accuracy(matrix: np.ndarray) -> np.ndarray:
@@ -45,8 +47,20 @@ def hiou(seen: float | None, unseen: float | None) -> float | None:
     return 2 * seen * unseen / (seen + unseen) if seen + unseen else 0.0
 
 
+def hious(matrices: np.ndarray, seen: Sequence[int], unseen: Sequence[int], absent: Absent = "skip") -> np.ndarray:
+    """Return the hIoU (b,) in per cent of confusion matrices (b, C, C), as `summarise` does of one; 0 where a group has no true pixel."""
+    ious = iou(matrices)
+    known = ~np.isnan(ious)
+    means = []
+    for labels in (list(seen), list(unseen)):
+        n = np.full(len(ious), len(labels)) if absent == "zero" else known[:, labels].sum(axis=1)
+        means.append(100 * np.nan_to_num(ious[:, labels]).sum(axis=1) / np.maximum(n, 1))
+    product, total = means[0] * means[1], means[0] + means[1]
+    return np.divide(2 * product, total, out=np.zeros_like(total), where=total > 0)
+
+
 def summarise(
-    matrix: np.ndarray, seen: Sequence[int], unseen: Sequence[int], absent: Literal["skip", "zero"] = "skip"
+    matrix: np.ndarray, seen: Sequence[int], unseen: Sequence[int], absent: Absent = "skip"
 ) -> dict[str, Any]:
     """Return the metrics of the paper in per cent.
 

@@ -5,14 +5,15 @@ unseen classes count. The versions of the released code that have this protocol 
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
+import scipy.sparse
 
 from zeroshot.base import errors, parallel, params
 from zeroshot.cache import index, maps
 from zeroshot.datasets import splits
-from zeroshot.evaluation import metrics
+from zeroshot.evaluation import image_confusions, metrics
 from zeroshot.images import label_ids, views
 
 
@@ -21,7 +22,7 @@ class Params:
     """The section `evaluation`; see params.yaml."""
 
     short_side: views.ShortSide
-    absent_classes: Literal["skip", "zero"]
+    absent_classes: metrics.Absent
 
 
 # Maps the features (h, w, d) of an image, the size (H, W) of its label maps and its own size to a label map in each protocol.
@@ -50,8 +51,8 @@ def confusions(
     split: splits.Split,
     short_side: int | None = None,
     workers: int = 0,
-) -> dict[str, np.ndarray]:
-    """Return a confusion matrix (C, C) int64 over all valid pixels for each protocol that `predict` returns a label map for.
+) -> image_confusions.ImageConfusions:
+    """Return the confusion matrix of the valid pixels of each image, for each protocol that `predict` returns a label map for.
 
     The matrix of `vanilla` has counts in the rows of unseen classes only.
 
@@ -67,19 +68,19 @@ def confusions(
     unseen_only = np.full(256, label_ids.IGNORE_INDEX, np.uint8)
     unseen_only[list(split.unseen)] = split.unseen
 
-    def score(item: maps.Map) -> dict[str, np.ndarray]:
+    n_classes = len(split.classes)
+
+    def score(item: maps.Map) -> tuple[str, dict[str, scipy.sparse.csr_matrix]]:
         mask = resized.mask(item.mask)
         label_maps = predict(item.features, *((shape[0], shape[1]) for shape in (mask.shape, item.mask.shape)))
         truths = {name: unseen_only[mask] if name == "vanilla" else mask for name in label_maps}
-        return {
-            name: metrics.confusion(truths[name], labels, len(split.classes)) for name, labels in label_maps.items()
+        return item.image, {
+            name: scipy.sparse.csr_matrix(metrics.confusion(truths[name], labels, n_classes).reshape(1, -1))
+            for name, labels in label_maps.items()
         }
 
-    totals: dict[str, np.ndarray] = {}
-    for matrices in parallel.in_order(score, cache, workers):
-        for name, matrix in matrices.items():
-            totals[name] = totals.get(name, 0) + matrix
-    return totals
+    images, matrices = zip(*parallel.in_order(score, cache, workers), strict=True)
+    return image_confusions.stack(images, matrices, n_classes)
 
 
 def class_table(matrix: np.ndarray, classes: Sequence[str], unseen: Sequence[int]) -> list[dict[str, Any]]:

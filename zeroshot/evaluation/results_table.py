@@ -8,12 +8,14 @@ from zeroshot.base import errors
 
 GROUPS = ("seen", "unseen", "all")
 FIGURES = ("PA", "MA", "mIoU")
+_INTERVAL_WIDTH = len(" [100.0, 100.0]")
 
 
 def table(folder: str | pathlib.Path) -> str:
     """Return one line for each model with metrics in `folder`. A model with a seen bias has a second line without the bias.
 
-    The last three columns belong to the vanilla protocol, which predicts no seen class and so does not depend on the bias.
+    The interval is that of hIoU over resampled evaluation images (`bootstrap`). The last column is the mIoU of the
+    vanilla protocol, which predicts no seen class and so does not depend on the bias.
 
     Raises:
         errors.UserError: if the folder has no metrics, or metrics of an older version of this code.
@@ -25,7 +27,7 @@ def table(folder: str | pathlib.Path) -> str:
         if not missing_keys:
             missing_keys = {
                 figure for group in GROUPS for figure in FIGURES if figure not in values["generalised"][group]
-            }
+            } | {"hIoU_low", "hIoU_high"} - values["generalised"].keys()
         if missing_keys:
             raise errors.UserError(f"{path}: lacks {', '.join(sorted(missing_keys))}; write it again with `dvc repro`")
         notes = _notes(values)
@@ -41,9 +43,9 @@ def table(folder: str | pathlib.Path) -> str:
         (
             "",
             "".join(f"{group.capitalize():^{group_width}}" for group in GROUPS)
-            + f"{'':8}{'Vanilla':^{group_width + 3}}".rstrip(),
+            + f"{'':{8 + _INTERVAL_WIDTH}}{'Vanilla':>10}",
         ),
-        ("per cent", _names() * len(GROUPS) + f"{'hIoU':>8}   " + _names()),
+        ("per cent", _names() * len(GROUPS) + f"{'hIoU':>8}{'95 %':>{_INTERVAL_WIDTH - 4}}{'mIoU':>14}"),
     ]
     width = max(24, *(len(name) + 1 for name, _ in lines))
     return "\n".join(f"{name:{width}}{text}" for name, text in headers + lines)
@@ -70,9 +72,10 @@ def _names() -> str:
 
 def _numbers(values: dict[str, Any], vanilla: dict[str, float | None] | None) -> str:
     generalised_values = [values[group][metric] for group in GROUPS for metric in FIGURES]
-    vanilla_values = [None if vanilla is None else vanilla[metric] for metric in FIGURES]
     text = "".join(_number(value, 7) for value in generalised_values) + _number(values["hIoU"], 8)
-    return text + "   " + "".join(_number(value, 7) for value in vanilla_values)
+    low, high = values["hIoU_low"], values["hIoU_high"]
+    text += f"{'' if low is None else f'[{low:.1f}, {high:.1f}]':>{_INTERVAL_WIDTH}}"
+    return text + _number(None if vanilla is None else vanilla["mIoU"], 10)
 
 
 def _number(value: float | None, width: int) -> str:

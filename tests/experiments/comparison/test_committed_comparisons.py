@@ -82,7 +82,7 @@ def write(folder: pathlib.Path, **changes: object) -> pathlib.Path:
     [
         ({"seeds": []}, "toy.seeds: Tuple should have at least 1 item"),
         ({"titel": "x"}, "toy.titel: unknown key; did you mean `toy.title`?"),
-        ({"protocols_at": 3}, "toy: K = 3 is not among its splits 2, 4, 6, 8, 10"),
+        ({"pictures_at": 3}, "toy: K = 3 is not among its splits 2, 4, 6, 8, 10"),
         ({"tables": [{"title": "x", "methods": ["ZS3net"]}]}, "toy: no method `ZS3net`; choose from `Supervised`, "),
     ],
 )

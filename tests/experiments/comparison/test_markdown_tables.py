@@ -1,11 +1,15 @@
 """The tables in Markdown: layout, means, standard deviations, missing runs and published results."""
 
+import dataclasses
 import re
 import statistics
 import types
 
+import scipy.sparse
+
 from tests.support import comparison_repo
 from zeroshot.base import params
+from zeroshot.evaluation import bootstrap
 from zeroshot.experiments.comparison import (
     catalogue,
     collect,
@@ -54,6 +58,7 @@ def test_columns_are_the_papers():
         *("Unseen PA", "Unseen MA", "Unseen mIoU"),
         *("Overall PA", "Overall MA", "Overall mIoU"),
         "hIoU",
+        "Vanilla mIoU unseen",
     ]
     assert head[:3] == ["K", "Model", "n"] and len(align) == len(head)
 
@@ -74,8 +79,8 @@ def test_mean_and_standard_deviation_over_seeds():
         2:
     ]
     deviation = f"{statistics.stdev([10, 13]):.1f}"
-    assert body[0][2:] == ["2", *(f"{11.5 + step} ± {deviation}" for step in range(10))]
-    assert body[1][2:] == ["1 of 2", *(f"{5.0 + step}" for step in range(10))]
+    assert body[0][2:] == ["2", *(f"{11.5 + step} ± {deviation}" for step in range(11))]
+    assert body[1][2:] == ["1 of 2", *(f"{5.0 + step}" for step in range(11))]
 
 
 def test_one_run_for_several_seeds_counts_once():
@@ -87,7 +92,7 @@ def test_one_run_for_several_seeds_counts_once():
 
 
 def test_a_missing_result_is_a_dash():
-    assert table(table_data({}), "ZS3Net")[2][2:] == ["0 of 2", *["—"] * 10]
+    assert table(table_data({}), "ZS3Net")[2][2:] == ["0 of 2", *["—"] * 11]
 
 
 def test_published_results_have_separate_columns():
@@ -99,18 +104,50 @@ def test_published_results_have_separate_columns():
     ]
     data = table_data({("ZS3Net", 2, 0, None): 10.0}, published)
     head, _, *body = table(data, "ZS3Net", "Supervised")
-    assert head[13:] == ["*published:* Seen mIoU", "*published:* Unseen mIoU", "*published:* hIoU"]
-    assert [row[13:] for row in body] == [["76.9", "—", "—"], ["72.0", "35.4", "47.5"], ["—", "—", "—"]]
+    assert head[14:] == ["*published:* Seen mIoU", "*published:* Unseen mIoU", "*published:* hIoU"]
+    assert [row[14:] for row in body] == [["76.9", "—", "—"], ["72.0", "35.4", "47.5"], ["—", "—", "—"]]
     assert body[1][12] == "19.0"
     assert rows(markdown_tables.published_table(data))[2][:6] == ["2", "ZS3Net", "—", "—", "72.0", "—"]
 
 
-def test_table_of_the_two_protocols():
-    data = table_data({("ZS3Net", 4, 0, None): 10.0, ("ZS3Net", 2, 0, None): 50.0}, protocols_at=4)
+def test_table_of_the_two_protocols_has_every_k():
+    data = table_data({("ZS3Net", 4, 0, None): 10.0, ("ZS3Net", 2, 0, None): 50.0})
     head, _, *body = rows(markdown_tables.protocols(data))
-    assert head == ["Model", "n", "Generalised", "Vanilla"]
-    assert body[0] == ["ZS3Net", "1 of 2", "15.0", "20.0"]
-    assert [row[0] for row in body] == ["ZS3Net", "GAN", "DeViSE", "Later"]
+    assert head == ["K", "Model", "n", "Generalised", "Vanilla"]
+    assert body[0] == ["2", "ZS3Net", "1 of 2", "55.0", "60.0"]
+    assert body[4] == ["4", "ZS3Net", "1 of 2", "15.0", "20.0"]
+    assert [row[1] for row in body] == ["ZS3Net", "GAN", "DeViSE", "Later"] * 2
+
+
+def scored(correct):
+    """Return a run of 30 images; in image i the unseen class has `correct[i]` right pixels of 10, the seen class 10."""
+    counts = [[10, 0, 10 - one, one] for one in correct]
+    return bootstrap.Scored([scipy.sparse.csr_matrix(counts)], (0,), (1,), "skip")
+
+
+def test_differences_have_an_interval_and_a_verdict():
+    values = {("ZS3Net", 2, 0, None): 10.0, ("GAN", 2, 0, None): 12.5, ("ZS3Net", 4, 0, None): 10.0}
+    low, high = [3 + i % 2 for i in range(30)], [6 + i % 2 for i in range(30)]
+
+    def body(first, second):
+        images = {("ZS3Net", 2): scored(first), ("GAN", 2): scored(second)}
+        return rows(markdown_tables.differences(dataclasses.replace(table_data(values), scored=images)))[2:]
+
+    below, missing = body(low, high)
+    assert below[:4] == ["2", "ZS3Net", "GAN", "-2.5"] and below[5] == "below"
+    bounds = [float(word) for word in below[4].strip("[]").split(",")]
+    assert bounds[0] < bounds[1] < 0
+    assert body(high, low)[0][5] == "above"
+    assert body([*low[:15], *high[15:]], [*high[:15], *low[15:]])[0][5] == "not separable"
+    assert missing == ["4", "ZS3Net", "GAN", "—", "—", ""]
+    # Without the images of one of them there is a difference and no verdict.
+    alone = dataclasses.replace(table_data(values), scored={("GAN", 2): scored(high)})
+    assert rows(markdown_tables.differences(alone))[2] == ["2", "ZS3Net", "GAN", "-2.5", "—", ""]
+
+
+def test_hiou_has_the_interval_of_its_images():
+    data = dataclasses.replace(table_data({("ZS3Net", 2, 0, None): 10.0}), scored={("ZS3Net", 2): scored([5, 6] * 15)})
+    assert re.fullmatch(r"19\.0 \[\d+\.\d, \d+\.\d\]", table(data, "ZS3Net")[2][12])
 
 
 def test_spread_of_missing_metrics():

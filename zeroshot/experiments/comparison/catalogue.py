@@ -62,7 +62,8 @@ class Comparison:
         seeds: the seeds; each run sets every `seed` of the preset, except in `fixed_seeds`, to one of them.
         fixed_seeds: sections of the preset that keep their own seed.
         tables: in the order of the report.
-        protocols_at: the K of the table that compares the generalised and the vanilla protocol.
+        differences: pairs of methods whose difference of hIoU gets an interval over evaluation images.
+        pictures_at: the K of the example images.
         sweep: the curve; None for no curve.
         published: name of the dataset in published.csv; None if no published value is comparable.
     """
@@ -74,7 +75,8 @@ class Comparison:
     seeds: Annotated[tuple[params.Seed, ...], pydantic.Field(min_length=1)]
     fixed_seeds: tuple[str, ...]
     tables: tuple[Table, ...]
-    protocols_at: int
+    differences: tuple[tuple[str, str], ...]
+    pictures_at: int
     sweep: Sweep | None
     published: str | None
 
@@ -118,7 +120,10 @@ def comparison(folder: str | pathlib.Path, name: str, known: dict[str, Method]) 
     result = pick(entries, name, f"{path}: no comparison")
     for method in [*result.methods, *([result.sweep.method] if result.sweep else [])]:
         pick(known, method, f"{path}: {name}: no method")
-    for k in [result.protocols_at, *([result.sweep.k] if result.sweep else [])]:
+    for method in dict.fromkeys(method for pair in result.differences for method in pair):
+        if method not in result.methods:
+            raise errors.UserError(f"{path}: {name}: differences: no table has the method `{method}`")
+    for k in [result.pictures_at, *([result.sweep.k] if result.sweep else [])]:
         if k not in result.splits:
             raise errors.UserError(
                 f"{path}: {name}: K = {k} is not among its splits {', '.join(map(str, result.splits))}"

@@ -20,11 +20,17 @@ from zeroshot.experiments.comparison import (
     published_results,
     run_list,
     run_status,
+    scored_images,
 )
 
 _PUBLISHED = (
     "Results of other authors, also in the columns *published* above. Their networks differ and, where this comparison uses only a part of"
     " a data set, their images too."
+)
+
+_DIFFERENCES = (
+    "The mean over seeds of both methods on the same evaluation images, and its 95 % interval over 2,000 resampled sets of these images"
+    " (percentile bootstrap, paired). *Above* or *below* needs an interval without 0."
 )
 
 
@@ -46,6 +52,12 @@ def write(status: run_status.RunStatus, command: str) -> pathlib.Path:
     folder = status.root / "plots" / "comparison" / status.name
     published = published_results.read(status.root / catalogue.FOLDER / "published.csv", status.comparison.published)
     data = markdown_tables.TableData(status.comparison, status.methods, status.results, published)
+    scored = {
+        (method, k): scored_images.read(status.root, status.methods[method], data.runs(method, k))
+        for method in status.comparison.methods
+        for k in status.comparison.splits
+    }
+    data = dataclasses.replace(data, scored={key: runs for key, runs in scored.items() if runs is not None})
     report = make(status, data, gallery.fetch(status.root, data, folder / "pictures"), folder, command)
     runs = pandas.DataFrame(markdown_tables.run_rows(data), columns=list(markdown_tables.RUN_COLUMNS))
     storage.write_text(folder / "runs.csv", runs.to_csv(index=False))
@@ -77,8 +89,10 @@ def make(
         _origin(status, command),
         *(f"## {table.title}\n\n{markdown_tables.main_table(data, table)}" for table in status.comparison.tables),
         _notes(status),
-        f"## Generalised and vanilla evaluation, mIoU of unseen classes, K = {status.comparison.protocols_at}"
-        f"\n\n{markdown_tables.protocols(data)}",
+        f"## Differences of hIoU\n\n{_DIFFERENCES}\n\n{markdown_tables.differences(data)}"
+        if status.comparison.differences
+        else "",
+        f"## Generalised and vanilla evaluation, mIoU of unseen classes\n\n{markdown_tables.protocols(data)}",
         _curve(status, svg),
         _example_images(status, examples, folder),
         f"## As published\n\n{_PUBLISHED}\n\n{markdown_tables.published_table(data)}" if data.published else "",
@@ -96,6 +110,7 @@ def _origin(status: run_status.RunStatus, command: str) -> str:
         f"Made by `{command}` at commit {dvc_experiments.commit(status.root)} from DVC's experiments."
         " Per cent; mean ± sample standard deviation (n - 1) over n runs with different seeds."
         " Where no seed has an effect, there is one run for all seeds. — marks missing runs."
+        " In brackets: the 95 % interval of hIoU over resampled evaluation images, for the mean over seeds."
         " The background is a seen class. The metrics of every run are in runs.csv.",
         f"Experiments used: {len(used)}"
         + "".join(f"; {count} from commit {name}" for name, count in sorted(starts.items()))
@@ -127,7 +142,7 @@ def _example_images(
     status: run_status.RunStatus, examples: Sequence[gallery.ExampleImages], folder: pathlib.Path
 ) -> str:
     """Return the images of each run under its methods; an image also shows the other models of the run."""
-    lines = [f"## Example images, K = {status.comparison.protocols_at}"]
+    lines = [f"## Example images, K = {status.comparison.pictures_at}"]
     for example in examples:
         links = [
             f"![{path.stem}]({pathlib.PurePath(os.path.relpath(path, folder)).as_posix()})" for path in example.paths

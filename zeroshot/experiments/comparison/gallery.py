@@ -30,7 +30,7 @@ class ExampleImages:
 
 
 def fetch(root: pathlib.Path, data: markdown_tables.TableData, folder: pathlib.Path) -> list[ExampleImages]:
-    """Copy the example images of every method, at the K of the table of protocols and the first seed with a result.
+    """Copy the example images of every method, at the K `pictures_at` and the first seed with a result.
 
     Args:
         root: the repository; its cache contains the images.
@@ -41,7 +41,7 @@ def fetch(root: pathlib.Path, data: markdown_tables.TableData, folder: pathlib.P
         shutil.rmtree(folder)
     methods_of_run: dict[str, tuple[dvc_experiments.Experiment, list[str]]] = {}
     for method in data.comparison.methods:
-        for result in data.runs(method, data.comparison.protocols_at)[:1]:
+        for result in data.runs(method, data.comparison.pictures_at)[:1]:
             if not _has_images_of(result.experiment, data.methods[method].model):
                 continue
             methods_of_run.setdefault(result.experiment.rev, (result.experiment, []))[1].append(method)

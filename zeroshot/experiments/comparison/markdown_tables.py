@@ -1,11 +1,12 @@
 """The paper's tables in Markdown, with mean and standard deviation over seeds."""
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pandas
 
+from zeroshot.evaluation import bootstrap
 from zeroshot.experiments.comparison import catalogue, collect, published_results
 
 MISSING = "—"
@@ -44,12 +45,14 @@ class TableData:
         methods: by name.
         results: by method, K, seed and swept value.
         published: the published rows of the dataset.
+        scored: the runs by method and K, image by image; without those whose images are not at hand.
     """
 
     comparison: catalogue.Comparison
     methods: dict[str, catalogue.Method]
     results: dict[tuple[str, int, int, Any], collect.Result]
     published: Sequence[published_results.Published]
+    scored: Mapping[tuple[str, int], bootstrap.Scored] = dataclasses.field(default_factory=dict)
 
     def runs(self, method: str, k: int, swept: Any = None) -> list[collect.Result]:
         """Return the results of a method in the order of the seeds; a run that serves several seeds is listed once."""
@@ -64,6 +67,14 @@ class TableData:
         """Return mean and standard deviation of one column over the runs; None if no run has a value."""
         return spread(result.metrics[column] for result in self.runs(method, k, swept))
 
+    def interval(self, method: str, k: int, other: str | None = None) -> bootstrap.Interval | None:
+        """Return the interval over evaluation images of hIoU, or of the difference to `other`; None if images are not at hand."""
+        scored = self.scored.get((method, k))
+        if other is None:
+            return None if scored is None else bootstrap.interval(scored)
+        compared = self.scored.get((other, k))
+        return None if scored is None or compared is None else bootstrap.interval(scored, compared)
+
     def published_metrics(self, method: str, k: int | None) -> dict[str, float]:
         """Return the published metrics of a method at a K, by column; {} if nothing is published."""
         rows = [row.metrics for row in self.published if (row.method, row.k) == (method, k)]
@@ -76,7 +87,7 @@ class TableData:
 
 def main_table(data: TableData, table: catalogue.Table) -> str:
     """Return a table in the layout of the paper's Tables 1, 3 and 4: a row for each K and model; published metrics in the last columns."""
-    head = ["K", "Model", "n", *map(title, collect.COLUMNS)]
+    head = ["K", "Model", "n", *map(title, collect.COLUMNS), f"{title(collect.VANILLA)} unseen"]
     if data.published:
         head += [f"*published:* {title(column)}" for column in _PUBLISHED_COLUMNS]
     ks = list(data.comparison.splits)
@@ -90,22 +101,51 @@ def main_table(data: TableData, table: catalogue.Table) -> str:
 def _row(data: TableData, method: str, k: int, label: int | None) -> list[str]:
     spreads = [data.spread(method, k, column) for column in collect.COLUMNS]
     row = ["" if label is None else str(label), method, _runs(data, method, k), *map(cell, spreads)]
+    interval = data.interval(method, k)
+    if interval is not None:
+        row[-1] += f" {bounds(interval)}"
+    row.append(cell(data.spread(method, k, collect.VANILLA)))
     if data.published:
         published = data.published_metrics(method, None if data.is_independent_of_k(method) else k)
         row += [number(published.get(column)) for column in _PUBLISHED_COLUMNS]
     return row
 
 
+def differences(data: TableData) -> str:
+    """Return a table of the differences of hIoU of `data.comparison.differences`, with intervals over evaluation images."""
+    rows = []
+    for k in data.comparison.splits:
+        for number, (method, other) in enumerate(data.comparison.differences):
+            means = [data.spread(name, k, "hIoU") for name in (method, other)]
+            interval = data.interval(method, k, other)
+            row = ["" if number else str(k), method, other]
+            if means[0] is None or means[1] is None:
+                row += [MISSING, MISSING, ""]
+            else:
+                row.append(f"{means[0].mean - means[1].mean:+.1f}")
+                row += [MISSING, ""] if interval is None else [bounds(interval), _verdict(interval)]
+            rows.append(row)
+    return markdown(["K", "Model", "Compared with", "Difference", "95 %", "So it is"], rows)
+
+
+def _verdict(interval: bootstrap.Interval) -> str:
+    if not interval.excludes_zero:
+        return "not separable"
+    return "above" if interval.low > 0 else "below"
+
+
 def protocols(data: TableData) -> str:
-    """Return a table in the layout of the paper's Table 2: mIoU of unseen classes, generalised and vanilla, at one K."""
-    head, k = ["Model", "n", "Generalised", "Vanilla"], data.comparison.protocols_at
+    """Return a table in the layout of the paper's Table 2: mIoU of unseen classes, generalised and vanilla, at every K."""
+    head = ["K", "Model", "n", "Generalised", "Vanilla"]
     columns = ("unseen.mIoU", collect.VANILLA)
     if data.published:
         head += ["*published:* Generalised", "*published:* Vanilla"]
     rows = []
-    for method in data.comparison.methods:
-        if not data.is_independent_of_k(method):
-            row = [method, _runs(data, method, k), *(cell(data.spread(method, k, column)) for column in columns)]
+    methods = [method for method in data.comparison.methods if not data.is_independent_of_k(method)]
+    for k in data.comparison.splits:
+        for method in methods:
+            row = [str(k) if method == methods[0] else "", method, _runs(data, method, k)]
+            row += [cell(data.spread(method, k, column)) for column in columns]
             if data.published:
                 row += [number(data.published_metrics(method, k).get(column)) for column in columns]
             rows.append(row)
@@ -158,6 +198,11 @@ def cell(value: Spread | None) -> str:
     return f"{value.mean:.1f}" if value.deviation is None else f"{value.mean:.1f} ± {value.deviation:.1f}"
 
 
+def bounds(interval: bootstrap.Interval) -> str:
+    """Return an interval as in `[70.1, 75.3]`."""
+    return f"[{interval.low:.1f}, {interval.high:.1f}]"
+
+
 def number(value: float | None) -> str:
     """Return a metric with one decimal, as in the paper."""
     return MISSING if value is None else f"{value:.1f}"
@@ -171,5 +216,5 @@ def _runs(data: TableData, method: str, k: int) -> str:
 
 def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Return a Markdown table; text columns are aligned to the left and numbers to the right."""
-    align = [":--" if name in ("Model", "Source") else "--:" for name in head]
+    align = [":--" if name in ("Model", "Compared with", "So it is", "Source") else "--:" for name in head]
     return "\n".join("| " + " | ".join(line) + " |" for line in (head, align, *rows))

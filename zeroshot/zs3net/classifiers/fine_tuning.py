@@ -14,7 +14,6 @@ from zeroshot.zs3net import feature_source, pixel_classifier
 from zeroshot.zs3net.classifiers import batches, last_layer
 from zeroshot.zs3net.cross_validation import calibration
 
-
 # Images in a batch of the released code. Each of its steps trains on the pixels of so many images.
 _RELEASED_BATCH = 8
 
@@ -64,9 +63,9 @@ def fit(
         real: features of the seen classes.
         source: gives new features of the unseen classes at every step, and the device to train on.
         unseen: label ids without real features.
-        options: with a number of steps (`with_steps`). Seen classes are sampled in proportion to real.sizes ** class_balance (0: uniformly, 1: as often as in the images).
-            An unseen class is sampled `synthetic_ratio` times as often as an average seen class, which includes the background if
-            `synthetic_unit` is `seen_class` and does not if it is `seen_object`.
+        options: with a number of steps (`with_steps`). Seen classes are sampled in proportion to real.sizes ** class_balance (0:
+            uniformly, 1: as often as in the images). An unseen class is sampled `synthetic_ratio` times as often as an average seen
+            class, which includes the background if `synthetic_unit` is `seen_class` and does not if it is `seen_object`.
 
     Yields:
         after each epoch {epoch, loss} and the classifier so far.

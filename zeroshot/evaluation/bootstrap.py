@@ -1,0 +1,84 @@
+"""Confidence intervals of hIoU over the evaluation images: would other images of the same kind give the same order of methods?"""
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+import scipy.sparse
+
+from zeroshot.evaluation import metrics
+
+RESAMPLES = 2000
+CONFIDENCE = 0.95
+# Resampled sets of images that are scored together. Their confusion matrices are dense: 50 of 60 classes need 1.4 MB.
+_BATCH = 50
+
+
+@dataclasses.dataclass(frozen=True)
+class Interval:
+    """The bounds of a confidence interval, in per cent."""
+
+    low: float
+    high: float
+
+    @property
+    def excludes_zero(self) -> bool:
+        """Whether zero is outside."""
+        return self.low > 0 or self.high < 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Scored:
+    """The runs of one method with different seeds, on the same images.
+
+    Attributes:
+        counts: of each run, sparse (n, C * C), as in `image_confusions.ImageConfusions`.
+        seen: label ids.
+        unseen: label ids.
+        absent: how a class without a true pixel counts, as in `metrics.summarise`. In a resampled set more classes can be absent.
+    """
+
+    counts: Sequence[scipy.sparse.csr_matrix]
+    seen: Sequence[int]
+    unseen: Sequence[int]
+    absent: metrics.Absent
+
+    def hious(self, image_counts: np.ndarray) -> np.ndarray:
+        """Return the mean over runs of hIoU (b,) for b sets of images; `image_counts` (b, n) says how often each image is in a set."""
+        by_run = []
+        for counts in self.counts:
+            n_classes = round(counts.shape[1] ** 0.5)
+            matrices = (counts.T @ image_counts.T).T.reshape(-1, n_classes, n_classes)
+            by_run.append(metrics.hious(matrices, self.seen, self.unseen, self.absent))
+        return np.mean(by_run, axis=0)
+
+
+def interval(scored: Scored, other: Scored | None = None) -> Interval | None:
+    """Return the 95 % percentile interval of hIoU, or of the difference to `other`, over resampled evaluation images.
+
+    Images are drawn with replacement (scipy.stats.bootstrap). Both methods are scored on the same resampled images, so what makes images
+    hard for both does not count (a paired comparison). The seeds are not resampled: the mean over them is scored.
+
+    Returns:
+        the interval in per cent; None if there is no unseen class or fewer than two images.
+    """
+    # scipy.stats takes half a second to import.
+    import scipy.stats
+
+    n_images = scored.counts[0].shape[0]
+    if not scored.unseen or n_images < 2:
+        return None
+
+    def statistic(index: np.ndarray, axis: int) -> np.ndarray:
+        sets = np.moveaxis(np.atleast_2d(index), axis, -1).reshape(-1, index.shape[axis])
+        image_counts = np.stack([np.bincount(one, minlength=n_images) for one in sets])
+        values = scored.hious(image_counts)
+        if other is not None:
+            values = values - other.hious(image_counts)
+        return values.reshape(np.delete(index.shape, axis))
+
+    result = scipy.stats.bootstrap(
+        (np.arange(n_images),), statistic, n_resamples=RESAMPLES, batch=_BATCH, vectorized=True,
+        confidence_level=CONFIDENCE, method="percentile", rng=np.random.default_rng(0),
+    )  # fmt: skip
+    return Interval(float(result.confidence_interval.low), float(result.confidence_interval.high))

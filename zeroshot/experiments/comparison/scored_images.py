@@ -1,0 +1,52 @@
+"""The confusion matrices of single images behind a row of the tables, from DVC's cache, for intervals over evaluation images."""
+
+import pathlib
+from collections.abc import Sequence
+
+import dvc.repo
+
+from zeroshot.datasets import splits
+from zeroshot.evaluation import bootstrap, image_confusions
+from zeroshot.experiments.comparison import catalogue, collect
+
+
+def read(root: pathlib.Path, method: catalogue.Method, results: Sequence[collect.Result]) -> bootstrap.Scored | None:
+    """Return the runs of a method; None if there is none, or if the cache lacks the images of one, or the runs have different images.
+
+    Args:
+        root: the repository; its cache contains the files.
+        method: its model, and the protocol that its row shows.
+        results: the runs of the method at one K.
+    """
+    runs, images, roles = [], set(), set()
+    for result in results:
+        paths = [_cached(root, result, out) for out in (f"metrics/{method.model}_images.h5", "data/split.json")]
+        if None in paths:
+            return None
+        confusions, split = image_confusions.read(paths[0] or ""), splits.read(paths[1] or "")
+        runs.append(confusions.counts[method.figures])
+        images.add(confusions.images)
+        roles.add((split.seen, split.unseen, _absent(result)))
+    if len(images) != 1 or len(roles) != 1:
+        return None
+    return bootstrap.Scored(runs, *roles.pop())
+
+
+def _cached(root: pathlib.Path, result: collect.Result, path: str) -> pathlib.Path | None:
+    """Return where DVC's cache has the file `path` of a run, if it does."""
+    for stage in result.experiment.stages:
+        for out in stage.get("outs", []):
+            if out["path"] == path and (md5 := out.get("md5")):
+                with dvc.repo.Repo(str(root)) as repo:
+                    cached = pathlib.Path(repo.cache.local.oid_to_path(md5))
+                return cached if cached.exists() else None
+    return None
+
+
+def _absent(result: collect.Result) -> str:
+    """Return how the run counts classes without a true pixel."""
+    for stage in result.experiment.stages:
+        for values in stage.get("params", {}).values():
+            if "evaluation" in values:
+                return values["evaluation"]["absent_classes"]
+    return "skip"
