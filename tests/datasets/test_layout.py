@@ -71,7 +71,7 @@ def test_all_faults_of_the_lists_are_reported_together(tmp_path):
     root = voc_tree.make(tmp_path)
     (root / "JPEGImages/a.png").unlink()
     (root / "SegmentationClass/b.png").unlink()
-    lines = ["a", "b", "c", "a", "v", "gone", "../c", "x/y", "x\\y", ".hidden", "c\0d"]
+    lines = ["a", "b", "c", "a", "v", "gone", "../c", "x/y", "x\\y", ".hidden", "c\x07d"]
     voc_tree.add_list(root / "ImageSets/Segmentation/train.txt", lines)
     entries, text = find_train(root)
     assert [entry.id for entry in entries] == ["c", "v"]
@@ -91,7 +91,7 @@ def test_empty_missing_and_binary_lists_are_reported(tmp_path):
     voc_tree.add_list(root / "ImageSets/Segmentation/train.txt", ["", " "])
     assert "empty list (1):\n    ImageSets/Segmentation/train.txt" in find_train(root)[1]
     (root / "ImageSets/Segmentation/train.txt").write_bytes(b"\xff\xfe\x00")
-    assert "train.txt: not UTF-8 text" in find_train(root)[1]
+    assert "train.txt: is UTF-16 text; save it as UTF-8" in find_train(root)[1]
     entries, text = find_train(tmp_path / "nowhere")
     assert entries == [] and "train.txt: No such file or directory" in text
 

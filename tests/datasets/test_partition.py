@@ -12,16 +12,13 @@ from zeroshot.images import image_files
 
 
 def build(root, workers=0, **changes):
-    settings = voc_tree.settings(**changes)
-    faults = errors.Faults()
-    classes = layout.read_classes(root, settings.classes, faults)
-    train, val = (
-        list(partition.inspect(root, find(root, root / "labels", settings, faults), len(classes), workers))
-        for find in (layout.find_train, layout.find_val)
-    )
-    split = partition.build(settings, classes, train, val, faults)
-    faults.raise_any("data")
-    return split
+    return partition.check(root, root / "labels", voc_tree.settings(**changes), workers)[0]
+
+
+def fault_of(root, **changes):
+    with pytest.raises(errors.DatasetError) as caught:
+        build(root, **changes)
+    return str(caught.value)
 
 
 def ids(items):
@@ -66,7 +63,7 @@ def test_labels_of_unseen_pixels_do_not_affect_train(tmp_path):
         train_entries = [
             layout.Entry(item.id, item.image, root / f"SegmentationClass/{item.id}.png") for item in split.train
         ]
-        list(partition.write_masks(tmp_path / "out" / name, train_entries, split.unseen, 0))
+        list(partition.write_masks(root, tmp_path / "out" / name, train_entries, split.unseen, 0))
         masks = {path.name: path.read_bytes() for path in sorted((tmp_path / "out" / name).iterdir())}
         results.append((split, masks))
     assert results[0] == results[1]
@@ -79,7 +76,7 @@ def test_masks_are_written_with_ignored_labels_and_old_masks_are_removed(tmp_pat
     (tmp_path / "masks").mkdir()
     (tmp_path / "masks/stale.png").write_text("of an earlier split")
     entries = layout.find_train(root, root / "labels", voc_tree.settings(), errors.Faults())
-    written = list(partition.write_masks(tmp_path / "masks", entries, (1,), workers))
+    written = list(partition.write_masks(root, tmp_path / "masks", entries, (1,), workers))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "masks"]
     assert sorted(path.name for path in (tmp_path / "masks").iterdir()) == ["a.png", "b.png", "c.png", "d.png"]
     for (id, pixels), columns in zip(written, voc_tree.TRAIN.values(), strict=True):
@@ -91,7 +88,7 @@ def test_masks_are_written_with_ignored_labels_and_old_masks_are_removed(tmp_pat
 
 
 def test_no_entries_give_an_empty_folder(tmp_path):
-    assert list(partition.write_masks(tmp_path / "masks", [], (), 2)) == []
+    assert list(partition.write_masks(tmp_path, tmp_path / "masks", [], (), 2)) == []
     assert list((tmp_path / "masks").iterdir()) == []
 
 
@@ -139,17 +136,16 @@ def test_all_faults_of_the_files_are_reported_together(tmp_path):
 
 
 def test_message_of_a_short_name_suggests_the_class_that_contains_it(tmp_path):
-    faults = errors.Faults()
-    partition.build(voc_tree.settings(unseen=["tv"]), published.VOC.classes, [], [], faults)
-    with pytest.raises(errors.DatasetError, match=r"`tv`; did you mean `tvmonitor`\?"):
-        faults.raise_any("data")
+    root = voc_tree.make(tmp_path)
+    text = fault_of(root, classes="voc", unseen=["tv"])
+    assert "`tv`; did you mean `tvmonitor`?" in text
 
 
 def test_empty_train_list_is_a_fault(tmp_path):
     root = voc_tree.make(tmp_path)
     with pytest.raises(errors.DatasetError, match="no training image is left") as caught:
         build(root, unseen=["cow", "dog", "sheep"])
-    assert "4 of 4 usable images contain an unseen class" in str(caught.value)
+    assert "4 of 4 images contain an unseen class" in str(caught.value)
     assert "without a pixel" not in str(caught.value)
 
 
@@ -159,6 +155,7 @@ def test_seen_class_without_pixels_in_train_is_a_fault(tmp_path):
     voc_tree.add_list(root / "ImageSets/Segmentation/train.txt", ["b", "c"])
     with pytest.raises(errors.DatasetError, match=r"seen class without a pixel in train .*\n    dog \(label 2\)"):
         build(root)
+    image_files.write_mask(root / "SegmentationClass/c.png", voc_tree.mask((2, 2, 2, 1, 0, 0, 0, 0)))
     assert ids(build(root, exclude="pixels").train) == "bc"
 
 
@@ -170,10 +167,9 @@ def test_image_without_labelled_pixels_is_not_in_train(tmp_path):
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_check_returns_the_split_and_all_entries(tmp_path, workers):
+def test_check_returns_all_entries(tmp_path, workers):
     root = voc_tree.make(tmp_path)
-    split, entries = partition.check(root, root / "labels", voc_tree.settings(), workers)
-    assert split == build(root)
+    _, entries = partition.check(root, root / "labels", voc_tree.settings(), workers)
     assert sorted(entries) == ["a", "b", "c", "d", "v"]
     assert entries["a"] == layout.Entry("a", "JPEGImages/a.png", root / "SegmentationClass/a.png")
 
@@ -202,11 +198,16 @@ def test_split_sizes_of_voc_equal_the_documented_ones():
     expected = {2: (3080, 291), 4: (2950, 421), 6: (1949, 1422), 8: (1891, 1480), 10: (1802, 1569)}
     settings = {k: params.build({**section, "n_unseen": k}, layout.Params, "data") for k in expected}
     faults = errors.Faults()
-    entries = layout.find_train(root, root / "labels", settings[2], faults)
-    train = list(partition.inspect(root, entries, len(published.VOC.classes), workers=2))
+    classes = published.VOC.classes
+    train = list(
+        partition.inspect(root, layout.find_train(root, root / "labels", settings[2], faults), len(classes), 2)
+    )
     counts = {}
     for n_unseen, choice in settings.items():
-        split = partition.build(choice, published.VOC.classes, train, [], faults)
+        unseen = tuple(sorted(map(classes.index, layout.unseen_names(choice))))
+        split = partition.build(choice, classes, unseen, train, [], [])
+        partition.check_training(split, train, faults)
         counts[n_unseen] = (len(split.train), len(split.unlabelled))
+    partition.check_colours(train, faults)
     faults.raise_any(str(root))
     assert counts == expected

@@ -24,14 +24,20 @@ class Faults:
     def __init__(self) -> None:
         self._details: dict[str, list[str]] = {}
 
+    def __bool__(self) -> bool:
+        """Return whether there is a fault."""
+        return bool(self._details)
+
     def add(self, kind: str, detail: str) -> None:
-        """Add one fault.
+        """Add one fault, unless it was added before.
 
         Args:
             kind: what is wrong and what is needed; faults with the same text are listed together.
             detail: the place, and what was found there.
         """
-        self._details.setdefault(kind, []).append(detail)
+        details = self._details.setdefault(kind, [])
+        if detail not in details:
+            details.append(detail)
 
     def raise_any(self, where: str) -> None:
         """Raise one error for all faults, if there are any.
@@ -42,7 +48,7 @@ class Faults:
         Raises:
             DatasetError: if a fault was added; the text lists at most `MAX_LISTED` details of each kind.
         """
-        if not self._details:
+        if not self:
             return
         total = sum(map(len, self._details.values()))
         lines = [f"{where}: {total} fault{'s' if total > 1 else ''}"]
