@@ -3,12 +3,14 @@ import os
 import pathlib
 
 import numpy as np
+import PIL.ExifTags
+import PIL.Image
 import pytest
 
 from tests.support import voc_tree
 from zeroshot.base import errors, params
 from zeroshot.datasets import layout, partition, published
-from zeroshot.images import image_files
+from zeroshot.images import image_files, label_ids
 
 
 def build(root, workers=0, **changes):
@@ -211,3 +213,152 @@ def test_split_sizes_of_voc_equal_the_documented_ones():
     partition.check_colours(train, faults)
     faults.raise_any(str(root))
     assert counts == expected
+
+
+def test_a_faulty_class_list_is_reported_without_what_follows_from_it(tmp_path):
+    root = voc_tree.make(tmp_path)
+    (root / "SegmentationClass/b.png").write_text("no mask")
+    for content, cause in {b"\xff\xfea\0": "is UTF-16 text", b"background\n\ncow\n": "line 1 is empty"}.items():
+        (root / "classes.txt").write_bytes(content)
+        text = fault_of(root)
+        assert cause in text and "unusable mask (1):" in text
+        assert text.startswith(f"{root}: 2 faults\n"), text
+
+
+def test_a_missing_image_is_reported_without_the_class_that_it_alone_shows(tmp_path):
+    root = voc_tree.make(tmp_path)
+    (root / "JPEGImages/b.png").unlink()
+    text = fault_of(root)
+    assert text.startswith(f"{root}: 1 fault\n") and "no image" in text
+    (root / "JPEGImages/b.png").write_text("no image")
+    text = fault_of(root)
+    assert text.startswith(f"{root}: 1 fault\n") and "unusable image" in text
+
+
+def test_faults_of_validation_do_not_hide_those_of_classes(tmp_path):
+    root = voc_tree.make(tmp_path)
+    (root / "JPEGImages/v.png").unlink()
+    text = fault_of(root, unseen=["cow", "dog", "sheep"])
+    assert text.startswith(f"{root}: 2 faults\n") and "no training image is left" in text
+
+
+def test_linked_folders_are_refused(tmp_path):
+    root = voc_tree.make(tmp_path / "data")
+    (root / "SegmentationClass").rename(tmp_path / "masks")
+    (root / "SegmentationClass").symlink_to("../masks")
+    assert f"    {root}/SegmentationClass -> ../masks" in fault_of(root)
+
+
+def set_pixels(root, id, label, *places):
+    mask = image_files.read_mask(root / f"SegmentationClass/{id}.png")
+    mask[mask == label] = 0
+    for y, x in places:
+        mask[y, x] = label
+    image_files.write_mask(root / f"SegmentationClass/{id}.png", mask)
+
+
+@pytest.mark.parametrize(
+    ("places", "counts"),
+    [
+        # A mask of 6 x 8 pixels has 2 x 2 cells, with their centres at rows 2 and 5 and columns 2 and 6.
+        ([(0, 0), (1, 3), (4, 7)], "3 pixels, 0 cells"),
+        ([(2, 2)], "1 pixels, 1 cells"),
+    ],
+)
+def test_seen_class_with_too_few_cells_is_a_fault(tmp_path, places, counts):
+    root = voc_tree.make(tmp_path)
+    set_pixels(root, "b", 3, *places)
+    text = fault_of(root)
+    assert text.startswith(f"{root}: 1 fault\n") and "seen class with fewer than 2 cells of the feature map" in text
+    assert f"sheep (label 3): {counts}" in text and "join the class to another" in text
+
+
+def test_cells_of_all_training_images_count_and_those_of_validation_do_not(tmp_path):
+    root = voc_tree.make(tmp_path)
+    set_pixels(root, "b", 3, (2, 2))
+    set_pixels(root, "a", 3, (5, 2))
+    build(root)
+    set_pixels(root, "a", 3)
+    set_pixels(root, "v", 3, (5, 6))
+    assert "sheep (label 3): 1 pixels, 1 cells" in fault_of(root)
+
+
+def recolour(path, colours):
+    """Give the mask at `path` a palette with other colours of the label ids in `colours`."""
+    palette = label_ids.palette()
+    for label, colour in colours.items():
+        palette[label] = colour
+    image = PIL.Image.open(path)
+    image.putpalette(palette.tobytes())
+    image.save(path)
+
+
+def test_masks_with_permuted_colours_are_a_fault(tmp_path):
+    root = voc_tree.make(tmp_path)
+    voc = label_ids.palette()
+    masks = root / "SegmentationClass"
+    recolour(masks / "v.png", {2: voc[3], 3: voc[2]})
+    text = fault_of(root)
+    assert "label with different colours in two masks" in text
+    assert f"label 2: RGB [0, 128, 0] in {masks}/a.png, [128, 128, 0] in {masks}/v.png" in text
+    assert f"label 3: RGB [128, 128, 0] in {masks}/b.png, [0, 128, 0] in {masks}/v.png" in text
+    assert text.startswith(f"{root}: 2 faults\n")
+
+
+def test_colours_that_say_nothing_are_not_compared(tmp_path):
+    """Colours of labels that a mask does not have, of ignored pixels, and of masks in grey."""
+    root = voc_tree.make(tmp_path)
+    masks = root / "SegmentationClass"
+    recolour(masks / "a.png", {3: (9, 9, 0), 255: (9, 0, 9)})
+    recolour(masks / "b.png", {label: (label, label, label) for label in range(256)})
+    PIL.Image.fromarray(image_files.read_mask(masks / "c.png")).save(masks / "c.png")
+    assert PIL.Image.open(masks / "c.png").mode == "L"
+    build(root)
+
+
+def test_orientation_of_a_square_photograph_is_applied_before_masks_are_compared(tmp_path):
+    """A photograph of 6 x 8 stored pixels that is displayed as 8 x 6 needs a mask of 8 x 6."""
+    root = voc_tree.make(tmp_path)
+    image = PIL.Image.open(root / "JPEGImages/v.png")
+    exif = PIL.Image.Exif()
+    exif[PIL.ExifTags.Base.Orientation] = 6
+    image.save(root / "JPEGImages/v.png", exif=exif)
+    assert f"JPEGImages/v.png is 6 x 8, {root}/SegmentationClass/v.png is 8 x 6" in fault_of(root)
+    mask = image_files.read_mask(root / "SegmentationClass/v.png")
+    image_files.write_mask(root / "SegmentationClass/v.png", np.rot90(mask, -1))
+    build(root)
+
+
+def add_unlabelled(root, *ids):
+    voc_tree.add_list(root / "unlabelled.txt", list(ids))
+    for id in ids:
+        voc_tree.add_image(root / f"JPEGImages/{id}.png", size=(5, 9))
+
+
+@pytest.mark.parametrize("exclude", ["images", "pixels"])
+def test_listed_unlabelled_images_join_those_of_the_training_list(tmp_path, exclude):
+    root = voc_tree.make(tmp_path)
+    before = build(root, exclude=exclude)
+    add_unlabelled(root, "u", "bb")
+    split = build(root, exclude=exclude, unlabelled_list="unlabelled.txt")
+    assert [item.id for item in split.unlabelled] == ["bb", "c", "d", "u"]
+    assert (split.train, split.val) == (before.train, before.val)
+
+
+def test_an_image_without_a_mask_gets_one_that_is_ignored_everywhere(tmp_path):
+    root = voc_tree.make(tmp_path / "data")
+    add_unlabelled(root, "u")
+    _, entries = partition.check(root, root / "labels", voc_tree.settings(unlabelled_list="unlabelled.txt"), 0)
+    written = list(partition.write_masks(root, tmp_path / "masks", [entries["u"]], (), 0))
+    np.testing.assert_array_equal(image_files.read_mask(tmp_path / "masks/u.png"), np.full((5, 9), 255))
+    assert written[0][1][255] == 45
+
+
+def test_faults_of_unlabelled_images_are_reported_with_the_others(tmp_path):
+    root = voc_tree.make(tmp_path)
+    add_unlabelled(root, "u", "w")
+    voc_tree.add_list(root / "unlabelled.txt", ["u", "w", "v", "c"])
+    (root / "JPEGImages/w.png").write_text("no image")
+    text = fault_of(root, unlabelled_list="unlabelled.txt")
+    assert text.startswith(f"{root}: 3 faults\n") and "unusable image (1):" in text
+    assert "for training or validation (2):\n    unlabelled.txt: c\n    unlabelled.txt: v" in text

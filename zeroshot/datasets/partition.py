@@ -145,7 +145,8 @@ def check_training(split: splits.Split, train: Inspected, faults: errors.Faults)
             "declare fewer classes unseen, or set data.exclude: pixels",
         )
         return
-    pixels, cells = (sum(getattr(inspection, name) for inspection in used) for name in ("pixels", "cells"))
+    pixels = np.sum([inspection.pixels for inspection in used], axis=0)
+    cells = np.sum([inspection.cells for inspection in used], axis=0)
     for label in split.seen:
         name = f"{split.classes[label]} (label {label})"
         if not pixels[label]:
@@ -246,8 +247,7 @@ def _inspect(root: pathlib.Path, entry: layout.Entry, n_classes: int) -> Inspect
         faults.append(("unusable image", str(error)))
     if entry.mask is not None:
         try:
-            mask = image_files.read_mask(entry.mask)
-            colours = image_files.read_palette(entry.mask)
+            mask, colours = image_files.read_coloured_mask(entry.mask)
         except image_files.ImageError as error:
             faults.append(("unusable mask", str(error)))
     pixels, cells = np.zeros((2, 256), dtype=np.int64)

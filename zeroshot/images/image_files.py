@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import PIL.ExifTags
 import PIL.Image
+import PIL.ImageFile
 import PIL.ImageOps
 
 from zeroshot.base import errors, storage
@@ -50,6 +51,11 @@ def read_mask(path: str | pathlib.Path) -> np.ndarray:
     Raises:
         ImageError: for the reasons of `read_image`, or if the file stores colours instead of label ids.
     """
+    return read_coloured_mask(path)[0]
+
+
+def read_coloured_mask(path: str | pathlib.Path) -> tuple[np.ndarray, np.ndarray | None]:
+    """Return what `read_mask` returns, and the palette (256, 3) uint8, black beyond its last colour; None for a grey PNG."""
     image = _decode(path)
     if image.format != "PNG":
         raise ImageError(f"{path}: is a {image.format} file; a mask must be a PNG, whose labels are exact")
@@ -58,7 +64,12 @@ def read_mask(path: str | pathlib.Path) -> np.ndarray:
             f"{path}: mode {image.mode} ({image.info['stored_as']}) stores no label ids; "
             "a mask must be a palette PNG or an 8-bit grey PNG whose values are the labels"
         )
-    return np.array(image)
+    if image.mode == "L":
+        return np.array(image), None
+    values = image.getpalette() or []
+    colours = np.zeros((256, 3), np.uint8)
+    colours.reshape(-1)[: len(values)] = values
+    return np.array(image), colours
 
 
 def read_size(path: str | pathlib.Path) -> tuple[int, int]:
@@ -71,22 +82,8 @@ def read_size(path: str | pathlib.Path) -> tuple[int, int]:
         orientation = 1
         with contextlib.suppress(Exception):  # As in `_decode`.
             orientation = image.getexif().get(PIL.ExifTags.Base.Orientation, 1)
-        return image.size if orientation in _SWAPPED else image.size[::-1]
-
-
-def read_palette(path: str | pathlib.Path) -> np.ndarray | None:
-    """Return the palette (256, 3) uint8 of a palette PNG, black beyond its last colour; None for another image.
-
-    Raises:
-        ImageError: if the file is missing, has no readable header, or is above `MAX_PIXELS`.
-    """
-    with _open(path) as image:
-        values = image.getpalette() if image.mode == "P" else None
-    if values is None:
-        return None
-    colours = np.zeros((256, 3), np.uint8)
-    colours.reshape(-1)[: len(values)] = values
-    return colours
+        width, height = image.size
+    return (width, height) if orientation in _SWAPPED else (height, width)
 
 
 def write_mask(path: str | pathlib.Path, mask: np.ndarray) -> None:
@@ -120,7 +117,7 @@ def _decode(path: str | pathlib.Path) -> PIL.Image.Image:
 
 
 @contextlib.contextmanager
-def _open(path: str | pathlib.Path) -> Iterator[PIL.Image.Image]:
+def _open(path: str | pathlib.Path) -> Iterator[PIL.ImageFile.ImageFile]:
     """Yield an image whose header is read and whose size is allowed; explain errors while it is open."""
     try:
         with PIL.Image.open(path, formats=_FORMATS) as image:
