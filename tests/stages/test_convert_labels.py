@@ -129,6 +129,16 @@ def test_missing_masks_and_missing_classes_are_in_one_message(tmp_path, monkeypa
     )
 
 
+def test_linked_folders_are_refused(tmp_path, monkeypatch):
+    root = context_tree.make(tmp_path / "data/context")
+    (root / "trainval").rename(tmp_path / "elsewhere")
+    (root / "trainval").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(
+        SystemExit, match=r"folder that is a symbolic link.*\n    data/context/trainval -> /.*/elsewhere"
+    ):
+        convert(tmp_path, monkeypatch, context_tree.labels())
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
