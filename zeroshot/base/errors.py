@@ -22,7 +22,7 @@ class Faults:
     """Faults grouped by kind, in the order in which they were added."""
 
     def __init__(self) -> None:
-        self._details: dict[str, list[str]] = {}
+        self._details: dict[str, dict[str, None]] = {}
 
     def __bool__(self) -> bool:
         """Return whether there is a fault."""
@@ -35,9 +35,7 @@ class Faults:
             kind: what is wrong and what is needed; faults with the same text are listed together.
             detail: the place, and what was found there.
         """
-        details = self._details.setdefault(kind, [])
-        if detail not in details:
-            details.append(detail)
+        self._details.setdefault(kind, {})[detail] = None
 
     def raise_any(self, where: str) -> None:
         """Raise one error for all faults, if there are any.
@@ -54,7 +52,7 @@ class Faults:
         lines = [f"{where}: {total} fault{'s' if total > 1 else ''}"]
         for kind, details in self._details.items():
             lines.append(f"  {kind} ({len(details)}):")
-            lines.extend(f"    {detail}" for detail in details[:MAX_LISTED])
+            lines.extend(f"    {detail}" for detail in list(details)[:MAX_LISTED])
             if len(details) > MAX_LISTED:
                 lines.append(f"    and {len(details) - MAX_LISTED} more")
         raise DatasetError("\n".join(lines))

@@ -133,15 +133,15 @@ def read_classes(root: pathlib.Path, name: str, faults: errors.Faults) -> tuple[
         return published.DATASETS[name].classes
     lines = _read_lines(root, name, faults)
     details = []
-    for number, line in enumerate(lines):
+    if len(lines) > 255 or len(lines) == 1:
+        details.append(f"{len(lines)} classes; label ids allow 2 to 255")
+    for number, line in enumerate(lines if not details else ()):
         if not line:
             details.append(f"line {number} is empty")
         elif not line.isprintable():
             details.append(f"line {number} has an invisible character: {line!a}")
         elif line in lines[:number]:
             details.append(f"`{line}` is on lines {lines.index(line)} and {number}")
-    if lines and not 2 <= len(lines) <= 255:
-        details.append(f"{len(lines)} classes; label ids allow 2 to 255")
     for detail in details:
         kind = "class list must have one name per line, the background in line 0, and no name twice"
         faults.add(kind, f"{name}: {detail}")
