@@ -64,8 +64,8 @@ def main(
             "exclude": split.exclude,
             "images": len(described.images),
             "evaluation": protocol,
-            # The source of the places of unseen classes, for a generator with graph context.
-            **({"graph_context": provenance["graph_context"]} if "graph_context" in provenance else {}),
+            # The source of the places of unseen classes, for a generator with graph context; that self-training had no pseudo-labels.
+            **{key: provenance[key] for key in ("graph_context", "no_pseudo_labels") if key in provenance},
         },
     )
     image_confusions.write(images_path, confusions)

@@ -55,6 +55,9 @@ def main(
     revealed = held_labels.sample(unlabelled_dir, unlabelled_masks_dir, labels, options.pool_per_class, options.seed)
 
     unseen = pools.select(revealed, split.unseen)
+    if not len(unseen.labels):
+        reason = "no unlabelled image has a mask with an unseen class" if split.unseen else "there is no unseen class"
+        print(f"feature_oracle: {reason}, so the model knows no unseen class and its row is no upper bound")
     source = feature_source.RealFeatures(unseen, device)
     # An unseen class without sampled pixels has no row in the classifier.
     epochs = fine_tuning.fit(start, pools.select(sampled, split.seen), source, unseen.labels.tolist(), options)

@@ -38,11 +38,16 @@ def main(
     for name, folder in folders.items():
         listed = [entries[item.id] for item in getattr(split, name)]
         ignored = split.unseen if name == "train" else ()
-        written = partition.write_masks(folder, listed, ignored, workers)
+        written = partition.write_masks(data_root, folder, listed, ignored, workers)
         counts[name] = [pixels for _, pixels in progress.track(written, f"write {name} masks", total=len(listed))]
     partition.write_counts(counts_path, split, counts)
     splits.write(split_path, split)
     print(", ".join(f"{name}: {len(getattr(split, name)):,} images" for name in folders))
+    if split.unseen and not split.unlabelled:
+        print(
+            "no unlabelled image, so ZS5Net has nothing to learn from and is no result: no training mask shows an unseen class; "
+            "list images without masks in data.unlabelled_list"
+        )
 
 
 if __name__ == "__main__":

@@ -34,6 +34,9 @@ def main(
     provenance = {"classifier_sha256": storage.sha256(classifier_path)}
     tables = pseudo_cache.write(pseudo_dir, features_dir, classifier.to(device), options, provenance)
     storage.write_csv(counts_path, pseudo_cache.counts(tables, split.classes, split.unseen))
+    why = pseudo_cache.why_empty(pseudo_dir, split.unseen)
+    if why:
+        print(f"pseudo_label: no pseudo-labels, since {why}; the row of ZS5Net will be no result of self-training")
 
 
 if __name__ == "__main__":

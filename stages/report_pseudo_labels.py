@@ -43,6 +43,15 @@ def main(
     rounds = pseudo_cache.read_later_rounds(later_rounds_path)
     later = [{"round": number, **row} for number, pseudo in rounds.items() for row in table([pseudo])]
     storage.write_csv(later_report_path, later, ["round", *precision.COLUMNS])
+    why = pseudo_cache.why_empty(pseudo_dir, split.unseen)
+    if why:
+        print(f"report_pseudo_labels: no pseudo-labels to compare, since {why}")
+    n_unmasked = precision.count_unmasked(described, masks_dir)
+    if n_unmasked:
+        print(
+            f"report_pseudo_labels: {n_unmasked:,} of {len(described.images):,} unlabelled images have no mask and are left out of "
+            "precision and coverage"
+        )
 
 
 if __name__ == "__main__":

@@ -90,6 +90,11 @@ def main(
     for warning in calibrated.warnings:
         print(warning, file=sys.stderr)
 
+    why = None if any(len(table["label"]) for table in later) else pseudo_cache.why_empty(pseudo_dir, split.unseen)
+    if why:
+        print(f"self_train: no pseudo-labels, since {why}; the row of ZS5Net is no result of self-training")
+        provenance["no_pseudo_labels"] = True
+
     recipe = {"self_training": params.to_dict(options), "pseudo_labels": params.to_dict(labelling)}
     pixel_classifier.save(classifier_path, calibrated.classifier.to(torch.device("cpu")), **provenance, **recipe)
     pseudo_cache.write_later_rounds(later_rounds_path, later)

@@ -135,3 +135,13 @@ def test_message_of_a_single_fault_uses_the_singular():
     with pytest.raises(errors.DatasetError) as caught:
         faults.raise_any("data/toy")
     assert str(caught.value) == "data/toy: 1 fault\n  missing (1):\n    file 0"
+
+
+def test_faults_are_true_if_there_is_one_and_equal_ones_are_listed_once():
+    faults = errors.Faults()
+    assert not faults
+    for detail in ("a", "b", "a"):
+        faults.add("broken", detail)
+    assert faults
+    with pytest.raises(errors.DatasetError, match=r"^data: 2 faults\n  broken \(2\):\n    a\n    b$"):
+        faults.raise_any("data")

@@ -1,4 +1,11 @@
+import os
+import shutil
+import unicodedata
+
 import pytest
+from dvc.fs import LocalFileSystem, MemoryFileSystem
+from dvc_data.hashfile.build import build
+from dvc_data.hashfile.db.reference import ReferenceHashFileDB
 
 from tests.support import voc_tree
 from zeroshot.base import errors, params
@@ -71,7 +78,7 @@ def test_all_faults_of_the_lists_are_reported_together(tmp_path):
     root = voc_tree.make(tmp_path)
     (root / "JPEGImages/a.png").unlink()
     (root / "SegmentationClass/b.png").unlink()
-    lines = ["a", "b", "c", "a", "v", "gone", "../c", "x/y", "x\\y", ".hidden", "c\0d"]
+    lines = ["a", "b", "c", "a", "v", "gone", "../c", "x/y", "x\\y", ".hidden", "c\x07d"]
     voc_tree.add_list(root / "ImageSets/Segmentation/train.txt", lines)
     entries, text = find_train(root)
     assert [entry.id for entry in entries] == ["c", "v"]
@@ -91,7 +98,7 @@ def test_empty_missing_and_binary_lists_are_reported(tmp_path):
     voc_tree.add_list(root / "ImageSets/Segmentation/train.txt", ["", " "])
     assert "empty list (1):\n    ImageSets/Segmentation/train.txt" in find_train(root)[1]
     (root / "ImageSets/Segmentation/train.txt").write_bytes(b"\xff\xfe\x00")
-    assert "train.txt: not UTF-8 text" in find_train(root)[1]
+    assert "train.txt: is UTF-16 text; save it as UTF-8" in find_train(root)[1]
     entries, text = find_train(tmp_path / "nowhere")
     assert entries == [] and "train.txt: No such file or directory" in text
 
@@ -166,3 +173,130 @@ def test_wrong_values_of_the_section_are_explained(changes, message):
     with pytest.raises(params.ParamsError) as caught:
         voc_tree.settings(**changes)
     assert message in str(caught.value)
+
+
+def links_of(root, **changes):
+    faults = errors.Faults()
+    layout.check_links(root, layout.paths(voc_tree.settings(**changes)), faults)
+    return text_of(faults)
+
+
+def moved_and_linked(path, target):
+    target.parent.mkdir(parents=True, exist_ok=True)
+    path.rename(target)
+    path.symlink_to(target)
+
+
+@pytest.mark.parametrize("name", ["JPEGImages", "SegmentationClass", "ImageSets", "ImageSets/Segmentation"])
+def test_linked_folders_below_the_root_are_refused_by_name(tmp_path, name):
+    root = voc_tree.make(tmp_path / "data")
+    assert links_of(root) == ""
+    moved_and_linked(root / name, tmp_path / "elsewhere")
+    text = links_of(root)
+    assert "folder that is a symbolic link: DVC would not notice changes behind it" in text
+    assert f"\n    {root}/{name} -> {tmp_path}/elsewhere" in text and text.startswith("data: 1 fault\n")
+
+
+@pytest.mark.parametrize("name", ["benchmark_RELEASE", "benchmark_RELEASE/dataset/img"])
+def test_linked_folders_of_sbd_are_refused(tmp_path, name):
+    root = voc_tree.make(tmp_path / "data")
+    voc_tree.add_sbd(root, {"s": (0,) * 8})
+    moved_and_linked(root / name, tmp_path / "elsewhere")
+    assert links_of(root) == ""
+    assert f"{root}/{name} -> " in links_of(root, sbd="benchmark_RELEASE/dataset")
+
+
+def test_the_root_and_single_files_may_be_links(tmp_path):
+    root = voc_tree.make(tmp_path / "data")
+    moved_and_linked(root / "classes.txt", tmp_path / "elsewhere/names.txt")
+    moved_and_linked(root / "JPEGImages/a.png", tmp_path / "elsewhere/photograph.png")
+    (tmp_path / "link").symlink_to(root)
+    assert links_of(root) == links_of(tmp_path / "link") == ""
+    assert find_train(tmp_path / "link")[1] == ""
+
+
+def test_dvc_notices_a_change_behind_a_linked_file_but_not_behind_a_linked_folder(tmp_path):
+    """The reason for the rule above."""
+    root = voc_tree.make(tmp_path / "data")
+    moved_and_linked(root / "classes.txt", tmp_path / "names.txt")
+    moved_and_linked(root / "SegmentationClass", tmp_path / "masks")
+
+    def digest():
+        odb = ReferenceHashFileDB(MemoryFileSystem(), "/odb")
+        return build(odb, str(root), LocalFileSystem(), "md5", dry_run=True)[2].hash_info.value
+
+    first = digest()
+    (tmp_path / "masks/a.png").write_bytes((tmp_path / "masks/b.png").read_bytes())
+    assert digest() == first
+    (tmp_path / "names.txt").write_text("other names")
+    assert digest() != first
+
+
+def test_pipes_are_no_lists_and_no_images(tmp_path):
+    root = voc_tree.make(tmp_path)
+    for path in (root / "JPEGImages/a.png", root / "ImageSets/Segmentation/val.txt"):
+        path.unlink()
+        os.mkfifo(path)
+    entries, text = find_train(root)
+    assert [entry.id for entry in entries] == ["b", "c", "d"] and "no image" in text
+    faults = errors.Faults()
+    layout.find_val(root, root / "labels", voc_tree.settings(), faults)
+    assert "unreadable list (1):\n    ImageSets/Segmentation/val.txt: is a pipe or device" in text_of(faults)
+
+
+@pytest.mark.parametrize("in_list", ["NFC", "NFD"])
+@pytest.mark.parametrize("on_disk", ["NFC", "NFD"])
+def test_ids_match_files_however_accents_are_encoded(tmp_path, in_list, on_disk):
+    root = voc_tree.make(tmp_path)
+    name = unicodedata.normalize(on_disk, "été")
+    for folder in ("JPEGImages", "SegmentationClass"):
+        (root / folder / "a.png").rename(root / folder / f"{name}.png")
+    lines = ["\ufeffb", unicodedata.normalize(in_list, "été")]
+    (root / "ImageSets/Segmentation/train.txt").write_text("\r\n".join(lines), encoding="utf-8")
+    entries, text = find_train(root)
+    assert text == "" and [entry.id for entry in entries] == ["b", unicodedata.normalize("NFC", "été")]
+    assert entries[1].image == f"JPEGImages/{name}.png" and (root / entries[1].image).exists()
+
+
+def test_unseen_names_match_classes_however_accents_are_encoded(tmp_path):
+    (tmp_path / "classes.txt").write_text("background\n" + unicodedata.normalize("NFD", "café"), encoding="utf-8")
+    classes = layout.read_classes(tmp_path, "classes.txt", errors.Faults())
+    for form in ("NFC", "NFD"):
+        assert layout.unseen_names(voc_tree.settings(unseen=[unicodedata.normalize(form, "café")])) == classes[1:]
+
+
+@pytest.mark.parametrize("name", ["traffic\u00a0light", "zebra\u200b", "ze\tbra"])
+def test_invisible_characters_in_class_names_are_shown(tmp_path, name):
+    (tmp_path / "classes.txt").write_text(f"background\n{name}\ncow", encoding="utf-8")
+    faults = errors.Faults()
+    assert layout.read_classes(tmp_path, "classes.txt", faults) == ()
+    assert f"classes.txt: line 1 has an invisible character: {name!a}" in text_of(faults)
+
+
+def test_a_missing_folder_is_one_fault(tmp_path):
+    root = voc_tree.make(tmp_path)
+    shutil.rmtree(root / "JPEGImages")
+    assert f"no image {root}/JPEGImages/<id>.jpg|.jpeg|.png (1):\n    all, since there is no" in find_train(root)[1]
+
+
+def find_unlabelled(root, labelled_ids=()):
+    faults = errors.Faults()
+    settings = voc_tree.settings(unlabelled_list="unlabelled.txt")
+    return layout.find_unlabelled(root, settings, labelled_ids, faults), text_of(faults)
+
+
+def test_unlabelled_images_need_no_mask(tmp_path):
+    root = voc_tree.make(tmp_path)
+    voc_tree.add_list(root / "unlabelled.txt", ["u", "a"])
+    voc_tree.add_image(root / "JPEGImages/u.png")
+    entries, text = find_unlabelled(root)
+    assert text == "" and entries == [layout.Entry(id, f"JPEGImages/{id}.png", None) for id in ("a", "u")]
+    assert layout.find_unlabelled(root, voc_tree.settings(), {"u"}, errors.Faults()) == []
+
+
+def test_unlabelled_ids_of_other_lists_and_without_image_are_refused(tmp_path):
+    root = voc_tree.make(tmp_path)
+    voc_tree.add_list(root / "unlabelled.txt", ["a", "gone"])
+    text = find_unlabelled(root, {"a", "v"})[1]
+    assert "listed as unlabelled, and also for training or validation (1):\n    unlabelled.txt: a" in text
+    assert "(1):\n    gone" in text

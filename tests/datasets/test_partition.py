@@ -3,25 +3,24 @@ import os
 import pathlib
 
 import numpy as np
+import PIL.ExifTags
+import PIL.Image
 import pytest
 
 from tests.support import voc_tree
 from zeroshot.base import errors, params
 from zeroshot.datasets import layout, partition, published
-from zeroshot.images import image_files
+from zeroshot.images import image_files, label_ids
 
 
 def build(root, workers=0, **changes):
-    settings = voc_tree.settings(**changes)
-    faults = errors.Faults()
-    classes = layout.read_classes(root, settings.classes, faults)
-    train, val = (
-        list(partition.inspect(root, find(root, root / "labels", settings, faults), len(classes), workers))
-        for find in (layout.find_train, layout.find_val)
-    )
-    split = partition.build(settings, classes, train, val, faults)
-    faults.raise_any("data")
-    return split
+    return partition.check(root, root / "labels", voc_tree.settings(**changes), workers)[0]
+
+
+def fault_of(root, **changes):
+    with pytest.raises(errors.DatasetError) as caught:
+        build(root, **changes)
+    return str(caught.value)
 
 
 def ids(items):
@@ -66,7 +65,7 @@ def test_labels_of_unseen_pixels_do_not_affect_train(tmp_path):
         train_entries = [
             layout.Entry(item.id, item.image, root / f"SegmentationClass/{item.id}.png") for item in split.train
         ]
-        list(partition.write_masks(tmp_path / "out" / name, train_entries, split.unseen, 0))
+        list(partition.write_masks(root, tmp_path / "out" / name, train_entries, split.unseen, 0))
         masks = {path.name: path.read_bytes() for path in sorted((tmp_path / "out" / name).iterdir())}
         results.append((split, masks))
     assert results[0] == results[1]
@@ -79,7 +78,7 @@ def test_masks_are_written_with_ignored_labels_and_old_masks_are_removed(tmp_pat
     (tmp_path / "masks").mkdir()
     (tmp_path / "masks/stale.png").write_text("of an earlier split")
     entries = layout.find_train(root, root / "labels", voc_tree.settings(), errors.Faults())
-    written = list(partition.write_masks(tmp_path / "masks", entries, (1,), workers))
+    written = list(partition.write_masks(root, tmp_path / "masks", entries, (1,), workers))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "masks"]
     assert sorted(path.name for path in (tmp_path / "masks").iterdir()) == ["a.png", "b.png", "c.png", "d.png"]
     for (id, pixels), columns in zip(written, voc_tree.TRAIN.values(), strict=True):
@@ -91,7 +90,7 @@ def test_masks_are_written_with_ignored_labels_and_old_masks_are_removed(tmp_pat
 
 
 def test_no_entries_give_an_empty_folder(tmp_path):
-    assert list(partition.write_masks(tmp_path / "masks", [], (), 2)) == []
+    assert list(partition.write_masks(tmp_path, tmp_path / "masks", [], (), 2)) == []
     assert list((tmp_path / "masks").iterdir()) == []
 
 
@@ -139,17 +138,16 @@ def test_all_faults_of_the_files_are_reported_together(tmp_path):
 
 
 def test_message_of_a_short_name_suggests_the_class_that_contains_it(tmp_path):
-    faults = errors.Faults()
-    partition.build(voc_tree.settings(unseen=["tv"]), published.VOC.classes, [], [], faults)
-    with pytest.raises(errors.DatasetError, match=r"`tv`; did you mean `tvmonitor`\?"):
-        faults.raise_any("data")
+    root = voc_tree.make(tmp_path)
+    text = fault_of(root, classes="voc", unseen=["tv"])
+    assert "`tv`; did you mean `tvmonitor`?" in text
 
 
 def test_empty_train_list_is_a_fault(tmp_path):
     root = voc_tree.make(tmp_path)
     with pytest.raises(errors.DatasetError, match="no training image is left") as caught:
         build(root, unseen=["cow", "dog", "sheep"])
-    assert "4 of 4 usable images contain an unseen class" in str(caught.value)
+    assert "4 of 4 images contain an unseen class" in str(caught.value)
     assert "without a pixel" not in str(caught.value)
 
 
@@ -159,6 +157,7 @@ def test_seen_class_without_pixels_in_train_is_a_fault(tmp_path):
     voc_tree.add_list(root / "ImageSets/Segmentation/train.txt", ["b", "c"])
     with pytest.raises(errors.DatasetError, match=r"seen class without a pixel in train .*\n    dog \(label 2\)"):
         build(root)
+    image_files.write_mask(root / "SegmentationClass/c.png", voc_tree.mask((2, 2, 2, 1, 0, 0, 0, 0)))
     assert ids(build(root, exclude="pixels").train) == "bc"
 
 
@@ -170,10 +169,9 @@ def test_image_without_labelled_pixels_is_not_in_train(tmp_path):
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_check_returns_the_split_and_all_entries(tmp_path, workers):
+def test_check_returns_all_entries(tmp_path, workers):
     root = voc_tree.make(tmp_path)
-    split, entries = partition.check(root, root / "labels", voc_tree.settings(), workers)
-    assert split == build(root)
+    _, entries = partition.check(root, root / "labels", voc_tree.settings(), workers)
     assert sorted(entries) == ["a", "b", "c", "d", "v"]
     assert entries["a"] == layout.Entry("a", "JPEGImages/a.png", root / "SegmentationClass/a.png")
 
@@ -202,11 +200,165 @@ def test_split_sizes_of_voc_equal_the_documented_ones():
     expected = {2: (3080, 291), 4: (2950, 421), 6: (1949, 1422), 8: (1891, 1480), 10: (1802, 1569)}
     settings = {k: params.build({**section, "n_unseen": k}, layout.Params, "data") for k in expected}
     faults = errors.Faults()
-    entries = layout.find_train(root, root / "labels", settings[2], faults)
-    train = list(partition.inspect(root, entries, len(published.VOC.classes), workers=2))
+    classes = published.VOC.classes
+    train = list(
+        partition.inspect(root, layout.find_train(root, root / "labels", settings[2], faults), len(classes), 2)
+    )
     counts = {}
     for n_unseen, choice in settings.items():
-        split = partition.build(choice, published.VOC.classes, train, [], faults)
+        unseen = tuple(sorted(map(classes.index, layout.unseen_names(choice))))
+        split = partition.build(choice, classes, unseen, train, [], [])
+        partition.check_training(split, train, faults)
         counts[n_unseen] = (len(split.train), len(split.unlabelled))
+    partition.check_colours(train, faults)
     faults.raise_any(str(root))
     assert counts == expected
+
+
+def test_a_faulty_class_list_is_reported_without_what_follows_from_it(tmp_path):
+    root = voc_tree.make(tmp_path)
+    (root / "SegmentationClass/b.png").write_text("no mask")
+    for content, cause in {b"\xff\xfea\0": "is UTF-16 text", b"background\n\ncow\n": "line 1 is empty"}.items():
+        (root / "classes.txt").write_bytes(content)
+        text = fault_of(root)
+        assert cause in text and "unusable mask (1):" in text
+        assert text.startswith(f"{root}: 2 faults\n"), text
+
+
+def test_a_missing_image_is_reported_without_the_class_that_it_alone_shows(tmp_path):
+    root = voc_tree.make(tmp_path)
+    (root / "JPEGImages/b.png").unlink()
+    text = fault_of(root)
+    assert text.startswith(f"{root}: 1 fault\n") and "no image" in text
+    (root / "JPEGImages/b.png").write_text("no image")
+    text = fault_of(root)
+    assert text.startswith(f"{root}: 1 fault\n") and "unusable image" in text
+
+
+def test_faults_of_validation_do_not_hide_those_of_classes(tmp_path):
+    root = voc_tree.make(tmp_path)
+    (root / "JPEGImages/v.png").unlink()
+    text = fault_of(root, unseen=["cow", "dog", "sheep"])
+    assert text.startswith(f"{root}: 2 faults\n") and "no training image is left" in text
+
+
+def test_linked_folders_are_refused(tmp_path):
+    root = voc_tree.make(tmp_path / "data")
+    (root / "SegmentationClass").rename(tmp_path / "masks")
+    (root / "SegmentationClass").symlink_to("../masks")
+    assert f"    {root}/SegmentationClass -> ../masks" in fault_of(root)
+
+
+def set_pixels(root, id, label, *places):
+    mask = image_files.read_mask(root / f"SegmentationClass/{id}.png")
+    mask[mask == label] = 0
+    for y, x in places:
+        mask[y, x] = label
+    image_files.write_mask(root / f"SegmentationClass/{id}.png", mask)
+
+
+@pytest.mark.parametrize(
+    ("places", "counts"),
+    [
+        # A mask of 6 x 8 pixels has 2 x 2 cells, with their centres at rows 2 and 5 and columns 2 and 6.
+        ([(0, 0), (1, 3), (4, 7)], "3 pixels, 0 cells"),
+        ([(2, 2)], "1 pixels, 1 cells"),
+    ],
+)
+def test_seen_class_with_too_few_cells_is_a_fault(tmp_path, places, counts):
+    root = voc_tree.make(tmp_path)
+    set_pixels(root, "b", 3, *places)
+    text = fault_of(root)
+    assert text.startswith(f"{root}: 1 fault\n") and "seen class with fewer than 2 cells of the feature map" in text
+    assert f"sheep (label 3): {counts}" in text and "join the class to another" in text
+
+
+def test_cells_of_all_training_images_count_and_those_of_validation_do_not(tmp_path):
+    root = voc_tree.make(tmp_path)
+    set_pixels(root, "b", 3, (2, 2))
+    set_pixels(root, "a", 3, (5, 2))
+    build(root)
+    set_pixels(root, "a", 3)
+    set_pixels(root, "v", 3, (5, 6))
+    assert "sheep (label 3): 1 pixels, 1 cells" in fault_of(root)
+
+
+def recolour(path, colours):
+    """Give the mask at `path` a palette with other colours of the label ids in `colours`."""
+    palette = label_ids.palette()
+    for label, colour in colours.items():
+        palette[label] = colour
+    image = PIL.Image.open(path)
+    image.putpalette(palette.tobytes())
+    image.save(path)
+
+
+def test_masks_with_permuted_colours_are_a_fault(tmp_path):
+    root = voc_tree.make(tmp_path)
+    voc = label_ids.palette()
+    masks = root / "SegmentationClass"
+    recolour(masks / "v.png", {2: voc[3], 3: voc[2]})
+    text = fault_of(root)
+    assert "label with different colours in two masks" in text
+    assert f"label 2: RGB [0, 128, 0] in {masks}/a.png, [128, 128, 0] in {masks}/v.png" in text
+    assert f"label 3: RGB [128, 128, 0] in {masks}/b.png, [0, 128, 0] in {masks}/v.png" in text
+    assert text.startswith(f"{root}: 2 faults\n")
+
+
+def test_colours_that_say_nothing_are_not_compared(tmp_path):
+    """Colours of labels that a mask does not have, of ignored pixels, and of masks in grey."""
+    root = voc_tree.make(tmp_path)
+    masks = root / "SegmentationClass"
+    recolour(masks / "a.png", {3: (9, 9, 0), 255: (9, 0, 9)})
+    recolour(masks / "b.png", {label: (label, label, label) for label in range(256)})
+    PIL.Image.fromarray(image_files.read_mask(masks / "c.png")).save(masks / "c.png")
+    assert PIL.Image.open(masks / "c.png").mode == "L"
+    build(root)
+
+
+def test_orientation_of_a_square_photograph_is_applied_before_masks_are_compared(tmp_path):
+    """A photograph of 6 x 8 stored pixels that is displayed as 8 x 6 needs a mask of 8 x 6."""
+    root = voc_tree.make(tmp_path)
+    image = PIL.Image.open(root / "JPEGImages/v.png")
+    exif = PIL.Image.Exif()
+    exif[PIL.ExifTags.Base.Orientation] = 6
+    image.save(root / "JPEGImages/v.png", exif=exif)
+    assert f"JPEGImages/v.png is 6 x 8, {root}/SegmentationClass/v.png is 8 x 6" in fault_of(root)
+    mask = image_files.read_mask(root / "SegmentationClass/v.png")
+    image_files.write_mask(root / "SegmentationClass/v.png", np.rot90(mask, -1))
+    build(root)
+
+
+def add_unlabelled(root, *ids):
+    voc_tree.add_list(root / "unlabelled.txt", list(ids))
+    for id in ids:
+        voc_tree.add_image(root / f"JPEGImages/{id}.png", size=(5, 9))
+
+
+@pytest.mark.parametrize("exclude", ["images", "pixels"])
+def test_listed_unlabelled_images_join_those_of_the_training_list(tmp_path, exclude):
+    root = voc_tree.make(tmp_path)
+    before = build(root, exclude=exclude)
+    add_unlabelled(root, "u", "bb")
+    split = build(root, exclude=exclude, unlabelled_list="unlabelled.txt")
+    assert [item.id for item in split.unlabelled] == ["bb", "c", "d", "u"]
+    assert (split.train, split.val) == (before.train, before.val)
+
+
+def test_an_image_without_a_mask_gets_one_that_is_ignored_everywhere(tmp_path):
+    root = voc_tree.make(tmp_path / "data")
+    add_unlabelled(root, "u")
+    _, entries = partition.check(root, root / "labels", voc_tree.settings(unlabelled_list="unlabelled.txt"), 0)
+    written = list(partition.write_masks(root, tmp_path / "masks", [entries["u"]], (), 0))
+    np.testing.assert_array_equal(image_files.read_mask(tmp_path / "masks/u.png"), np.full((5, 9), 255))
+    assert written[0][1][255] == 45
+
+
+def test_faults_of_unlabelled_images_are_reported_with_the_others(tmp_path):
+    root = voc_tree.make(tmp_path)
+    add_unlabelled(root, "u", "w")
+    voc_tree.add_list(root / "unlabelled.txt", ["u", "w", "v", "c"])
+    (root / "JPEGImages/w.png").write_text("no image")
+    text = fault_of(root, unlabelled_list="unlabelled.txt")
+    assert text.startswith(f"{root}: 3 faults\n") and "unusable image (1):" in text
+    assert "for training or validation (2):\n    unlabelled.txt: c\n    unlabelled.txt: v" in text

@@ -74,7 +74,7 @@ def test_all_missing_classes_are_named_together(tmp_path):
         ("accordion\n", "labels.txt: line 1 is 'accordion', expected `1: <name>`"),
         ("1: accordion\n2:\n", "labels.txt: line 2 is '2:', expected `2: <name>`"),
         ("\n", "labels.txt: has no labels"),
-        (b"\xff\xfe\x00", "labels.txt: not UTF-8 text"),
+        (b"\xff\xfe\x00", "labels.txt: is UTF-16 text; save it as UTF-8"),
         (None, "labels.txt: No such file or directory"),
     ],
 )

@@ -131,6 +131,13 @@ def test_context_from_true_masks_is_noted(tmp_path):
     assert first.startswith("a  ") and second.startswith("b (true unseen masks) ")
 
 
+def test_self_training_without_pseudo_labels_is_noted(tmp_path):
+    write(tmp_path, "zs3net")
+    write(tmp_path, "zs5net", no_pseudo_labels=True)
+    first, second = lines(tmp_path)
+    assert first.startswith("zs3net  ") and second.startswith("zs5net (no pseudo-labels) ")
+
+
 def test_metrics_without_a_figure_are_refused(tmp_path):
     generalised = metrics(50)
     del generalised["seen"]["MA"]

@@ -2,6 +2,7 @@ import struct
 import zlib
 
 import numpy as np
+import PIL.ExifTags
 import PIL.Image
 import pytest
 
@@ -124,3 +125,60 @@ def test_only_two_dimensional_uint8_masks_are_written(tmp_path, mask):
     with pytest.raises(ValueError, match=r"m\.png: a mask must be \(H, W\) uint8, found"):
         image_files.write_mask(tmp_path / "m.png", mask)
     assert not list(tmp_path.iterdir())
+
+
+def exif(orientation):
+    tags = PIL.Image.Exif()
+    tags[PIL.ExifTags.Base.Orientation] = orientation
+    return tags
+
+
+# What viewers do to the stored pixels, by the definition of the tag: where the stored first row and first column are displayed.
+UPRIGHT = {
+    1: lambda x: x,
+    2: lambda x: x[:, ::-1],
+    3: lambda x: x[::-1, ::-1],
+    4: lambda x: x[::-1],
+    5: lambda x: x.swapaxes(0, 1),
+    6: lambda x: x.swapaxes(0, 1)[:, ::-1],
+    7: lambda x: x.swapaxes(0, 1)[::-1, ::-1],
+    8: lambda x: x.swapaxes(0, 1)[::-1],
+}
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "png"])
+@pytest.mark.parametrize("orientation", UPRIGHT)
+def test_images_and_sizes_follow_the_exif_orientation(tmp_path, suffix, orientation):
+    pixels = np.random.default_rng(0).integers(0, 256, (6, 4, 3), dtype=np.uint8)
+    image, path = PIL.Image.fromarray(pixels), tmp_path / f"a.{suffix}"
+    image.save(path)
+    stored = image_files.read_image(path)
+    image.save(path, exif=exif(orientation))
+    read = image_files.read_image(path)
+    np.testing.assert_array_equal(read, UPRIGHT[orientation](stored))
+    assert image_files.read_size(path) == read.shape[:2]
+
+
+def test_masks_follow_the_exif_orientation(tmp_path):
+    ids = np.arange(12, dtype=np.uint8).reshape(3, 4)
+    PIL.Image.fromarray(ids).save(tmp_path / "m.png", exif=exif(6))
+    np.testing.assert_array_equal(image_files.read_mask(tmp_path / "m.png"), UPRIGHT[6](ids))
+
+
+def test_broken_exif_data_are_ignored(tmp_path):
+    path = save(tmp_path / "a.jpg", exif=b"Exif\0\0no TIFF header")
+    assert image_files.read_image(path).shape == (4, 5, 3) and image_files.read_size(path) == (4, 5)
+
+
+def test_palettes_are_read_with_masks(tmp_path):
+    ids = np.arange(6, dtype=np.uint8).reshape(2, 3)
+    image_files.write_mask(tmp_path / "m.png", ids)
+    mask, colours = image_files.read_coloured_mask(tmp_path / "m.png")
+    np.testing.assert_array_equal(mask, ids)
+    np.testing.assert_array_equal(colours, label_ids.palette())
+    assert image_files.read_coloured_mask(save(tmp_path / "grey.png", "L"))[1] is None
+    image = PIL.Image.new("P", (2, 2))
+    image.putpalette([1, 2, 3, 4, 5, 6])
+    image.save(tmp_path / "short.png", exif=exif(6))
+    _, colours = image_files.read_coloured_mask(tmp_path / "short.png")
+    assert colours[:2].tolist() == [[1, 2, 3], [4, 5, 6]] and not colours[2:].any()

@@ -53,7 +53,9 @@ def test_label_maps_become_masks_of_60_classes(converted):
     for id, names in shown.items():
         expected = np.zeros((6, 8), dtype=np.uint8)
         expected[:, : len(names)] = [CLASSES.index(name) for name in names]
-        np.testing.assert_array_equal(image_files.read_mask(folder / f"data/labels/{id}.png"), expected)
+        np.testing.assert_array_equal(
+            image_files.read_mask(folder / f"data/labels/{id}.png"), context_tree.enlarged(expected)
+        )
 
 
 @pytest.mark.parametrize("ids", ["0-59", "0-58"])
@@ -127,6 +129,16 @@ def test_missing_masks_and_missing_classes_are_in_one_message(tmp_path, monkeypa
     )
 
 
+def test_linked_folders_are_refused(tmp_path, monkeypatch):
+    root = context_tree.make(tmp_path / "data/context")
+    (root / "trainval").rename(tmp_path / "elsewhere")
+    (root / "trainval").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(
+        SystemExit, match=r"folder that is a symbolic link.*\n    data/context/trainval -> /.*/elsewhere"
+    ):
+        convert(tmp_path, monkeypatch, context_tree.labels())
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -161,10 +173,12 @@ def test_excluded_pixels_leave_the_background_of_their_image(converted, monkeypa
     folder, _ = converted
     prepare(folder, monkeypatch, exclude="pixels")
     mask = image_files.read_mask(folder / "data/masks/train/cow.png")
-    assert (mask[:, 1:] == 0).all() and (mask[:, :1] == 255).all()
+    assert (mask[:, 4:] == 0).all() and (mask[:, :4] == 255).all()
 
 
 def test_a_mask_that_was_not_converted_is_reported(tmp_path, monkeypatch):
     context_tree.make(tmp_path / "data/context")
-    with pytest.raises(SystemExit, match=r"no mask data/labels/<id>.png; masks of other formats: see `labels` \(18\)"):
+    with pytest.raises(
+        SystemExit, match=r"no mask data/labels/<id>.png; masks of other formats: see `labels` \(1\):\n    all, .*"
+    ):
         prepare(tmp_path, monkeypatch)

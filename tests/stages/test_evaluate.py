@@ -76,6 +76,14 @@ def test_metrics_record_the_source_of_the_graph_context(tmp_path, monkeypatch, c
     assert json.loads((tmp_path / "metrics/zs3net.json").read_text()).get("graph_context") == context
 
 
+@pytest.mark.parametrize("facts", [{}, {"no_pseudo_labels": True}])
+def test_metrics_record_that_self_training_had_no_pseudo_labels(tmp_path, monkeypatch, facts):
+    pixel_classifier.save(tmp_path / "models/zs3net.pt", write(tmp_path), **facts)
+    stage_files.run(tmp_path, monkeypatch, "evaluate")
+    values = json.loads((tmp_path / "metrics/zs3net.json").read_text())
+    assert {name: value for name, value in values.items() if name == "no_pseudo_labels"} == facts
+
+
 def test_the_metrics_give_the_table_on_the_terminal(tmp_path, monkeypatch):
     write(tmp_path)
     stage_files.run(tmp_path, monkeypatch, "evaluate")

@@ -71,11 +71,13 @@ def test_without_a_scored_part_there_is_a_warning_and_no_bias(tmp_path, monkeypa
 @pytest.mark.parametrize(
     ("n_images", "labels", "known"), [(0, (0,), []), (4, (0, 1, 2), []), (6, (0, 5), [5])], ids=str
 )
-def test_an_unseen_class_without_a_pixel_has_no_row(tmp_path, monkeypatch, n_images, labels, known):
+def test_an_unseen_class_without_a_pixel_has_no_row(tmp_path, monkeypatch, capsys, n_images, labels, known):
     model, _ = run(make(tmp_path, n_images, labels, epochs=1, steps_per_epoch=5), monkeypatch)
     assert model.labels.tolist() == [*pixel_world.SEEN, *known]
     assert model.labels[model.unseen].tolist() == known
     assert known or model.seen_bias == 0
+    text = "feature_oracle: no unlabelled image has a mask with an unseen class"
+    assert (text in capsys.readouterr().out) == (not known)
 
 
 def test_without_unseen_classes_it_is_the_supervised_classifier(tmp_path, monkeypatch):

@@ -103,6 +103,33 @@ def test_vocs_names_and_sbd(tmp_path, monkeypatch):
     np.testing.assert_array_equal(mask(tmp_path, "train/s20"), voc_tree.mask(blocks["s20"]))
 
 
+def test_images_with_unseen_classes_need_no_masks(tmp_path, monkeypatch):
+    """Moved to the list of unlabelled images, without their masks, they give the same split and training masks."""
+    for name in ("with", "without"):
+        voc_tree.make(tmp_path / name / "data/toy")
+    run(tmp_path / "with", monkeypatch)
+    root = tmp_path / "without/data/toy"
+    voc_tree.add_list(root / "ImageSets/Segmentation/train.txt", ["a", "b"])
+    voc_tree.add_list(root / "unlabelled.txt", ["c", "d"])
+    for id in "cd":
+        (root / f"SegmentationClass/{id}.png").unlink()
+    run(tmp_path / "without", monkeypatch, unlabelled_list="unlabelled.txt")
+    first, second = content(tmp_path / "with"), content(tmp_path / "without")
+    differing = {path for path in first.keys() | second.keys() if first.get(path) != second.get(path)}
+    assert differing == {"data/masks/unlabelled/c.png", "data/masks/unlabelled/d.png", "metrics/split.csv"}
+    assert (mask(tmp_path / "without", "unlabelled/c") == 255).all()
+
+
+@pytest.mark.parametrize(("unseen", "is_said"), [(["sheep"], True), ([], False)])
+def test_a_split_without_unlabelled_images_is_said(tmp_path, monkeypatch, capsys, unseen, is_said):
+    root = voc_tree.make(tmp_path / "data/toy")
+    voc_tree.add_list(root / "ImageSets/Segmentation/train.txt", ["a", "c"])
+    image_files.write_mask(root / "SegmentationClass/c.png", voc_tree.mask((0, 1, 1, 1, 1, 1, 3 * (not unseen), 1)))
+    voc_tree.add_list(root / "classes.txt", list(voc_tree.CLASSES) if unseen else ["background", "cow", "dog", "tree"])
+    run(tmp_path, monkeypatch, unseen=unseen)
+    assert ("list images without masks in data.unlabelled_list" in capsys.readouterr().out) == is_said
+
+
 def test_all_errors_of_a_dataset_are_in_one_message_and_nothing_is_written(tmp_path, monkeypatch):
     root = voc_tree.make(tmp_path / "data/toy")
     (root / "JPEGImages/a.png").unlink()
@@ -110,8 +137,8 @@ def test_all_errors_of_a_dataset_are_in_one_message_and_nothing_is_written(tmp_p
     with pytest.raises(SystemExit) as caught:
         run(tmp_path, monkeypatch, unseen=["cows"])
     text = str(caught.value)
-    assert text.startswith("data/toy: 4 faults\n")
-    for kind in ("no image", "unusable mask", "unseen class is not in the class list", "seen class without a pixel"):
+    assert text.startswith("data/toy: 3 faults\n")
+    for kind in ("no image", "unusable mask", "unseen class is not in the class list"):
         assert kind in text
     assert not (tmp_path / "data/masks").exists() and not (tmp_path / "data/split.json").exists()
 

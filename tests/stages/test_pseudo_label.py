@@ -10,6 +10,7 @@ import torch
 
 from tests.support import pixel_world, quick_sections, stage_files, unlabelled_world
 from zeroshot.cache import describe, index, pools, rows
+from zeroshot.datasets import splits
 from zeroshot.images import image_files
 from zeroshot.zs3net import pixel_classifier
 from zeroshot.zs3net.pseudo_labels import pseudo_cache, selection
@@ -129,11 +130,15 @@ def test_agreement_compares_the_views(world, monkeypatch):
     assert set(joined("features/pseudo")["label"].tolist()) == set(second.tolist())
 
 
-def test_without_unlabelled_images_or_unseen_classes_caches_and_tables_are_empty(world, monkeypatch):
+def test_without_unlabelled_images_or_unseen_classes_caches_and_tables_are_empty(world, monkeypatch, capsys):
     folder, _ = world
     shutil.rmtree(folder / "features/unlabelled")
     unlabelled_world.write(folder, n_images=0)
     run(folder, monkeypatch, "pseudo_label", "report_pseudo_labels")
+    assert capsys.readouterr().out == (
+        "pseudo_label: no pseudo-labels, since there is no unlabelled image; the row of ZS5Net will be no result of self-training\n"
+        "report_pseudo_labels: no pseudo-labels to compare, since there is no unlabelled image\n"
+    )
     assert index.read("features/pseudo", "rows").shards == []
     assert pseudo_cache.pool(folder / "features/pseudo", 10, 0).labels.tolist() == []
     assert pools.empty(pixel_world.DIM).features.shape == (0, pixel_world.DIM)
@@ -142,6 +147,39 @@ def test_without_unlabelled_images_or_unseen_classes_caches_and_tables_are_empty
     assert (pandas.read_csv("metrics/pseudo_counts.csv")["kept"] == 0).all()
     later = pandas.read_csv("metrics/pseudo_labels_later.csv")
     assert later.empty and list(later) == ["round", *table.columns]
+
+
+@pytest.mark.parametrize(
+    ("unseen", "reason"), [(pixel_world.UNSEEN, "the rule selected no pixel"), ((), "there is no unseen class")]
+)
+def test_a_run_without_pseudo_labels_says_why(world, monkeypatch, capsys, unseen, reason):
+    folder, _ = world
+    splits.write(folder / "data/split.json", pixel_world.split(unseen=unseen))
+    run(folder, monkeypatch, min_confidence=1.0)
+    assert f"no pseudo-labels, since {reason};" in capsys.readouterr().out
+
+
+def test_images_without_a_mask_are_left_out_of_the_report_which_says_so(world, monkeypatch, capsys):
+    """The report of all images, one without a mask, has the same precision and coverage as that of the other images alone."""
+    folder, truth = world
+    run(folder, monkeypatch, "pseudo_label", "report_pseudo_labels", p=50.0)
+    assert capsys.readouterr().out == ""
+    path = folder / "data/masks/unlabelled/image0.png"
+    image_files.write_mask(path, np.full_like(image_files.read_mask(path), 255))
+    run(folder, monkeypatch, "report_pseudo_labels")
+    assert capsys.readouterr().out == (
+        "report_pseudo_labels: 1 of 12 unlabelled images have no mask and are left out of precision and coverage\n"
+    )
+    table = pandas.read_csv("metrics/pseudo_labels.csv").set_index("class")
+    pseudo, others = joined("features/pseudo"), truth["image"] != 0
+    label_at = dict(zip(zip(truth["image"], *truth["position"].T, strict=True), truth["label"], strict=True))
+    for label in pixel_world.UNSEEN:
+        chosen = (pseudo["label"] == label) & (pseudo["image"] != 0)
+        places = zip(pseudo["image"][chosen], *pseudo["position"][chosen].T, strict=True)
+        right = sum(label_at[place] == label for place in places)
+        row = table.loc[pixel_world.CLASSES[label]]
+        assert row["precision"] == pytest.approx(100 * right / chosen.sum())
+        assert row["coverage"] == pytest.approx(100 * right / (truth["label"][others] == label).sum())
 
 
 def test_a_missing_cache_ends_with_a_message(world, monkeypatch):

@@ -133,6 +133,18 @@ def test_agreement_is_not_cross_validated_and_gives_a_warning(world, monkeypatch
     assert "agreement cannot be cross-validated" in capsys.readouterr().err
 
 
+def test_without_pseudo_labels_the_stage_and_the_model_say_so(world, monkeypatch, capsys):
+    run(world, monkeypatch, biases=[])
+    assert "no_pseudo_labels" not in pixel_classifier.load("models/zs5net.pt")[1]
+    assert capsys.readouterr().out == ""
+    run(world, monkeypatch, pseudo={"min_confidence": 1.0}, biases=[], rounds=2)
+    assert pixel_classifier.load("models/zs5net.pt")[1]["no_pseudo_labels"] is True
+    assert (
+        "self_train: no pseudo-labels, since the rule selected no pixel; the row of ZS5Net is no result of self-training\n"
+        in capsys.readouterr().out
+    )
+
+
 def test_it_runs_without_unseen_classes(tmp_path, monkeypatch):
     labels = tuple(range(len(pixel_world.CLASSES)))
     pixel_world.write_inputs(tmp_path)

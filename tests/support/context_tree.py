@@ -43,12 +43,17 @@ def add_names(root: pathlib.Path, listed: list[str]) -> None:
     (root / "labels.txt").write_text("".join(f"{id}: {name}\n" for id, name in enumerate(listed, 1)))
 
 
+def enlarged(cells: np.ndarray) -> np.ndarray:
+    """Return a mask (24, 32) whose blocks of 4 x 4 pixels have the labels `cells` (6, 8), since a cell of a feature map has that size."""
+    return cells.repeat(4, axis=0).repeat(4, axis=1)
+
+
 def ids_of(shown: list[str]) -> np.ndarray:
-    """Return label ids (6, 8) uint16: one column for each class of `shown`; other columns have labels outside the 59 classes."""
+    """Return label ids (24, 32) uint16: 4 columns for each class of `shown`; other columns have labels outside the 59 classes."""
     ids = np.zeros((6, 8), dtype=np.uint16)
     ids[:, : len(shown)] = [IDS[name] for name in shown]
     ids[:3, -1], ids[3:, -1] = OTHERS[1:]
-    return ids
+    return enlarged(ids)
 
 
 def make(root: pathlib.Path) -> pathlib.Path:
@@ -57,7 +62,7 @@ def make(root: pathlib.Path) -> pathlib.Path:
         voc_tree.add_list(root / LISTS[name], list(shown))
     (root / "trainval").mkdir()
     for seed, (id, names_shown) in enumerate({**SHOWN["train"], **SHOWN["val"]}.items()):
-        voc_tree.add_image(root / f"JPEGImages/{id}.jpg", seed)
+        voc_tree.add_image(root / f"JPEGImages/{id}.jpg", seed, size=(24, 32))
         # The published files are compressed.
         scipy.io.savemat(root / f"trainval/{id}.mat", {"LabelMap": ids_of(names_shown)}, do_compression=True)
     add_names(root, names())
@@ -69,7 +74,7 @@ def add_pngs(root: pathlib.Path, order: list[str], first: int, other: int) -> No
     for id, shown in {**SHOWN["train"], **SHOWN["val"]}.items():
         labels = np.full((6, 8), other, dtype=np.uint8)
         labels[:, : len(shown)] = [order.index(name) + first for name in shown]
-        image_files.write_mask(root / f"pngs/{id}.png", labels)
+        image_files.write_mask(root / f"pngs/{id}.png", enlarged(labels))
 
 
 def section(**changes: object) -> dict[str, object]:

@@ -8,7 +8,7 @@ from tests.support import block_dataset
 from zeroshot.base import params
 from zeroshot.cache import shard_plan
 from zeroshot.datasets import splits
-from zeroshot.images import views
+from zeroshot.images import grids, views
 from zeroshot.networks import deeplab
 
 WHOLE = [views.View(1.0, False)]
@@ -31,9 +31,7 @@ def source(root, name, passes=WHOLE):
     """Return the source of the list `name` of the data set in `root`, with the views `passes`."""
     split = splits.read(root / "split.json")
     masks = None if name == "unlabelled" else root / "masks" / name
-    return shard_plan.Source(
-        name, getattr(split, name), root / "toy", masks, passes, deeplab.FEATURE_DIM, deeplab.STRIDE
-    )
+    return shard_plan.Source(name, getattr(split, name), root / "toy", masks, passes, deeplab.FEATURE_DIM, grids.STRIDE)
 
 
 def jobs_of(source):

@@ -22,6 +22,7 @@ CHANGES: dict[str, Any] = {
         "root": "data/toy",
         "classes": "classes.txt",
         "train_list": "ImageSets/Segmentation/train.txt",
+        "unlabelled_list": None,
         "val_list": "ImageSets/Segmentation/val.txt",
         "train_masks": "SegmentationClass",
         "val_masks": "SegmentationClass",

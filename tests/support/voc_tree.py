@@ -26,10 +26,10 @@ def mask(columns: tuple[int, ...]) -> np.ndarray:
     return np.repeat(np.array([columns], dtype=np.uint8), 6, axis=0)
 
 
-def add_image(path: pathlib.Path, seed: int = 0) -> None:
-    """Write a random image."""
+def add_image(path: pathlib.Path, seed: int = 0, size: tuple[int, int] = (6, 8)) -> None:
+    """Write a random image of `size`, height and width."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    pixels = np.random.default_rng(seed).integers(0, 256, (6, 8, 3), dtype=np.uint8)
+    pixels = np.random.default_rng(seed).integers(0, 256, (*size, 3), dtype=np.uint8)
     PIL.Image.fromarray(pixels).save(path)
 
 
@@ -73,6 +73,7 @@ def section() -> dict[str, object]:
         "root": "data/toy",
         "classes": "classes.txt",
         "train_list": "ImageSets/Segmentation/train.txt",
+        "unlabelled_list": None,
         "val_list": "ImageSets/Segmentation/val.txt",
         "train_masks": "SegmentationClass",
         "val_masks": "SegmentationClass",

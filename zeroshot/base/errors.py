@@ -22,16 +22,20 @@ class Faults:
     """Faults grouped by kind, in the order in which they were added."""
 
     def __init__(self) -> None:
-        self._details: dict[str, list[str]] = {}
+        self._details: dict[str, dict[str, None]] = {}
+
+    def __bool__(self) -> bool:
+        """Return whether there is a fault."""
+        return bool(self._details)
 
     def add(self, kind: str, detail: str) -> None:
-        """Add one fault.
+        """Add one fault, unless it was added before.
 
         Args:
             kind: what is wrong and what is needed; faults with the same text are listed together.
             detail: the place, and what was found there.
         """
-        self._details.setdefault(kind, []).append(detail)
+        self._details.setdefault(kind, {})[detail] = None
 
     def raise_any(self, where: str) -> None:
         """Raise one error for all faults, if there are any.
@@ -42,13 +46,13 @@ class Faults:
         Raises:
             DatasetError: if a fault was added; the text lists at most `MAX_LISTED` details of each kind.
         """
-        if not self._details:
+        if not self:
             return
         total = sum(map(len, self._details.values()))
         lines = [f"{where}: {total} fault{'s' if total > 1 else ''}"]
         for kind, details in self._details.items():
             lines.append(f"  {kind} ({len(details)}):")
-            lines.extend(f"    {detail}" for detail in details[:MAX_LISTED])
+            lines.extend(f"    {detail}" for detail in list(details)[:MAX_LISTED])
             if len(details) > MAX_LISTED:
                 lines.append(f"    and {len(details) - MAX_LISTED} more")
         raise DatasetError("\n".join(lines))

@@ -49,13 +49,14 @@ class Converter:
 
 
 def converter(root: pathlib.Path, settings: Params, faults: errors.Faults) -> Converter:
-    """Return the converter of a mask format.
+    """Return the converter of a mask format; the folder and the list that it reads must not be behind links.
 
     Args:
         root: the data root.
         settings: section `labels`, with a format other than `none`.
-        faults: receives the faults in the list of names.
+        faults: receives the faults in the list of names, and linked folders.
     """
+    layout.check_links(root, (settings.folder, settings.names), faults)
     if settings.format == "context_mat":
         return Converter(".mat", pascal_context.read_mat, pascal_context.table_459(root, str(settings.names), faults))
     if settings.format == "context_png":

@@ -1,17 +1,20 @@
 """Finding the images and masks of a dataset in VOC's layout, with or without SBD, and with its own or converted masks."""
 
 import dataclasses
+import os
 import pathlib
+from collections.abc import Collection, Iterable
 from typing import Annotated, Literal
 
 import pydantic
 
-from zeroshot.base import errors, params
+from zeroshot.base import errors, params, text_files
 from zeroshot.datasets import published
 
 IMAGES = "JPEGImages"
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")
 MASK_SUFFIX = ".png"
+_SBD_LIST, _SBD_IMAGES = "train_noval.txt", "img"
 
 
 def _relative(text: str) -> str:
@@ -22,6 +25,7 @@ def _relative(text: str) -> str:
 
 
 Inside = Annotated[str, pydantic.AfterValidator(_relative)]
+Name = Annotated[str, pydantic.AfterValidator(text_files.normalise)]
 
 
 @params.section
@@ -32,8 +36,9 @@ class Params:
     classes: Inside
     exclude: Literal["images", "pixels"]
     n_unseen: Literal[0, 2, 4, 6, 8, 10] | None
-    unseen: tuple[str, ...] | None
+    unseen: tuple[Name, ...] | None
     train_list: Inside
+    unlabelled_list: Inside | None
     val_list: Inside
     train_masks: Inside | None
     val_masks: Inside | None
@@ -70,14 +75,47 @@ class Entry:
     """One listed image.
 
     Attributes:
-        id: the id in the list.
+        id: the id in the list, normalised as `text_files.normalise` does.
         image: POSIX path of the image, relative to the data root.
-        mask: path of the mask.
+        mask: path of the mask; None for an image of `unlabelled_list`.
     """
 
     id: str
     image: str
-    mask: pathlib.Path
+    mask: pathlib.Path | None
+
+
+def check_links(root: pathlib.Path, names: Iterable[str | None], faults: errors.Faults) -> None:
+    """Check that no folder below the data root is a symbolic link, since DVC does not notice when the files behind it change.
+
+    The data root itself may be a link, and so may single files: DVC hashes what they point to.
+
+    Args:
+        root: the data root.
+        names: paths of lists and folders, relative to the data root; None is skipped.
+        faults: receives each link once.
+    """
+    links = {}
+    for name in names:
+        path = root
+        for part in pathlib.PurePosixPath(name or "").parts:
+            path /= part
+            if path.is_symlink() and path.is_dir():
+                links[path] = os.readlink(path)
+    for path, target in links.items():
+        faults.add(
+            f"folder that is a symbolic link: DVC would not notice changes behind it. Put the folder itself into {root}, or make "
+            f"{root} as a whole a link",
+            f"{path} -> {target}",
+        )
+
+
+def paths(settings: Params) -> list[str | None]:
+    """Return the paths, relative to the data root, of all lists and folders that section `data` names."""
+    sbd = [f"{settings.sbd}/{name}" for name in (_SBD_LIST, _SBD_IMAGES)] if settings.sbd else []
+    classes = None if settings.classes in published.DATASETS else settings.classes
+    lists = [settings.train_list, settings.unlabelled_list, settings.val_list]
+    return [classes, *lists, IMAGES, settings.train_masks, settings.val_masks, *sbd]
 
 
 def read_classes(root: pathlib.Path, name: str, faults: errors.Faults) -> tuple[str, ...]:
@@ -89,20 +127,25 @@ def read_classes(root: pathlib.Path, name: str, faults: errors.Faults) -> tuple[
         faults: receives the faults in the file.
 
     Returns:
-        the class names; empty if the file cannot be read.
+        the class names; empty if the file has a fault.
     """
     if name in published.DATASETS:
         return published.DATASETS[name].classes
     lines = _read_lines(root, name, faults)
-    kind = "class list must have one name per line, the background in line 0, and no name twice"
-    for number, line in enumerate(lines):
+    details = []
+    if len(lines) > 255 or len(lines) == 1:
+        details.append(f"{len(lines)} classes; label ids allow 2 to 255")
+    for number, line in enumerate(lines if not details else ()):
         if not line:
-            faults.add(kind, f"{name}: line {number} is empty")
+            details.append(f"line {number} is empty")
+        elif not line.isprintable():
+            details.append(f"line {number} has an invisible character: {line!a}")
         elif line in lines[:number]:
-            faults.add(kind, f"{name}: `{line}` is on lines {lines.index(line)} and {number}")
-    if lines and not 2 <= len(lines) <= 255:
-        faults.add(kind, f"{name}: {len(lines)} classes; label ids allow 2 to 255")
-    return tuple(lines)
+            details.append(f"`{line}` is on lines {lines.index(line)} and {number}")
+    for detail in details:
+        kind = "class list must have one name per line, the background in line 0, and no name twice"
+        faults.add(kind, f"{name}: {detail}")
+    return () if details else tuple(lines)
 
 
 def find_train(root: pathlib.Path, labels: pathlib.Path, settings: Params, faults: errors.Faults) -> list[Entry]:
@@ -129,9 +172,9 @@ def find_train(root: pathlib.Path, labels: pathlib.Path, settings: Params, fault
     mask_folders = [root / settings.train_masks] if settings.train_masks else []
     image_folders = [root / IMAGES]
     if settings.sbd is not None:
-        sbd_ids = _read_ids(root, f"{settings.sbd}/train_noval.txt", faults)
+        sbd_ids = _read_ids(root, f"{settings.sbd}/{_SBD_LIST}", faults)
         train_ids = sorted({*train_ids, *(name for name in sbd_ids if name not in val_ids)})
-        image_folders.append(root / settings.sbd / "img")
+        image_folders.append(root / settings.sbd / _SBD_IMAGES)
     if settings.sbd is not None or not mask_folders:
         mask_folders.append(labels)
     return _find(root, train_ids, image_folders, mask_folders, faults)
@@ -143,16 +186,35 @@ def find_val(root: pathlib.Path, labels: pathlib.Path, settings: Params, faults:
     return _find(root, val_ids, [root / IMAGES], [root / settings.val_masks if settings.val_masks else labels], faults)
 
 
+def find_unlabelled(
+    root: pathlib.Path, settings: Params, labelled_ids: Collection[str], faults: errors.Faults
+) -> list[Entry]:
+    """Find the images of `unlabelled_list`, sorted by id and without masks. An id of another list is a fault.
+
+    Args:
+        root: the data root.
+        settings: section `data`.
+        labelled_ids: the ids of the training and validation images.
+        faults: receives the faults in the list and missing images.
+    """
+    if settings.unlabelled_list is None:
+        return []
+    ids = _read_ids(root, settings.unlabelled_list, faults)
+    for id in ids:
+        if id in labelled_ids:
+            faults.add("listed as unlabelled, and also for training or validation", f"{settings.unlabelled_list}: {id}")
+    return _find(root, ids, [root / IMAGES], None, faults)
+
+
 def _read_lines(root: pathlib.Path, name: str, faults: errors.Faults) -> list[str]:
     try:
-        text = (root / name).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        faults.add("unreadable list", f"{name}: {error.strerror if isinstance(error, OSError) else 'not UTF-8 text'}")
+        lines = text_files.read_lines(root / name)
+    except text_files.TextError as error:
+        faults.add("unreadable list", f"{name}: {error.cause}")
         return []
-    if not text.strip():
+    if not lines:
         faults.add("empty list", name)
-        return []
-    return [line.strip() for line in text.rstrip().splitlines()]
+    return lines
 
 
 def _read_ids(root: pathlib.Path, name: str, faults: errors.Faults) -> list[str]:
@@ -177,32 +239,39 @@ def _find(
     root: pathlib.Path,
     ids: list[str],
     image_folders: list[pathlib.Path],
-    mask_folders: list[pathlib.Path],
+    mask_folders: list[pathlib.Path] | None,
     faults: errors.Faults,
 ) -> list[Entry]:
-    """Look up every id in the folders, in order of folders and then of suffixes; the first match is used."""
+    """Look up every id in the folders, in order of folders and then of suffixes; the first match is used. None: no masks are needed."""
     images = _index(image_folders, IMAGE_SUFFIXES)
-    masks = _index(mask_folders, (MASK_SUFFIX,))
+    masks = _index(mask_folders or [], (MASK_SUFFIX,))
+    no_image = f"no image {_patterns(image_folders, IMAGE_SUFFIXES)}"
+    no_mask = f"no mask {_patterns(mask_folders or [], (MASK_SUFFIX,))}; masks of other formats: see `labels`"
     entries = []
     for id in ids:
         if id not in images:
-            faults.add(f"no image {_patterns(image_folders, IMAGE_SUFFIXES)}", id)
-        if id not in masks:
-            faults.add(f"no mask {_patterns(mask_folders, (MASK_SUFFIX,))}; masks of other formats: see `labels`", id)
-        if id in images and id in masks:
-            entries.append(Entry(id, images[id].relative_to(root).as_posix(), masks[id]))
+            _add_missing(no_image, id, image_folders, faults)
+        if mask_folders is not None and id not in masks:
+            _add_missing(no_mask, id, mask_folders, faults)
+        if id in images and (mask_folders is None or id in masks):
+            entries.append(Entry(id, images[id].relative_to(root).as_posix(), masks.get(id)))
     return entries
 
 
+def _add_missing(kind: str, id: str, folders: list[pathlib.Path], faults: errors.Faults) -> None:
+    """Add the fault that no file of `id` is in `folders`; only one fault for all ids if no folder exists."""
+    faults.add(kind, id if any(folder.is_dir() for folder in folders) else "all, since there is no such folder")
+
+
 def _index(folders: list[pathlib.Path], suffixes: tuple[str, ...]) -> dict[str, pathlib.Path]:
-    """Map the id of every file in `folders` to its path."""
+    """Map the normalised id of every regular file in `folders` to its path."""
     paths: dict[str, pathlib.Path] = {}
     for folder in folders:
-        names = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+        names = sorted(entry.name for entry in os.scandir(folder) if entry.is_file()) if folder.is_dir() else []
         for suffix in suffixes:
             for name in names:
                 if name.lower().endswith(suffix):
-                    paths.setdefault(name[: -len(suffix)], folder / name)
+                    paths.setdefault(text_files.normalise(name[: -len(suffix)]), folder / name)
     return paths
 
 

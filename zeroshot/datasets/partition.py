@@ -9,7 +9,10 @@ import numpy as np
 
 from zeroshot.base import errors, parallel, progress, storage
 from zeroshot.datasets import layout, splits
-from zeroshot.images import image_files, label_ids
+from zeroshot.images import grids, image_files, label_ids
+
+# A class with fewer cells of the feature map than a distance between two features needs cannot be learnt.
+MIN_CELLS = 2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -18,11 +21,18 @@ class Inspection:
 
     Attributes:
         pixels: (256,) int64, number of mask pixels per label.
+        cells: (256,) int64, number of cells of the feature map per label.
+        colours: (256, 3) uint8, the colour of each label in the mask's palette; None if the mask has no colours.
         faults: (kind, detail) of each fault.
     """
 
     pixels: np.ndarray
+    cells: np.ndarray
+    colours: np.ndarray | None = None
     faults: tuple[tuple[str, str], ...] = ()
+
+
+Inspected = list[tuple[layout.Entry, Inspection]]
 
 
 def check(
@@ -40,17 +50,30 @@ def check(
         the split, and the entries by id.
 
     Raises:
-        errors.DatasetError: if the dataset has faults; the text lists all of them.
+        errors.DatasetError: if the dataset has faults; the text lists all of them, but none that only follows from another.
     """
     faults = errors.Faults()
+    layout.check_links(root, layout.paths(settings), faults)
     classes = layout.read_classes(root, settings.classes, faults)
+    unseen = _unseen_labels(classes, layout.unseen_names(settings), faults) if classes else ()
     train = layout.find_train(root, labels, settings, faults)
+    # Images that cannot be used may be the ones that a class needs.
+    complete = not faults
     val = layout.find_val(root, labels, settings, faults)
-    inspections = inspect(root, train + val, len(classes) or label_ids.IGNORE_INDEX, workers)
-    inspected = list(progress.track(inspections, "check images and masks", total=len(train) + len(val)))
-    split = build(settings, classes, inspected[: len(train)], inspected[len(train) :], faults)
+    unlabelled = layout.find_unlabelled(root, settings, {entry.id for entry in train + val}, faults)
+    entries = train + val + unlabelled
+    inspections = inspect(root, entries, len(classes) or label_ids.IGNORE_INDEX, workers)
+    inspected = list(progress.track(inspections, "check images and masks", total=len(entries)))
+    for _, inspection in inspected:
+        for kind, detail in inspection.faults:
+            faults.add(kind, detail)
+    check_colours(inspected, faults)
+    training = inspected[: len(train)]
+    split = build(settings, classes, unseen, training, val, unlabelled)
+    if complete and not any(inspection.faults for _, inspection in training):
+        check_training(split, training, faults)
     faults.raise_any(str(root))
-    return split, {entry.id: entry for entry in train + val}
+    return split, {entry.id: entry for entry in entries}
 
 
 def inspect(
@@ -67,11 +90,12 @@ def inspect(
 def build(
     settings: layout.Params,
     classes: tuple[str, ...],
-    train: list[tuple[layout.Entry, Inspection]],
-    val: list[tuple[layout.Entry, Inspection]],
-    faults: errors.Faults,
+    unseen: tuple[int, ...],
+    train: Inspected,
+    val: Iterable[layout.Entry],
+    unlabelled: Iterable[layout.Entry],
 ) -> splits.Split:
-    """Sort inspected entries into a split.
+    """Sort entries into a split.
 
     A training image with pixels of an unseen class goes to `unlabelled`. With `exclude: pixels` it also stays in `train`, and those pixels
     are ignored. A training image without pixels of a seen class is not in `train`.
@@ -79,40 +103,19 @@ def build(
     Args:
         settings: section `data`.
         classes: class names in label order.
+        unseen: label ids in ascending order.
         train: entries of the training lists and their inspections.
-        val: entries of the validation list and their inspections.
-        faults: receives all faults.
-
-    Returns:
-        the split, which must not be used if there are faults.
+        val: entries of the validation list.
+        unlabelled: entries of the list of unlabelled images.
     """
-    unseen = _unseen_labels(classes, layout.unseen_names(settings), faults)
     seen = tuple(label for label in range(len(classes)) if label not in unseen)
-    for _, inspection in [*train, *val]:
-        for kind, detail in inspection.faults:
-            faults.add(kind, detail)
-    usable = [(entry, inspection) for entry, inspection in train if not inspection.faults]
-    train_entries, unlabelled = [], []
-    train_pixels = np.zeros(256, dtype=np.int64)
-    for entry, inspection in usable:
+    train_entries, unlabelled = [], list(unlabelled)
+    for entry, inspection in train:
         has_unseen = inspection.pixels[list(unseen)].any()
         if has_unseen:
             unlabelled.append(entry)
         if inspection.pixels[list(seen)].any() and not (has_unseen and settings.exclude == "images"):
             train_entries.append(entry)
-            train_pixels += inspection.pixels
-    if usable and not train_entries:
-        faults.add(
-            "no training image is left",
-            f"{len(unlabelled)} of {len(usable)} usable images contain an unseen class; "
-            "declare fewer classes unseen, or set data.exclude: pixels",
-        )
-    for label in seen if train_entries else ():
-        if not train_pixels[label]:
-            faults.add(
-                "seen class without a pixel in train (declare it unseen or give it images)",
-                f"{classes[label]} (label {label})",
-            )
     return splits.Split(
         classes=classes,
         seen=seen,
@@ -120,11 +123,69 @@ def build(
         exclude=settings.exclude,
         train=_items(train_entries),
         unlabelled=_items(unlabelled),
-        val=_items(entry for entry, _ in val),
+        val=_items(val),
     )
 
 
+def check_training(split: splits.Split, train: Inspected, faults: errors.Faults) -> None:
+    """Check that training images are left, and that every seen class has pixels and enough cells in them.
+
+    Args:
+        split: the split of `train`.
+        train: entries of the training lists and their inspections.
+        faults: receives all faults.
+    """
+    ids = {item.id for item in split.train}
+    used = [inspection for entry, inspection in train if entry.id in ids]
+    if not used:
+        n_unseen = sum(bool(inspection.pixels[list(split.unseen)].any()) for _, inspection in train)
+        faults.add(
+            "no training image is left",
+            f"{n_unseen} of {len(train)} images contain an unseen class; "
+            "declare fewer classes unseen, or set data.exclude: pixels",
+        )
+        return
+    pixels = np.sum([inspection.pixels for inspection in used], axis=0)
+    cells = np.sum([inspection.cells for inspection in used], axis=0)
+    for label in split.seen:
+        name = f"{split.classes[label]} (label {label})"
+        if not pixels[label]:
+            faults.add("seen class without a pixel in train (declare it unseen or give it images)", name)
+        elif cells[label] < MIN_CELLS:
+            faults.add(
+                f"seen class with fewer than {MIN_CELLS} cells of the feature map in train, since its objects are too small (a cell "
+                f"has {grids.STRIDE} x {grids.STRIDE} pixels and the label of its centre; give the class larger objects or more "
+                "images, enlarge images and masks, or join the class to another)",
+                f"{name}: {pixels[label]:,} pixels, {cells[label]} cells",
+            )
+
+
+def check_colours(inspected: Inspected, faults: errors.Faults) -> None:
+    """Check that each label has one colour in all masks that have colours; else the label ids of some mask mean other classes.
+
+    Args:
+        inspected: entries and their inspections.
+        faults: receives one fault for each label with two colours.
+    """
+    first: dict[int, tuple[pathlib.Path | None, list[int]]] = {}
+    reported = set()
+    for entry, inspection in inspected:
+        if inspection.colours is None:
+            continue
+        for label in np.flatnonzero(inspection.pixels[: label_ids.IGNORE_INDEX]).tolist():
+            colour = inspection.colours[label].tolist()
+            mask, expected = first.setdefault(label, (entry.mask, colour))
+            if colour != expected and label not in reported:
+                reported.add(label)
+                faults.add(
+                    "label with different colours in two masks, so one of them may number the classes differently (write all masks with "
+                    "one palette, or in grey)",
+                    f"label {label}: RGB {expected} in {mask}, {colour} in {entry.mask}",
+                )
+
+
 def write_masks(
+    root: pathlib.Path,
     folder: str | pathlib.Path,
     entries: Iterable[layout.Entry],
     ignored: tuple[int, ...],
@@ -132,7 +193,10 @@ def write_masks(
 ) -> Iterator[tuple[str, np.ndarray]]:
     """Write the masks of `entries` as `folder`/<id>.png; the folder is replaced when all are written.
 
+    The mask of an entry without one is `label_ids.IGNORE_INDEX` everywhere.
+
     Args:
+        root: the data root.
         folder: replaced with all its files, so that no mask of an earlier split remains.
         entries: the entries whose masks are written.
         ignored: labels that are written as `label_ids.IGNORE_INDEX`.
@@ -144,7 +208,10 @@ def write_masks(
     with storage.replacing_folder(folder) as unfinished:
 
         def write(entry: layout.Entry) -> tuple[str, np.ndarray]:
-            mask = image_files.read_mask(entry.mask)
+            if entry.mask is None:
+                mask = np.full(image_files.read_size(root / entry.image), label_ids.IGNORE_INDEX, np.uint8)
+            else:
+                mask = image_files.read_mask(entry.mask)
             mask[np.isin(mask, ignored)] = label_ids.IGNORE_INDEX
             image_files.write_mask(unfinished / f"{entry.id}.png", mask)
             return entry.id, np.bincount(mask.ravel(), minlength=256)
@@ -172,30 +239,39 @@ def write_counts(path: str | pathlib.Path, split: splits.Split, counts: dict[str
 
 
 def _inspect(root: pathlib.Path, entry: layout.Entry, n_classes: int) -> Inspection:
-    arrays: dict[str, np.ndarray] = {}
     faults = []
-    for name, path, read in (
-        ("image", root / entry.image, image_files.read_image),
-        ("mask", entry.mask, image_files.read_mask),
-    ):
+    image = mask = colours = None
+    try:
+        image = image_files.read_image(root / entry.image)
+    except image_files.ImageError as error:
+        faults.append(("unusable image", str(error)))
+    if entry.mask is not None:
         try:
-            arrays[name] = read(path)
+            mask, colours = image_files.read_coloured_mask(entry.mask)
         except image_files.ImageError as error:
-            faults.append((f"unusable {name}", str(error)))
-    pixels = np.zeros(256, dtype=np.int64)
-    if "mask" in arrays:
-        pixels = np.bincount(arrays["mask"].ravel(), minlength=256)
+            faults.append(("unusable mask", str(error)))
+    pixels, cells = np.zeros((2, 256), dtype=np.int64)
+    if mask is not None:
+        pixels = np.bincount(mask.ravel(), minlength=256)
+        cells = np.bincount(grids.downsample(mask, grids.STRIDE).ravel(), minlength=256)
         invalid_labels = [
             int(label) for label in np.flatnonzero(pixels) if n_classes <= label != label_ids.IGNORE_INDEX
         ]
         if invalid_labels:
             kind = f"label out of range (0 to {n_classes - 1}, or {label_ids.IGNORE_INDEX} to ignore)"
             faults.append((kind, f"{entry.mask}: {', '.join(map(str, invalid_labels))}"))
-    if len(arrays) == 2 and arrays["image"].shape[:2] != arrays["mask"].shape:
-        (height, width), (mask_height, mask_width) = arrays["image"].shape[:2], arrays["mask"].shape
+    if image is not None and mask is not None and image.shape[:2] != mask.shape:
+        (height, width), (mask_height, mask_width) = image.shape[:2], mask.shape
         detail = f"{entry.image} is {width} x {height}, {entry.mask} is {mask_width} x {mask_height}"
         faults.append(("image and mask differ in size", detail))
-    return Inspection(pixels, tuple(faults))
+    if colours is not None and _is_grey(colours[np.flatnonzero(pixels)]):
+        colours = None
+    return Inspection(pixels, cells, colours, tuple(faults))
+
+
+def _is_grey(colours: np.ndarray) -> bool:
+    """Return whether all colours (n, 3) are grey. Such a palette, like a mask in grey, says nothing about classes."""
+    return bool((colours == colours[:, :1]).all())
 
 
 def _unseen_labels(classes: tuple[str, ...], names: tuple[str, ...], faults: errors.Faults) -> tuple[int, ...]:

@@ -9,7 +9,7 @@ import pathlib
 
 import numpy as np
 
-from zeroshot.base import errors
+from zeroshot.base import errors, text_files
 from zeroshot.datasets import matlab, published
 from zeroshot.images import label_ids
 
@@ -78,19 +78,19 @@ def table_png(ids: str, order: str) -> np.ndarray:
 def _read_labels(root: pathlib.Path, name: str, faults: errors.Faults) -> list[str]:
     """Return the names in label order; empty if a line is wrong."""
     try:
-        lines = (root / name).read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        faults.add("unreadable list", f"{name}: {error.strerror if isinstance(error, OSError) else 'not UTF-8 text'}")
+        lines = text_files.read_lines(root / name)
+    except text_files.TextError as error:
+        faults.add("unreadable list", f"{name}: {error.cause}")
         return []
     kind = "label list must have lines such as `1: accordion`, numbered from 1 without gaps"
     labels: list[str] = []
     for number, line in enumerate(lines, 1):
         id, _, label = (part.strip() for part in line.partition(":"))
         # Some lists also name label 0.
-        if not line.strip() or id == "0":
+        if not line or id == "0":
             continue
         if id != str(len(labels) + 1) or not label:
-            faults.add(kind, f"{name}: line {number} is {line.strip()!r}, expected `{len(labels) + 1}: <name>`")
+            faults.add(kind, f"{name}: line {number} is {line!r}, expected `{len(labels) + 1}: <name>`")
             return []
         labels.append(label)
     if not labels:

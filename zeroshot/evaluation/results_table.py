@@ -52,7 +52,7 @@ def table(folder: str | pathlib.Path) -> str:
 
 
 def _notes(values: dict[str, Any]) -> list[str]:
-    """Return a note for each setting of the protocol that is not the default."""
+    """Return a note for each setting of the protocol that is not the default, and for a model that lacks what its name says."""
     protocol = values["evaluation"]
     notes = [] if values["exclude"] == "images" else [values["exclude"]]
     if protocol["image_short_side"] is not None:
@@ -61,6 +61,8 @@ def _notes(values: dict[str, Any]) -> list[str]:
         notes.append(f"masks at {protocol['short_side']}")
     if values.get("graph_context") == "true_masks":
         notes.append("true unseen masks")
+    if values.get("no_pseudo_labels"):
+        notes.append("no pseudo-labels")
     if protocol["absent_classes"] == "zero":
         notes.append("absent 0")
     return notes

@@ -1,13 +1,17 @@
 """The grid of feature cells of an image, and the one rule for places: cell (i, j) of a map of stride s covers the pixels from (s i, s j)
 up to, not including, (s i + s, s j + s), for every image size. The last cells may reach beyond the image."""
 
+import typing
 from typing import TypeVar
 
 import numpy as np
-import torch
-from torch.nn import functional
 
-Labels = TypeVar("Labels", torch.Tensor, np.ndarray)
+if typing.TYPE_CHECKING:
+    import torch
+
+Labels = TypeVar("Labels", "torch.Tensor", np.ndarray)
+# Stride of the feature map of every network here (networks/deeplab.py).
+STRIDE = 4
 
 
 def map_size(height: int, width: int, stride: int) -> tuple[int, int]:
@@ -23,13 +27,16 @@ def centres(side: int, stride: int) -> np.ndarray:
     return np.minimum(np.arange(-(-side // stride)) * stride + stride // 2, side - 1)
 
 
-def pad(images: torch.Tensor, multiple: int) -> torch.Tensor:
+def pad(images: "torch.Tensor", multiple: int) -> "torch.Tensor":
     """Append zeros (b, c, H, W) below and to the right until both sides are multiples of `multiple`."""
+    # PyTorch takes seconds to import, and prepare_split does not need it.
+    from torch.nn import functional
+
     height, width = images.shape[-2:]
     return functional.pad(images, (0, -width % multiple, 0, -height % multiple))
 
 
-def upsample(logits: torch.Tensor, size: tuple[int, int], stride: int) -> torch.Tensor:
+def upsample(logits: "torch.Tensor", size: tuple[int, int], stride: int) -> "torch.Tensor":
     """Resize logits (b, c, h, w) bilinearly to pixels (b, c, *size): by the factor `stride`, then cut to the image.
 
     Pixel centres are at half-integers (align_corners=False). Without the cut, as in the released code, h cells are stretched over
@@ -40,6 +47,8 @@ def upsample(logits: torch.Tensor, size: tuple[int, int], stride: int) -> torch.
         size: H and W.
         stride: s.
     """
+    from torch.nn import functional
+
     h, w = logits.shape[-2:]
     if (h, w) != map_size(*size, stride):
         raise ValueError(

@@ -1,10 +1,15 @@
 """Reading images and label masks from untrusted files, and writing label masks."""
 
+import contextlib
 import pathlib
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+import PIL.ExifTags
 import PIL.Image
+import PIL.ImageFile
+import PIL.ImageOps
 
 from zeroshot.base import errors, storage
 from zeroshot.images import label_ids
@@ -13,6 +18,8 @@ from zeroshot.images import label_ids
 MAX_PIXELS = 64 * 2**20
 # Pillow tries only these decoders, whatever the file's suffix.
 _FORMATS = ("JPEG", "PNG")
+# EXIF orientations that swap height and width.
+_SWAPPED = (5, 6, 7, 8)
 _DEEP_MODES = ("I", "I;16", "I;16B", "I;16L", "I;16N", "F")
 
 
@@ -24,7 +31,7 @@ def read_image(path: str | pathlib.Path) -> np.ndarray:
     """Read a JPEG or PNG image; grey, palette, CMYK and transparent images are converted to RGB.
 
     Returns:
-        (H, W, 3) uint8.
+        (H, W, 3) uint8, turned by the EXIF orientation, as programs display and annotate it.
 
     Raises:
         ImageError: if the file is missing, broken, of another format, above 8 bits per channel, or above `MAX_PIXELS`.
@@ -39,11 +46,16 @@ def read_mask(path: str | pathlib.Path) -> np.ndarray:
     """Read the label ids of a palette or 8-bit grey PNG: the stored values, never the colours.
 
     Returns:
-        (H, W) uint8.
+        (H, W) uint8, turned by the EXIF orientation if there is one.
 
     Raises:
         ImageError: for the reasons of `read_image`, or if the file stores colours instead of label ids.
     """
+    return read_coloured_mask(path)[0]
+
+
+def read_coloured_mask(path: str | pathlib.Path) -> tuple[np.ndarray, np.ndarray | None]:
+    """Return what `read_mask` returns, and the palette (256, 3) uint8, black beyond its last colour; None for a grey PNG."""
     image = _decode(path)
     if image.format != "PNG":
         raise ImageError(f"{path}: is a {image.format} file; a mask must be a PNG, whose labels are exact")
@@ -52,20 +64,26 @@ def read_mask(path: str | pathlib.Path) -> np.ndarray:
             f"{path}: mode {image.mode} ({image.info['stored_as']}) stores no label ids; "
             "a mask must be a palette PNG or an 8-bit grey PNG whose values are the labels"
         )
-    return np.array(image)
+    if image.mode == "L":
+        return np.array(image), None
+    values = image.getpalette() or []
+    colours = np.zeros((256, 3), np.uint8)
+    colours.reshape(-1)[: len(values)] = values
+    return np.array(image), colours
 
 
 def read_size(path: str | pathlib.Path) -> tuple[int, int]:
-    """Return the height and width from the header of an image, without decoding the pixels.
+    """Return the height and width of an image as `read_image` returns it. Of a JPEG only the header is read.
 
     Raises:
-        ImageError: if the file is missing or has no readable header.
+        ImageError: if the file is missing, has no readable header, or is above `MAX_PIXELS`.
     """
-    try:
-        with PIL.Image.open(path, formats=_FORMATS) as image:
-            return image.height, image.width
-    except Exception as error:  # A decoder may raise anything on a broken file.
-        raise ImageError(f"{path}: cannot be decoded: {error or type(error).__name__}") from error
+    with _open(path) as image:
+        orientation = 1
+        with contextlib.suppress(Exception):  # As in `_decode`.
+            orientation = image.getexif().get(PIL.ExifTags.Base.Orientation, 1)
+        width, height = image.size
+    return (width, height) if orientation in _SWAPPED else (height, width)
 
 
 def write_mask(path: str | pathlib.Path, mask: np.ndarray) -> None:
@@ -87,15 +105,30 @@ def write_mask(path: str | pathlib.Path, mask: np.ndarray) -> None:
 
 
 def _decode(path: str | pathlib.Path) -> PIL.Image.Image:
-    """Check the size of an image and decode it; `info["stored_as"]` of the result is the raw mode of its pixels."""
+    """Decode an image and turn it upright; `info["stored_as"]` of the result is the raw mode of its pixels."""
+    with _open(path) as image:
+        stored_as: Any = image.tile[0][3]
+        image.load()
+        # Broken EXIF data tell no orientation. Pillow raises many types of errors there.
+        with contextlib.suppress(Exception):
+            PIL.ImageOps.exif_transpose(image, in_place=True)
+        image.info["stored_as"] = stored_as if isinstance(stored_as, str) else stored_as[0]
+        return image
+
+
+@contextlib.contextmanager
+def _open(path: str | pathlib.Path) -> Iterator[PIL.ImageFile.ImageFile]:
+    """Yield an image whose header is read and whose size is allowed; explain errors while it is open."""
     try:
         with PIL.Image.open(path, formats=_FORMATS) as image:
             width, height = image.size
-            if width * height <= MAX_PIXELS:
-                stored_as: Any = image.tile[0][3]
-                image.load()
-                image.info["stored_as"] = stored_as if isinstance(stored_as, str) else stored_as[0]
-                return image
+            if width * height > MAX_PIXELS:
+                raise ImageError(
+                    f"{path}: claims {width} x {height} pixels; more than {MAX_PIXELS:,} are refused as an image bomb"
+                )
+            yield image
+    except ImageError:
+        raise
     except FileNotFoundError:
         raise ImageError(f"{path}: no such file") from None
     except PIL.UnidentifiedImageError:
@@ -104,4 +137,3 @@ def _decode(path: str | pathlib.Path) -> PIL.Image.Image:
         raise ImageError(f"{path}: refused as an image bomb: {error}") from None
     except Exception as error:  # A decoder may raise anything on a broken file.
         raise ImageError(f"{path}: cannot be decoded: {error or type(error).__name__}") from error
-    raise ImageError(f"{path}: claims {width} x {height} pixels; more than {MAX_PIXELS:,} are refused as an image bomb")

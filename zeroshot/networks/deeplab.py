@@ -10,8 +10,6 @@ from zeroshot.images import grids
 
 Encoder = Literal["resnet18", "resnet34", "resnet50", "resnet101", "mobilenet_v2"]
 FEATURE_DIM = 256
-# Pixels between neighbouring cells of the feature map.
-STRIDE = 4
 _LOW_LEVEL_DIM = 48
 _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
@@ -29,7 +27,7 @@ class DeepLabV3Plus(nn.Module):
     """
 
     feature_dim = FEATURE_DIM
-    stride = STRIDE
+    stride = grids.STRIDE
 
     def __init__(self, encoder: Encoder, output_stride: int, n_classes: int, separable: bool, dropout: float) -> None:
         # Importing torchvision takes seconds, so it is imported only where a network is built.
@@ -71,7 +69,7 @@ class DeepLabV3Plus(nn.Module):
         low = self.stem(grids.pad((images / 255 - self.mean) / self.std, self.output_stride))
         context = self.aspp(self.trunk(low))
         context = functional.interpolate(context, size=low.shape[-2:], mode="bilinear", align_corners=False)
-        h, w = grids.map_size(height, width, STRIDE)
+        h, w = grids.map_size(height, width, grids.STRIDE)
         return self.decoder(torch.cat([context, self.low_level(low)], dim=1))[..., :h, :w]
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:

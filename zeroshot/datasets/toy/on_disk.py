@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import PIL.Image
 
-from zeroshot.base import errors, parallel, progress, storage
+from zeroshot.base import errors, parallel, progress, storage, text_files
 from zeroshot.datasets.toy import corpus, scenes
 from zeroshot.images import image_files
 
@@ -35,8 +35,10 @@ def make(settings: scenes.Params, out: pathlib.Path, workers: int = 1) -> None:
 
 def _is_toy(root: pathlib.Path) -> bool:
     """Return whether a folder contains a dataset made by `make`, to judge by its class names."""
-    names = root / "classes.txt"
-    return names.is_file() and names.read_text(errors="replace").split() == list(scenes.class_names())
+    try:
+        return text_files.read_lines(root / "classes.txt") == list(scenes.class_names())
+    except text_files.TextError:
+        return False
 
 
 def _write(settings: scenes.Params, root: pathlib.Path, workers: int) -> None:

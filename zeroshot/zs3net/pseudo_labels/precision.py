@@ -9,7 +9,7 @@ import numpy as np
 from zeroshot.cache import held_labels, rows
 from zeroshot.cache import index as shard_index
 from zeroshot.evaluation import metrics
-from zeroshot.images import label_ids, views
+from zeroshot.images import image_files, label_ids, views
 
 COLUMNS = ("class", "role", "pixels", "precision", "coverage")
 
@@ -30,6 +30,17 @@ def cells(unlabelled: Iterable[rows.Rows], index: shard_index.Index, masks: path
         valid = truth != label_ids.IGNORE_INDEX
         true += np.bincount(truth[valid], whole["weight"][valid], n_classes)
     return true
+
+
+def count_unmasked(index: shard_index.Index, masks: pathlib.Path) -> int:
+    """Return the number of images of a cache whose true mask is 255 everywhere, as prepare_split writes it for an image without a mask.
+
+    Args:
+        index: index of the cache of unlabelled pixels.
+        masks: folder of the true masks, <id>.png.
+    """
+    read = (image_files.read_mask(masks / f"{id}.png") for id in index.images)
+    return sum(bool((mask == label_ids.IGNORE_INDEX).all()) for mask in read)
 
 
 def table(
@@ -54,7 +65,7 @@ def table(
         a row {class, role, pixels, precision, coverage} for each class that has pseudo-labels or is unseen, and one for all classes
         together. `pixels` is the number of pseudo-labelled pixels. `precision` is the per cent of them with the right label. `coverage`
         is the per cent of all unlabelled pixels of the class with the right pseudo-label. Both weight a pixel by the number of cells
-        that it represents, ignore pixels whose true label is 255, and are None where there is no pixel.
+        that it represents, ignore pixels whose true label is 255 (all of an image without a mask), and are None where there is no pixel.
     """
     pixels, correct, predicted = (np.zeros(len(classes)) for _ in range(3))
     for shard in pseudo:

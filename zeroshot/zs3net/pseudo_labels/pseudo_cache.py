@@ -69,6 +69,16 @@ def options_of(folder: pathlib.Path) -> selection.Params:
     )
 
 
+def why_empty(folder: pathlib.Path, unseen: Sequence[int]) -> str | None:
+    """Return why the cache of pseudo-labelled pixels in `folder` is empty, given the label ids of unseen classes; None if it is not."""
+    index = shard_index.read(folder, "rows")
+    if index.shards:
+        return None
+    if not unseen:
+        return "there is no unseen class"
+    return "the rule selected no pixel" if index.images else "there is no unlabelled image"
+
+
 def pool(folder: pathlib.Path, per_class: int, seed: int) -> pools.Pool:
     """Return at most `per_class` pseudo-labelled features of each class, sampled by `rows.sample`; none if the cache is empty."""
     index = shard_index.read(folder, "rows")
