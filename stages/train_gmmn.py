@@ -35,7 +35,7 @@ def main(
     from zeroshot.cache import graphs, index, pools, rows
     from zeroshot.datasets import splits
     from zeroshot.words import class_embeddings
-    from zeroshot.zs3net.generators import graph, matching, neighbourhoods, registry
+    from zeroshot.zs3net.generators import graph, matching, registry, scenes
 
     options = params.load("params.yaml", "gmmn", registry.Params)
     device = runtime.start(params.load("params.yaml", "runtime", runtime.Params))
@@ -45,7 +45,7 @@ def main(
 
     train, test = pools.hold_out(sampled, matching.HELD_OUT_SHARE, options.seed)
     real = pools.select(train, split.seen)
-    context = neighbourhoods.of_rows(graphs.read(features_dir), train, split.seen)
+    context = scenes.of_rows(graphs.read(features_dir), train, split.seen)
     unseen = graph.unseen_places(
         context_masks_path, split, options.graph, options.seed, index.read(features_dir).stride
     )

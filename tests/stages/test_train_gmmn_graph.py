@@ -57,7 +57,7 @@ def test_without_masks_the_places_are_those_of_seen_classes(tmp_path, monkeypatc
     make(tmp_path)
     monkeypatch.setattr(image_files, "read_mask", None)
     places = run(tmp_path, monkeypatch)["network"]["_extra_state"]
-    assert not (places["labels"] == 4).any() and len(places["starts"]) == 1 + 5 * 5
+    assert not (places["labels"] == 4).any() and len(places["roots"]) == 5 * 5
     again = tmp_path / "again"
     make(again)
     run(again, monkeypatch)
@@ -68,10 +68,11 @@ def test_masks_give_the_true_places_of_unseen_classes(tmp_path, monkeypatch):
     make(tmp_path)
     saved = run(tmp_path, monkeypatch, "data/masks/unlabelled")
     places = saved["network"]["_extra_state"]
-    roots = places["labels"][places["starts"][:-1]]
+    roots = places["labels"][places["roots"]]
     assert torch.bincount(roots).tolist() == [5, 5, 5, 5, 2, 5]
-    true_places = {tuple(places["labels"][start : start + 2].tolist()) for start in places["starts"][:-1][roots == 4]}
-    assert true_places == {(4, 0), (4, 1)} and saved["config"]["graph"]["masks"] == "data/masks/unlabelled"
+    # Each of the two masks has one component of class 4 around which the other starts, at the mask's corner.
+    true_places = {tuple(places["labels"][root - 1 : root + 1].tolist()) for root in places["roots"][roots == 4]}
+    assert true_places == {(0, 4), (1, 4)} and saved["config"]["graph"]["masks"] == "data/masks/unlabelled"
 
 
 @pytest.mark.parametrize("masks", ["data/masks/unlabeled", "data/split.json", "data/masks/none"])

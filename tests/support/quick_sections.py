@@ -33,7 +33,13 @@ def gmmn_section(**changes: Any) -> dict[str, Any]:
             "near": 2,
             "contexts_per_class": 8,
         },
-        "gan": {"critic_hidden_dim": 32, "critic_steps": 3, "gradient_penalty": 10.0, "lr": 0.005},
+        "gan": {
+            "critic_hidden_dim": 32,
+            "critic_steps": 3,
+            "gradient_penalty": 10.0,
+            "classification": 0.01,
+            "lr": 0.005,
+        },
         "seed": 0,
     } | changes
 

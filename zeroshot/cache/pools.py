@@ -85,14 +85,14 @@ def batch(real: Pool, per_class: int, generator: torch.Generator) -> tuple[torch
 
 
 def draw_rows(real: Pool, per_class: int, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
-    """Sample rows as `batch` does; return their row numbers (c, per_class) int64, and the mask."""
+    """Sample rows as `batch` does; return their row numbers (c, per_class) int64, and the mask.
+
+    A class with fewer rows repeats them, so that every row number is one of its own.
+    """
     counts = real.starts.diff()
-    index = torch.zeros(len(counts), per_class, dtype=torch.int64)
-    mask = torch.arange(per_class) < counts[:, None]
-    for k, count in enumerate(counts.tolist()):
-        row_numbers = torch.randperm(count, generator=generator)[:per_class]
-        index[k, : len(row_numbers)] = real.starts[k] + row_numbers
-    return index, mask
+    position = torch.arange(per_class)
+    orders = [torch.randperm(count, generator=generator)[position % count] for count in counts.tolist()]
+    return real.starts[:-1, None] + torch.stack(orders), position < counts[:, None]
 
 
 def draw(real: Pool, classes: torch.Tensor, random: torch.Generator) -> torch.Tensor:

@@ -185,18 +185,17 @@ def test_graphs_of_images_with_a_held_out_class_are_excluded_from_its_fold(monke
     split = splits.Split(tuple("abcdef"), tuple(graph_world.SEEN), (), "pixels", (), (), ())
     for fold in folds.draw(presence, split, 3, 1, 0):
         fold_models.fit_generator(fold, table, start, graph_world.EMBEDDINGS, options, CPU, graphs)
-        real, row_neighbourhoods = fit_arguments.pop()
+        real, row_places = fit_arguments.pop()
         (held_out,) = fold.held_out
         shown = np.isin(table["image"], graphs.image[graphs.label == held_out])
         used = fold.train[table["image"]] & (table["label"] != held_out)
-        assert len(row_neighbourhoods.rows) == len(real.features) == used.sum()
-        assert ((row_neighbourhoods.rows.numpy() == -1) == shown[used]).all() and (row_neighbourhoods.rows >= 0).any()
-        assert not (row_neighbourhoods.neighbourhoods.labels == held_out).any()
+        assert len(row_places.rows) == len(real.features) == used.sum()
+        assert ((row_places.rows.numpy() == -1) == shown[used]).all() and (row_places.rows >= 0).any()
+        assert not (row_places.places.labels == held_out).any()
         if context == "near":
-            assert row_neighbourhoods.unseen is None
+            assert row_places.unseen is None
         else:
             is_held_out = (graphs.label == held_out) & fold.unlabelled[graphs.image]
             assert (
-                row_neighbourhoods.unseen.root_labels.tolist() == [held_out] * min(9, is_held_out.sum())
-                and is_held_out.any()
+                row_places.unseen.root_labels.tolist() == [held_out] * min(9, is_held_out.sum()) and is_held_out.any()
             )

@@ -20,8 +20,9 @@ def two_classes(n=200, counts=None):
     return pools.select({"features": features, "label": labels, "weight": np.ones(len(labels))}, [0, 1])
 
 
-def trained(real=None, **changes):
+def trained(real=None, classification=0.01, **changes):
     section = {"critic_hidden_dim": 32, "critic_steps": 5, "gradient_penalty": 0.3, "lr": 0.005}
+    section["classification"] = classification
     changes = {"output": "linear", "batch_per_class": 32, "epochs": 4, "steps_per_epoch": 50} | changes
     generator = registry.build(
         quick_sections.gmmn_options(generator="gan", gan=section, **changes), torch.eye(2), 4, CPU
@@ -119,3 +120,62 @@ def test_features_of_nan_raise_an_error():
     with pytest.raises(training.DivergedError) as error:
         trained(real)
     assert str(error.value) == "gmmn: the loss is nan in epoch 0, step 0; lower the learning rate"
+
+
+def likelihood(features):
+    """Return the density (n, 2) of features (n, 4) in the two classes, which are isotropic Gaussians."""
+    squared = ((features[:, None] - MEANS) ** 2).sum(-1)
+    return np.exp(-squared / 2 / DEVIATIONS**2) / DEVIATIONS**4
+
+
+def test_classification_loss_is_the_mean_negative_log_probability_of_the_class():
+    """Compare with a loop over features, for a classifier with known outputs."""
+    features = np.random.default_rng(0).normal(size=(3, 5, 4))
+    weight = np.random.default_rng(1).normal(size=(3, 4))
+    total = 0.0
+    for label in range(3):
+        for feature in features[label]:
+            powers = [np.exp(feature @ row) for row in weight]
+            total -= np.log(powers[label] / sum(powers))
+    value = gan.classification_loss(lambda x: x @ torch.from_numpy(weight).T, torch.from_numpy(features))
+    assert value.item() == pytest.approx(total / 15)
+
+
+def test_pretrained_classifier_is_nearly_as_accurate_as_the_true_densities():
+    real = two_classes()
+    options = quick_sections.gmmn_options(batch_per_class=32, epochs=4, steps_per_epoch=50)
+    classifier = gan.pretrain(real, options, lr=0.05)
+    rng = np.random.default_rng(7)
+    fresh = MEANS[:, None] + DEVIATIONS[:, None, None] * rng.normal(size=(2, 2000, 4))
+    predicted = classifier(torch.from_numpy(fresh).float()).argmax(-1).numpy()
+    ideal = np.stack([likelihood(x).argmax(1) for x in fresh])
+    truth = np.array([[0], [1]])
+    assert (predicted == truth).mean() > (ideal == truth).mean() - 0.03 > 0.9
+    assert not any(parameter.requires_grad for parameter in classifier.parameters())
+
+
+def test_the_classifier_moves_features_to_the_side_of_their_class():
+    """With a weight that outweighs the critic, features move away from the other class, beyond the mean of their own."""
+    direction = MEANS[1] - MEANS[0]
+    apart = {}
+    for weight in (0, 100):
+        generator, _ = trained(classification=weight, epochs=1)
+        apart[weight] = (draw(generator, 1).mean(0) - draw(generator, 0).mean(0)) @ direction / (direction @ direction)
+    assert apart[100] > 1.4 * apart[0] > 0
+
+
+def test_the_classifier_knows_only_the_classes_of_the_pool(monkeypatch):
+    """In a fold of cross-validation the pool lacks the held-out classes."""
+    classifiers = []
+    original = gan.pretrain
+    monkeypatch.setattr(gan, "pretrain", lambda *arguments: classifiers.append(original(*arguments)) or classifiers[-1])
+    labels = np.repeat([0, 2, 5], 40)
+    features = np.random.default_rng(0).normal(size=(120, 4)).astype(np.float16)
+    rows = {"features": features, "label": labels, "weight": np.ones(120)}
+    options = quick_sections.gmmn_options(generator="gan", epochs=1, steps_per_epoch=2)
+    list(registry.build(options, torch.eye(6), 4, CPU).fit(pools.select(rows, [0, 5])))
+    assert [classifier.weight.shape for classifier in classifiers] == [(2, 4)]
+    without = quick_sections.gmmn_section()["gan"] | {"classification": 0.0}
+    options = quick_sections.gmmn_options(generator="gan", epochs=1, steps_per_epoch=2, gan=without)
+    list(registry.build(options, torch.eye(6), 4, CPU).fit(pools.select(rows, [0, 5])))
+    assert len(classifiers) == 1

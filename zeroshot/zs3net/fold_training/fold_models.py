@@ -12,7 +12,7 @@ from zeroshot.zs3net import pixel_classifier
 from zeroshot.zs3net.classifiers import fine_tuning
 from zeroshot.zs3net.cross_validation import calibration, folds
 from zeroshot.zs3net.generators import generator as feature_generator
-from zeroshot.zs3net.generators import neighbourhoods, registry
+from zeroshot.zs3net.generators import registry, scenes
 
 _ROLES = ("train", "unlabelled", "evaluation")
 
@@ -146,12 +146,12 @@ def _context(
     labels: Sequence[int],
     graphs: shard_graphs.Graphs | None,
     generator: feature_generator.Generator,
-) -> neighbourhoods.RowNeighbourhoods | None:
-    """Return the neighbourhoods of the rows of `_pool`; with true masks also those of held-out classes in unlabelled images."""
-    context = neighbourhoods.of_rows(graphs, folds.training_rows(fold, sampled, labels), labels)
+) -> scenes.RowPlaces | None:
+    """Return the places of the rows of `_pool`; with true masks also those of held-out classes in unlabelled images."""
+    context = scenes.of_rows(graphs, folds.training_rows(fold, sampled, labels), labels)
     if context and graphs and generator.provenance.get("graph_context") == "true_masks":
         most, seed = generator.section().contexts_per_class, generator.options.seed
-        unseen = neighbourhoods.of_classes(graphs, fold.held_out, most, seed, fold.unlabelled)
+        unseen = scenes.of_classes(graphs, fold.held_out, most, seed, fold.unlabelled)
         context = dataclasses.replace(context, unseen=unseen)
     return context
 

@@ -1,7 +1,8 @@
 """A conditional Wasserstein GAN with gradient penalty: the paper's generator, trained by a critic instead of MMD (section 3.2).
 
-The paper gives no settings and cites Xian et al., Feature Generating Networks for Zero-Shot Learning (CVPR 2018); the critic is
-that of Gulrajani et al., Improved Training of Wasserstein GANs (NIPS 2017).
+The paper gives no settings and cites Xian et al., Feature Generating Networks for Zero-Shot Learning (CVPR 2018). As their f-CLSWGAN,
+the generator also learns from a softmax classifier of real features. The critic is that of Gulrajani et al., Improved Training of
+Wasserstein GANs (NIPS 2017).
 """
 
 from collections.abc import Iterator
@@ -9,10 +10,11 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn import functional
 
 from zeroshot.base import params, training
 from zeroshot.cache import pools
-from zeroshot.zs3net.generators import mlp
+from zeroshot.zs3net.generators import generator, mlp
 
 # Of Adam. Low momentum, since generator and critic change each other's loss.
 _BETAS = (0.5, 0.9)
@@ -25,6 +27,7 @@ class Params:
     critic_hidden_dim: params.Count
     critic_steps: params.Count
     gradient_penalty: params.NonNegative
+    classification: params.NonNegative
     lr: params.Positive
 
 
@@ -43,7 +46,7 @@ class Critic(nn.Module):
 
 
 class GAN(mlp.MLP):
-    """The perceptron, trained against a critic."""
+    """The perceptron, trained against a critic and, with `classification`, to be told apart by a classifier of real features."""
 
     def epochs(self, real: pools.Pool, context: Any) -> Iterator[dict[str, Any]]:
         """Train generator and critic alternately, on all classes in every step; `context` is not used.
@@ -55,6 +58,7 @@ class GAN(mlp.MLP):
         options = self.options
         settings: Params = self.section()
         random = torch.Generator().manual_seed(options.seed)
+        classifier = pretrain(real, options, settings.lr).to(self.device) if settings.classification else None
         training.seed_torch(options.seed, 1)
         critic = Critic(self.embeddings.shape[1], real.features.shape[1], settings.critic_hidden_dim).to(self.device)
         generator_optimizer = torch.optim.Adam(self.parameters(), lr=settings.lr, betas=_BETAS)
@@ -76,12 +80,42 @@ class GAN(mlp.MLP):
                     critic_optimizer.zero_grad()
                     (settings.gradient_penalty * penalty - wasserstein).backward()
                     critic_optimizer.step()
-                score = critic(self.sample(labels, random), conditions).mean()
+                fake = self.sample(labels, random)
+                loss = -critic(fake, conditions).mean()
+                if classifier is not None:
+                    loss = loss + settings.classification * classification_loss(classifier, fake)
                 generator_optimizer.zero_grad()
-                (-score).backward()
+                loss.backward()
                 generator_optimizer.step()
             loss, penalty = (totals / (options.steps_per_epoch * settings.critic_steps)).tolist()
             yield {"epoch": epoch, "loss": loss, "gradient_penalty": penalty}
+
+
+def pretrain(real: pools.Pool, options: generator.Options, lr: float) -> nn.Linear:
+    """Return a softmax classifier of the c classes of `real`, which does not learn any more (Xian et al., section 3.2).
+
+    It learns on the CPU with Adam, from as many batches as the generator of options.batch_per_class features of every class.
+    """
+    classifier = nn.Linear(real.features.shape[1], len(real.labels))
+    for parameter in classifier.parameters():
+        nn.init.zeros_(parameter)
+    random = torch.Generator().manual_seed(options.seed)
+    optimizer = torch.optim.Adam(classifier.parameters(), lr=lr)
+    for epoch in range(options.epochs):
+        for step in range(options.steps_per_epoch):
+            x, _ = pools.batch(real, options.batch_per_class, random)
+            loss = classification_loss(classifier, x)
+            training.check_finite(loss.item(), "gmmn", epoch, step)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+    return classifier.requires_grad_(False)
+
+
+def classification_loss(classifier: nn.Module, features: torch.Tensor) -> torch.Tensor:
+    """Return the mean cross-entropy of features (c, n, d), n of each of the c classes in the order of the classifier's outputs."""
+    labels = torch.arange(len(features), device=features.device).repeat_interleave(features.shape[1])
+    return functional.cross_entropy(classifier(features.flatten(0, 1)), labels)
 
 
 def distance(

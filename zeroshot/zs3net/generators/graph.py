@@ -1,4 +1,4 @@
-"""Graph context: features of a component generated from its class and the classes of its neighbours (paper section 2.2).
+"""Graph context: features of a component generated from the component graph of its whole mask (paper section 2.2).
 
 The released code keeps the perceptron and uses graph convolutions for an auxiliary loss. Here, as in the paper, they generate the features.
 """
@@ -15,7 +15,10 @@ from zeroshot.cache import graphs as shard_graphs
 from zeroshot.cache import pools
 from zeroshot.datasets import splits
 from zeroshot.images import image_files
-from zeroshot.zs3net.generators import generator, matching, neighbourhoods, placing
+from zeroshot.zs3net.generators import generator, matching, placing, scenes
+
+# Sampling joins graphs of about this many nodes at a time, to bound its memory; a larger graph is a part of its own.
+_NODES_AT_A_TIME = 1 << 16
 
 
 @params.section
@@ -35,11 +38,11 @@ class Params:
 
 
 class GraphContext(generator.Generator):
-    """Graph convolutions, and neighbourhoods of training images as the context for sampling.
+    """Graph convolutions, and components of training images with the graphs of their masks as the context for sampling.
 
     Attributes:
         layers: the graph convolutions.
-        places: a bounded number of neighbourhoods of each class that has any, sorted by the class of the root; None before `fit`.
+        places: a bounded number of components of each class that has any, sorted by class, with their graphs; None before `fit`.
     """
 
     def __init__(self, options: generator.Options, embeddings: torch.Tensor, feature_dim: int) -> None:
@@ -56,7 +59,7 @@ class GraphContext(generator.Generator):
             options.output == "relu",
             self.settings.skip,
         )
-        self.places: neighbourhoods.Neighbourhoods | None = None
+        self.places: scenes.Places | None = None
 
     @property
     def provenance(self) -> dict[str, str]:
@@ -69,15 +72,18 @@ class GraphContext(generator.Generator):
 
     def set_extra_state(self, state: dict[str, torch.Tensor]) -> None:
         """Restore the places from the result of `get_extra_state`."""
-        self.places = neighbourhoods.Neighbourhoods(**state) if state else None
+        self.places = scenes.Places(**state) if state else None
 
-    def epochs(self, real: pools.Pool, context: neighbourhoods.RowNeighbourhoods | None) -> Iterator[dict[str, Any]]:
-        """Match generated to real features of each class; for each real feature, one is generated for the same neighbourhood.
+    def epochs(self, real: pools.Pool, context: scenes.RowPlaces | None) -> Iterator[dict[str, Any]]:
+        """Match generated to real features of each class; for each real feature, one is generated for the same component.
 
-        Features and neighbourhoods are compared jointly. With context_weight w, features are extended by sqrt(w m) times the mean class
+        The convolutions run over the graphs of whole masks. Components of one mask share a run in a step, as in the paper; a component
+        that is sampled again has another run, with new noise.
+
+        Features and surroundings are compared jointly. With context_weight w, features are extended by sqrt(w m) times the mean class
         embedding of the neighbours, where m is the median squared distance within a class. A Gaussian kernel of extended features is the
-        product of a kernel of the features and one of the neighbourhoods. So features are compared mostly with features of similar
-        neighbourhoods.
+        product of a kernel of the features and one of the surroundings. So features are compared mostly with features of similar
+        surroundings.
 
         Yields:
             the rows of `matching.epochs`.
@@ -97,11 +103,11 @@ class GraphContext(generator.Generator):
             )
         options = self.options
         random = torch.Generator().manual_seed(options.seed)
-        places = context.neighbourhoods
+        places = context.places
         real, place_of_row = pools.restrict(real, context.rows >= 0), context.rows[context.rows >= 0]
         self.places = places.take(_sample_places(real, place_of_row, self.settings.contexts_per_class, random))
         if context.unseen is not None:
-            joined = neighbourhoods.concatenate(self.places, context.unseen)
+            joined = scenes.concatenate(self.places, context.unseen)
             self.places = joined.take(joined.root_labels.argsort(stable=True))
         kernel_variances = matching.variances(real, options)
         scale = (self.settings.context_weight * matching.median(real, options)) ** 0.5
@@ -109,19 +115,20 @@ class GraphContext(generator.Generator):
 
         def draw() -> matching.Batch:
             index, mask = pools.draw_rows(real, options.batch_per_class, random)
-            x, places_of_batch = real.features[index].float().to(self.device), place_of_row[index]
-            fake = self.at_places(places.take(places_of_batch.ravel()), random).reshape(x.shape)
-            real_pairs, fake_pairs = (torch.cat([features, around[places_of_batch]], dim=2) for features in (x, fake))
+            x, chosen = real.features[index].float().to(self.device), place_of_row[index]
+            batch = places.take(chosen.ravel(), scenes.occurrences(chosen.ravel()))
+            fake = self.at_places(batch, random).reshape(x.shape)
+            real_pairs, fake_pairs = (torch.cat([features, around[chosen]], dim=2) for features in (x, fake))
             return matching.Batch(x, real_pairs, fake_pairs, mask.to(self.device))
 
         return matching.epochs(self, draw, kernel_variances, options)
 
     def sample(self, labels: torch.Tensor, random: torch.Generator) -> torch.Tensor:
-        """Return features (..., d) of labels (...,), each in a random neighbourhood of its class.
+        """Return features (..., d) of labels (...,), each at a random place of its class, with its own run over the graph of a mask.
 
-        An unseen class has no neighbourhoods. It replaces the root in neighbourhoods of seen classes that are expected to have a similar
+        An unseen class has no places. It replaces the class of one component in graphs of seen classes that are expected to have a similar
         context (see `placing.near`), so no mask of an unseen class is read. With true masks (`gmmn.graph.masks`, the paper's proof of
-        concept) unseen classes have their own neighbourhoods instead.
+        concept) unseen classes have their own places instead.
         """
         if self.places is None:
             raise RuntimeError("a graph generator can sample only after `fit`, which sets its places")
@@ -134,31 +141,35 @@ class GraphContext(generator.Generator):
             has_label = flat_labels == label
             hosts = torch.tensor(placing.near(embeddings, label, candidates, around, self.settings.near))
             sampled_hosts = hosts[torch.randint(len(hosts), (int(has_label.sum()),), generator=random)]
-            # Places are sorted by the class of their root.
+            # Places are sorted by the class of their component.
             first, last = torch.searchsorted(roots, sampled_hosts), torch.searchsorted(roots, sampled_hosts, right=True)
             offset = (torch.rand(len(sampled_hosts), generator=random, dtype=torch.float64) * (last - first)).long()
             chosen[has_label] = first + offset
-        fake = self.at_places(self.places.take(chosen).with_roots(flat_labels), random)
-        return fake.reshape(*labels.shape, -1)
+        part_of_sample = self.places.sizes[chosen].cumsum(0) // _NODES_AT_A_TIME
+        parts = part_of_sample.unique(return_counts=True)[1].tolist() or [0]
+        fakes = []
+        for of_part, classes in zip(chosen.split(parts), flat_labels.split(parts), strict=True):
+            places = self.places.take(of_part, torch.arange(len(of_part))).with_roots(classes)
+            fakes.append(self.at_places(places, random))
+        return torch.cat(fakes).unflatten(0, labels.shape)
 
-    def at_places(self, places: neighbourhoods.Neighbourhoods, random: torch.Generator) -> torch.Tensor:
-        """Return generated features (k, d) of the roots of `places`, with independent noise for every node."""
+    def at_places(self, places: scenes.Places, random: torch.Generator) -> torch.Tensor:
+        """Return generated features (k, d) of the components of `places`, with independent noise for every node of their graphs."""
         noise = self.noise(places.labels.shape, random)
         nodes = torch.cat([self.embeddings[places.labels.to(self.device)], noise], dim=1)
-        edges, roots = places.joined_edges(), places.starts[:-1]
-        return self.layers(nodes, edges.to(self.device), roots.to(self.device))
+        return self.layers(nodes, places.edges.to(self.device), places.roots.to(self.device))
 
 
 def unseen_places(
     path: pathlib.Path, split: splits.Split, options: Params, seed: int, stride: int
-) -> neighbourhoods.Neighbourhoods | None:
-    """Return the neighbourhoods of unseen classes in the unlabelled images if `gmmn.graph.masks` is a folder, None otherwise.
+) -> scenes.Places | None:
+    """Return the places of unseen classes in the unlabelled images if `gmmn.graph.masks` is a folder, None otherwise.
 
     Args:
         path: the folder of their true masks, or an empty file.
         split: the unlabelled images and the unseen classes.
         options: section `gmmn.graph`.
-        seed: of the choice of neighbourhoods.
+        seed: of the choice of places.
         stride: pixels between neighbouring cells of the feature map.
 
     Raises:
@@ -174,7 +185,7 @@ def unseen_places(
         return None
     masks = (image_files.read_mask(path / f"{item.id}.png") for item in split.unlabelled)
     graphs = shard_graphs.of_masks(progress.track(masks, "true masks", total=len(split.unlabelled)), stride)
-    return neighbourhoods.of_classes(graphs, split.unseen, options.contexts_per_class, seed)
+    return scenes.of_classes(graphs, split.unseen, options.contexts_per_class, seed)
 
 
 def _sample_places(

@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from zeroshot.images import label_ids
-from zeroshot.zs3net.generators import neighbourhoods
+from zeroshot.zs3net.generators import scenes
 
 # Weight of the penalty of the ridge regression in `near`, relative to the mean squared length of a centred embedding. For held-out
 # seen classes of generated scenes (toy.seed 2 with context), values from 0.01 to 0.3 are equally good.
@@ -43,18 +43,19 @@ def near(embeddings: torch.Tensor, label: int, candidates: torch.Tensor, around:
     return candidates[cosines.topk(min(count, len(candidates))).indices].tolist()
 
 
-def by_class(places: neighbourhoods.Neighbourhoods, embeddings: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the classes (k,) of the roots of `places`, ascending, and the mean `surroundings` (k, d_a) of each."""
+def by_class(places: scenes.Places, embeddings: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the classes (k,) of the components of `places`, ascending, and the mean `surroundings` (k, d_a) of each."""
     labels, owner, counts = places.root_labels.unique(return_inverse=True, return_counts=True)
     total = embeddings.new_zeros(len(labels), embeddings.shape[1])
     return labels, total.index_add(0, owner, surroundings(places, embeddings)) / counts[:, None]
 
 
-def surroundings(places: neighbourhoods.Neighbourhoods, embeddings: torch.Tensor) -> torch.Tensor:
-    """Return the mean class embedding (k, d_a) of the neighbours of each root, zeros for a root without neighbours."""
-    counts = places.starts.diff().to(embeddings.device)
-    owner = torch.arange(len(counts), device=counts.device).repeat_interleave(counts)
-    vectors = embeddings[places.labels.to(embeddings.device)]
-    total = embeddings.new_zeros(len(counts), embeddings.shape[1]).index_add(0, owner, vectors)
-    roots = embeddings[places.root_labels.to(embeddings.device)]
-    return (total - roots) / (counts - 1).clamp(min=1)[:, None]
+def surroundings(places: scenes.Places, embeddings: torch.Tensor) -> torch.Tensor:
+    """Return the mean class embedding (k, d_a) of the neighbours of each place's component, zeros for one without neighbours."""
+    nodes, owner = places.roots.unique(return_inverse=True)
+    index = torch.full((len(places.labels),), -1).scatter(0, nodes, torch.arange(len(nodes)))
+    touching = places.edges[:, index[places.edges[1]] >= 0]  # from neighbours to components
+    pairs = torch.stack([index[touching[1]], places.labels[touching[0]]])
+    counts = torch.zeros(len(nodes), len(embeddings)).index_put_(tuple(pairs), torch.ones(1), accumulate=True)
+    shares = (counts / counts.sum(1, keepdim=True).clamp(min=1)).to(embeddings)
+    return (shares @ embeddings)[owner]

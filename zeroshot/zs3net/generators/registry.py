@@ -9,7 +9,7 @@ shortest example. The subclass has three methods:
         Features (..., d) on `device` for labels (...,) int64; all noise comes from `random`.
     epochs(real, context) -> Iterator[dict]
         Trains in place and yields {epoch, loss, ...} after each epoch. `real` is the pool of features of seen classes; `context` is
-        the neighbourhoods of its rows, or None.
+        the places of its rows in their scenes (scenes.py), or None.
 
 Stages, cross-validation and self-training then work with it unchanged. If it has its own parameters, they are a section dataclass in its
 file and a field with its name in `Params`; it reads them with `self.section()`.
