@@ -15,7 +15,7 @@ import pydantic
 import pydantic.dataclasses
 import yaml
 
-from zeroshot.base import errors
+from zeroshot.base import errors, text_files
 
 Section = TypeVar("Section")
 
@@ -77,10 +77,10 @@ def read(path: str | pathlib.Path) -> dict[str, Any]:
         ParamsError: if the file cannot be read, is not a mapping, or has a duplicate key in one mapping.
     """
     try:
-        text = pathlib.Path(path).read_text()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ParamsError(f"{path}: cannot be read as YAML: {error}") from error
-    return parse(text, str(path))
+        content = text_files.read(path)
+    except text_files.TextError as error:
+        raise ParamsError(f"{path}: cannot be read as YAML: {error.cause}") from error
+    return parse(content, str(path))
 
 
 def parse(text: str, source: str) -> dict[str, Any]:
