@@ -48,7 +48,8 @@ def main(
     device = runtime.start(settings, settings.threads)
     split = splits.read(split_path)
     start, provenance = pixel_classifier.load(start_path)
-    checkpoint = checkpoints.load(backbone_path)
+    pseudo = index.read(pseudo_dir, "rows")
+    checkpoint = checkpoints.load(backbone_path, backbone.Checkpoint)
     recipe = self_training_network.recipe(checkpoint, options)
 
     # The name of the folder is a hash of everything that training depends on.
@@ -61,7 +62,6 @@ def main(
         resuming.fingerprint(data_root, [item.image for item in (*split.train, *split.unlabelled)]),
         str(device).encode(),
     )
-    pseudo = index.read(pseudo_dir, "rows")
     items = sparse_masks.write(
         work / "masks", split, data_root, masks_dir, rows.read(pseudo_dir), pseudo.images, pseudo.stride
     )

@@ -83,9 +83,11 @@ def read(path: str | pathlib.Path) -> ClassEmbeddings:
     """
     try:
         with hdf5.reading(path) as file:
-            vectors = file["vectors"][()]
+            vectors = np.asarray(file["vectors"][()], np.float32)
             names = tuple(json.loads(file["vectors"].attrs["names"]))
-    except (OSError, KeyError, ValueError) as error:
+    except hdf5.HDF5Error as error:
+        raise EmbeddingsError(str(error)) from None
+    except (TypeError, ValueError) as error:
         raise EmbeddingsError(
             f"{path}: contains no class embeddings ({error}); make it with `dvc repro embed_classes`"
         ) from None
@@ -94,7 +96,7 @@ def read(path: str | pathlib.Path) -> ClassEmbeddings:
             f"{path}: contains {len(names)} names but vectors of shape {vectors.shape}; make it again with "
             "`dvc repro --force --single-item embed_classes`"
         )
-    return ClassEmbeddings(names, vectors.astype(np.float32, copy=False))
+    return ClassEmbeddings(names, vectors)
 
 
 def read_of(path: pathlib.Path, names: Sequence[str]) -> np.ndarray | None:

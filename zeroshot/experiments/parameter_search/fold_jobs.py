@@ -73,7 +73,8 @@ def fit_classifier(
     """Train the classifier of fold `number` with a trained generator, write it to `out`, and return its metrics at each bias."""
     fold = draw_folds(inputs)[number]
     sampled = _sample(inputs.features, options.pool_per_class, options.seed)
-    trained_generator = registry.load_dict(checkpoints.load(generator), torch.device(inputs.device))
+    checkpoint = checkpoints.load(generator, registry.Checkpoint)
+    trained_generator = registry.load_dict(checkpoint, torch.device(inputs.device))
     trained = fold_models.fit_classifier(fold, sampled, _start(inputs.start), trained_generator, options)
     pixel_classifier.save(out, trained.classifier)
     return trained.metrics(options.calibration.biases)
@@ -104,7 +105,7 @@ def self_train(
     device = torch.device(inputs.device)
     models = fold_models.FoldModels(
         draw_folds(inputs)[number],
-        registry.load_dict(checkpoints.load(generator), device),
+        registry.load_dict(checkpoints.load(generator, registry.Checkpoint), device),
         pixel_classifier.load(trained)[0].to(device),
     )
     sampled = _sample(inputs.features, options.pool_per_class, options.seed)
