@@ -38,7 +38,7 @@ def main(
     from zeroshot.base import checkpoints, params, resuming, runtime
     from zeroshot.cache import index, rows
     from zeroshot.datasets import splits
-    from zeroshot.networks import supervised_training, training_images
+    from zeroshot.networks import backbone, supervised_training, training_images
     from zeroshot.zs3net import pixel_classifier, self_training_network
     from zeroshot.zs3net.pseudo_labels import sparse_masks
 

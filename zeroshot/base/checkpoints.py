@@ -91,7 +91,9 @@ def load_weights(network: nn.Module, state: Mapping[str, Any], where: str) -> No
         network.load_state_dict(state)
     except RuntimeError as error:
         text = " ".join(str(error).split())
-        raise CheckpointError(f"{where}: its weights do not fit its configuration: {text}; {user_files.REMEDY}") from error
+        raise CheckpointError(
+            f"{where}: its weights do not fit its configuration: {text}; {user_files.REMEDY}"
+        ) from error
 
 
 def _cause(error: Exception) -> str:

@@ -51,4 +51,6 @@ def reading(path: str | pathlib.Path) -> Iterator[Mapping[str, Column]]:
         raise HDF5Error(f"{error}; {user_files.REMEDY}") from None
     except (OSError, KeyError) as error:
         cause = error.args[0] if error.args else error
-        raise HDF5Error(f"{path}: is damaged, or not the HDF5 file that is needed here: {cause}; {user_files.REMEDY}") from error
+        raise HDF5Error(
+            f"{path}: is damaged, or not the HDF5 file that is needed here: {cause}; {user_files.REMEDY}"
+        ) from error

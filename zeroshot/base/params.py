@@ -100,7 +100,9 @@ def parse(text: str, source: str) -> dict[str, Any]:
     try:
         document = yaml.load(text, Loader=_StrictLoader)
     except RecursionError:
-        raise ParamsError(f"{source}: cannot be read as YAML: too many brackets or blocks inside of each other") from None
+        raise ParamsError(
+            f"{source}: cannot be read as YAML: too many brackets or blocks inside of each other"
+        ) from None
     except yaml.YAMLError as error:
         raise ParamsError(f"{source}: cannot be read as YAML: {error}") from error
     if not isinstance(document, dict):
@@ -115,7 +117,9 @@ class _StrictLoader(yaml.SafeLoader):
         node = super().get_single_node()
         if node is not None and _expanded_size(node, {}) > MAX_NODES:
             raise yaml.constructor.ConstructorError(
-                None, None, f"with its aliases written out it has more than {MAX_NODES:,} values; write few values without aliases"
+                None,
+                None,
+                f"with its aliases written out it has more than {MAX_NODES:,} values; write few values without aliases",
             )
         return node
 

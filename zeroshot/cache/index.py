@@ -96,7 +96,9 @@ def read(folder: str | pathlib.Path, kind: str | None = None) -> Index:
         index = _INDEX.validate_json((folder / NAME).read_bytes(), strict=True)
         _check(index)
     except pydantic.ValidationError as error:
-        faults = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}".lstrip(": ") for fault in error.errors())
+        faults = "; ".join(
+            f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}".lstrip(": ") for fault in error.errors()
+        )
         raise _unreadable(folder, faults) from None
     except (OSError, ValueError) as error:
         raise _unreadable(folder, str(error)) from error
@@ -120,7 +122,10 @@ def _check(index: Index) -> None:
     for shard in index.shards:
         offsets = shard.get("offsets")
         if index.kind == "rows" and (
-            offsets is None or len(offsets) != n_classes + 1 or offsets != sorted(offsets) or offsets[-1] > shard["rows"]
+            offsets is None
+            or len(offsets) != n_classes + 1
+            or offsets != sorted(offsets)
+            or offsets[-1] > shard["rows"]
         ):
             raise ValueError(f"{shard['file']}: needs {n_classes + 1} ascending offsets up to its {shard['rows']} rows")
     if index.presence is not None and (

@@ -22,9 +22,13 @@ def table(folder: str | pathlib.Path) -> str:
     for path in sorted(pathlib.Path(folder).glob("*.json")):
         try:
             values = json.loads(text_files.read(path))
-        except ValueError as error:
-            raise errors.UserError(f"{path}: is no file of metrics ({error}); write it again with `dvc repro`") from error
-        missing_keys = {"generalised", "without_bias", "vanilla", "seen_bias", "exclude", "evaluation"}.difference(values)
+        except (ValueError, RecursionError) as error:
+            raise errors.UserError(
+                f"{path}: is no file of metrics ({error}); write it again with `dvc repro`"
+            ) from error
+        missing_keys = {"generalised", "without_bias", "vanilla", "seen_bias", "exclude", "evaluation"}.difference(
+            values
+        )
         if not missing_keys:
             missing_keys = {
                 figure for group in GROUPS for figure in FIGURES if figure not in values["generalised"][group]

@@ -2,6 +2,7 @@
 
 import difflib
 import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
@@ -35,7 +36,7 @@ def combine(
 
     A class with an alias has the mean vector of the alias's words. For other classes, the whole name is looked up first, as written or
     with its parts joined by `_` or `-`; then the mean over its parts, split at white space, `_` and `-`, is taken. Every word is looked
-    up as written, then in lower case. A mean requires the vectors of all its words.
+    up as written, then in lower case; accents may be composed or not. A mean requires the vectors of all its words.
 
     Args:
         names: C class names in label order, the background first.
@@ -157,7 +158,11 @@ def _options(name: str, aliases: Aliases) -> list[list[list[str]]]:
 
 
 def _spellings(*words: str) -> list[str]:
-    return list(dict.fromkeys([*words, *(word.lower() for word in words)]))
+    """Return how sources may spell the words: as written, in lower case, and both with composed and with separate accents."""
+    cases = [*words, *(word.lower() for word in words)]
+    return list(
+        dict.fromkeys([*cases, *(unicodedata.normalize(form, word) for form in ("NFC", "NFD") for word in cases)])
+    )
 
 
 def _look_up(name: str, words: word_vectors.WordVectors, aliases: Aliases) -> list[str]:
