@@ -1,3 +1,5 @@
+import unicodedata
+
 import hypothesis
 import hypothesis.extra.numpy
 import numpy as np
@@ -45,6 +47,19 @@ def test_name_is_looked_up_as_one_word_first_and_then_as_mean_of_its_parts(name,
     assert used_words[1] == used
     np.testing.assert_array_equal(vectors[1], np.mean([VECTORS[word] for word in used], axis=0))
     assert vectors.dtype == np.float32
+
+
+@pytest.mark.parametrize("in_name", ["NFC", "NFD"])
+@pytest.mark.parametrize("in_source", ["NFC", "NFD"])
+@pytest.mark.parametrize("name", ["Bäume", "bäume", "tv Bäume", "tv"])
+def test_accents_are_found_in_composed_and_in_separate_form(in_name, in_source, name):
+    word = unicodedata.normalize(in_source, "bäume")
+    source = words(**{word: [5, 6]})
+    written = unicodedata.normalize(in_name, name)
+    aliases = {"tv": unicodedata.normalize(in_name, "bäume")} if name == "tv" else {}
+    vectors, used_words = class_vectors.combine(["background", written], source, aliases, "vector")
+    assert used_words[1] == (["tv", word] if name == "tv Bäume" else [word])
+    assert word in class_vectors.lookup_words([written], aliases)
 
 
 @pytest.mark.parametrize("alias", ["monitor", ["monitor"], ["tv", "monitor"]])

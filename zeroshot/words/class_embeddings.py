@@ -12,7 +12,7 @@ import h5py
 import numpy as np
 import pydantic
 
-from zeroshot.base import errors, hdf5, params, storage
+from zeroshot.base import errors, hdf5, params, storage, text_files
 
 Words = Annotated[tuple[str, ...], pydantic.Field(min_length=1)]
 
@@ -33,6 +33,12 @@ class Params:
     min_count: params.Count
     epochs: params.Count
     negative: params.Count
+
+    @pydantic.field_validator("aliases")
+    @classmethod
+    def _composed_names(cls, aliases: dict[str, str | Words]) -> dict[str, str | Words]:
+        # Class names are read with composed accents.
+        return {text_files.normalise(name): words for name, words in aliases.items()}
 
     @pydantic.field_validator("name")
     @classmethod

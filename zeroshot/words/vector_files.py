@@ -60,8 +60,9 @@ def read(
 
     first, _, rest = head.partition(b"\n")
     header = first.split()
-    if len(header) == 2 and all(field.isdigit() and len(field) < 19 for field in header):
-        count, dim = int(header[0]), int(header[1])
+    if len(header) == 2 and all(field.isdigit() for field in header):
+        # Python refuses to read thousands of digits as a number.
+        count, dim = (int(field) if len(field) < 19 else 0 for field in header)
         binary = not _is_text_row(rest.partition(b"\n")[0], dim)
     else:
         count, dim, binary = None, len(header) - 1, False
