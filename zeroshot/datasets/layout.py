@@ -100,6 +100,12 @@ def read_classes(root: pathlib.Path, name: str, faults: errors.Faults) -> tuple[
             faults.add(kind, f"{name}: line {number} is empty")
         elif line in lines[:number]:
             faults.add(kind, f"{name}: `{line}` is on lines {lines.index(line)} and {number}")
+    for first, number in published.alike(lines):
+        if lines[first] != lines[number]:
+            alike = (
+                "class names must differ by more than case, spaces, hyphens, underscores and the encoding of accents"
+            )
+            faults.add(alike, f"{name}: `{lines[first]}` on line {first} and `{lines[number]}` on line {number}")
     if lines and not 2 <= len(lines) <= 255:
         faults.add(kind, f"{name}: {len(lines)} classes; label ids allow 2 to 255")
     return tuple(lines)

@@ -13,6 +13,9 @@ from zeroshot.images import label_ids
 from zeroshot.words import word_vectors
 
 Aliases = Mapping[str, str | Sequence[str]]
+# Distance of two directions that differ by rounding only. The rounding of float32 and of numbers with six digits in a text file stays
+# below it.
+SAME_DIRECTION = 1e-5
 _SEPARATORS = re.compile(r"[\s_-]+")
 
 
@@ -146,6 +149,42 @@ def finish(
             raise ClassVectorError("embeddings.normalise=largest needs a vector that is not zero; all are. Use `none`")
         result /= norms.max()
     return result.astype(np.float32)
+
+
+def check_distinct(vectors: np.ndarray, names: Sequence[str], where: str) -> None:
+    """Check that the final vectors tell all classes apart.
+
+    Two classes whose vectors have the same direction are the same class for every method that uses cosines, and a zero vector has no
+    direction. The background may be zero, since it is the only class of its kind.
+
+    Args:
+        vectors: (C, d) float32 from `finish`.
+        names: C class names.
+        where: the file of the source, for messages.
+
+    Raises:
+        ClassVectorError: if a class other than the background has a zero vector, or classes have the same direction up to rounding;
+            the text lists them all.
+    """
+    norms = np.linalg.norm(vectors.astype(np.float64), axis=1, keepdims=True)
+    faults = [
+        f"{name!r} has a zero vector"
+        for label, name in enumerate(names)
+        if not norms[label] and label != label_ids.BACKGROUND
+    ]
+    labels = np.flatnonzero(norms)
+    unit = vectors[labels] / norms[labels]
+    for row, label in enumerate(labels):
+        distances = np.linalg.norm(unit[row + 1 :] - unit[row], axis=1)
+        for other in labels[row + 1 :][distances < SAME_DIRECTION]:
+            faults.append(f"{names[label]!r} and {names[other]!r} have the same vector, up to its length")
+    if faults:
+        listing = "\n".join(f"  {fault}" for fault in faults[: errors.MAX_LISTED])
+        more = f"\n  and {len(faults) - errors.MAX_LISTED} more" if len(faults) > errors.MAX_LISTED else ""
+        raise ClassVectorError(
+            f"{where}: classes cannot be told apart, {len(faults)} fault{'s' if len(faults) > 1 else ''}:\n{listing}{more}\n"
+            "Correct the source, or give these classes other words in embeddings.aliases; two names of one thing are one class"
+        )
 
 
 def _options(name: str, aliases: Aliases) -> list[list[list[str]]]:
