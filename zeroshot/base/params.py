@@ -45,12 +45,26 @@ def _read_exponent(value: Any) -> Any:
     return value
 
 
+def _check_command_path(path: str) -> str:
+    """Return a path that a shell reads as itself between single quotes, and a stage does not take for an option."""
+    special = [character for character in dict.fromkeys(path) if character in "\"'`$\\" or not character.isprintable()]
+    if special:
+        raise ValueError(
+            f"must not contain {' '.join(map(ascii, special))}, because dvc.yaml puts it on a command line; rename the file or folder"
+        )
+    if path.startswith("-"):
+        raise ValueError("must not begin with `-`, because dvc.yaml puts it on a command line; write `./` before it")
+    return path
+
+
 Float = Annotated[float, pydantic.BeforeValidator(_read_exponent)]
 Positive = Annotated[Float, pydantic.Field(gt=0)]
 NonNegative = Annotated[Float, pydantic.Field(ge=0)]
 Fraction = Annotated[Float, pydantic.Field(ge=0, le=1)]
 Count = Annotated[int, pydantic.Field(ge=1)]
 Seed = Annotated[int, pydantic.Field(ge=0, lt=2**31)]
+# A path that dvc.yaml hands on to the command of a stage.
+CommandPath = Annotated[str, pydantic.Field(min_length=1), pydantic.AfterValidator(_check_command_path)]
 
 
 class ParamsError(errors.UserError):

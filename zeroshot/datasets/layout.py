@@ -28,7 +28,7 @@ Inside = Annotated[str, pydantic.AfterValidator(_relative)]
 class Params:
     """The `data` section of params.yaml."""
 
-    root: str
+    root: params.CommandPath
     classes: Inside
     exclude: Literal["images", "pixels"]
     n_unseen: Literal[0, 2, 4, 6, 8, 10] | None

@@ -17,7 +17,7 @@ class Params:
     """The section `backbone`; see params.yaml."""
 
     encoder: deeplab.Encoder
-    weights: Annotated[str, pydantic.Field(min_length=1)]
+    weights: params.CommandPath
     freeze: Literal["nothing", "stem", "encoder"]
     epochs: params.Count
     batch_size: Annotated[int, pydantic.Field(ge=2)]

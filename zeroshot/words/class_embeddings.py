@@ -22,7 +22,7 @@ class Params:
     """The `embeddings` section of params.yaml, which documents every key."""
 
     source: Literal["word2vec", "vectors", "downloader", "matrix"]
-    path: Annotated[str, pydantic.Field(min_length=1)]
+    path: params.CommandPath
     name: str | None
     normalise: Literal["none", "unit", "largest"]
     dim: params.Count
