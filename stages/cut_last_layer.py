@@ -13,9 +13,10 @@ def main(*, backbone_path: pathlib.Path, classifier_path: pathlib.Path) -> None:
         classifier_path: out: its last layer.
     """
     from zeroshot.base import checkpoints
+    from zeroshot.networks import backbone
     from zeroshot.zs3net import pixel_classifier
 
-    checkpoint = checkpoints.load(backbone_path)
+    checkpoint = checkpoints.load(backbone_path, backbone.Checkpoint)
     weight, bias = (checkpoint["network"][f"classifier.{name}"] for name in ("weight", "bias"))
     classifier = pixel_classifier.of_layer(weight, bias, checkpoint["seen"])
     roles = {name: checkpoint[name] for name in ("classes", "seen", "unseen", "exclude")}

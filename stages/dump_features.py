@@ -46,7 +46,7 @@ def main(
     settings = params.load("params.yaml", "runtime", runtime.Params)
     device = runtime.start(settings, settings.threads)
     split = splits.read(split_path)
-    network = backbone.load(checkpoints.load(backbone_path))
+    network = backbone.load(checkpoints.load(backbone_path, backbone.Checkpoint))
     extract = backbone.extractor(network, device, options.precision)
 
     outs = {"train": train_dir, "unlabelled": unlabelled_dir, "val": val_dir}

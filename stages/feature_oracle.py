@@ -43,7 +43,7 @@ def main(
     from zeroshot.zs3net.cross_validation import calibration
     from zeroshot.zs3net.fold_training import oracle_folds
 
-    recipe = checkpoints.load(recipe_path)["config"]
+    recipe = checkpoints.load(recipe_path, checkpoints.Configured)["config"]
     options = params.build(recipe, fine_tuning.Params, "classifier", str(recipe_path))
     machine = params.load("params.yaml", "runtime", runtime.Params)
     device = runtime.start(machine)

@@ -51,7 +51,7 @@ def main(
     workers = runtime.processes(machine, device)
     split = splits.read(split_path)
     start, provenance = pixel_classifier.load(start_path)
-    generator = registry.load_dict(checkpoints.load(gmmn_path), device)
+    generator = registry.load_dict(checkpoints.load(gmmn_path, registry.Checkpoint), device)
     sampled = rows.sample(features_dir, options.pool_per_class, options.seed)
 
     epochs = fine_tuning.fit(start, pools.select(sampled, split.seen), generator, split.unseen, options)

@@ -56,7 +56,7 @@ def main(
     workers = runtime.processes(machine, device)
     split = splits.read(split_path)
     start, provenance = pixel_classifier.load(start_path)
-    generator = registry.load_dict(checkpoints.load(gmmn_path), device)
+    generator = registry.load_dict(checkpoints.load(gmmn_path, registry.Checkpoint), device)
     sampled = rows.sample(features_dir, options.pool_per_class, options.seed)
     labelling = pseudo_cache.options_of(pseudo_dir)
 
@@ -76,7 +76,9 @@ def main(
                 curve.add({"round": number, **row})
                 model = trained
 
-    folds = fold_models.load_dict(checkpoints.load(cross_validation_path), device) if options.biases else []
+    folds = []
+    if options.biases:
+        folds = fold_models.load_dict(checkpoints.load(cross_validation_path, fold_models.Checkpoint), device)
     if folds and labelling.rule == "agreement":
         text = f"self_train: {self_training_folds.NO_AGREEMENT}; self_training.biases is ignored"
         print(text, file=sys.stderr)

@@ -38,7 +38,7 @@ def main(
     from zeroshot.base import checkpoints, params, resuming, runtime
     from zeroshot.cache import index, rows
     from zeroshot.datasets import splits
-    from zeroshot.networks import supervised_training, training_images
+    from zeroshot.networks import backbone, supervised_training, training_images
     from zeroshot.zs3net import pixel_classifier, self_training_network
     from zeroshot.zs3net.pseudo_labels import sparse_masks
 
@@ -48,7 +48,8 @@ def main(
     device = runtime.start(settings, settings.threads)
     split = splits.read(split_path)
     start, provenance = pixel_classifier.load(start_path)
-    checkpoint = checkpoints.load(backbone_path)
+    pseudo = index.read(pseudo_dir, "rows")
+    checkpoint = checkpoints.load(backbone_path, backbone.Checkpoint)
     recipe = self_training_network.recipe(checkpoint, options)
 
     # The name of the folder is a hash of everything that training depends on.
@@ -61,7 +62,6 @@ def main(
         resuming.fingerprint(data_root, [item.image for item in (*split.train, *split.unlabelled)]),
         str(device).encode(),
     )
-    pseudo = index.read(pseudo_dir, "rows")
     items = sparse_masks.write(
         work / "masks", split, data_root, masks_dir, rows.read(pseudo_dir), pseudo.images, pseudo.stride
     )

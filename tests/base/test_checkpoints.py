@@ -78,8 +78,12 @@ def test_code_in_a_checkpoint_is_refused_and_not_run(tmp_path):
     torch.save({"network": Payload(marker)}, tmp_path / "zip.pt")
     (tmp_path / "bare.pt").write_bytes(pickle.dumps({"network": Payload(marker)}, protocol=2))
     for name in ("zip.pt", "bare.pt"):
-        with pytest.raises(pickle.UnpicklingError, match="Weights only load failed"):
+        with pytest.raises(
+            checkpoints.CheckpointError, match=f"{name}: cannot be read as .* posix.mkdir .*; `dvc repro`"
+        ) as caught:
             checkpoints.load(tmp_path / name)
+        # torch advises to switch the protection off.
+        assert "weights_only" not in str(caught.value) and "add_safe_globals" not in str(caught.value)
     assert not marker.exists()
 
 

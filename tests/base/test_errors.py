@@ -58,7 +58,6 @@ def test_other_error_keeps_its_traceback():
 @pytest.mark.parametrize(
     "error",
     [
-        OSError(errno.EACCES, "Permission denied"),
         FileNotFoundError(errno.ENOENT, "No such file"),
         OSError("without errno"),
         ValueError("not a user error"),
@@ -90,6 +89,16 @@ def test_full_disk_is_recognised_as_cause_of_another_error():
     with pytest.raises(SystemExit) as caught:
         fail(RuntimeError("unexpected pos 704 vs 598"), OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
     assert caught.value.code == FULL
+
+
+def test_forbidden_file_is_reported_in_one_line():
+    error = PermissionError(errno.EACCES, os.strerror(errno.EACCES), "data/private")
+    with pytest.raises(SystemExit) as caught:
+        fail(error)
+    assert caught.value.code == (
+        "a file or folder may not be used: [Errno 13] Permission denied: 'data/private'; "
+        "change its permissions and run the stage again"
+    )
 
 
 def test_checkpoint_on_a_full_disk_is_reported_in_one_line(tmp_path, monkeypatch):

@@ -34,8 +34,16 @@ def test_locked_file_can_be_read(path):
             assert len(file["rows"]) == 3
 
 
-def test_missing_file_and_other_format_raise_oserror(tmp_path):
+def test_missing_file_and_other_format_are_refused_with_a_remedy(tmp_path):
     (tmp_path / "text.h5").write_text("no HDF5")
     for name, fault in (("missing.h5", "No such file"), ("text.h5", "file signature not found")):
-        with pytest.raises(OSError, match=fault), hdf5.reading(tmp_path / name):
+        with (
+            pytest.raises(hdf5.HDF5Error, match=f"{name}: .*{fault}.*; `dvc repro` restores it"),
+            hdf5.reading(tmp_path / name),
+        ):
             pass
+
+
+def test_missing_dataset_is_named_with_the_file(path):
+    with pytest.raises(hdf5.HDF5Error, match="a.h5: .*'columns'"), hdf5.reading(path) as file:
+        assert not len(file["columns"])

@@ -64,3 +64,56 @@ def test_messages_contain_the_file_name(tmp_path):
     with pytest.raises(params.ParamsError) as caught:
         params.load(path, "train", train_section.Options)
     assert str(caught.value).startswith(f"{path}: 8 errors\n  train.lr: missing\n")
+
+
+@pytest.mark.parametrize(
+    ("value", "fault"),
+    [
+        ("!!int foo", "`foo` is not a value of type int"),
+        ("!!timestamp foo", "`foo` is not a value of type timestamp"),
+        ("2001-99-99", "`2001-99-99` is not a value of type timestamp"),
+        ("{2001-01-01: 1}", "key `2001-01-01` is not text"),
+    ],
+)
+def test_value_that_is_not_of_its_type_is_named_with_its_line(tmp_path, value, fault):
+    path = tmp_path / "params.yaml"
+    path.write_text(f"train:\n  lr: {value}\n")
+    with pytest.raises(params.ParamsError) as caught:
+        params.read(path)
+    text = str(caught.value)
+    assert text.startswith(f"{path}: cannot be read as YAML: {fault}\n") and ", line 2, column " in text
+
+
+def test_deeply_nested_file_is_refused(tmp_path):
+    (tmp_path / "params.yaml").write_text(f"train: {'{a: ' * 1000 + '}' * 1000}\n")
+    with pytest.raises(params.ParamsError, match="params.yaml: cannot be read as YAML: too many brackets"):
+        params.read(tmp_path / "params.yaml")
+
+
+def laughs(levels, merge):
+    """Return a document of a few lines whose last value has 10 ** levels values with all aliases written out."""
+    lines = ["a0: &a0 {x: 1}"]
+    for level in range(1, levels + 1):
+        aliases = f"[{', '.join([f'*a{level - 1}'] * 10)}]"
+        lines.append(f"a{level}: &a{level} {'{<<: ' + aliases + '}' if merge else aliases}")
+    return "\n".join(lines)
+
+
+@pytest.mark.parametrize(
+    "content", [laughs(12, merge=False), laughs(12, merge=True), "a: &a [*a]", "? &a {b: *a}\n: 1"]
+)
+def test_aliases_that_stand_for_too_much_are_refused(tmp_path, content):
+    (tmp_path / "params.yaml").write_text(content)
+    with pytest.raises(params.ParamsError, match="with its aliases written out it has more than 100,000 values"):
+        params.read(tmp_path / "params.yaml")
+
+
+def test_limit_counts_aliases_as_often_as_they_are_used(tmp_path, monkeypatch):
+    path = tmp_path / "params.yaml"
+    path.write_text("a: &a [1, 2]\nb: [*a, *a]\n")
+    # The document, two keys, the list of a (3 nodes) and that of b (1 + 2 * 3 nodes).
+    monkeypatch.setattr(params, "MAX_NODES", 13)
+    assert params.read(path) == {"a": [1, 2], "b": [[1, 2], [1, 2]]}
+    monkeypatch.setattr(params, "MAX_NODES", 12)
+    with pytest.raises(params.ParamsError, match="more than 12 values"):
+        params.read(path)

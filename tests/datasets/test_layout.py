@@ -113,6 +113,18 @@ def test_faults_of_the_validation_list_are_reported_once(tmp_path):
     assert text_of(faults).startswith("data: 3 faults")
 
 
+def test_class_names_that_differ_in_spelling_only_are_named_in_pairs(tmp_path):
+    (tmp_path / "classes.txt").write_text("background\nCow\nred ball\ncow\nred-ball\n")
+    faults = errors.Faults()
+    layout.read_classes(tmp_path, "classes.txt", faults)
+    assert text_of(faults).splitlines() == [
+        "data: 2 faults",
+        "  class names must differ by more than case, spaces, hyphens, underscores and the encoding of accents (2):",
+        "    classes.txt: `Cow` on line 1 and `cow` on line 3",
+        "    classes.txt: `red ball` on line 2 and `red-ball` on line 4",
+    ]
+
+
 def test_class_names_are_published_or_read_from_a_file(tmp_path):
     faults = errors.Faults()
     for name, dataset in published.DATASETS.items():

@@ -73,3 +73,18 @@ def test_same_is_false_for_every_two_classes_of_a_dataset():
     for dataset in published.DATASETS.values():
         pairs = [(a, b) for a in dataset.classes for b in dataset.classes if a != b and published.same(a, b)]
         assert pairs == []
+
+
+def test_names_that_differ_in_spelling_only_are_alike():
+    names = [
+        "background",
+        "Cow",
+        "traffic light",
+        "cow",
+        "B\u00e4r",
+        "Traffic_Light",
+        "Ba\u0308r",
+        "traffic-light",
+        "ox",
+    ]
+    assert list(published.alike(names)) == [(1, 3), (2, 5), (4, 6), (2, 7)]

@@ -55,20 +55,23 @@ def prepare(folder, names, unseen=(), **section):
 def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     rng = random.Random(0)
-    words = ["background", "cat", "dog", "red", "ball", "the", "a", "near"]
+    words = ["background", "cat", "dog", "red", "ball", "the", "a", "near", "bäume"]
     lines = [" ".join(rng.choices(words, k=8)) for _ in range(200)]
     (tmp_path / "corpus.txt").write_text("\n".join(lines))
     prepare(tmp_path, ["background", "cat", "dog", "red ball"])
     return tmp_path
 
 
-def test_processes_with_different_hash_seeds_write_the_same_bytes(folder):
+def test_processes_with_different_hash_seeds_and_locales_write_the_same_bytes(folder):
     written = []
-    for seed in ("1", "2"):
+    prepare(folder, ["background", "cat", "dog", "red Bäume"])
+    # The second process has no UTF-8 locale.
+    plain = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    for seed, variables in (("1", {}), ("2", plain)):
         subprocess.run(
             [sys.executable, "-m", "stages.embed_classes", *FLAGS, "--source-path", "corpus.txt"],
             check=True,
-            env={**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": str(ROOT)},
+            env={**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": str(ROOT), **variables},
         )
         written.append([(folder / name).read_bytes() for name in ("classes.h5", "seen.h5", "neighbours.csv")])
     assert written[0] == written[1]
@@ -120,6 +123,11 @@ def test_the_file_of_seen_classes_has_nothing_about_unseen_classes(folder, backg
         ({}, "none.txt", "none.txt: does not exist"),
         ({"aliases": {"dog": "wolf"}}, "corpus.txt", "'dog': no vector for 'wolf'"),
         ({"source": "matrix"}, "corpus.txt", "not a text table of numbers"),
+        (
+            {"aliases": {"dog": "cat"}},
+            "corpus.txt",
+            "corpus.txt: classes .* 1 fault:\n  'cat' and 'dog' have the same vector",
+        ),
     ],
 )
 def test_invalid_input_gives_a_message_and_writes_no_files(folder, section, source, message):

@@ -1,6 +1,10 @@
+import io
+import math
 import os
 import pathlib
 import pickle
+import tracemalloc
+import zipfile
 
 import numpy as np
 import pytest
@@ -83,6 +87,46 @@ def test_forged_header_is_refused_before_memory_is_allocated(tmp_path):
         np.lib.format.write_array_header_1_0(file, header)
     with pytest.raises(arrays.ArrayError, match=r"a\.npy: is not a readable \.npy file"):
         arrays.read(tmp_path / "a.npy")
+
+
+def write_bomb(path, shape):
+    """Write an .npz of some kB that holds zeros of a larger size."""
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(header, {"descr": "<f8", "fortran_order": False, "shape": shape})
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("vectors.npy", header.getvalue() + bytes(100_000))
+
+
+@pytest.mark.parametrize("shape", [(2**40, 2), (9_000_000,)])
+def test_compressed_array_that_is_too_large_is_refused_by_its_header(tmp_path, shape):
+    write_bomb(tmp_path / "a.npz", shape)
+    tracemalloc.start()
+    try:
+        with pytest.raises(arrays.ArrayError) as caught:
+            arrays.read(tmp_path / "a.npz")
+        assert tracemalloc.get_traced_memory()[1] < 5_000_000
+    finally:
+        tracemalloc.stop()
+    n_bytes = 8 * math.prod(shape)
+    assert str(caught.value) == (
+        f"{tmp_path}/a.npz: its array of shape {shape} has {n_bytes:,} bytes; at most 67,108,864 are read"
+    )
+
+
+@pytest.mark.parametrize("kind", ["npy", "npz", "pkl", "txt"])
+def test_file_above_the_limit_is_refused_before_it_is_read(tmp_path, monkeypatch, kind):
+    write(tmp_path / f"a.{kind}", kind)
+    size = (tmp_path / f"a.{kind}").stat().st_size
+    monkeypatch.setattr(arrays, "MAX_BYTES", size)
+    np.testing.assert_array_equal(arrays.read(tmp_path / f"a.{kind}"), MATRIX)
+    monkeypatch.setattr(arrays, "MAX_BYTES", size - 1)
+    with pytest.raises(arrays.ArrayError, match=f"a.{kind}: has {size} bytes.*set embeddings.source: vectors"):
+        arrays.read(tmp_path / f"a.{kind}")
+
+
+def test_text_with_a_byte_order_mark_is_read(tmp_path):
+    (tmp_path / "a.txt").write_text("1 2\n3 4\n", encoding="utf-8-sig")
+    np.testing.assert_array_equal(arrays.read(tmp_path / "a.txt"), [[1, 2], [3, 4]])
 
 
 @pytest.mark.skipif("ZS3_DATA" not in os.environ, reason="ZS3_DATA is not set to the folder of real data")

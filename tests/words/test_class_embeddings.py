@@ -74,7 +74,7 @@ def test_other_files_are_refused_with_what_to_do(tmp_path):
         file["features"] = np.ones(3)
     for name in ("missing.h5", "text.h5", "other.h5"):
         with pytest.raises(
-            class_embeddings.EmbeddingsError, match=f"{name}: contains no class embeddings.*dvc repro embed_classes"
+            class_embeddings.EmbeddingsError, match=f"{name}: .*; `dvc repro` restores it or makes it again"
         ):
             class_embeddings.read(tmp_path / name)
     class_embeddings.write(tmp_path / "short.h5", class_embeddings.ClassEmbeddings(("a",), CLASSES.vectors), {})
@@ -94,7 +94,7 @@ def test_read_of_requires_exactly_the_given_classes_or_an_empty_file(tmp_path):
         )
     (tmp_path / "none").write_bytes(b"")
     assert class_embeddings.read_of(tmp_path / "none", CLASSES.names) is None
-    with pytest.raises(class_embeddings.EmbeddingsError, match="missing.h5: contains no class embeddings"):
+    with pytest.raises(class_embeddings.EmbeddingsError, match="missing.h5: No such file"):
         class_embeddings.read_of(tmp_path / "missing.h5", CLASSES.names)
 
 

@@ -1,3 +1,5 @@
+import unicodedata
+
 import hypothesis
 import hypothesis.extra.numpy
 import numpy as np
@@ -45,6 +47,19 @@ def test_name_is_looked_up_as_one_word_first_and_then_as_mean_of_its_parts(name,
     assert used_words[1] == used
     np.testing.assert_array_equal(vectors[1], np.mean([VECTORS[word] for word in used], axis=0))
     assert vectors.dtype == np.float32
+
+
+@pytest.mark.parametrize("in_name", ["NFC", "NFD"])
+@pytest.mark.parametrize("in_source", ["NFC", "NFD"])
+@pytest.mark.parametrize("name", ["Bäume", "bäume", "tv Bäume", "tv"])
+def test_accents_are_found_in_composed_and_in_separate_form(in_name, in_source, name):
+    word = unicodedata.normalize(in_source, "bäume")
+    source = words(**{word: [5, 6]})
+    written = unicodedata.normalize(in_name, name)
+    aliases = {"tv": unicodedata.normalize(in_name, "bäume")} if name == "tv" else {}
+    vectors, used_words = class_vectors.combine(["background", written], source, aliases, "vector")
+    assert used_words[1] == (["tv", word] if name == "tv Bäume" else [word])
+    assert word in class_vectors.lookup_words([written], aliases)
 
 
 @pytest.mark.parametrize("alias", ["monitor", ["monitor"], ["tv", "monitor"]])
@@ -124,6 +139,37 @@ def test_zero_vectors_that_cannot_be_normalised_are_named():
         class_vectors.finish(vectors, ["background", "a", "b"], "zero", "unit")
     with pytest.raises(class_vectors.ClassVectorError, match="all are"):
         class_vectors.finish(np.zeros((2, 2), np.float32), NAMES, "vector", "largest")
+
+
+def test_classes_with_one_vector_are_named_in_pairs():
+    rng = np.random.default_rng(0)
+    dog, cow, bus = rng.normal(size=(3, 300))
+    # The vector of `hound` has another length, and its numbers are rounded as in a text file.
+    rows = np.array([0 * dog, dog, cow, np.round(3 * dog, 6), bus, cow, 1.001 * cow + 1e-3 * bus, -bus], np.float32)
+    names = ["background", "dog", "cow", "hound", "bus", "cattle", "calf", "coach"]
+    for normalise in ("none", "unit", "largest"):
+        vectors = class_vectors.finish(rows, names, "zero", normalise)
+        with pytest.raises(class_vectors.ClassVectorError) as caught:
+            class_vectors.check_distinct(vectors, names, "glove.txt")
+        assert str(caught.value).splitlines()[:-1] == [
+            "glove.txt: classes cannot be told apart, 2 faults:",
+            "  'dog' and 'hound' have the same vector, up to its length",
+            "  'cow' and 'cattle' have the same vector, up to its length",
+        ]
+        distinct = [0, 1, 2, 4, 6, 7]
+        class_vectors.check_distinct(vectors[distinct], [names[label] for label in distinct], "glove.txt")
+
+
+def test_zero_vector_is_refused_for_every_class_but_the_background():
+    vectors = np.array([[0, 0], [1, 0], [0, 0], [0, 0]], np.float32)
+    with pytest.raises(class_vectors.ClassVectorError) as caught:
+        class_vectors.check_distinct(vectors, ["background", "a", "b", "c"], "m.npy")
+    assert str(caught.value).splitlines()[:3] == [
+        "m.npy: classes cannot be told apart, 2 faults:",
+        "  'b' has a zero vector",
+        "  'c' has a zero vector",
+    ]
+    class_vectors.check_distinct(vectors[:2], ["background", "a"], "m.npy")
 
 
 def test_non_finite_vectors_are_refused_with_class_names():

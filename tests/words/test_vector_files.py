@@ -1,5 +1,6 @@
 import gzip
 import struct
+import tracemalloc
 
 import gensim.models
 import numpy as np
@@ -80,7 +81,12 @@ def test_vocabulary_for_suggestions_is_limited(tmp_path, monkeypatch):
     [
         (b"", "is not a file of word vectors"),
         (b"just some prose\nover two lines\n", "is not a file of word vectors.*found b'just some prose'"),
-        (b"3 2\ncat 1 2\ndog 3 4\n", "announces 3 words, found 2"),
+        (
+            b"3 2\ncat 1 2\ndog 3 4\n",
+            "announces 3 words, found 2; download .* shortened it yourself, change its first line to `2 2`",
+        ),
+        (b"9" * 5000 + b" 2\ncat 1 2\n", "is not a file of word vectors"),
+        (gzip.compress(b"1 2\ncat 1 2\n" * 999)[:60] + bytes(60), "cannot be decompressed"),
         (b"1 2\ncat 1 2\ndog 3 4\n", "announces 1 words, found 2"),
         (b"2 2\ndog 1 2\ncat 3\n", "damaged at word 2: needs 2 numbers, found 1"),
         (b"2 2\ndog 1 2\ncat 3 x\n", "damaged at word 2"),
@@ -97,6 +103,41 @@ def test_damaged_files_are_named_with_the_fault(tmp_path, content, message):
     with pytest.raises(word_vectors.WordVectorError, match=message) as error:
         vector_files.read(path, ["cat"])
     assert str(path) in str(error.value)
+
+
+@pytest.mark.parametrize("start", [b"cat 1 2\ndog ", b"2 2\ncat 1 2\ndog "])
+@pytest.mark.parametrize("word", [b"9" * 10, b" 1" * 5])
+def test_endless_line_of_a_small_compressed_file_is_refused_in_bounded_memory(tmp_path, monkeypatch, start, word):
+    monkeypatch.setattr(word_vectors, "MAX_LINE", 100_000)
+    path = tmp_path / "vectors.gz"
+    with gzip.open(path, "wb") as file:
+        file.write(start)
+        file.write(word * 1_000_000)
+    assert path.stat().st_size < 100_000
+    tracemalloc.start()
+    try:
+        with pytest.raises(
+            word_vectors.WordVectorError, match=r"vectors\.gz: is damaged at word 1: line 2 is longer than 100,000"
+        ):
+            vector_files.read(path, ["cat"])
+        # The whole line has 10 MB. The first block has 1 MB, and its numbers are split.
+        assert tracemalloc.get_traced_memory()[1] < 5_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_long_words_do_not_fill_the_vocabulary_for_suggestions(tmp_path):
+    (tmp_path / "a.txt").write_text(f"{'x' * 5000} 1 2\ncat 3 4\n")
+    assert vector_files.read(tmp_path / "a.txt", ["cat"]).vocabulary == ("x" * vector_files.MAX_WORD, "cat")
+
+
+@pytest.mark.parametrize("header", ["", "2 2\n"])
+@pytest.mark.parametrize("gzipped", [False, True])
+def test_byte_order_mark_is_not_a_part_of_the_first_word_or_number(tmp_path, header, gzipped):
+    content = f"{header}cat 1 2\ndog 3 4\n".encode("utf-8-sig")
+    (tmp_path / "a.txt").write_bytes(gzip.compress(content) if gzipped else content)
+    words = vector_files.read(tmp_path / "a.txt", ["cat", "dog"])
+    assert sorted(words.vectors) == ["cat", "dog"] and words.vocabulary == ("cat", "dog")
 
 
 def test_track_receives_every_row(tmp_path, keyed):

@@ -1,6 +1,7 @@
 import gzip
 import random
 
+import gensim.models.word2vec
 import numpy as np
 import pytest
 
@@ -47,6 +48,30 @@ def test_compressed_text_gives_equal_vectors_and_another_seed_different_ones(cor
     )
     np.testing.assert_array_equal(plain, compressed)
     assert not np.array_equal(plain, other)
+
+
+def test_sentences_are_those_of_gensim(tmp_path, monkeypatch):
+    path = tmp_path / "corpus.txt"
+    path.write_text("the cat\u00a0sat\n\n  \nä b\tc\r\n" + "word " * 7 + "\nlast")
+    monkeypatch.setattr(word2vec, "MAX_SENTENCE", 3)
+    expected = list(gensim.models.word2vec.LineSentence(str(path), max_sentence_length=3))
+    assert list(word2vec._Corpus(path)) == expected and len(expected) == 6
+
+
+@pytest.mark.parametrize("suffix", ["", ".gz"])
+def test_byte_order_mark_of_a_corpus_is_not_a_part_of_its_first_word(tmp_path, suffix):
+    path = tmp_path / f"corpus.txt{suffix}"
+    content = ("cat dog\n" * 2).encode("utf-8-sig")
+    path.write_bytes(gzip.compress(content) if suffix else content)
+    assert sorted(word2vec.train(path, ["cat", "dog"], **OPTIONS).vectors) == ["cat", "dog"]
+
+
+def test_line_without_end_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(word_vectors, "MAX_LINE", 20)
+    path = tmp_path / "corpus.txt.gz"
+    path.write_bytes(gzip.compress(b"one two three four\n" + b"one two three four five\n"))
+    with pytest.raises(word_vectors.WordVectorError, match=r"corpus.txt.gz: .*line 2 is longer than 20 bytes.*fold -s"):
+        word2vec.train(path, ["one"], **OPTIONS)
 
 
 def test_track_receives_every_epoch(corpus):

@@ -2,11 +2,30 @@
 
 import pathlib
 import sys
+import warnings
+from collections.abc import Mapping
 from typing import Any
 
+import pydantic
 import torch
+import typing_extensions
+from torch import nn
 
-from zeroshot.base import storage
+from zeroshot.base import errors, storage, user_files
+
+# Configuration of a TypedDict that describes the needed entries of a checkpoint; others are kept as they are.
+ENTRIES = pydantic.ConfigDict(extra="allow", strict=True, arbitrary_types_allowed=True)
+
+
+class Configured(typing_extensions.TypedDict):
+    """A checkpoint with the parameters that made it."""
+
+    __pydantic_config__ = ENTRIES  # type: ignore[misc]
+    config: dict[str, Any]
+
+
+class CheckpointError(errors.UserError):
+    """Raised if a file does not contain the tensors and plain types that are needed; the text names the file, the cause and the remedy."""
 
 
 def save(path: str | pathlib.Path, checkpoint: dict[str, Any]) -> None:
@@ -18,13 +37,71 @@ def save(path: str | pathlib.Path, checkpoint: dict[str, Any]) -> None:
         torch.save(_plain(checkpoint), file)
 
 
-def load(path: str | pathlib.Path) -> dict[str, Any]:
-    """Read a checkpoint to the CPU.
+def read(path: str | pathlib.Path) -> Any:
+    """Read what torch.save wrote to a file: tensors, on the CPU, and plain types.
 
     Raises:
-        pickle.UnpicklingError: if the file contains anything but tensors and plain types (`weights_only` of torch.load).
+        CheckpointError: if the file is missing, damaged or of another kind, or contains anything else (no code in it is run).
     """
-    return torch.load(path, map_location="cpu", weights_only=True)
+    try:
+        start = user_files.head(path)
+        if not start:
+            raise CheckpointError(f"{path}: is empty, so it is no PyTorch file")
+        with warnings.catch_warnings():
+            # torch warns about the pickle protocol before it refuses a foreign file.
+            warnings.simplefilter("ignore")
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except user_files.FileError as error:
+        raise CheckpointError(str(error)) from None
+    except CheckpointError:
+        raise
+    except Exception as error:  # On a file that is not a checkpoint, the unpickler may raise any exception.
+        raise CheckpointError(f"{path}: cannot be read as a PyTorch file: {_cause(error)}") from error
+
+
+def load(path: str | pathlib.Path, content: Any = dict[str, Any], remedy: str = user_files.REMEDY) -> dict[str, Any]:
+    """Read a checkpoint that a stage wrote.
+
+    Args:
+        path: the file.
+        content: the needed entries, as a TypedDict with the configuration `ENTRIES`; by default any with text keys.
+        remedy: what to do about a file that cannot be used.
+
+    Raises:
+        CheckpointError: for the reasons of `read`, or if entries are missing or have other types; the text names them.
+    """
+    try:
+        return pydantic.TypeAdapter(content).validate_python(read(path))
+    except CheckpointError as error:
+        raise CheckpointError(f"{error}; {remedy}") from error
+    except pydantic.ValidationError as error:
+        faults = [f"{'.'.join(map(str, fault['loc'])) or 'the file'}: {fault['msg']}" for fault in error.errors()]
+        raise CheckpointError(
+            f"{path}: is not the checkpoint that is needed here: {'; '.join(faults[: errors.MAX_LISTED])}; {remedy}"
+        ) from None
+
+
+def load_weights(network: nn.Module, state: Mapping[str, Any], where: str) -> None:
+    """Copy the weights of a checkpoint into a network that was built from its configuration.
+
+    Raises:
+        CheckpointError: if they do not fit.
+    """
+    try:
+        network.load_state_dict(state)
+    except RuntimeError as error:
+        text = " ".join(str(error).split())
+        raise CheckpointError(
+            f"{where}: its weights do not fit its configuration: {text}; {user_files.REMEDY}"
+        ) from error
+
+
+def _cause(error: Exception) -> str:
+    text = str(error)
+    # torch's message on forbidden names goes on with advice to run the code in the file.
+    _, _, refused = text.partition("WeightsUnpickler error: ")
+    lines = (refused or text).strip().splitlines()
+    return f"{type(error).__name__} {lines[0].partition('. Please use')[0] if lines else ''}".rstrip()
 
 
 def _plain(value: Any) -> Any:

@@ -8,6 +8,14 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 # Largest number of faults of one kind that a message lists.
 MAX_LISTED = 20
+# Errors of the machine, which no code can cause or avoid -> what happened and what to do.
+_MACHINE = {
+    errno.ENOSPC: ("the disk is full", "make room"),
+    errno.EDQUOT: ("your quota of disk space is used up", "make room"),
+    errno.EACCES: ("a file or folder may not be used", "change its permissions"),
+    errno.EPERM: ("a file or folder may not be used", "change its permissions"),
+    errno.EROFS: ("the file system can only be read", "use a folder on another one"),
+}
 
 
 class UserError(ValueError):
@@ -59,7 +67,7 @@ class Faults:
 
 
 def reported(main: Callable[..., T]) -> Callable[..., T]:
-    """Wrap `main`: a UserError or a full disk ends the process with a message and exit status 1."""
+    """Wrap `main`: a UserError, a full disk or a forbidden file ends the process with a message and exit status 1."""
 
     @functools.wraps(main)
     def run(*args: Any, **kwargs: Any) -> T:
@@ -68,20 +76,23 @@ def reported(main: Callable[..., T]) -> Callable[..., T]:
         except UserError as error:
             raise SystemExit(str(error)) from error
         except Exception as error:
-            disk_error = _full_disk(error)
-            if disk_error is None:
+            cause = _of_machine(error)
+            if cause is None:
                 raise
-            text = " ".join(str(disk_error).split())
-            raise SystemExit(f"the disk is full: {text}; make room and run the stage again") from error
+            text = " ".join(str(cause).split())
+            what, remedy = _MACHINE[cause.errno]
+            raise SystemExit(f"{what}: {text}; {remedy} and run the stage again") from error
 
     return run
 
 
-def _full_disk(error: BaseException | None) -> BaseException | None:
-    """Return the full-disk error among `error` and its causes, or None.
+def _of_machine(error: BaseException | None) -> OSError | None:
+    """Return the error with a number of `_MACHINE` among `error` and its causes, or None.
 
     The causes count because torch.save raises a RuntimeError that does not mention the disk.
     """
-    while error is not None and getattr(error, "errno", None) != errno.ENOSPC:
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in _MACHINE:
+            return error
         error = error.__cause__ or error.__context__
-    return error
+    return None

@@ -8,6 +8,12 @@ from typing import Any, Protocol, cast
 import h5py
 import numpy as np
 
+from zeroshot.base import errors, user_files
+
+
+class HDF5Error(errors.UserError):
+    """Raised if a file cannot be read as HDF5 or lacks a dataset; the text names the file, the cause and what to do."""
+
 
 class Column(Protocol):
     """A dataset in a file; indexing reads a part of it."""
@@ -34,7 +40,17 @@ def reading(path: str | pathlib.Path) -> Iterator[Mapping[str, Column]]:
     The file is not locked: an artefact is replaced as a whole and never changed, and network file systems refuse locks.
 
     Raises:
-        OSError: if the file is missing or is not an HDF5 file.
+        HDF5Error: if the file is missing, damaged or not an HDF5 file; also for an OSError or a KeyError in the body of the `with`,
+            which should do nothing but read: the file is damaged there, or it has no such dataset.
     """
-    with h5py.File(path, "r", locking=False) as file:
-        yield cast(Mapping[str, Column], file)
+    try:
+        user_files.head(path)
+        with h5py.File(path, "r", locking=False) as file:
+            yield cast(Mapping[str, Column], file)
+    except user_files.FileError as error:
+        raise HDF5Error(f"{error}; {user_files.REMEDY}") from None
+    except (OSError, KeyError) as error:
+        cause = error.args[0] if error.args else error
+        raise HDF5Error(
+            f"{path}: is damaged, or not the HDF5 file that is needed here: {cause}; {user_files.REMEDY}"
+        ) from error

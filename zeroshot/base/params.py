@@ -6,6 +6,7 @@ The decorator `section` makes every field required, refuses unknown keys and con
 
 import difflib
 import json
+import math
 import pathlib
 import re
 from collections.abc import Sequence
@@ -28,6 +29,9 @@ def section(cls: type[Section]) -> type[Section]:
     return cast(type[Section], pydantic.dataclasses.dataclass(cls, frozen=True, config=_CONFIG))
 
 
+# Limit of the values in a parameter file, with aliases written out: params.yaml has about 200, and a few lines of aliases of aliases
+# stand for billions.
+MAX_NODES = 100_000
 _YAML12_FLOAT = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)[eE][-+]?\d+")
 
 
@@ -41,12 +45,26 @@ def _read_exponent(value: Any) -> Any:
     return value
 
 
+def _check_command_path(path: str) -> str:
+    """Return a path that a shell reads as itself between single quotes, and a stage does not take for an option."""
+    special = [character for character in dict.fromkeys(path) if character in "\"'`$\\" or not character.isprintable()]
+    if special:
+        raise ValueError(
+            f"must not contain {' '.join(map(ascii, special))}, because dvc.yaml puts it on a command line; rename the file or folder"
+        )
+    if path.startswith("-"):
+        raise ValueError("must not begin with `-`, because dvc.yaml puts it on a command line; write `./` before it")
+    return path
+
+
 Float = Annotated[float, pydantic.BeforeValidator(_read_exponent)]
 Positive = Annotated[Float, pydantic.Field(gt=0)]
 NonNegative = Annotated[Float, pydantic.Field(ge=0)]
 Fraction = Annotated[Float, pydantic.Field(ge=0, le=1)]
 Count = Annotated[int, pydantic.Field(ge=1)]
 Seed = Annotated[int, pydantic.Field(ge=0, lt=2**31)]
+# A path that dvc.yaml hands on to the command of a stage.
+CommandPath = Annotated[str, pydantic.Field(min_length=1), pydantic.AfterValidator(_check_command_path)]
 
 
 class ParamsError(errors.UserError):
@@ -71,10 +89,10 @@ def load(path: str | pathlib.Path, name: str, cls: type[Section]) -> Section:
 
 
 def read(path: str | pathlib.Path) -> dict[str, Any]:
-    """Read a parameter file as plain values. Only duplicate keys are checked.
+    """Read a parameter file as plain values. Only duplicate keys and the size with aliases written out are checked.
 
     Raises:
-        ParamsError: if the file cannot be read, is not a mapping, or has a duplicate key in one mapping.
+        ParamsError: for the reasons of `parse`, or if the file cannot be read.
     """
     try:
         content = text_files.read(path)
@@ -84,17 +102,21 @@ def read(path: str | pathlib.Path) -> dict[str, Any]:
 
 
 def parse(text: str, source: str) -> dict[str, Any]:
-    """Return the plain values in the text of a parameter file. Only duplicate keys are checked.
+    """Return the plain values in the text of a parameter file. Only duplicate keys and the size with aliases written out are checked.
 
     Args:
         text: YAML.
         source: the file named in messages.
 
     Raises:
-        ParamsError: if the text is not YAML, is not a mapping, or has a duplicate key in one mapping.
+        ParamsError: if the text is not YAML, is not a mapping, has a duplicate key in one mapping, or more than `MAX_NODES` values.
     """
     try:
-        document = yaml.load(text, Loader=_UniqueKeyLoader)
+        document = yaml.load(text, Loader=_StrictLoader)
+    except RecursionError:
+        raise ParamsError(
+            f"{source}: cannot be read as YAML: too many brackets or blocks inside of each other"
+        ) from None
     except yaml.YAMLError as error:
         raise ParamsError(f"{source}: cannot be read as YAML: {error}") from error
     if not isinstance(document, dict):
@@ -102,15 +124,52 @@ def parse(text: str, source: str) -> dict[str, Any]:
     return document
 
 
-class _UniqueKeyLoader(yaml.SafeLoader):
-    """A safe loader that refuses duplicate keys, where PyYAML silently uses the last value."""
+class _StrictLoader(yaml.SafeLoader):
+    """A safe loader that refuses duplicate keys, where PyYAML silently uses the last value, and aliases that stand for too much."""
+
+    def get_single_node(self) -> yaml.Node | None:
+        node = super().get_single_node()
+        if node is not None and _expanded_size(node, {}) > MAX_NODES:
+            raise yaml.constructor.ConstructorError(
+                None,
+                None,
+                f"with its aliases written out it has more than {MAX_NODES:,} values; write few values without aliases",
+            )
+        return node
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep)
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+            # PyYAML's constructors of numbers and dates raise these on text that is neither: `!!int foo`, `2001-99-99`.
+            problem = f"`{node.value!s:.60}` is not a value of type {node.tag.rpartition(':')[2]}"
+            raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark) from error
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         keys = [key.value for key, _ in node.value]
         for key, _ in node.value:
             if keys.count(key.value) > 1:
                 raise yaml.constructor.ConstructorError(None, None, f"key `{key.value}` is given twice", key.start_mark)
-        return super().construct_mapping(node, deep)
+        mapping = super().construct_mapping(node, deep)
+        for key in mapping:
+            if not isinstance(key, str | int | float | None):
+                raise yaml.constructor.ConstructorError(None, None, f"key `{key}` is not text", node.start_mark)
+        return mapping
+
+
+def _expanded_size(node: yaml.Node, sizes: dict[int, float]) -> float:
+    """Return the number of nodes at and below `node` if every alias is written out; infinity if an alias is inside of its own anchor.
+
+    Args:
+        node: of a composed document, where an alias is the same object as its anchor.
+        sizes: the results so far by the id of their node.
+    """
+    if id(node) not in sizes:
+        sizes[id(node)] = math.inf
+        children = node.value if isinstance(node, yaml.CollectionNode) else []
+        flat = [child for item in children for child in (item if isinstance(item, tuple) else (item,))]
+        sizes[id(node)] = 1 + sum(_expanded_size(child, sizes) for child in flat)
+    return sizes[id(node)]
 
 
 def build(values: dict[str, Any], cls: type[Section], prefix: str, source: str = "params") -> Section:

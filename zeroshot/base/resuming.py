@@ -11,11 +11,17 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
+import typing_extensions
 
 from zeroshot.base import checkpoints, params, progress, storage
 
 Row = dict[str, float]
 State = dict[str, Any]
+
+
+class _State(typing_extensions.TypedDict):
+    __pydantic_config__ = checkpoints.ENTRIES  # type: ignore[misc]
+    rows: list[dict[str, Any]]
 
 
 def folder(root: str | pathlib.Path, stage: str, *parts: bytes) -> pathlib.Path:
@@ -95,7 +101,8 @@ def run(
         total: number of epochs.
         curve_path: table of the rows of all epochs, including those of interrupted runs.
     """
-    state = checkpoints.load(file) if file.exists() else {"rows": []}
+    remedy = "delete it, and the training starts from the beginning"
+    state = checkpoints.load(file, _State, remedy) if file.exists() else {"rows": []}
     curve = storage.Curve(curve_path, state.pop("rows"))
     epochs = train(state if curve.rows else None)
     for row, state in progress.track(epochs, what, total=total, initial=len(curve.rows)):

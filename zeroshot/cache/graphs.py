@@ -3,7 +3,6 @@
 import dataclasses
 import pathlib
 from collections.abc import Iterable
-from typing import Any
 
 import h5py
 import numpy as np
@@ -63,11 +62,12 @@ def write(path: pathlib.Path, graphs: Graphs) -> None:
             file.create_dataset(name, data=column, track_times=False)
 
 
-def describe(path: pathlib.Path) -> dict[str, Any]:
+def describe(path: pathlib.Path) -> shard_index.GraphsFile:
     """Return the index entry of a written file of graphs."""
     with hdf5.reading(path) as file:
-        counts = {"nodes": len(file["label"]), "edges": len(file["edges"])}
-    return {"file": path.name, "bytes": path.stat().st_size, **counts, "sha256": storage.sha256(path)}
+        nodes, edges = len(file["label"]), len(file["edges"])
+    n_bytes, sha256 = path.stat().st_size, storage.sha256(path)
+    return {"file": path.name, "bytes": n_bytes, "nodes": nodes, "edges": edges, "sha256": sha256}
 
 
 def read(folder: str | pathlib.Path) -> Graphs | None:

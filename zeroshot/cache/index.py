@@ -1,14 +1,15 @@
 """The index of a feature cache: its shards with their sizes and checksums, its classes and images, and its provenance."""
 
 import dataclasses
-import json
 import pathlib
 from collections.abc import Iterable
-from typing import Any
+from typing import Annotated, Any, cast
 
 import numpy as np
+import pydantic
+import typing_extensions
 
-from zeroshot.base import errors, hdf5, storage
+from zeroshot.base import errors, hdf5, storage, user_files
 from zeroshot.images import label_ids
 
 NAME = "index.json"
@@ -16,6 +17,31 @@ NAME = "index.json"
 
 class ShardError(errors.UserError):
     """Raised when a cache is missing, truncated or altered; the message names the file and what to do."""
+
+
+_Number = Annotated[int, pydantic.Field(ge=0)]
+# A file of the cache is in its folder, never elsewhere.
+_FileName = Annotated[str, pydantic.Field(pattern=r"^\w[\w.-]*$")]
+
+
+class Shard(typing_extensions.TypedDict):
+    """The entry of a shard in `Index.shards`; only shards of rows have `offsets`."""
+
+    file: _FileName
+    rows: _Number
+    bytes: _Number
+    sha256: str
+    offsets: typing_extensions.NotRequired[list[_Number]]
+
+
+class GraphsFile(typing_extensions.TypedDict):
+    """The entry of the file of component graphs in `Index.graphs`."""
+
+    file: _FileName
+    nodes: _Number
+    edges: _Number
+    bytes: _Number
+    sha256: str
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,15 +61,18 @@ class Index:
         presence: for labelled rows, the label ids that have a row in each image, ascending.
     """
 
-    kind: str
+    kind: Annotated[str, pydantic.Field(pattern="^(rows|maps)$")]
     dim: int
     stride: int
     classes: list[str]
     images: list[str]
-    shards: list[dict[str, Any]]
+    shards: list[Shard]
     provenance: dict[str, Any]
-    graphs: dict[str, Any] | None = None
-    presence: list[list[int]] | None = None
+    graphs: GraphsFile | None = None
+    presence: list[list[_Number]] | None = None
+
+
+_INDEX = pydantic.TypeAdapter(Index)
 
 
 def write(folder: pathlib.Path, index: Index) -> None:
@@ -63,9 +92,16 @@ def read(folder: str | pathlib.Path, kind: str | None = None) -> Index:
     """
     folder = pathlib.Path(folder)
     try:
-        index = Index(**json.loads((folder / NAME).read_text()))
-    except (OSError, ValueError, TypeError) as error:
-        raise ShardError(f"{folder}: no readable {NAME} ({error}); make it with `dvc repro dump_features`") from error
+        user_files.head(folder / NAME)
+        index = _INDEX.validate_json((folder / NAME).read_bytes(), strict=True)
+        _check(index)
+    except pydantic.ValidationError as error:
+        faults = "; ".join(
+            f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}".lstrip(": ") for fault in error.errors()
+        )
+        raise _unreadable(folder, faults) from None
+    except (OSError, ValueError) as error:
+        raise _unreadable(folder, str(error)) from error
     if kind not in (None, index.kind):
         raise ShardError(f"{folder}: holds {index.kind}, but {kind} are needed; give the folder of a cache of {kind}")
     entries = [*index.shards, *([index.graphs] if index.graphs else [])]
@@ -80,13 +116,35 @@ def read(folder: str | pathlib.Path, kind: str | None = None) -> Index:
     return index
 
 
-def entry(path: pathlib.Path, kind: str, n_classes: int) -> dict[str, Any]:
+def _check(index: Index) -> None:
+    """Raise a ValueError if the parts of an index do not fit each other."""
+    n_classes, n_images = len(index.classes), len(index.images)
+    for shard in index.shards:
+        offsets = shard.get("offsets")
+        if index.kind == "rows" and (
+            offsets is None
+            or len(offsets) != n_classes + 1
+            or offsets != sorted(offsets)
+            or offsets[-1] > shard["rows"]
+        ):
+            raise ValueError(f"{shard['file']}: needs {n_classes + 1} ascending offsets up to its {shard['rows']} rows")
+    if index.presence is not None and (
+        len(index.presence) != n_images or any(label >= n_classes for labels in index.presence for label in labels)
+    ):
+        raise ValueError(f"presence: needs label ids below {n_classes} for each of {n_images} images")
+
+
+def _unreadable(folder: pathlib.Path, cause: str) -> ShardError:
+    return ShardError(f"{folder}: no readable {NAME} ({cause}); make it with `dvc repro dump_features`")
+
+
+def entry(path: pathlib.Path, kind: str, n_classes: int) -> Shard:
     """Return the entry in `Index.shards` of a written shard of a cache of `kind`."""
     with hdf5.reading(path) as file:
-        metadata = {"file": path.name, "rows": len(file["features"]), "bytes": path.stat().st_size}
+        metadata: dict[str, Any] = {"file": path.name, "rows": len(file["features"]), "bytes": path.stat().st_size}
         if kind == "rows":
             metadata["offsets"] = np.searchsorted(file["label"][:], np.arange(n_classes + 1)).tolist()
-    return {**metadata, "sha256": storage.sha256(path)}
+    return cast(Shard, {**metadata, "sha256": storage.sha256(path)})
 
 
 def presence(paths: Iterable[pathlib.Path], n_images: int) -> list[list[int]]:
@@ -109,13 +167,13 @@ def check_written(path: pathlib.Path, n_rows: int) -> None:
     try:
         with hdf5.reading(path) as file:
             n_features = len(file["features"])
-    except (OSError, KeyError) as error:
+    except errors.UserError as error:
         raise ShardError(f"{path}: cannot be read back after writing: {error}") from error
     if n_features != n_rows:
         raise ShardError(f"{path}: holds {n_features} features after {n_rows} were written")
 
 
-def verify(folder: pathlib.Path, shard: dict[str, Any]) -> pathlib.Path:
+def verify(folder: pathlib.Path, shard: Shard | GraphsFile) -> pathlib.Path:
     """Return the path of a shard, or of the graphs, after comparing its checksum with the index.
 
     Raises:

@@ -32,7 +32,7 @@ Name = Annotated[str, pydantic.AfterValidator(text_files.normalise)]
 class Params:
     """The `data` section of params.yaml."""
 
-    root: str
+    root: params.CommandPath
     classes: Inside
     exclude: Literal["images", "pixels"]
     n_unseen: Literal[0, 2, 4, 6, 8, 10] | None
@@ -145,7 +145,11 @@ def read_classes(root: pathlib.Path, name: str, faults: errors.Faults) -> tuple[
     for detail in details:
         kind = "class list must have one name per line, the background in line 0, and no name twice"
         faults.add(kind, f"{name}: {detail}")
-    return () if details else tuple(lines)
+    alike = [pair for pair in published.alike(lines) if lines[pair[0]] != lines[pair[1]]]
+    for first, number in alike:
+        kind = "class names must differ by more than case, spaces, hyphens, underscores and the encoding of accents"
+        faults.add(kind, f"{name}: `{lines[first]}` on line {first} and `{lines[number]}` on line {number}")
+    return () if details or alike else tuple(lines)
 
 
 def find_train(root: pathlib.Path, labels: pathlib.Path, settings: Params, faults: errors.Faults) -> list[Entry]:

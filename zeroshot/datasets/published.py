@@ -1,6 +1,9 @@
 """Published data sets: classes in label order, and the unseen classes of Bucher et al. 2019 (section 3.1)."""
 
 import dataclasses
+import re
+import unicodedata
+from collections.abc import Iterator, Sequence
 
 
 @dataclasses.dataclass(frozen=True)
@@ -106,11 +109,22 @@ SPELLINGS = {
 
 
 def same(name: str, other: str) -> bool:
-    """Return whether two names mean the same class, ignoring spaces, underscores, case and differences in `SPELLINGS`."""
+    """Return whether two names mean the same class, ignoring the differences that `plain` ignores and those in `SPELLINGS`."""
     first, second = plain(name), plain(other)
     return first == second or first in SPELLINGS.get(second, ()) or second in SPELLINGS.get(first, ())
 
 
 def plain(name: str) -> str:
-    """Return a name in lower case without spaces and underscores: `pottedplant` for `Potted plant`."""
-    return name.replace("_", "").replace(" ", "").lower()
+    """Return a name in lower case without white space, underscores and hyphens: `pottedplant` for `Potted plant`.
+
+    Names that differ only by how their accents are encoded are equal.
+    """
+    return re.sub(r"[\s_-]+", "", unicodedata.normalize("NFKC", name).casefold())
+
+
+def alike(names: Sequence[str]) -> Iterator[tuple[int, int]]:
+    """Yield the positions (first, later) of names that `plain` makes equal; every later one once, with the first."""
+    first: dict[str, int] = {}
+    for number, name in enumerate(names):
+        if (other := first.setdefault(plain(name), number)) != number:
+            yield other, number

@@ -5,7 +5,7 @@ import json
 import pathlib
 from typing import Any, Literal
 
-from zeroshot.base import errors, storage
+from zeroshot.base import errors, storage, text_files
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,13 +51,13 @@ def read(path: str | pathlib.Path) -> Split:
         errors.UserError: if the file is missing or is not a split.
     """
     try:
-        values = json.loads(pathlib.Path(path).read_text())
+        values = json.loads(text_files.read(path))
         for name in ("train", "unlabelled", "val"):
             values[name] = tuple(Item(**item) for item in values[name])
         for name in ("classes", "seen", "unseen"):
             values[name] = tuple(values[name])
         return Split(**values)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise errors.UserError(
             f"{path}: is not a split ({type(error).__name__}: {error}); make it with `dvc repro prepare_split`"
         ) from error

@@ -4,7 +4,7 @@ import json
 import pathlib
 from typing import Any
 
-from zeroshot.base import errors
+from zeroshot.base import errors, text_files
 
 GROUPS = ("seen", "unseen", "all")
 FIGURES = ("PA", "MA", "mIoU")
@@ -22,8 +22,15 @@ def table(folder: str | pathlib.Path) -> str:
     """
     lines = []
     for path in sorted(pathlib.Path(folder).glob("*.json")):
-        values = json.loads(path.read_text())
-        missing_keys = {"generalised", "without_bias", "vanilla", "seen_bias", "exclude", "evaluation"} - values.keys()
+        try:
+            values = json.loads(text_files.read(path))
+        except (ValueError, RecursionError) as error:
+            raise errors.UserError(
+                f"{path}: is no file of metrics ({error}); write it again with `dvc repro`"
+            ) from error
+        missing_keys = {"generalised", "without_bias", "vanilla", "seen_bias", "exclude", "evaluation"}.difference(
+            values
+        )
         if not missing_keys:
             missing_keys = {
                 figure for group in GROUPS for figure in FIGURES if figure not in values["generalised"][group]

@@ -6,8 +6,9 @@ from typing import Annotated, Any, Literal
 
 import pydantic
 import torch
+import typing_extensions
 
-from zeroshot.base import params, training
+from zeroshot.base import checkpoints, params, training
 from zeroshot.networks import augmentation, deeplab, semantic_head, weights
 
 
@@ -16,7 +17,7 @@ class Params:
     """The section `backbone`; see params.yaml."""
 
     encoder: deeplab.Encoder
-    weights: Annotated[str, pydantic.Field(min_length=1)]
+    weights: params.CommandPath
     freeze: Literal["nothing", "stem", "encoder"]
     epochs: params.Count
     batch_size: Annotated[int, pydantic.Field(ge=2)]
@@ -34,6 +35,21 @@ class Params:
     weight_decay: params.NonNegative
     repeat_threshold: params.Fraction
     precision: Literal["float32", "bfloat16"]
+
+
+class Checkpoint(checkpoints.Configured):
+    """The file of a trained network: the roles of the classes, as in `splits.roles`, the section `backbone` and the state dict."""
+
+    classes: list[str]
+    seen: list[int]
+    unseen: list[int]
+    exclude: str
+    network: "Network"
+
+
+# A state dict, of which others read the last layer.
+Network = typing_extensions.TypedDict("Network", {"classifier.weight": torch.Tensor, "classifier.bias": torch.Tensor})
+Network.__pydantic_config__ = checkpoints.ENTRIES
 
 
 def build(options: Params, n_outputs: int, weights_path: pathlib.Path) -> deeplab.DeepLabV3Plus:
@@ -70,7 +86,7 @@ def load(checkpoint: dict[str, Any]) -> deeplab.DeepLabV3Plus:
     """Rebuild a trained network from its checkpoint, in evaluation mode."""
     options = params.build(checkpoint["config"], Params, "backbone", "backbone checkpoint")
     network = new_network(options, len(checkpoint["network"]["classifier.bias"]))
-    network.load_state_dict(checkpoint["network"])
+    checkpoints.load_weights(network, checkpoint["network"], "backbone checkpoint")
     return network.eval()
 
 

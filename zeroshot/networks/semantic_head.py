@@ -1,8 +1,5 @@
 """The semantic head: an auxiliary training loss that gives similar features to classes with similar vectors."""
 
-from typing import Annotated
-
-import pydantic
 import torch
 from torch import nn
 from torch.nn import functional
@@ -14,7 +11,7 @@ from zeroshot.base import params
 class Params:
     """The section `backbone.semantic`; see params.yaml."""
 
-    vectors: Annotated[str, pydantic.Field(min_length=1)]
+    vectors: params.CommandPath
     weight: params.Positive
     scale: params.Positive
 

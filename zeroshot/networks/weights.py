@@ -4,7 +4,7 @@ import pathlib
 
 import torch
 
-from zeroshot.base import errors
+from zeroshot.base import checkpoints, errors, user_files
 from zeroshot.networks import deeplab
 
 
@@ -21,7 +21,7 @@ def read(path: pathlib.Path, encoder: deeplab.Encoder) -> dict[str, torch.Tensor
     Raises:
         WeightsError: if the weights cannot be read, or if the name of an empty file selects no weights.
     """
-    if path.is_file() and path.stat().st_size == 0:
+    if not user_files.head(path):
         return None if path.name == "none" else read_torchvision(encoder, path.name, path)
     return read_file(path)
 
@@ -35,15 +35,18 @@ def read_file(path: str | pathlib.Path) -> dict[str, torch.Tensor]:
         WeightsError: if the file is missing, is not a state dict, or could be read only by running code from it.
     """
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # On a file that is not a checkpoint, the unpickler may raise any exception.
-        cause = f"{type(error).__name__} {error}".rstrip()
-        raise WeightsError(f"{path}: cannot be read as PyTorch weights: {cause}") from error
+        state = checkpoints.read(path)
+    except checkpoints.CheckpointError as error:
+        raise WeightsError(
+            f"{error}; set backbone.weights to a state dict that torch.save wrote, and download a damaged file again"
+        ) from error
     state = state.get("state_dict", state) if isinstance(state, dict) else state
     if not isinstance(state, dict) or not all(
         isinstance(key, str) and isinstance(value, torch.Tensor) for key, value in state.items()
     ):
-        raise WeightsError(f"{path}: needs a state dict (names to tensors), but holds {type(state).__name__}")
+        raise WeightsError(
+            f"{path}: needs a state dict (names to tensors), but holds {type(state).__name__}; save `model.state_dict()` alone"
+        )
     return {key.removeprefix("module."): value for key, value in state.items()}
 
 

@@ -1,13 +1,20 @@
 """Reading one array from a file of any common format, without running code from it."""
 
+import math
 import pathlib
 import zipfile
+import zlib
 
 import numpy as np
 
-from zeroshot.base import errors
+from zeroshot.base import errors, user_files
 from zeroshot.words import pickles
 
+# Limit of a file and of the array in it, since a small compressed file may hold a huge one. A class matrix has at most 255 rows; with
+# 10,000 numbers of 8 bytes in each it has 20 MB.
+MAX_BYTES = 64 * 2**20
+# Version of the .npy format -> reader of its header. Version 3 is for names of fields, which an array of numbers lacks.
+_HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 PICKLE_SUFFIXES = (".pkl", ".pickle", ".p")
 
 
@@ -25,11 +32,16 @@ def read(path: str | pathlib.Path) -> np.ndarray:
         An array of numbers, with the shape and dtype of the file (float64, two-dimensional for text).
 
     Raises:
-        ArrayError: if the file cannot be read as one array of numbers.
+        ArrayError: if the file cannot be read as one array of numbers, or if the file or the array has more than `MAX_BYTES`.
+        user_files.FileError: if the file cannot be opened.
     """
     path = pathlib.Path(path)
-    with open(path, "rb") as file:
-        head = file.read(6)
+    head = user_files.head(path)
+    size = path.stat().st_size
+    if not 0 < size <= MAX_BYTES:
+        raise ArrayError(
+            f"{path}: has {size:,} bytes; needed is an array of at most {MAX_BYTES:,}. For word vectors set embeddings.source: vectors"
+        )
     if head.startswith(b"\x93NUMPY"):
         # Memory-mapping compares the header's shape with the file's size, so a forged header allocates no memory.
         array = np.array(map_npy(path))
@@ -49,7 +61,9 @@ def map_npy(path: str | pathlib.Path) -> np.ndarray:
 
     Raises:
         ArrayError: if it is not an `.npy` file, contains Python objects, or is shorter than its header claims.
+        user_files.FileError: if the file cannot be opened.
     """
+    user_files.head(path)
     try:
         return np.load(path, mmap_mode="r", allow_pickle=False)
     except (ValueError, EOFError) as error:
@@ -58,13 +72,24 @@ def map_npy(path: str | pathlib.Path) -> np.ndarray:
 
 def _read_npz(path: pathlib.Path) -> np.ndarray:
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            if len(archive.files) == 1:
-                return archive[archive.files[0]]
-            names = ", ".join(archive.files) or "none"
-    except (ValueError, EOFError, MemoryError, zipfile.BadZipFile) as error:
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+            if len(names) == 1:
+                with archive.open(names[0]) as file:
+                    shape, _, dtype = _HEADERS[np.lib.format.read_magic(file)](file)
+                    n_bytes = math.prod(shape) * dtype.itemsize
+                    if n_bytes > MAX_BYTES:
+                        raise ArrayError(
+                            f"{path}: its array of shape {shape} has {n_bytes:,} bytes; at most {MAX_BYTES:,} are read"
+                        )
+                    file.seek(0)
+                    return np.lib.format.read_array(file, allow_pickle=False)
+    except ArrayError:
+        raise
+    except (ValueError, LookupError, EOFError, OSError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
         raise ArrayError(f"{path}: is not a readable .npz file ({error})") from None
-    raise ArrayError(f"{path}: must contain exactly one array; found {names}. Save that array alone with numpy.save")
+    listing = ", ".join(name.removesuffix(".npy") for name in names) or "none"
+    raise ArrayError(f"{path}: must contain exactly one array; found {listing}. Save that array alone with numpy.save")
 
 
 def _read_pickle(path: pathlib.Path) -> np.ndarray:
@@ -76,7 +101,7 @@ def _read_pickle(path: pathlib.Path) -> np.ndarray:
 
 def _read_text(path: pathlib.Path) -> np.ndarray:
     try:
-        with open(path, encoding="utf-8") as file:
+        with open(path, encoding="utf-8-sig") as file:
             return np.loadtxt((line.replace(",", " ") for line in file), ndmin=2)
     except ValueError as error:
         raise ArrayError(f"{path}: is not .npy, .npz or a pickle, and not a text table of numbers: {error}") from None

@@ -12,7 +12,7 @@ import h5py
 import numpy as np
 import pydantic
 
-from zeroshot.base import errors, hdf5, params, storage
+from zeroshot.base import errors, hdf5, params, storage, text_files
 
 Words = Annotated[tuple[str, ...], pydantic.Field(min_length=1)]
 
@@ -22,7 +22,7 @@ class Params:
     """The `embeddings` section of params.yaml, which documents every key."""
 
     source: Literal["word2vec", "vectors", "downloader", "matrix"]
-    path: Annotated[str, pydantic.Field(min_length=1)]
+    path: params.CommandPath
     name: str | None
     normalise: Literal["none", "unit", "largest"]
     dim: params.Count
@@ -33,6 +33,12 @@ class Params:
     min_count: params.Count
     epochs: params.Count
     negative: params.Count
+
+    @pydantic.field_validator("aliases")
+    @classmethod
+    def _composed_names(cls, aliases: dict[str, str | Words]) -> dict[str, str | Words]:
+        # Class names are read with composed accents.
+        return {text_files.normalise(name): words for name, words in aliases.items()}
 
     @pydantic.field_validator("name")
     @classmethod
@@ -83,9 +89,11 @@ def read(path: str | pathlib.Path) -> ClassEmbeddings:
     """
     try:
         with hdf5.reading(path) as file:
-            vectors = file["vectors"][()]
+            vectors = np.asarray(file["vectors"][()], np.float32)
             names = tuple(json.loads(file["vectors"].attrs["names"]))
-    except (OSError, KeyError, ValueError) as error:
+    except hdf5.HDF5Error as error:
+        raise EmbeddingsError(str(error)) from None
+    except (TypeError, ValueError) as error:
         raise EmbeddingsError(
             f"{path}: contains no class embeddings ({error}); make it with `dvc repro embed_classes`"
         ) from None
@@ -94,7 +102,7 @@ def read(path: str | pathlib.Path) -> ClassEmbeddings:
             f"{path}: contains {len(names)} names but vectors of shape {vectors.shape}; make it again with "
             "`dvc repro --force --single-item embed_classes`"
         )
-    return ClassEmbeddings(names, vectors.astype(np.float32, copy=False))
+    return ClassEmbeddings(names, vectors)
 
 
 def read_of(path: pathlib.Path, names: Sequence[str]) -> np.ndarray | None:

@@ -2,6 +2,7 @@
 
 import difflib
 import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
@@ -12,6 +13,9 @@ from zeroshot.images import label_ids
 from zeroshot.words import word_vectors
 
 Aliases = Mapping[str, str | Sequence[str]]
+# Distance of two directions that differ by rounding only. The rounding of float32 and of numbers with six digits in a text file stays
+# below it.
+SAME_DIRECTION = 1e-5
 _SEPARATORS = re.compile(r"[\s_-]+")
 
 
@@ -35,7 +39,7 @@ def combine(
 
     A class with an alias has the mean vector of the alias's words. For other classes, the whole name is looked up first, as written or
     with its parts joined by `_` or `-`; then the mean over its parts, split at white space, `_` and `-`, is taken. Every word is looked
-    up as written, then in lower case. A mean requires the vectors of all its words.
+    up as written, then in lower case; accents may be composed or not. A mean requires the vectors of all its words.
 
     Args:
         names: C class names in label order, the background first.
@@ -147,6 +151,42 @@ def finish(
     return result.astype(np.float32)
 
 
+def check_distinct(vectors: np.ndarray, names: Sequence[str], where: str) -> None:
+    """Check that the final vectors tell all classes apart.
+
+    Two classes whose vectors have the same direction are the same class for every method that uses cosines, and a zero vector has no
+    direction. The background may be zero, since it is the only class of its kind.
+
+    Args:
+        vectors: (C, d) float32 from `finish`.
+        names: C class names.
+        where: the file of the source, for messages.
+
+    Raises:
+        ClassVectorError: if a class other than the background has a zero vector, or classes have the same direction up to rounding;
+            the text lists them all.
+    """
+    norms = np.linalg.norm(vectors.astype(np.float64), axis=1, keepdims=True)
+    faults = [
+        f"{name!r} has a zero vector"
+        for label, name in enumerate(names)
+        if not norms[label] and label != label_ids.BACKGROUND
+    ]
+    labels = np.flatnonzero(norms)
+    unit = vectors[labels] / norms[labels]
+    for row, label in enumerate(labels):
+        distances = np.linalg.norm(unit[row + 1 :] - unit[row], axis=1)
+        for other in labels[row + 1 :][distances < SAME_DIRECTION]:
+            faults.append(f"{names[label]!r} and {names[other]!r} have the same vector, up to its length")
+    if faults:
+        listing = "\n".join(f"  {fault}" for fault in faults[: errors.MAX_LISTED])
+        more = f"\n  and {len(faults) - errors.MAX_LISTED} more" if len(faults) > errors.MAX_LISTED else ""
+        raise ClassVectorError(
+            f"{where}: classes cannot be told apart, {len(faults)} fault{'s' if len(faults) > 1 else ''}:\n{listing}{more}\n"
+            "Correct the source, or give these classes other words in embeddings.aliases; two names of one thing are one class"
+        )
+
+
 def _options(name: str, aliases: Aliases) -> list[list[list[str]]]:
     """Return the options for the vector of `name`, best first: each is a list of words, each word a list of spellings."""
     if name in aliases:
@@ -157,7 +197,11 @@ def _options(name: str, aliases: Aliases) -> list[list[list[str]]]:
 
 
 def _spellings(*words: str) -> list[str]:
-    return list(dict.fromkeys([*words, *(word.lower() for word in words)]))
+    """Return how sources may spell the words: as written, in lower case, and both with composed and with separate accents."""
+    cases = [*words, *(word.lower() for word in words)]
+    return list(
+        dict.fromkeys([*cases, *(unicodedata.normalize(form, word) for form in ("NFC", "NFD") for word in cases)])
+    )
 
 
 def _look_up(name: str, words: word_vectors.WordVectors, aliases: Aliases) -> list[str]:

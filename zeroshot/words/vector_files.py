@@ -4,18 +4,26 @@ gensim's readers load the whole file into memory (3.6 GB for GoogleNews), alloca
 pickle. The formats are simple, so this module reads them itself; tests compare the result with gensim's.
 """
 
+import codecs
+import contextlib
 import gzip
 import pathlib
+import zlib
 from collections.abc import Collection, Iterator
 from typing import BinaryIO, cast
 
 import numpy as np
 
+from zeroshot.base import user_files
 from zeroshot.words import keyed_vectors, word_vectors
 
 # Bytes per read. The first block decides the format, so it must hold a first line with thousands of numbers.
 HEAD = 1 << 20
 MAX_DIM = 10_000
+# Words of the vocabulary, which is for suggestions only, are cut to this number of bytes.
+MAX_WORD = 200
+# Exceptions on damaged bytes, compressed or not.
+_DAMAGE = (EOFError, OSError, ValueError, zlib.error)
 FASTTEXT_MAGIC = (793712314).to_bytes(4, "little")
 
 
@@ -34,13 +42,15 @@ def read(
 
     Raises:
         WordVectorError: if the file has none of these formats or is damaged.
+        user_files.FileError: if the file cannot be opened.
     """
     path = pathlib.Path(path)
-    with _open(path) as file:
-        try:
+    start = user_files.head(path)
+    try:
+        with _open(path, start) as file:
             head = file.read(HEAD)
-        except (EOFError, OSError) as error:
-            raise word_vectors.WordVectorError(f"{path}: cannot be decompressed: {error}") from None
+    except _DAMAGE as error:
+        raise word_vectors.WordVectorError(f"{path}: cannot be decompressed: {error}") from None
     if path.suffix == ".kv" or head.startswith(b"\x80"):
         return keyed_vectors.read(path, lookup_words)
     if head.startswith(FASTTEXT_MAGIC):
@@ -51,7 +61,8 @@ def read(
     first, _, rest = head.partition(b"\n")
     header = first.split()
     if len(header) == 2 and all(field.isdigit() for field in header):
-        count, dim = int(header[0]), int(header[1])
+        # Python refuses to read thousands of digits as a number.
+        count, dim = (int(field) if len(field) < 19 else 0 for field in header)
         binary = not _is_text_row(rest.partition(b"\n")[0], dim)
     else:
         count, dim, binary = None, len(header) - 1, False
@@ -65,7 +76,7 @@ def read(
     vectors: dict[str, np.ndarray] = {}
     vocabulary: list[str] = []
     n_rows = 0
-    with _open(path) as file:
+    with _open(path, start) as file:
         if count is not None:
             file.readline()
         rows = _binary_rows(file, dim, count or 0) if binary else _text_rows(file)
@@ -73,24 +84,28 @@ def read(
             for key, numbers in track(rows):
                 n_rows += 1
                 if len(vocabulary) < word_vectors.NEAR_VOCABULARY:
-                    vocabulary.append(key.decode(errors="replace"))
+                    vocabulary.append(key[:MAX_WORD].decode(errors="replace"))
                 if key in keys and keys[key] not in vectors:
                     vector = np.frombuffer(numbers, "<f4") if binary else _parse(numbers, dim)
                     if vector is not None:
                         vectors[keys[key]] = vector.astype(np.float32)
-        except (EOFError, OSError, ValueError) as error:
+        except _DAMAGE as error:
             raise word_vectors.WordVectorError(f"{path}: is damaged at word {n_rows or 1}: {error}") from None
     if count is not None and n_rows != count:
         raise word_vectors.WordVectorError(
-            f"{path}: the header announces {count} words, found {n_rows}; download the file again"
+            f"{path}: the header announces {count} words, found {n_rows}; download the file again or, if you shortened it yourself, "
+            f"change its first line to `{n_rows} {dim}`"
         )
     return word_vectors.WordVectors(vectors, tuple(vocabulary), (path,))
 
 
-def _open(path: pathlib.Path) -> BinaryIO:
-    with open(path, "rb") as file:
-        gzipped = file.read(2) == b"\x1f\x8b"
-    return cast(BinaryIO, gzip.open(path)) if gzipped else open(path, "rb")
+@contextlib.contextmanager
+def _open(path: pathlib.Path, start: bytes) -> Iterator[BinaryIO]:
+    """Open a file that begins with `start`, plain or gzipped, behind its byte order mark."""
+    with gzip.open(path) if start.startswith(b"\x1f\x8b") else open(path, "rb") as file:
+        if file.read(len(codecs.BOM_UTF8)) != codecs.BOM_UTF8:
+            file.seek(0)
+        yield cast(BinaryIO, file)
 
 
 def _is_text_row(line: bytes, dim: int) -> bool:
@@ -115,7 +130,7 @@ def _parse(numbers: bytes, dim: int) -> np.ndarray | None:
 
 def _text_rows(file: BinaryIO) -> Iterator[tuple[bytes, bytes]]:
     """Yield (word, rest of the line). The numbers are not parsed, because most words are not looked up."""
-    for line in file:
+    for line in word_vectors.lines(file):
         fields = line.split(maxsplit=1)
         if fields:
             yield fields[0], fields[1] if len(fields) > 1 else b""

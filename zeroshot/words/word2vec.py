@@ -7,22 +7,42 @@ compositionality", 2013. ZS3Net takes its class embeddings from word2vec (Bucher
 import logging
 import pathlib
 import zlib
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 
 import gensim.models
 import gensim.models.word2vec
+import gensim.utils
 import numpy as np
 
+from zeroshot.base import user_files
 from zeroshot.words import word_vectors
 
 # gensim's defaults: the learning rate falls linearly from the first to the second over all epochs.
 ALPHA = 0.025
 MIN_ALPHA = 0.0001
+# gensim trains on at most this number of words of a sentence, so longer ones are divided.
+MAX_SENTENCE = gensim.models.word2vec.MAX_WORDS_IN_BATCH
 
 
 def _hash(word: str) -> int:
     # Python's hash of a string differs between processes.
     return zlib.crc32(word.encode())
+
+
+class _Corpus:
+    """The sentences of a corpus; each iteration reads the file again.
+
+    The same as gensim's `LineSentence`, but a line has a limit, and a byte order mark is not a part of the first word.
+    """
+
+    def __init__(self, path: pathlib.Path) -> None:
+        self.path = path
+
+    def __iter__(self) -> Iterator[list[str]]:
+        with gensim.utils.open(str(self.path), "rb") as file:
+            for number, line in enumerate(word_vectors.lines(file)):
+                words = line.decode("utf-8" if number else "utf-8-sig").split()
+                yield from (words[first : first + MAX_SENTENCE] for first in range(0, len(words), MAX_SENTENCE))
 
 
 def train(
@@ -54,9 +74,11 @@ def train(
 
     Raises:
         WordVectorError: if the corpus cannot be read or no word occurs `min_count` times.
+        user_files.FileError: if the file cannot be opened.
     """
     path = pathlib.Path(path)
-    corpus = gensim.models.word2vec.LineSentence(str(path))
+    user_files.head(path)
+    corpus = _Corpus(path)
     model = gensim.models.Word2Vec(
         vector_size=dim, window=window, min_count=min_count, negative=negative, seed=seed,
         sg=1, hs=0, alpha=ALPHA, min_alpha=MIN_ALPHA, workers=1, hashfxn=_hash,
@@ -65,7 +87,7 @@ def train(
     logging.getLogger("gensim").setLevel(logging.ERROR)
     try:
         model.build_vocab(corpus)
-    except (UnicodeDecodeError, EOFError, OSError) as error:
+    except (EOFError, OSError, ValueError, zlib.error) as error:
         raise word_vectors.WordVectorError(f"{path}: cannot be read as UTF-8 text: {error}") from None
     except RuntimeError as error:
         raise word_vectors.WordVectorError(f"{path}: no vocabulary could be built: {error}") from None

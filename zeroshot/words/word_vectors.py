@@ -3,8 +3,8 @@
 import dataclasses
 import difflib
 import pathlib
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -13,11 +13,29 @@ from zeroshot.base import errors
 # Number of words compared with a missing name. Files list frequent words first, and the comparison takes tenths of a second.
 NEAR_VOCABULARY = 20_000
 
+# Longest line of a file of word vectors or a corpus, in bytes. A vector of 10,000 numbers has about 250 kB and a long article 1 MB, but
+# one line of a small compressed file may have gigabytes.
+MAX_LINE = 16 * 2**20
+
 Track = Callable[[Iterable[Any]], Iterable[Any]]
 
 
 class WordVectorError(errors.UserError):
     """Raised if word vectors cannot be trained, read or downloaded."""
+
+
+def lines(file: BinaryIO) -> Iterator[bytes]:
+    """Yield the lines of a file, at most `MAX_LINE` bytes each.
+
+    Raises:
+        ValueError: at a longer line.
+    """
+    number = 0
+    while line := file.readline(MAX_LINE + 1):
+        number += 1
+        if len(line) > MAX_LINE:
+            raise ValueError(f"line {number} is longer than {MAX_LINE:,} bytes; break it into several (`fold -s`)")
+        yield line
 
 
 @dataclasses.dataclass(frozen=True)

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import pydantic
 import torch
+import typing_extensions
 from torch.nn import functional
 
 from zeroshot.base import checkpoints
@@ -39,6 +41,22 @@ class PixelClassifier:
         """Return a copy on `device`."""
         tensors = {name: getattr(self, name).to(device) for name in ("weight", "bias", "labels", "unseen")}
         return dataclasses.replace(self, **tensors)
+
+
+class Entries(typing_extensions.TypedDict):
+    """A classifier in a checkpoint: its fields by name."""
+
+    __pydantic_config__ = pydantic.ConfigDict(checkpoints.ENTRIES, extra="forbid")  # type: ignore[misc]
+    weight: torch.Tensor
+    bias: torch.Tensor
+    labels: torch.Tensor
+    unseen: torch.Tensor
+    seen_bias: float
+
+
+class _Checkpoint(typing_extensions.TypedDict):
+    __pydantic_config__ = checkpoints.ENTRIES  # type: ignore[misc]
+    classifier: Entries
 
 
 def of_layer(weight: torch.Tensor, bias: torch.Tensor, seen: Sequence[int]) -> PixelClassifier:
@@ -113,6 +131,10 @@ def save(path: str | pathlib.Path, classifier: PixelClassifier, **metadata: Any)
 
 
 def load(path: str | pathlib.Path) -> tuple[PixelClassifier, dict[str, Any]]:
-    """Read a classifier and the metadata saved with it."""
-    metadata = checkpoints.load(path)
+    """Read a classifier and the metadata saved with it.
+
+    Raises:
+        checkpoints.CheckpointError: if the file is missing, damaged or not a classifier.
+    """
+    metadata = checkpoints.load(path, _Checkpoint)
     return PixelClassifier(**metadata.pop("classifier")), metadata

@@ -3,7 +3,7 @@
 import dataclasses
 from typing import Any
 
-from zeroshot.base import params
+from zeroshot.base import checkpoints, params
 from zeroshot.networks import backbone, deeplab
 from zeroshot.zs3net import pixel_classifier
 
@@ -32,7 +32,7 @@ def build(checkpoint: dict[str, Any], start: pixel_classifier.PixelClassifier) -
         "classifier.weight": start.weight[order][:, :, None, None],
         "classifier.bias": start.bias[order],
     }
-    network.load_state_dict({**checkpoint["network"], **last_layer_state})
+    checkpoints.load_weights(network, {**checkpoint["network"], **last_layer_state}, "backbone checkpoint")
     return network
 
 

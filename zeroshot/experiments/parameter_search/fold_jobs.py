@@ -74,7 +74,8 @@ def fit_classifier(
     fold = draw_folds(inputs)[number]
     sampled = _sample(inputs.features, options.pool_per_class, options.seed)
     options = fine_tuning.with_steps(options, len(index.read(inputs.features, "rows").images))
-    trained_generator = registry.load_dict(checkpoints.load(generator), torch.device(inputs.device))
+    checkpoint = checkpoints.load(generator, registry.Checkpoint)
+    trained_generator = registry.load_dict(checkpoint, torch.device(inputs.device))
     trained = fold_models.fit_classifier(fold, sampled, _start(inputs.start), trained_generator, options)
     pixel_classifier.save(out, trained.classifier)
     return trained.metrics(options.calibration.biases)
@@ -105,7 +106,7 @@ def self_train(
     device = torch.device(inputs.device)
     models = fold_models.FoldModels(
         draw_folds(inputs)[number],
-        registry.load_dict(checkpoints.load(generator), device),
+        registry.load_dict(checkpoints.load(generator, registry.Checkpoint), device),
         pixel_classifier.load(trained)[0].to(device),
     )
     sampled = _sample(inputs.features, options.pool_per_class, options.seed)

@@ -6,8 +6,6 @@ import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import yaml
-
 from zeroshot.base import errors, params
 from zeroshot.zs3net.classifiers import fine_tuning, self_training
 from zeroshot.zs3net.fold_training import self_training_folds
@@ -53,8 +51,8 @@ def parse(words: Sequence[str]) -> dict[str, list[Any]]:
     for word in words:
         key, equals, text = word.partition("=")
         try:
-            values = yaml.safe_load(f"[{text}]") if equals else []
-        except yaml.YAMLError:
+            values = params.parse(f"values: [{text}]", key)["values"] if equals else []
+        except params.ParamsError:
             values = []
         if not values:
             faults.append(f"{word}: write section.key=VALUE,VALUE,... with YAML values, such as gmmn.lr=0.001,0.002")

@@ -5,7 +5,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
+import typing_extensions
 
+from zeroshot.base import checkpoints
 from zeroshot.cache import graphs as shard_graphs
 from zeroshot.cache import pools, rows
 from zeroshot.zs3net import pixel_classifier
@@ -35,6 +37,24 @@ class FoldModels:
     def name(self) -> str:
         """The name of the fold."""
         return self.fold.name
+
+
+class _FoldEntry(typing_extensions.TypedDict):
+    __pydantic_config__ = checkpoints.ENTRIES  # type: ignore[misc]
+    name: str
+    held_out: list[int]
+    train: torch.Tensor
+    unlabelled: torch.Tensor
+    evaluation: torch.Tensor
+    gmmn: registry.Checkpoint
+    classifier: pixel_classifier.Entries
+
+
+class Checkpoint(typing_extensions.TypedDict):
+    """What `save_dict` returns."""
+
+    __pydantic_config__ = checkpoints.ENTRIES  # type: ignore[misc]
+    folds: list[_FoldEntry]
 
 
 def save_dict(trained: Sequence[FoldModels]) -> dict[str, Any]:

@@ -5,9 +5,8 @@ The released code keeps the perceptron and uses graph convolutions for an auxili
 
 import pathlib
 from collections.abc import Iterator
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-import pydantic
 import torch
 
 from zeroshot.base import errors, params, progress
@@ -25,7 +24,7 @@ _NODES_AT_A_TIME = 1 << 16
 class Params:
     """The section `gmmn.graph`; see params.yaml."""
 
-    masks: Annotated[str, pydantic.Field(min_length=1)]
+    masks: params.CommandPath
     skip: bool
     context_weight: params.NonNegative
     near: params.Count

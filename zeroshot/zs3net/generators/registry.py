@@ -20,7 +20,7 @@ from typing import Annotated, Any
 import pydantic
 import torch
 
-from zeroshot.base import params, training
+from zeroshot.base import checkpoints, params, training
 from zeroshot.zs3net.generators import gan, generator, graph, mlp
 
 GENERATORS: dict[str, type[generator.Generator]] = {"mlp": mlp.MLP, "gan": gan.GAN, "graph": graph.GraphContext}
@@ -44,6 +44,14 @@ class Params(generator.Options):
     generator: Annotated[str, pydantic.AfterValidator(check_name)]
     gan: gan.Params
     graph: graph.Params
+
+
+class Checkpoint(checkpoints.Configured):
+    """What `save_dict` returns."""
+
+    feature_dim: int
+    embeddings: torch.Tensor
+    network: dict[str, Any]
 
 
 def build(
@@ -75,6 +83,6 @@ def load_dict(checkpoint: dict[str, Any], device: torch.device) -> generator.Gen
     """Rebuild a generator from what `save_dict` returned, ready to sample."""
     options = params.build(checkpoint["config"], Params, "gmmn", "generator checkpoint")
     loaded = build(options, checkpoint["embeddings"], checkpoint["feature_dim"], device)
-    loaded.load_state_dict(checkpoint["network"])
+    checkpoints.load_weights(loaded, checkpoint["network"], "generator checkpoint")
     loaded.train(options.sampling_dropout)
     return loaded

@@ -63,10 +63,15 @@ def write(
 
 
 def options_of(folder: pathlib.Path) -> selection.Params:
-    """Return the options with which the cache in `folder` was made."""
-    return params.build(
-        shard_index.read(folder, "rows").provenance["pseudo_labels"], selection.Params, "pseudo_labels", str(folder)
-    )
+    """Return the options with which the cache in `folder` was made.
+
+    Raises:
+        shard_index.ShardError: if it cannot be read or is not a cache of pseudo-labelled pixels.
+    """
+    options = shard_index.read(folder, "rows").provenance.get("pseudo_labels")
+    if not isinstance(options, dict):
+        raise shard_index.ShardError(f"{folder}: has no pseudo-labels; give the folder that pseudo_label wrote")
+    return params.build(options, selection.Params, "pseudo_labels", str(folder))
 
 
 def why_empty(folder: pathlib.Path, unseen: Sequence[int]) -> str | None:
@@ -141,8 +146,14 @@ def write_later_rounds(path: pathlib.Path, tables: Sequence[rows.Rows]) -> None:
 
 
 def read_later_rounds(path: pathlib.Path) -> Mapping[int, rows.Rows]:
-    """Return the table of each later round by its number, from 2; empty if there was only one round."""
+    """Return the table of each later round by its number, from 2; empty if there was only one round.
+
+    Raises:
+        hdf5.HDF5Error: if the file is missing, damaged or not of `write_later_rounds`.
+    """
     with hdf5.reading(path) as file:
+        if not all(name.isdecimal() for name in file):
+            raise KeyError(f"found {', '.join(file)} instead of the numbers of rounds")
         return {number: {name: file[f"{number}/{name}"][:] for name in _COLUMNS} for number in sorted(map(int, file))}
 
 
