@@ -30,6 +30,7 @@ def main(
     """
     import functools
     import json
+    import shutil
     import sys
 
     import torch
@@ -74,7 +75,12 @@ def main(
     ]
     missing = [entry for entry in pending if not entry[0].exists()]
     expected = sum(job.bytes for _, _, jobs in missing for job in jobs)
-    print(shard_plan.check_room(work, expected), file=sys.stderr, flush=True)
+    advice = "lower features.pixels_per_class or features.scales"
+    print(storage.check_room(work, expected, "features", advice), file=sys.stderr, flush=True)
+    for source, shards in zip(sources, plans, strict=True):
+        if not storage.on_one_disk(work, outs[source.name]):
+            n_bytes = sum(job.bytes for jobs in shards for job in jobs)
+            storage.check_room(outs[source.name], n_bytes, f"features/{source.name}", advice)
     for path, source, jobs in progress.track(
         missing, "dump_features (shards)", total=len(pending), initial=len(pending) - len(missing)
     ):
@@ -99,6 +105,7 @@ def main(
             index.presence(shards, len(source.items)) if source.name == "train" else None,
         )
         dump.publish(work / source.name, outs[source.name], cache)
+    shutil.rmtree(work)
 
 
 if __name__ == "__main__":

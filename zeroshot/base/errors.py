@@ -14,6 +14,10 @@ class UserError(ValueError):
     """Raised if parameters, files or a run are wrong; the text gives the place, what was found and what to do."""
 
 
+class DiskError(UserError):
+    """Raised if the disk is full, or has too little room for what is to be written."""
+
+
 class DatasetError(UserError):
     """Raised once for all faults of a dataset; the text lists them by kind."""
 
@@ -64,7 +68,7 @@ def reported(main: Callable[..., T]) -> Callable[..., T]:
         except UserError as error:
             raise SystemExit(str(error)) from error
         except Exception as error:
-            disk_error = _full_disk(error)
+            disk_error = full_disk(error)
             if disk_error is None:
                 raise
             text = " ".join(str(disk_error).split())
@@ -73,11 +77,11 @@ def reported(main: Callable[..., T]) -> Callable[..., T]:
     return run
 
 
-def _full_disk(error: BaseException | None) -> BaseException | None:
-    """Return the full-disk error among `error` and its causes, or None.
+def full_disk(error: BaseException | None) -> BaseException | None:
+    """Return the error of a full disk or a used-up quota among `error` and its causes, or None.
 
     The causes count because torch.save raises a RuntimeError that does not mention the disk.
     """
-    while error is not None and getattr(error, "errno", None) != errno.ENOSPC:
+    while error is not None and getattr(error, "errno", None) not in (errno.ENOSPC, errno.EDQUOT):
         error = error.__cause__ or error.__context__
     return error

@@ -2,13 +2,12 @@
 
 import itertools
 import pathlib
-import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 import torch
 
-from zeroshot.base import parallel
+from zeroshot.base import parallel, storage
 from zeroshot.cache import graphs, maps, rows, shard_plan
 from zeroshot.cache import index as shard_index
 from zeroshot.datasets import splits
@@ -49,7 +48,7 @@ def write_shard(
     else:
         rows_by_job = {number: _sample(source, jobs[number], cells, options) for number, cells in extracted}
         names = (*rows.COLUMNS, "features")
-        table = {name: np.concatenate([rows_by_job[number][name] for number in range(len(jobs))]) for name in names}
+        table = {name: np.concatenate([rows_by_job[number].pop(name) for number in range(len(jobs))]) for name in names}
         _check([table["features"]], path)
         rows.write(path, table)
 
@@ -91,13 +90,15 @@ def write_graphs(
 
 
 def publish(scratch: pathlib.Path, folder: pathlib.Path, index: shard_index.Index) -> None:
-    """Replace `folder` and all its files by the finished shards of the scratch folder; the index is written last."""
-    if folder.exists():
-        shutil.rmtree(folder)
-    folder.mkdir(parents=True)
-    for entry in [*index.shards, *([index.graphs] if index.graphs else [])]:
-        shutil.move(scratch / entry["file"], folder / entry["file"])
-    shard_index.write(folder, index)
+    """Replace `folder` and all its files by the finished shards of the scratch folder, which keeps them; the index is written last.
+
+    Raises:
+        errors.DiskError: if the folder is on another disk than the scratch folder, and that disk is full.
+    """
+    with storage.replacing_folder(folder) as unfinished:
+        for entry in [*index.shards, *([index.graphs] if index.graphs else [])]:
+            storage.link_or_copy(scratch / entry["file"], unfinished / entry["file"])
+        shard_index.write(unfinished, index)
 
 
 def extract_maps(
