@@ -119,8 +119,6 @@ def _reporting_full_disk(path: pathlib.Path) -> Iterator[None]:
     """Turn the error of a full disk, which seldom names a file, into one that names `path`."""
     try:
         yield
-    except errors.DiskError:
-        raise
     except Exception as error:
         if errors.full_disk(error) is None:
             raise
