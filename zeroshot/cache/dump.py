@@ -15,6 +15,9 @@ from zeroshot.images import image_files
 
 # Larger magnitudes are refused. The largest finite float16 is 65504.
 FLOAT16_LIMIT = 6e4
+# Largest number of pixels in a batch, because the memory of the network grows with pixels and not with images: 16 images of 513 x 513,
+# the released batch and size, at twice the scale. One larger image is a batch by itself.
+BATCH_PIXELS = 16 * (2 * 513) ** 2
 
 
 def write_shard(
@@ -110,6 +113,8 @@ def extract_maps(
 ) -> Iterator[tuple[int, torch.Tensor]]:
     """Run the network over jobs; images of equal size share batches, whatever their positions in the list.
 
+    A batch has at most `batch_size` images and, unless it is a single image, at most `BATCH_PIXELS` pixels.
+
     Yields:
         the position of a job in `jobs` and its features (h, w, d) float32 on the CPU. Sizes are ordered by their first job, and jobs
         of one size by their position.
@@ -119,9 +124,10 @@ def extract_maps(
         by_size.setdefault(job.size, []).append(number)
     order = itertools.chain.from_iterable(by_size.values())
     image_stream = parallel.in_order(source.read_image, (jobs[number] for number in order), workers)
-    for numbers in by_size.values():
-        for start in range(0, len(numbers), batch_size):
-            batch = numbers[start : start + batch_size]
+    for (height, width), numbers in by_size.items():
+        size = max(1, min(batch_size, BATCH_PIXELS // (height * width)))
+        for start in range(0, len(numbers), size):
+            batch = numbers[start : start + size]
             images = torch.from_numpy(np.stack(list(itertools.islice(image_stream, len(batch))))).permute(0, 3, 1, 2)
             cells = extract(images).float().permute(0, 2, 3, 1).cpu()
             yield from zip(batch, cells, strict=True)
