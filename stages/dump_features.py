@@ -30,11 +30,12 @@ def main(
     """
     import functools
     import json
+    import shutil
     import sys
 
     import torch
 
-    from zeroshot.base import checkpoints, errors, params, progress, resuming, runtime, storage
+    from zeroshot.base import checkpoints, endings, errors, params, progress, resuming, runtime, storage
     from zeroshot.cache import dump, graphs, index, shard_plan
     from zeroshot.datasets import splits
     from zeroshot.networks import backbone
@@ -74,31 +75,42 @@ def main(
     ]
     missing = [entry for entry in pending if not entry[0].exists()]
     expected = sum(job.bytes for _, _, jobs in missing for job in jobs)
-    print(shard_plan.check_room(work, expected), file=sys.stderr, flush=True)
-    for path, source, jobs in progress.track(
-        missing, "dump_features (shards)", total=len(pending), initial=len(pending) - len(missing)
-    ):
-        dump.write_shard(path, source, jobs, extract, options, settings.workers)
-
-    provenance = {"backbone_sha256": storage.sha256(backbone_path)}
-    for source in sources:
-        shards = [path for path, owner, _ in pending if owner is source]
-        graphs_path = work / source.name / graphs.NAME if source.name == "train" else None
-        if graphs_path and not graphs_path.exists():
-            track_graphs = functools.partial(progress.track, what="component graphs")
-            dump.write_graphs(graphs_path, source, track_graphs, settings.workers)
-        cache = index.Index(
-            source.kind,
-            network.feature_dim,
-            network.stride,
-            list(split.classes),
-            [item.id for item in source.items],
-            [index.entry(path, source.kind, len(split.classes)) for path in shards],
-            {**provenance, "features": source.recipe(options)},
-            graphs.describe(graphs_path) if graphs_path else None,
-            index.presence(shards, len(source.items)) if source.name == "train" else None,
+    advice = "lower features.pixels_per_class or features.scales"
+    print(storage.check_room(work, expected, "features", advice), file=sys.stderr, flush=True)
+    for source, shards in zip(sources, plans, strict=True):
+        if not storage.on_one_disk(work, outs[source.name]):
+            n_bytes = sum(job.bytes for jobs in shards for job in jobs)
+            storage.check_room(outs[source.name], n_bytes, f"features/{source.name}", advice)
+    with endings.keeping(
+        lambda: (
+            f"{sum(path.exists() for path, _, _ in pending)} of {len(pending)} shards are kept in {work}; run again to go on"
         )
-        dump.publish(work / source.name, outs[source.name], cache)
+    ):
+        for path, source, jobs in progress.track(
+            missing, "dump_features (shards)", total=len(pending), initial=len(pending) - len(missing)
+        ):
+            dump.write_shard(path, source, jobs, extract, options, settings.workers)
+
+        provenance = {"backbone_sha256": storage.sha256(backbone_path)}
+        for source in sources:
+            shards = [path for path, owner, _ in pending if owner is source]
+            graphs_path = work / source.name / graphs.NAME if source.name == "train" else None
+            if graphs_path and not graphs_path.exists():
+                track_graphs = functools.partial(progress.track, what="component graphs")
+                dump.write_graphs(graphs_path, source, track_graphs, settings.workers)
+            cache = index.Index(
+                source.kind,
+                network.feature_dim,
+                network.stride,
+                list(split.classes),
+                [item.id for item in source.items],
+                [index.entry(path, source.kind, len(split.classes)) for path in shards],
+                {**provenance, "features": source.recipe(options)},
+                graphs.describe(graphs_path) if graphs_path else None,
+                index.presence(shards, len(source.items)) if source.name == "train" else None,
+            )
+            dump.publish(work / source.name, outs[source.name], cache)
+    shutil.rmtree(work)
 
 
 if __name__ == "__main__":

@@ -36,7 +36,6 @@ def main(
     """
     import functools
     import sys
-    import tempfile
 
     import torch
 
@@ -63,10 +62,10 @@ def main(
     real = pools.select(sampled, split.seen)
     model, pseudo, later = start, pseudo_dir, []
     curve = storage.Curve(curve_path)
-    with tempfile.TemporaryDirectory() as scratch:
+    with storage.temporary_folder(machine.scratch, "self_train") as scratch:
         for number in range(1, options.rounds + 1):
             if number > 1:
-                pseudo = pathlib.Path(scratch) / f"round-{number}"
+                pseudo = scratch / f"round-{number}"
                 later.append(
                     pseudo_cache.selected_rows(pseudo_cache.write(pseudo, unlabelled_dir, model, labelling, {}))
                 )

@@ -1,10 +1,16 @@
+import errno
 import fcntl
+import subprocess
+import sys
 
 import h5py
 import numpy as np
 import pytest
 
+from tests.support import small_disk as disks
 from zeroshot.base import hdf5
+
+small_disk = disks.small_disk
 
 
 @pytest.fixture
@@ -47,3 +53,41 @@ def test_missing_file_and_other_format_are_refused_with_a_remedy(tmp_path):
 def test_missing_dataset_is_named_with_the_file(path):
     with pytest.raises(hdf5.HDF5Error, match="a.h5: .*'columns'"), hdf5.reading(path) as file:
         assert not len(file["columns"])
+
+
+def fill(file, n):
+    file.create_dataset("features", data=np.arange(256 * n, dtype=np.float16).reshape(n, 256), track_times=False)
+    for name in ("label", "image", "view", "weight", "x", "y", "a", "b"):
+        file.create_dataset(name, data=np.arange(n, dtype=np.int32), track_times=False)
+    file.create_group("2").create_dataset("x", data=[1, 2], track_times=False)
+
+
+@pytest.mark.parametrize("n", [0, 1, 300, 9000])
+def test_written_file_has_the_bytes_of_h5py(tmp_path, n):
+    with hdf5.writing(tmp_path / "ours.h5") as file:
+        fill(file, n)
+        assert not (tmp_path / "ours.h5").exists()
+    with h5py.File(tmp_path / "theirs.h5", "w") as file:
+        fill(file, n)
+    assert (tmp_path / "ours.h5").read_bytes() == (tmp_path / "theirs.h5").read_bytes()
+
+
+def test_a_failing_writer_leaves_no_file(tmp_path):
+    with pytest.raises(KeyError), hdf5.writing(tmp_path / "a.h5") as file:
+        file["a"] = [1, 2]
+        raise KeyError
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("n", [1924, 4000])
+def test_a_full_disk_is_an_error_and_not_a_segmentation_fault(small_disk, n):
+    """With 1924 rows only the last bytes do not fit; h5py writes them when it closes the file."""
+    code = (
+        "import sys; from tests.base import test_hdf5; from zeroshot.base import hdf5\n"
+        "try:\n    with hdf5.writing(sys.argv[1]) as file: test_hdf5.fill(file, int(sys.argv[2]))\n"
+        "except OSError as error: print(error.errno)"
+    )
+    process = subprocess.run(
+        [sys.executable, "-c", code, small_disk / "a.h5", str(n)], capture_output=True, text=True, check=False
+    )
+    assert (process.returncode, process.stdout, process.stderr) == (0, f"{errno.ENOSPC}\n", "")

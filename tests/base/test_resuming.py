@@ -152,3 +152,17 @@ def test_curve_is_written_after_every_epoch(tmp_path):
 
     resuming.run(tmp_path / "state.pt", recorded_train, "training", 4, tmp_path / "curve.csv")
     assert lengths == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("stop_in", [0, 2])
+def test_an_interruption_says_how_many_epochs_are_kept(tmp_path, stop_in):
+    def interrupted(state):
+        for row, new_state in train(state):
+            if row["epoch"] == stop_in:
+                raise KeyboardInterrupt
+            yield row, new_state
+
+    with pytest.raises(KeyboardInterrupt) as caught:
+        resuming.run(tmp_path / "state.pt", interrupted, "training", 4, tmp_path / "curve.csv")
+    expected = [f"{stop_in} of 4 epochs are kept in {tmp_path}; run again to go on"] if stop_in else []
+    assert getattr(caught.value, "__notes__", []) == expected

@@ -1,13 +1,21 @@
+import collections
+import errno
 import hashlib
 import json
 import os
+import pathlib
+import shutil
+import subprocess
 
 import pandas
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from zeroshot.base import storage
+from tests.support import small_disk as disks
+from zeroshot.base import errors, storage
+
+small_disk = disks.small_disk
 
 
 def test_failed_write_keeps_the_old_file_and_no_temporary_file(tmp_path):
@@ -182,7 +190,7 @@ def test_failed_replacement_keeps_the_old_folder_and_its_files_are_not_in_the_ne
     with pytest.raises(KeyboardInterrupt), storage.replacing_folder(folder) as unfinished:
         (unfinished / "half").write_text("half")
         raise KeyboardInterrupt
-    assert content(folder) == {"old": "old"}
+    assert content(tmp_path) == {"masks/old": "old"}
     with storage.replacing_folder(folder) as unfinished:
         (unfinished / "new").write_text("new")
     assert content(tmp_path) == {"masks/new": "new"}
@@ -194,3 +202,116 @@ def test_sha256_equals_that_of_hashlib(tmp_path_factory, block, repeats):
     path = tmp_path_factory.getbasetemp() / "digest"
     path.write_bytes(block * repeats)
     assert storage.sha256(path) == hashlib.sha256(block * repeats).hexdigest()
+
+
+def refuse(*arguments):
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def write_file(path):
+    with storage.writing(path) as file:
+        file.write(b"x" * 2 * disks.BYTES)
+
+
+def write_folder(path):
+    with storage.replacing_folder(path) as folder:
+        (folder / "part").write_bytes(b"x" * 2 * disks.BYTES)
+
+
+@pytest.mark.parametrize("write", [write_file, write_folder])
+def test_full_disk_is_reported_with_the_path_and_keeps_what_was_there(small_disk, write):
+    write_file(small_disk.parent / "big")
+    for path in (small_disk / "new", small_disk / "old"):
+        if path.name == "old" and write is write_file:
+            path.write_text("old")
+        elif path.name == "old":
+            path.mkdir()
+            (path / "a").write_text("old")
+        before = content(small_disk)
+        with pytest.raises(errors.DiskError) as caught:
+            write(path)
+        assert str(caught.value).startswith(f"{path}: cannot be written, because the disk is full or your quota is")
+        assert str(caught.value).endswith(
+            f"(0 MiB free in {small_disk}); free some disk space (docs/dvc.md) and run again"
+        )
+        assert content(small_disk) == before and len(list(small_disk.iterdir())) == len(before)
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_full_disk_at_the_flush_and_a_used_up_quota_are_reported(tmp_path, monkeypatch, number):
+    def fail(handle):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(errors.DiskError, match=r"a\.txt: cannot be written"):
+        storage.write_text(tmp_path / "a.txt", "x")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_other_errors_of_the_system_are_not_changed(tmp_path):
+    with pytest.raises(PermissionError), storage.replacing_folder(tmp_path / "a"):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+
+def test_two_writers_of_one_path_do_not_share_a_temporary_name(tmp_path):
+    for replacing, write in (
+        (storage.replacing, lambda path, text: path.write_text(text)),
+        (storage.replacing_folder, lambda path, text: (path / text).write_text(text)),
+    ):
+        with replacing(tmp_path / "out") as first, replacing(tmp_path / "out") as second:
+            assert first != second
+            write(first, "first")
+            write(second, "second")
+            assert all(path.match(".*.tmp") for path in (first, second))  # as in .gitignore and .dvcignore
+        shutil.rmtree(tmp_path / "out", ignore_errors=True)
+        (tmp_path / "out").unlink(missing_ok=True)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_an_ended_process_left_is_removed_and_what_a_living_one_writes_stays(tmp_path):
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    stays = {f".a.h5.{os.getpid()}-0a.tmp", f".b.h5.{ended.pid}-0a.tmp", ".a.h5.notes-0a.tmp"}
+    for name in (*stays, f".a.h5.{ended.pid}-0a.tmp"):
+        (tmp_path / name).write_text("half")
+    (tmp_path / f".a.h5.{ended.pid}-0b.tmp").mkdir()
+    storage.write_text(tmp_path / "a.h5", "new")
+    assert {path.name for path in tmp_path.iterdir()} == {"a.h5", *stays}
+
+
+def test_temporary_folder_is_removed_also_after_an_error(tmp_path):
+    with pytest.raises(KeyboardInterrupt), storage.temporary_folder(tmp_path / "work", "train") as folder:
+        (folder / "x").write_text("x")
+        assert folder.parent == tmp_path / "work"
+        raise KeyboardInterrupt
+    assert list((tmp_path / "work").iterdir()) == []
+
+
+def test_link_or_copy_makes_a_link_or_without_links_a_copy(tmp_path, monkeypatch):
+    (tmp_path / "a").write_text("a")
+    storage.link_or_copy(tmp_path / "a", tmp_path / "link")
+    monkeypatch.setattr(os, "link", refuse)
+    storage.link_or_copy(tmp_path / "a", tmp_path / "copy")
+    assert (tmp_path / "link").samefile(tmp_path / "a") and not (tmp_path / "copy").samefile(tmp_path / "a")
+    assert (tmp_path / "copy").read_text() == "a"
+
+
+def test_check_room_compares_with_the_free_disk_space_of_the_nearest_folder(tmp_path, monkeypatch):
+    usage = collections.namedtuple("usage", "total used free")
+    paths = []
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: paths.append(path) or usage(9, 9, 1500 * 2**20))
+    folder = tmp_path / "not/yet"
+    message = f"features: 1,500 MiB to write, 1,500 MiB free in {folder}"
+    assert storage.check_room(folder, 1500 * 2**20, "features", "lower p") == message
+    with pytest.raises(errors.DiskError) as caught:
+        storage.check_room(folder, 2100 * 2**20, "features", "lower p")
+    assert str(caught.value) == (
+        f"features: 2,100 MiB to write, 1,500 MiB free in {folder}; free some disk space, or lower p"
+    )
+    assert paths == [tmp_path, tmp_path]
+
+
+def test_places_on_one_disk_are_recognised(small_disk):
+    assert storage.on_one_disk(small_disk.parent / "a/b", small_disk.parent)
+    assert not storage.on_one_disk(small_disk / "a/b", small_disk.parent / "a/b")
+    assert pathlib.Path("/proc").is_mount() and not storage.on_one_disk("/proc", "/")

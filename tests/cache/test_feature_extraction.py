@@ -131,6 +131,32 @@ def test_batched_features_match_those_of_single_images(root, extract):
         torch.testing.assert_close(other, one, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize(
+    ("most", "expected"),
+    [
+        (10**9, [(3, 40, 56), (1, 33, 50), (2, 56, 40)]),
+        (2 * 40 * 56, [(2, 40, 56), (1, 40, 56), (1, 33, 50), (2, 56, 40)]),
+        (2 * 40 * 56 - 1, [(1, 40, 56)] * 3 + [(1, 33, 50)] + [(1, 56, 40)] * 2),
+        (1, [(1, 40, 56)] * 3 + [(1, 33, 50)] + [(1, 56, 40)] * 2),
+    ],
+)
+def test_batches_are_bounded_by_pixels_too(root, monkeypatch, most, expected):
+    source = dump_sources.source(root, "train")
+    jobs = dump_sources.jobs_of(source)
+    whole = dict(dump.extract_maps(source, jobs, mean_features, 16))
+    monkeypatch.setattr(dump, "BATCH_PIXELS", most)
+    calls = []
+    maps_by_job = dict(dump.extract_maps(source, jobs, counted(mean_features, calls), 16))
+    assert calls == [(n, 3, height, width) for n, height, width in expected]
+    assert all(torch.equal(maps_by_job[number], whole[number]) for number in range(len(jobs)))
+
+
+def test_sixteen_photographs_of_12_megapixels_are_not_one_batch_and_images_of_the_presets_are():
+    assert dump.BATCH_PIXELS // (3000 * 4000) == 1
+    # 513 pixels on the shorter side of a photograph, at the largest scale of the augmentation.
+    assert dump.BATCH_PIXELS // round(1.5**2 * 513 * 684) >= 16
+
+
 @pytest.mark.parametrize("workers", [0, 2])
 def test_images_of_one_size_share_batches_in_any_order(root, extract, workers):
     """Two views of each image alternate in size, so that neighbouring jobs differ in size."""

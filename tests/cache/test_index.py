@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support import caches
+from zeroshot.base import hdf5
 from zeroshot.cache import index, maps, rows
 
 
@@ -139,16 +140,15 @@ def test_truncated_write_leaves_the_previous_file(tmp_path, monkeypatch, write, 
     path = tmp_path / "shard.h5"
     if before:
         path.write_bytes(before)
-    open_file = h5py.File
+    writing = hdf5.writing
 
     @contextlib.contextmanager
-    def lossy(path, mode, **options):
-        with open_file(path, mode, **options) as file:
+    def lossy(path):
+        with writing(path) as file:
             yield file
-        if mode == "w":
-            os.truncate(path, os.path.getsize(path) // 2)
+        os.truncate(path, os.path.getsize(path) // 2)
 
-    monkeypatch.setattr(h5py, "File", lossy)
+    monkeypatch.setattr(hdf5, "writing", lossy)
     with pytest.raises(index.ShardError, match=r"shard\.h5.*: cannot be read back after writing: "):
         write(path)
     assert [(left.name, left.read_bytes()) for left in tmp_path.iterdir()] == ([("shard.h5", before)] if before else [])

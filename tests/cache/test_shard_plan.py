@@ -1,7 +1,5 @@
-import collections
 import dataclasses
 import itertools
-import shutil
 import types
 
 import pytest
@@ -72,21 +70,6 @@ def test_size_rows_and_bytes_of_jobs_without_running_the_network(root, monkeypat
                 # Bytes of feature, label, image, view, y, x, component and weight.
                 expected = n, n * (512 + 1 + 4 + 1 + 2 + 2 + 4 + 4)
             assert (job.rows, job.bytes) == expected
-
-
-def test_check_room_compares_with_the_free_disk_space(tmp_path, monkeypatch):
-    usage = collections.namedtuple("usage", "total used free")
-    paths = []
-    monkeypatch.setattr(shutil, "disk_usage", lambda path: paths.append(path) or usage(9, 9, 1500 * 2**20))
-    message = f"features: 1,500 MiB to write, 1,500 MiB free in {tmp_path}"
-    assert shard_plan.check_room(tmp_path, 1500 * 2**20) == message
-    with pytest.raises(shard_plan.DumpError) as caught:
-        shard_plan.check_room(tmp_path, 2100 * 2**20)
-    assert str(caught.value) == (
-        f"features: 2,100 MiB to write, 1,500 MiB free in {tmp_path}; free some disk space, or lower "
-        "features.pixels_per_class or features.scales"
-    )
-    assert paths == [tmp_path, tmp_path]
 
 
 def test_source_has_the_images_and_views_of_its_list(root):

@@ -1,11 +1,14 @@
 import math
+import os
+import signal
 
 import numpy as np
 import pytest
 import torch
 
 from tests.support import blocks
-from zeroshot.base import training
+from zeroshot.base import errors, training
+from zeroshot.images import image_files
 from zeroshot.networks import backbone, supervised_training
 
 folder = blocks.folder
@@ -115,3 +118,67 @@ def test_non_finite_loss_ends_training(folder):
     assert str(caught.value) in {
         f"training: the loss is {loss} in epoch 0, step 1; lower the learning rate" for loss in ("nan", "inf")
     }
+
+
+class Changed(torch.utils.data.Dataset):
+    """The training images, each changed by a function."""
+
+    def __init__(self, images, change):
+        self.images, self.paths, self.change = images, images.paths, change
+
+    def __getitem__(self, key):
+        return self.change(*self.images[key])
+
+
+def fit(folder, change, workers):
+    options = blocks.options(epochs=1)
+    network = backbone.build(options, len(blocks.SEEN), folder / "data/pretrained/none")
+    dataset = Changed(blocks.dataset(folder), change)
+    list(supervised_training.fit(network, dataset, options, torch.device("cpu"), workers))
+    return network
+
+
+def test_small_targets_train_the_same_network_as_int64(folder):
+    small, large = (
+        weights_of(fit(folder, lambda image, target, dtype=dtype: (image, target.to(dtype)), 0))
+        for dtype in (torch.uint8, torch.int64)
+    )
+    assert all(torch.equal(small[name], large[name]) for name in large)
+
+
+def die_of_a_bus_error(image, target):
+    os.kill(os.getpid(), signal.SIGBUS)
+
+
+def fail_to_share(image, target):
+    raise RuntimeError("unable to write to file </torch_1_2_3>: No space left on device (28)")
+
+
+@pytest.mark.parametrize("change", [die_of_a_bus_error, fail_to_share])
+def test_too_little_shared_memory_is_reported_with_the_key(folder, change):
+    with pytest.raises(errors.UserError) as caught:
+        fit(folder, change, 1)
+    assert str(caught.value) == (
+        "runtime.workers: is 1, and the processes that load training images have too little shared memory;"
+        " set runtime.workers: 0, or enlarge /dev/shm (in Docker: --shm-size=1g)"
+    )
+
+
+def refuse(image, target):
+    raise image_files.ImageError("a.png: cannot be decoded")
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_broken_image_is_named_without_a_traceback(folder, workers):
+    with pytest.raises(errors.UserError, match=r"^a.png: cannot be decoded$"):
+        fit(folder, refuse, workers)
+
+
+def fail(image, target):
+    raise RuntimeError("something else")
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_other_errors_of_loader_processes_are_not_changed(folder, workers):
+    with pytest.raises(RuntimeError, match="something else"):
+        fit(folder, fail, workers)

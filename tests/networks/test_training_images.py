@@ -20,7 +20,7 @@ def test_item_depends_on_its_key_only(folder):
         again = second[key]
         assert torch.equal(again[0], image) and torch.equal(again[1], target)
         assert image.shape == (3, 32, 32) and image.dtype == torch.uint8
-        assert target.shape == (32, 32) and target.dtype == torch.int64
+        assert target.shape == (32, 32) and target.dtype == torch.uint8
     # One image at three positions of the training has three different views.
     assert len({image.numpy().tobytes() for image, _ in items[:3]}) == 3
     assert not torch.equal(blocks.dataset(folder, seed=1)[keys[0]][0], items[0][0])

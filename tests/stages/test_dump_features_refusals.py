@@ -6,7 +6,7 @@ import torch
 
 from stages import dump_features
 from tests.support import dumping
-from zeroshot.base import command_line
+from zeroshot.base import command_line, storage
 
 small_shards = dumping.small_shards
 checkpoint = dumping.checkpoint
@@ -15,6 +15,7 @@ checkpoint = dumping.checkpoint
 def test_a_full_disk_ends_the_stage_before_it_writes(tmp_path, checkpoint, monkeypatch):
     folder = dumping.make(tmp_path, checkpoint, scales=[1.0], flip=False)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: types.SimpleNamespace(free=1000))
+    monkeypatch.setattr(storage, "MIB", 1000)
     names = dumping.written(monkeypatch)
     with pytest.raises(
         SystemExit, match="features: .* MiB to write, 1 MiB free in .*; free some disk space, or lower "

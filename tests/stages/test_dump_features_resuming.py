@@ -28,10 +28,13 @@ def test_a_killed_dump_resumes_at_the_first_missing_shard(finished, tmp_path, ch
     folder = dumping.make(tmp_path, checkpoint)
     with monkeypatch.context() as patch:
         before = dumping.written(patch, stop_at=n_shards)
-        with pytest.raises(KeyboardInterrupt):
+        with pytest.raises(KeyboardInterrupt) as caught:
             dumping.run(folder, patch)
     assert not (folder / "features").exists()
     (work,) = (folder / "scratch/dump_features").iterdir()
+    n_all = sum("/shard-" in name for name in dumping.content(finished))
+    kept = f"{n_shards} of {n_all} shards are kept in {work.relative_to(folder)}; run again to go on"
+    assert caught.value.__notes__ == [kept]
     # A killed process can leave an incomplete temporary file.
     (work / "val").mkdir(exist_ok=True)
     (work / "val/.shard-00002.h5.tmp").write_bytes(b"half a shard")

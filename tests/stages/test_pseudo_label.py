@@ -1,7 +1,9 @@
 """The stages pseudo_label and report_pseudo_labels."""
 
 import dataclasses
+import errno
 import shutil
+import types
 
 import numpy as np
 import pandas
@@ -188,3 +190,26 @@ def test_a_missing_cache_ends_with_a_message(world, monkeypatch):
     with pytest.raises(SystemExit) as caught:
         run(folder, monkeypatch)
     assert "features/unlabelled" in str(caught.value) and "dump_features" in str(caught.value)
+
+
+@pytest.mark.parametrize("where", ["before", "while"])
+def test_on_a_full_disk_the_stage_names_the_folder_and_keeps_the_old_cache(world, monkeypatch, where):
+    folder, _ = world
+    run(folder, monkeypatch)
+    before = stage_files.content(folder, "pseudo_label")
+    if where == "before":
+        monkeypatch.setattr(shutil, "disk_usage", lambda path: types.SimpleNamespace(free=0))
+        expected = (
+            r"^pseudo-labelled features: \d+ MiB to write, 0 MiB free in features/pseudo; .* or lower pseudo_labels.p$"
+        )
+    else:
+
+        def fail(path, table):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        monkeypatch.setattr(rows, "write", fail)
+        expected = "^features/pseudo: cannot be written, because the disk is full or .* free some disk space"
+    with pytest.raises(SystemExit, match=expected):
+        run(folder, monkeypatch, p=50.0)
+    assert stage_files.content(folder, "pseudo_label") == before
+    assert not list((folder / "features").glob(".*"))

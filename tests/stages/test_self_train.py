@@ -1,4 +1,5 @@
 import dataclasses
+import pathlib
 import shutil
 
 import pandas
@@ -163,3 +164,12 @@ def test_it_runs_without_unseen_classes(tmp_path, monkeypatch):
     stage_files.run(tmp_path, monkeypatch, *names, **sections)
     model, _ = pixel_classifier.load("models/zs5net.pt")
     assert model.labels.tolist() == list(labels) and not model.unseen.any()
+
+
+def test_later_rounds_are_stored_below_the_scratch_folder_and_removed(world, monkeypatch):
+    write, written = pseudo_cache.write, []
+    monkeypatch.setattr(pseudo_cache, "write", lambda folder, *rest: written.append(folder) or write(folder, *rest))
+    run(world, monkeypatch, rounds=3, biases=[])
+    assert written[0] == pathlib.Path("features/pseudo")
+    assert [path.parts[0] for path in written[1:]] == ["work"] * 2
+    assert not any(path.parent.exists() for path in written[1:])

@@ -1,22 +1,25 @@
 """The command line of a stage or a command, made from the signature and the docstring of its `main`."""
 
+import contextlib
+import functools
 import os
-from collections.abc import Callable, Mapping, Sequence
+import pathlib
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-import tyro
-
-from zeroshot.base import errors
+from zeroshot.base import endings, errors
 
 
 def run(main: Callable[..., Any], argv: Sequence[str] | None = None) -> Any:
     """Call `main` with the arguments on the command line.
 
-    A parameter `split_path` is the flag `--split-path`; its help is its entry under `Args:`.
+    A parameter `split_path` is the flag `--split-path`; its help is its entry under `Args:`. An output's entry starts with `out:`.
 
     Args:
         main: a function with annotated parameters.
-        argv: the arguments after the program's name; `sys.argv[1:]` if None.
+        argv: the arguments after the program's name. If None, those of this process, which then ends as `endings` says: an
+            interruption gives one line, DVC's end ends it, and it is refused if another process writes the same outputs.
 
     Returns:
         what `main` returns.
@@ -24,8 +27,11 @@ def run(main: Callable[..., Any], argv: Sequence[str] | None = None) -> Any:
     Raises:
         SystemExit: with status 2 if the arguments are wrong, and with the text of a UserError that `main` raises.
     """
-    _set_thread_variables()
-    return tyro.cli(errors.reported(main), args=argv)
+    with _as_process(argv is None):
+        # This import takes long enough to be interrupted.
+        import tyro
+
+        return tyro.cli(errors.reported(_alone(main) if argv is None else main), args=argv)
 
 
 def run_one_of(commands: Mapping[str, Callable[..., Any]], prog: str, argv: Sequence[str] | None = None) -> None:
@@ -34,17 +40,53 @@ def run_one_of(commands: Mapping[str, Callable[..., Any]], prog: str, argv: Sequ
     Args:
         commands: name of the sub-command -> a function with annotated parameters.
         prog: the program's name, for the help.
-        argv: the arguments after the program's name; `sys.argv[1:]` if None.
+        argv: as in `run`.
 
     Raises:
         SystemExit: with status 2 if the arguments are wrong, and with the text of a UserError that the function raises.
     """
-    _set_thread_variables()
-    reported = {name: errors.reported(main) for name, main in commands.items()}
-    tyro.extras.subcommand_cli_from_dict(reported, prog=prog, args=argv)
+    with _as_process(argv is None):
+        import tyro
+
+        reported = {name: errors.reported(main) for name, main in commands.items()}
+        tyro.extras.subcommand_cli_from_dict(reported, prog=prog, args=argv)
 
 
-def _set_thread_variables() -> None:
-    """Let idle threads sleep instead of spinning. Numerical libraries read these variables when `main` imports them."""
+@contextlib.contextmanager
+def _as_process(whole: bool) -> Iterator[None]:
+    """Prepare this process for `main`; `whole`: the call is all that it does, so its end is the end of the process."""
+    # Idle threads sleep instead of spinning. Numerical libraries read these variables when `main` imports them.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    if not whole:
+        yield
+        return
+    with endings.interruptible():
+        errors.reported(endings.end_with_dvc)()
+        yield
+
+
+def _alone(main: Callable[..., Any]) -> Callable[..., Any]:
+    """Wrap `main`: it does not run while another process writes one of its outputs."""
+
+    @functools.wraps(main)
+    def run(**arguments: Any) -> Any:
+        names = re.findall(r"^ +(\w+): out: ", main.__doc__ or "", re.MULTILINE)
+        outputs = [pathlib.Path(arguments[name]) for name in names if arguments.get(name) is not None]
+        scratch = _scratch() if outputs else None
+        with endings.alone(scratch, outputs) if scratch else contextlib.nullcontext():
+            return main(**arguments)
+
+    return run
+
+
+def _scratch() -> str | None:
+    """Return `runtime.scratch`, or None if there is none; `main` reports faults of the sections that it reads."""
+    from zeroshot.base import params
+
+    try:
+        section = params.read("params.yaml").get("runtime")
+    except params.ParamsError:
+        return None
+    scratch = section.get("scratch") if isinstance(section, dict) else None
+    return scratch if isinstance(scratch, str) and scratch else None

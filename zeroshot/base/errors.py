@@ -22,6 +22,10 @@ class UserError(ValueError):
     """Raised if parameters, files or a run are wrong; the text gives the place, what was found and what to do."""
 
 
+class DiskError(UserError):
+    """Raised if the disk is full, or has too little room for what is to be written."""
+
+
 class DatasetError(UserError):
     """Raised once for all faults of a dataset; the text lists them by kind."""
 
@@ -84,6 +88,12 @@ def reported(main: Callable[..., T]) -> Callable[..., T]:
             raise SystemExit(f"{what}: {text}; {remedy} and run the stage again") from error
 
     return run
+
+
+def full_disk(error: BaseException | None) -> OSError | None:
+    """Return the error of a full disk or a used-up quota among `error` and its causes, or None."""
+    cause = _of_machine(error)
+    return cause if cause is not None and cause.errno in (errno.ENOSPC, errno.EDQUOT) else None
 
 
 def _of_machine(error: BaseException | None) -> OSError | None:

@@ -1,4 +1,4 @@
-"""Typed reading of HDF5 files."""
+"""Typed reading of HDF5 files, and writing that survives a full disk."""
 
 import contextlib
 import pathlib
@@ -9,6 +9,9 @@ import h5py
 import numpy as np
 
 from zeroshot.base import errors, user_files
+
+# A file in memory grows by this many bytes at a time.
+_BLOCK_BYTES = 2**20
 
 
 class HDF5Error(errors.UserError):
@@ -54,3 +57,20 @@ def reading(path: str | pathlib.Path) -> Iterator[Mapping[str, Column]]:
         raise HDF5Error(
             f"{path}: is damaged, or not the HDF5 file that is needed here: {cause}; {user_files.REMEDY}"
         ) from error
+
+
+@contextlib.contextmanager
+def writing(path: str | pathlib.Path) -> Iterator[h5py.File]:
+    """Yield a new HDF5 file in memory, and write it to `path` at the end; the bytes are those that h5py would write.
+
+    HDF5 keeps a file open whose last bytes do not fit on the disk, and the process ends in a segmentation fault. So only Python writes
+    to the disk. Memory holds the file twice.
+
+    Raises:
+        OSError: if the file cannot be written, for example because the disk is full.
+    """
+    with h5py.File(path, "w", driver="core", backing_store=False, block_size=_BLOCK_BYTES) as file:
+        yield file
+        file.flush()
+        image = file.id.get_file_image()
+    pathlib.Path(path).write_bytes(image)

@@ -8,6 +8,7 @@ import multiprocessing
 import multiprocessing.connection
 import os
 import pickle
+import signal
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -45,12 +46,22 @@ def processes(workers: int, shared: bytes = b"") -> Iterator[Run]:
     with concurrent.futures.ProcessPoolExecutor(workers, context, _start_worker, (shared,)) as pool:
 
         def run(function: Callable[..., Any], jobs: Sequence[tuple[Any, ...]]) -> Iterator[tuple[int, Any]]:
-            pending = {pool.submit(function, *job): number for number, job in enumerate(jobs)}
+            # The pool starts processes here, and they inherit that Ctrl-C, which reaches them too, does nothing to them.
+            before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+            try:
+                pending = {pool.submit(function, *job): number for number, job in enumerate(jobs)}
+            finally:
+                signal.pthread_sigmask(signal.SIG_SETMASK, before)
             for future in concurrent.futures.as_completed(pending):
                 yield pending[future], future.result()
 
         try:
             yield run
+        except (KeyboardInterrupt, GeneratorExit):
+            # A job may take an hour, and its result is not wanted any more.
+            for worker in multiprocessing.active_children():
+                worker.terminate()
+            raise
         finally:
             pool.shutdown(cancel_futures=True)
 

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 import typing_extensions
 
-from zeroshot.base import checkpoints, params, progress, storage
+from zeroshot.base import checkpoints, endings, params, progress, storage
 
 Row = dict[str, float]
 State = dict[str, Any]
@@ -105,6 +105,11 @@ def run(
     state = checkpoints.load(file, _State, remedy) if file.exists() else {"rows": []}
     curve = storage.Curve(curve_path, state.pop("rows"))
     epochs = train(state if curve.rows else None)
-    for row, state in progress.track(epochs, what, total=total, initial=len(curve.rows)):
-        curve.add(row)
-        checkpoints.save(file, {**state, "rows": curve.rows})
+    kept = len(curve.rows)
+    with endings.keeping(
+        lambda: f"{kept} of {total} epochs are kept in {file.parent}; run again to go on" if kept else ""
+    ):
+        for row, state in progress.track(epochs, what, total=total, initial=kept):
+            curve.add(row)
+            checkpoints.save(file, {**state, "rows": curve.rows})
+            kept = len(curve.rows)

@@ -2,13 +2,19 @@
 
 import contextlib
 import csv
+import glob
 import hashlib
 import json
 import os
 import pathlib
+import secrets
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, BinaryIO
+
+from zeroshot.base import errors
+
+MIB = 2**20
 
 
 @contextlib.contextmanager
@@ -16,22 +22,28 @@ def replacing(path: str | pathlib.Path, flush: bool = True) -> Iterator[pathlib.
     """Yield a temporary path in the same folder; on success flush it to disk and rename it to `path`.
 
     An artefact may be a hard link into DVC's cache, so it is replaced, never opened for writing.
-    On an exception the temporary file is removed and `path` is unchanged.
+    On an exception the temporary file is removed and `path` is unchanged. Every call has a temporary file of its own.
 
     Args:
         path: the file to make or replace.
         flush: wait until the data are on disk. Use False for many small files that are quickly made again, because waiting takes
             far longer than writing.
+
+    Raises:
+        errors.DiskError: if the disk is full.
     """
     path = pathlib.Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.tmp")
+    if flush:
+        _remove_leftovers(path)
+    temporary = _temporary(path)
     try:
-        yield temporary
-        if flush:
-            with open(temporary, "rb") as file:
-                os.fsync(file.fileno())
-        os.replace(temporary, path)
+        with _reporting_full_disk(path):
+            yield temporary
+            if flush:
+                with open(temporary, "rb") as file:
+                    os.fsync(file.fileno())
+            os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -45,15 +57,103 @@ def writing(path: str | pathlib.Path, flush: bool = True) -> Iterator[BinaryIO]:
 
 @contextlib.contextmanager
 def replacing_folder(folder: str | pathlib.Path) -> Iterator[pathlib.Path]:
-    """Yield an empty temporary folder; on success it replaces `folder` and all its files."""
+    """Yield an empty temporary folder; on success it replaces `folder` and all its files.
+
+    On an exception the temporary folder is removed and `folder` is unchanged. Every call has a temporary folder of its own.
+
+    Raises:
+        errors.DiskError: if the disk is full.
+    """
     folder = pathlib.Path(folder)
-    unfinished = folder.with_name(f".{folder.name}.tmp")
-    shutil.rmtree(unfinished, ignore_errors=True)
-    unfinished.mkdir(parents=True)
-    yield unfinished
-    if folder.exists():
-        shutil.rmtree(folder)
-    unfinished.rename(folder)
+    with temporary_folder(folder.parent, folder.name) as unfinished, _reporting_full_disk(folder):
+        yield unfinished
+        old = _temporary(folder)
+        if folder.exists():
+            folder.rename(old)
+        unfinished.rename(folder)
+        shutil.rmtree(old, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def temporary_folder(parent: str | pathlib.Path, name: str) -> Iterator[pathlib.Path]:
+    """Yield an empty folder `.name.*.tmp` in `parent` and remove it at the end; also remove those that killed processes left."""
+    path = pathlib.Path(parent, name)
+    _remove_leftovers(path)
+    folder = _temporary(path)
+    folder.mkdir(parents=True)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def link_or_copy(source: pathlib.Path, target: pathlib.Path) -> None:
+    """Make `target` a hard link to `source`, or a copy on a file system that has no hard link to it."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
+
+
+def check_room(folder: str | pathlib.Path, n_bytes: int, what: str, advice: str) -> str:
+    """Return a message with the number of bytes to write and the free disk space.
+
+    Args:
+        folder: where to write; it need not exist yet.
+        n_bytes: how much.
+        what: what is written, for the message.
+        advice: what the user can do besides making room, for the message.
+
+    Raises:
+        errors.DiskError: if the free space is smaller than `n_bytes`.
+    """
+    free = _free_bytes(folder)
+    message = f"{what}: {n_bytes / MIB:,.0f} MiB to write, {free / MIB:,.0f} MiB free in {folder}"
+    if n_bytes > free:
+        raise errors.DiskError(f"{message}; free some disk space, or {advice}")
+    return message
+
+
+@contextlib.contextmanager
+def _reporting_full_disk(path: pathlib.Path) -> Iterator[None]:
+    """Turn the error of a full disk, which seldom names a file, into one that names `path`."""
+    try:
+        yield
+    except Exception as error:
+        if errors.full_disk(error) is None:
+            raise
+        raise errors.DiskError(
+            f"{path}: cannot be written, because the disk is full or your quota is used up"
+            f" ({_free_bytes(path.parent) / MIB:,.0f} MiB free in {path.parent}); free some disk space (docs/dvc.md) and run again"
+        ) from error
+
+
+def on_one_disk(one: str | pathlib.Path, other: str | pathlib.Path) -> bool:
+    """Return whether two places, which need not exist yet, are on one file system."""
+    return _existing(one).stat().st_dev == _existing(other).stat().st_dev
+
+
+def _free_bytes(folder: str | pathlib.Path) -> int:
+    return shutil.disk_usage(_existing(folder)).free
+
+
+def _existing(path: str | pathlib.Path) -> pathlib.Path:
+    """Return `path`, or its nearest parent that exists."""
+    path = pathlib.Path(path).absolute()
+    return next(place for place in (path, *path.parents) if place.exists())
+
+
+def _temporary(path: pathlib.Path) -> pathlib.Path:
+    """Return a new name beside `path` that says which process uses it."""
+    return path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
+
+
+def _remove_leftovers(path: pathlib.Path) -> None:
+    """Remove what processes that have ended left beside `path` under names of `_temporary`."""
+    for leftover in path.parent.glob(f".{glob.escape(path.name)}.*-*.tmp"):
+        pid = leftover.name.removeprefix(f".{path.name}.").partition("-")[0]
+        if pid.isdecimal() and not pathlib.Path("/proc", pid).exists():
+            shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink(missing_ok=True)
 
 
 def write_text(path: str | pathlib.Path, text: str) -> None:

@@ -2,13 +2,12 @@
 
 import itertools
 import pathlib
-import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 import torch
 
-from zeroshot.base import parallel
+from zeroshot.base import parallel, storage
 from zeroshot.cache import graphs, maps, rows, shard_plan
 from zeroshot.cache import index as shard_index
 from zeroshot.datasets import splits
@@ -16,6 +15,9 @@ from zeroshot.images import image_files
 
 # Larger magnitudes are refused. The largest finite float16 is 65504.
 FLOAT16_LIMIT = 6e4
+# Largest number of pixels in a batch, because the memory of the network grows with pixels and not with images: 16 images of 513 x 513,
+# the released batch and size, at twice the scale. One larger image is a batch by itself.
+BATCH_PIXELS = 16 * (2 * 513) ** 2
 
 
 def write_shard(
@@ -49,7 +51,7 @@ def write_shard(
     else:
         rows_by_job = {number: _sample(source, jobs[number], cells, options) for number, cells in extracted}
         names = (*rows.COLUMNS, "features")
-        table = {name: np.concatenate([rows_by_job[number][name] for number in range(len(jobs))]) for name in names}
+        table = {name: np.concatenate([rows_by_job[number].pop(name) for number in range(len(jobs))]) for name in names}
         _check([table["features"]], path)
         rows.write(path, table)
 
@@ -91,13 +93,15 @@ def write_graphs(
 
 
 def publish(scratch: pathlib.Path, folder: pathlib.Path, index: shard_index.Index) -> None:
-    """Replace `folder` and all its files by the finished shards of the scratch folder; the index is written last."""
-    if folder.exists():
-        shutil.rmtree(folder)
-    folder.mkdir(parents=True)
-    for entry in [*index.shards, *([index.graphs] if index.graphs else [])]:
-        shutil.move(scratch / entry["file"], folder / entry["file"])
-    shard_index.write(folder, index)
+    """Replace `folder` and all its files by the finished shards of the scratch folder, which keeps them; the index is written last.
+
+    Raises:
+        errors.DiskError: if the folder is on another disk than the scratch folder, and that disk is full.
+    """
+    with storage.replacing_folder(folder) as unfinished:
+        for entry in [*index.shards, *([index.graphs] if index.graphs else [])]:
+            storage.link_or_copy(scratch / entry["file"], unfinished / entry["file"])
+        shard_index.write(unfinished, index)
 
 
 def extract_maps(
@@ -109,6 +113,8 @@ def extract_maps(
 ) -> Iterator[tuple[int, torch.Tensor]]:
     """Run the network over jobs; images of equal size share batches, whatever their positions in the list.
 
+    A batch has at most `batch_size` images and, unless it is a single image, at most `BATCH_PIXELS` pixels.
+
     Yields:
         the position of a job in `jobs` and its features (h, w, d) float32 on the CPU. Sizes are ordered by their first job, and jobs
         of one size by their position.
@@ -118,9 +124,10 @@ def extract_maps(
         by_size.setdefault(job.size, []).append(number)
     order = itertools.chain.from_iterable(by_size.values())
     image_stream = parallel.in_order(source.read_image, (jobs[number] for number in order), workers)
-    for numbers in by_size.values():
-        for start in range(0, len(numbers), batch_size):
-            batch = numbers[start : start + batch_size]
+    for (height, width), numbers in by_size.items():
+        size = max(1, min(batch_size, BATCH_PIXELS // (height * width)))
+        for start in range(0, len(numbers), size):
+            batch = numbers[start : start + size]
             images = torch.from_numpy(np.stack(list(itertools.islice(image_stream, len(batch))))).permute(0, 3, 1, 2)
             cells = extract(images).float().permute(0, 2, 3, 1).cpu()
             yield from zip(batch, cells, strict=True)

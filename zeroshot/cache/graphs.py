@@ -4,7 +4,6 @@ import dataclasses
 import pathlib
 from collections.abc import Iterable
 
-import h5py
 import numpy as np
 
 from zeroshot.base import hdf5, storage
@@ -57,7 +56,7 @@ def of_masks(masks: Iterable[np.ndarray], stride: int) -> Graphs:
 
 def write(path: pathlib.Path, graphs: Graphs) -> None:
     """Write graphs to a file, which is replaced as a whole; equal graphs give equal bytes."""
-    with storage.replacing(path) as temporary, h5py.File(temporary, "w") as file:
+    with storage.replacing(path) as temporary, hdf5.writing(temporary) as file:
         for name, column in vars(graphs).items():
             file.create_dataset(name, data=column, track_times=False)
 

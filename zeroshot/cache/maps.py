@@ -4,7 +4,6 @@ import dataclasses
 import pathlib
 from collections.abc import Collection, Iterator, Mapping
 
-import h5py
 import numpy as np
 
 from zeroshot.base import hdf5, storage
@@ -31,15 +30,16 @@ def write(path: pathlib.Path, images: list[int], features: list[np.ndarray], mas
     """
     shapes = [(*cells.shape[:2], *mask.shape) for cells, mask in zip(features, masks, strict=True)]
     with storage.replacing(path) as temporary:
-        with h5py.File(temporary, "w") as file:
-            flat = np.concatenate([cells.reshape(-1, cells.shape[-1]) for cells in features])
-            file.create_dataset("features", data=flat, dtype=np.float16, track_times=False)
-            file.create_dataset(
-                "mask", data=np.concatenate([m.ravel() for m in masks]), dtype=np.uint8, track_times=False
-            )
+        with hdf5.writing(temporary) as file:
+            # No variable holds these copies, so that they are freed before the file is written.
+            for name, parts, dtype in (
+                ("features", [cells.reshape(-1, cells.shape[-1]) for cells in features], np.float16),
+                ("mask", [mask.ravel() for mask in masks], np.uint8),
+            ):
+                file.create_dataset(name, data=np.concatenate(parts), dtype=dtype, track_times=False)
             file.create_dataset("image", data=images, dtype=np.int32, track_times=False)
             file.create_dataset("shape", data=shapes, dtype=np.int32, track_times=False)
-        shard_index.check_written(temporary, len(flat))
+        shard_index.check_written(temporary, sum(h * w for h, w, *_ in shapes))
 
 
 def read(folder: str | pathlib.Path, images: Collection[str] | None = None) -> Iterator[Map]:

@@ -3,7 +3,6 @@
 import pathlib
 from collections.abc import Iterator
 
-import h5py
 import numpy as np
 
 from zeroshot.base import hdf5, storage
@@ -37,7 +36,7 @@ def write(path: pathlib.Path, rows: Rows) -> None:
     """
     order = np.argsort(rows["label"], kind="stable")
     with storage.replacing(path) as temporary:
-        with h5py.File(temporary, "w") as file:
+        with hdf5.writing(temporary) as file:
             file.create_dataset("features", data=rows["features"][order], dtype=np.float16, track_times=False)
             for name, (dtype, _) in COLUMNS.items():
                 file.create_dataset(name, data=rows[name][order], dtype=dtype, track_times=False)

@@ -1,10 +1,9 @@
-"""Planning a feature cache: which forward passes fill each shard, and whether the cache fits on the disk."""
+"""Planning a feature cache: which forward passes fill each shard."""
 
 import dataclasses
 import itertools
 import math
 import pathlib
-import shutil
 from collections.abc import Callable, Iterable, Sequence
 from typing import Annotated, Any, Literal, Protocol
 
@@ -20,7 +19,7 @@ MIB = 2**20
 
 
 class DumpError(errors.UserError):
-    """Raised when features cannot be written: too little free disk, or values beyond the range of float16."""
+    """Raised when features cannot be written, because they are beyond the range of float16."""
 
 
 @params.section
@@ -204,19 +203,6 @@ def plan(
         shards[-1].append(job)
         room -= job.bytes
     return shards
-
-
-def check_room(folder: pathlib.Path, n_bytes: int) -> str:
-    """Return a message with the size of the cache and the free disk space.
-
-    Raises:
-        DumpError: if the cache does not fit.
-    """
-    free = shutil.disk_usage(folder).free
-    message = f"features: {n_bytes / MIB:,.0f} MiB to write, {free / MIB:,.0f} MiB free in {folder}"
-    if n_bytes > free:
-        raise DumpError(f"{message}; free some disk space, or lower features.pixels_per_class or features.scales")
-    return message
 
 
 def _job(source: Source, image: int, view: int, options: Params) -> Job:

@@ -79,7 +79,9 @@ def main(
     self_training = grid.scores_zs5net(axes)
     candidates = present["self_training"].biases if self_training else defaults.biases
     biases = candidates or (0.0,)
-    curves = search_jobs.search(inputs, settings, workers, defaults.biases, biases if self_training else None)
+    curves = search_jobs.search(
+        inputs, settings, workers, machine.scratch, defaults.biases, biases if self_training else None
+    )
 
     table = search_table.summarise(settings, curves, biases)
     varied = [key for key in axes if len(axes[key]) > 1] or list(axes)

@@ -41,7 +41,7 @@ def stack(
 
 def write(path: str | pathlib.Path, confusions: ImageConfusions) -> None:
     """Write the matrices to an HDF5 file; equal matrices give equal bytes."""
-    with storage.replacing(pathlib.Path(path)) as temporary, h5py.File(temporary, "w") as file:
+    with storage.replacing(pathlib.Path(path)) as temporary, hdf5.writing(temporary) as file:
         file.attrs["n_classes"] = confusions.n_classes
         file.create_dataset("images", data=[image.encode() for image in confusions.images], track_times=False)
         for name, matrix in confusions.counts.items():

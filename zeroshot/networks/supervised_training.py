@@ -7,7 +7,7 @@ import torch
 from torch.nn import functional
 from torch.utils import data
 
-from zeroshot.base import training
+from zeroshot.base import errors, training
 from zeroshot.images import grids, label_ids
 from zeroshot.networks import backbone, deeplab, semantic_head, training_images
 
@@ -51,6 +51,7 @@ def fit(
 
     Raises:
         training.DivergedError: at the first loss that is not finite.
+        errors.UserError: if the loader processes have too little shared memory.
     """
     modules: dict[str, torch.nn.Module] = {"network": network}
     if semantic is not None:
@@ -79,7 +80,7 @@ def fit(
         batches = training_images.batches(probabilities, epoch, options)
         loader = data.DataLoader(dataset, batch_sampler=batches, num_workers=workers, pin_memory=device.type == "cuda")
         total = torch.zeros((), device=device)
-        for step, (batch, target) in enumerate(loader):
+        for step, (batch, target) in enumerate(_loaded(loader)):
             lr = options.lr * training.poly(epoch * len(batches) + step, options.epochs * len(batches))
             for group in optimizer.param_groups:
                 group["lr"] = lr * group["scale"]
@@ -89,7 +90,7 @@ def fit(
                 heads = [(1.0, network.classifier(features), criterion)]
                 if semantic is not None:
                     heads.append((semantic.weight, semantic(features), cross_entropy))
-            target = target.to(device)
+            target = target.to(device).long()
             losses = [
                 weight * _loss(outputs.float(), target, network.stride, options.loss_at, head_criterion)
                 for weight, outputs, head_criterion in heads
@@ -103,6 +104,32 @@ def fit(
         row = {"epoch": epoch, "loss": total.item() / len(batches), "lr": lr}
         module_states = {name: module.state_dict() for name, module in modules.items()}
         yield row, {"epoch": epoch, **module_states, "optimizer": optimizer.state_dict()}
+
+
+# Parts of the messages of PyTorch and Linux when the shared memory is full.
+_SHARED_MEMORY = ("Bus error", "shared memory", "/torch_", "No space left on device")
+
+
+def _loaded(loader: data.DataLoader) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """Yield the batches of a loader.
+
+    Raises:
+        errors.UserError: if the loader processes have too little shared memory, or the error of a file that one of them read.
+    """
+    try:
+        yield from loader
+    except errors.UserError as error:
+        # The loader puts the traceback of its process before the text.
+        raise errors.UserError(str(error).rpartition(f".{type(error).__name__}: ")[2].strip() or str(error)) from error
+    except (RuntimeError, OSError) as error:
+        # The loader may say only that a process exited, and give the signal as the cause.
+        text = f"{error} {error.__cause__}"
+        if not loader.num_workers or not any(part in text for part in _SHARED_MEMORY):
+            raise
+        raise errors.UserError(
+            f"runtime.workers: is {loader.num_workers}, and the processes that load training images have too little shared memory;"
+            " set runtime.workers: 0, or enlarge /dev/shm (in Docker: --shm-size=1g)"
+        ) from error
 
 
 def _frozen(network: deeplab.DeepLabV3Plus, freeze: str) -> list[torch.nn.Module]:

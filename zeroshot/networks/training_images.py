@@ -40,7 +40,9 @@ class TrainingImages(data.Dataset):
         self.row_of_label[list(split.seen)] = np.arange(len(split.seen))
 
     def __getitem__(self, key: tuple[int, int, int]) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return an image (3, crop, crop) uint8 and its targets (crop, crop) int64, indices of outputs or 255.
+        """Return an image (3, crop, crop) uint8 and its targets (crop, crop) uint8, indices of outputs or 255.
+
+        Loader processes send both through shared memory, which is small in a container. As int64 the targets would be most of it.
 
         Args:
             key: (epoch, position, index): epoch, position in the epoch, and index of the training image.
@@ -51,7 +53,7 @@ class TrainingImages(data.Dataset):
         image, mask = augmentation.augment(
             image_files.read_image(image_path), image_files.read_mask(mask_path), self.options.augmentation, rng
         )
-        return torch.from_numpy(image).permute(2, 0, 1), torch.from_numpy(self.row_of_label[mask]).long()
+        return torch.from_numpy(image).permute(2, 0, 1), torch.from_numpy(self.row_of_label[mask])
 
 
 def files_read(split: splits.Split, root: pathlib.Path, masks: pathlib.Path) -> dict[pathlib.Path, list[str]]:

@@ -8,7 +8,6 @@ import pathlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Literal
 
-import h5py
 import numpy as np
 import pydantic
 
@@ -73,7 +72,7 @@ def write(path: str | pathlib.Path, embeddings: ClassEmbeddings, provenance: Map
         embeddings: the names and vectors.
         provenance: text attributes with the origin of the vectors, for human readers only.
     """
-    with storage.replacing(path) as temporary, h5py.File(temporary, "w") as file:
+    with storage.replacing(path) as temporary, hdf5.writing(temporary) as file:
         vectors = np.ascontiguousarray(embeddings.vectors, dtype="<f4")
         dataset = file.create_dataset("vectors", data=vectors, dtype="<f4", track_times=False)
         dataset.attrs["names"] = json.dumps(list(embeddings.names))

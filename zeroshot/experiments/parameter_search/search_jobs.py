@@ -2,11 +2,10 @@
 
 import dataclasses
 import pathlib
-import tempfile
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from zeroshot.base import parallel, progress
+from zeroshot.base import parallel, progress, storage
 from zeroshot.experiments.parameter_search import fold_jobs, grid, search_table
 
 
@@ -78,6 +77,7 @@ def search(
     inputs: fold_jobs.Inputs,
     settings: Sequence[grid.Setting],
     workers: int,
+    scratch: str | pathlib.Path,
     biases: Sequence[float],
     self_training_biases: Sequence[float] | None,
 ) -> list[list[list[dict[str, float | None]]]]:
@@ -87,16 +87,17 @@ def search(
         inputs: the inputs that all jobs share.
         settings: the settings to try.
         workers: number of processes; each runs one job at a time.
+        scratch: `runtime.scratch`, below which the jobs write what they train, until the end.
         biases: seen biases at which classifiers are scored.
         self_training_biases: seen biases at which self-trained classifiers are scored; None for no self-training.
     """
     fold_jobs.clear_caches()
-    with tempfile.TemporaryDirectory(prefix="cross_validate-") as scratch, parallel.processes(workers) as run:
+    with storage.temporary_folder(scratch, "cross_validate") as trained, parallel.processes(workers) as run:
 
         def run_all(function: Callable[..., Any], jobs: list[tuple[Any, ...]], what: str) -> dict[int, Any]:
             return dict(progress.track(run(function, jobs), f"cross_validate ({what})", total=len(jobs)))
 
-        job_plan = plan(inputs, settings, len(fold_jobs.draw_folds(inputs)), pathlib.Path(scratch))
+        job_plan = plan(inputs, settings, len(fold_jobs.draw_folds(inputs)), trained)
         run_all(fold_jobs.fit_generator, job_plan.generators, "generators")
         metrics = run_all(fold_jobs.fit_classifier, job_plan.classifiers, "classifiers")
         curves = [[metrics[job] for job in numbers] for numbers in job_plan.jobs_of_setting]

@@ -1,11 +1,9 @@
 """The cache of pseudo-labelled pixels, written shard by shard from the cache of unlabelled pixels."""
 
 import pathlib
-import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-import h5py
 import numpy as np
 
 from zeroshot.base import hdf5, params, storage
@@ -41,24 +39,26 @@ def write(
 
     Raises:
         errors.UserError: as in `selection.keep`.
+        errors.DiskError: if the new cache does not fit on the disk; an old one stays.
         shard_index.ShardError: if the cache of unlabelled pixels is missing, truncated or altered.
     """
     tables = [_predicted(table, classifier) for table in rows.read(unlabelled)]
     _mark_kept(tables, classifier, options)
     source = shard_index.read(unlabelled, "rows")
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+    n_bytes = sum(int(table["kept"].sum()) for table in tables) * (2 * source.dim + rows.ROW_BYTES)
+    storage.check_room(folder, n_bytes, "pseudo-labelled features", "lower pseudo_labels.p")
     shards = []
-    for table, marked in zip(rows.read(unlabelled), tables, strict=True):
-        selected = marked["kept"]
-        if selected.any():
-            path = folder / f"shard-{len(shards):05d}.h5"
-            rows.write(path, {name: column[selected] for name, column in (table | {"label": marked["label"]}).items()})
-            shards.append(shard_index.entry(path, "rows", len(source.classes)))
-    provenance = {**provenance, "pseudo_labels": params.to_dict(options)}
-    shard_index.write(
-        folder, shard_index.Index("rows", source.dim, source.stride, source.classes, source.images, shards, provenance)
-    )
+    with storage.replacing_folder(folder) as unfinished:
+        for table, marked in zip(rows.read(unlabelled), tables, strict=True):
+            selected = marked["kept"]
+            if selected.any():
+                path = unfinished / f"shard-{len(shards):05d}.h5"
+                columns = table | {"label": marked["label"]}
+                rows.write(path, {name: column[selected] for name, column in columns.items()})
+                shards.append(shard_index.entry(path, "rows", len(source.classes)))
+        provenance = {**provenance, "pseudo_labels": params.to_dict(options)}
+        index = shard_index.Index("rows", source.dim, source.stride, source.classes, source.images, shards, provenance)
+        shard_index.write(unfinished, index)
     return tables
 
 
@@ -137,7 +137,7 @@ def selected_rows(tables: Iterable[rows.Rows]) -> rows.Rows:
 
 def write_later_rounds(path: pathlib.Path, tables: Sequence[rows.Rows]) -> None:
     """Write the tables of the second and later rounds, each from `selected_rows`, in the order of rounds."""
-    with storage.replacing(path) as temporary, h5py.File(temporary, "w") as file:
+    with storage.replacing(path) as temporary, hdf5.writing(temporary) as file:
         for number, table in enumerate(tables, 2):
             group = file.create_group(str(number))
             for name in _COLUMNS:

@@ -1,0 +1,151 @@
+"""How a process ends: with one line if it is interrupted, together with DVC, and at once if another process has its outputs."""
+
+import contextlib
+import datetime
+import fcntl
+import hashlib
+import os
+import pathlib
+import select
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from zeroshot.base import errors
+
+# Exit status after an interruption, as in a shell.
+INTERRUPTED = 130
+# Time in which an interrupted stage can finish the file that it writes.
+GRACE_SECONDS = 30.0
+
+
+@contextlib.contextmanager
+def interruptible() -> Iterator[None]:
+    """Turn Ctrl-C and SIGTERM into a line that says what is kept, and exit status 130. Call it in the main thread.
+
+    Raises:
+        SystemExit: after an interruption.
+    """
+    before = signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        yield
+    except KeyboardInterrupt as interruption:
+        kept = "; ".join(getattr(interruption, "__notes__", []))
+        # If DVC has been killed, the other end of a pipe may be gone.
+        with contextlib.suppress(OSError):
+            text = kept or "no unfinished work is kept, so the next run starts from the beginning"
+            sys.stderr.write(f"interrupted: {text}\n")
+            sys.stderr.flush()
+        raise SystemExit(INTERRUPTED) from None
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _interrupt(*_: Any) -> None:
+    raise KeyboardInterrupt
+
+
+@contextlib.contextmanager
+def keeping(describe: Callable[[], str]) -> Iterator[None]:
+    """Let `interruptible` print what is kept, if an interruption ends the context.
+
+    Args:
+        describe: returns the text; an empty one means that nothing is kept yet.
+    """
+    try:
+        yield
+    except KeyboardInterrupt as interruption:
+        if text := describe():
+            interruption.add_note(text)
+        raise
+
+
+def end_with_dvc() -> None:
+    """If DVC runs this stage, end the stage when DVC ends, even if DVC is killed. A stage started by hand is not changed.
+
+    Otherwise the next `dvc repro` would start a second process with the same outputs.
+    """
+    if "DVC_STAGE" not in os.environ:
+        return
+    while True:
+        pid = _dvc()
+        if pid == 1 and b"dvc" not in _of_process(1, "cmdline"):
+            raise errors.UserError("DVC, which started this stage, has ended; run `dvc repro` again")
+        try:
+            handle = os.pidfd_open(pid)
+        except ProcessLookupError:
+            continue
+        except OSError:
+            # Linux before 5.3, or a container that forbids the call.
+            return
+        # If DVC ended before the handle was there, another process is the parent now.
+        if _dvc() == pid:
+            break
+        os.close(handle)
+    threading.Thread(target=_end_after, args=(handle,), daemon=True).start()
+
+
+def _end_after(handle: int) -> None:
+    select.select([handle], [], [])
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(GRACE_SECONDS)
+    os._exit(INTERRUPTED)
+
+
+def _dvc() -> int:
+    """Return the id of the nearest ancestor that DVC did not start; between it and this process there may be a shell."""
+    pid = os.getppid()
+    while pid > 1 and any(entry.startswith(b"DVC_STAGE=") for entry in _of_process(pid, "environ").split(b"\0")):
+        # The name of the process, in brackets, may contain spaces.
+        pid = int(_of_process(pid, "stat").rpartition(b")")[2].split()[1] or 1)
+    return pid
+
+
+def _of_process(pid: int, name: str) -> bytes:
+    """Return a file of /proc, empty if the process has ended or belongs to another user."""
+    try:
+        return pathlib.Path("/proc", str(pid), name).read_bytes()
+    except OSError:
+        return b""
+
+
+@contextlib.contextmanager
+def alone(scratch: str | pathlib.Path, outputs: Iterable[pathlib.Path]) -> Iterator[None]:
+    """Hold locks on outputs, so that no second process writes them; they end with the process, also if it is killed.
+
+    Args:
+        scratch: `runtime.scratch`; the lock files are in its folder `locks`.
+        outputs: files or folders that this process writes.
+
+    Raises:
+        errors.UserError: if another process holds one of them; the text names the process and the time of its start.
+    """
+    with contextlib.ExitStack() as stack:
+        for output in outputs:
+            stack.enter_context(_locked(pathlib.Path(scratch, "locks"), output))
+        yield
+
+
+@contextlib.contextmanager
+def _locked(folder: pathlib.Path, output: pathlib.Path) -> Iterator[None]:
+    folder.mkdir(parents=True, exist_ok=True)
+    name = hashlib.sha256(os.fsencode(output.absolute())).hexdigest()[:16]
+    with open(folder / f"{name}.lock", "a+", encoding="utf-8") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            pid, _, start = file.read().strip().partition(" ")
+            raise errors.UserError(
+                f"{output}: process {pid} has been writing it since {start}; wait until that process ends, or end it with `kill {pid}`"
+            ) from None
+        except OSError:
+            # Some network file systems have no locks.
+            pass
+        file.truncate(0)
+        file.write(f"{os.getpid()} {datetime.datetime.now():%Y-%m-%d %H:%M:%S}\n")
+        file.flush()
+        yield
