@@ -12,6 +12,8 @@ from zeroshot.base import errors, hdf5, storage
 from zeroshot.images import label_ids
 
 NAME = "index.json"
+# Version of the layout of a cache: 2 has label ids of 16 bits; older caches have 8 bits and no version in their index.
+LAYOUT = 2
 
 
 class ShardError(errors.UserError):
@@ -48,7 +50,7 @@ class Index:
 
 def write(folder: pathlib.Path, index: Index) -> None:
     """Write the index of `folder`. It is written last, so a folder with an index is complete."""
-    storage.write_json(folder / NAME, dataclasses.asdict(index))
+    storage.write_json(folder / NAME, {"layout": LAYOUT, **dataclasses.asdict(index)})
 
 
 def read(folder: str | pathlib.Path, kind: str | None = None) -> Index:
@@ -59,13 +61,20 @@ def read(folder: str | pathlib.Path, kind: str | None = None) -> Index:
         kind: the kind that the caller needs; any if None.
 
     Raises:
-        ShardError: if there is no cache, if it is of another kind, or if shards are missing or of another size (all are named).
+        ShardError: if there is no cache, if it is of another kind or layout, or if shards are missing or of another size (all are named).
     """
     folder = pathlib.Path(folder)
     try:
-        index = Index(**json.loads((folder / NAME).read_text()))
+        values = dict(json.loads((folder / NAME).read_text()))
+        layout = values.pop("layout", 1)
+        index = Index(**values) if layout == LAYOUT else None
     except (OSError, ValueError, TypeError) as error:
         raise ShardError(f"{folder}: no readable {NAME} ({error}); make it with `dvc repro dump_features`") from error
+    if index is None:
+        raise ShardError(
+            f"{folder}: was written in layout {layout} of the cache, and this version of the code reads layout {LAYOUT}; "
+            "make it again with `dvc repro`"
+        )
     if kind not in (None, index.kind):
         raise ShardError(f"{folder}: holds {index.kind}, but {kind} are needed; give the folder of a cache of {kind}")
     entries = [*index.shards, *([index.graphs] if index.graphs else [])]

@@ -9,11 +9,12 @@ import numpy as np
 
 from zeroshot.base import hdf5, storage
 from zeroshot.cache import index as shard_index
+from zeroshot.images import label_ids
 
 
 @dataclasses.dataclass(frozen=True)
 class Map:
-    """The features (h, w, d) float16 and the mask (H, W) uint8 of one image."""
+    """The features (h, w, d) float16 and the mask (H, W) uint16 of one image."""
 
     image: str
     features: np.ndarray
@@ -27,16 +28,15 @@ def write(path: pathlib.Path, images: list[int], features: list[np.ndarray], mas
         path: the file, replaced as a whole.
         images: number of each image in the index.
         features: of each image, (h, w, d) float16.
-        masks: of each image, (H, W) uint8.
+        masks: of each image, (H, W) uint16.
     """
     shapes = [(*cells.shape[:2], *mask.shape) for cells, mask in zip(features, masks, strict=True)]
     with storage.replacing(path) as temporary:
         with h5py.File(temporary, "w") as file:
             flat = np.concatenate([cells.reshape(-1, cells.shape[-1]) for cells in features])
             file.create_dataset("features", data=flat, dtype=np.float16, track_times=False)
-            file.create_dataset(
-                "mask", data=np.concatenate([m.ravel() for m in masks]), dtype=np.uint8, track_times=False
-            )
+            pixels = np.concatenate([mask.ravel() for mask in masks])
+            file.create_dataset("mask", data=pixels, dtype=label_ids.DTYPE, track_times=False)
             file.create_dataset("image", data=images, dtype=np.int32, track_times=False)
             file.create_dataset("shape", data=shapes, dtype=np.int32, track_times=False)
         shard_index.check_written(temporary, len(flat))
@@ -68,7 +68,7 @@ def read(folder: str | pathlib.Path, images: Collection[str] | None = None) -> I
 
 
 def read_masks(folder: str | pathlib.Path) -> Iterator[tuple[str, np.ndarray]]:
-    """Yield the images of a cache with their masks (H, W) uint8, in the order of `read`, without reading the features.
+    """Yield the images of a cache with their masks (H, W) uint16, in the order of `read`, without reading the features.
 
     Checksums are not verified, since that would read whole shards. The size of every shard is checked.
 

@@ -8,6 +8,7 @@ import pydantic
 
 from zeroshot.base import errors, params
 from zeroshot.datasets import published
+from zeroshot.images import label_ids
 
 IMAGES = "JPEGImages"
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")
@@ -100,8 +101,8 @@ def read_classes(root: pathlib.Path, name: str, faults: errors.Faults) -> tuple[
             faults.add(kind, f"{name}: line {number} is empty")
         elif line in lines[:number]:
             faults.add(kind, f"{name}: `{line}` is on lines {lines.index(line)} and {number}")
-    if lines and not 2 <= len(lines) <= 255:
-        faults.add(kind, f"{name}: {len(lines)} classes; label ids allow 2 to 255")
+    if lines and not 2 <= len(lines) <= label_ids.MAX_CLASSES:
+        faults.add(kind, f"{name}: {len(lines)} classes; label ids allow 2 to {label_ids.MAX_CLASSES}")
     return tuple(lines)
 
 

@@ -1,5 +1,6 @@
 """Checking a dataset and sorting its images into train, unlabelled and val (docs/protocol.md)."""
 
+import collections
 import dataclasses
 import difflib
 import pathlib
@@ -17,11 +18,11 @@ class Inspection:
     """Result of decoding an entry.
 
     Attributes:
-        pixels: (256,) int64, number of mask pixels per label.
+        pixels: number of mask pixels of each label id in the mask.
         faults: (kind, detail) of each fault.
     """
 
-    pixels: np.ndarray
+    pixels: dict[int, int]
     faults: tuple[tuple[str, str], ...] = ()
 
 
@@ -46,7 +47,7 @@ def check(
     classes = layout.read_classes(root, settings.classes, faults)
     train = layout.find_train(root, labels, settings, faults)
     val = layout.find_val(root, labels, settings, faults)
-    inspections = inspect(root, train + val, len(classes) or label_ids.IGNORE_INDEX, workers)
+    inspections = inspect(root, train + val, len(classes) or label_ids.MAX_CLASSES, workers)
     inspected = list(progress.track(inspections, "check images and masks", total=len(train) + len(val)))
     split = build(settings, classes, inspected[: len(train)], inspected[len(train) :], faults)
     faults.raise_any(str(root))
@@ -93,14 +94,14 @@ def build(
             faults.add(kind, detail)
     usable = [(entry, inspection) for entry, inspection in train if not inspection.faults]
     train_entries, unlabelled = [], []
-    train_pixels = np.zeros(256, dtype=np.int64)
+    train_labels: set[int] = set()
     for entry, inspection in usable:
-        has_unseen = inspection.pixels[list(unseen)].any()
+        has_unseen = not inspection.pixels.keys().isdisjoint(unseen)
         if has_unseen:
             unlabelled.append(entry)
-        if inspection.pixels[list(seen)].any() and not (has_unseen and settings.exclude == "images"):
+        if not inspection.pixels.keys().isdisjoint(seen) and not (has_unseen and settings.exclude == "images"):
             train_entries.append(entry)
-            train_pixels += inspection.pixels
+            train_labels.update(inspection.pixels)
     if usable and not train_entries:
         faults.add(
             "no training image is left",
@@ -108,7 +109,7 @@ def build(
             "declare fewer classes unseen, or set data.exclude: pixels",
         )
     for label in seen if train_entries else ():
-        if not train_pixels[label]:
+        if label not in train_labels:
             faults.add(
                 "seen class without a pixel in train (declare it unseen or give it images)",
                 f"{classes[label]} (label {label})",
@@ -129,7 +130,7 @@ def write_masks(
     entries: Iterable[layout.Entry],
     ignored: tuple[int, ...],
     workers: int,
-) -> Iterator[tuple[str, np.ndarray]]:
+) -> Iterator[tuple[str, dict[int, int]]]:
     """Write the masks of `entries` as `folder`/<id>.png; the folder is replaced when all are written.
 
     Args:
@@ -139,34 +140,37 @@ def write_masks(
         workers: number of threads.
 
     Yields:
-        id and pixels per label, (256,) int64, of each mask.
+        id of each mask, and the number of pixels of each label id in it.
     """
     with storage.replacing_folder(folder) as unfinished:
 
-        def write(entry: layout.Entry) -> tuple[str, np.ndarray]:
+        def write(entry: layout.Entry) -> tuple[str, dict[int, int]]:
             mask = image_files.read_mask(entry.mask)
             mask[np.isin(mask, ignored)] = label_ids.IGNORE_INDEX
             image_files.write_mask(unfinished / f"{entry.id}.png", mask)
-            return entry.id, np.bincount(mask.ravel(), minlength=256)
+            return entry.id, _count(mask)
 
         yield from parallel.in_order(write, entries, workers)
 
 
-def write_counts(path: str | pathlib.Path, split: splits.Split, counts: dict[str, list[np.ndarray]]) -> None:
+def write_counts(path: str | pathlib.Path, split: splits.Split, counts: dict[str, list[dict[int, int]]]) -> None:
     """Write a table of images and pixels per list and class, for human readers; no stage may read it.
 
     Args:
         path: the CSV file.
         split: the split, for class names and roles.
-        counts: list name -> pixels per label of each image, (256,) int64.
+        counts: list name -> number of pixels of each label id in each image.
     """
     rows = []
-    for name, pixels in counts.items():
-        stacked = np.array(pixels, dtype=np.int64).reshape(-1, 256)
+    for name, masks in counts.items():
+        images: collections.Counter[int] = collections.Counter()
+        pixels: collections.Counter[int] = collections.Counter()
+        for of_label in masks:
+            images.update(of_label.keys())
+            pixels.update(of_label)
         for label, class_name in enumerate(split.classes):
             role = "unseen" if label in split.unseen else "seen"
-            column = stacked[:, label]
-            totals = {"images": np.count_nonzero(column), "pixels": column.sum()}
+            totals = {"images": images[label], "pixels": pixels[label]}
             rows.append({"class": class_name, "role": role, "list": name, **totals})
     storage.write_csv(path, rows)
 
@@ -182,20 +186,28 @@ def _inspect(root: pathlib.Path, entry: layout.Entry, n_classes: int) -> Inspect
             arrays[name] = read(path)
         except image_files.ImageError as error:
             faults.append((f"unusable {name}", str(error)))
-    pixels = np.zeros(256, dtype=np.int64)
+    pixels: dict[int, int] = {}
     if "mask" in arrays:
-        pixels = np.bincount(arrays["mask"].ravel(), minlength=256)
-        invalid_labels = [
-            int(label) for label in np.flatnonzero(pixels) if n_classes <= label != label_ids.IGNORE_INDEX
-        ]
+        pixels = _count(arrays["mask"])
+        invalid_labels = [label for label in pixels if n_classes <= label != label_ids.IGNORE_INDEX]
         if invalid_labels:
-            kind = f"label out of range (0 to {n_classes - 1}, or {label_ids.IGNORE_INDEX} to ignore)"
+            kind = (
+                f"label out of range (0 to {n_classes - 1}; to ignore a pixel: {label_ids.IGNORE_IN_8_BITS} in an 8-bit mask, "
+                f"{label_ids.IGNORE_INDEX} in a 16-bit mask)"
+            )
             faults.append((kind, f"{entry.mask}: {', '.join(map(str, invalid_labels))}"))
     if len(arrays) == 2 and arrays["image"].shape[:2] != arrays["mask"].shape:
         (height, width), (mask_height, mask_width) = arrays["image"].shape[:2], arrays["mask"].shape
         detail = f"{entry.image} is {width} x {height}, {entry.mask} is {mask_width} x {mask_height}"
         faults.append(("image and mask differ in size", detail))
     return Inspection(pixels, tuple(faults))
+
+
+def _count(mask: np.ndarray) -> dict[int, int]:
+    """Return the number of pixels of each label id in a mask (H, W) uint16, in the order of the ids."""
+    counts = np.bincount(mask.ravel())
+    labels = np.flatnonzero(counts)
+    return dict(zip(labels.tolist(), counts[labels].tolist(), strict=True))
 
 
 def _unseen_labels(classes: tuple[str, ...], names: tuple[str, ...], faults: errors.Faults) -> tuple[int, ...]:

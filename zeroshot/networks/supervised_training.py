@@ -11,7 +11,7 @@ from zeroshot.base import training
 from zeroshot.images import grids, label_ids
 from zeroshot.networks import backbone, deeplab, semantic_head, training_images
 
-# Maps outputs (b, c, h, w) and targets (b, h, w), indices of outputs or 255, to the sum of the losses of all pixels but those with 255.
+# Maps outputs (b, c, h, w) and targets (b, h, w) int64, indices of outputs or IGNORE_INDEX, to the summed loss of all other pixels.
 Criterion = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 

@@ -36,11 +36,12 @@ class TrainingImages(data.Dataset):
             )
         self.paths = [(root / item.image, masks / f"{item.id}.png") for item in split.train]
         self.options = options
-        self.row_of_label = np.full(256, label_ids.IGNORE_INDEX, np.uint8)
+        self.row_of_label = np.full(label_ids.N_IDS, label_ids.IGNORE_INDEX, label_ids.DTYPE)
+        self.n_classes = len(split.classes)
         self.row_of_label[list(split.seen)] = np.arange(len(split.seen))
 
     def __getitem__(self, key: tuple[int, int, int]) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return an image (3, crop, crop) uint8 and its targets (crop, crop) int64, indices of outputs or 255.
+        """Return an image (3, crop, crop) uint8 and its targets (crop, crop) int64, indices of outputs or `IGNORE_INDEX`.
 
         Args:
             key: (epoch, position, index): epoch, position in the epoch, and index of the training image.
@@ -70,9 +71,10 @@ def image_weights(dataset: TrainingImages, threshold: float) -> np.ndarray:
     """
     if threshold == 0:
         return np.full(len(dataset.paths), 1 / len(dataset.paths))
-    present = np.stack(
-        [np.bincount(image_files.read_mask(mask).ravel(), minlength=256)[:255] > 0 for _, mask in dataset.paths]
-    )
+    present = np.zeros((len(dataset.paths), dataset.n_classes), bool)
+    for image, (_, path) in enumerate(dataset.paths):
+        labels = np.unique(image_files.read_mask(path))
+        present[image, labels[labels != label_ids.IGNORE_INDEX]] = True
     share = present.mean(axis=0)
     factor = np.sqrt(np.divide(threshold, share, out=np.ones_like(share), where=share > 0)).clip(min=1)
     repeats = np.where(present, factor, 1).max(axis=1)

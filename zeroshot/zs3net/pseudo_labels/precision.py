@@ -54,7 +54,7 @@ def table(
         a row {class, role, pixels, precision, coverage} for each class that has pseudo-labels or is unseen, and one for all classes
         together. `pixels` is the number of pseudo-labelled pixels. `precision` is the per cent of them with the right label. `coverage`
         is the per cent of all unlabelled pixels of the class with the right pseudo-label. Both weight a pixel by the number of cells
-        that it represents, ignore pixels whose true label is 255, and are None where there is no pixel.
+        that it represents, leave out ignored pixels, and are None where there is no pixel.
     """
     pixels, correct, predicted = (np.zeros(len(classes)) for _ in range(3))
     for shard in pseudo:
