@@ -1,3 +1,4 @@
+import collections
 import csv
 import os
 import pathlib
@@ -57,7 +58,7 @@ def test_labels_of_unseen_pixels_do_not_affect_train(tmp_path):
     results = []
     for name, replacement in (("one", 1), ("two", 3)):
         root = voc_tree.make(tmp_path / name)
-        image_files.write_mask(root / "SegmentationClass/b.png", voc_tree.mask((0, 0, 2, 2, 2, 2, 0, 255)))
+        image_files.write_mask(root / "SegmentationClass/b.png", voc_tree.mask((0, 0, 2, 2, 2, 2, 0, 65535)))
         for id in "cd":
             mask = image_files.read_mask(root / f"SegmentationClass/{id}.png")
             mask[mask == 1] = replacement
@@ -83,11 +84,9 @@ def test_masks_are_written_with_ignored_labels_and_old_masks_are_removed(tmp_pat
     assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "masks"]
     assert sorted(path.name for path in (tmp_path / "masks").iterdir()) == ["a.png", "b.png", "c.png", "d.png"]
     for (id, pixels), columns in zip(written, voc_tree.TRAIN.values(), strict=True):
-        expected = voc_tree.mask(tuple(255 if label == 1 else label for label in columns))
+        expected = voc_tree.mask(tuple(65535 if label == 1 else label for label in columns))
         np.testing.assert_array_equal(image_files.read_mask(tmp_path / f"masks/{id}.png"), expected)
-        assert [pixels[label] for label in (0, 1, 2, 3, 255)] == [
-            (expected == label).sum() for label in (0, 1, 2, 3, 255)
-        ]
+        assert pixels == collections.Counter(expected.ravel().tolist())
 
 
 def test_no_entries_give_an_empty_folder(tmp_path):
@@ -102,7 +101,7 @@ def test_counts_equal_those_computed_by_hand(tmp_path):
     for name in counts:
         for item in getattr(split, name):
             mask = voc_tree.mask(voc_tree.TRAIN[item.id])
-            counts[name].append(np.array([(mask == label).sum() for label in range(256)]))
+            counts[name].append({label: (mask == label).sum() for label in set(mask.ravel().tolist())})
     partition.write_counts(tmp_path / "split.csv", split, {**counts, "val": []})
     with open(tmp_path / "split.csv") as file:
         rows = {(row["list"], row["class"]): row for row in csv.DictReader(file)}
@@ -121,8 +120,8 @@ def test_all_faults_of_the_files_are_reported_together(tmp_path):
     root = voc_tree.make(tmp_path)
     (root / "JPEGImages/a.png").write_bytes((root / "JPEGImages/a.png").read_bytes()[:60])
     (root / "SegmentationClass/b.png").write_text("no mask")
-    image_files.write_mask(root / "SegmentationClass/c.png", np.full((8, 6), 2, dtype=np.uint8))
-    image_files.write_mask(root / "SegmentationClass/v.png", voc_tree.mask((0, 1, 2, 3, 4, 90, 0, 255)))
+    image_files.write_mask(root / "SegmentationClass/c.png", np.full((8, 6), 2, dtype=np.uint16))
+    image_files.write_mask(root / "SegmentationClass/v.png", voc_tree.mask((0, 1, 2, 3, 4, 90, 0, 65535)))
     with pytest.raises(errors.DatasetError) as caught:
         build(root, unseen=["cows", "background", "sheep", "sheep", "shark"])
     text = str(caught.value)
@@ -132,7 +131,8 @@ def test_all_faults_of_the_files_are_reported_together(tmp_path):
         f"image and mask differ in size (1):\n    JPEGImages/c.png is 8 x 6, {root}/SegmentationClass/c.png is 6 x 8"
         in text
     )
-    assert f"label out of range (0 to 3, or 255 to ignore) (1):\n    {root}/SegmentationClass/v.png: 4, 90" in text
+    allowed = "0 to 3; to ignore a pixel: 255 in an 8-bit mask, 65535 in a 16-bit mask"
+    assert f"label out of range ({allowed}) (1):\n    {root}/SegmentationClass/v.png: 4, 90" in text
     assert "unseen class is not in the class list (2):\n    `cows`; did you mean `cow`?" in text
     assert "the background (label 0) cannot be unseen (1):\n    `background`" in text
     assert "unseen class named twice (1):\n    `sheep`" in text
@@ -164,7 +164,7 @@ def test_seen_class_without_pixels_in_train_is_a_fault(tmp_path):
 
 def test_image_without_labelled_pixels_is_not_in_train(tmp_path):
     root = voc_tree.make(tmp_path)
-    image_files.write_mask(root / "SegmentationClass/c.png", voc_tree.mask((255,) * 8))
+    image_files.write_mask(root / "SegmentationClass/c.png", voc_tree.mask((65535,) * 8))
     split = build(root)
     assert (ids(split.train), ids(split.unlabelled)) == ("ab", "d")
 

@@ -5,8 +5,8 @@ import pytest
 from zeroshot.images import label_ids, pictures
 
 CLASSES = ("background", "cow", "dog", "sheep")
-TRUTH = np.array([[0, 1, 1], [2, 2, 255]], np.uint8)
-PREDICTION = np.array([[0, 0, 1], [3, 3, 0]], np.uint8)
+TRUTH = np.array([[0, 1, 1], [2, 2, 65535]], np.uint16)
+PREDICTION = np.array([[0, 0, 1], [3, 3, 0]], np.uint16)
 IMAGE = np.random.default_rng(0).integers(0, 256, (2, 3, 3), dtype=np.uint8)
 # Longer side of a panel: each of the 2 x 3 pixels becomes a square of 20.
 SIDE = 60
@@ -60,8 +60,8 @@ def test_space_between_panels_is_white():
 def test_legend_has_every_class_of_the_maps_once_and_unseen_classes_first():
     colours = label_ids.palette()
     for maps, labels in (
-        ({"truth": TRUTH, "zs3net": PREDICTION}, [1, 0, 2, 3, 255]),
-        ({"truth": TRUTH}, [1, 0, 2, 255]),
+        ({"truth": TRUTH, "zs3net": PREDICTION}, [1, 0, 2, 3, 65535]),
+        ({"truth": TRUTH}, [1, 0, 2, 65535]),
         ({"zs3net": PREDICTION}, [1, 0, 3]),
         ({"truth": np.full((2, 3), 2, np.uint8)}, [2]),
     ):
@@ -80,7 +80,7 @@ def test_legend_marks_unseen_classes():
 
 @pytest.mark.parametrize("n_maps", [1, 2, 6])
 def test_legend_fits_into_the_picture_and_its_lines_do_not_overlap(n_maps):
-    labels = np.arange(60, dtype=np.uint8).reshape(6, 10)
+    labels = np.arange(60, dtype=np.uint16).reshape(6, 10)
     classes = [f"quite a long name {label}" for label in range(60)]
     maps = {f"map {number}": labels for number in range(n_maps)}
     picture = np.asarray(pictures.compare(np.zeros((6, 10, 3), np.uint8), maps, classes, (), 100))

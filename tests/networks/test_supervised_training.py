@@ -30,7 +30,7 @@ def cross_entropy(logits, target):
     losses = [
         -(logits[b, row, i, j] - np.log(np.exp(logits[b, :, i, j]).sum()))
         for (b, i, j), row in np.ndenumerate(target)
-        if row != 255
+        if row != 65535
     ]
     return np.mean(losses)
 
@@ -38,7 +38,7 @@ def cross_entropy(logits, target):
 def test_loss_is_the_mean_over_valid_pixels_of_image_or_feature_map():
     random = np.random.default_rng(0)
     logits = random.normal(size=(2, 3, 3, 3))
-    target = random.choice([0, 1, 2, 255], (2, 12, 12))
+    target = random.choice([0, 1, 2, 65535], (2, 12, 12))
     loss = supervised_training._loss(
         torch.from_numpy(logits), torch.from_numpy(target), 4, "features", supervised_training.cross_entropy
     )
@@ -61,7 +61,7 @@ def test_loss_is_the_mean_over_valid_pixels_of_image_or_feature_map():
 @pytest.mark.parametrize("loss_at", ["image", "features"])
 def test_batch_without_valid_pixels_has_zero_loss_and_gradient(loss_at):
     logits = torch.randn(1, 3, 2, 2, requires_grad=True)
-    loss = supervised_training._loss(logits, torch.full((1, 8, 8), 255), 4, loss_at, supervised_training.cross_entropy)
+    loss = supervised_training._loss(logits, torch.full((1, 8, 8), 65535), 4, loss_at, supervised_training.cross_entropy)
     loss.backward()
     assert loss == 0 and (logits.grad == 0).all()
 

@@ -29,10 +29,10 @@ def test_item_depends_on_its_key_only(folder):
 def test_targets_are_output_indices_of_seen_classes(folder):
     plain = {**blocks.AUGMENTATION, "crop": 64, "scales": [1, 1], "flip": 0, "blur": 0}
     dataset = blocks.dataset(folder, augmentation=plain)
-    row_of = {0: 0, 2: 1, 3: 2, 4: 3, 255: 255}
+    row_of = {0: 0, 2: 1, 3: 2, 4: 3, 65535: 65535}
     for index, quarters in enumerate(blocks.TRAIN.values()):
         image, target = dataset[0, 0, index]
-        expected = np.full((64, 64), 255)
+        expected = np.full((64, 64), 65535)
         expected[:36, :40] = np.vectorize(row_of.get)(blocks.mask(quarters))
         np.testing.assert_array_equal(target.numpy(), expected)
         stored = image_files.read_image(folder / f"data/blocks/JPEGImages/{'abcdef'[index]}.png")
@@ -42,21 +42,21 @@ def test_targets_are_output_indices_of_seen_classes(folder):
 def test_unseen_labels_and_ignored_pixels_give_equal_targets(tmp_path):
     """Even if a training mask contained an unseen label, the targets would not reveal it."""
     targets = []
-    for name, label in (("unseen", 1), ("ignored", 255)):
+    for name, label in (("unseen", 1), ("ignored", 65535)):
         folder = blocks.make(tmp_path / name)
         image_files.write_mask(folder / "data/masks/train/c.png", blocks.mask((2, label, 0, 3)))
         dataset = blocks.dataset(folder)
         targets.append([dataset[0, position, 2][1] for position in range(4)])
     assert all(torch.equal(a, b) for a, b in zip(*targets, strict=True))
-    assert all(target[target != 255].max() < len(blocks.SEEN) for target in targets[0])
+    assert all(target[target != 65535].max() < len(blocks.SEEN) for target in targets[0])
 
 
 def test_image_weights_are_lvis_repeat_factors(folder):
-    n_images = collections.Counter(label for quarters in blocks.TRAIN.values() for label in set(quarters) - {255})
+    n_images = collections.Counter(label for quarters in blocks.TRAIN.values() for label in set(quarters) - {65535})
     for threshold in (0.1, 0.3, 0.5, 1.0):
         repeats = []
         for quarters in blocks.TRAIN.values():
-            shares = [n_images[label] / len(blocks.TRAIN) for label in set(quarters) - {255}]
+            shares = [n_images[label] / len(blocks.TRAIN) for label in set(quarters) - {65535}]
             repeats.append(max(max(1.0, math.sqrt(threshold / share)) for share in shares))
         probabilities = training_images.image_weights(blocks.dataset(folder), threshold)
         np.testing.assert_allclose(probabilities, np.array(repeats) / sum(repeats))

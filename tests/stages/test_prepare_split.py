@@ -66,7 +66,7 @@ def test_writes_the_split_and_masks_with_the_allowed_labels(tmp_path, monkeypatc
 def test_excluded_pixels_are_ignored_in_training_masks_only(tmp_path, monkeypatch):
     voc_tree.make(tmp_path / "data/toy")
     run(tmp_path, monkeypatch, exclude="pixels")
-    np.testing.assert_array_equal(mask(tmp_path, "train/c"), voc_tree.mask((0, 255, 255, 255, 2, 2, 0, 255)))
+    np.testing.assert_array_equal(mask(tmp_path, "train/c"), voc_tree.mask((0, 65535, 65535, 65535, 2, 2, 0, 65535)))
     np.testing.assert_array_equal(mask(tmp_path, "unlabelled/c"), voc_tree.mask(voc_tree.TRAIN["c"]))
     assert not any((image_files.read_mask(path) == 1).any() for path in (tmp_path / "data/masks/train").iterdir())
 

@@ -97,7 +97,7 @@ def test_the_report_has_precision_and_coverage_by_the_true_masks(world, monkeypa
     folder, truth = world
     path = folder / "data/masks/unlabelled/image0.png"
     mask = image_files.read_mask(path)
-    mask[:, :8] = 255
+    mask[:, :8] = 65535
     image_files.write_mask(path, mask)
     run(folder, monkeypatch, "pseudo_label", "report_pseudo_labels", p=50.0)
     table = pandas.read_csv("metrics/pseudo_labels.csv").set_index("class")

@@ -96,11 +96,12 @@ def read_classes(root: pathlib.Path, name: str, faults: errors.Faults) -> tuple[
         return published.DATASETS[name].classes
     lines = _read_lines(root, name, faults)
     kind = "class list must have one name per line, the background in line 0, and no name twice"
+    first_lines: dict[str, int] = {}
     for number, line in enumerate(lines):
         if not line:
             faults.add(kind, f"{name}: line {number} is empty")
-        elif line in lines[:number]:
-            faults.add(kind, f"{name}: `{line}` is on lines {lines.index(line)} and {number}")
+        elif first_lines.setdefault(line, number) != number:
+            faults.add(kind, f"{name}: `{line}` is on lines {first_lines[line]} and {number}")
     if lines and not 2 <= len(lines) <= label_ids.MAX_CLASSES:
         faults.add(kind, f"{name}: {len(lines)} classes; label ids allow 2 to {label_ids.MAX_CLASSES}")
     return tuple(lines)

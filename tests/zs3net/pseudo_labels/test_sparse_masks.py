@@ -13,14 +13,14 @@ from zeroshot.zs3net.pseudo_labels import sparse_masks
 @given(h=st.integers(1, 40), w=st.integers(1, 40), seed=st.integers(0, 99))
 def test_cells_of_a_spread_mask_have_the_original_labels(h, w, seed):
     rng = np.random.default_rng(seed)
-    cells = rng.integers(0, 3, (-(-h // 4), -(-w // 4))).astype(np.uint8)
+    cells = rng.integers(0, 3, (-(-h // 4), -(-w // 4))).astype(np.uint16)
     known = rng.random(cells.shape) < 0.5
     mask = sparse_masks.spread(np.argwhere(known).astype(np.uint16), cells[known], (h, w), stride=4)
     assert mask.shape == (h, w)
     actual = sampling.label_cells(mask, 4)
-    np.testing.assert_array_equal(actual, np.where(known, cells, 255))
+    np.testing.assert_array_equal(actual, np.where(known, cells, 65535))
     if h % 4 == w % 4 == 0:
-        np.testing.assert_array_equal(mask, np.kron(actual, np.ones((4, 4), np.uint8)))
+        np.testing.assert_array_equal(mask, np.kron(actual, np.ones((4, 4), np.uint16)))
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def scenes(tmp_path):
     shard = {
         "image": np.array([0, 0], np.int32),
         "position": np.array([[0, 1], [9, 13]], np.uint16),
-        "label": np.array([1, 2], np.uint8),
+        "label": np.array([1, 2], np.uint16),
     }
     return tmp_path, split, shard
 
@@ -49,7 +49,7 @@ def test_masks_of_training_images_are_copied_and_others_are_sparse(scenes):
             image_files.read_mask(root / f"out/{item.id}.png"),
             image_files.read_mask(root / f"masks/train/{item.id}.png"),
         )
-    expected = np.full((40, 56), 255)
+    expected = np.full((40, 56), 65535)
     expected[0:4, 4:8], expected[36:40, 52:56] = 1, 2
     np.testing.assert_array_equal(image_files.read_mask(root / "out/u.png"), expected)
 
@@ -64,8 +64,8 @@ def test_pseudo_labels_fill_only_ignored_pixels_of_training_images(scenes):
     shard = {
         "image": np.zeros(len(cells), np.int32),
         "position": cells.astype(np.uint16),
-        "label": np.full(len(cells), 1, np.uint8),
+        "label": np.full(len(cells), 1, np.uint16),
     }
     items = sparse_masks.write(root / "out", split, root / "toy", root / "masks/train", [shard], ["a"], 4)
     assert items == list(split.train)
-    np.testing.assert_array_equal(image_files.read_mask(root / "out/a.png"), np.where(before == 255, 1, before))
+    np.testing.assert_array_equal(image_files.read_mask(root / "out/a.png"), np.where(before == 65535, 1, before))
