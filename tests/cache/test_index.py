@@ -47,7 +47,9 @@ def test_presence_lists_the_labels_of_each_image(tmp_path_factory, shards):
         paths.append(folder / f"shard-{number}.h5")
         rows.write(paths[-1], table)
     all_pairs = {pair for pairs in shards for pair in pairs}
-    expected = [sorted(label for number, label in all_pairs if number == image and label != 65535) for image in range(5)]
+    expected = [
+        sorted(label for number, label in all_pairs if number == image and label != 65535) for image in range(5)
+    ]
     assert index.presence(paths, 5) == expected
 
 

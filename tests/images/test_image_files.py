@@ -146,7 +146,9 @@ def test_missing_files_text_files_and_other_formats_are_named(tmp_path):
         image_files.read_image(save(tmp_path / "a.png", format="GIF"))
 
 
-@pytest.mark.parametrize("mask", [np.zeros((2, 2), np.int64), np.zeros((2, 2), np.uint8), np.zeros((2, 2, 3), np.uint16)])
+@pytest.mark.parametrize(
+    "mask", [np.zeros((2, 2), np.int64), np.zeros((2, 2), np.uint8), np.zeros((2, 2, 3), np.uint16)]
+)
 def test_only_two_dimensional_uint16_masks_are_written(tmp_path, mask):
     with pytest.raises(ValueError, match=r"m\.png: a mask must be \(H, W\) uint16, found"):
         image_files.write_mask(tmp_path / "m.png", mask)

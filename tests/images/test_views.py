@@ -1,4 +1,5 @@
 import numpy as np
+import PIL.Image
 import pytest
 import scipy.ndimage
 from hypothesis import given, settings
@@ -71,6 +72,23 @@ def test_views_have_the_computed_size_and_no_new_labels(height, width, scale, fl
     assert view.mask(mask).shape == size and view.image(grey_image(mask)).shape == (*size, 3)
     assert view.mask(mask).dtype == np.uint16 and view.image(grey_image(mask)).dtype == np.uint8
     assert set(np.unique(view.mask(mask))) <= set(np.unique(mask))
+
+
+@settings(deadline=None)
+@given(
+    height=st.integers(1, 70),
+    width=st.integers(1, 70),
+    size=st.tuples(st.integers(1, 90), st.integers(1, 90)),
+    box=st.none() | st.tuples(*[st.floats(0, 0.4)] * 2, *[st.floats(0.6, 1)] * 2),
+)
+def test_masks_are_resized_as_pillow_resizes_8_bit_images_and_keep_large_ids(height, width, size, box):
+    mask = np.random.default_rng(0).integers(0, 256, (height, width)).astype(np.uint16)
+    if box:
+        box = tuple(share * side for share, side in zip(box, (width, height) * 2, strict=True))
+    image = PIL.Image.fromarray(mask.astype(np.uint8))
+    expected = np.array(image.resize(size, PIL.Image.Resampling.NEAREST, box=box))
+    np.testing.assert_array_equal(views.resize_mask(mask, size, box), expected)
+    np.testing.assert_array_equal(views.resize_mask(mask + np.uint16(65280), size, box), expected.astype(int) + 65280)
 
 
 @pytest.mark.parametrize("view", VIEWS, ids=str)

@@ -61,7 +61,9 @@ def test_loss_is_the_mean_over_valid_pixels_of_image_or_feature_map():
 @pytest.mark.parametrize("loss_at", ["image", "features"])
 def test_batch_without_valid_pixels_has_zero_loss_and_gradient(loss_at):
     logits = torch.randn(1, 3, 2, 2, requires_grad=True)
-    loss = supervised_training._loss(logits, torch.full((1, 8, 8), 65535), 4, loss_at, supervised_training.cross_entropy)
+    loss = supervised_training._loss(
+        logits, torch.full((1, 8, 8), 65535), 4, loss_at, supervised_training.cross_entropy
+    )
     loss.backward()
     assert loss == 0 and (logits.grad == 0).all()
 

@@ -1,6 +1,7 @@
 import pathlib
 
 import numpy as np
+import PIL.Image
 import pytest
 import yaml
 
@@ -69,6 +70,26 @@ def test_excluded_pixels_are_ignored_in_training_masks_only(tmp_path, monkeypatc
     np.testing.assert_array_equal(mask(tmp_path, "train/c"), voc_tree.mask((0, 65535, 65535, 65535, 2, 2, 0, 65535)))
     np.testing.assert_array_equal(mask(tmp_path, "unlabelled/c"), voc_tree.mask(voc_tree.TRAIN["c"]))
     assert not any((image_files.read_mask(path) == 1).any() for path in (tmp_path / "data/masks/train").iterdir())
+
+
+def test_masks_of_8_and_of_16_bits_give_the_same_outputs(tmp_path, monkeypatch):
+    results = []
+    for bits in (8, 16):
+        root = voc_tree.make(tmp_path / f"{bits}/data/toy")
+        for id, columns in {**voc_tree.TRAIN, **voc_tree.VAL}.items():
+            labels = voc_tree.mask(columns)
+            stored = labels if bits == 16 else np.where(labels == 65535, 255, labels).astype(np.uint8)
+            PIL.Image.fromarray(stored).save(root / f"SegmentationClass/{id}.png")
+        run(tmp_path / str(bits), monkeypatch)
+        results.append(content(tmp_path / str(bits)))
+    assert results[0] == results[1]
+
+
+def test_255_of_a_16_bit_mask_is_not_ignored(tmp_path, monkeypatch):
+    root = voc_tree.make(tmp_path / "data/toy")
+    PIL.Image.fromarray(np.full((6, 8), 255, np.uint16)).save(root / "SegmentationClass/a.png")
+    with pytest.raises(SystemExit, match=r"255 in an 8-bit mask, 65535 in a 16-bit mask\) \(1\):\n    .*/a.png: 255"):
+        run(tmp_path, monkeypatch)
 
 
 def test_outputs_are_byte_identical_for_any_workers_folder_and_rerun(tmp_path, monkeypatch):

@@ -56,7 +56,9 @@ def add_sbd(root: pathlib.Path, masks: dict[str, tuple[int, ...]], images_too: b
     folder = root / "benchmark_RELEASE/dataset"
     (folder / "cls").mkdir(parents=True)
     for seed, (id, columns) in enumerate(masks.items(), 100):
-        scipy.io.savemat(folder / f"cls/{id}.mat", {"GTcls": {"Segmentation": mask(columns).astype(np.uint8), "Boundaries": [1, 2]}})
+        scipy.io.savemat(
+            folder / f"cls/{id}.mat", {"GTcls": {"Segmentation": mask(columns).astype(np.uint8), "Boundaries": [1, 2]}}
+        )
         if images_too:
             add_image(folder / f"img/{id}.jpg", seed)
     add_list(folder / "train_noval.txt", list(masks))

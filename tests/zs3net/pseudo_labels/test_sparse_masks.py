@@ -13,7 +13,7 @@ from zeroshot.zs3net.pseudo_labels import sparse_masks
 @given(h=st.integers(1, 40), w=st.integers(1, 40), seed=st.integers(0, 99))
 def test_cells_of_a_spread_mask_have_the_original_labels(h, w, seed):
     rng = np.random.default_rng(seed)
-    cells = rng.integers(0, 3, (-(-h // 4), -(-w // 4))).astype(np.uint16)
+    cells = rng.choice([0, 1, 255, 300], (-(-h // 4), -(-w // 4))).astype(np.uint16)
     known = rng.random(cells.shape) < 0.5
     mask = sparse_masks.spread(np.argwhere(known).astype(np.uint16), cells[known], (h, w), stride=4)
     assert mask.shape == (h, w)
@@ -39,6 +39,13 @@ def write(root, split, shard):
     return sparse_masks.write(root / "out", split, root / "toy", root / "masks/train", [shard], ["u", "w"], 4)
 
 
+def test_pseudo_labels_above_255_are_written_beside_labels_of_8_bits(scenes):
+    root, split, shard = scenes
+    write(root, split, shard | {"label": np.array([300, 255], np.uint16)})
+    mask = image_files.read_mask(root / "out/u.png")
+    assert mask[2, 6] == 300 and mask[38, 54] == 255 and set(np.unique(mask)) == {255, 300, 65535}
+
+
 def test_masks_of_training_images_are_copied_and_others_are_sparse(scenes):
     root, split, shard = scenes
     items = write(root, split, shard)
@@ -59,8 +66,8 @@ def test_pseudo_labels_fill_only_ignored_pixels_of_training_images(scenes):
     item_in_both_lists = splits.Item("a", split.train[0].image)
     split = splits.Split(split.classes, split.seen, split.unseen, "pixels", split.train, (item_in_both_lists,), ())
     before = image_files.read_mask(root / "masks/train/a.png")
-    assert (before == 255).any() and (before != 255).any()
-    cells = np.argwhere(sampling.label_cells(before, 4) < 256)
+    assert (before == 65535).any() and (before != 65535).any()
+    cells = np.argwhere(sampling.label_cells(before, 4) <= 65535)
     shard = {
         "image": np.zeros(len(cells), np.int32),
         "position": cells.astype(np.uint16),
