@@ -38,7 +38,9 @@ def choose(masks: Iterable[tuple[str, np.ndarray]], unseen: Sequence[int], optio
     Returns:
         the names of the chosen images, in the order of choice and without repetition.
     """
-    shares = {image: np.bincount(mask.ravel(), minlength=label_ids.N_IDS)[list(unseen)] / mask.size for image, mask in masks}
+    shares = {
+        image: np.bincount(mask.ravel(), minlength=label_ids.N_IDS)[list(unseen)] / mask.size for image, mask in masks
+    }
     shuffled = sorted(shares, key=lambda image: hashlib.sha256(f"{options.seed} {image}".encode()).digest())
     chosen = []
     for column in range(len(unseen)):
