@@ -22,13 +22,11 @@ def main(
         model_paths: the models, from left to right.
         pictures_dir: out: folder with a PNG for each image.
     """
-    import numpy as np
-
     from zeroshot.base import params, runtime, storage
     from zeroshot.cache import index, maps
     from zeroshot.datasets import splits
     from zeroshot.evaluation import example_images
-    from zeroshot.images import image_files, pictures
+    from zeroshot.images import image_files, label_ids, pictures
     from zeroshot.zs3net import pixel_classifier
 
     options = params.load("params.yaml", "visualise", example_images.Params)
@@ -44,7 +42,7 @@ def main(
             label_maps = {"truth": item.mask}
             for name, model in models.items():
                 predicted = pixel_classifier.predict_maps(model, item.features, item.mask.shape, stride=stride)
-                label_maps[name] = predicted["generalised"].astype(np.uint8)
+                label_maps[name] = predicted["generalised"].astype(label_ids.DTYPE)
             image = image_files.read_image(files[item.image])
             picture = pictures.compare(image, label_maps, split.classes, split.unseen, options.panel_side)
             pictures.write(folder / f"{item.image}.png", picture)

@@ -50,7 +50,9 @@ def examples(root: pathlib.Path) -> PIL.Image.Image:
             panels[caption] = whole[top : top + SIDE, left : left + SIDE]
         image = panels.pop("image")
         label_maps = {
-            caption: np.apply_along_axis(lambda colour: label_of_colour[tuple(colour)], 2, panel).astype(np.uint8)
+            caption: np.apply_along_axis(lambda colour: label_of_colour[tuple(colour)], 2, panel).astype(
+                label_ids.DTYPE
+            )
             for caption, panel in panels.items()
         }
         rows.append(pictures.compare(image, label_maps, split.classes, split.unseen, SIDE))

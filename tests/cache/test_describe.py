@@ -28,10 +28,10 @@ def assert_close(printed, values):
 
 def test_statistics_of_rows_match_numpy(tmp_path):
     tables = [
-        caches.table(labels, dim=6, seed=seed) for seed, labels in enumerate([[2, 0, 255, 0, 1], [0, 1, 1], [255]])
+        caches.table(labels, dim=6, seed=seed) for seed, labels in enumerate([[2, 0, 65535, 0, 1], [0, 1, 1], [65535]])
     ]
     report = describe.describe(caches.write_rows(tmp_path, tables, dim=6))
-    for label, name in [*enumerate(caches.CLASSES), (255, "(no label)")]:
+    for label, name in [*enumerate(caches.CLASSES), (65535, "(no label)")]:
         features = [columns["features"][columns["label"] == label] for columns in tables]
         assert_close(line_of(report, name), expected(features))
 
@@ -68,7 +68,7 @@ def test_report_lists_classes_without_rows_and_always_zero_features(tmp_path):
 
 
 def test_report_on_an_unlabelled_cache_lists_no_classes(tmp_path):
-    report = describe.describe(caches.write_rows(tmp_path, [caches.table([255] * 50)]))
+    report = describe.describe(caches.write_rows(tmp_path, [caches.table([65535] * 50)]))
     assert "without rows" not in report and not any(name in report for name in caches.CLASSES)
     assert line_of(report, "(no label)")[0] == 50
 

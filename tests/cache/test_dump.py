@@ -71,7 +71,7 @@ def test_image_without_labelled_pixels_adds_no_row(root, tmp_path):
     source = dataclasses.replace(dump_sources.source(root, "train"), masks=tmp_path)
     for item in source.items:
         mask = image_files.read_mask(root / f"masks/train/{item.id}.png")
-        image_files.write_mask(tmp_path / f"{item.id}.png", mask if item.id == "b" else np.full_like(mask, 255))
+        image_files.write_mask(tmp_path / f"{item.id}.png", mask if item.id == "b" else np.full_like(mask, 65535))
     jobs = dump_sources.jobs_of(source)
     assert [job.rows > 0 for job in jobs] == [item.id == "b" for item in source.items]
     dump.write_shard(tmp_path / "some.h5", source, jobs, constant(1.0), dump_sources.options())
@@ -81,7 +81,7 @@ def test_image_without_labelled_pixels_adds_no_row(root, tmp_path):
     assert index.entry(tmp_path / "none.h5", "rows", 4)["offsets"] == [0, 0, 0, 0, 0]
 
 
-@pytest.mark.parametrize("labels", [[0, 2, 2, 255, 0], [1], [255, 255], [0, 1, 2, 0, 1, 2]])
+@pytest.mark.parametrize("labels", [[0, 2, 2, 65535, 0], [1], [65535, 65535], [0, 1, 2, 0, 1, 2]])
 def test_index_entry_of_a_shard_has_the_offsets_of_each_class(tmp_path, labels):
     rows.write(tmp_path / "shard-00004.h5", caches.table(labels))
     offsets = [sum(label < bound for label in labels) for bound in range(4)]

@@ -48,7 +48,7 @@ def test_rows_have_the_features_and_labels_at_their_positions(root, tmp_path, ne
         labels = sampling.label_cells(passes[view].mask(image_files.read_mask(root / f"masks/train/{id}.png")), 4)
         np.testing.assert_array_equal(table["label"][chosen], labels[y, x])
         cells_of_class = np.bincount(table["label"][chosen], weights=table["weight"][chosen], minlength=4)
-        np.testing.assert_allclose(cells_of_class, np.bincount(labels[labels < 255], minlength=4), rtol=1e-6)
+        np.testing.assert_allclose(cells_of_class, np.bincount(labels[labels < 65535], minlength=4), rtol=1e-6)
 
 
 def test_unlabelled_views_have_the_same_positions(root, tmp_path, network, extract):

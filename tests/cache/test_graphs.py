@@ -8,9 +8,9 @@ from zeroshot.cache import describe, graphs, index
 from zeroshot.images import component_graphs
 
 MASKS = [
-    np.array([[0, 0, 1], [0, 2, 1]], np.uint8),
-    np.full((2, 2), 255, np.uint8),
-    np.array([[1, 1], [0, 2], [2, 0]], np.uint8),
+    np.array([[0, 0, 1], [0, 2, 1]], np.uint16),
+    np.full((2, 2), 65535, np.uint16),
+    np.array([[1, 1], [0, 2], [2, 0]], np.uint16),
 ]
 
 
@@ -68,7 +68,7 @@ def test_altered_truncated_and_missing_graphs_are_refused(tmp_path):
 
 @pytest.mark.parametrize("stride", [1, 2, 4])
 def test_graphs_of_masks_match_those_of_their_cells(stride):
-    masks = [np.kron(mask, np.ones((stride, stride), np.uint8)) for mask in MASKS]
+    masks = [np.kron(mask, np.ones((stride, stride), np.uint16)) for mask in MASKS]
     from_masks, expected = graphs.of_masks(masks, stride), graphs.join(map(component_graphs.of_labels, MASKS))
     for name, column in vars(expected).items():
         np.testing.assert_array_equal(getattr(from_masks, name), column)

@@ -78,13 +78,13 @@ def test_by_shard_yields_rows_of_the_unscaled_view_with_labels(tmp_path):
 def test_label_of_a_row_is_the_label_of_its_cell_at_any_stride(tmp_path, stride):
     cells = {name: np.random.default_rng(seed).integers(0, 5, (3, 4)) for seed, name in enumerate("ab")}
     for name, image_cells in cells.items():
-        mask = np.kron(image_cells, np.ones((stride, stride), int)).astype(np.uint8)
+        mask = np.kron(image_cells, np.ones((stride, stride), int)).astype(np.uint16)
         image_files.write_mask(tmp_path / f"{name}.png", mask)
     cache = index.Index("rows", 2, stride, ["background"], ["a", "b"], [], {})
     image = np.array([1, 0, 1, 1, 0], np.int32)
     position = np.array([[0, 0], [2, 3], [1, 2], [2, 0], [0, 3]], np.uint16)
     labels = held_labels.of_rows(image, position, cache, tmp_path)
-    assert labels.dtype == np.uint8
+    assert labels.dtype == np.uint16
     assert labels.tolist() == [cells["ab"[i]][y, x] for i, (y, x) in zip(image, position, strict=True)]
     renamed = dataclasses.replace(cache, images=["b", "a"])
     np.testing.assert_array_equal(held_labels.of_rows(1 - image, position, renamed, tmp_path), labels)

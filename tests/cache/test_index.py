@@ -32,12 +32,12 @@ def test_index_round_trip_leaves_one_file(tmp_path):
     index.write(tmp_path / "new/cache", written)
     assert index.read(tmp_path / "new/cache") == written
     assert [path.name for path in (tmp_path / "new/cache").iterdir()] == ["index.json"]
-    assert json.loads((tmp_path / "new/cache/index.json").read_text()) == dataclasses.asdict(written)
+    assert json.loads((tmp_path / "new/cache/index.json").read_text()) == {"layout": 2, **dataclasses.asdict(written)}
 
 
 @settings(max_examples=30, deadline=None)
 @given(
-    shards=st.lists(st.lists(st.tuples(st.integers(0, 4), st.sampled_from([0, 1, 2, 255])), max_size=12), max_size=3)
+    shards=st.lists(st.lists(st.tuples(st.integers(0, 4), st.sampled_from([0, 1, 2, 65535])), max_size=12), max_size=3)
 )
 def test_presence_lists_the_labels_of_each_image(tmp_path_factory, shards):
     folder = tmp_path_factory.getbasetemp() / "presence"
@@ -48,7 +48,9 @@ def test_presence_lists_the_labels_of_each_image(tmp_path_factory, shards):
         paths.append(folder / f"shard-{number}.h5")
         rows.write(paths[-1], table)
     all_pairs = {pair for pairs in shards for pair in pairs}
-    expected = [sorted(label for number, label in all_pairs if number == image and label != 255) for image in range(5)]
+    expected = [
+        sorted(label for number, label in all_pairs if number == image and label != 65535) for image in range(5)
+    ]
     assert index.presence(paths, 5) == expected
 
 
@@ -57,7 +59,7 @@ def test_complete_cache_is_read_with_a_text_path_or_its_kind(cache):
     assert [shard["file"] for shard in index.read(cache).shards] == [f"shard-{number:05d}.h5" for number in range(4)]
 
 
-@pytest.mark.parametrize("content", [None, "", "[1]", "{", '{"kind": "rows"}', '"text"', "\xff"])
+@pytest.mark.parametrize("content", [None, "", "[1]", "{", '{"layout": 2, "kind": "rows"}', '"text"', "\xff"])
 def test_unreadable_index_is_refused_with_the_command_that_writes_it(tmp_path, content):
     folder = tmp_path / "features/val"
     if content is not None:
@@ -68,6 +70,20 @@ def test_unreadable_index_is_refused_with_the_command_that_writes_it(tmp_path, c
     text = str(caught.value)
     assert text.startswith(f"{folder}: no readable index.json (")
     assert text.endswith("); make it with `dvc repro dump_features`")
+
+
+@pytest.mark.parametrize("layout", [None, 1, 3])
+def test_cache_of_another_layout_is_refused(cache, layout):
+    values = json.loads((cache / "index.json").read_text())
+    del values["layout"]
+    # Indexes had no layout before layout 2.
+    (cache / "index.json").write_text(json.dumps(values if layout is None else values | {"layout": layout}))
+    with pytest.raises(index.ShardError) as caught:
+        next(rows.read(cache))
+    assert str(caught.value) == (
+        f"{cache}: was written in layout {layout or 1} of the cache, and this version of the code reads layout 2; "
+        "make it again with `dvc repro`"
+    )
 
 
 def test_cache_of_another_kind_is_refused(cache):

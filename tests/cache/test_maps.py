@@ -24,7 +24,7 @@ def test_maps_round_trip_with_any_number_of_shards(tmp_path, lengths):
     for item, (_, features, mask) in zip(read, written, strict=True):
         np.testing.assert_array_equal(item.features, features)
         np.testing.assert_array_equal(item.mask, mask)
-        assert item.features.dtype == np.float16 and item.mask.dtype == np.uint8
+        assert item.features.dtype == np.float16 and item.mask.dtype == np.uint16
 
 
 @pytest.mark.parametrize("images", [["a"], ["z", "v"], ["k", "b", "a"], []])

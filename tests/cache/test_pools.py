@@ -14,7 +14,7 @@ def sampled():
     labels = np.repeat(list(COUNTS), list(COUNTS.values()))
     return {
         "features": np.stack([labels, np.arange(len(labels))], axis=1).astype(np.float16),
-        "label": labels.astype(np.uint8),
+        "label": labels.astype(np.uint16),
         "image": np.zeros(len(labels), np.int32),
         "weight": (labels + 0.5).astype(np.float32),
     }
@@ -31,7 +31,7 @@ def of_images(images, labels):
     order = np.argsort(labels, kind="stable")
     return {
         "features": np.arange(len(order), dtype=np.float32)[:, None],
-        "label": np.array(labels, np.uint8)[order],
+        "label": np.array(labels, np.uint16)[order],
         "image": np.array(images, np.int32)[order],
         "weight": np.ones(len(order), np.float32),
     }

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from tests.support import caches
 from zeroshot.cache import index, rows
 
-# Labels 0, 1, 2 and 255 (unlabelled) of three shards, unsorted; class 1 is missing from the second shard.
-LABELS = ([2, 0, 1, 0, 255, 2, 0, 1, 1, 0, 2, 0], [0, 2, 255, 0, 2, 0, 0, 2], [1, 0, 1, 2, 0, 1, 0, 1, 1])
+# Labels 0, 1, 2 and 65535 (unlabelled) of three shards, unsorted; class 1 is missing from the second shard.
+LABELS = ([2, 0, 1, 0, 65535, 2, 0, 1, 1, 0, 2, 0], [0, 2, 65535, 0, 2, 0, 0, 2], [1, 0, 1, 2, 0, 1, 0, 1, 1])
 
 
 def tables():
@@ -96,7 +96,7 @@ def test_sample_matches_one_computed_in_memory(tmp_path, per_class):
 
 @settings(max_examples=25, deadline=None)
 @given(
-    labels=st.lists(st.lists(st.sampled_from([0, 1, 2, 255]), max_size=12), min_size=1, max_size=4),
+    labels=st.lists(st.lists(st.sampled_from([0, 1, 2, 65535]), max_size=12), min_size=1, max_size=4),
     per_class=st.integers(1, 6),
     seed=st.integers(0, 2**31 - 1),
 )
@@ -112,7 +112,7 @@ def test_sample_of_any_cache(tmp_path_factory, labels, per_class, seed):
     folder = tmp_path_factory.mktemp("cache")
     try:
         caches.write_rows(folder, tables)
-        if not (everything["label"] < 255).any():
+        if not (everything["label"] < 65535).any():
             with pytest.raises(index.ShardError, match="has no labelled row"):
                 rows.sample(folder, per_class, seed)
             return
@@ -148,7 +148,7 @@ def test_sample_depends_on_the_seed_only(tmp_path):
 
 def test_the_rows_of_a_class_do_not_depend_on_the_other_classes(tmp_path):
     tables_of_1 = [caches.table([1] * 6, seed=1), caches.table([1] * 7, seed=2)]
-    other_tables = [caches.table([0, 2, 255, 2, 0], seed=3), caches.table([2] * 9, seed=4)]
+    other_tables = [caches.table([0, 2, 65535, 2, 0], seed=3), caches.table([2] * 9, seed=4)]
     single = caches.write_rows(tmp_path / "single", tables_of_1)
     pairs = zip(other_tables, tables_of_1, strict=True)
     mixed = caches.write_rows(tmp_path / "mixed", [joined(pair) for pair in pairs])
@@ -161,7 +161,7 @@ def test_maps_unlabelled_rows_and_empty_caches_are_refused(tmp_path):
     with pytest.raises(index.ShardError, match="maps: holds maps, but rows are needed"):
         rows.sample(caches.write_maps(tmp_path / "maps", [[caches.scene("a", 2, 3)]]), 1, 0)
     with pytest.raises(index.ShardError, match="unlabelled: has no labelled row"):
-        rows.sample(caches.write_rows(tmp_path / "unlabelled", [caches.table([255, 255])]), 1, 0)
+        rows.sample(caches.write_rows(tmp_path / "unlabelled", [caches.table([65535, 65535])]), 1, 0)
     with pytest.raises(index.ShardError, match="empty: has no labelled row"):
         rows.sample(caches.write_rows(tmp_path / "empty", []), 1, 0)
 
@@ -198,7 +198,7 @@ def test_peak_memory_does_not_depend_on_the_size_of_the_cache(tmp_path):
 
 
 def test_presence_marks_the_classes_of_each_image(tmp_path):
-    tables = [caches.table([0, 2, 2, 255], seed=1), caches.table([1, 255], seed=2)]
+    tables = [caches.table([0, 2, 2, 65535], seed=1), caches.table([1, 65535], seed=2)]
     folder = caches.write_rows(tmp_path, tables)
     expected = np.zeros((3, len(caches.CLASSES)), bool)
     for table in tables:
@@ -217,6 +217,6 @@ def test_presence_is_read_from_the_index_only(tmp_path, monkeypatch):
 
 
 def test_presence_of_rows_without_labels_is_refused(tmp_path):
-    folder = caches.write_rows(tmp_path / "unlabelled", [caches.table([255, 255])])
+    folder = caches.write_rows(tmp_path / "unlabelled", [caches.table([65535, 65535])])
     with pytest.raises(index.ShardError, match="unlabelled: the index has no list of the classes of each image"):
         rows.presence(folder)

@@ -9,9 +9,9 @@ from zeroshot.cache import rows, sampling
 from zeroshot.images import grids
 
 LABEL_MAPS = arrays.arrays(
-    np.uint8,
+    np.uint16,
     st.tuples(st.integers(1, 9), st.integers(1, 9)),
-    elements=st.sampled_from([0, 1, 2, 20, 254, 255]),
+    elements=st.sampled_from([0, 1, 2, 20, 254, 65535]),
 )
 
 
@@ -20,7 +20,7 @@ def sample(labels, n=4, seed=0, image="2007_000032", view=0):
 
 
 def noise(h=24, w=30, seed=0):
-    return np.random.default_rng(seed).choice(np.array([0, 1, 2, 254, 255], np.uint8), (h, w))
+    return np.random.default_rng(seed).choice(np.array([0, 1, 2, 254, 65535], np.uint16), (h, w))
 
 
 def cells_of(columns):
@@ -38,8 +38,8 @@ def test_sample_has_at_most_n_different_cells_of_each_class(labels, n, seed, vie
     # Rows are sorted by class, then in raster order.
     keys = list(zip(columns["label"].tolist(), cells, strict=True))
     assert keys == sorted(keys)
-    assert 255 not in columns["label"]
-    for label in set(labels.ravel().tolist()) - {255}:
+    assert 65535 not in columns["label"]
+    for label in set(labels.ravel().tolist()) - {65535}:
         in_class = columns["label"] == label
         total = (labels == label).sum()
         assert in_class.sum() == min(n, total)
@@ -61,7 +61,7 @@ def test_components_match_scipys_components_of_each_class(labels, n):
 
 
 def test_components_are_connected_over_corners_but_not_over_gaps():
-    labels = np.full((5, 5), 255, np.uint8)
+    labels = np.full((5, 5), 65535, np.uint16)
     labels[0, 0] = labels[1, 1] = labels[2, 2] = labels[4, 4] = 7
     labels[0, 1] = 3
     columns = sample(labels, 9)
@@ -73,19 +73,19 @@ def test_components_are_connected_over_corners_but_not_over_gaps():
 def test_columns_have_the_stored_types_even_without_rows():
     for columns in (
         sample(noise()),
-        sample(np.full((3, 3), 255, np.uint8)),
+        sample(np.full((3, 3), 65535, np.uint16)),
         sampling.sample_unlabelled((3, 4), 5, 0, "a"),
     ):
         assert set(columns) == set(rows.COLUMNS) - {"image", "view"}
         for name, column in columns.items():
             dtype, shape = rows.COLUMNS[name]
             assert column.dtype == dtype and column.shape == (len(columns["label"]), *shape)
-    assert len(sample(np.full((3, 3), 255, np.uint8))["label"]) == 0
-    assert sampling.count_labelled(np.full((3, 3), 255, np.uint8), 4) == 0
+    assert len(sample(np.full((3, 3), 65535, np.uint16))["label"]) == 0
+    assert sampling.count_labelled(np.full((3, 3), 65535, np.uint16), 4) == 0
 
 
 def test_every_cell_of_a_class_is_sampled_about_equally_often():
-    labels = np.zeros((4, 5), np.uint8)
+    labels = np.zeros((4, 5), np.uint16)
     labels[1:3, 1:3] = 1
     counts = np.zeros((4, 5))
     for number in range(400):
@@ -107,7 +107,7 @@ def test_sample_depends_on_seed_image_and_view_only():
 
 def test_sample_does_not_change_between_processes_or_versions():
     """Image ids are hashed with CRC-32, since Python's hash differs between processes."""
-    labels = np.zeros((4, 4), np.uint8)
+    labels = np.zeros((4, 4), np.uint16)
     # CRC-32 of the image id, bit by bit from its polynomial.
     register = 0xFFFFFFFF
     for byte in b"2007_000032":
@@ -141,11 +141,11 @@ def nearest(n_pixels, n_cells):
 @pytest.mark.parametrize("n_pixels", [*range(1, 35), 107, 254, 255])
 def test_cell_has_the_label_of_the_pixel_nearest_to_its_centre(n_pixels):
     n_cells = -(-n_pixels // 4)
-    ramp = np.arange(n_pixels, dtype=np.uint8)
+    ramp = np.arange(n_pixels, dtype=np.uint16)
     down = sampling.label_cells(np.repeat(ramp[:, None], 6, axis=1), 4)
     across = sampling.label_cells(np.repeat(ramp[None], 9, axis=0), 4)
     assert down.shape == (n_cells, 2) and across.shape == (3, n_cells)
-    assert down.dtype == across.dtype == np.uint8
+    assert down.dtype == across.dtype == np.uint16
     for cell, candidates in enumerate(nearest(n_pixels, n_cells)):
         assert set(down[cell].tolist()) <= candidates and set(across[:, cell].tolist()) <= candidates
 

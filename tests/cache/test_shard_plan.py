@@ -60,7 +60,7 @@ def test_size_rows_and_bytes_of_jobs_without_running_the_network(root, monkeypat
             cells = -(-height // 4) * -(-width // 4)
             assert job.size == (height, width)
             if name == "val":
-                expected = cells, cells * 512 + height * width
+                expected = cells, cells * 512 + 2 * height * width
             else:
                 n = min(unscaled_cells, 40)
                 if name == "train":
@@ -68,7 +68,7 @@ def test_size_rows_and_bytes_of_jobs_without_running_the_network(root, monkeypat
                     labels = sampling.label_cells(mask, 4).ravel().tolist()
                     n = sum(min(12, labels.count(label)) for label in block_dataset.SEEN)
                 # Bytes of feature, label, image, view, y, x, component and weight.
-                expected = n, n * (512 + 1 + 4 + 1 + 2 + 2 + 4 + 4)
+                expected = n, n * (512 + 2 + 4 + 1 + 2 + 2 + 4 + 4)
             assert (job.rows, job.bytes) == expected
 
 
@@ -104,6 +104,6 @@ def test_rows_and_bytes_depend_on_feature_length_and_stride(root, dim, stride):
             height, width = job.size
             cells = -(-height // stride) * -(-width // stride)
             if name == "val":
-                assert (job.rows, job.bytes) == (cells, cells * 2 * dim + height * width)
+                assert (job.rows, job.bytes) == (cells, cells * 2 * dim + 2 * height * width)
             else:
-                assert (job.rows, job.bytes) == (min(cells, 40), min(cells, 40) * (2 * dim + 18))
+                assert (job.rows, job.bytes) == (min(cells, 40), min(cells, 40) * (2 * dim + 19))

@@ -139,11 +139,20 @@ def test_faults_of_class_lists_are_reported(tmp_path):
     layout.read_classes(tmp_path, "classes.txt", faults)
     assert "classes.txt: line 2 is empty" in text_of(faults)
     assert "classes.txt: `cow` is on lines 1 and 3" in text_of(faults)
-    for count in (1, 256):
+    for count in (1, 65535):
         voc_tree.add_list(tmp_path / "classes.txt", [f"name {number}" for number in range(count)])
         faults = errors.Faults()
         layout.read_classes(tmp_path, "classes.txt", faults)
-        assert f"classes.txt: {count} classes; label ids allow 2 to 255" in text_of(faults)
+        assert f"classes.txt: {count} classes; label ids allow 2 to 65534" in text_of(faults)
+
+
+@pytest.mark.parametrize("count", [2, 255, 256, 65534])
+def test_class_lists_may_have_2_to_65534_names(tmp_path, count):
+    names = [f"name {number}" for number in range(count)]
+    voc_tree.add_list(tmp_path / "classes.txt", names)
+    faults = errors.Faults()
+    assert layout.read_classes(tmp_path, "classes.txt", faults) == tuple(names)
+    assert text_of(faults) == ""
 
 
 @pytest.mark.parametrize(

@@ -1,3 +1,4 @@
+import collections
 import csv
 import os
 import pathlib
@@ -56,7 +57,7 @@ def test_labels_of_unseen_pixels_do_not_affect_train(tmp_path):
     results = []
     for name, replacement in (("one", 1), ("two", 3)):
         root = voc_tree.make(tmp_path / name)
-        image_files.write_mask(root / "SegmentationClass/b.png", voc_tree.mask((0, 0, 2, 2, 2, 2, 0, 255)))
+        image_files.write_mask(root / "SegmentationClass/b.png", voc_tree.mask((0, 0, 2, 2, 2, 2, 0, 65535)))
         for id in "cd":
             mask = image_files.read_mask(root / f"SegmentationClass/{id}.png")
             mask[mask == 1] = replacement
@@ -82,11 +83,9 @@ def test_masks_are_written_with_ignored_labels_and_old_masks_are_removed(tmp_pat
     assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "masks"]
     assert sorted(path.name for path in (tmp_path / "masks").iterdir()) == ["a.png", "b.png", "c.png", "d.png"]
     for (id, pixels), columns in zip(written, voc_tree.TRAIN.values(), strict=True):
-        expected = voc_tree.mask(tuple(255 if label == 1 else label for label in columns))
+        expected = voc_tree.mask(tuple(65535 if label == 1 else label for label in columns))
         np.testing.assert_array_equal(image_files.read_mask(tmp_path / f"masks/{id}.png"), expected)
-        assert [pixels[label] for label in (0, 1, 2, 3, 255)] == [
-            (expected == label).sum() for label in (0, 1, 2, 3, 255)
-        ]
+        assert pixels == collections.Counter(expected.ravel().tolist())
 
 
 def test_no_entries_give_an_empty_folder(tmp_path):
@@ -101,7 +100,7 @@ def test_counts_equal_those_computed_by_hand(tmp_path):
     for name in counts:
         for item in getattr(split, name):
             mask = voc_tree.mask(voc_tree.TRAIN[item.id])
-            counts[name].append(np.array([(mask == label).sum() for label in range(256)]))
+            counts[name].append({label: (mask == label).sum() for label in set(mask.ravel().tolist())})
     partition.write_counts(tmp_path / "split.csv", split, {**counts, "val": []})
     with open(tmp_path / "split.csv") as file:
         rows = {(row["list"], row["class"]): row for row in csv.DictReader(file)}
@@ -120,8 +119,8 @@ def test_all_faults_of_the_files_are_reported_together(tmp_path):
     root = voc_tree.make(tmp_path)
     (root / "JPEGImages/a.png").write_bytes((root / "JPEGImages/a.png").read_bytes()[:60])
     (root / "SegmentationClass/b.png").write_text("no mask")
-    image_files.write_mask(root / "SegmentationClass/c.png", np.full((8, 6), 2, dtype=np.uint8))
-    image_files.write_mask(root / "SegmentationClass/v.png", voc_tree.mask((0, 1, 2, 3, 4, 90, 0, 255)))
+    image_files.write_mask(root / "SegmentationClass/c.png", np.full((8, 6), 2, dtype=np.uint16))
+    image_files.write_mask(root / "SegmentationClass/v.png", voc_tree.mask((0, 1, 2, 3, 4, 90, 0, 65535)))
     with pytest.raises(errors.DatasetError) as caught:
         build(root, unseen=["cows", "background", "sheep", "sheep", "shark"])
     text = str(caught.value)
@@ -131,7 +130,8 @@ def test_all_faults_of_the_files_are_reported_together(tmp_path):
         f"image and mask differ in size (1):\n    JPEGImages/c.png is 8 x 6, {root}/SegmentationClass/c.png is 6 x 8"
         in text
     )
-    assert f"label out of range (0 to 3, or 255 to ignore) (1):\n    {root}/SegmentationClass/v.png: 4, 90" in text
+    allowed = "0 to 3; to ignore a pixel: 255 in an 8-bit mask, 65535 in a 16-bit mask"
+    assert f"label out of range ({allowed}) (1):\n    {root}/SegmentationClass/v.png: 4, 90" in text
     assert "unseen class is not in the class list (2):\n    `cows`; did you mean `cow`?" in text
     assert "the background (label 0) cannot be unseen (1):\n    `background`" in text
     assert "unseen class named twice (1):\n    `sheep`" in text
@@ -163,7 +163,7 @@ def test_seen_class_without_pixels_in_train_is_a_fault(tmp_path):
 
 def test_image_without_labelled_pixels_is_not_in_train(tmp_path):
     root = voc_tree.make(tmp_path)
-    image_files.write_mask(root / "SegmentationClass/c.png", voc_tree.mask((255,) * 8))
+    image_files.write_mask(root / "SegmentationClass/c.png", voc_tree.mask((65535,) * 8))
     split = build(root)
     assert (ids(split.train), ids(split.unlabelled)) == ("ab", "d")
 
@@ -284,8 +284,8 @@ def test_cells_of_all_training_images_count_and_those_of_validation_do_not(tmp_p
 
 
 def recolour(path, colours):
-    """Give the mask at `path` a palette with other colours of the label ids in `colours`."""
-    palette = label_ids.palette()
+    """Give the 8-bit mask at `path` a palette with other colours of the label ids in `colours`."""
+    palette = label_ids.palette()[:256].copy()
     for label, colour in colours.items():
         palette[label] = colour
     image = PIL.Image.open(path)
@@ -306,13 +306,14 @@ def test_masks_with_permuted_colours_are_a_fault(tmp_path):
 
 
 def test_colours_that_say_nothing_are_not_compared(tmp_path):
-    """Colours of labels that a mask does not have, of ignored pixels, and of masks in grey."""
+    """Colours of labels that a mask does not have, of ignored pixels, and of masks in grey, of 8 or 16 bits."""
     root = voc_tree.make(tmp_path)
     masks = root / "SegmentationClass"
     recolour(masks / "a.png", {3: (9, 9, 0), 255: (9, 0, 9)})
     recolour(masks / "b.png", {label: (label, label, label) for label in range(256)})
-    PIL.Image.fromarray(image_files.read_mask(masks / "c.png")).save(masks / "c.png")
-    assert PIL.Image.open(masks / "c.png").mode == "L"
+    PIL.Image.fromarray(image_files.read_stored_ids(masks / "c.png")).save(masks / "c.png")
+    PIL.Image.fromarray(image_files.read_mask(masks / "d.png")).save(masks / "d.png")
+    assert [PIL.Image.open(masks / f"{id}.png").mode for id in "abcd"] == ["P", "P", "L", "I;16"]
     build(root)
 
 
@@ -350,8 +351,33 @@ def test_an_image_without_a_mask_gets_one_that_is_ignored_everywhere(tmp_path):
     add_unlabelled(root, "u")
     _, entries = partition.check(root, root / "labels", voc_tree.settings(unlabelled_list="unlabelled.txt"), 0)
     written = list(partition.write_masks(root, tmp_path / "masks", [entries["u"]], (), 0))
-    np.testing.assert_array_equal(image_files.read_mask(tmp_path / "masks/u.png"), np.full((5, 9), 255))
-    assert written[0][1][255] == 45
+    np.testing.assert_array_equal(image_files.read_mask(tmp_path / "masks/u.png"), np.full((5, 9), 65535))
+    assert written == [("u", {65535: 45})]
+
+
+def test_label_ids_above_255_are_checked_like_others(tmp_path):
+    root = voc_tree.make(tmp_path)
+    names = [f"class {label}" for label in range(400)]
+    voc_tree.add_list(root / "classes.txt", names)
+    used = (0, 256, 399)
+    # The labels of the tree's masks, 0 to 3, become 0, 256, 399 and 0, and class 1 is their unseen class.
+    for path in (root / "SegmentationClass").iterdir():
+        mask = image_files.read_mask(path)
+        image_files.write_mask(path, np.where(mask < 4, np.array([*used, 0], np.uint16)[mask % 4], mask))
+    faults, settings = errors.Faults(), voc_tree.settings(unseen=["class 256"])
+    train = list(partition.inspect(root, layout.find_train(root, root / "labels", settings, faults), 400, 0))
+    split = partition.build(settings, tuple(names), (256,), train, [], [])
+    assert (ids(split.train), ids(split.unlabelled)) == ("ab", "cd")
+    text = fault_of(root, unseen=["class 256"])
+    assert "seen class without a pixel in train" in text and "class 1 (label 1)" in text
+    # 400 classes but these three have no pixel.
+    assert text.startswith(f"{root}: 397 faults\n")
+    assert "label out of range (0 to 298; " in fault_of(root, classes=shortened(root, names[:299]))
+
+
+def shortened(root, names):
+    voc_tree.add_list(root / "few.txt", names)
+    return "few.txt"
 
 
 def test_faults_of_unlabelled_images_are_reported_with_the_others(tmp_path):

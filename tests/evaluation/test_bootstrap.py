@@ -66,6 +66,13 @@ def test_several_runs_are_averaged_before_the_interval():
     assert interval.low < (hiou(first) + hiou(second)) / 2 < interval.high
 
 
+def test_the_interval_does_not_depend_on_the_number_of_sets_that_fit_into_memory(monkeypatch):
+    expected = bootstrap.interval(scored(counts(40, 0.7)))
+    for entries in (7 * 9, 1):  # Seven sets at a time, and fewer entries than one set has.
+        monkeypatch.setattr(bootstrap, "_BATCH_ENTRIES", entries)
+        assert bootstrap.interval(scored(counts(40, 0.7))) == expected
+
+
 def test_there_is_no_interval_without_unseen_classes_or_of_one_image():
     assert bootstrap.interval(bootstrap.Scored([counts(5, 0.7)], (0, 1, 2), (), "skip")) is None
     assert bootstrap.interval(scored(counts(1, 0.7))) is None

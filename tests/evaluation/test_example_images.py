@@ -19,7 +19,7 @@ def options(**changes):
 def mask(**shares):
     """Return a mask of 100 pixels with `_k` pixels of label k each; the other pixels are background."""
     labels = [int(name[1:]) for name, count in shares.items() for _ in range(count)]
-    return np.array(labels + [0] * (100 - len(labels)), np.uint8).reshape(10, 10)
+    return np.array(labels + [0] * (100 - len(labels)), np.uint16).reshape(10, 10)
 
 
 # Classes 3 and 5 are unseen; class 5 covers few pixels in every image.
@@ -29,7 +29,7 @@ MASKS = {
     "c": mask(_3=19, _1=30),
     "d": mask(_5=7),
     "e": mask(_1=90),
-    "f": mask(_2=10, _255=90),
+    "f": mask(_2=10, _65535=90),
     "g": mask(_3=21),
     "h": mask(),
 }
@@ -67,14 +67,14 @@ def test_choice_without_unseen_classes_or_images_of_them():
     assert choose({}) == []
 
 
-labels = st.lists(st.sampled_from([0, 1, 3, 5, 255]), min_size=8, max_size=8)
+labels = st.lists(st.sampled_from([0, 1, 3, 5, 65535]), min_size=8, max_size=8)
 datasets = st.dictionaries(st.text("abcdef", min_size=1, max_size=3), labels, max_size=8)
 
 
 @settings(deadline=None)
 @given(dataset=datasets, seed=st.integers(0, 3), per_class=st.integers(1, 3))
 def test_every_unseen_class_that_occurs_has_an_image(dataset, seed, per_class):
-    masks = {image: np.array(values, np.uint8).reshape(2, 4) for image, values in dataset.items()}
+    masks = {image: np.array(values, np.uint16).reshape(2, 4) for image, values in dataset.items()}
     chosen = choose(masks, seed=seed, images_per_class=per_class)
     assert len(set(chosen)) == len(chosen) <= 2 * per_class + 1
     for label in UNSEEN:
@@ -84,7 +84,7 @@ def test_every_unseen_class_that_occurs_has_an_image(dataset, seed, per_class):
 @settings(deadline=None)
 @given(dataset=datasets, seed=st.integers(0, 3))
 def test_choice_is_invariant_to_list_order_and_to_images_without_unseen_classes(dataset, seed):
-    masks = {image: np.array(values, np.uint8).reshape(2, 4) for image, values in dataset.items()}
+    masks = {image: np.array(values, np.uint16).reshape(2, 4) for image, values in dataset.items()}
     chosen = choose(masks, seed=seed, seen_images=0)
     assert choose(dict(reversed(masks.items())), seed=seed, seen_images=0) == chosen
     fewer = {image: labels for image, labels in masks.items() if np.isin(labels, UNSEEN).any()}
@@ -92,5 +92,5 @@ def test_choice_is_invariant_to_list_order_and_to_images_without_unseen_classes(
 
 
 def test_choice_does_not_depend_on_seen_labels():
-    other = {image: np.where(labels == 1, 2, labels).astype(np.uint8) for image, labels in MASKS.items()}
+    other = {image: np.where(labels == 1, 2, labels).astype(np.uint16) for image, labels in MASKS.items()}
     assert choose(other) == choose()

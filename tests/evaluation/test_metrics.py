@@ -9,14 +9,14 @@ from hypothesis.extra import numpy as arrays
 from zeroshot.evaluation import metrics
 
 C = 4
-labels = arrays.arrays(np.uint8, (6, 5), elements=st.integers(0, C - 1))
-labels_or_ignore = arrays.arrays(np.uint8, (6, 5), elements=st.sampled_from([*range(C), 255]))
+labels = arrays.arrays(np.uint16, (6, 5), elements=st.integers(0, C - 1))
+labels_or_ignore = arrays.arrays(np.uint16, (6, 5), elements=st.sampled_from([*range(C), 65535]))
 quick = settings(max_examples=60, deadline=None)
 
 
 def by_sets(truth, prediction):
     """Return IoU and accuracy of each class, computed from sets of pixels; None for a class without a true pixel."""
-    valid = {index for index in np.ndindex(truth.shape) if truth[index] != 255}
+    valid = {index for index in np.ndindex(truth.shape) if truth[index] != 65535}
     ious, accuracies = [], []
     for label in range(C):
         true = {index for index in valid if truth[index] == label}
@@ -40,7 +40,7 @@ def test_iou_and_accuracy_match_sets_of_pixels(truth, prediction):
 
 
 def test_confusion_has_true_classes_in_rows():
-    matrix = metrics.confusion(np.array([0, 0, 2, 255], np.uint8), np.array([0, 1, 1, 3]), C)
+    matrix = metrics.confusion(np.array([0, 0, 2, 65535], np.uint16), np.array([0, 1, 1, 3]), C)
     expected = np.zeros((C, C), int)
     expected[0, 0] = expected[0, 1] = expected[2, 1] = 1
     np.testing.assert_array_equal(matrix, expected)
@@ -50,9 +50,9 @@ def test_confusion_has_true_classes_in_rows():
 @quick
 @given(labels_or_ignore, labels, labels)
 def test_ignored_pixels_change_nothing(truth, prediction, other):
-    changed = np.where(truth == 255, other, prediction)
+    changed = np.where(truth == 65535, other, prediction)
     np.testing.assert_array_equal(metrics.confusion(truth, changed, C), metrics.confusion(truth, prediction, C))
-    assert metrics.confusion(truth, prediction, C).sum() == (truth != 255).sum()
+    assert metrics.confusion(truth, prediction, C).sum() == (truth != 65535).sum()
 
 
 @quick

@@ -32,8 +32,8 @@ def confusions(model, feature_maps, *arguments):
 def cache():
     """Yield the maps of two images of different sizes, with ignored pixels."""
     for number, (h, w, size) in enumerate([(3, 4, (11, 13)), (2, 2, (8, 8))]):
-        mask = np.random.default_rng(number).integers(0, 3, size).astype(np.uint8)
-        mask[0] = 255
+        mask = np.random.default_rng(number).integers(0, 3, size).astype(np.uint16)
+        mask[0] = 65535
         yield maps.Map(f"image{number}", features(h, w, number), mask)
 
 
@@ -43,7 +43,7 @@ def by_hand(model):
     for item in cache():
         label_map = resized_logits.label_map(model, item.features, item.mask.shape)
         for truth, prediction in zip(item.mask.ravel(), label_map.ravel(), strict=True):
-            if truth != 255:
+            if truth != 65535:
                 total[truth, prediction] += 1
     return total
 
@@ -129,7 +129,7 @@ def test_vanilla_is_invariant_to_seen_pixels_and_seen_logits():
     model, split = two_unseen(0.7)
     before = confusions(model, cache(), split)["vanilla"]
     with_seen_logit = dataclasses.replace(model, bias=torch.tensor([0.0, 0.0, 9.0]))
-    ignored = [dataclasses.replace(item, mask=np.where(item.mask == 0, 255, item.mask)) for item in cache()]
+    ignored = [dataclasses.replace(item, mask=np.where(item.mask == 0, 65535, item.mask)) for item in cache()]
     after = confusions(with_seen_logit, ignored, split)
     np.testing.assert_array_equal(after["vanilla"], before)
     assert (before != after["generalised"]).any()
@@ -152,7 +152,7 @@ def resized_by_hand(model, short_side):
         label_map = resized_logits.label_map(model, item.features, (height, width), size)
         for y, x in np.ndindex(size):
             truth = item.mask[int((y + 0.5) * height / size[0]), int((x + 0.5) * width / size[1])]
-            if truth != 255:
+            if truth != 65535:
                 total[truth, label_map[y, x]] += 1
     return total
 
@@ -178,7 +178,7 @@ def test_any_function_from_features_to_label_maps_is_evaluated():
 
     def predict(cells, size, image_size):
         calls.append((cells.dtype, cells.shape, size, image_size))
-        return {"generalised": np.full(size, 2), "other": np.zeros(size, np.uint8)}
+        return {"generalised": np.full(size, 2), "other": np.zeros(size, np.uint16)}
 
     matrices = totals(protocols.confusions(predict, cache(), SPLIT))
     assert calls == [(np.float16, (3, 4, 4), (11, 13), (11, 13)), (np.float16, (2, 2, 4), (8, 8), (8, 8))]

@@ -41,16 +41,43 @@ def test_images_are_converted_to_rgb(tmp_path, mode, colour, expected):
 
 
 def test_masks_are_read_as_written_and_have_the_colours_of_voc(tmp_path):
-    mask = np.random.default_rng(0).integers(0, 256, (7, 9), dtype=np.uint8)
+    mask = np.random.default_rng(0).permutation(np.array([*range(255), 65535], np.uint16)).reshape(16, 16)
     image_files.write_mask(tmp_path / "m.png", mask)
     read = image_files.read_mask(tmp_path / "m.png")
-    assert read.dtype == np.uint8
+    assert read.dtype == np.uint16
     np.testing.assert_array_equal(read, mask)
     np.testing.assert_array_equal(image_files.read_image(tmp_path / "m.png"), label_ids.palette()[mask])
 
 
+def test_mask_with_ids_below_255_is_stored_in_8_bits_as_vocs_masks_are(tmp_path):
+    mask = np.array([[0, 1, 20], [254, 65535, 7]], np.uint16)
+    image_files.write_mask(tmp_path / "m.png", mask)
+    stored = PIL.Image.open(tmp_path / "m.png")
+    assert stored.mode == "P"
+    np.testing.assert_array_equal(np.array(stored), [[0, 1, 20], [254, 255, 7]])
+    assert np.array(stored.convert("RGB"))[1, 1].tolist() == [224, 224, 192]
+
+
+@pytest.mark.parametrize("values", [[0, 255], [255, 65535], [256, 3], [299, 65534], [65535, 300]])
+def test_mask_with_other_ids_is_stored_in_16_bits(tmp_path, values):
+    mask = np.array([values] * 2, np.uint16)
+    image_files.write_mask(tmp_path / "m.png", mask)
+    stored = PIL.Image.open(tmp_path / "m.png")
+    assert stored.mode == "I;16"
+    np.testing.assert_array_equal(np.array(stored), mask)
+    np.testing.assert_array_equal(image_files.read_mask(tmp_path / "m.png"), mask)
+
+
+def test_255_is_ignored_in_8_bits_and_a_label_in_16_bits(tmp_path):
+    PIL.Image.fromarray(np.array([[3, 255]], np.uint8)).save(tmp_path / "8.png")
+    PIL.Image.fromarray(np.array([[3, 255, 65535]], np.uint16)).save(tmp_path / "16.png")
+    assert image_files.read_mask(tmp_path / "8.png").tolist() == [[3, 65535]]
+    assert image_files.read_mask(tmp_path / "16.png").tolist() == [[3, 255, 65535]]
+    assert image_files.read_stored_ids(tmp_path / "8.png").tolist() == [[3, 255]]
+
+
 def test_equal_masks_are_written_byte_identically_without_temporary_files(tmp_path):
-    mask = np.arange(12, dtype=np.uint8).reshape(3, 4)
+    mask = np.arange(12, dtype=np.uint16).reshape(3, 4)
     for name in ("a.png", "b.png"):
         image_files.write_mask(tmp_path / name, mask)
     image_files.write_mask(tmp_path / "b.png", np.asfortranarray(mask))
@@ -68,7 +95,7 @@ def test_grey_masks_and_other_palettes_keep_their_label_ids(tmp_path):
         np.testing.assert_array_equal(image_files.read_mask(tmp_path / name), ids)
 
 
-@pytest.mark.parametrize("mode", ["RGB", "1", "I;16", "LA"])
+@pytest.mark.parametrize("mode", ["RGB", "1", "LA"])
 def test_png_without_label_ids_is_refused_as_mask(tmp_path, mode):
     path = save(tmp_path / "m.png", mode)
     with pytest.raises(image_files.ImageError, match="m.png: mode .* stores no label ids"):
@@ -120,9 +147,11 @@ def test_missing_files_text_files_and_other_formats_are_named(tmp_path):
         image_files.read_image(save(tmp_path / "a.png", format="GIF"))
 
 
-@pytest.mark.parametrize("mask", [np.zeros((2, 2), dtype=np.int64), np.zeros((2, 2, 3), dtype=np.uint8)])
-def test_only_two_dimensional_uint8_masks_are_written(tmp_path, mask):
-    with pytest.raises(ValueError, match=r"m\.png: a mask must be \(H, W\) uint8, found"):
+@pytest.mark.parametrize(
+    "mask", [np.zeros((2, 2), np.int64), np.zeros((2, 2), np.uint8), np.zeros((2, 2, 3), np.uint16)]
+)
+def test_only_two_dimensional_uint16_masks_are_written(tmp_path, mask):
+    with pytest.raises(ValueError, match=r"m\.png: a mask must be \(H, W\) uint16, found"):
         image_files.write_mask(tmp_path / "m.png", mask)
     assert not list(tmp_path.iterdir())
 
@@ -159,10 +188,12 @@ def test_images_and_sizes_follow_the_exif_orientation(tmp_path, suffix, orientat
     assert image_files.read_size(path) == read.shape[:2]
 
 
-def test_masks_follow_the_exif_orientation(tmp_path):
-    ids = np.arange(12, dtype=np.uint8).reshape(3, 4)
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_masks_follow_the_exif_orientation(tmp_path, dtype):
+    ids = np.arange(12, dtype=dtype).reshape(3, 4) * 20
     PIL.Image.fromarray(ids).save(tmp_path / "m.png", exif=exif(6))
-    np.testing.assert_array_equal(image_files.read_mask(tmp_path / "m.png"), UPRIGHT[6](ids))
+    for read in (image_files.read_mask, image_files.read_stored_ids):
+        np.testing.assert_array_equal(read(tmp_path / "m.png"), UPRIGHT[6](ids))
 
 
 def test_broken_exif_data_are_ignored(tmp_path):
@@ -171,14 +202,17 @@ def test_broken_exif_data_are_ignored(tmp_path):
 
 
 def test_palettes_are_read_with_masks(tmp_path):
-    ids = np.arange(6, dtype=np.uint8).reshape(2, 3)
+    ids = np.array([[0, 1, 2], [3, 254, 65535]], np.uint16)
     image_files.write_mask(tmp_path / "m.png", ids)
     mask, colours = image_files.read_coloured_mask(tmp_path / "m.png")
     np.testing.assert_array_equal(mask, ids)
-    np.testing.assert_array_equal(colours, label_ids.palette())
-    assert image_files.read_coloured_mask(save(tmp_path / "grey.png", "L"))[1] is None
+    assert colours == {label: label_ids.palette()[label].tolist() for label in (*range(255), 65535)}
+    image_files.write_mask(tmp_path / "16.png", ids + np.uint16(300))
+    for path in (save(tmp_path / "grey.png", "L"), tmp_path / "16.png"):
+        assert image_files.read_coloured_mask(path)[1] is None
     image = PIL.Image.new("P", (2, 2))
     image.putpalette([1, 2, 3, 4, 5, 6])
     image.save(tmp_path / "short.png", exif=exif(6))
     _, colours = image_files.read_coloured_mask(tmp_path / "short.png")
-    assert colours[:2].tolist() == [[1, 2, 3], [4, 5, 6]] and not colours[2:].any()
+    black = dict.fromkeys((*range(255), 65535), [0, 0, 0])
+    assert colours == black | {0: [1, 2, 3], 1: [4, 5, 6]}

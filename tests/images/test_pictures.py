@@ -5,8 +5,8 @@ import pytest
 from zeroshot.images import label_ids, pictures
 
 CLASSES = ("background", "cow", "dog", "sheep")
-TRUTH = np.array([[0, 1, 1], [2, 2, 255]], np.uint8)
-PREDICTION = np.array([[0, 0, 1], [3, 3, 0]], np.uint8)
+TRUTH = np.array([[0, 1, 1], [2, 2, 65535]], np.uint16)
+PREDICTION = np.array([[0, 0, 1], [3, 3, 0]], np.uint16)
 IMAGE = np.random.default_rng(0).integers(0, 256, (2, 3, 3), dtype=np.uint8)
 # Longer side of a panel: each of the 2 x 3 pixels becomes a square of 20.
 SIDE = 60
@@ -60,10 +60,10 @@ def test_space_between_panels_is_white():
 def test_legend_has_every_class_of_the_maps_once_and_unseen_classes_first():
     colours = label_ids.palette()
     for maps, labels in (
-        ({"truth": TRUTH, "zs3net": PREDICTION}, [1, 0, 2, 3, 255]),
-        ({"truth": TRUTH}, [1, 0, 2, 255]),
+        ({"truth": TRUTH, "zs3net": PREDICTION}, [1, 0, 2, 3, 65535]),
+        ({"truth": TRUTH}, [1, 0, 2, 65535]),
         ({"zs3net": PREDICTION}, [1, 0, 3]),
-        ({"truth": np.full((2, 3), 2, np.uint8)}, [2]),
+        ({"truth": np.full((2, 3), 2, np.uint16)}, [2]),
     ):
         assert swatches(draw(maps)) == [tuple(colours[label].tolist()) for label in labels]
     assert swatches(draw({"truth": TRUTH, "zs3net": PREDICTION}, unseen=(3, 2)))[:2] == [
@@ -71,8 +71,17 @@ def test_legend_has_every_class_of_the_maps_once_and_unseen_classes_first():
     ]
 
 
+def test_classes_from_255_on_and_ignored_pixels_have_different_colours():
+    labels = np.array([[7, 255, 263], [300, 65535, 65535]], np.uint16)
+    classes = [f"class {label}" for label in range(301)]
+    picture = np.asarray(pictures.compare(IMAGE, {"truth": labels}, classes, (300,), SIDE))
+    np.testing.assert_array_equal(panel(picture, 1), enlarged(labels))
+    expected = [tuple(label_ids.palette()[label].tolist()) for label in (300, 7, 255, 263, 65535)]
+    assert swatches(picture) == expected and len(set(expected)) == 5
+
+
 def test_legend_marks_unseen_classes():
-    as_unseen, as_seen = (draw({"truth": np.ones((2, 3), np.uint8)}, unseen) for unseen in ((1,), ()))
+    as_unseen, as_seen = (draw({"truth": np.ones((2, 3), np.uint16)}, unseen) for unseen in ((1,), ()))
     legend = TOP + 40
     np.testing.assert_array_equal(as_unseen[:legend], as_seen[:legend])
     assert np.count_nonzero(as_unseen[legend:] != 255) > np.count_nonzero(as_seen[legend:] != 255)
@@ -80,7 +89,7 @@ def test_legend_marks_unseen_classes():
 
 @pytest.mark.parametrize("n_maps", [1, 2, 6])
 def test_legend_fits_into_the_picture_and_its_lines_do_not_overlap(n_maps):
-    labels = np.arange(60, dtype=np.uint8).reshape(6, 10)
+    labels = np.arange(60, dtype=np.uint16).reshape(6, 10)
     classes = [f"quite a long name {label}" for label in range(60)]
     maps = {f"map {number}": labels for number in range(n_maps)}
     picture = np.asarray(pictures.compare(np.zeros((6, 10, 3), np.uint8), maps, classes, (), 100))
@@ -100,7 +109,7 @@ def test_captions_are_above_their_panels():
 @pytest.mark.parametrize(("size", "expected"), [((400, 100), (60, 15)), ((100, 400), (15, 60)), ((1, 500), (1, 60))])
 def test_panels_have_the_given_longer_side_for_every_map_size(size, expected):
     image = np.zeros((*size, 3), np.uint8)
-    picture = draw({"truth": np.full((2, 2), 3, np.uint8)}, image=image)
+    picture = draw({"truth": np.full((2, 2), 3, np.uint16)}, image=image)
     pixels = panel(picture, 1, *expected)
     assert pixels.shape == (*expected, 3) and (pixels == label_ids.palette()[3]).all()
 

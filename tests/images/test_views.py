@@ -1,4 +1,5 @@
 import numpy as np
+import PIL.Image
 import pytest
 import scipy.ndimage
 from hypothesis import given, settings
@@ -12,12 +13,12 @@ VIEWS = [views.View(scale, flip) for scale in (0.5, 0.75, 1.0, 1.3, 2.0) for fli
 
 def grey_image(mask):
     """Return an image with a different grey value for each label of the mask."""
-    return np.repeat((mask * 40)[:, :, None], 3, axis=2)
+    return np.repeat((mask * 40).astype(np.uint8)[:, :, None], 3, axis=2)
 
 
 def blocks(height, width, seed=0):
-    labels = np.random.default_rng(seed).integers(0, 6, (-(-height // 16), -(-width // 16)), dtype=np.uint8)
-    return np.kron(labels, np.ones((16, 16), np.uint8))[:height, :width].copy()
+    labels = np.random.default_rng(seed).integers(0, 6, (-(-height // 16), -(-width // 16)), dtype=np.uint16)
+    return np.kron(labels, np.ones((16, 16), np.uint16))[:height, :width].copy()
 
 
 @pytest.mark.parametrize("view", VIEWS, ids=str)
@@ -33,7 +34,7 @@ def test_image_and_mask_of_a_view_are_aligned(view):
 
 @pytest.mark.parametrize("view", VIEWS, ids=str)
 def test_object_centre_is_scaled_and_mirrored(view):
-    mask = np.zeros((40, 60), np.uint8)
+    mask = np.zeros((40, 60), np.uint16)
     mask[8:16, 12:20] = 1
     image, view_labels = view.image(grey_image(mask)), view.mask(mask)
     y, x = 12 * view.scale, 16 * view.scale  # The block's centre, in pixels from the upper left corner.
@@ -69,8 +70,25 @@ def test_views_have_the_computed_size_and_no_new_labels(height, width, scale, fl
     size = view.size(height, width)
     assert size == (max(1, round(height * scale)), max(1, round(width * scale)))
     assert view.mask(mask).shape == size and view.image(grey_image(mask)).shape == (*size, 3)
-    assert view.mask(mask).dtype == view.image(grey_image(mask)).dtype == np.uint8
+    assert view.mask(mask).dtype == np.uint16 and view.image(grey_image(mask)).dtype == np.uint8
     assert set(np.unique(view.mask(mask))) <= set(np.unique(mask))
+
+
+@settings(deadline=None)
+@given(
+    height=st.integers(1, 70),
+    width=st.integers(1, 70),
+    size=st.tuples(st.integers(1, 90), st.integers(1, 90)),
+    box=st.none() | st.tuples(*[st.floats(0, 0.4)] * 2, *[st.floats(0.6, 1)] * 2),
+)
+def test_masks_are_resized_as_pillow_resizes_8_bit_images_and_keep_large_ids(height, width, size, box):
+    mask = np.random.default_rng(0).integers(0, 256, (height, width)).astype(np.uint16)
+    if box:
+        box = tuple(share * side for share, side in zip(box, (width, height) * 2, strict=True))
+    image = PIL.Image.fromarray(mask.astype(np.uint8))
+    expected = np.array(image.resize(size, PIL.Image.Resampling.NEAREST, box=box))
+    np.testing.assert_array_equal(views.resize_mask(mask, size, box), expected)
+    np.testing.assert_array_equal(views.resize_mask(mask + np.uint16(65280), size, box), expected.astype(int) + 65280)
 
 
 @pytest.mark.parametrize("view", VIEWS, ids=str)

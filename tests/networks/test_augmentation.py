@@ -17,7 +17,7 @@ def options(**changes):
 def noise(height, width, seed=0):
     rng = np.random.default_rng(seed)
     image = rng.integers(0, 256, (height, width, 3), dtype=np.uint8)
-    return image, rng.integers(0, 20, (height, width), dtype=np.uint8)
+    return image, rng.integers(0, 20, (height, width), dtype=np.uint16)
 
 
 def augment(image, mask, seed=0, **changes):
@@ -36,9 +36,9 @@ def test_any_image_gives_a_crop_that_depends_on_the_rng_only(height, width, crop
     results = [augment(image, mask, seed, crop=crop, scales=scales, flip=0.5, blur=0.5) for _ in range(2)]
     for view, labels in results:
         assert view.shape == (crop, crop, 3) and labels.shape == (crop, crop)
-        assert view.dtype == labels.dtype == np.uint8
+        assert view.dtype == np.uint8 and labels.dtype == np.uint16
         assert view.flags["C_CONTIGUOUS"] and labels.flags["C_CONTIGUOUS"]
-        assert set(np.unique(labels)) <= {*np.unique(mask), 255}
+        assert set(np.unique(labels)) <= {*np.unique(mask), 65535}
     np.testing.assert_array_equal(results[0][0], results[1][0])
     np.testing.assert_array_equal(results[0][1], results[1][1])
     np.testing.assert_array_equal(image, copies[0])
@@ -58,7 +58,7 @@ def test_padding_has_the_mean_colour_and_is_ignored():
     np.testing.assert_array_equal(labels[:10, :20], mask)
     outside = np.ones((24, 24), bool)
     outside[:10, :20] = False
-    assert (labels[outside] == 255).all() and (view[outside] == MEAN_COLOUR).all()
+    assert (labels[outside] == 65535).all() and (view[outside] == MEAN_COLOUR).all()
 
 
 @settings(max_examples=30, deadline=None)
@@ -67,7 +67,7 @@ def test_padding_fills_the_rest_of_the_crop(height, width, crop, factor):
     image, mask = noise(height, width)
     _, labels = augment(image, mask, crop=crop, scales=[factor, factor])
     sides_in_crop = [min(crop, max(1, round(side * factor))) for side in (height, width)]
-    assert (labels != 255).sum() == sides_in_crop[0] * sides_in_crop[1]
+    assert (labels != 65535).sum() == sides_in_crop[0] * sides_in_crop[1]
 
 
 def test_crops_of_an_unscaled_image_start_at_every_position():
@@ -75,9 +75,9 @@ def test_crops_of_an_unscaled_image_start_at_every_position():
     mask = np.arange(40 * 50).reshape(40, 50)
     positions = set()
     for seed in range(200):
-        view, _ = augment(image, (mask // 50).astype(np.uint8), seed)
-        _, rows = augment(image, (mask // 50).astype(np.uint8), seed)
-        _, columns = augment(image, (mask % 50).astype(np.uint8), seed)
+        view, _ = augment(image, (mask // 50).astype(np.uint16), seed)
+        _, rows = augment(image, (mask // 50).astype(np.uint16), seed)
+        _, columns = augment(image, (mask % 50).astype(np.uint16), seed)
         top, left = int(rows[0, 0]), int(columns[0, 0])
         np.testing.assert_array_equal(view, image[top : top + 32, left : left + 32])
         positions.add((top, left))
@@ -94,12 +94,12 @@ def test_mask_and_image_are_transformed_alike(height, width, crop, factor, seed,
 
     At every pixel, the interpolated colour must differ from the label by at most one source pixel, rounding included.
     """
-    rows, columns = np.mgrid[:height, :width].astype(np.uint8)
-    image = np.stack([columns, rows, rows], axis=-1)
+    rows, columns = np.mgrid[:height, :width].astype(np.uint16)
+    image = np.stack([columns, rows, rows], axis=-1).astype(np.uint8)
     changes = {"crop": crop, "scales": [factor, factor], "flip": float(mirrored)}
     for channel, mask in enumerate((columns, rows)):
         view, labels = augment(image, mask, seed, **changes)
-        valid = labels != 255
+        valid = labels != 65535
         # Near the border of the image, a shrinking resize averages over a truncated window, so these pixels are left out.
         edge = mask.max() - 2 / factor
         valid &= (labels > 2 / factor) & (labels < edge)
@@ -108,13 +108,13 @@ def test_mask_and_image_are_transformed_alike(height, width, crop, factor, seed,
 
 
 def test_colours_and_labels_agree_inside_every_block():
-    block = np.random.default_rng(1).integers(0, 12, (6, 6)).astype(np.uint8)
-    mask = np.kron(block, np.ones((16, 16), np.uint8))
-    image = np.repeat(mask[..., None] * 20, 3, axis=-1)
+    block = np.random.default_rng(1).integers(0, 12, (6, 6)).astype(np.uint16)
+    mask = np.kron(block, np.ones((16, 16), np.uint16))
+    image = np.repeat(mask[..., None] * 20, 3, axis=-1).astype(np.uint8)
     for seed in range(20):
         view, labels = augment(image, mask, seed, crop=64, scales=[0.7, 1.6], flip=0.5)
         windows = np.lib.stride_tricks.sliding_window_view(labels, (5, 5))
-        inside = (windows == windows[..., 2:3, 2:3]).all(axis=(2, 3)) & (labels[2:-2, 2:-2] != 255)
+        inside = (windows == windows[..., 2:3, 2:3]).all(axis=(2, 3)) & (labels[2:-2, 2:-2] != 65535)
         assert inside.mean() > 0.3
         np.testing.assert_array_equal(view[2:-2, 2:-2, 0][inside], labels[2:-2, 2:-2][inside] * 20)
 
@@ -149,7 +149,7 @@ def test_blur_smooths_the_image_and_keeps_mask_and_crop():
 def test_scales_are_log_uniform():
     """Half of log-uniform factors between 1/4 and 4 are below 1; of uniform factors, a fifth are."""
     image, mask = noise(20, 20)
-    widths = [(augment(image, mask, seed, crop=90, scales=[0.25, 4.0])[1][0] != 255).sum() for seed in range(400)]
+    widths = [(augment(image, mask, seed, crop=90, scales=[0.25, 4.0])[1][0] != 65535).sum() for seed in range(400)]
     assert min(widths) <= 6 and max(widths) >= 75
     assert 160 < sum(width < 20 for width in widths) < 240
 

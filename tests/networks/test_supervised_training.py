@@ -9,7 +9,7 @@ import torch
 from tests.support import blocks
 from zeroshot.base import errors, training
 from zeroshot.images import image_files
-from zeroshot.networks import backbone, supervised_training
+from zeroshot.networks import backbone, supervised_training, training_images
 
 folder = blocks.folder
 
@@ -33,7 +33,7 @@ def cross_entropy(logits, target):
     losses = [
         -(logits[b, row, i, j] - np.log(np.exp(logits[b, :, i, j]).sum()))
         for (b, i, j), row in np.ndenumerate(target)
-        if row != 255
+        if row != 65535
     ]
     return np.mean(losses)
 
@@ -41,7 +41,7 @@ def cross_entropy(logits, target):
 def test_loss_is_the_mean_over_valid_pixels_of_image_or_feature_map():
     random = np.random.default_rng(0)
     logits = random.normal(size=(2, 3, 3, 3))
-    target = random.choice([0, 1, 2, 255], (2, 12, 12))
+    target = random.choice([0, 1, 2, 65535], (2, 12, 12))
     loss = supervised_training._loss(
         torch.from_numpy(logits), torch.from_numpy(target), 4, "features", supervised_training.cross_entropy
     )
@@ -64,7 +64,9 @@ def test_loss_is_the_mean_over_valid_pixels_of_image_or_feature_map():
 @pytest.mark.parametrize("loss_at", ["image", "features"])
 def test_batch_without_valid_pixels_has_zero_loss_and_gradient(loss_at):
     logits = torch.randn(1, 3, 2, 2, requires_grad=True)
-    loss = supervised_training._loss(logits, torch.full((1, 8, 8), 255), 4, loss_at, supervised_training.cross_entropy)
+    loss = supervised_training._loss(
+        logits, torch.full((1, 8, 8), 65535), 4, loss_at, supervised_training.cross_entropy
+    )
     loss.backward()
     assert loss == 0 and (logits.grad == 0).all()
 
@@ -124,7 +126,8 @@ class Changed(torch.utils.data.Dataset):
     """The training images, each changed by a function."""
 
     def __init__(self, images, change):
-        self.images, self.paths, self.change = images, images.paths, change
+        self.images, self.change = images, change
+        self.paths, self.n_classes = images.paths, images.n_classes
 
     def __getitem__(self, key):
         return self.change(*self.images[key])
@@ -139,11 +142,15 @@ def fit(folder, change, workers):
 
 
 def test_small_targets_train_the_same_network_as_int64(folder):
-    small, large = (
-        weights_of(fit(folder, lambda image, target, dtype=dtype: (image, target.to(dtype)), 0))
-        for dtype in (torch.uint8, torch.int64)
-    )
-    assert all(torch.equal(small[name], large[name]) for name in large)
+    def as_uint16(image, target):
+        return image, training_images.targets(target).to(torch.uint16)
+
+    def as_int64(image, target):
+        return image, training_images.targets(target)
+
+    as_uint8, *others = (weights_of(fit(folder, change, 0)) for change in (lambda *item: item, as_uint16, as_int64))
+    for other in others:
+        assert all(torch.equal(as_uint8[name], other[name]) for name in as_uint8)
 
 
 def die_of_a_bus_error(image, target):

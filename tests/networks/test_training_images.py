@@ -1,11 +1,14 @@
 import collections
+import dataclasses
 import math
 
 import numpy as np
 import pytest
 import torch
+from torch.utils import data
 
 from tests.support import blocks
+from zeroshot.datasets import splits
 from zeroshot.images import image_files
 from zeroshot.networks import training_images
 
@@ -29,7 +32,7 @@ def test_item_depends_on_its_key_only(folder):
 def test_targets_are_output_indices_of_seen_classes(folder):
     plain = {**blocks.AUGMENTATION, "crop": 64, "scales": [1, 1], "flip": 0, "blur": 0}
     dataset = blocks.dataset(folder, augmentation=plain)
-    row_of = {0: 0, 2: 1, 3: 2, 4: 3, 255: 255}
+    row_of = {0: 0, 2: 1, 3: 2, 4: 3, 65535: 255}
     for index, quarters in enumerate(blocks.TRAIN.values()):
         image, target = dataset[0, 0, index]
         expected = np.full((64, 64), 255)
@@ -42,7 +45,7 @@ def test_targets_are_output_indices_of_seen_classes(folder):
 def test_unseen_labels_and_ignored_pixels_give_equal_targets(tmp_path):
     """Even if a training mask contained an unseen label, the targets would not reveal it."""
     targets = []
-    for name, label in (("unseen", 1), ("ignored", 255)):
+    for name, label in (("unseen", 1), ("ignored", 65535)):
         folder = blocks.make(tmp_path / name)
         image_files.write_mask(folder / "data/masks/train/c.png", blocks.mask((2, label, 0, 3)))
         dataset = blocks.dataset(folder)
@@ -51,12 +54,32 @@ def test_unseen_labels_and_ignored_pixels_give_equal_targets(tmp_path):
     assert all(target[target != 255].max() < len(blocks.SEEN) for target in targets[0])
 
 
+@pytest.mark.parametrize(("n_seen", "dtype"), [(255, torch.uint8), (256, torch.uint16), (65532, torch.uint16)])
+def test_targets_travel_as_the_smallest_type_and_decode_to_int64(tmp_path, n_seen, dtype):
+    """The masks have the first and the last of the seen classes, and ignored pixels."""
+    folder, last = blocks.make(tmp_path), n_seen + 1
+    split = dataclasses.replace(
+        splits.read(folder / "data/split.json"),
+        classes=tuple(f"class {label}" for label in range(last + 1)),
+        seen=(0, *range(3, last + 1)),
+        unseen=(1, 2),
+    )
+    image_files.write_mask(folder / "data/masks/train/a.png", blocks.mask((0, last, 65535, 3)))
+    options = blocks.options(augmentation={"crop": 64, "scales": [1, 1], "flip": 0, "blur": 0})
+    dataset = training_images.TrainingImages(split, folder / "data/blocks", folder / "data/masks/train", options)
+    _, batch = next(iter(data.DataLoader(dataset, batch_sampler=[[(0, 0, 0), (0, 1, 0)]])))
+    assert batch.dtype == dtype and len(split.seen) == n_seen
+    targets = training_images.targets(batch)
+    assert targets.dtype == torch.int64
+    assert targets[1].unique().tolist() == [0, 1, n_seen - 1, 65535]
+
+
 def test_image_weights_are_lvis_repeat_factors(folder):
-    n_images = collections.Counter(label for quarters in blocks.TRAIN.values() for label in set(quarters) - {255})
+    n_images = collections.Counter(label for quarters in blocks.TRAIN.values() for label in set(quarters) - {65535})
     for threshold in (0.1, 0.3, 0.5, 1.0):
         repeats = []
         for quarters in blocks.TRAIN.values():
-            shares = [n_images[label] / len(blocks.TRAIN) for label in set(quarters) - {255}]
+            shares = [n_images[label] / len(blocks.TRAIN) for label in set(quarters) - {65535}]
             repeats.append(max(max(1.0, math.sqrt(threshold / share)) for share in shares))
         probabilities = training_images.image_weights(blocks.dataset(folder), threshold)
         np.testing.assert_allclose(probabilities, np.array(repeats) / sum(repeats))

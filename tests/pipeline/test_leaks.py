@@ -46,7 +46,7 @@ def changed(run: leak_runs.Run, folder: pathlib.Path) -> set[str]:
 
 def relabel(paths, labels: dict[int, int]) -> int:
     """Overwrite labels in masks and return the number of pixels that changed."""
-    table = np.arange(256, dtype=np.uint8)
+    table = np.arange(label_ids.N_IDS, dtype=np.uint16)
     table[list(labels)] = list(labels.values())
     count = 0
     for path in paths:

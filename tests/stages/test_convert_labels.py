@@ -173,7 +173,7 @@ def test_excluded_pixels_leave_the_background_of_their_image(converted, monkeypa
     folder, _ = converted
     prepare(folder, monkeypatch, exclude="pixels")
     mask = image_files.read_mask(folder / "data/masks/train/cow.png")
-    assert (mask[:, 4:] == 0).all() and (mask[:, :4] == 255).all()
+    assert (mask[:, 4:] == 0).all() and (mask[:, :4] == 65535).all()
 
 
 def test_a_mask_that_was_not_converted_is_reported(tmp_path, monkeypatch):

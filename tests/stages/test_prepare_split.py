@@ -1,6 +1,7 @@
 import pathlib
 
 import numpy as np
+import PIL.Image
 import pytest
 import yaml
 
@@ -66,9 +67,29 @@ def test_writes_the_split_and_masks_with_the_allowed_labels(tmp_path, monkeypatc
 def test_excluded_pixels_are_ignored_in_training_masks_only(tmp_path, monkeypatch):
     voc_tree.make(tmp_path / "data/toy")
     run(tmp_path, monkeypatch, exclude="pixels")
-    np.testing.assert_array_equal(mask(tmp_path, "train/c"), voc_tree.mask((0, 255, 255, 255, 2, 2, 0, 255)))
+    np.testing.assert_array_equal(mask(tmp_path, "train/c"), voc_tree.mask((0, 65535, 65535, 65535, 2, 2, 0, 65535)))
     np.testing.assert_array_equal(mask(tmp_path, "unlabelled/c"), voc_tree.mask(voc_tree.TRAIN["c"]))
     assert not any((image_files.read_mask(path) == 1).any() for path in (tmp_path / "data/masks/train").iterdir())
+
+
+def test_masks_of_8_and_of_16_bits_give_the_same_outputs(tmp_path, monkeypatch):
+    results = []
+    for bits in (8, 16):
+        root = voc_tree.make(tmp_path / f"{bits}/data/toy")
+        for id, columns in {**voc_tree.TRAIN, **voc_tree.VAL}.items():
+            labels = voc_tree.mask(columns)
+            stored = labels if bits == 16 else np.where(labels == 65535, 255, labels).astype(np.uint8)
+            PIL.Image.fromarray(stored).save(root / f"SegmentationClass/{id}.png")
+        run(tmp_path / str(bits), monkeypatch)
+        results.append(content(tmp_path / str(bits)))
+    assert results[0] == results[1]
+
+
+def test_255_of_a_16_bit_mask_is_not_ignored(tmp_path, monkeypatch):
+    root = voc_tree.make(tmp_path / "data/toy")
+    PIL.Image.fromarray(np.full((6, 8), 255, np.uint16)).save(root / "SegmentationClass/a.png")
+    with pytest.raises(SystemExit, match=r"255 in an 8-bit mask, 65535 in a 16-bit mask\) \(1\):\n    .*/a.png: 255"):
+        run(tmp_path, monkeypatch)
 
 
 def test_outputs_are_byte_identical_for_any_workers_folder_and_rerun(tmp_path, monkeypatch):
@@ -117,7 +138,7 @@ def test_images_with_unseen_classes_need_no_masks(tmp_path, monkeypatch):
     first, second = content(tmp_path / "with"), content(tmp_path / "without")
     differing = {path for path in first.keys() | second.keys() if first.get(path) != second.get(path)}
     assert differing == {"data/masks/unlabelled/c.png", "data/masks/unlabelled/d.png", "metrics/split.csv"}
-    assert (mask(tmp_path / "without", "unlabelled/c") == 255).all()
+    assert (mask(tmp_path / "without", "unlabelled/c") == 65535).all()
 
 
 @pytest.mark.parametrize(("unseen", "is_said"), [(["sheep"], True), ([], False)])

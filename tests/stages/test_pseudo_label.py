@@ -100,7 +100,7 @@ def test_the_report_has_precision_and_coverage_by_the_true_masks(world, monkeypa
     folder, truth = world
     path = folder / "data/masks/unlabelled/image0.png"
     mask = image_files.read_mask(path)
-    mask[:, :8] = 255
+    mask[:, :8] = 65535
     image_files.write_mask(path, mask)
     run(folder, monkeypatch, "pseudo_label", "report_pseudo_labels", p=50.0)
     table = pandas.read_csv("metrics/pseudo_labels.csv").set_index("class")
@@ -167,7 +167,7 @@ def test_images_without_a_mask_are_left_out_of_the_report_which_says_so(world, m
     run(folder, monkeypatch, "pseudo_label", "report_pseudo_labels", p=50.0)
     assert capsys.readouterr().out == ""
     path = folder / "data/masks/unlabelled/image0.png"
-    image_files.write_mask(path, np.full_like(image_files.read_mask(path), 255))
+    image_files.write_mask(path, np.full_like(image_files.read_mask(path), 65535))
     run(folder, monkeypatch, "report_pseudo_labels")
     assert capsys.readouterr().out == (
         "report_pseudo_labels: 1 of 12 unlabelled images have no mask and are left out of precision and coverage\n"

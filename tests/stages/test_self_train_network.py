@@ -59,7 +59,7 @@ def trained(tmp_path_factory):
     cells = np.random.default_rng(0).choice(90, n, replace=False)
     table = {
         "features": np.zeros((n, deeplab.FEATURE_DIM), np.float16),
-        "label": np.full(n, blocks.UNSEEN[0], np.uint8),
+        "label": np.full(n, blocks.UNSEEN[0], np.uint16),
         "image": np.zeros(n, np.int32),
         "view": np.zeros(n, np.uint8),
         "position": np.stack(np.unravel_index(cells, (9, 10)), axis=1).astype(np.uint16),

@@ -38,7 +38,7 @@ def make(folder):
     (folder / "data/pretrained").mkdir()
     (folder / "data/pretrained/none").touch()
     for name, around in (("u", 0), ("w", 1)):
-        mask = np.full((32, 32), around, np.uint8)
+        mask = np.full((32, 32), around, np.uint16)
         mask[8:24, 8:24] = 4
         image_files.write_mask(folder / f"data/masks/unlabelled/{name}.png", mask)
 

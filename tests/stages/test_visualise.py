@@ -55,7 +55,7 @@ def test_draws_the_truth_and_all_predictions_of_the_chosen_images(tmp_path, monk
             for name, model in models.items()
         }
         assert not np.array_equal(answers["seen_only"], answers["zs3net"])
-        label_maps = {"truth": item.mask} | {name: labels.astype(np.uint8) for name, labels in answers.items()}
+        label_maps = {"truth": item.mask} | {name: labels.astype(np.uint16) for name, labels in answers.items()}
         image = image_files.read_image(tmp_path / f"data/world/JPEGImages/{item.image}.png")
         expected = pictures.compare(image, label_maps, pixel_world.CLASSES, pixel_world.UNSEEN, SECTION["panel_side"])
         with PIL.Image.open(tmp_path / f"plots/pictures/{item.image}.png") as picture:

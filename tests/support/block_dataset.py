@@ -45,7 +45,7 @@ def make(root: pathlib.Path) -> splits.Split:
     """Write images, a params.yaml, and the split and masks of prepare_split; return the split."""
     (root / "toy/JPEGImages").mkdir(parents=True)
     for name, sizes in SIZES.items():
-        labels = [0, 2, 3, 255] if name == "train" else [0, 1, 2, 3, 255]
+        labels = [0, 2, 3, 65535] if name == "train" else [0, 1, 2, 3, 65535]
         for id, size in sizes.items():
             mask, image = _paint(np.random.default_rng(ord(id)), size, labels)
             PIL.Image.fromarray(image).save(root / f"toy/JPEGImages/{id}.png")
@@ -112,10 +112,10 @@ def write_checkpoint(path: pathlib.Path) -> pathlib.Path:
 
 
 def _paint(rng: np.random.Generator, size: tuple[int, int], labels: list[int]) -> tuple[np.ndarray, np.ndarray]:
-    """Return a mask (H, W) uint8 of 8 x 8 blocks and a noisy image (H, W, 3) uint8 in which each label has a colour."""
+    """Return a mask (H, W) uint16 of 8 x 8 blocks and a noisy image (H, W, 3) uint8 in which each label has a colour."""
     height, width = size
-    grid = rng.choice(np.array(labels, np.uint8), (-(-height // 8), -(-width // 8)))
-    mask = np.kron(grid, np.ones((8, 8), np.uint8))[:height, :width]
+    grid = rng.choice(np.array(labels, np.uint16), (-(-height // 8), -(-width // 8)))
+    mask = np.kron(grid, np.ones((8, 8), np.uint16))[:height, :width]
     colours = np.random.default_rng(0).integers(0, 256, (256, 3))
-    image = colours[mask] + rng.normal(scale=40, size=(height, width, 3))
+    image = colours[np.minimum(mask, 255)] + rng.normal(scale=40, size=(height, width, 3))
     return mask, image.clip(0, 255).astype(np.uint8)

@@ -20,7 +20,7 @@ TRAIN = {
     "b": (0, 3, 3, 0),
     "c": (2, 2, 0, 3),
     "d": (0, 0, 3, 3),
-    "e": (3, 0, 2, 255),
+    "e": (3, 0, 2, 65535),
     "f": (0, 4, 0, 0),
 }
 ARGUMENTS = {
@@ -69,8 +69,8 @@ def split(ids: tuple[str, ...] = tuple(TRAIN)) -> splits.Split:
 
 
 def mask(quarters: tuple[int, ...]) -> np.ndarray:
-    """Return the mask (36, 40) uint8 whose quarters have these labels."""
-    return np.kron(np.array(quarters, np.uint8).reshape(2, 2), np.ones((18, 20), np.uint8))
+    """Return the mask (36, 40) uint16 whose quarters have these labels."""
+    return np.kron(np.array(quarters, np.uint16).reshape(2, 2), np.ones((18, 20), np.uint16))
 
 
 def make(folder: pathlib.Path, workers: int = 0, **changes: object) -> pathlib.Path:

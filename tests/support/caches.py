@@ -17,7 +17,7 @@ def table(labels: list[int] | np.ndarray, dim: int = 4, seed: int = 0) -> rows.R
     n = len(labels)
     return {
         "features": np.maximum(rng.normal(size=(n, dim)), 0).astype(np.float16),
-        "label": np.array(labels, np.uint8),
+        "label": np.array(labels, np.uint16),
         "image": rng.integers(0, 3, n, dtype=np.int32),
         "view": rng.integers(0, 2, n, dtype=np.uint8),
         "position": rng.integers(0, 9, (n, 2), dtype=np.uint16),
@@ -69,4 +69,4 @@ def scene(image: str, h: int, w: int, dim: int = 4, seed: int = 0) -> tuple[str,
     """Return (image, features, mask) of a map of h x w cells; the mask has 4 h - 1 by 4 w - 1 pixels."""
     rng = np.random.default_rng(seed)
     features = rng.random((h, w, dim)).astype(np.float16)
-    return image, features, rng.integers(0, 3, (4 * h - 1, 4 * w - 1), dtype=np.uint8)
+    return image, features, rng.integers(0, 3, (4 * h - 1, 4 * w - 1), dtype=np.uint16)

@@ -3,10 +3,10 @@
 import pathlib
 
 import numpy as np
+import PIL.Image
 import scipy.io
 
 from tests.support import voc_tree
-from zeroshot.images import image_files
 
 # Ids of the 59 classes among the 459 labels, as in the published labels.txt, which is sorted by name.
 IDS = {
@@ -74,7 +74,8 @@ def add_pngs(root: pathlib.Path, order: list[str], first: int, other: int) -> No
     for id, shown in {**SHOWN["train"], **SHOWN["val"]}.items():
         labels = np.full((6, 8), other, dtype=np.uint8)
         labels[:, : len(shown)] = [order.index(name) + first for name in shown]
-        image_files.write_mask(root / f"pngs/{id}.png", enlarged(labels))
+        (root / "pngs").mkdir(exist_ok=True)
+        PIL.Image.fromarray(enlarged(labels)).save(root / f"pngs/{id}.png")
 
 
 def section(**changes: object) -> dict[str, object]:

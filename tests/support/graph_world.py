@@ -27,7 +27,7 @@ def make(n_images: int = 120, seed: int = 0) -> tuple[graphs.Graphs, rows.Rows]:
     graph = graphs.Graphs(
         image=np.arange(n, dtype=np.int32) // 2,
         component=np.arange(n, dtype=np.int32) % 2 + 1,
-        label=np.array(pairs, np.uint8).ravel(),
+        label=np.array(pairs, np.uint16).ravel(),
         size=np.ones(n, np.int32),
         edges=np.arange(n, dtype=np.int32).reshape(-1, 2),
     )

@@ -56,7 +56,7 @@ def sampled(counts: dict[int, int], seed: int = 0) -> rows.Rows:
     image_of_class = (labels - 1) * IMAGES_PER_CLASS + number % IMAGES_PER_CLASS
     return {
         "features": features(labels, seed),
-        "label": labels.astype(np.uint8),
+        "label": labels.astype(np.uint16),
         "image": np.where(labels == 0, number % IMAGES_PER_SHARD, image_of_class).astype(np.int32),
         "view": np.zeros(len(labels), np.uint8),
         "component": np.ones(len(labels), np.int32),
@@ -95,7 +95,7 @@ def write_maps(folder: pathlib.Path, n_images: int, side: int = 5) -> None:
     entries = []
     for number in range(n_images):
         cells = np.random.default_rng(number).integers(0, len(CLASSES), (side, side))
-        mask = np.kron(cells, np.ones((4, 4), np.int64)).astype(np.uint8)[:-1, :-3]
+        mask = np.kron(cells, np.ones((4, 4), np.int64)).astype(np.uint16)[:-1, :-3]
         mask[0] = label_ids.IGNORE_INDEX
         path = folder / f"shard-{number:05d}.h5"
         maps.write(path, [number], [features(cells.ravel(), number).reshape(side, side, DIM)], [mask])

@@ -14,7 +14,7 @@ def two_classes(n=150, seed=0):
     """Return a pool of two Gaussian classes, labels 0 and 1, with different means and standard deviations."""
     rng = np.random.default_rng(seed)
     features = np.concatenate([rng.normal(1, 0.5, (n, 4)), rng.normal([4, 0, 2, 1], 1.0, (n, 4))])
-    labels = np.repeat([0, 1], n).astype(np.uint8)
+    labels = np.repeat([0, 1], n).astype(np.uint16)
     return pools.select({"features": features.astype(np.float16), "label": labels, "weight": np.ones(2 * n)}, [0, 1])
 
 

@@ -24,8 +24,8 @@ def write(folder: pathlib.Path, n_images: int = 12, labels: tuple[int, ...] = tu
     tables, entries = [], []
     for number in range(n_images):
         rng = np.random.default_rng(100 + number)
-        cells = rng.choice(labels, (SIDE, SIDE)).astype(np.uint8)
-        mask = np.kron(cells, np.ones((4, 4), np.uint8))[:-1, :-2]
+        cells = rng.choice(labels, (SIDE, SIDE)).astype(np.uint16)
+        mask = np.kron(cells, np.ones((4, 4), np.uint16))[:-1, :-2]
         image_files.write_mask(folder / f"data/masks/unlabelled/image{number}.png", mask)
         chosen = rng.permutation(SIDE * SIDE)[:PER_IMAGE]
         y, x = np.unravel_index(chosen, (SIDE, SIDE))

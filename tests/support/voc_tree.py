@@ -13,17 +13,17 @@ from zeroshot.images import image_files
 CLASSES = ("background", "cow", "dog", "sheep")
 # Image id -> label of each of the 8 columns of its mask.
 TRAIN = {
-    "a": (0, 0, 0, 0, 2, 2, 2, 255),
-    "b": (0, 0, 3, 3, 3, 3, 255, 255),
-    "c": (0, 1, 1, 1, 2, 2, 0, 255),
-    "d": (1, 1, 1, 1, 1, 1, 1, 255),
+    "a": (0, 0, 0, 0, 2, 2, 2, 65535),
+    "b": (0, 0, 3, 3, 3, 3, 65535, 65535),
+    "c": (0, 1, 1, 1, 2, 2, 0, 65535),
+    "d": (1, 1, 1, 1, 1, 1, 1, 65535),
 }
-VAL = {"v": (0, 1, 2, 3, 0, 0, 0, 255)}
+VAL = {"v": (0, 1, 2, 3, 0, 0, 0, 65535)}
 
 
 def mask(columns: tuple[int, ...]) -> np.ndarray:
-    """Return the mask (6, 8) uint8 whose columns have these labels."""
-    return np.repeat(np.array([columns], dtype=np.uint8), 6, axis=0)
+    """Return the mask (6, 8) uint16 whose columns have these labels."""
+    return np.repeat(np.array([columns], dtype=np.uint16), 6, axis=0)
 
 
 def add_image(path: pathlib.Path, seed: int = 0, size: tuple[int, int] = (6, 8)) -> None:
@@ -56,7 +56,9 @@ def add_sbd(root: pathlib.Path, masks: dict[str, tuple[int, ...]], images_too: b
     folder = root / "benchmark_RELEASE/dataset"
     (folder / "cls").mkdir(parents=True)
     for seed, (id, columns) in enumerate(masks.items(), 100):
-        scipy.io.savemat(folder / f"cls/{id}.mat", {"GTcls": {"Segmentation": mask(columns), "Boundaries": [1, 2]}})
+        scipy.io.savemat(
+            folder / f"cls/{id}.mat", {"GTcls": {"Segmentation": mask(columns).astype(np.uint8), "Boundaries": [1, 2]}}
+        )
         if images_too:
             add_image(folder / f"img/{id}.jpg", seed)
     add_list(folder / "train_noval.txt", list(masks))

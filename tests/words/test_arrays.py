@@ -97,7 +97,7 @@ def write_bomb(path, shape):
         archive.writestr("vectors.npy", header.getvalue() + bytes(100_000))
 
 
-@pytest.mark.parametrize("shape", [(2**40, 2), (9_000_000,)])
+@pytest.mark.parametrize("shape", [(2**40, 2), (34_000_000,)])
 def test_compressed_array_that_is_too_large_is_refused_by_its_header(tmp_path, shape):
     write_bomb(tmp_path / "a.npz", shape)
     tracemalloc.start()
@@ -109,7 +109,7 @@ def test_compressed_array_that_is_too_large_is_refused_by_its_header(tmp_path, s
         tracemalloc.stop()
     n_bytes = 8 * math.prod(shape)
     assert str(caught.value) == (
-        f"{tmp_path}/a.npz: its array of shape {shape} has {n_bytes:,} bytes; at most 67,108,864 are read"
+        f"{tmp_path}/a.npz: its array of shape {shape} has {n_bytes:,} bytes; at most 268,435,456 are read"
     )
 
 

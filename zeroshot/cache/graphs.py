@@ -9,11 +9,11 @@ import numpy as np
 from zeroshot.base import hdf5, storage
 from zeroshot.cache import index as shard_index
 from zeroshot.cache import sampling
-from zeroshot.images import component_graphs
+from zeroshot.images import component_graphs, label_ids
 
 NAME = "graphs.h5"
 # Name of each column of nodes -> dtype.
-COLUMNS = {"image": np.int32, "component": np.int32, "label": np.uint8, "size": np.int32}
+COLUMNS = {"image": np.int32, "component": np.int32, "label": label_ids.DTYPE, "size": np.int32}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Graphs:
     Attributes:
         image: (n,) int32, number of each node's image in the index, ascending.
         component: (n,) int32, component id of each node, ascending within an image; rows of view 0 carry the same ids.
-        label: (n,) uint8, label id of each node.
+        label: (n,) uint16, label id of each node.
         size: (n,) int32, size of each component in cells.
         edges: (e, 2) int32, pairs of nodes i < j of one image whose components touch.
     """
@@ -50,7 +50,7 @@ def join(parts: Iterable[component_graphs.ComponentGraph]) -> Graphs:
 
 
 def of_masks(masks: Iterable[np.ndarray], stride: int) -> Graphs:
-    """Return the component graphs of masks (H, W) uint8 on feature maps of this stride, in the order of the masks (paper section 2.2)."""
+    """Return the component graphs of masks (H, W) uint16 on feature maps of this stride, in the order of the masks (paper section 2.2)."""
     return join(component_graphs.of_labels(sampling.label_cells(mask, stride)) for mask in masks)
 
 

@@ -8,11 +8,11 @@ import numpy as np
 from zeroshot.base import hdf5
 from zeroshot.cache import index as shard_index
 from zeroshot.cache import rows, sampling
-from zeroshot.images import image_files, views
+from zeroshot.images import image_files, label_ids, views
 
 
 def of_rows(image: np.ndarray, position: np.ndarray, index: shard_index.Index, masks: pathlib.Path) -> np.ndarray:
-    """Return the true label ids (n,) uint8 of rows of a cache, 255 for ignored pixels.
+    """Return the true label ids (n,) uint16 of rows of a cache, `IGNORE_INDEX` for ignored pixels.
 
     Args:
         image: (n,) number of each row's image in the index.
@@ -20,7 +20,7 @@ def of_rows(image: np.ndarray, position: np.ndarray, index: shard_index.Index, m
         index: the index of the cache.
         masks: folder of the withheld masks, `<image id>.png`.
     """
-    truth = np.empty(len(image), np.uint8)
+    truth = np.empty(len(image), label_ids.DTYPE)
     for number in np.unique(image):
         of_image = image == number
         y, x = position[of_image].T
@@ -37,7 +37,7 @@ def by_shard(folder: pathlib.Path, masks: pathlib.Path) -> Iterator[tuple[pathli
         masks: folder of the withheld masks, `<image id>.png`.
 
     Yields:
-        the shard's file, row numbers (n,) int64 and labels (n,) uint8, 255 for ignored pixels.
+        the shard's file, row numbers (n,) int64 and labels (n,) uint16, `IGNORE_INDEX` for ignored pixels.
 
     Raises:
         shard_index.ShardError: if the cache is missing, truncated or altered.
@@ -66,7 +66,7 @@ def sample(folder: pathlib.Path, masks: pathlib.Path, classes: Sequence[int], pe
         weights of a class are scaled up to the sum of the weights of all its rows.
     """
     shards = list(by_shard(folder, masks))
-    labels = np.concatenate([labels for _, _, labels in shards] + [np.zeros(0, np.uint8)])
+    labels = np.concatenate([labels for _, _, labels in shards] + [np.zeros(0, label_ids.DTYPE)])
     chosen = np.zeros(len(labels), bool)
     for label in classes:
         candidates = np.flatnonzero(labels == label)
@@ -78,19 +78,19 @@ def sample(folder: pathlib.Path, masks: pathlib.Path, classes: Sequence[int], pe
         "image": [np.zeros(0, np.int32)],
         "weight": [np.zeros(0, np.float32)],
     }
-    cells = np.zeros(256)
+    cells = np.zeros(label_ids.N_IDS)
     first = 0
     for path, numbers, shard_labels in shards:
         chosen_in_shard = chosen[first : first + len(shard_labels)]
         first += len(shard_labels)
         with hdf5.reading(path) as file:
-            cells += np.bincount(shard_labels, weights=file["weight"][:][numbers], minlength=256)
+            cells += np.bincount(shard_labels, weights=file["weight"][:][numbers], minlength=label_ids.N_IDS)
             for name, column in parts.items():
                 column.append(file[name][:][numbers[chosen_in_shard]])
     order = np.argsort(labels[chosen], kind="stable")
     table = {name: np.concatenate(column)[order] for name, column in parts.items()}
     table["label"] = labels[chosen][order]
-    sampled_cells = np.bincount(table["label"], weights=table["weight"], minlength=256)
-    factor = np.divide(cells, sampled_cells, out=np.ones(256), where=sampled_cells > 0)
+    sampled_cells = np.bincount(table["label"], weights=table["weight"], minlength=label_ids.N_IDS)
+    factor = np.divide(cells, sampled_cells, out=np.ones(label_ids.N_IDS), where=sampled_cells > 0)
     table["weight"] *= factor[table["label"]].astype(np.float32)
     return table

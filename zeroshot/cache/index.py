@@ -13,6 +13,8 @@ from zeroshot.base import errors, hdf5, storage, user_files
 from zeroshot.images import label_ids
 
 NAME = "index.json"
+# Version of the layout of a cache: 2 has label ids of 16 bits; older caches have 8 bits and no version in their index.
+LAYOUT = 2
 
 
 class ShardError(errors.UserError):
@@ -72,12 +74,20 @@ class Index:
     presence: list[list[_Number]] | None = None
 
 
+@dataclasses.dataclass(frozen=True)
+class _Layout:
+    """The version of the layout in `index.json`; 1 where there is none."""
+
+    layout: int = 1
+
+
 _INDEX = pydantic.TypeAdapter(Index)
+_LAYOUT = pydantic.TypeAdapter(_Layout)
 
 
 def write(folder: pathlib.Path, index: Index) -> None:
     """Write the index of `folder`. It is written last, so a folder with an index is complete."""
-    storage.write_json(folder / NAME, dataclasses.asdict(index))
+    storage.write_json(folder / NAME, {"layout": LAYOUT, **dataclasses.asdict(index)})
 
 
 def read(folder: str | pathlib.Path, kind: str | None = None) -> Index:
@@ -88,13 +98,16 @@ def read(folder: str | pathlib.Path, kind: str | None = None) -> Index:
         kind: the kind that the caller needs; any if None.
 
     Raises:
-        ShardError: if there is no cache, if it is of another kind, or if shards are missing or of another size (all are named).
+        ShardError: if there is no cache, if it is of another kind or layout, or if shards are missing or of another size (all are named).
     """
     folder = pathlib.Path(folder)
     try:
         user_files.head(folder / NAME)
-        index = _INDEX.validate_json((folder / NAME).read_bytes(), strict=True)
-        _check(index)
+        content = (folder / NAME).read_bytes()
+        layout = _LAYOUT.validate_json(content, strict=True).layout
+        index = _INDEX.validate_json(content, strict=True) if layout == LAYOUT else None
+        if index is not None:
+            _check(index)
     except pydantic.ValidationError as error:
         faults = "; ".join(
             f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}".lstrip(": ") for fault in error.errors()
@@ -102,6 +115,11 @@ def read(folder: str | pathlib.Path, kind: str | None = None) -> Index:
         raise _unreadable(folder, faults) from None
     except (OSError, ValueError) as error:
         raise _unreadable(folder, str(error)) from error
+    if index is None:
+        raise ShardError(
+            f"{folder}: was written in layout {layout} of the cache, and this version of the code reads layout {LAYOUT}; "
+            "make it again with `dvc repro`"
+        )
     if kind not in (None, index.kind):
         raise ShardError(f"{folder}: holds {index.kind}, but {kind} are needed; give the folder of a cache of {kind}")
     entries = [*index.shards, *([index.graphs] if index.graphs else [])]

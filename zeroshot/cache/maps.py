@@ -8,11 +8,12 @@ import numpy as np
 
 from zeroshot.base import hdf5, storage
 from zeroshot.cache import index as shard_index
+from zeroshot.images import label_ids
 
 
 @dataclasses.dataclass(frozen=True)
 class Map:
-    """The features (h, w, d) float16 and the mask (H, W) uint8 of one image."""
+    """The features (h, w, d) float16 and the mask (H, W) uint16 of one image."""
 
     image: str
     features: np.ndarray
@@ -26,7 +27,7 @@ def write(path: pathlib.Path, images: list[int], features: list[np.ndarray], mas
         path: the file, replaced as a whole.
         images: number of each image in the index.
         features: of each image, (h, w, d) float16.
-        masks: of each image, (H, W) uint8.
+        masks: of each image, (H, W) uint16.
     """
     shapes = [(*cells.shape[:2], *mask.shape) for cells, mask in zip(features, masks, strict=True)]
     with storage.replacing(path) as temporary:
@@ -34,7 +35,7 @@ def write(path: pathlib.Path, images: list[int], features: list[np.ndarray], mas
             # No variable holds these copies, so that they are freed before the file is written.
             for name, parts, dtype in (
                 ("features", [cells.reshape(-1, cells.shape[-1]) for cells in features], np.float16),
-                ("mask", [mask.ravel() for mask in masks], np.uint8),
+                ("mask", [mask.ravel() for mask in masks], label_ids.DTYPE),
             ):
                 file.create_dataset(name, data=np.concatenate(parts), dtype=dtype, track_times=False)
             file.create_dataset("image", data=images, dtype=np.int32, track_times=False)
@@ -68,7 +69,7 @@ def read(folder: str | pathlib.Path, images: Collection[str] | None = None) -> I
 
 
 def read_masks(folder: str | pathlib.Path) -> Iterator[tuple[str, np.ndarray]]:
-    """Yield the images of a cache with their masks (H, W) uint8, in the order of `read`, without reading the features.
+    """Yield the images of a cache with their masks (H, W) uint16, in the order of `read`, without reading the features.
 
     Checksums are not verified, since that would read whole shards. The size of every shard is checked.
 

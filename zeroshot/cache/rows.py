@@ -11,7 +11,7 @@ from zeroshot.images import label_ids
 
 # Name of each column -> dtype, and shape of one row.
 COLUMNS = {
-    "label": (np.uint8, ()),
+    "label": (label_ids.DTYPE, ()),
     "image": (np.int32, ()),
     "view": (np.uint8, ()),
     "position": (np.uint16, (2,)),
@@ -30,7 +30,7 @@ def write(path: pathlib.Path, rows: Rows) -> None:
 
     Args:
         path: the file, replaced as a whole.
-        rows: `features` (n, d) float16 and the columns of `COLUMNS`: `label` (255: unlabelled), `image` (number in the index),
+        rows: `features` (n, d) float16 and the columns of `COLUMNS`: `label` (`UNLABELLED`: none), `image` (number in the index),
             `view` (number of the augmented pass), `position` (y, x) on the feature map, `component` (connected component of equal
             labels within the image, 0: unlabelled), `weight` (number of cells of the feature map that the row represents).
     """

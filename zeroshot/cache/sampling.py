@@ -5,32 +5,33 @@ import zlib
 import numpy as np
 
 from zeroshot.cache import rows
-from zeroshot.images import component_graphs, grids
+from zeroshot.images import component_graphs, grids, label_ids
 
 
 def label_cells(mask: np.ndarray, stride: int) -> np.ndarray:
     """Return the label of each cell of a feature map: the label of the pixel at its centre (`grids.centres`).
 
     Args:
-        mask: (H, W) uint8.
+        mask: (H, W) uint16.
         stride: s, pixels between neighbouring cells.
 
     Returns:
-        (ceil(H / s), ceil(W / s)) uint8, 255 for ignored pixels.
+        (ceil(H / s), ceil(W / s)) uint16, `label_ids.IGNORE_INDEX` for ignored pixels.
     """
     return grids.downsample(mask, stride)
 
 
 def count_labelled(labels: np.ndarray, pixels_per_class: int) -> int:
     """Return the number of rows that `sample_labelled` returns for `labels` (h, w)."""
-    return int(np.minimum(np.bincount(labels.ravel(), minlength=256)[:255], pixels_per_class).sum())
+    _, counts = np.unique(labels[labels != rows.UNLABELLED], return_counts=True)
+    return int(np.minimum(counts, pixels_per_class).sum())
 
 
 def sample_labelled(labels: np.ndarray, pixels_per_class: int, seed: int, image_id: str, view: int) -> rows.Rows:
     """Sample at most `pixels_per_class` cells of every class of one image, without replacement.
 
     Args:
-        labels: (h, w) uint8; cells with 255 are never sampled.
+        labels: (h, w) uint16; cells with `rows.UNLABELLED` are never sampled.
         pixels_per_class: largest number of cells of one class.
         seed: seeds the sample, together with `image_id` and `view`, so that other images have no influence.
         image_id: id of the image.
@@ -72,7 +73,7 @@ def _columns(
 ) -> rows.Rows:
     chosen = np.concatenate(cells) if cells else np.zeros(0, np.int64)
     return {
-        "label": labels[chosen].astype(np.uint8),
+        "label": labels[chosen].astype(label_ids.DTYPE),
         "position": np.stack(np.unravel_index(chosen, size), axis=1).astype(np.uint16),
         "component": components[chosen].astype(np.int32),
         "weight": np.concatenate([*weights, np.zeros(0)]).astype(np.float32),

@@ -13,7 +13,7 @@ import pydantic
 from zeroshot.base import errors, parallel, params
 from zeroshot.cache import rows, sampling
 from zeroshot.datasets import splits
-from zeroshot.images import grids, image_files, views
+from zeroshot.images import grids, image_files, label_ids, views
 
 MIB = 2**20
 
@@ -126,7 +126,7 @@ class Source:
         return self.views[job.view].image(image_files.read_image(self.root / self.items[job.image].image))
 
     def read_mask(self, job: Job) -> np.ndarray:
-        """Return the mask of a job (H, W) uint8."""
+        """Return the mask of a job (H, W) uint16."""
         return self.views[job.view].mask(image_files.read_mask(self.mask_path(self.items[job.image])))
 
     def mask_path(self, item: splits.Item) -> pathlib.Path:
@@ -210,9 +210,9 @@ def _job(source: Source, image: int, view: int, options: Params) -> Job:
     size = source.views[view].size(height, width)
     job = Job(image, view, size, rows=0, bytes=0)
     h, w = grids.map_size(*size, source.stride)
-    feature_bytes = 2 * source.dim
+    feature_bytes, mask_bytes = 2 * source.dim, np.dtype(label_ids.DTYPE).itemsize
     if source.kind == "maps":
-        return dataclasses.replace(job, rows=h * w, bytes=h * w * feature_bytes + size[0] * size[1])
+        return dataclasses.replace(job, rows=h * w, bytes=h * w * feature_bytes + size[0] * size[1] * mask_bytes)
     if source.masks is None:
         n_rows = min(math.prod(grids.map_size(height, width, source.stride)), options.unlabelled_pixels)
     else:

@@ -60,8 +60,10 @@ def converter(root: pathlib.Path, settings: Params, faults: errors.Faults) -> Co
     if settings.format == "context_mat":
         return Converter(".mat", pascal_context.read_mat, pascal_context.table_459(root, str(settings.names), faults))
     if settings.format == "context_png":
-        return Converter(".png", image_files.read_mask, pascal_context.table_png(settings.ids, settings.order))
-    return Converter(".mat", matlab.read_sbd_mask, np.arange(label_ids.IGNORE_INDEX + 1))
+        return Converter(".png", image_files.read_stored_ids, pascal_context.table_png(settings.ids, settings.order))
+    table = np.arange(label_ids.IGNORE_IN_8_BITS + 1)
+    table[label_ids.IGNORE_IN_8_BITS] = label_ids.IGNORE_INDEX
+    return Converter(".mat", matlab.read_sbd_mask, table)
 
 
 def sources(root: pathlib.Path, settings: Params, suffix: str, faults: errors.Faults) -> list[pathlib.Path]:
@@ -101,7 +103,7 @@ def convert(
         if labels.min(initial=0) < 0:
             invalid_ids = ", ".join(map(str, np.unique(ids[labels < 0])))
             return path, (f"label out of range ({_allowed(converter.table)})", f"{path}: {invalid_ids}")
-        image_files.write_mask(folder / f"{path.stem}.png", labels.astype(np.uint8))
+        image_files.write_mask(folder / f"{path.stem}.png", labels.astype(label_ids.DTYPE))
         return path, None
 
     for path, fault in parallel.in_order(write, paths, workers):

@@ -10,6 +10,7 @@ import pydantic
 
 from zeroshot.base import errors, params, text_files
 from zeroshot.datasets import published
+from zeroshot.images import label_ids
 
 IMAGES = "JPEGImages"
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")
@@ -133,15 +134,16 @@ def read_classes(root: pathlib.Path, name: str, faults: errors.Faults) -> tuple[
         return published.DATASETS[name].classes
     lines = _read_lines(root, name, faults)
     details = []
-    if len(lines) > 255 or len(lines) == 1:
-        details.append(f"{len(lines)} classes; label ids allow 2 to 255")
+    if len(lines) > label_ids.MAX_CLASSES or len(lines) == 1:
+        details.append(f"{len(lines)} classes; label ids allow 2 to {label_ids.MAX_CLASSES}")
+    first_lines: dict[str, int] = {}
     for number, line in enumerate(lines if not details else ()):
         if not line:
             details.append(f"line {number} is empty")
         elif not line.isprintable():
             details.append(f"line {number} has an invisible character: {line!a}")
-        elif line in lines[:number]:
-            details.append(f"`{line}` is on lines {lines.index(line)} and {number}")
+        elif first_lines.setdefault(line, number) != number:
+            details.append(f"`{line}` is on lines {first_lines[line]} and {number}")
     for detail in details:
         kind = "class list must have one name per line, the background in line 0, and no name twice"
         faults.add(kind, f"{name}: {detail}")

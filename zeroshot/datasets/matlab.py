@@ -64,7 +64,7 @@ def check_mask(path: str | pathlib.Path, mask: Any, name: str, dtypes: tuple[typ
 
 
 def read_sbd_mask(path: str | pathlib.Path) -> np.ndarray:
-    """Read `GTcls.Segmentation`, the label ids of one image. SBD does not mark borders, so there is no 255.
+    """Read `GTcls.Segmentation`, the label ids of one image. SBD does not mark borders, so no pixel is ignored.
 
     Returns:
         (H, W) uint8.

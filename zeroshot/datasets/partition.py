@@ -1,5 +1,6 @@
 """Checking a dataset and sorting its images into train, unlabelled and val (docs/protocol.md)."""
 
+import collections
 import dataclasses
 import difflib
 import pathlib
@@ -20,15 +21,15 @@ class Inspection:
     """Result of decoding an entry.
 
     Attributes:
-        pixels: (256,) int64, number of mask pixels per label.
-        cells: (256,) int64, number of cells of the feature map per label.
-        colours: (256, 3) uint8, the colour of each label in the mask's palette; None if the mask has no colours.
+        pixels: number of mask pixels of each label id in the mask.
+        cells: number of cells of the feature map of each label id that has any.
+        colours: the colour of each label id in the mask, by its palette; None if the mask has no colours.
         faults: (kind, detail) of each fault.
     """
 
-    pixels: np.ndarray
-    cells: np.ndarray
-    colours: np.ndarray | None = None
+    pixels: dict[int, int]
+    cells: dict[int, int]
+    colours: dict[int, list[int]] | None = None
     faults: tuple[tuple[str, str], ...] = ()
 
 
@@ -62,7 +63,7 @@ def check(
     val = layout.find_val(root, labels, settings, faults)
     unlabelled = layout.find_unlabelled(root, settings, {entry.id for entry in train + val}, faults)
     entries = train + val + unlabelled
-    inspections = inspect(root, entries, len(classes) or label_ids.IGNORE_INDEX, workers)
+    inspections = inspect(root, entries, len(classes) or label_ids.MAX_CLASSES, workers)
     inspected = list(progress.track(inspections, "check images and masks", total=len(entries)))
     for _, inspection in inspected:
         for kind, detail in inspection.faults:
@@ -111,10 +112,10 @@ def build(
     seen = tuple(label for label in range(len(classes)) if label not in unseen)
     train_entries, unlabelled = [], list(unlabelled)
     for entry, inspection in train:
-        has_unseen = inspection.pixels[list(unseen)].any()
+        has_unseen = not inspection.pixels.keys().isdisjoint(unseen)
         if has_unseen:
             unlabelled.append(entry)
-        if inspection.pixels[list(seen)].any() and not (has_unseen and settings.exclude == "images"):
+        if not inspection.pixels.keys().isdisjoint(seen) and not (has_unseen and settings.exclude == "images"):
             train_entries.append(entry)
     return splits.Split(
         classes=classes,
@@ -138,15 +139,17 @@ def check_training(split: splits.Split, train: Inspected, faults: errors.Faults)
     ids = {item.id for item in split.train}
     used = [inspection for entry, inspection in train if entry.id in ids]
     if not used:
-        n_unseen = sum(bool(inspection.pixels[list(split.unseen)].any()) for _, inspection in train)
+        n_unseen = sum(not inspection.pixels.keys().isdisjoint(split.unseen) for _, inspection in train)
         faults.add(
             "no training image is left",
             f"{n_unseen} of {len(train)} images contain an unseen class; "
             "declare fewer classes unseen, or set data.exclude: pixels",
         )
         return
-    pixels = np.sum([inspection.pixels for inspection in used], axis=0)
-    cells = np.sum([inspection.cells for inspection in used], axis=0)
+    pixels, cells = collections.Counter[int](), collections.Counter[int]()
+    for inspection in used:
+        pixels.update(inspection.pixels)
+        cells.update(inspection.cells)
     for label in split.seen:
         name = f"{split.classes[label]} (label {label})"
         if not pixels[label]:
@@ -172,8 +175,9 @@ def check_colours(inspected: Inspected, faults: errors.Faults) -> None:
     for entry, inspection in inspected:
         if inspection.colours is None:
             continue
-        for label in np.flatnonzero(inspection.pixels[: label_ids.IGNORE_INDEX]).tolist():
-            colour = inspection.colours[label].tolist()
+        for label, colour in inspection.colours.items():
+            if label == label_ids.IGNORE_INDEX:
+                continue
             mask, expected = first.setdefault(label, (entry.mask, colour))
             if colour != expected and label not in reported:
                 reported.add(label)
@@ -190,7 +194,7 @@ def write_masks(
     entries: Iterable[layout.Entry],
     ignored: tuple[int, ...],
     workers: int,
-) -> Iterator[tuple[str, np.ndarray]]:
+) -> Iterator[tuple[str, dict[int, int]]]:
     """Write the masks of `entries` as `folder`/<id>.png; the folder is replaced when all are written.
 
     The mask of an entry without one is `label_ids.IGNORE_INDEX` everywhere.
@@ -203,37 +207,39 @@ def write_masks(
         workers: number of threads.
 
     Yields:
-        id and pixels per label, (256,) int64, of each mask.
+        id of each mask, and the number of pixels of each label id in it.
     """
     with storage.replacing_folder(folder) as unfinished:
 
-        def write(entry: layout.Entry) -> tuple[str, np.ndarray]:
+        def write(entry: layout.Entry) -> tuple[str, dict[int, int]]:
             if entry.mask is None:
-                mask = np.full(image_files.read_size(root / entry.image), label_ids.IGNORE_INDEX, np.uint8)
+                mask = np.full(image_files.read_size(root / entry.image), label_ids.IGNORE_INDEX, label_ids.DTYPE)
             else:
                 mask = image_files.read_mask(entry.mask)
             mask[np.isin(mask, ignored)] = label_ids.IGNORE_INDEX
             image_files.write_mask(unfinished / f"{entry.id}.png", mask)
-            return entry.id, np.bincount(mask.ravel(), minlength=256)
+            return entry.id, _count(mask)
 
         yield from parallel.in_order(write, entries, workers)
 
 
-def write_counts(path: str | pathlib.Path, split: splits.Split, counts: dict[str, list[np.ndarray]]) -> None:
+def write_counts(path: str | pathlib.Path, split: splits.Split, counts: dict[str, list[dict[int, int]]]) -> None:
     """Write a table of images and pixels per list and class, for human readers; no stage may read it.
 
     Args:
         path: the CSV file.
         split: the split, for class names and roles.
-        counts: list name -> pixels per label of each image, (256,) int64.
+        counts: list name -> number of pixels of each label id in each image.
     """
     rows = []
-    for name, pixels in counts.items():
-        stacked = np.array(pixels, dtype=np.int64).reshape(-1, 256)
+    for name, masks in counts.items():
+        images, pixels = collections.Counter[int](), collections.Counter[int]()
+        for of_label in masks:
+            images.update(of_label.keys())
+            pixels.update(of_label)
         for label, class_name in enumerate(split.classes):
             role = "unseen" if label in split.unseen else "seen"
-            column = stacked[:, label]
-            totals = {"images": np.count_nonzero(column), "pixels": column.sum()}
+            totals = {"images": images[label], "pixels": pixels[label]}
             rows.append({"class": class_name, "role": role, "list": name, **totals})
     storage.write_csv(path, rows)
 
@@ -250,28 +256,34 @@ def _inspect(root: pathlib.Path, entry: layout.Entry, n_classes: int) -> Inspect
             mask, colours = image_files.read_coloured_mask(entry.mask)
         except image_files.ImageError as error:
             faults.append(("unusable mask", str(error)))
-    pixels, cells = np.zeros((2, 256), dtype=np.int64)
+    pixels: dict[int, int] = {}
+    cells: dict[int, int] = {}
     if mask is not None:
-        pixels = np.bincount(mask.ravel(), minlength=256)
-        cells = np.bincount(grids.downsample(mask, grids.STRIDE).ravel(), minlength=256)
-        invalid_labels = [
-            int(label) for label in np.flatnonzero(pixels) if n_classes <= label != label_ids.IGNORE_INDEX
-        ]
+        pixels, cells = _count(mask), _count(grids.downsample(mask, grids.STRIDE))
+        invalid_labels = [label for label in pixels if n_classes <= label != label_ids.IGNORE_INDEX]
         if invalid_labels:
-            kind = f"label out of range (0 to {n_classes - 1}, or {label_ids.IGNORE_INDEX} to ignore)"
+            kind = (
+                f"label out of range (0 to {n_classes - 1}; to ignore a pixel: {label_ids.IGNORE_IN_8_BITS} in an 8-bit mask, "
+                f"{label_ids.IGNORE_INDEX} in a 16-bit mask)"
+            )
             faults.append((kind, f"{entry.mask}: {', '.join(map(str, invalid_labels))}"))
     if image is not None and mask is not None and image.shape[:2] != mask.shape:
         (height, width), (mask_height, mask_width) = image.shape[:2], mask.shape
         detail = f"{entry.image} is {width} x {height}, {entry.mask} is {mask_width} x {mask_height}"
         faults.append(("image and mask differ in size", detail))
-    if colours is not None and _is_grey(colours[np.flatnonzero(pixels)]):
-        colours = None
+    if colours is not None:
+        colours = {label: colours[label] for label in pixels}
+        # A grey palette, like a mask in grey, says nothing about classes.
+        if all(len(set(colour)) == 1 for colour in colours.values()):
+            colours = None
     return Inspection(pixels, cells, colours, tuple(faults))
 
 
-def _is_grey(colours: np.ndarray) -> bool:
-    """Return whether all colours (n, 3) are grey. Such a palette, like a mask in grey, says nothing about classes."""
-    return bool((colours == colours[:, :1]).all())
+def _count(mask: np.ndarray) -> dict[int, int]:
+    """Return the number of pixels of each label id in a mask (H, W) uint16, in the order of the ids."""
+    counts = np.bincount(mask.ravel())
+    labels = np.flatnonzero(counts)
+    return dict(zip(labels.tolist(), counts[labels].tolist(), strict=True))
 
 
 def _unseen_labels(classes: tuple[str, ...], names: tuple[str, ...], faults: errors.Faults) -> tuple[int, ...]:

@@ -37,10 +37,10 @@ def table_459(root: pathlib.Path, name: str, faults: errors.Faults) -> np.ndarra
         faults: receives lines that cannot be read, and classes that are missing in the list.
 
     Returns:
-        (n + 1,) uint8, where n is the number of labels in the file.
+        (n + 1,) uint16, where n is the number of labels in the file.
     """
     labels = _read_labels(root, name, faults)
-    table = np.full(len(labels) + 1, label_ids.BACKGROUND, dtype=np.uint8)
+    table = np.full(len(labels) + 1, label_ids.BACKGROUND, dtype=label_ids.DTYPE)
     plain_labels = [published.plain(label) for label in labels]
     for label, class_name in enumerate(CLASSES[1:] if labels else (), 1):
         spellings = [class_name, *published.SPELLINGS.get(class_name, ())]
@@ -57,7 +57,7 @@ def table_459(root: pathlib.Path, name: str, faults: errors.Faults) -> np.ndarra
 
 
 def table_png(ids: str, order: str) -> np.ndarray:
-    """Return the label id for each value of a converted PNG: (256,) int64, -1 for values that are not allowed.
+    """Return the label id for each value that a converted 8-bit PNG stores: (256,) int64, -1 for values that are not allowed.
 
     Args:
         ids: `0-59` if the classes are 1 to 59 and 0 means none of them; `0-58` if the classes are 0 to 58 and 255 means none.
@@ -68,10 +68,10 @@ def table_png(ids: str, order: str) -> np.ndarray:
     table = np.full(256, -1)
     if ids == "0-59":
         table[: len(CLASSES)] = [label_ids.BACKGROUND, *labels]
-        table[label_ids.IGNORE_INDEX] = label_ids.IGNORE_INDEX
+        table[label_ids.IGNORE_IN_8_BITS] = label_ids.IGNORE_INDEX
     else:
         table[: len(labels)] = labels
-        table[label_ids.IGNORE_INDEX] = label_ids.BACKGROUND
+        table[label_ids.IGNORE_IN_8_BITS] = label_ids.BACKGROUND
     return table
 
 

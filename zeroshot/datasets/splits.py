@@ -29,7 +29,7 @@ class Split:
         classes: class names in label order; label 0 is the background.
         seen: label ids in ascending order, including the background.
         unseen: label ids in ascending order; empty for a fully supervised run.
-        exclude: how unseen classes are excluded from `train`: whole `images`, or their `pixels` (set to 255).
+        exclude: how unseen classes are excluded from `train`: whole `images`, or their `pixels` (ignored).
         train: training images, whose written masks contain seen classes only; sorted by id.
         unlabelled: images of the training lists with an unseen class, sorted by id. Their masks are for reports, never for training.
         val: images for evaluation, with masks of all classes; sorted by id.

@@ -10,8 +10,10 @@ from zeroshot.evaluation import metrics
 
 RESAMPLES = 2000
 CONFIDENCE = 0.95
-# Resampled sets of images that are scored together. Their confusion matrices are dense: 50 of 60 classes need 1.4 MB.
+# Largest numbers of resampled sets of images that are scored together, and of entries in their confusion matrices, which are dense.
+# The interval does not depend on them.
 _BATCH = 50
+_BATCH_ENTRIES = 2**24
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,7 +67,7 @@ def interval(scored: Scored, other: Scored | None = None) -> Interval | None:
     # scipy.stats takes half a second to import.
     import scipy.stats
 
-    n_images = scored.counts[0].shape[0]
+    n_images, n_entries = scored.counts[0].shape
     if not scored.unseen or n_images < 2:
         return None
 
@@ -78,7 +80,8 @@ def interval(scored: Scored, other: Scored | None = None) -> Interval | None:
         return values.reshape(np.delete(index.shape, axis))
 
     result = scipy.stats.bootstrap(
-        (np.arange(n_images),), statistic, n_resamples=RESAMPLES, batch=_BATCH, vectorized=True,
+        (np.arange(n_images),), statistic, n_resamples=RESAMPLES, vectorized=True,
+        batch=max(1, min(_BATCH, _BATCH_ENTRIES // n_entries)),
         confidence_level=CONFIDENCE, method="percentile", rng=np.random.default_rng(0),
     )  # fmt: skip
     return Interval(float(result.confidence_interval.low), float(result.confidence_interval.high))

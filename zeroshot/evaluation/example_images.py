@@ -8,6 +8,7 @@ import numpy as np
 import pydantic
 
 from zeroshot.base import params
+from zeroshot.images import label_ids
 
 
 @params.section
@@ -30,14 +31,16 @@ def choose(masks: Iterable[tuple[str, np.ndarray]], unseen: Sequence[int], optio
     pixels are chosen.
 
     Args:
-        masks: name and mask (H, W) uint8 of every evaluation image.
+        masks: name and mask (H, W) uint16 of every evaluation image.
         unseen: label ids of the unseen classes.
         options: the section `visualise`.
 
     Returns:
         the names of the chosen images, in the order of choice and without repetition.
     """
-    shares = {image: np.bincount(mask.ravel(), minlength=256)[list(unseen)] / mask.size for image, mask in masks}
+    shares = {
+        image: np.bincount(mask.ravel(), minlength=label_ids.N_IDS)[list(unseen)] / mask.size for image, mask in masks
+    }
     shuffled = sorted(shares, key=lambda image: hashlib.sha256(f"{options.seed} {image}".encode()).digest())
     chosen = []
     for column in range(len(unseen)):

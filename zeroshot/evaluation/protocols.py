@@ -65,7 +65,7 @@ def confusions(
         workers: threads that evaluate one image each, 0 for none; the counts do not depend on their number.
     """
     resized = views.View(short_side=short_side)
-    unseen_only = np.full(256, label_ids.IGNORE_INDEX, np.uint8)
+    unseen_only = np.full(label_ids.N_IDS, label_ids.IGNORE_INDEX, label_ids.DTYPE)
     unseen_only[list(split.unseen)] = split.unseen
 
     n_classes = len(split.classes)

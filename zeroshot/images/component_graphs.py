@@ -5,6 +5,8 @@ import dataclasses
 import cc3d
 import numpy as np
 
+from zeroshot.images import label_ids
+
 # Largest distance, in cells, at which an unlabelled cell joins the nearest component. It joins only for the edges: the void contour
 # in VOC's masks is one or two cells wide and would otherwise separate every object from its surroundings. Nodes and sizes ignore it.
 _REACH = 1.5
@@ -16,7 +18,7 @@ class ComponentGraph:
 
     Attributes:
         components: (n,) int32, ascending ids of the components, as returned by the function `components`.
-        labels: (n,) uint8, label of each component.
+        labels: (n,) uint16, label of each component.
         sizes: (n,) int32, number of cells of each component.
         edges: (e, 2) int32, sorted pairs i < j of positions in the arrays above whose components touch.
     """
@@ -31,17 +33,17 @@ def components(labels: np.ndarray) -> np.ndarray:
     """Number the 8-connected components of equal labels.
 
     Args:
-        labels: (h, w) uint8; 255 means no label.
+        labels: (h, w) uint16; `label_ids.IGNORE_INDEX` means no label.
 
     Returns:
         (h, w) integers: 0 where there is no label, otherwise from 1 in raster order of the components' first cells.
     """
-    # cc3d treats 0 as "no object". Adding 1 makes label 0 an object, and 255 + 1 overflows to 0.
-    return cc3d.connected_components(labels + np.uint8(1), connectivity=8)
+    # cc3d treats 0 as "no object". Adding 1 makes label 0 an object, and 65535 + 1 overflows to 0.
+    return cc3d.connected_components(labels + label_ids.DTYPE(1), connectivity=8)
 
 
 def of_labels(labels: np.ndarray) -> ComponentGraph:
-    """Return the graph of a label map (h, w) uint8: a node per component, an edge where two touch at a side or a corner."""
+    """Return the graph of a label map (h, w) uint16: a node per component, an edge where two touch at a side or a corner."""
     numbered = components(labels)
     ids, first, sizes = np.unique(numbered, return_index=True, return_counts=True)
     labelled = ids > 0

@@ -43,10 +43,11 @@ def read_image(path: str | pathlib.Path) -> np.ndarray:
 
 
 def read_mask(path: str | pathlib.Path) -> np.ndarray:
-    """Read the label ids of a palette or 8-bit grey PNG: the stored values, never the colours.
+    """Read the label ids of a palette PNG or a grey PNG of 8 or 16 bits.
 
     Returns:
-        (H, W) uint8, turned by the EXIF orientation if there is one.
+        (H, W) uint16, turned by the EXIF orientation if there is one; `label_ids.IGNORE_INDEX` where an 8-bit file has 255 or a 16-bit
+        file has 65535.
 
     Raises:
         ImageError: for the reasons of `read_image`, or if the file stores colours instead of label ids.
@@ -54,22 +55,43 @@ def read_mask(path: str | pathlib.Path) -> np.ndarray:
     return read_coloured_mask(path)[0]
 
 
-def read_coloured_mask(path: str | pathlib.Path) -> tuple[np.ndarray, np.ndarray | None]:
-    """Return what `read_mask` returns, and the palette (256, 3) uint8, black beyond its last colour; None for a grey PNG."""
+def read_coloured_mask(path: str | pathlib.Path) -> tuple[np.ndarray, dict[int, list[int]] | None]:
+    """Return what `read_mask` returns, and the palette: the colour [R, G, B] of each label id; None for a grey PNG."""
+    image = _decode_mask(path)
+    stored = np.array(image)
+    mask = stored.astype(label_ids.DTYPE)
+    if stored.dtype == np.uint8:
+        mask[stored == label_ids.IGNORE_IN_8_BITS] = label_ids.IGNORE_INDEX
+    if image.mode != "P":
+        return mask, None
+    values = image.getpalette() or []
+    # Black beyond the last colour.
+    colours = np.zeros((256, 3), np.uint8)
+    colours.reshape(-1)[: len(values)] = values
+    palette = dict(enumerate(colours.tolist()))
+    palette[label_ids.IGNORE_INDEX] = palette.pop(label_ids.IGNORE_IN_8_BITS)
+    return mask, palette
+
+
+def read_stored_ids(path: str | pathlib.Path) -> np.ndarray:
+    """Read the values that a palette or grey PNG stores, never its colours; files and errors are those of `read_mask`.
+
+    Returns:
+        (H, W) uint8 or uint16, as in the file, turned by the EXIF orientation if there is one.
+    """
+    return np.array(_decode_mask(path))
+
+
+def _decode_mask(path: str | pathlib.Path) -> PIL.Image.Image:
     image = _decode(path)
     if image.format != "PNG":
         raise ImageError(f"{path}: is a {image.format} file; a mask must be a PNG, whose labels are exact")
-    if image.mode not in ("P", "L") or image.info["stored_as"] in ("L;2", "L;4"):
+    if image.mode not in ("P", "L", "I;16") or image.info["stored_as"] in ("L;2", "L;4"):
         raise ImageError(
             f"{path}: mode {image.mode} ({image.info['stored_as']}) stores no label ids; "
-            "a mask must be a palette PNG or an 8-bit grey PNG whose values are the labels"
+            "a mask must be a palette PNG or a grey PNG of 8 or 16 bits whose values are the labels"
         )
-    if image.mode == "L":
-        return np.array(image), None
-    values = image.getpalette() or []
-    colours = np.zeros((256, 3), np.uint8)
-    colours.reshape(-1)[: len(values)] = values
-    return np.array(image), colours
+    return image
 
 
 def read_size(path: str | pathlib.Path) -> tuple[int, int]:
@@ -87,19 +109,28 @@ def read_size(path: str | pathlib.Path) -> tuple[int, int]:
 
 
 def write_mask(path: str | pathlib.Path, mask: np.ndarray) -> None:
-    """Write label ids as a palette PNG in VOC's colours; equal masks give equal bytes.
+    """Write label ids so that `read_mask` returns them; equal masks give equal bytes.
+
+    A mask whose label ids are all below 255 becomes an 8-bit palette PNG in VOC's colours, with 255 for ignored pixels. Any other mask
+    becomes a 16-bit grey PNG.
 
     Args:
         path: the file to make or replace.
-        mask: (H, W) uint8.
+        mask: (H, W) uint16.
 
     Raises:
-        ValueError: if `mask` is not a two-dimensional uint8 array.
+        ValueError: if `mask` is not a two-dimensional uint16 array.
     """
-    if mask.dtype != np.uint8 or mask.ndim != 2:
-        raise ValueError(f"{path}: a mask must be (H, W) uint8, found {mask.shape} {mask.dtype}")
-    image = PIL.Image.fromarray(np.ascontiguousarray(mask))
-    image.putpalette(label_ids.palette().tobytes())
+    if mask.dtype != label_ids.DTYPE or mask.ndim != 2:
+        raise ValueError(f"{path}: a mask must be (H, W) uint16, found {mask.shape} {mask.dtype}")
+    ignored = mask == label_ids.IGNORE_INDEX
+    if np.all(ignored | (mask < label_ids.IGNORE_IN_8_BITS)):
+        stored = np.where(ignored, label_ids.IGNORE_IN_8_BITS, mask).astype(np.uint8)
+        image = PIL.Image.fromarray(stored)
+        colours = label_ids.palette()
+        image.putpalette(colours[: label_ids.IGNORE_IN_8_BITS].tobytes() + colours[label_ids.IGNORE_INDEX].tobytes())
+    else:
+        image = PIL.Image.fromarray(np.ascontiguousarray(mask))
     with storage.writing(path, flush=False) as file:
         image.save(file, format="PNG")
 

@@ -26,7 +26,7 @@ def compare(
 
     Args:
         image: (H, W, 3) uint8.
-        label_maps: caption -> (h, w) uint8; the size may differ from that of the image.
+        label_maps: caption -> (h, w) uint16; the size may differ from that of the image.
         classes: names in label order.
         unseen: label ids, marked "(unseen)" in the legend.
         panel_side: longer side of each panel, in pixels. Maps are resized by nearest neighbour, the image bilinearly.
@@ -66,7 +66,7 @@ def write(path: str | pathlib.Path, picture: PIL.Image.Image) -> None:
 
 
 def _legend(labels: np.ndarray, classes: Sequence[str], unseen: Sequence[int]) -> list[tuple[int, str]]:
-    """Return (label, legend text) for each of the labels (n,) uint8, unseen classes first."""
+    """Return (label, legend text) for each of the labels (n,) uint16, unseen classes first."""
     texts = {label: f"{classes[label]} (unseen)" for label in labels.tolist() if label in unseen}
     texts |= {label: classes[label] for label in labels.tolist() if label < len(classes) and label not in unseen}
     if label_ids.IGNORE_INDEX in labels:

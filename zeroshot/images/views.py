@@ -26,11 +26,15 @@ class View:
 
     def image(self, image: np.ndarray) -> np.ndarray:
         """Return the view of an image (H, W, 3) uint8, resized bilinearly."""
-        return self._apply(image, PIL.Image.Resampling.BILINEAR)
+        height, width = self.size(*image.shape[:2])
+        if (height, width) != image.shape[:2]:
+            image = np.array(PIL.Image.fromarray(image).resize((width, height), PIL.Image.Resampling.BILINEAR))
+        return self._mirror(image)
 
     def mask(self, mask: np.ndarray) -> np.ndarray:
-        """Return the view of a mask (H, W) uint8, resized by nearest neighbour."""
-        return self._apply(mask, PIL.Image.Resampling.NEAREST)
+        """Return the view of a mask (H, W) uint16, resized by nearest neighbour."""
+        height, width = self.size(*mask.shape)
+        return self._mirror(mask if (height, width) == mask.shape else resize_mask(mask, (width, height)))
 
     def cells(self, position: np.ndarray, image: tuple[int, int], stride: int) -> tuple[np.ndarray, np.ndarray]:
         """Return the cells of this view's feature map that show the same places as cells of the unchanged image.
@@ -63,11 +67,23 @@ class View:
             return height * self.short_side // shorter, width * self.short_side // shorter
         return max(1, round(height * self.scale)), max(1, round(width * self.scale))
 
-    def _apply(self, array: np.ndarray, resampling: PIL.Image.Resampling) -> np.ndarray:
-        height, width = self.size(*array.shape[:2])
-        if (height, width) != array.shape[:2]:
-            array = np.array(PIL.Image.fromarray(array).resize((width, height), resampling))
+    def _mirror(self, array: np.ndarray) -> np.ndarray:
         return np.ascontiguousarray(array[:, ::-1]) if self.flip else array
+
+
+def resize_mask(
+    mask: np.ndarray, size: tuple[int, int], box: tuple[float, float, float, float] | None = None
+) -> np.ndarray:
+    """Return a mask (H, W) uint16 resized by nearest neighbour.
+
+    Args:
+        mask: (H, W) uint16.
+        size: width and height of the result, in pixels.
+        box: left, upper, right and lower bound of the part of the mask to resize, in pixels; all of it if None.
+    """
+    # Pillow's 16-bit images round the places of pixels in another way than its 8-bit images do; its 32-bit images do not.
+    image = PIL.Image.fromarray(mask.astype(np.int32))
+    return np.asarray(image.resize(size, PIL.Image.Resampling.NEAREST, box=box)).astype(mask.dtype)
 
 
 def around_whole(scales: tuple[float, ...], flip: bool) -> list[View]:

@@ -8,7 +8,7 @@ import PIL.ImageFilter
 import pydantic
 
 from zeroshot.base import params
-from zeroshot.images import label_ids
+from zeroshot.images import label_ids, views
 
 
 def _check_order(scales: tuple[float, float]) -> tuple[float, float]:
@@ -34,14 +34,15 @@ def augment(
 
     Args:
         image: (H, W, 3) uint8.
-        mask: (H, W) uint8.
+        mask: (H, W) uint16.
         options: the size of the view, the scales and the probabilities. The image is scaled by a log-uniform random factor from
             `scales`, then cropped or padded to `crop` x `crop` pixels, mirrored with probability `flip`, and blurred with
             probability `blur` by a Gaussian of radius U(0, 1) pixels.
         rng: the only source of randomness.
 
     Returns:
-        image (crop, crop, 3) uint8, padded with the ImageNet mean colour, and mask (crop, crop) uint8, padded with 255.
+        image (crop, crop, 3) uint8, padded with the ImageNet mean colour, and mask (crop, crop) uint16, padded
+        with `label_ids.IGNORE_INDEX`.
     """
     factor = float(np.exp(rng.uniform(*np.log(options.scales))))
     height, width = (max(1, round(side * factor)) for side in mask.shape)
@@ -52,14 +53,14 @@ def augment(
     size = (right - left, bottom - top)
     box = (left / factor, top / factor, min(right / factor, mask.shape[1]), min(bottom / factor, mask.shape[0]))
     view = PIL.Image.fromarray(image).resize(size, PIL.Image.Resampling.BILINEAR, box=box)
-    labels = PIL.Image.fromarray(mask).resize(size, PIL.Image.Resampling.NEAREST, box=box)
+    labels = views.resize_mask(mask, size, box)
     mirror = rng.random() < options.flip
     if rng.random() < options.blur:
         view = view.filter(PIL.ImageFilter.GaussianBlur(rng.random()))
     out_image = np.full((crop, crop, 3), (124, 116, 104), np.uint8)
-    out_mask = np.full((crop, crop), label_ids.IGNORE_INDEX, np.uint8)
+    out_mask = np.full((crop, crop), label_ids.IGNORE_INDEX, label_ids.DTYPE)
     out_image[: size[1], : size[0]] = np.asarray(view)
-    out_mask[: size[1], : size[0]] = np.asarray(labels)
+    out_mask[: size[1], : size[0]] = labels
     if mirror:
         out_image, out_mask = out_image[:, ::-1], out_mask[:, ::-1]
     return np.ascontiguousarray(out_image), np.ascontiguousarray(out_mask)

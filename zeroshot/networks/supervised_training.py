@@ -11,7 +11,7 @@ from zeroshot.base import errors, training
 from zeroshot.images import grids, label_ids
 from zeroshot.networks import backbone, deeplab, semantic_head, training_images
 
-# Maps outputs (b, c, h, w) and targets (b, h, w), indices of outputs or 255, to the sum of the losses of all pixels but those with 255.
+# Maps outputs (b, c, h, w) and targets (b, h, w) int64, indices of outputs or IGNORE_INDEX, to the summed loss of all other pixels.
 Criterion = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 
@@ -90,7 +90,7 @@ def fit(
                 heads = [(1.0, network.classifier(features), criterion)]
                 if semantic is not None:
                     heads.append((semantic.weight, semantic(features), cross_entropy))
-            target = target.to(device).long()
+            target = training_images.targets(target.to(device))
             losses = [
                 weight * _loss(outputs.float(), target, network.stride, options.loss_at, head_criterion)
                 for weight, outputs, head_criterion in heads

@@ -36,13 +36,17 @@ class TrainingImages(data.Dataset):
             )
         self.paths = [(root / item.image, masks / f"{item.id}.png") for item in split.train]
         self.options = options
-        self.row_of_label = np.full(256, label_ids.IGNORE_INDEX, np.uint8)
+        self.n_classes = len(split.classes)
+        # The largest number of the type means an ignored pixel.
+        dtype = np.min_scalar_type(len(split.seen))
+        self.row_of_label = np.full(label_ids.N_IDS, np.iinfo(dtype).max, dtype)
         self.row_of_label[list(split.seen)] = np.arange(len(split.seen))
 
     def __getitem__(self, key: tuple[int, int, int]) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return an image (3, crop, crop) uint8 and its targets (crop, crop) uint8, indices of outputs or 255.
+        """Return an image (3, crop, crop) uint8 and its targets (crop, crop), which `targets` decodes.
 
         Loader processes send both through shared memory, which is small in a container. As int64 the targets would be most of it.
+        So they are uint8, or uint16 where uint8 has too few numbers.
 
         Args:
             key: (epoch, position, index): epoch, position in the epoch, and index of the training image.
@@ -54,6 +58,12 @@ class TrainingImages(data.Dataset):
             image_files.read_image(image_path), image_files.read_mask(mask_path), self.options.augmentation, rng
         )
         return torch.from_numpy(image).permute(2, 0, 1), torch.from_numpy(self.row_of_label[mask])
+
+
+def targets(encoded: torch.Tensor) -> torch.Tensor:
+    """Return the targets of `TrainingImages`, of any shape, as int64: indices of outputs, or `IGNORE_INDEX` for ignored pixels."""
+    decoded = encoded.long()
+    return decoded.masked_fill_(decoded == torch.iinfo(encoded.dtype).max, label_ids.IGNORE_INDEX)
 
 
 def files_read(split: splits.Split, root: pathlib.Path, masks: pathlib.Path) -> dict[pathlib.Path, list[str]]:
@@ -72,9 +82,10 @@ def image_weights(dataset: TrainingImages, threshold: float) -> np.ndarray:
     """
     if threshold == 0:
         return np.full(len(dataset.paths), 1 / len(dataset.paths))
-    present = np.stack(
-        [np.bincount(image_files.read_mask(mask).ravel(), minlength=256)[:255] > 0 for _, mask in dataset.paths]
-    )
+    present = np.zeros((len(dataset.paths), dataset.n_classes), bool)
+    for image, (_, path) in enumerate(dataset.paths):
+        labels = np.unique(image_files.read_mask(path))
+        present[image, labels[labels != label_ids.IGNORE_INDEX]] = True
     share = present.mean(axis=0)
     factor = np.sqrt(np.divide(threshold, share, out=np.ones_like(share), where=share > 0)).clip(min=1)
     repeats = np.where(present, factor, 1).max(axis=1)

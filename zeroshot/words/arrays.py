@@ -10,9 +10,9 @@ import numpy as np
 from zeroshot.base import errors, user_files
 from zeroshot.words import pickles
 
-# Limit of a file and of the array in it, since a small compressed file may hold a huge one. A class matrix has at most 255 rows; with
-# 10,000 numbers of 8 bytes in each it has 20 MB.
-MAX_BYTES = 64 * 2**20
+# Limit of a file and of the array in it, since a small compressed file may hold a huge one. A class matrix of the largest number of
+# classes, 65,534, with 300 numbers of 8 bytes in each has 150 MiB.
+MAX_BYTES = 256 * 2**20
 # Version of the .npy format -> reader of its header. Version 3 is for names of fields, which an array of numbers lacks.
 _HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 PICKLE_SUFFIXES = (".pkl", ".pickle", ".p")

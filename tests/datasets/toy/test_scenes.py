@@ -51,7 +51,7 @@ def test_masks_contain_the_drawn_labels_with_borders(size):
     for index in range(12):
         image, mask = scenes.draw(small_toy.settings(image_size=size), "train", index)
         assert image.shape == (size, size, 3) and image.dtype == np.uint8
-        assert mask.shape == (size, size) and mask.dtype == np.uint8
+        assert mask.shape == (size, size) and mask.dtype == np.uint16
         labels = set(scenes.draw_labels(small_toy.settings(image_size=size), "train", index))
         assert set(np.unique(mask)) <= labels | {label_ids.BACKGROUND, label_ids.IGNORE_INDEX}
         if size == 64:
@@ -87,7 +87,7 @@ def test_colours_separate_objects_from_background_and_hues_from_each_other():
 def test_outline_follows_the_fourier_series():
     rng = np.random.default_rng(0)
     pebble = pebbles.shape(rng, np.array([30.0, 34.0]), 14, 7, np.full((2, 3), 0.5), "plain")
-    canvas, mask = np.zeros((256, 256, 3)), np.zeros((256, 256), np.uint8)
+    canvas, mask = np.zeros((256, 256, 3)), np.zeros((256, 256), np.uint16)
     pebbles.paint(canvas, mask, pebble)
     for angle in np.linspace(0, 2 * np.pi, 90):
         radius = 14 * (1 + sum(abs(w) * np.cos(k * angle + np.angle(w)) for k, w in enumerate(pebble.waves, 2)))
@@ -99,7 +99,7 @@ def test_outline_follows_the_fourier_series():
 
 def test_bare_pebble_changes_the_image_but_not_the_mask():
     pebble = pebbles.shape(np.random.default_rng(0), np.array([2.0, 60.0]), 9, 0, np.full((2, 3), 0.5), "checked")
-    canvas, mask = np.zeros((64, 64, 3)), np.full((64, 64), 9, np.uint8)
+    canvas, mask = np.zeros((64, 64, 3)), np.full((64, 64), 9, np.uint16)
     pebbles.paint(canvas, mask, pebble)
     assert canvas.any() and (mask == 9).all()
 

@@ -109,8 +109,8 @@ def test_cosine_criterion_of_maps_sums_over_valid_pixels(case):
     projected, classes, target = case
     maps = projected.reshape(2, 4, 5, EMBEDDING).permute(0, 3, 1, 2)
     labels = target.reshape(2, 4, 5).clone()
-    labels[1, 2:] = 255
+    labels[1, 2:] = 65535
     loss = compatibility.cosine_criterion(classes)(maps, labels)
     assert loss.item() == pytest.approx(compatibility.cosine_loss(*case)[:30].sum().item(), rel=1e-5)
-    loss_of_ignored = compatibility.cosine_criterion(classes)(maps, torch.full_like(labels, 255))
+    loss_of_ignored = compatibility.cosine_criterion(classes)(maps, torch.full_like(labels, 65535))
     assert loss_of_ignored == 0

@@ -135,7 +135,7 @@ def test_self_training_improves_hiou_with_a_biased_generator(monkeypatch):
     table = pixel_world.sampled(dict.fromkeys(range(len(pixel_world.CLASSES)), 150), seed=4)
     n = len(table["label"])
     table |= {
-        "label": np.full(n, 255, np.uint8),
+        "label": np.full(n, 65535, np.uint16),
         "image": np.arange(n, dtype=np.int32) % 7,
         "view": np.zeros(n, np.uint8),
         "position": np.zeros((n, 2), np.uint16),

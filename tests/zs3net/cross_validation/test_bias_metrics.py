@@ -17,7 +17,7 @@ def example(n=200):
         labels=torch.tensor([0, 2, 3, 5, 1]),
         unseen=torch.tensor([False, False, False, True, True]),
     )
-    truth = rng.choice([0, 1, 2, 3, 5], n).astype(np.uint8)
+    truth = rng.choice([0, 1, 2, 3, 5], n).astype(np.uint16)
     weights = rng.integers(1, 5, n).astype(np.float32)
     return classifier, {"features": rng.normal(size=(n, 6)).astype(np.float16), "label": truth, "weight": weights}
 

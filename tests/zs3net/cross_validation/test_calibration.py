@@ -48,7 +48,7 @@ def train_fold(fold: Fold, unit: float = 1.0) -> calibration.TrainedFold | None:
     if fold.ahead is None:
         return None
     features = np.array([[fold.ahead + 1], [fold.ahead]], np.float16) * np.float16(unit)
-    scored = {"features": features, "label": np.array([3, 4], np.uint8), "weight": np.ones(2, np.float32)}
+    scored = {"features": features, "label": np.array([3, 4], np.uint16), "weight": np.ones(2, np.float32)}
     return calibration.TrainedFold(CLASSIFIER, scored, unit, {"name": fold.name, "weight": CLASSIFIER.weight})
 
 

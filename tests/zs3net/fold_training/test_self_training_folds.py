@@ -112,7 +112,7 @@ def test_train_reads_hidden_rows_from_the_cache(cache, zs3net):
 @pytest.mark.parametrize("chosen", [[True, False, True], [True] * 3, [False] * 3], ids=str)
 def test_hidden_rows_are_resampled_by_cells_and_have_no_labels(tmp_path, chosen):
     """Each view of an image must have as many rows as before, each repeated in proportion to its share of the cells."""
-    tables = caches.table([2, 0, 1, 0, 255, 2, 0, 1, 1, 0, 2, 0]), caches.table([1, 0, 1, 2, 0, 1, 0, 1, 1], seed=2)
+    tables = caches.table([2, 0, 1, 0, 65535, 2, 0, 1, 1, 0, 2, 0]), caches.table([1, 0, 1, 2, 0, 1, 0, 1, 1], seed=2)
     written = [table | {"image": table["image"] % 2 * (1 - shard) + 2 * shard} for shard, table in enumerate(tables)]
     everything = {name: np.concatenate([table[name] for table in written]) for name in written[0]}
     folder = caches.write_rows(tmp_path, written)

@@ -234,7 +234,7 @@ def kipf_and_welling(layers, nodes, edges):
 def large_masks():
     """Return the graphs of two random masks of many components, whose components have neighbours up to several edges away."""
     rng = np.random.default_rng(0)
-    cells = [rng.choice(np.array([0, 1, 2, 3, 5, 255], np.uint8), (12, 12)) for _ in range(2)]
+    cells = [rng.choice(np.array([0, 1, 2, 3, 5, 65535], np.uint16), (12, 12)) for _ in range(2)]
     return shard_graphs.of_masks(cells, stride=1)
 
 

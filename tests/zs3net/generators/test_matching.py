@@ -55,7 +55,7 @@ def test_learns_a_class_smaller_than_the_batch():
     """Class 1 has 3 rows; the rest of its batch is filled with row 0 of the pool, which must be ignored."""
     rng = np.random.default_rng(0)
     features = np.concatenate([np.full((40, 2), 60.0), rng.normal(2, 0.01, (3, 2))]).astype(np.float16)
-    labels = np.repeat([0, 1], [40, 3]).astype(np.uint8)
+    labels = np.repeat([0, 1], [40, 3]).astype(np.uint16)
     real = pools.select({"features": features, "label": labels, "weight": np.ones(43)}, [0, 1])
     generator, _ = small_generator.trained(
         real, feature_dim=2, kernel="release", bandwidths=[1.0, 10.0, 100.0, 1000.0], epochs=5
@@ -65,7 +65,7 @@ def test_learns_a_class_smaller_than_the_batch():
 
 def test_trains_with_a_class_of_one_row():
     features = np.random.default_rng(0).normal(size=(21, 2)).astype(np.float16)
-    labels = np.repeat([0, 1], [20, 1]).astype(np.uint8)
+    labels = np.repeat([0, 1], [20, 1]).astype(np.uint16)
     real = pools.select({"features": features, "label": labels, "weight": np.ones(21)}, [0, 1])
     _, curve = small_generator.trained(real, feature_dim=2)
     assert np.isfinite(curve[-1]["loss"])
@@ -82,14 +82,14 @@ def test_features_of_nan_raise_an_error():
 def test_median_is_that_of_a_batch_of_the_pool():
     rng = np.random.default_rng(0)
     features = np.concatenate([rng.normal(1, 0.5, (16, 4)), rng.normal(4, 1, (16, 4))]).astype(np.float16)
-    labels = np.repeat([0, 1], 16).astype(np.uint8)
+    labels = np.repeat([0, 1], 16).astype(np.uint16)
     real = pools.select({"features": features, "label": labels, "weight": np.ones(32)}, [0, 1])
     expected = mmd.median_squared_distance(real.features.reshape(2, 16, 4).float())
     assert matching.median(real, quick_sections.gmmn_options(batch_per_class=16)) == pytest.approx(expected)
 
 
 def test_constant_features_raise_an_error_if_kernels_need_their_median():
-    labels = np.repeat([0, 1], 20).astype(np.uint8)
+    labels = np.repeat([0, 1], 20).astype(np.uint16)
     same = {"features": np.stack([labels, labels], 1).astype(np.float16), "label": labels, "weight": np.ones(40)}
     real = pools.select(same, [0, 1])
     with pytest.raises(errors.UserError) as error:

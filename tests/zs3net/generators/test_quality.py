@@ -42,7 +42,7 @@ def test_quality_compares_with_real_features_of_all_images():
     means = torch.zeros(1, 4)
     shift = (np.arange(400) < 100)[:, None] * 6.0
     features = np.random.default_rng(0).normal(size=(400, 4)) + shift
-    table = {"features": features.astype(np.float16), "label": np.zeros(400, np.uint8), "weight": np.ones(400)}
+    table = {"features": features.astype(np.float16), "label": np.zeros(400, np.uint16), "weight": np.ones(400)}
     held_out = np.arange(400) % 4 == 0
     test, real = (pools.select({k: v[keep] for k, v in table.items()}, [0]) for keep in (held_out, ~held_out))
     perfect = Perfect(quick_sections.gmmn_options(noise_dim=4), means, 4)
@@ -57,7 +57,7 @@ def test_quality_is_none_where_there_are_too_few_features():
     held_out = pools.select(
         {
             "features": held_out.features.numpy()[few],
-            "label": np.repeat([0, 1, 2], 20)[few].astype(np.uint8),
+            "label": np.repeat([0, 1, 2], 20)[few].astype(np.uint16),
             "weight": np.ones(len(few)),
         },
         range(3),

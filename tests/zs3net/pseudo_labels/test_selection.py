@@ -42,7 +42,7 @@ def unlabelled(n_images=4, places=30, seed=0, noise=0.3):
             tables.append(
                 {
                     "features": (content + noise * rng.normal(size=content.shape)).astype(np.float16),
-                    "label": np.full(places, 255, np.uint8),
+                    "label": np.full(places, 65535, np.uint16),
                     "image": np.full(places, image, np.int32),
                     "view": np.full(places, view, np.uint8),
                     "position": position.astype(np.uint16),
@@ -206,7 +206,7 @@ def test_selection_of_no_rows_or_no_unseen_class_is_empty(rule):
 def test_true_labels_are_not_read():
     table = unlabelled()
     expected = selection.select(model(), table, options())
-    selected = selection.select(model(), table | {"label": np.arange(len(table["label"]), dtype=np.uint8)}, options())
+    selected = selection.select(model(), table | {"label": np.arange(len(table["label"]), dtype=np.uint16)}, options())
     assert all(selected[name].tobytes() == expected[name].tobytes() for name in expected)
 
 

@@ -84,7 +84,7 @@ def paint(canvas: np.ndarray, mask: np.ndarray, pebble: Pebble) -> None:
 
     Args:
         canvas: (H, H, 3) float64, changed in place.
-        mask: (H, H) uint8, changed in place: `label_ids.IGNORE_INDEX` along the outline, the label inside.
+        mask: (H, H) uint16, changed in place: `label_ids.IGNORE_INDEX` along the outline, the label inside.
         pebble: what to paint.
     """
     scale = canvas.shape[0] / SIDE

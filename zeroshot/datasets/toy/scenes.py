@@ -91,11 +91,11 @@ def draw(settings: Params, split: str, index: int) -> tuple[np.ndarray, np.ndarr
 
     Returns:
         image: (H, W, 3) uint8, RGB.
-        mask: (H, W) uint8, label ids (positions in `class_names()`), and 255 along the outlines of objects.
+        mask: (H, W) uint16, label ids (positions in `class_names()`), and `IGNORE_INDEX` along the outlines of objects.
     """
     rng = np.random.default_rng([settings.seed, SPLITS.index(split), _SCENE, index])
     canvas = pebbles.sand(rng, settings.image_size)
-    mask = np.full(canvas.shape[:2], label_ids.BACKGROUND, np.uint8)
+    mask = np.full(canvas.shape[:2], label_ids.BACKGROUND, label_ids.DTYPE)
     labels = draw_labels(settings, split, index)
     for pebble in _bare(rng) + _painted(rng, labels, draw_hosts(settings, split, index)):
         pebbles.paint(canvas, mask, pebble)

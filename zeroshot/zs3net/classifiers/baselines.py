@@ -83,7 +83,7 @@ def fit(
     projection = nn.Linear(real.features.shape[1], vectors.shape[1]).to(device)
     recipe = getattr(options, method)
     optimizer = torch.optim.AdamW(projection.parameters(), lr=recipe.lr, weight_decay=options.weight_decay)
-    row_of_label = torch.full((256,), -1)
+    row_of_label = torch.full((len(embeddings),), -1)
     row_of_label[list(seen)] = torch.arange(len(seen))
     odds = real.sizes**options.class_balance
     for epoch in range(options.epochs):

@@ -76,7 +76,8 @@ def classifier(
 def cosine_criterion(classes: torch.Tensor) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:
     """Return a criterion of maps: `cosine_loss` summed over pixels.
 
-    Its arguments are outputs (b, d_a, h, w) and targets (b, h, w), which are rows of `classes` or 255.
+    Its arguments are outputs (b, d_a, h, w) and targets (b, h, w), which are rows of `classes` or
+    `label_ids.IGNORE_INDEX`.
     """
 
     def criterion(outputs: torch.Tensor, target: torch.Tensor) -> torch.Tensor:

@@ -77,7 +77,7 @@ def train(
     weight, bias = (tensor.clone().requires_grad_() for tensor in (start.weight, start.bias))
     optimizer, schedule = _optimizer_and_schedule([weight, bias], optimizer_name, options, options.epochs * steps)
     class_weights = torch.where(start.unseen, unseen_weight, 1.0)
-    row_of_label = torch.full((256,), -1)
+    row_of_label = torch.full((int(start.labels.max()) + 1,), -1)
     row_of_label[start.labels.cpu()] = torch.arange(len(start.labels))
     seen = ~start.unseen
     row_among_unseen = torch.cumsum(start.unseen, 0) - 1

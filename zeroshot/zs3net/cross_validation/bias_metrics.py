@@ -18,7 +18,7 @@ def by_bias(
 
     Args:
         classifier: of all classes of `scored`; its own seen bias is ignored.
-        scored: `features` (n, d) float16 of real pixels, `label` (n,) uint8, and `weight` (n,) float32, how many cells a row represents.
+        scored: `features` (n, d) float16 of real pixels, `label` (n,) uint16, and `weight` (n,) float32, how many cells a row represents.
         biases: subtracted from the seen logits.
         chunk: rows processed at a time.
 

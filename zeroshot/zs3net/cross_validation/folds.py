@@ -107,8 +107,9 @@ def evaluation_rows(fold: Fold, sampled: rows.Rows, labels: Sequence[int]) -> ro
     The weights of each class are scaled to their sum in the whole sample, since evaluation images have different shares of each class.
     """
     chosen = rows.keep(sampled, fold.evaluation[sampled["image"]] & np.isin(sampled["label"], list(labels)))
-    whole, part = (np.bincount(table["label"], weights=table["weight"], minlength=256) for table in (sampled, chosen))
-    scale = np.divide(whole, part, out=np.zeros(256), where=part > 0)
+    size = int(sampled["label"].max(initial=0)) + 1
+    whole, part = (np.bincount(table["label"], weights=table["weight"], minlength=size) for table in (sampled, chosen))
+    scale = np.divide(whole, part, out=np.zeros(size), where=part > 0)
     return chosen | {"weight": (chosen["weight"] * scale[chosen["label"]]).astype(np.float32)}
 
 

@@ -33,7 +33,7 @@ def cells(unlabelled: Iterable[rows.Rows], index: shard_index.Index, masks: path
 
 
 def count_unmasked(index: shard_index.Index, masks: pathlib.Path) -> int:
-    """Return the number of images of a cache whose true mask is 255 everywhere, as prepare_split writes it for an image without a mask.
+    """Return the number of images of a cache whose true mask ignores all pixels, as prepare_split writes it for an image without a mask.
 
     Args:
         index: index of the cache of unlabelled pixels.
@@ -65,7 +65,7 @@ def table(
         a row {class, role, pixels, precision, coverage} for each class that has pseudo-labels or is unseen, and one for all classes
         together. `pixels` is the number of pseudo-labelled pixels. `precision` is the per cent of them with the right label. `coverage`
         is the per cent of all unlabelled pixels of the class with the right pseudo-label. Both weight a pixel by the number of cells
-        that it represents, ignore pixels whose true label is 255 (all of an image without a mask), and are None where there is no pixel.
+        that it represents, leave out ignored pixels (all of an image without a mask), and are None where there is no pixel.
     """
     pixels, correct, predicted = (np.zeros(len(classes)) for _ in range(3))
     for shard in pseudo:

@@ -50,10 +50,10 @@ def predict(
     """Label features (n, d) float16, `chunk` of them at a time.
 
     Returns:
-        the label id (n,) uint8 with the largest calibrated logit, and its confidence (n,) float32: the softmax probability of that
+        the label id (n,) uint16 with the largest calibrated logit, and its confidence (n,) float32: the softmax probability of that
         class over the calibrated logits of all classes.
     """
-    labels, confidences = np.empty(len(features), np.uint8), np.empty(len(features), np.float32)
+    labels, confidences = np.empty(len(features), label_ids.DTYPE), np.empty(len(features), np.float32)
     for start in range(0, len(features), chunk):
         part = slice(start, start + chunk)
         x = torch.from_numpy(features[part]).to(classifier.weight.device).float()
@@ -82,7 +82,7 @@ def keep(
     Args:
         classifier: its `unseen` classes are used.
         places: `image`, `view`, `position` and `weight` of each row (n,).
-        labels: (n,) uint8, predicted.
+        labels: (n,) uint16, predicted.
         confidences: (n,) float32, of the predictions.
         options: the rule and its thresholds.
 
@@ -136,7 +136,7 @@ def agreeing(places: rows.Rows, labels: np.ndarray) -> np.ndarray:
 
     Args:
         places: `image`, `view` and `position` (y, x) on the whole view's feature map, of each row (n,).
-        labels: (n,) uint8.
+        labels: (n,) uint16.
 
     Raises:
         errors.UserError: if there are rows, but of one view only.
@@ -149,7 +149,7 @@ def agreeing(places: rows.Rows, labels: np.ndarray) -> np.ndarray:
     place = np.column_stack([places["image"], places["position"]]).astype(np.int64)
     _, place = np.unique(place, axis=0, return_inverse=True)
     place = place.ravel()
-    lowest = np.full(place.max(initial=-1) + 1, label_ids.IGNORE_INDEX, np.uint8)
+    lowest = np.full(place.max(initial=-1) + 1, label_ids.IGNORE_INDEX, label_ids.DTYPE)
     highest = np.zeros_like(lowest)
     np.minimum.at(lowest, place, labels)
     np.maximum.at(highest, place, labels)

@@ -22,8 +22,8 @@ def write(
 ) -> list[splits.Item]:
     """Write a mask for every image to train on.
 
-    A pseudo-label fills the pixels of its cell; all other pixels of an unlabelled image are 255. An unlabelled image may be a training
-    image too (data.exclude: pixels); then pseudo-labels fill only those pixels that are 255 in its training mask.
+    A pseudo-label fills the pixels of its cell; all other pixels of an unlabelled image are ignored. An unlabelled image may be a training
+    image too (data.exclude: pixels); then pseudo-labels fill only those pixels that are ignored in its training mask.
 
     Args:
         folder: output folder of the masks, <id>.png.
@@ -49,26 +49,25 @@ def write(
             if item.id in training_ids:
                 mask = image_files.read_mask(masks / f"{item.id}.png")
             else:
-                mask = np.full(image_files.read_size(data / item.image), label_ids.IGNORE_INDEX, np.uint8)
+                mask = np.full(image_files.read_size(data / item.image), label_ids.IGNORE_INDEX, label_ids.DTYPE)
                 added.append(item)
             chosen = shard["image"] == number
             sparse = spread(shard["position"][chosen], shard["label"][chosen], mask.shape, stride)
-            image_files.write_mask(
-                folder / f"{item.id}.png", np.where(mask == label_ids.IGNORE_INDEX, sparse, mask).astype(np.uint8)
-            )
+            mask = np.where(mask == label_ids.IGNORE_INDEX, sparse, mask)
+            image_files.write_mask(folder / f"{item.id}.png", mask)
     return [*split.train, *added]
 
 
 def spread(position: np.ndarray, labels: np.ndarray, size: tuple[int, int], stride: int) -> np.ndarray:
-    """Return a mask of `size` (H, W) uint8 in which every pixel has the label of its cell, or 255 if the cell has none.
+    """Return a mask of `size` (H, W) uint16: every pixel has the label of its cell, or `IGNORE_INDEX` if the cell has none.
 
     Args:
         position: (n, 2) cells (y, x).
-        labels: (n,) uint8.
+        labels: (n,) uint16.
         size: height and width of the image.
         stride: pixels between neighbouring cells.
     """
     h, w = grids.map_size(*size, stride)
-    cells = np.full((h, w), label_ids.IGNORE_INDEX, np.uint8)
+    cells = np.full((h, w), label_ids.IGNORE_INDEX, label_ids.DTYPE)
     cells[tuple(position.astype(np.int64).T)] = labels
     return cells.repeat(stride, axis=0).repeat(stride, axis=1)[: size[0], : size[1]]
