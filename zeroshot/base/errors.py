@@ -72,23 +72,22 @@ def reported(main: Callable[..., T]) -> Callable[..., T]:
         except UserError as error:
             raise SystemExit(str(error)) from error
         except Exception as error:
-            cause = _of_machine(error)
+            cause = _describe_machine(error)
             if cause is None:
                 raise
-            text = " ".join(str(cause).split())
-            what, remedy = _MACHINE[cause.errno]
-            raise SystemExit(f"{what}: {text}; {remedy} and run the stage again") from error
+            raise SystemExit(cause) from error
 
     return run
 
 
-def _of_machine(error: BaseException | None) -> OSError | None:
-    """Return the error with a number of `_MACHINE` among `error` and its causes, or None.
+def _describe_machine(error: BaseException | None) -> str | None:
+    """Return a message for the error with a number of `_MACHINE` among `error` and its causes, or None.
 
     The causes count because torch.save raises a RuntimeError that does not mention the disk.
     """
     while error is not None:
         if isinstance(error, OSError) and error.errno in _MACHINE:
-            return error
+            what, remedy = _MACHINE[error.errno]
+            return f"{what}: {' '.join(str(error).split())}; {remedy} and run the stage again"
         error = error.__cause__ or error.__context__
     return None
