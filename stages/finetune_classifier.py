@@ -50,6 +50,11 @@ def main(
     device = runtime.start(machine)
     workers = runtime.processes(machine, device)
     split = splits.read(split_path)
+    # Before the training, which can take an hour, since the split may have too few classes for folds.
+    settings, chosen = options.calibration, []
+    if settings.enabled and split.unseen:
+        presence = rows.presence(features_dir)
+        chosen = folds.draw(presence, split, settings.folds, settings.held_out, options.seed)
     start, provenance = pixel_classifier.load(start_path)
     generator = registry.load_dict(checkpoints.load(gmmn_path, registry.Checkpoint), device)
     sampled = rows.sample(features_dir, options.pool_per_class, options.seed)
@@ -57,10 +62,6 @@ def main(
     epochs = fine_tuning.fit(start, pools.select(sampled, split.seen), generator, split.unseen, options)
     model = progress.train(epochs, "finetune_classifier", options.epochs, storage.Curve(curve_path))
 
-    settings, chosen = options.calibration, []
-    if settings.enabled and split.unseen:
-        presence = rows.presence(features_dir)
-        chosen = folds.draw(presence, split, settings.folds, settings.held_out, options.seed)
     shared = {"sampled": sampled, "start": start, "like": generator, "options": options}
     train = functools.partial(fold_models.train, **shared, graphs=shard_graphs.read(features_dir))
     key = "classifier.calibration.biases"

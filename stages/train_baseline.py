@@ -45,6 +45,11 @@ def main(
     device = runtime.start(machine)
     workers = runtime.processes(machine, device)
     split = splits.read(split_path)
+    # Before the training, which can take an hour, since the split may have too few classes for folds.
+    chosen = []
+    if getattr(options, method).calibrated and split.unseen:
+        keys = folds.Keys("baseline.held_out", f"set baseline.{method}.calibrated: false")
+        chosen = folds.draw(rows.presence(features_dir), split, options.folds, options.held_out, options.seed, keys)
     vectors = torch.from_numpy(class_embeddings.read(embeddings_path).vectors).to(device)
     sampled = rows.sample(features_dir, options.pool_per_class, options.seed)
 
@@ -52,9 +57,6 @@ def main(
     epochs = baselines.fit(method, real, vectors, split.seen, split.unseen, options)
     model = progress.train(epochs, f"train {method}", options.epochs, storage.Curve(curve_path))
 
-    chosen = []
-    if getattr(options, method).calibrated and split.unseen:
-        chosen = folds.draw(rows.presence(features_dir), split, options.folds, options.held_out, options.seed)
     shared = {"method": method, "sampled": sampled, "embeddings": vectors, "seen": split.seen, "options": options}
     train = functools.partial(baselines.train_fold, **shared)
     unit, key = baselines.spread(model, real, options), "baseline.biases"

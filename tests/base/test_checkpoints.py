@@ -79,7 +79,7 @@ def test_code_in_a_checkpoint_is_refused_and_not_run(tmp_path):
     (tmp_path / "bare.pt").write_bytes(pickle.dumps({"network": Payload(marker)}, protocol=2))
     for name in ("zip.pt", "bare.pt"):
         with pytest.raises(
-            checkpoints.CheckpointError, match=f"{name}: cannot be read as .* posix.mkdir .*; `dvc repro`"
+            checkpoints.CheckpointError, match=f"{name}: cannot be read as .* it names `posix.mkdir`, .*; `dvc repro`"
         ) as caught:
             checkpoints.load(tmp_path / name)
         # torch advises to switch the protection off.
@@ -93,3 +93,33 @@ def test_failed_save_keeps_the_old_checkpoint(tmp_path):
         checkpoints.save(tmp_path / "a.pt", {"function": lambda: None})
     assert (tmp_path / "a.pt").read_bytes() == before
     assert list(tmp_path.iterdir()) == [tmp_path / "a.pt"]
+
+
+class Needed(checkpoints.Configured):
+    network: dict[str, torch.Tensor]
+
+
+@pytest.mark.parametrize(
+    ("checkpoint", "faults"),
+    [
+        ({"config": {}}, "network: Field required"),
+        ({"config": [], "network": {"a": 1.5}}, "config: .*dictionary; network.a: .*instance of Tensor"),
+        ([1], "the file: .*dictionary"),
+    ],
+)
+def test_missing_and_wrong_entries_are_named(tmp_path, checkpoint, faults):
+    checkpoints.save(tmp_path / "a.pt", checkpoint)
+    with pytest.raises(checkpoints.CheckpointError, match=f"a.pt: is not the checkpoint .*: {faults}; `dvc repro`"):
+        checkpoints.load(tmp_path / "a.pt", Needed)
+
+
+def test_entries_that_are_not_needed_are_returned_too(tmp_path):
+    checkpoints.save(tmp_path / "a.pt", content())
+    assert checkpoints.load(tmp_path / "a.pt", Needed).keys() == content().keys()
+
+
+def test_weights_that_do_not_fit_are_refused(tmp_path):
+    with pytest.raises(
+        checkpoints.CheckpointError, match="generator checkpoint: its weights do not fit .*size mismatch"
+    ):
+        checkpoints.load_weights(torch.nn.Linear(2, 3), torch.nn.Linear(3, 3).state_dict(), "generator checkpoint")

@@ -168,3 +168,27 @@ def test_truncated_write_leaves_the_previous_file(tmp_path, monkeypatch, write, 
     with pytest.raises(index.ShardError, match=r"shard\.h5.*: cannot be read back after writing: "):
         write(path)
     assert [(left.name, left.read_bytes()) for left in tmp_path.iterdir()] == ([("shard.h5", before)] if before else [])
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        (lambda index: index.pop("dim"), "dim: Field required"),
+        (lambda index: index.update(classes="abc"), "classes: .*valid array"),
+        (lambda index: index["shards"][0].pop("sha256"), "shards.0.sha256: Field required"),
+        (lambda index: index["shards"][1].update(bytes="12"), "shards.1.bytes: .*valid integer"),
+        (lambda index: index["shards"][0].update(file="../other/shard-00000.h5"), "shards.0.file: .*pattern"),
+        (lambda index: index["shards"][2].pop("offsets"), "shard-00002.h5: needs 4 ascending offsets up to its 3 rows"),
+        (lambda index: index["shards"][0].update(offsets=[0, 2, 1, 3]), "shard-00000.h5: needs 4 ascending offsets"),
+        (lambda index: index["shards"][0].update(offsets=[0, 1, 2, 99]), "shard-00000.h5: needs 4 ascending offsets"),
+        (lambda index: index.update(presence=[[7]] * len(index["images"])), "presence: needs label ids below 3"),
+        (lambda index: index.update(presence=[[0]]), "presence: needs label ids below 3"),
+        (lambda index: index.update(kind="columns"), "kind: .*pattern"),
+    ],
+)
+def test_missing_and_wrong_fields_of_the_index_are_named(cache, change, fault):
+    content = json.loads((cache / "index.json").read_text())
+    change(content)
+    (cache / "index.json").write_text(json.dumps(content))
+    with pytest.raises(index.ShardError, match=rf"no readable index.json \({fault}.*\); make it with `dvc repro"):
+        index.read(cache)

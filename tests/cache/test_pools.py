@@ -102,7 +102,7 @@ def test_a_batch_has_rows_of_the_right_class_without_replacement():
         assert features.shape == (3, 4, 2) and features.dtype == torch.float32
         for k, label in enumerate(COUNTS):
             rows = features[k][mask[k]]
-            assert (rows[:, 0] == label).all()
+            assert (features[k, :, 0] == label).all(), "the fill repeats rows of the class"
             assert len(rows[:, 1].unique()) == len(rows) == min(4, COUNTS[label])
 
 

@@ -79,6 +79,21 @@ def test_dilated_trunk_matches_torchvision_at_the_strided_cells(encoder, output_
     torch.testing.assert_close(dense[..., ::step, ::step], strided)
 
 
+@pytest.mark.parametrize("output_stride", [8, 16])
+def test_atrous_convolutions_of_the_aspp_reach_96_192_and_288_pixels(output_stride):
+    """Chen et al. (2017): rates 6, 12 and 18 at output stride 16, doubled at 8. The reach is measured by an impulse."""
+    network = build(output_stride=output_stride)
+    centre = 288 // output_stride
+    impulse = torch.zeros(1, 320, 1, 2 * centre + 1)
+    impulse[..., centre] = 1
+    reached = []
+    with torch.no_grad():
+        for branch in network.aspp.convs[1:4]:
+            positions = branch[0](impulse).abs().sum(dim=(0, 1, 2)).nonzero().ravel()
+            reached.append(((positions - centre) * output_stride).tolist())
+    assert reached == [[-96, 0, 96], [-192, 0, 192], [-288, 0, 288]]
+
+
 def test_forward_applies_the_classifier_to_the_features():
     network = build(dropout=0.5)
     images = random_images(40, 32, n=2)

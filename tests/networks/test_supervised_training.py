@@ -79,6 +79,58 @@ def test_training_lowers_the_loss_and_follows_the_poly_schedule(folder):
     assert [row["lr"] for row in rows] == pytest.approx([0.01 * (1 - (2 * e + 1) / 12) ** 0.9 for e in range(6)])
 
 
+def test_sgd_has_momentum_and_weight_decay(folder):
+    """Without a gradient of the loss, weight decay alone changes the weights, by a recurrence that is known."""
+    changes = {"momentum": 0.6, "weight_decay": 0.2, "lr": 0.1, "epochs": 2, "repeat_threshold": 0.0}
+    options = blocks.options(**changes)
+    network = backbone.build(options, len(blocks.SEEN), folder / "data/pretrained/none")
+    initial = weights_of(network)
+    epochs = supervised_training.fit(
+        network,
+        blocks.dataset(folder, **changes),
+        options,
+        torch.device("cpu"),
+        workers=0,
+        criterion=lambda outputs, target: 0 * outputs.sum(),
+    )
+    assert len(list(epochs)) == 2
+    # Six images in batches of three make four steps.
+    factor, velocity = 1.0, 0.0
+    for step in range(4):
+        velocity = 0.6 * velocity + 0.2 * factor
+        factor -= 0.1 * (1 - step / 4) ** 0.9 * velocity
+    weight = network.stem.get_parameter("0.0.weight")
+    torch.testing.assert_close(weight.detach(), factor * initial["stem.0.0.weight"], rtol=1e-5, atol=1e-7)
+
+
+def test_training_drops_features_before_the_classifier_and_in_the_aspp(folder):
+    """A probability p of dropout sets a share p of the values to zero and divides the others by 1 - p."""
+    options = blocks.options(dropout=0.2, batch_size=6, epochs=1)
+    network = backbone.build(options, len(blocks.SEEN), folder / "data/pretrained/none")
+    tensors = {}
+
+    def store(name):
+        return lambda _, inputs, output: tensors.update({name: (inputs[0].detach(), output.detach())})
+
+    for name, module in (
+        ("decoder", network.decoder),
+        ("classifier", network.classifier),
+        ("aspp's last convolution", network.aspp.project[1]),
+        ("aspp", network.aspp),
+    ):
+        module.register_forward_hook(store(name))
+    list(supervised_training.fit(network, blocks.dataset(folder), options, torch.device("cpu"), workers=0))
+    pairs = {
+        0.2: (tensors["decoder"][1], tensors["classifier"][0]),
+        0.5: (tensors["aspp's last convolution"][1].relu(), tensors["aspp"][1]),
+    }
+    for probability, (before, after) in pairs.items():
+        positive = before > 0
+        zero = after[positive] == 0
+        assert zero.double().mean().item() == pytest.approx(probability, abs=0.03)
+        torch.testing.assert_close(after[positive][~zero], before[positive][~zero] / (1 - probability))
+
+
 def test_learning_rate_of_the_head_has_its_multiplier(folder):
     """In the first step of SGD, a weight changes by its learning rate times its gradient."""
     changes_of = {}

@@ -37,7 +37,10 @@ def test_a_file_without_a_state_dict_is_refused(tmp_path, content, kind):
     torch.save(content, tmp_path / "w.pth")
     with pytest.raises(weights.WeightsError) as caught:
         weights.read_file(tmp_path / "w.pth")
-    assert str(caught.value) == f"{tmp_path}/w.pth: needs a state dict (names to tensors), but holds {kind}"
+    assert (
+        str(caught.value)
+        == f"{tmp_path}/w.pth: needs a state dict (names to tensors), but holds {kind}; save `model.state_dict()` alone"
+    )
 
 
 @pytest.mark.filterwarnings("ignore:Detected pickle protocol")
@@ -50,8 +53,9 @@ def test_file_that_is_not_a_checkpoint_is_refused(tmp_path, content):
         path.write_bytes(content)
     with pytest.raises(weights.WeightsError) as caught:
         weights.read_file(path)
-    assert str(caught.value).startswith(f"{path}: cannot be read as PyTorch weights: ")
-    assert len(str(caught.value)) > len(f"{path}: cannot be read as PyTorch weights: ")
+    cause, _, remedy = str(caught.value).partition("; ")
+    assert cause.startswith(f"{path}: {'No such file' if content is None else 'cannot be read as a PyTorch file: '}")
+    assert remedy == "set backbone.weights to a state dict that torch.save wrote, and download a damaged file again"
 
 
 def test_empty_file_named_none_selects_random_weights(tmp_path):
@@ -61,7 +65,7 @@ def test_empty_file_named_none_selects_random_weights(tmp_path):
 
 
 def test_a_missing_file_named_none_is_refused(tmp_path):
-    with pytest.raises(weights.WeightsError, match="none: cannot be read as PyTorch weights"):
+    with pytest.raises(weights.WeightsError, match="none: No such file or directory; set backbone.weights"):
         weights.read(tmp_path / "none", "resnet18")
 
 
@@ -79,7 +83,7 @@ def test_code_in_a_file_is_not_run(tmp_path):
     torch.save({"conv1.weight": Payload(marker)}, tmp_path / "zip.pth")
     (tmp_path / "bare.pth").write_bytes(pickle.dumps(Payload(marker), protocol=2))
     for name in ("zip.pth", "bare.pth"):
-        with pytest.raises(weights.WeightsError, match="cannot be read as PyTorch weights"):
+        with pytest.raises(weights.WeightsError, match="cannot be read as a PyTorch file: it names `posix.mkdir`"):
             weights.read_file(tmp_path / name)
     assert not marker.exists()
 

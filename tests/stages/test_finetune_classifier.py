@@ -1,12 +1,16 @@
 import shutil
 
+import numpy as np
 import pandas
+import pytest
 import torch
 
 from tests.support import pixel_world, quick_sections, stage_files
 from zeroshot.base import params
+from zeroshot.cache import rows
 from zeroshot.datasets import splits
 from zeroshot.zs3net import pixel_classifier
+from zeroshot.zs3net.classifiers import fine_tuning
 from zeroshot.zs3net.cross_validation import calibration
 
 BRIEF = {"epochs": 1, "steps_per_epoch": 8}
@@ -108,3 +112,16 @@ def test_a_best_bias_at_the_end_of_the_grid_gives_a_warning(tmp_path, monkeypatc
         run(tmp_path, monkeypatch, "finetune_classifier", **BRIEF, calibration=calibrated(biases=[0, 2.5, 7]))
         text = "the best bias, 7, is the largest of classifier.calibration.biases; try larger ones"
         assert (text in capsys.readouterr().err) is warned
+
+
+def test_too_few_classes_for_cross_validation_end_the_stage_before_it_trains(tmp_path, monkeypatch):
+    pixel_world.write_inputs(tmp_path)
+    shown = np.isin(np.arange(len(pixel_world.CLASSES)), pixel_world.SEEN[:2])
+    monkeypatch.setattr(rows, "presence", lambda folder: np.tile(shown, (9, 1)))
+    monkeypatch.setattr(fine_tuning, "fit", lambda *_: pytest.fail("trained"))
+    with pytest.raises(SystemExit) as caught:
+        run(tmp_path, monkeypatch, gmmn=BRIEF)
+    assert str(caught.value) == (
+        "zero-shot cross-validation needs two seen classes besides the background, found 1; declare fewer classes unseen, or set"
+        " classifier.calibration.enabled: false"
+    )

@@ -1,3 +1,4 @@
+import numpy as np
 import pandas
 import pytest
 import torch
@@ -97,3 +98,17 @@ def test_a_best_bias_at_the_end_of_the_grid_gives_a_warning(tmp_path, monkeypatc
         run(tmp_path, monkeypatch, "spnet", biases=biases)
         text = "the best bias, 0.5, is the largest of baseline.biases; try larger ones"
         assert (text in capsys.readouterr().err) is warned
+
+
+@methods
+def test_too_few_classes_for_cross_validation_end_the_stage_before_it_trains(tmp_path, monkeypatch, method):
+    pixel_world.write_training_inputs(tmp_path)
+    shown = np.isin(np.arange(len(pixel_world.CLASSES)), pixel_world.SEEN[:2])
+    monkeypatch.setattr(rows, "presence", lambda folder: np.tile(shown, (9, 1)))
+    monkeypatch.setattr(baselines, "fit", lambda *_: pytest.fail("trained"))
+    with pytest.raises(SystemExit) as caught:
+        run(tmp_path, monkeypatch, method, **{method: {"lr": 0.02, "calibrated": True}})
+    assert str(caught.value) == (
+        "zero-shot cross-validation needs two seen classes besides the background, found 1; declare fewer classes unseen, or set"
+        f" baseline.{method}.calibrated: false"
+    )

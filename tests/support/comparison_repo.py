@@ -72,6 +72,7 @@ COMPARISON = {
     "set": {},
     "splits": {2: {"data.unseen": ["a", "b"]}},
     "seeds": [0, 1],
+    "more_seeds": {},
     "fixed_seeds": [],
     "tables": [{"title": "All", "methods": list(METHODS)}],
     "differences": [["ZS3Net", "GAN"]],

@@ -1,6 +1,7 @@
 """Checkpoints: dictionaries of tensors and plain types. Writing is atomic, and reading runs no code from the file."""
 
 import pathlib
+import re
 import sys
 import warnings
 from collections.abc import Mapping
@@ -97,11 +98,14 @@ def load_weights(network: nn.Module, state: Mapping[str, Any], where: str) -> No
 
 
 def _cause(error: Exception) -> str:
+    """Return the cause in torch's message, which goes on with advice to run the code in the file."""
     text = str(error)
-    # torch's message on forbidden names goes on with advice to run the code in the file.
-    _, _, refused = text.partition("WeightsUnpickler error: ")
-    lines = (refused or text).strip().splitlines()
-    return f"{type(error).__name__} {lines[0].partition('. Please use')[0] if lines else ''}".rstrip()
+    code = re.search(r"GLOBAL (\S+)", text)
+    if code:
+        return f"it names `{code[1]}`, but only tensors and plain types are read"
+    _, _, cause = text.partition("WeightsUnpickler error: ")
+    first_sentence = (cause or text).strip().partition("\n")[0].partition(". ")[0]
+    return f"{type(error).__name__} {first_sentence}".rstrip()
 
 
 def _plain(value: Any) -> Any:

@@ -80,12 +80,10 @@ def reported(main: Callable[..., T]) -> Callable[..., T]:
         except UserError as error:
             raise SystemExit(str(error)) from error
         except Exception as error:
-            cause = _of_machine(error)
+            cause = _describe_machine(error)
             if cause is None:
                 raise
-            text = " ".join(str(cause).split())
-            what, remedy = _MACHINE[cause.errno]
-            raise SystemExit(f"{what}: {text}; {remedy} and run the stage again") from error
+            raise SystemExit(cause) from error
 
     return run
 
@@ -94,6 +92,15 @@ def full_disk(error: BaseException | None) -> OSError | None:
     """Return the error of a full disk or a used-up quota among `error` and its causes, or None."""
     cause = _of_machine(error)
     return cause if cause is not None and cause.errno in (errno.ENOSPC, errno.EDQUOT) else None
+
+
+def _describe_machine(error: BaseException | None) -> str | None:
+    """Return a message for the error with a number of `_MACHINE` among `error` and its causes, or None."""
+    cause = _of_machine(error)
+    if cause is None:
+        return None
+    what, remedy = _MACHINE[cause.errno or 0]
+    return f"{what}: {' '.join(str(cause).split())}; {remedy} and run the stage again"
 
 
 def _of_machine(error: BaseException | None) -> OSError | None:

@@ -39,8 +39,8 @@ def pad(images: "torch.Tensor", multiple: int) -> "torch.Tensor":
 def upsample(logits: "torch.Tensor", size: tuple[int, int], stride: int) -> "torch.Tensor":
     """Resize logits (b, c, h, w) bilinearly to pixels (b, c, *size): by the factor `stride`, then cut to the image.
 
-    Pixel centres are at half-integers (align_corners=False). Without the cut, as in the released code, h cells are stretched over
-    an image that may have fewer than h s pixels, and labels slide by up to s - 1 pixels.
+    Pixel centres are at half-integers (align_corners=False); the released code aligns corners. Without the cut, h cells would be
+    stretched over an image that may have fewer than h s pixels, and labels would slide by up to s - 1 pixels.
 
     Args:
         logits: of an image of `size`, so h = ceil(H / s) and w = ceil(W / s).

@@ -6,7 +6,6 @@ from typing import Annotated, Any, Literal
 
 import pydantic
 import torch
-import typing_extensions
 
 from zeroshot.base import checkpoints, params, training
 from zeroshot.networks import augmentation, deeplab, semantic_head, weights
@@ -37,6 +36,14 @@ class Params:
     precision: Literal["float32", "bfloat16"]
 
 
+def _check_last_layer(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Return a state dict that has the last layer, which other stages read by name."""
+    missing = [name for name in ("classifier.weight", "classifier.bias") if name not in state]
+    if missing:
+        raise ValueError(f"lacks {', '.join(missing)}")
+    return state
+
+
 class Checkpoint(checkpoints.Configured):
     """The file of a trained network: the roles of the classes, as in `splits.roles`, the section `backbone` and the state dict."""
 
@@ -44,12 +51,7 @@ class Checkpoint(checkpoints.Configured):
     seen: list[int]
     unseen: list[int]
     exclude: str
-    network: "Network"
-
-
-# A state dict, of which others read the last layer.
-Network = typing_extensions.TypedDict("Network", {"classifier.weight": torch.Tensor, "classifier.bias": torch.Tensor})
-Network.__pydantic_config__ = checkpoints.ENTRIES
+    network: Annotated[dict[str, torch.Tensor], pydantic.AfterValidator(_check_last_layer)]
 
 
 def build(options: Params, n_outputs: int, weights_path: pathlib.Path) -> deeplab.DeepLabV3Plus:

@@ -4,7 +4,7 @@ import pathlib
 
 import torch
 
-from zeroshot.base import checkpoints, errors, user_files
+from zeroshot.base import checkpoints, errors
 from zeroshot.networks import deeplab
 
 
@@ -21,7 +21,7 @@ def read(path: pathlib.Path, encoder: deeplab.Encoder) -> dict[str, torch.Tensor
     Raises:
         WeightsError: if the weights cannot be read, or if the name of an empty file selects no weights.
     """
-    if not user_files.head(path):
+    if path.is_file() and path.stat().st_size == 0:
         return None if path.name == "none" else read_torchvision(encoder, path.name, path)
     return read_file(path)
 

@@ -174,9 +174,9 @@ def check_distinct(vectors: np.ndarray, names: Sequence[str], where: str) -> Non
     ]
     labels = np.flatnonzero(norms)
     unit = vectors[labels] / norms[labels]
-    for row, label in enumerate(labels):
+    for row, label in enumerate(labels.tolist()):
         distances = np.linalg.norm(unit[row + 1 :] - unit[row], axis=1)
-        for other in labels[row + 1 :][distances < SAME_DIRECTION]:
+        for other in labels[row + 1 :][distances < SAME_DIRECTION].tolist():
             faults.append(f"{names[label]!r} and {names[other]!r} have the same vector, up to its length")
     if faults:
         listing = "\n".join(f"  {fault}" for fault in faults[: errors.MAX_LISTED])

@@ -106,3 +106,18 @@ def test_methods_of_another_pipeline_have_separate_runs():
     ]
     assert len({run.name for run in selected}) == 4
     assert launch.command(selected[3], selected[3].params)[3:] == ["--queue", "-n", selected[3].name, "other/dvc.yaml"]
+
+
+def test_a_k_may_have_more_seeds():
+    chosen = comparison(
+        splits={2: {"data.unseen": ["a"]}, 3: {"data.unseen": ["b"]}}, seeds=[0], more_seeds={3: [5, 6]}
+    )
+    assert [
+        (cell.k, cell.seed) for cell in run_list.cells(chosen, METHODS, comparison_repo.BASE) if cell.method == "GAN"
+    ] == [
+        (2, 0),
+        (3, 0),
+        (3, 5),
+        (3, 6),
+    ]
+    assert chosen.all_seeds == [0, 5, 6]

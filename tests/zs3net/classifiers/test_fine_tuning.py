@@ -218,6 +218,21 @@ def test_without_a_number_an_epoch_has_one_step_for_every_8_images():
         fit(steps_per_epoch=None)
 
 
+def test_distillation_adds_the_divergence_of_the_backbone_from_the_classifier():
+    """The divergence is sum p log(p / q) with p of the backbone. From zero features, both are given by the biases alone."""
+    pool = real(n=5)
+    pool.features[:] = 0
+    bias = torch.linspace(-2, 3, len(pixel_world.SEEN))
+    start = dataclasses.replace(zero_start(), bias=bias)
+    options = {"init": "uniform", "lr": 1e-9, "epochs": 1, "steps_per_epoch": 1}
+    (plain,), _ = fit(start, pool, ZeroFeatures(), **options)
+    (distilled,), (model,) = fit(start, pool, ZeroFeatures(), distillation=2.0, **options)
+    p, q = (np.exp(row) / np.exp(row).sum() for row in (bias.numpy(), model.bias[: len(bias)].numpy()))
+    expected, reverse = (p * np.log(p / q)).sum(), (q * np.log(q / p)).sum()
+    assert abs(expected - reverse) > 0.1 * expected
+    assert (distilled["loss"] - plain["loss"]) / 2 == pytest.approx(expected, rel=1e-4)
+
+
 def test_a_loss_of_nan_raises_an_error_with_epoch_and_step():
     pool = real()
     pool.features[:] = np.inf

@@ -125,3 +125,10 @@ def test_a_fold_is_named_after_its_held_out_classes_and_lists_the_seen_ones():
     for fold in draw():
         assert fold.name == " ".join("abcdefghi"[label] for label in fold.held_out)
         assert fold.seen([8, *fold.held_out, 0]) == [8, 0]
+
+
+@pytest.mark.parametrize(("n_classes", "held_out"), [(2, ""), (4, "lower the number, ")])
+def test_errors_name_the_keys_of_the_caller(n_classes, held_out):
+    everywhere = np.ones((6, n_classes), bool)
+    with pytest.raises(errors.UserError, match=f"{held_out}.*or leave it out$"):
+        folds.draw(everywhere, make_split(n_classes), 2, 1, 0, folds.Keys("the number", "leave it out"))

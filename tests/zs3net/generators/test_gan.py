@@ -79,6 +79,25 @@ def test_penalty_has_a_gradient_for_the_critic():
     assert all(layer.weight.grad.abs().sum() > 0 for layer in (critic.layers[0], critic.layers[2]))
 
 
+def test_training_penalises_random_points_between_synthetic_and_real_features(monkeypatch):
+    """Each point is on the line between one synthetic and one real feature, and the points of a batch are spread along the lines."""
+    ends, points = [], []
+    distance, penalty = gan.distance, gan.gradient_penalty
+    monkeypatch.setattr(gan, "distance", lambda *arguments: ends.append(arguments[1:3]) or distance(*arguments))
+    monkeypatch.setattr(gan, "gradient_penalty", lambda *arguments: points.append(arguments[1]) or penalty(*arguments))
+    trained(epochs=1, steps_per_epoch=4)
+    assert len(points) == len(ends) == 20
+    positions = []
+    for (real, fake), point in zip(ends, points, strict=True):
+        line, moved = real - fake, point.detach() - fake
+        position = (moved * line).sum(-1) / line.square().sum(-1)
+        torch.testing.assert_close(moved, position[..., None] * line, rtol=1e-4, atol=1e-4)
+        positions.append(position.ravel())
+    # Uniform on [0, 1): of n = 20 x 64 positions, each tenth has n / 10 with a standard deviation of sqrt(n 0.1 0.9).
+    counts = torch.histc(torch.cat(positions), bins=10, min=0, max=1)
+    assert counts.sum() == 1280 and ((counts - 128).abs() < 5 * (1280 * 0.09) ** 0.5).all()
+
+
 def test_masked_rows_are_ignored_and_classes_have_equal_weight():
     critic = gan.Critic(3, 4, 16)
     x, a, mask = inputs()

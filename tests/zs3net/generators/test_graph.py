@@ -340,3 +340,6 @@ def test_a_class_smaller_than_the_batch_is_matched_at_its_own_places(monkeypatch
     trained({"epochs": 1, "steps_per_epoch": 1}, (graphs, sampled))
     labels = batches[0].root_labels.reshape(5, -1)
     assert labels.shape[1] > 2 and (labels == torch.tensor(graph_world.SEEN)[:, None]).all()
+    assert len(batches[0].roots.unique()) == labels.numel(), (
+        "a component that is there again has another run, with new noise"
+    )

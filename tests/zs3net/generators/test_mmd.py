@@ -45,6 +45,15 @@ def test_mmd_equals_a_loop_over_pairs(estimator, variances):
 
 
 @pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_mmd_is_precise_far_from_the_origin(estimator):
+    """Compare with a loop over pairs in float64. Multiples of 1/256 are exact in float32 after 1000 is added."""
+    x, y = (np.round(256 * array) / 256 for array in populations(d=64))
+    expected = [by_pairs(x[k], y[k], [32.0, 64.0], estimator) for k in range(2)]
+    actual = mmd.mmd(tensor(x + 1000), tensor(y + 1000), [32.0, 64.0], estimator)
+    np.testing.assert_allclose(actual.numpy(), expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS)
 def test_mmd_ignores_masked_rows(estimator):
     x, y = populations()
     mask = np.arange(7) < np.array([[7], [4]])

@@ -60,6 +60,7 @@ class Comparison:
         set: dotted keys of params.yaml and their values, the same in every run of the comparison.
         splits: K -> dotted keys and values that choose the unseen classes.
         seeds: the seeds; each run sets every `seed` of the preset, except in `fixed_seeds`, to one of them.
+        more_seeds: K -> further seeds there.
         fixed_seeds: sections of the preset that keep their own seed.
         tables: in the order of the report.
         differences: pairs of methods whose difference of hIoU gets an interval over evaluation images.
@@ -73,6 +74,7 @@ class Comparison:
     set: dict[str, Any]
     splits: Annotated[dict[int, dict[str, Any]], pydantic.Field(min_length=1)]
     seeds: Annotated[tuple[params.Seed, ...], pydantic.Field(min_length=1)]
+    more_seeds: dict[int, tuple[params.Seed, ...]]
     fixed_seeds: tuple[str, ...]
     tables: tuple[Table, ...]
     differences: tuple[tuple[str, str], ...]
@@ -85,13 +87,22 @@ class Comparison:
         """All methods of all tables, without repetition, in the order of the tables."""
         return list(dict.fromkeys(name for table in self.tables for name in table.methods))
 
+    @property
+    def all_seeds(self) -> list[int]:
+        """The seeds at any K."""
+        return sorted({seed for k in self.splits for seed in self.seeds_at(k)})
+
+    def seeds_at(self, k: int) -> tuple[int, ...]:
+        """Return the seeds at a K."""
+        return (*self.seeds, *self.more_seeds.get(k, ()))
+
     def check(self, name: str, *, methods: Sequence[str], ks: Sequence[int], seeds: Sequence[int]) -> None:
         """Refuse a method, K or seed that is not in the comparison; otherwise no run would match, and all would seem to be done.
 
         Raises:
             errors.UserError: with the flag and the allowed values.
         """
-        known = {"method": (methods, self.methods), "k": (ks, list(self.splits)), "seed": (seeds, self.seeds)}
+        known = {"method": (methods, self.methods), "k": (ks, list(self.splits)), "seed": (seeds, self.all_seeds)}
         for flag, (requested, allowed) in known.items():
             for value in requested:
                 if value not in allowed:
@@ -123,7 +134,7 @@ def comparison(folder: str | pathlib.Path, name: str, known: dict[str, Method]) 
     for method in dict.fromkeys(method for pair in result.differences for method in pair):
         if method not in result.methods:
             raise errors.UserError(f"{path}: {name}: differences: no table has the method `{method}`")
-    for k in [result.pictures_at, *([result.sweep.k] if result.sweep else [])]:
+    for k in [*result.more_seeds, result.pictures_at, *([result.sweep.k] if result.sweep else [])]:
         if k not in result.splits:
             raise errors.UserError(
                 f"{path}: {name}: K = {k} is not among its splits {', '.join(map(str, result.splits))}"

@@ -56,12 +56,12 @@ class TableData:
 
     def runs(self, method: str, k: int, swept: Any = None) -> list[collect.Result]:
         """Return the results of a method in the order of the seeds; a run that serves several seeds is listed once."""
-        results = [self.results.get((method, k, seed, swept)) for seed in self.comparison.seeds]
+        results = [self.results.get((method, k, seed, swept)) for seed in self.comparison.seeds_at(k)]
         return list({result.experiment.rev: result for result in results if result is not None}.values())
 
     def n_missing_runs(self, method: str, k: int) -> int:
         """Return the number of seeds for which a method has no result."""
-        return sum((method, k, seed, None) not in self.results for seed in self.comparison.seeds)
+        return sum((method, k, seed, None) not in self.results for seed in self.comparison.seeds_at(k))
 
     def spread(self, method: str, k: int, column: str, swept: Any = None) -> Spread | None:
         """Return mean and standard deviation of one column over the runs; None if no run has a value."""

@@ -74,7 +74,7 @@ def cells(comparison: catalogue.Comparison, methods: dict[str, catalogue.Method]
     seeds = overrides.seed_keys(base, comparison.fixed_seeds)
     result = []
     for k, split in splits.items():
-        for seed in comparison.seeds:
+        for seed in comparison.seeds_at(k):
             start = overrides.merged(split, dict.fromkeys(seeds, seed))
             result += [_cell(start, name, k, seed, None, methods[name].set) for name in comparison.methods]
             sweep = comparison.sweep

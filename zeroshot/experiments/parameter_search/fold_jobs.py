@@ -47,7 +47,8 @@ class Inputs:
 @functools.cache
 def draw_folds(inputs: Inputs) -> list[folds.Fold]:
     """Return the folds; they are the same for all settings."""
-    return folds.draw(rows.presence(inputs.features), inputs.split, inputs.n_folds, inputs.held_out, inputs.seed)
+    keys = folds.Keys("--held-out or classifier.calibration.held_out", "choose parameters without `cross-validate`")
+    return folds.draw(rows.presence(inputs.features), inputs.split, inputs.n_folds, inputs.held_out, inputs.seed, keys)
 
 
 def clear_caches() -> None:

@@ -16,6 +16,22 @@ EVALUATION_SHARE = 0.2
 
 
 @dataclasses.dataclass(frozen=True)
+class Keys:
+    """What the caller's user can change, for the text of errors.
+
+    Attributes:
+        held_out: the key or flag that sets the number of held-out classes of a fold.
+        without: what to do to run without cross-validation.
+    """
+
+    held_out: str
+    without: str
+
+
+CLASSIFIER = Keys("classifier.calibration.held_out", "set classifier.calibration.enabled: false")
+
+
+@dataclasses.dataclass(frozen=True)
 class Fold:
     """A smaller zero-shot task within the training images.
 
@@ -38,7 +54,9 @@ class Fold:
         return [label for label in labels if label not in self.held_out]
 
 
-def draw(presence: np.ndarray, split: splits.Split, n_folds: int, held_out: int, seed: int) -> list[Fold]:
+def draw(
+    presence: np.ndarray, split: splits.Split, n_folds: int, held_out: int, seed: int, keys: Keys = CLASSIFIER
+) -> list[Fold]:
     """Choose the classes and images of each fold.
 
     Args:
@@ -47,6 +65,7 @@ def draw(presence: np.ndarray, split: splits.Split, n_folds: int, held_out: int,
         n_folds: the largest number of folds; there may be fewer different sets of classes.
         held_out: number of held-out classes of a fold; fewer if otherwise no class would remain to train on.
         seed: the only source of randomness.
+        keys: the keys of the caller, which the text of an error names.
 
     Raises:
         errors.UserError: if fewer than two classes besides the background have an image, or a fold has no training image.
@@ -56,19 +75,20 @@ def draw(presence: np.ndarray, split: splits.Split, n_folds: int, held_out: int,
     priority = np.random.default_rng(seed).random(len(presence))
     folds = [
         _assign_images(presence, classes, split, priority)
-        for classes in class_sets(candidates, n_folds, held_out, seed)
+        for classes in class_sets(candidates, n_folds, held_out, seed, keys)
     ]
     for fold in folds:
         if not np.delete(presence[fold.train], fold.held_out, axis=1).any():
             raise errors.UserError(
                 f"zero-shot cross-validation has no image to learn from: all show one of the held-out classes (labels"
-                f" {', '.join(map(str, fold.held_out))}); lower classifier.calibration.held_out, set data.exclude: pixels, or"
-                " classifier.calibration.enabled: false"
+                f" {', '.join(map(str, fold.held_out))}); lower {keys.held_out}, set data.exclude: pixels, or {keys.without}"
             )
     return folds
 
 
-def class_sets(labels: Sequence[int], n_sets: int, size: int, seed: int) -> list[tuple[int, ...]]:
+def class_sets(
+    labels: Sequence[int], n_sets: int, size: int, seed: int, keys: Keys = CLASSIFIER
+) -> list[tuple[int, ...]]:
     """Choose different sets of classes at random, disjoint while there are enough classes.
 
     Args:
@@ -76,14 +96,15 @@ def class_sets(labels: Sequence[int], n_sets: int, size: int, seed: int) -> list
         n_sets: the largest number of sets. The first sets do not depend on it.
         size: number of classes of a set; at most half of all classes are used.
         seed: the only source of randomness.
+        keys: as in `draw`.
 
     Raises:
         errors.UserError: if there are fewer than two classes.
     """
     if len(labels) < 2:
         raise errors.UserError(
-            f"zero-shot cross-validation needs two seen classes besides the background, found {len(labels)}; set"
-            " classifier.calibration.enabled: false"
+            f"zero-shot cross-validation needs two seen classes besides the background, found {len(labels)};"
+            f" declare fewer classes unseen, or {keys.without}"
         )
     size = min(size, len(labels) // 2)
     count = min(n_sets, math.comb(len(labels), size))

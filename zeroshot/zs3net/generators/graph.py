@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import torch
 
-from zeroshot.base import errors, params, progress
+from zeroshot.base import errors, params, progress, user_files
 from zeroshot.cache import graphs as shard_graphs
 from zeroshot.cache import pools
 from zeroshot.datasets import splits
@@ -172,14 +172,14 @@ def unseen_places(
         stride: pixels between neighbouring cells of the feature map.
 
     Raises:
-        errors.UserError: if `path` does not agree with `options.context`.
+        errors.UserError: if `path` does not exist or does not agree with `options.context`.
     """
     if (options.context == "true_masks") is not path.is_dir():
         raise errors.UserError(
             f"gmmn.graph.masks: needs a folder of masks such as data/masks/unlabelled, or data/pretrained/none for none; found {path}"
         )
     if options.context == "near":
-        if path.read_bytes():
+        if user_files.head(path):
             raise errors.UserError(f"gmmn.graph.masks: {path} is not empty, as a file named none must be")
         return None
     masks = (image_files.read_mask(path / f"{item.id}.png") for item in split.unlabelled)
