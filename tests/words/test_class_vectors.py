@@ -160,6 +160,19 @@ def test_classes_with_one_vector_are_named_in_pairs():
         class_vectors.check_distinct(vectors[distinct], [names[label] for label in distinct], "glove.txt")
 
 
+def test_one_pair_among_many_classes_is_found_at_once():
+    """One-hot vectors, in which most pairs agree in most coordinates, and random ones."""
+    for vectors in (
+        np.eye(2000, dtype=np.float32),
+        np.random.default_rng(0).normal(size=(20000, 9)).astype(np.float32),
+    ):
+        names = [f"class {label}" for label in range(len(vectors))]
+        class_vectors.check_distinct(vectors, names, "m.npy")
+        vectors[1500] = 3 * vectors[7]
+        with pytest.raises(class_vectors.ClassVectorError, match="1 fault:\n  'class 7' and 'class 1500' have"):
+            class_vectors.check_distinct(vectors, names, "m.npy")
+
+
 def test_zero_vector_is_refused_for_every_class_but_the_background():
     vectors = np.array([[0, 0], [1, 0], [0, 0], [0, 0]], np.float32)
     with pytest.raises(class_vectors.ClassVectorError) as caught:

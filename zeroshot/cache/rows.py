@@ -1,5 +1,6 @@
 """Shards of sampled pixels (rows): features sorted by class, with the class, image, position and weight of each row."""
 
+import itertools
 import pathlib
 from collections.abc import Iterator
 
@@ -45,7 +46,7 @@ def write(path: pathlib.Path, rows: Rows) -> None:
 
 def counts(index: shard_index.Index) -> np.ndarray:
     """Return the number of rows of each class, (C,) int64."""
-    offsets = np.array([shard["offsets"] for shard in index.shards], dtype=np.int64)
+    offsets = np.array([shard.get("offsets") for shard in index.shards], dtype=np.int64)
     return np.diff(offsets.reshape(len(index.shards), len(index.classes) + 1), axis=1).sum(axis=0)
 
 
@@ -93,7 +94,7 @@ def sample(folder: str | pathlib.Path, per_class: int, seed: int) -> Rows:
     cells = np.zeros(len(totals))
     for shard in index.shards:
         with hdf5.reading(shard_index.verify(folder, shard)) as file:
-            for label, (start, stop) in enumerate(zip(shard["offsets"][:-1], shard["offsets"][1:], strict=True)):
+            for label, (start, stop) in enumerate(itertools.pairwise(shard.get("offsets", ()))):
                 low, high = np.searchsorted(chosen[label], [n_before[label], n_before[label] + stop - start])
                 row_numbers = chosen[label][low:high] - n_before[label]
                 n_before[label] += stop - start

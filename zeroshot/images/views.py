@@ -55,7 +55,8 @@ class View:
         )
         if self.flip:
             x = 1 - x
-        return tuple((place * side).astype(np.int64) // stride for place, side in zip((y, x), size, strict=True))
+        rows, columns = ((place * side).astype(np.int64) // stride for place, side in zip((y, x), size, strict=True))
+        return rows, columns
 
     def size(self, height: int, width: int) -> tuple[int, int]:
         """Return the height and width of the view of an image of size (height, width).

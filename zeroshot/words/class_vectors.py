@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import numpy as np
+import scipy.spatial
 
 from zeroshot.base import errors
 from zeroshot.images import label_ids
@@ -174,10 +175,8 @@ def check_distinct(vectors: np.ndarray, names: Sequence[str], where: str) -> Non
     ]
     labels = np.flatnonzero(norms)
     unit = vectors[labels] / norms[labels]
-    for row, label in enumerate(labels.tolist()):
-        distances = np.linalg.norm(unit[row + 1 :] - unit[row], axis=1)
-        for other in labels[row + 1 :][distances < SAME_DIRECTION].tolist():
-            faults.append(f"{names[label]!r} and {names[other]!r} have the same vector, up to its length")
+    for first, second in _close_pairs(unit, SAME_DIRECTION):
+        faults.append(f"{names[labels[first]]!r} and {names[labels[second]]!r} have the same vector, up to its length")
     if faults:
         listing = "\n".join(f"  {fault}" for fault in faults[: errors.MAX_LISTED])
         more = f"\n  and {len(faults) - errors.MAX_LISTED} more" if len(faults) > errors.MAX_LISTED else ""
@@ -185,6 +184,15 @@ def check_distinct(vectors: np.ndarray, names: Sequence[str], where: str) -> Non
             f"{where}: classes cannot be told apart, {len(faults)} fault{'s' if len(faults) > 1 else ''}:\n{listing}{more}\n"
             "Correct the source, or give these classes other words in embeddings.aliases; two names of one thing are one class"
         )
+
+
+def _close_pairs(points: np.ndarray, distance: float) -> list[list[int]]:
+    """Return the pairs [i, j], i < j, of points (n, d) closer than `distance`, in ascending order, without comparing all pairs."""
+    # A projection makes no distance larger, and in few dimensions a k-d tree is fast. Twice the distance allows for rounding.
+    directions = np.linalg.qr(np.random.default_rng(0).normal(size=(points.shape[1], min(points.shape[1], 8))))[0]
+    pairs = scipy.spatial.cKDTree(points @ directions).query_pairs(2 * distance, output_type="ndarray")
+    close = np.linalg.norm(points[pairs[:, 0]] - points[pairs[:, 1]], axis=1) < distance
+    return sorted(pairs[close].tolist())
 
 
 def _options(name: str, aliases: Aliases) -> list[list[list[str]]]:
