@@ -63,7 +63,7 @@ def train(
         after each epoch {epoch, loss} and the classifier so far. Training ignores the seen bias and leaves it as in `start`.
 
     Raises:
-        training.DivergedError: at the first loss that is not finite.
+        training.DivergedError: at the first loss that is not finite, or after the last epoch if its loss has exploded.
     """
     device = start.weight.device
     random = torch.Generator().manual_seed(options.seed)
@@ -74,6 +74,7 @@ def train(
     row_of_label = torch.full((256,), -1)
     row_of_label[start.labels.cpu()] = torch.arange(len(start.labels))
     seen = ~start.unseen
+    untrained = None
     for epoch in range(options.epochs):
         total = 0.0
         for step in range(options.steps_per_epoch):
@@ -85,6 +86,7 @@ def train(
                 teacher_logits = torch.addmm(teacher.bias, features[0], teacher.weight.T)
                 loss = loss + distillation * _divergence(logits[: len(teacher_logits), seen], teacher_logits)
             total += training.check_finite(loss.item(), name, epoch, step)
+            untrained = loss.item() if untrained is None else untrained
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
@@ -93,6 +95,8 @@ def train(
                 # Weight decay would change these rows even with a gradient of zero.
                 with torch.no_grad():
                     weight[seen], bias[seen] = start.weight[seen], start.bias[seen]
+        if epoch == options.epochs - 1 and untrained is not None:
+            training.check_not_exploded(total / options.steps_per_epoch, untrained, name)
         yield {"epoch": epoch, "loss": total / options.steps_per_epoch}, _with_rows(start, weight, bias)
 
 
