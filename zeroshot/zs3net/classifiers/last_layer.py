@@ -90,8 +90,8 @@ def train(
             logits = torch.addmm(bias, torch.cat(features), weight.T)
             target = row_of_label[torch.cat(labels)].to(device)
             loss = functional.cross_entropy(logits, target, class_weights)
-            if among_unseen:
-                unseen = start.unseen[target]
+            unseen = start.unseen[target]
+            if among_unseen and unseen.any():
                 inner = functional.cross_entropy(logits[unseen][:, start.unseen], row_among_unseen[target[unseen]])
                 loss = loss + among_unseen * inner
             if teacher is not None and distillation:
