@@ -50,6 +50,11 @@ class Params:
     weight_decay: params.NonNegative
 
 
+def keys(method: Method) -> folds.Keys:
+    """Return the keys of a method's cross-validation, for the text of errors."""
+    return folds.Keys("baseline.held_out", f"set baseline.{method}.calibrated: false")
+
+
 def fit(
     method: Method,
     real: pools.Pool,
