@@ -6,7 +6,6 @@ import torch
 from stages.whole_network import train_devise_network
 from tests.support import blocks
 from zeroshot.base import checkpoints, command_line
-from zeroshot.datasets import splits
 from zeroshot.images import image_files
 from zeroshot.networks import backbone, semantic_head, supervised_training
 from zeroshot.words import class_embeddings
@@ -43,8 +42,7 @@ def make(folder, **changes):
     blocks.make(folder)
     written = class_embeddings.ClassEmbeddings(blocks.CLASSES, vectors())
     class_embeddings.write(folder / "data/class_embeddings.h5", written, {"source": "test"})
-    roles = splits.roles(splits.read(folder / "data/split.json"))
-    checkpoints.save(folder / "models/backbone.pt", {**roles, "config": blocks.BACKBONE | changes, "network": {}})
+    checkpoints.save(folder / "models/backbone.pt", {"config": blocks.BACKBONE | changes})
     return folder
 
 
