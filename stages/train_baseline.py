@@ -48,8 +48,8 @@ def main(
     # Before the training, which can take an hour, since the split may have too few classes for folds.
     chosen = []
     if getattr(options, method).calibrated and split.unseen:
-        keys = folds.Keys("baseline.held_out", f"set baseline.{method}.calibrated: false")
-        chosen = folds.draw(rows.presence(features_dir), split, options.folds, options.held_out, options.seed, keys)
+        presence, keys = rows.presence(features_dir), baselines.keys(method)
+        chosen = folds.draw(presence, split, options.folds, options.held_out, options.seed, keys)
     vectors = torch.from_numpy(class_embeddings.read(embeddings_path).vectors).to(device)
     sampled = rows.sample(features_dir, options.pool_per_class, options.seed)
 

@@ -42,7 +42,7 @@ def main(
     from zeroshot.zs3net import pixel_classifier
     from zeroshot.zs3net.classifiers import compatibility
 
-    recipe = checkpoints.load(recipe_path, backbone.Checkpoint)["config"]
+    recipe = checkpoints.load(recipe_path, checkpoints.Configured)["config"]
     stage = "train_devise_network"
     options = params.build(recipe, backbone.Params, "backbone", str(recipe_path))
     options = dataclasses.replace(options, freeze="nothing")

@@ -38,3 +38,14 @@ def test_poly_decreases_from_one_to_zero_by_the_formula(total, data):
     assert training.poly(step, total) > training.poly(step + 1, total)
     assert training.poly(0, total) == 1 and training.poly(total, total) == 0
     assert training.poly(step, total, power=1.0) == pytest.approx(1 - step / total)
+
+
+@pytest.mark.parametrize(("loss", "untrained", "refused"), [(31.0, 3.0, True), (29.0, 3.0, False), (9.0, 0.001, False)])
+def test_an_exploded_loss_is_refused_and_a_small_one_never(loss, untrained, refused):
+    if not refused:
+        training.check_not_exploded(loss, untrained, "spnet")
+        return
+    with pytest.raises(
+        training.DivergedError, match="^spnet: the loss of the last epoch is 31, .* untrained model 3: .* `lr`"
+    ):
+        training.check_not_exploded(loss, untrained, "spnet")

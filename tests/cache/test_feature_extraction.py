@@ -218,3 +218,16 @@ def test_half_precision_is_close_to_full_precision(root, network, extract):
     full, rounded = extract(pixels), half(pixels).float()
     assert not full.requires_grad and not torch.equal(full, rounded)
     assert (rounded - full).norm() / full.norm() < 0.06
+
+
+@pytest.mark.parametrize("name", ["train", "val"])
+def test_features_that_are_all_zero_are_refused(root, tmp_path, name):
+    source = dump_sources.source(root, name)
+    with pytest.raises(shard_plan.DumpError, match=r"^s.h5: all features are 0; .* a lower backbone.lr$"):
+        dump.write_shard(
+            tmp_path / "s.h5",
+            source,
+            dump_sources.jobs_of(source),
+            lambda images: 0 * mean_features(images),
+            dump_sources.options(),
+        )

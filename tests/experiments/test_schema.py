@@ -96,3 +96,20 @@ def test_the_command_checks_params_yaml_and_exits_with_the_message(tmp_path, doc
     assert caught.value.code == (
         "params.yaml: 1 error\n  gmmn.epochs: Input should be greater than or equal to 1 (found 0)"
     )
+
+
+def test_too_few_seen_classes_for_cross_validation_are_named_with_the_keys_before_any_stage(tmp_path, document):
+    (tmp_path / "classes.txt").write_text("background\ncow\nsofa\nbus\n")
+    document["data"] |= {"root": str(tmp_path), "unseen": ["sofa", "bus"]}
+    document["baseline"]["ale"]["calibrated"] = False
+    _, text = refusal(tmp_path, document)
+    assert "leaves 1" in text and "classifier.calibration.enabled: false" in text
+    assert "baseline.devise.calibrated: false" in text and "baseline.ale" not in text
+
+    path = tmp_path / "params.yaml"
+    for unseen in (["bus"], []):
+        path.write_text(yaml.safe_dump(document | {"data": document["data"] | {"unseen": unseen}}))
+        schema.check(path)
+    # Without the class list, which a stage may still have to write, there is nothing to count.
+    path.write_text(yaml.safe_dump(document | {"data": document["data"] | {"classes": "later.txt"}}))
+    schema.check(path)

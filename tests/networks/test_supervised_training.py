@@ -241,3 +241,11 @@ def fail(image, target):
 def test_other_errors_of_loader_processes_are_not_changed(folder, workers):
     with pytest.raises(RuntimeError, match="something else"):
         fit(folder, fail, workers)
+
+
+def test_a_finite_but_exploded_loss_is_refused_and_a_high_rate_that_learns_is_not(folder):
+    with pytest.raises(
+        training.DivergedError, match=r"^training: the loss of the last epoch is .*the training diverged"
+    ):
+        train(folder, lr=50.0, epochs=2)
+    train(folder, lr=0.1, epochs=2)

@@ -122,6 +122,6 @@ def test_too_few_classes_for_cross_validation_end_the_stage_before_it_trains(tmp
     with pytest.raises(SystemExit) as caught:
         run(tmp_path, monkeypatch, gmmn=BRIEF)
     assert str(caught.value) == (
-        "zero-shot cross-validation needs two seen classes besides the background, found 1; declare fewer classes unseen, or set"
+        "zero-shot cross-validation needs 2 seen classes besides the background, found 1; declare fewer classes unseen, or set"
         " classifier.calibration.enabled: false"
     )

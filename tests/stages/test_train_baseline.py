@@ -109,6 +109,12 @@ def test_too_few_classes_for_cross_validation_end_the_stage_before_it_trains(tmp
     with pytest.raises(SystemExit) as caught:
         run(tmp_path, monkeypatch, method, **{method: {"lr": 0.02, "calibrated": True}})
     assert str(caught.value) == (
-        "zero-shot cross-validation needs two seen classes besides the background, found 1; declare fewer classes unseen, or set"
+        "zero-shot cross-validation needs 2 seen classes besides the background, found 1; declare fewer classes unseen, or set"
         f" baseline.{method}.calibrated: false"
     )
+
+
+def test_a_learning_rate_that_explodes_the_loss_ends_the_stage(tmp_path, monkeypatch):
+    pixel_world.write_training_inputs(tmp_path)
+    with pytest.raises(SystemExit, match=r"^spnet: the loss of the last epoch is .*the training diverged"):
+        run(tmp_path, monkeypatch, "spnet", spnet={"lr": 1e3, "calibrated": False}, epochs=1)

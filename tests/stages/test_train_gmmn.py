@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from tests.support import pixel_world, quick_sections, stage_files
-from zeroshot.base import checkpoints, params
-from zeroshot.cache import index, rows
+from zeroshot.base import checkpoints, params, training
+from zeroshot.cache import index, pools, rows
 from zeroshot.words import class_embeddings
 from zeroshot.zs3net.generators import matching, registry
 
@@ -149,3 +149,21 @@ def test_a_damaged_cache_is_named_and_nothing_is_written(tmp_path, monkeypatch):
     with pytest.raises((index.ShardError, SystemExit), match=r"shard-00001\.h5: missing"):
         stage_files.run(tmp_path, monkeypatch, "train_gmmn")
     assert not (tmp_path / "models/gmmn.pt").exists()
+
+
+@pytest.mark.parametrize("changes", [{"lr": 1e6}, {"lr": 1e6, "output": "relu"}], ids=str)
+def test_a_generator_that_diverged_is_named_with_the_key(tmp_path, monkeypatch, changes):
+    pixel_world.write_inputs(tmp_path)
+    with pytest.raises(SystemExit, match=r"^gmmn: the generated features (have|are) .*; lower gmmn.lr$"):
+        stage_files.run(tmp_path, monkeypatch, "train_gmmn", gmmn=quick_sections.gmmn_section(**BRIEF, **changes))
+    assert not (tmp_path / "models/gmmn.pt").exists()
+
+
+def test_generated_features_that_are_all_equal_are_refused():
+    class Constant:
+        def sample(self, labels, random):
+            return torch.zeros(len(labels), 3)
+
+    real = pools.Pool(torch.ones(4, 3).half(), torch.tensor([0, 2, 4]), torch.tensor([0, 1]), torch.ones(2))
+    with pytest.raises(training.DivergedError, match="are all equal"):
+        matching.check_features(Constant(), real, quick_sections.gmmn_options())

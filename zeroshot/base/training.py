@@ -7,9 +7,13 @@ import torch
 
 from zeroshot.base import errors
 
+# A last epoch whose loss is this many times that of an untrained model has diverged. A high learning rate that still learns stays near
+# or below the untrained model; one that does not exceeds it a thousandfold within a few steps.
+EXPLODED = 10.0
+
 
 class DivergedError(errors.UserError):
-    """Raised when a loss is not finite."""
+    """Raised when a loss is not finite, or finite and exploded."""
 
 
 def check_finite(loss: float, what: str, epoch: int, step: int) -> float:
@@ -21,6 +25,24 @@ def check_finite(loss: float, what: str, epoch: int, step: int) -> float:
     if not math.isfinite(loss):
         raise DivergedError(f"{what}: the loss is {loss} in epoch {epoch}, step {step}; lower the learning rate")
     return loss
+
+
+def check_not_exploded(loss: float, untrained: float, what: str) -> None:
+    """Refuse a training whose loss grew far above that of an untrained model.
+
+    Args:
+        loss: the mean over the last epoch.
+        untrained: the loss before the first step, or that of a constant prediction. Losses below 10 are never refused.
+        what: the training, for the text.
+
+    Raises:
+        DivergedError: if the loss is more than `EXPLODED` times that of the untrained model; the text names the training.
+    """
+    if loss > EXPLODED * max(untrained, 1.0):
+        raise DivergedError(
+            f"{what}: the loss of the last epoch is {loss:.3g}, and that of an untrained model {untrained:.3g}: the training diverged;"
+            " lower the learning rate, the key `lr` of its section"
+        )
 
 
 def seed_torch(*entropy: int) -> None:

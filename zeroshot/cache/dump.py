@@ -39,7 +39,7 @@ def write_shard(
         workers: threads that read images ahead of the network.
 
     Raises:
-        DumpError: if a feature is not finite or too large for float16.
+        DumpError: if a feature is not finite or too large for float16, or all are 0.
     """
     # Feature maps arrive in the order of the batches. A shard of rows keeps only the sampled cells of each map, to save memory.
     extracted = extract_maps(source, jobs, extract, options.batch_size, workers)
@@ -134,6 +134,10 @@ def extract_maps(
 
 
 def _check(features: list[np.ndarray], path: pathlib.Path) -> None:
+    if any(array.size for array in features) and not any(array.any() for array in features):
+        raise shard_plan.DumpError(
+            f"{path.name}: all features are 0; train the backbone again with a lower backbone.lr"
+        )
     for array in features:
         # NaN fails every comparison, so `not <` refuses it too.
         if array.size and not np.abs(array).max() < FLOAT16_LIMIT:

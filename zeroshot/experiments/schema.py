@@ -1,8 +1,11 @@
 """The dataclass of every section of params.yaml, and a check of all sections before any stage runs."""
 
 import pathlib
+import typing
+from collections.abc import Mapping
+from typing import Any
 
-from zeroshot.base import params, runtime
+from zeroshot.base import errors, params, runtime
 from zeroshot.cache import shard_plan
 from zeroshot.datasets import conversion, layout
 from zeroshot.datasets.toy import scenes
@@ -11,6 +14,7 @@ from zeroshot.networks import backbone
 from zeroshot.words import class_embeddings
 from zeroshot.zs3net import self_training_network
 from zeroshot.zs3net.classifiers import baselines, fine_tuning, self_training
+from zeroshot.zs3net.cross_validation import folds
 from zeroshot.zs3net.generators import registry
 from zeroshot.zs3net.pseudo_labels import selection
 
@@ -34,19 +38,42 @@ SECTIONS = {
 
 
 def check(path: str | pathlib.Path) -> None:
-    """Load every section of the parameter file at `path`.
+    """Load every section of the parameter file at `path`, and check what one section asks of the classes of another.
 
     Raises:
         params.ParamsError: with all errors of all sections, and the unknown sections.
     """
-    faults = []
+    faults, loaded = [], {}
     for name, cls in SECTIONS.items():
         try:
-            params.load(path, name, cls)
+            loaded[name] = params.load(path, name, cls)
         except params.ParamsError as error:
             faults.append(str(error))
     unknown = [name for name in params.read(path) if name not in SECTIONS]
     if unknown:
         faults.append(f"{path}: unknown sections: {', '.join(unknown)}; choose from {', '.join(SECTIONS)}")
+    if not faults:
+        faults += [f"{path}: {fault}" for fault in _cross_validation(loaded)]
     if faults:
         raise params.ParamsError("\n".join(faults))
+
+
+def _cross_validation(loaded: Mapping[str, Any]) -> list[str]:
+    """Return a fault for each cross-validation that has too few seen classes, as far as the class list is at hand yet."""
+    data = loaded["data"]
+    classes = layout.read_classes(pathlib.Path(data.root), data.classes, errors.Faults())
+    unseen = layout.unseen_names(data)
+    objects = len(classes) - 1 - len(unseen)
+    if not classes or not unseen or objects >= folds.LEAST_CLASSES:
+        return []
+    callers = [folds.CLASSIFIER] if loaded["classifier"].calibration.enabled else []
+    callers += [
+        baselines.keys(method)
+        for method in typing.get_args(baselines.Method)
+        if getattr(loaded["baseline"], method).calibrated
+    ]
+    return [
+        f"zero-shot cross-validation needs {folds.LEAST_CLASSES} seen classes besides the background, and `data` leaves"
+        f" {objects}; {keys.without}, or declare fewer classes unseen"
+        for keys in callers
+    ]

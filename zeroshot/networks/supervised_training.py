@@ -1,5 +1,6 @@
 """Supervised training of the segmentation network on seen classes (paper section 2.2, step 0, and section 3.1)."""
 
+import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -50,7 +51,7 @@ def fit(
         After each epoch, a row {epoch, loss, lr} and the state to resume from. The loss is the weighted sum of all losses.
 
     Raises:
-        training.DivergedError: at the first loss that is not finite.
+        training.DivergedError: at the first loss that is not finite, or after the last epoch if its cross-entropy has exploded.
         errors.UserError: if the loader processes have too little shared memory.
     """
     modules: dict[str, torch.nn.Module] = {"network": network}
@@ -102,6 +103,10 @@ def fit(
             optimizer.step()
             total += loss.detach()
         row = {"epoch": epoch, "loss": total.item() / len(batches), "lr": lr}
+        if epoch == options.epochs - 1 and criterion is cross_entropy:
+            # The loss of a prediction of all outputs alike. A state of the last epoch would count as a finished training.
+            heads_weight = 1.0 + (semantic.weight if semantic is not None else 0.0)
+            training.check_not_exploded(row["loss"], heads_weight * math.log(network.classifier.out_channels), name)
         module_states = {name: module.state_dict() for name, module in modules.items()}
         yield row, {"epoch": epoch, **module_states, "optimizer": optimizer.state_dict()}
 

@@ -124,7 +124,7 @@ def test_class_frequencies_follow_class_balance_and_synthetic_ratio(balance, rat
 def test_trains_without_unseen_classes(trained_rows):
     labels = tuple(range(len(pixel_world.CLASSES)))
     start = pixel_world.start(labels)
-    rows, models = fit(start, real(labels=labels), unseen=[], trained_rows=trained_rows)
+    rows, models = fit(start, real(labels=labels), unseen=[], trained_rows=trained_rows, among_unseen=1.0)
     assert models[-1].labels.tolist() == list(labels) and not models[-1].unseen.any()
     assert np.isfinite(rows[-1]["loss"])
 

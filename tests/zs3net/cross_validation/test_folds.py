@@ -37,7 +37,7 @@ def test_the_first_class_sets_do_not_depend_on_their_number():
 
 @pytest.mark.parametrize("labels", [[], [4]])
 def test_too_few_classes_raise_an_error(labels):
-    with pytest.raises(ValueError, match=f"needs two seen classes besides the background, found {len(labels)}"):
+    with pytest.raises(ValueError, match=f"needs 2 seen classes besides the background, found {len(labels)}"):
         folds.class_sets(labels, 2, 2, seed=0)
 
 

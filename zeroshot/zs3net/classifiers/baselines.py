@@ -50,6 +50,11 @@ class Params:
     weight_decay: params.NonNegative
 
 
+def keys(method: Method) -> folds.Keys:
+    """Return the keys of a method's cross-validation, for the text of errors."""
+    return folds.Keys("baseline.held_out", f"set baseline.{method}.calibrated: false")
+
+
 def fit(
     method: Method,
     real: pools.Pool,
@@ -74,7 +79,7 @@ def fit(
         after each epoch {epoch, loss} and the classifier so far.
 
     Raises:
-        training.DivergedError: at the first loss that is not finite.
+        training.DivergedError: at the first loss that is not finite, or after the last epoch if its loss has exploded.
     """
     device = embeddings.device
     vectors = semantic_head.directions(embeddings)
@@ -86,6 +91,7 @@ def fit(
     row_of_label = torch.full((len(embeddings),), -1)
     row_of_label[list(seen)] = torch.arange(len(seen))
     odds = real.sizes**options.class_balance
+    untrained = None
     for epoch in range(options.epochs):
         total = 0.0
         for step in range(options.steps_per_epoch):
@@ -94,9 +100,12 @@ def fit(
             target = row_of_label[real.labels[class_indices]].to(device)
             loss = LOSSES[method](projection(x), vectors[list(seen)], target).mean()
             total += training.check_finite(loss.item(), method, epoch, step)
+            untrained = loss.item() if untrained is None else untrained
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
+        if epoch == options.epochs - 1 and untrained is not None:
+            training.check_not_exploded(total / options.steps_per_epoch, untrained, method)
         weight, bias = projection.weight.detach(), projection.bias.detach()
         model = compatibility.classifier(weight, bias, vectors, seen, unseen)
         yield {"epoch": epoch, "loss": total / options.steps_per_epoch}, model

@@ -66,7 +66,7 @@ def train(
         after each epoch {epoch, loss} and the classifier so far. Training ignores the seen bias and leaves it as in `start`.
 
     Raises:
-        training.DivergedError: at the first loss that is not finite.
+        training.DivergedError: at the first loss that is not finite, or after the last epoch if its loss has exploded.
     """
     if options.steps_per_epoch is None:
         raise TypeError("the number of steps must be known here (fine_tuning.with_steps)")
@@ -81,6 +81,7 @@ def train(
     row_of_label[start.labels.cpu()] = torch.arange(len(start.labels))
     seen = ~start.unseen
     row_among_unseen = torch.cumsum(start.unseen, 0) - 1
+    untrained = None
     for epoch in range(options.epochs):
         total = 0.0
         for step in range(steps):
@@ -89,14 +90,15 @@ def train(
             logits = torch.addmm(bias, torch.cat(features), weight.T)
             target = row_of_label[torch.cat(labels)].to(device)
             loss = functional.cross_entropy(logits, target, class_weights)
-            if among_unseen:
-                unseen = start.unseen[target]
+            unseen = start.unseen[target]
+            if among_unseen and unseen.any():
                 inner = functional.cross_entropy(logits[unseen][:, start.unseen], row_among_unseen[target[unseen]])
                 loss = loss + among_unseen * inner
             if teacher is not None and distillation:
                 teacher_logits = torch.addmm(teacher.bias, features[0], teacher.weight.T)
                 loss = loss + distillation * _divergence(logits[: len(teacher_logits), seen], teacher_logits)
             total += training.check_finite(loss.item(), name, epoch, step)
+            untrained = loss.item() if untrained is None else untrained
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
@@ -105,6 +107,8 @@ def train(
                 # Weight decay would change these rows even with a gradient of zero.
                 with torch.no_grad():
                     weight[seen], bias[seen] = start.weight[seen], start.bias[seen]
+        if epoch == options.epochs - 1 and untrained is not None:
+            training.check_not_exploded(total / steps, untrained, name)
         yield {"epoch": epoch, "loss": total / steps}, _with_rows(start, weight, bias)
 
 

@@ -13,6 +13,8 @@ from zeroshot.images import label_ids
 
 # Share of evaluation images among those without a held-out class. Of images with one, half are `unlabelled` and half `evaluation`.
 EVALUATION_SHARE = 0.2
+# Seen classes besides the background that cross-validation needs: one to hold out, one to train on.
+LEAST_CLASSES = 2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,9 +103,9 @@ def class_sets(
     Raises:
         errors.UserError: if there are fewer than two classes.
     """
-    if len(labels) < 2:
+    if len(labels) < LEAST_CLASSES:
         raise errors.UserError(
-            f"zero-shot cross-validation needs two seen classes besides the background, found {len(labels)};"
+            f"zero-shot cross-validation needs {LEAST_CLASSES} seen classes besides the background, found {len(labels)};"
             f" declare fewer classes unseen, or {keys.without}"
         )
     size = min(size, len(labels) // 2)

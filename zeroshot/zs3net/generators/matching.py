@@ -16,6 +16,8 @@ from zeroshot.zs3net.generators import generator, mmd
 
 # Share of the training images that `quality` compares with.
 HELD_OUT_SHARE = 0.1
+# Generated features whose root mean square is this many times that of real ones are of no use.
+FAR = 100.0
 
 
 class Batch(NamedTuple):
@@ -119,6 +121,25 @@ def quality(
         for name, y in (("generated", fake), ("real", other)):
             table.append({"label": label, "features": name, "mmd": _unbiased(x, y, kernel_variances)})
     return table
+
+
+@torch.no_grad()
+def check_features(source: feature_source.FeatureSource, real: pools.Pool, options: generator.Options) -> None:
+    """Refuse a generator that diverged. Its loss does not tell, because kernels of distant features are 0.
+
+    Raises:
+        training.DivergedError: if its features are not finite, all equal, or `FAR` times as large as the real ones.
+    """
+    random = torch.Generator().manual_seed(options.seed)
+    fake = source.sample(real.labels.repeat_interleave(16), random).cpu()
+    size, real_size = (x.double().square().mean().sqrt().item() for x in (fake, real.features))
+    if bool((fake == fake[0]).all()):
+        fault = "are all equal"
+    elif not size <= FAR * real_size:
+        fault = f"have a root mean square of {size:.3g}, and real ones of {real_size:.3g}"
+    else:
+        return
+    raise training.DivergedError(f"gmmn: the generated features {fault}, so the training diverged; lower gmmn.lr")
 
 
 def _unbiased(x: torch.Tensor, y: torch.Tensor, kernel_variances: list[float]) -> float | None:
