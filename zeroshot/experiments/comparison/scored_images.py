@@ -29,7 +29,7 @@ def read(root: pathlib.Path, method: catalogue.Method, results: Sequence[collect
         roles.add((split.seen, split.unseen, _absent(result)))
     if len(images) != 1 or len(roles) != 1:
         return None
-    return bootstrap.Scored(runs, *roles.pop())
+    return bootstrap.Scored(images.pop(), runs, *roles.pop())
 
 
 def _cached(root: pathlib.Path, result: collect.Result, path: str) -> pathlib.Path | None:
