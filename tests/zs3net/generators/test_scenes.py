@@ -12,7 +12,7 @@ def of_map(labels):
     """Return the graphs of one image."""
     graph = component_graphs.of_labels(labels)
     image = np.zeros(len(graph.labels), np.int32)
-    return graphs.Graphs(image, graph.components, graph.labels, graph.sizes, graph.edges)
+    return graphs.Graphs(image, graph.components, graph.labels, graph.edges)
 
 
 def noise(seed, side=9):
