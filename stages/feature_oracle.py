@@ -77,7 +77,8 @@ def main(
     for warning in calibrated.warnings:
         print(warning, file=sys.stderr)
 
-    pixel_classifier.save(classifier_path, calibrated.classifier.to(torch.device("cpu")), **provenance, config=recipe)
+    provenance["config"] = params.to_dict(options)
+    pixel_classifier.save(classifier_path, calibrated.classifier.to(torch.device("cpu")), **provenance)
     storage.write_csv(calibration_path, calibrated.table, calibration.COLUMNS)
 
 
