@@ -47,13 +47,14 @@ def main(
     # A GPU is fully used by one process.
     workers = 0 if device.type == "cuda" else settings.workers
     confusions = protocols.confusions(predict, cache, split, options.short_side, workers)
-    summaries = {}
-    for name, counts in confusions.counts.items():
-        summary = metrics.summarise(confusions.total(name), split.seen, split.unseen, options.absent_classes)
-        interval = bootstrap.interval(bootstrap.Scored([counts], split.seen, split.unseen, options.absent_classes))
+    roles = (split.seen, split.unseen, options.absent_classes)
+    summaries = {name: metrics.summarise(confusions.total(name), *roles) for name in confusions.counts}
+    # The vanilla protocol has no hIoU.
+    for name in ("generalised", "without_bias"):
+        interval = bootstrap.interval(bootstrap.Scored(confusions.images, [confusions.counts[name]], *roles))
         # Bounds of the 95 % interval over evaluation images.
         bounds = (None, None) if interval is None else (interval.low, interval.high)
-        summaries[name] = summary | {"hIoU_low": bounds[0], "hIoU_high": bounds[1]}
+        summaries[name] |= {"hIoU_low": bounds[0], "hIoU_high": bounds[1]}
     storage.write_json(
         metrics_path,
         {

@@ -4,6 +4,7 @@ import contextlib
 import os
 import pathlib
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -138,10 +139,10 @@ def test_a_second_process_with_the_same_output_is_refused(start, tmp_path):
     second = start()
     assert second.wait(30) == 1
     text = second.stderr.read()
-    assert text.startswith(f"models/a.pt: process {first.pid} has been writing it since 20")
-    assert (
-        text.endswith(f"; wait until that process ends, or end it with `kill {first.pid}`\n") and text.count("\n") == 1
-    )
+    host = socket.gethostname()
+    assert text.startswith(f"models/a.pt: process {first.pid} on {host} has been writing it since 20")
+    assert text.endswith(f"; wait until that process ends, or end it there with `kill {first.pid}`\n")
+    assert text.count("\n") == 1
     assert start(SLEEP, "--out-path", "models/b.pt", "--seconds", "0").wait(30) == 0
     # The lock ends with its process, however it ends.
     first.kill()

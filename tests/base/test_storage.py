@@ -271,10 +271,20 @@ def test_two_writers_of_one_path_do_not_share_a_temporary_name(tmp_path):
 def test_what_an_ended_process_left_is_removed_and_what_a_living_one_writes_stays(tmp_path):
     ended = subprocess.Popen(["true"])
     ended.wait()
-    stays = {f".a.h5.{os.getpid()}-0a.tmp", f".b.h5.{ended.pid}-0a.tmp", ".a.h5.notes-0a.tmp"}
-    for name in (*stays, f".a.h5.{ended.pid}-0a.tmp"):
+    with storage.replacing(tmp_path / "a.h5") as temporary:
+        here = temporary.name.removeprefix(".a.h5.").partition("-")[0]
+        temporary.write_text("")
+    (tmp_path / "a.h5").unlink()
+    stays = {
+        f".a.h5.{here}-{os.getpid()}-0a.tmp",
+        f".b.h5.{here}-{ended.pid}-0a.tmp",
+        # Of another machine that shares the folder, where the process may live.
+        f".a.h5.abcdef-{ended.pid}-0a.tmp",
+        f".a.h5.{here}-notes-0a.tmp",
+    }
+    for name in (*stays, f".a.h5.{here}-{ended.pid}-0a.tmp"):
         (tmp_path / name).write_text("half")
-    (tmp_path / f".a.h5.{ended.pid}-0b.tmp").mkdir()
+    (tmp_path / f".a.h5.{here}-{ended.pid}-0b.tmp").mkdir()
     storage.write_text(tmp_path / "a.h5", "new")
     assert {path.name for path in tmp_path.iterdir()} == {"a.h5", *stays}
 

@@ -32,7 +32,6 @@ def test_read_returns_the_graphs_of_each_image(tmp_path):
         nodes = np.flatnonzero(cached.image == image)
         assert cached.component[nodes].tolist() == expected.components.tolist()
         assert cached.label[nodes].tolist() == expected.labels.tolist()
-        assert cached.size[nodes].tolist() == expected.sizes.tolist()
         edges = cached.edges[np.isin(cached.edges, nodes).all(axis=1)]
         assert edges.tolist() == (expected.edges + nodes.min(initial=len(cached.label))).tolist()
 

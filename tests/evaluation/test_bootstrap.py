@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 import scipy.sparse
@@ -18,7 +20,8 @@ def counts(n_images, accuracy, seed=0, pixels=50):
 
 
 def scored(*runs, absent="skip"):
-    return bootstrap.Scored(runs, SEEN, UNSEEN, absent)
+    images = tuple(map(str, range(runs[0].shape[0])))
+    return bootstrap.Scored(images, runs, SEEN, UNSEEN, absent)
 
 
 def hiou(one):
@@ -74,8 +77,16 @@ def test_the_interval_does_not_depend_on_the_number_of_sets_that_fit_into_memory
 
 
 def test_there_is_no_interval_without_unseen_classes_or_of_one_image():
-    assert bootstrap.interval(bootstrap.Scored([counts(5, 0.7)], (0, 1, 2), (), "skip")) is None
+    supervised = dataclasses.replace(scored(counts(5, 0.7)), seen=(0, 1, 2), unseen=())
+    assert bootstrap.interval(supervised) is None
     assert bootstrap.interval(scored(counts(1, 0.7))) is None
+
+
+def test_methods_with_different_images_are_not_compared():
+    one = scored(counts(5, 0.7))
+    assert bootstrap.interval(one, one) is not None
+    assert bootstrap.interval(one, dataclasses.replace(one, images=tuple("abcde"))) is None
+    assert bootstrap.interval(one, scored(counts(6, 0.7))) is None
 
 
 def test_matrices_of_images_survive_a_file_and_equal_ones_give_equal_bytes(tmp_path):

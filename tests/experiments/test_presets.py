@@ -246,3 +246,12 @@ def test_an_unknown_preset_is_refused_with_the_list_of_presets():
         str(caught.value)
         == f"{FOLDER}: has no preset `voc_smal`; choose from {', '.join(f'`{name}`' for name in NAMES)}"
     )
+
+
+def test_an_overlay_that_is_not_utf8_is_refused_with_its_name(tmp_path):
+    (tmp_path / "toy.yaml").write_text(SMALL)
+    (tmp_path / "mine.yaml").write_bytes("# Bäume.\n\na:\n  one: 2\n".encode("latin-1"))
+    with pytest.raises(errors.UserError, match=r"mine\.yaml: is not UTF-8 text \(line 1\)"):
+        presets.text("mine", tmp_path)
+    (tmp_path / "mine.yaml").write_bytes("# Bäume.\n\na:\n  one: 2\n".encode("utf-8-sig"))
+    assert presets.text("mine", tmp_path).startswith("# Bäume.\n\n")

@@ -15,7 +15,7 @@ from tests.words import test_word2vec
 from zeroshot.base import checkpoints, errors, params
 from zeroshot.cache import index
 from zeroshot.datasets import splits
-from zeroshot.evaluation import results_table
+from zeroshot.evaluation import image_confusions, results_table
 from zeroshot.networks import backbone, weights
 from zeroshot.words import arrays, class_embeddings, vector_files, word2vec
 from zeroshot.zs3net import pixel_classifier
@@ -35,6 +35,7 @@ DOORS = {
     "index.json": lambda path: index.read(path.parent),
     "split.json": splits.read,
     "class_embeddings.h5": class_embeddings.read,
+    "zs3net_images.h5": image_confusions.read,
     "later_rounds.h5": pseudo_cache.read_later_rounds,
     "params.yaml": lambda path: params.load(path, "classifier", fine_tuning.Params),
     "vectors.txt": lambda path: vector_files.read(path, ["cat"]),

@@ -28,7 +28,6 @@ def make(n_images: int = 120, seed: int = 0) -> tuple[graphs.Graphs, rows.Rows]:
         image=np.arange(n, dtype=np.int32) // 2,
         component=np.arange(n, dtype=np.int32) % 2 + 1,
         label=np.array(pairs, np.uint16).ravel(),
-        size=np.ones(n, np.int32),
         edges=np.arange(n, dtype=np.int32).reshape(-1, 2),
     )
     node = np.repeat(np.arange(n), ROWS_PER_NODE)

@@ -8,6 +8,7 @@ import os
 import pathlib
 import select
 import signal
+import socket
 import sys
 import threading
 import time
@@ -121,7 +122,7 @@ def alone(scratch: str | pathlib.Path, outputs: Iterable[pathlib.Path]) -> Itera
         outputs: files or folders that this process writes.
 
     Raises:
-        errors.UserError: if another process holds one of them; the text names the process and the time of its start.
+        errors.UserError: if another process holds one of them; the text names the process, its machine and the time of its start.
     """
     with contextlib.ExitStack() as stack:
         for output in outputs:
@@ -138,14 +139,17 @@ def _locked(folder: pathlib.Path, output: pathlib.Path) -> Iterator[None]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             file.seek(0)
-            pid, _, start = file.read().strip().partition(" ")
+            pid, _, rest = file.read().strip().partition(" ")
+            host, _, start = rest.partition(" ")
             raise errors.UserError(
-                f"{output}: process {pid} has been writing it since {start}; wait until that process ends, or end it with `kill {pid}`"
+                f"{output}: process {pid} on {host} has been writing it since {start}; wait until that process ends, or end it there"
+                f" with `kill {pid}`"
             ) from None
         except OSError:
             # Some network file systems have no locks.
             pass
         file.truncate(0)
-        file.write(f"{os.getpid()} {datetime.datetime.now():%Y-%m-%d %H:%M:%S}\n")
+        # On a shared file system, another machine may read this, where the number is that of some other process.
+        file.write(f"{os.getpid()} {socket.gethostname()} {datetime.datetime.now():%Y-%m-%d %H:%M:%S}\n")
         file.flush()
         yield

@@ -36,8 +36,14 @@ class Column(Protocol):
     def __getitem__(self, part: Any) -> np.ndarray: ...
 
 
+class File(Mapping[str, Column]):
+    """An open file: its datasets by name, and its own attributes."""
+
+    attrs: Mapping[str, Any]
+
+
 @contextlib.contextmanager
-def reading(path: str | pathlib.Path) -> Iterator[Mapping[str, Column]]:
+def reading(path: str | pathlib.Path) -> Iterator[File]:
     """Open a file and yield its datasets by name; a dataset in a group is `group/name`.
 
     The file is not locked: an artefact is replaced as a whole and never changed, and network file systems refuse locks.
@@ -49,7 +55,7 @@ def reading(path: str | pathlib.Path) -> Iterator[Mapping[str, Column]]:
     try:
         user_files.head(path)
         with h5py.File(path, "r", locking=False) as file:
-            yield cast(Mapping[str, Column], file)
+            yield cast(File, file)
     except user_files.FileError as error:
         raise HDF5Error(f"{error}; {user_files.REMEDY}") from None
     except (OSError, KeyError) as error:

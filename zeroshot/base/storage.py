@@ -9,6 +9,7 @@ import os
 import pathlib
 import secrets
 import shutil
+import socket
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, BinaryIO
 
@@ -144,14 +145,20 @@ def _existing(path: str | pathlib.Path) -> pathlib.Path:
 
 
 def _temporary(path: pathlib.Path) -> pathlib.Path:
-    """Return a new name beside `path` that says which process uses it."""
-    return path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
+    """Return a new name beside `path` that says which process of which machine uses it."""
+    return path.with_name(f".{path.name}.{_machine()}-{os.getpid()}-{secrets.token_hex(4)}.tmp")
+
+
+def _machine() -> str:
+    """Return a few letters for this machine or container; others may share the folder and have processes of the same numbers."""
+    return hashlib.sha256(socket.gethostname().encode()).hexdigest()[:6]
 
 
 def _remove_leftovers(path: pathlib.Path) -> None:
-    """Remove what processes that have ended left beside `path` under names of `_temporary`."""
-    for leftover in path.parent.glob(f".{glob.escape(path.name)}.*-*.tmp"):
-        pid = leftover.name.removeprefix(f".{path.name}.").partition("-")[0]
+    """Remove what processes of this machine that have ended left beside `path` under names of `_temporary`."""
+    start = f".{path.name}.{_machine()}-"
+    for leftover in path.parent.glob(f"{glob.escape(start)}*-*.tmp"):
+        pid = leftover.name.removeprefix(start).partition("-")[0]
         if pid.isdecimal() and not pathlib.Path("/proc", pid).exists():
             shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink(missing_ok=True)
 

@@ -88,8 +88,8 @@ class Moments:
         return f"{self.count:9}{mean:9.3f}{std:9.3f}{self.max:9.2f}{100 * self.nonzero / n:9.1f}%{self.always_zero():6}"
 
 
-def _rows_of(label: int | None, shard: dict) -> slice:
+def _rows_of(label: int | None, shard: shard_index.Shard) -> slice:
     if label is None:
         return slice(None)
-    offsets = shard["offsets"]
+    offsets = shard.get("offsets", [])
     return slice(offsets[-1], None) if label == rows.UNLABELLED else slice(offsets[label], offsets[label + 1])

@@ -13,7 +13,7 @@ from zeroshot.images import component_graphs, label_ids
 
 NAME = "graphs.h5"
 # Name of each column of nodes -> dtype.
-COLUMNS = {"image": np.int32, "component": np.int32, "label": label_ids.DTYPE, "size": np.int32}
+COLUMNS = {"image": np.int32, "component": np.int32, "label": label_ids.DTYPE}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,14 +24,12 @@ class Graphs:
         image: (n,) int32, number of each node's image in the index, ascending.
         component: (n,) int32, component id of each node, ascending within an image; rows of view 0 carry the same ids.
         label: (n,) uint16, label id of each node.
-        size: (n,) int32, size of each component in cells.
         edges: (e, 2) int32, pairs of nodes i < j of one image whose components touch.
     """
 
     image: np.ndarray
     component: np.ndarray
     label: np.ndarray
-    size: np.ndarray
     edges: np.ndarray
 
 
@@ -40,7 +38,7 @@ def join(parts: Iterable[component_graphs.ComponentGraph]) -> Graphs:
     columns: dict[str, list[np.ndarray]] = {name: [np.zeros(0, dtype)] for name, dtype in COLUMNS.items()}
     edges, first = [np.zeros((0, 2), np.int32)], 0
     for image, graph in enumerate(parts):
-        of_image = (np.full(len(graph.labels), image), graph.components, graph.labels, graph.sizes)
+        of_image = (np.full(len(graph.labels), image), graph.components, graph.labels)
         for name, column in zip(columns, of_image, strict=True):
             columns[name].append(column)
         edges.append(graph.edges + first)

@@ -34,12 +34,14 @@ class Scored:
     """The runs of one method with different seeds, on the same images.
 
     Attributes:
+        images: ids of the n images.
         counts: of each run, sparse (n, C * C), as in `image_confusions.ImageConfusions`.
         seen: label ids.
         unseen: label ids.
         absent: how a class without a true pixel counts, as in `metrics.summarise`. In a resampled set more classes can be absent.
     """
 
+    images: tuple[str, ...]
     counts: Sequence[scipy.sparse.csr_matrix]
     seen: Sequence[int]
     unseen: Sequence[int]
@@ -62,13 +64,13 @@ def interval(scored: Scored, other: Scored | None = None) -> Interval | None:
     hard for both does not count (a paired comparison). The seeds are not resampled: the mean over them is scored.
 
     Returns:
-        the interval in per cent; None if there is no unseen class or fewer than two images.
+        the interval in per cent; None if there is no unseen class, there are fewer than two images, or `other` has other images.
     """
     # scipy.stats takes half a second to import.
     import scipy.stats
 
     n_images, n_entries = scored.counts[0].shape
-    if not scored.unseen or n_images < 2:
+    if not scored.unseen or n_images < 2 or (other is not None and other.images != scored.images):
         return None
 
     def statistic(index: np.ndarray, axis: int) -> np.ndarray:

@@ -15,7 +15,7 @@ from typing import Any
 from ruamel import yaml
 from ruamel.yaml import comments as yaml_comments
 
-from zeroshot.base import errors, params
+from zeroshot.base import errors, params, text_files
 
 FOLDER = pathlib.Path("presets")
 DEFAULT = "toy"
@@ -33,14 +33,14 @@ def text(name: str, folder: pathlib.Path = FOLDER) -> str:
     """Return the whole parameter file of a preset, with a comment at every key.
 
     Raises:
-        errors.UserError: if the preset does not exist, or its overlay has keys that the default lacks.
+        errors.UserError: if the preset does not exist or is no text, or its overlay has keys that the default lacks.
     """
     if name not in names(folder):
         known = ", ".join(f"`{one}`" for one in names(folder))
         raise errors.UserError(f"{folder}: has no preset `{name}`; choose from {known}")
-    default = (folder / f"{DEFAULT}.yaml").read_text()
+    default = text_files.read(folder / f"{DEFAULT}.yaml")
     path = folder / f"{name}.yaml"
-    return default if name == DEFAULT else merge(default, path.read_text(), str(path))
+    return default if name == DEFAULT else merge(default, text_files.read(path), str(path))
 
 
 def read(name: str, folder: pathlib.Path = FOLDER) -> dict[str, Any]:

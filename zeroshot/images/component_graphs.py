@@ -8,7 +8,7 @@ import numpy as np
 from zeroshot.images import label_ids
 
 # Largest distance, in cells, at which an unlabelled cell joins the nearest component. It joins only for the edges: the void contour
-# in VOC's masks is one or two cells wide and would otherwise separate every object from its surroundings. Nodes and sizes ignore it.
+# in VOC's masks is one or two cells wide and would otherwise separate every object from its surroundings. Nodes ignore it.
 _REACH = 1.5
 
 
@@ -19,13 +19,11 @@ class ComponentGraph:
     Attributes:
         components: (n,) int32, ascending ids of the components, as returned by the function `components`.
         labels: (n,) uint16, label of each component.
-        sizes: (n,) int32, number of cells of each component.
         edges: (e, 2) int32, sorted pairs i < j of positions in the arrays above whose components touch.
     """
 
     components: np.ndarray
     labels: np.ndarray
-    sizes: np.ndarray
     edges: np.ndarray
 
 
@@ -45,14 +43,13 @@ def components(labels: np.ndarray) -> np.ndarray:
 def of_labels(labels: np.ndarray) -> ComponentGraph:
     """Return the graph of a label map (h, w) uint16: a node per component, an edge where two touch at a side or a corner."""
     numbered = components(labels)
-    ids, first, sizes = np.unique(numbered, return_index=True, return_counts=True)
+    ids, first = np.unique(numbered, return_index=True)
     labelled = ids > 0
     ids = ids[labelled]
     contacts = np.array(sorted(cc3d.region_graph(_fill_gaps(numbered), connectivity=8)), np.int64).reshape(-1, 2)
     return ComponentGraph(
         components=ids.astype(np.int32),
         labels=labels.ravel()[first[labelled]],
-        sizes=sizes[labelled].astype(np.int32),
         edges=np.searchsorted(ids, contacts).astype(np.int32),
     )
 

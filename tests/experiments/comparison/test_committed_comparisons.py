@@ -94,9 +94,21 @@ def test_an_invalid_table_is_refused_with_its_name(tmp_path, changes, text):
 
 def test_an_invalid_file_of_published_results_is_refused(tmp_path):
     path = tmp_path / "published.csv"
+    with pytest.raises(errors.UserError, match=r"published.csv: No such file"):
+        published_results.read(path, "voc")
     path.write_text("dataset,K\n")
     with pytest.raises(errors.UserError, match="needs the columns dataset,K,method,seen.PA,"):
         published_results.read(path, "voc")
     path.write_text(",".join(published_results.HEADER) + "\nvoc,2,ZS3Net,high" + "," * 11 + "\n")
     with pytest.raises(errors.UserError, match=r"published.csv: line 2: could not convert string to float: 'high'"):
         published_results.read(path, "voc")
+
+
+def test_published_results_that_a_spreadsheet_saved_are_read(tmp_path):
+    """It writes a byte order mark and ends lines with CR LF; a field may contain a line feed."""
+    row = ["voc", "2", "Möwe", *["1.5"] * (len(published_results.HEADER) - 4), '"a paper,\nTable 1"']
+    text = ",".join(published_results.HEADER) + "\r\n" + ",".join(row) + "\r\n"
+    (tmp_path / "published.csv").write_bytes(text.encode("utf-8-sig"))
+    (published,) = published_results.read(tmp_path / "published.csv", "voc")
+    assert (published.method, published.k, published.source) == ("Möwe", 2, "a paper,\nTable 1")
+    assert set(published.metrics.values()) == {1.5}

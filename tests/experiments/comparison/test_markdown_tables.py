@@ -122,7 +122,8 @@ def test_table_of_the_two_protocols_has_every_k():
 def scored(correct):
     """Return a run of 30 images; in image i the unseen class has `correct[i]` right pixels of 10, the seen class 10."""
     counts = [[10, 0, 10 - one, one] for one in correct]
-    return bootstrap.Scored([scipy.sparse.csr_matrix(counts)], (0,), (1,), "skip")
+    images = tuple(map(str, range(len(counts))))
+    return bootstrap.Scored(images, [scipy.sparse.csr_matrix(counts)], (0,), (1,), "skip")
 
 
 def test_differences_have_an_interval_and_a_verdict():

@@ -53,7 +53,7 @@ def result(root, hits, images=("a", "b"), unseen=(1,)):
 
 def test_runs_are_read_with_the_protocol_of_the_row_and_the_roles_of_their_split(root):
     scored = scored_images.read(root, METHOD, [result(root, [3, 4]), result(root, [5, 6])])
-    assert (scored.seen, scored.unseen, scored.absent) == ((0,), (1,), "zero")
+    assert (scored.images, scored.seen, scored.unseen, scored.absent) == (("a", "b"), (0,), (1,), "zero")
     expected = [[[10, 0, 12, 6], [10, 0, 10, 8]], [[10, 0, 8, 10], [10, 0, 6, 12]]]
     np.testing.assert_array_equal([counts.toarray() for counts in scored.counts], expected)
 

@@ -94,7 +94,7 @@ class Comparison:
 
     def seeds_at(self, k: int) -> tuple[int, ...]:
         """Return the seeds at a K."""
-        return (*self.seeds, *self.more_seeds.get(k, ()))
+        return tuple(dict.fromkeys((*self.seeds, *self.more_seeds.get(k, ()))))
 
     def check(self, name: str, *, methods: Sequence[str], ks: Sequence[int], seeds: Sequence[int]) -> None:
         """Refuse a method, K or seed that is not in the comparison; otherwise no run would match, and all would seem to be done.

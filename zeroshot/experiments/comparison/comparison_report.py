@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import pandas
 
 from zeroshot.base import storage
+from zeroshot.evaluation import bootstrap
 from zeroshot.experiments.comparison import (
     catalogue,
     curve,
@@ -29,8 +30,9 @@ _PUBLISHED = (
 )
 
 _DIFFERENCES = (
-    "The mean over seeds of both methods on the same evaluation images, and its 95 % interval over 2,000 resampled sets of these images"
-    " (percentile bootstrap, paired). *Above* or *below* needs an interval without 0."
+    "Of the means over seeds of both methods on the same evaluation images, with the 95 % interval over"
+    f" {bootstrap.RESAMPLES:,} resampled sets of these images (percentile bootstrap, paired)."
+    " *Above* or *below* needs an interval without 0."
 )
 
 

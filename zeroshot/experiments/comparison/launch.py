@@ -51,11 +51,11 @@ def run_here(root: pathlib.Path, run: run_list.Run) -> None:
         errors.UserError: if the run fails; the message of DVC is on the terminal.
     """
     path = root / "params.yaml"
-    original = path.read_text()
+    original = path.read_bytes()
     try:
         _execute(root, command(run, params.read(path), queue=False))
     finally:
-        path.write_text(original)
+        path.write_bytes(original)
 
 
 def _execute(root: pathlib.Path, words: list[str]) -> None:

@@ -115,10 +115,10 @@ def differences(data: TableData) -> str:
     """Return a table of the differences of hIoU of `data.comparison.differences`, with intervals over evaluation images."""
     rows = []
     for k in data.comparison.splits:
-        for number, (method, other) in enumerate(data.comparison.differences):
+        for position, (method, other) in enumerate(data.comparison.differences):
             means = [data.spread(name, k, "hIoU") for name in (method, other)]
             interval = data.interval(method, k, other)
-            row = ["" if number else str(k), method, other]
+            row = ["" if position else str(k), method, other]
             if means[0] is None or means[1] is None:
                 row += [MISSING, MISSING, ""]
             else:

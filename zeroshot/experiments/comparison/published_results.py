@@ -2,9 +2,10 @@
 
 import csv
 import dataclasses
+import io
 import pathlib
 
-from zeroshot.base import errors
+from zeroshot.base import errors, text_files
 from zeroshot.experiments.comparison import collect
 
 
@@ -34,18 +35,17 @@ def read(path: str | pathlib.Path, dataset: str | None) -> list[Published]:
     """Return the rows of a dataset, in the order of the file; no rows for None.
 
     Raises:
-        errors.UserError: if the header is not `HEADER`, or a metric is not a number.
+        errors.UserError: if the file cannot be read as text, the header is not `HEADER`, or a metric is not a number.
     """
-    with open(path, newline="") as file:
-        reader = csv.DictReader(file)
-        if tuple(reader.fieldnames or ()) != HEADER:
-            raise errors.UserError(
-                f"{path}: needs the columns {','.join(HEADER)}; found {','.join(reader.fieldnames or ())}"
-            )
-        try:
-            return [_row(row) for row in reader if row["dataset"] == dataset]
-        except ValueError as error:
-            raise errors.UserError(f"{path}: line {reader.line_num}: {error}") from error
+    reader = csv.DictReader(io.StringIO(text_files.read(path), newline=""))
+    if tuple(reader.fieldnames or ()) != HEADER:
+        raise errors.UserError(
+            f"{path}: needs the columns {','.join(HEADER)}; found {','.join(reader.fieldnames or ())}"
+        )
+    try:
+        return [_row(row) for row in reader if row["dataset"] == dataset]
+    except ValueError as error:
+        raise errors.UserError(f"{path}: line {reader.line_num}: {error}") from error
 
 
 def _row(row: dict[str, str]) -> Published:

@@ -1,7 +1,8 @@
 """The confusion matrices of single images behind a row of the tables, from DVC's cache, for intervals over evaluation images."""
 
+import functools
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import dvc.repo
 
@@ -20,16 +21,17 @@ def read(root: pathlib.Path, method: catalogue.Method, results: Sequence[collect
     """
     runs, images, roles = [], set(), set()
     for result in results:
-        paths = [_cached(root, result, out) for out in (f"metrics/{method.model}_images.h5", "data/split.json")]
-        if None in paths:
+        matrices_path = _cached(root, result, f"metrics/{method.model}_images.h5")
+        split_path = _cached(root, result, "data/split.json")
+        if matrices_path is None or split_path is None:
             return None
-        confusions, split = image_confusions.read(paths[0] or ""), splits.read(paths[1] or "")
+        confusions, split = image_confusions.read(matrices_path), splits.read(split_path)
         runs.append(confusions.counts[method.figures])
         images.add(confusions.images)
         roles.add((split.seen, split.unseen, _absent(result)))
     if len(images) != 1 or len(roles) != 1:
         return None
-    return bootstrap.Scored(runs, *roles.pop())
+    return bootstrap.Scored(images.pop(), runs, *roles.pop())
 
 
 def _cached(root: pathlib.Path, result: collect.Result, path: str) -> pathlib.Path | None:
@@ -37,10 +39,16 @@ def _cached(root: pathlib.Path, result: collect.Result, path: str) -> pathlib.Pa
     for stage in result.experiment.stages:
         for out in stage.get("outs", []):
             if out["path"] == path and (md5 := out.get("md5")):
-                with dvc.repo.Repo(str(root)) as repo:
-                    cached = pathlib.Path(repo.cache.local.oid_to_path(md5))
+                cached = pathlib.Path(_path_of_hash(str(root))(md5))
                 return cached if cached.exists() else None
     return None
+
+
+@functools.cache
+def _path_of_hash(root: str) -> Callable[[str], str]:
+    """Return the function that maps a hash to a path in DVC's cache. To open a repository takes tenths of a second."""
+    with dvc.repo.Repo(root) as repo:
+        return repo.cache.local.oid_to_path
 
 
 def _absent(result: collect.Result) -> str:
