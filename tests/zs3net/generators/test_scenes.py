@@ -16,7 +16,7 @@ def of_map(labels):
 
 
 def noise(seed, side=9):
-    return np.random.default_rng(seed).choice(np.array([0, 1, 2, 65535], np.uint16), (side, side))
+    return np.random.default_rng(seed).choice(np.array([0, 1, 300, 65535], np.uint16), (side, side))
 
 
 def contents(actual, k):
