@@ -44,7 +44,8 @@ def main(
     from zeroshot.zs3net.fold_training import oracle_folds
 
     recipe = checkpoints.load(recipe_path, checkpoints.Configured)["config"]
-    options = params.build(recipe, fine_tuning.Params, "classifier", str(recipe_path))
+    # The weight of unseen classes makes up for synthetic features. Real ones need none.
+    options = params.build(recipe | {"unseen_weight": 1.0}, fine_tuning.Params, "classifier", str(recipe_path))
     machine = params.load("params.yaml", "runtime", runtime.Params)
     device = runtime.start(machine)
     workers = runtime.processes(machine, device)

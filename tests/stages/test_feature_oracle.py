@@ -32,11 +32,11 @@ def run(folder, monkeypatch):
     return pixel_classifier.load("models/feature_oracle.pt")
 
 
-def test_options_are_those_of_zs3net_and_calibration_is_over_images(tmp_path, monkeypatch):
-    model, facts = run(make(tmp_path, steps_per_epoch=30), monkeypatch)
+def test_options_are_those_of_zs3net_without_its_weight_and_calibration_is_over_images(tmp_path, monkeypatch):
+    model, facts = run(make(tmp_path, steps_per_epoch=30, unseen_weight=10.0), monkeypatch)
     assert model.labels.tolist() == [*pixel_world.SEEN, *UNSEEN]
     assert model.labels[model.unseen].tolist() == UNSEEN
-    options = quick_sections.classifier_options(steps_per_epoch=30)
+    options = quick_sections.classifier_options(steps_per_epoch=30, unseen_weight=1.0)
     assert facts["config"] == params.to_dict(options) and facts["classes"] == list(pixel_world.CLASSES)
     assert pandas.read_csv("metrics/feature_oracle_curve.csv")["epoch"].tolist() == [0, 1]
     table = pandas.read_csv("metrics/feature_oracle_calibration.csv")
