@@ -136,7 +136,9 @@ def test_training_depends_on_seen_labels(base, tmp_path):
     label = base.split.seen[1]
     assert relabel((folder / leak_runs.MASKS / "train").glob("*.png"), {label: label_ids.IGNORE_INDEX}) > 0
     tiny.run(folder, *leak_runs.TRAINING, *leak_runs.SELF_TRAINING)
-    assert changed(base, folder) >= set(leak_runs.TRAINED) - PLACES - {"features/val", "features/unlabelled"}
+    # The counts of pseudo-labels are rounded, and equal if the tiny networks predict only background before and after.
+    constant = {"features/val", "features/unlabelled", "metrics/pseudo_counts.csv"}
+    assert changed(base, folder) >= set(leak_runs.TRAINED) - PLACES - constant
 
 
 def test_the_split_does_not_depend_on_which_unseen_class_a_pixel_has(base, tmp_path):
