@@ -53,6 +53,8 @@ def start(tmp_path):
         process = subprocess.Popen(
             command, cwd=tmp_path, stderr=subprocess.PIPE, text=True, start_new_session=True,
             env={**os.environ, "PYTHONPATH": str(pathlib.Path(__file__).parents[2]), **environment},
+            # Tests that run in the background of a shell inherit that it ignores this signal.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )  # fmt: skip
         started.append(process)
         return process

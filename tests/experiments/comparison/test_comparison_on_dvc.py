@@ -112,10 +112,10 @@ def test_the_report_has_results_and_the_commands_of_missing_runs(inside, capsys)
     text = (root / "plots" / "comparison" / "tiny" / "report.md").read_text()
     rows = [[word.strip() for word in line.strip("|").split("|")] for line in text.splitlines() if line[:1] == "|"]
     table = {row[1]: row for row in rows[2:7]}
-    assert table["Supervised"] == ["", "Supervised", "0 of 2", *["—"] * 10]
-    assert table["ZS3Net"] == ["2", "ZS3Net", "1 of 2", *["20.0"] * 10]
-    assert table["GAN"] == ["", "GAN", "1 of 2", *["20.5"] * 10]
-    assert table["DeViSE"] == ["", "DeViSE", "0 of 2", *["—"] * 10]
+    assert table["Supervised"] == ["", "Supervised", "0 of 2", *["—"] * 11]
+    assert table["ZS3Net"] == ["2", "ZS3Net", "1 of 2", *["20.0"] * 11]
+    assert table["GAN"] == ["", "GAN", "1 of 2", *["20.5"] * 11]
+    assert table["DeViSE"] == ["", "DeViSE", "0 of 2", *["—"] * 11]
     commands = [line for line in text.splitlines() if line.startswith("dvc exp run --queue -n tiny-k2-s1-")]
     assert len(commands) == 3
     assert [line.endswith("# in the queue") for line in commands] == [False, True, False]
