@@ -166,24 +166,21 @@ def test_distillation_preserves_the_probabilities_of_the_start():
     assert tight < 0.5 * loose < 0.5 * free
 
 
-def test_among_unseen_tells_unseen_classes_apart_whatever_the_logits_of_seen_classes_are():
-    """With huge logits of seen classes the first cross-entropy has almost the same gradient for every unseen class."""
+def test_among_unseen_tells_rare_unseen_classes_apart_and_leaves_frozen_rows():
+    """The second loss averages over unseen features alone, so it does not get weaker when they are rare in a batch."""
     features = torch.from_numpy(pixel_world.features(np.repeat(pixel_world.UNSEEN, 40), seed=3)).float()
-    truth = np.repeat(np.arange(len(pixel_world.UNSEEN)), 40)
-    start = dataclasses.replace(zero_start(), bias=torch.full((len(pixel_world.SEEN),), -40.0))
+    truth = torch.from_numpy(np.repeat(np.arange(len(pixel_world.UNSEEN)), 40))
+    start = zero_start()
+    n = len(start.labels)
 
     def run(weight):
-        # A rare unseen class hardly moves the rows; the second loss averages over unseen features alone.
         _, models = fit(start, among_unseen=weight, trained_rows="unseen", synthetic_ratio=0.1, lr=0.001, epochs=1)
-        logits = models[-1].logits(features)[:, len(start.labels) :].numpy()
-        return models[-1], torch.nn.functional.cross_entropy(torch.from_numpy(logits), torch.from_numpy(truth)).item()
+        model = models[-1]
+        return model, torch.nn.functional.cross_entropy(model.logits(features)[:, n:], truth).item()
 
     (without, worse), (with_loss, better) = run(0.0), run(20.0)
-    assert better < worse
-    n = len(start.labels)
-    assert torch.equal(with_loss.weight[:n], without.weight[:n]) and not torch.equal(
-        with_loss.weight[n:], without.weight[n:]
-    )
+    assert better < 0.95 * worse
+    assert torch.equal(with_loss.weight[:n], start.weight) and torch.equal(without.weight[:n], start.weight)
 
 
 def test_the_second_loss_is_the_cross_entropy_over_unseen_rows_of_unseen_features():
