@@ -174,6 +174,16 @@ def test_non_finite_loss_ends_training(folder):
     }
 
 
+def test_errors_of_a_resumed_training_name_the_training(folder):
+    options = blocks.options(epochs=2)
+    network = backbone.build(options, len(blocks.SEEN), folder / "data/pretrained/none")
+    arguments = (network, blocks.dataset(folder), options, torch.device("cpu"), 0)
+    _, state = next(supervised_training.fit(*arguments))
+    state["network"]["classifier.weight"] = torch.full_like(state["network"]["classifier.weight"], math.nan)
+    with pytest.raises(training.DivergedError, match=r"^my training: the loss is nan in epoch 1, step 0"):
+        list(supervised_training.fit(*arguments, state=state, name="my training"))
+
+
 class Changed(torch.utils.data.Dataset):
     """The training images, each changed by a function."""
 

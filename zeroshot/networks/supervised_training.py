@@ -71,8 +71,8 @@ def fit(
     )  # fmt: skip
     first_epoch, lr = 0, options.lr
     if state is not None:
-        for name, module in modules.items():
-            module.load_state_dict(state[name])
+        for part, module in modules.items():
+            module.load_state_dict(state[part])
         optimizer.load_state_dict(state["optimizer"])
         first_epoch = state["epoch"] + 1
     probabilities = training_images.image_weights(dataset, options.repeat_threshold)
@@ -107,7 +107,7 @@ def fit(
             # The loss of a prediction of all outputs alike. A state of the last epoch would count as a finished training.
             heads_weight = 1.0 + (semantic.weight if semantic is not None else 0.0)
             training.check_not_exploded(row["loss"], heads_weight * math.log(network.classifier.out_channels), name)
-        module_states = {name: module.state_dict() for name, module in modules.items()}
+        module_states = {part: module.state_dict() for part, module in modules.items()}
         yield row, {"epoch": epoch, **module_states, "optimizer": optimizer.state_dict()}
 
 

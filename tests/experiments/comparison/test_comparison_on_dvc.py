@@ -106,6 +106,14 @@ def test_methods_of_another_pipeline_have_it_as_target_and_are_unavailable_witho
     assert {f"# {name}: {reason}" for name in other} <= set(printed(capsys, "queue", "tiny", "--dry-run"))
 
 
+def test_a_method_can_end_with_a_stage_of_the_main_pipeline(edit, capsys):
+    changed = {"GAN": comparison_repo.METHODS["GAN"] | {"target": "evaluate@zs3net"}}
+    edit("presets/comparison/methods.yaml", comparison_repo.METHODS | changed)
+    lines = printed(capsys, "queue", "tiny", "--dry-run")
+    assert not [line for line in lines if line.startswith("# GAN")]
+    assert [line for line in lines if "gmmn.generator=gan" in line and "evaluate@zs3net" in line]
+
+
 def test_the_report_has_results_and_the_commands_of_missing_runs(inside, capsys):
     root, _ = inside
     printed(capsys, "tables", "tiny")

@@ -21,7 +21,8 @@ class Method:
         model: name of the model; its metrics are in metrics/<model>.json.
         figures: block of that file: `generalised` (with the model's seen bias) or `without_bias`.
         set: dotted keys of params.yaml and their values.
-        target: target of `dvc exp run`, such as another dvc.yaml; None for the main pipeline.
+        target: target of `dvc exp run`: another dvc.yaml, or the stage of the main pipeline that a run ends with; None for all of the main
+            pipeline.
         note: one sentence for readers of the tables.
     """
 

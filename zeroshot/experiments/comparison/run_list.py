@@ -34,7 +34,7 @@ class Cell:
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """One run of the main pipeline, or of the pipeline `target`, and the cells that it fills."""
+    """One run of the main pipeline, or of the pipeline or up to the stage `target`, and the cells that it fills."""
 
     name: str
     params: dict[str, Any]

@@ -94,7 +94,7 @@ def _unavailable(
         path, target = collect.metrics_path(methods[cell.method].model), methods[cell.method].target
         if cell.missing_keys:
             reasons[cell.method] = f"the parameter file has no key {', '.join(cell.missing_keys)}"
-        elif target and not (root / target).exists():
+        elif target and target.endswith(".yaml") and not (root / target).exists():
             reasons[cell.method] = f"{target} does not exist"
         elif path not in scored:
             reasons[cell.method] = f"no stage writes {path}"
