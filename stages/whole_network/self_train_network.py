@@ -40,7 +40,7 @@ def main(
     from zeroshot.datasets import splits
     from zeroshot.networks import backbone, supervised_training, training_images
     from zeroshot.zs3net import pixel_classifier, self_training_network
-    from zeroshot.zs3net.pseudo_labels import sparse_masks
+    from zeroshot.zs3net.pseudo_labels import pseudo_cache, sparse_masks
 
     stage = "self_train_network"
     options = params.load("params.yaml", "self_training_network", self_training_network.Params)
@@ -49,6 +49,10 @@ def main(
     split = splits.read(split_path)
     start, provenance = pixel_classifier.load(start_path)
     pseudo = index.read(pseudo_dir, "rows")
+    why = pseudo_cache.why_empty(pseudo_dir, split.unseen)
+    if why:
+        print(f"{stage}: no pseudo-labels, since {why}; the row of ZS5Net is no result of self-training")
+        provenance["no_pseudo_labels"] = True
     checkpoint = checkpoints.load(backbone_path, backbone.Checkpoint)
     recipe = self_training_network.recipe(checkpoint, options)
 

@@ -1,5 +1,6 @@
 import os
 import pickle
+import zipfile
 
 import pytest
 import torch
@@ -85,6 +86,36 @@ def test_code_in_a_checkpoint_is_refused_and_not_run(tmp_path):
         # torch advises to switch the protection off.
         assert "weights_only" not in str(caught.value) and "add_safe_globals" not in str(caught.value)
     assert not marker.exists()
+
+
+def packed_again(path, compression):
+    """Write the parts of a checkpoint to another archive; return its path."""
+    with zipfile.ZipFile(path) as archive, zipfile.ZipFile(path.with_suffix(".pth"), "w", compression) as other:
+        for name in archive.namelist():
+            other.writestr(name, archive.read(name))
+    return path.with_suffix(".pth")
+
+
+def test_a_file_that_unpacks_to_more_than_its_size_is_refused_before_it_is_read(tmp_path, monkeypatch):
+    save(tmp_path / "a.pt", {"weight": torch.zeros(250_000)})
+    bomb = packed_again(tmp_path / "a.pt", zipfile.ZIP_DEFLATED)
+    with monkeypatch.context() as patch:
+        patch.setattr(torch, "load", lambda *_, **__: pytest.fail("read"))
+        with pytest.raises(
+            checkpoints.CheckpointError, match=r"a.pth: has \d,\d+ bytes and unpacks to 1,00\d,\d+, so "
+        ):
+            checkpoints.read(bomb)
+    assert checkpoints.read(packed_again(tmp_path / "a.pt", zipfile.ZIP_STORED))["weight"].shape == (250_000,)
+
+
+def test_parts_that_share_their_bytes_count_each(tmp_path):
+    path = tmp_path / "a.pt"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("a/data/0", bytes(100_000))
+        # The list is written at the end.
+        archive.filelist.extend(archive.filelist * 9)
+    with pytest.raises(checkpoints.CheckpointError, match=r"a.pt: has 10\d,\d+ bytes and unpacks to 1,000,000, so "):
+        checkpoints.read(path)
 
 
 def test_failed_save_keeps_the_old_checkpoint(tmp_path):

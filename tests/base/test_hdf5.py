@@ -50,6 +50,18 @@ def test_missing_file_and_other_format_are_refused_with_a_remedy(tmp_path):
             pass
 
 
+@pytest.mark.parametrize("signature", [b"SNOD", b"TREE", b"HEAP"])
+def test_damage_in_the_list_of_datasets_is_named_with_the_file(path, signature):
+    content = path.read_bytes()
+    assert signature in content
+    path.write_bytes(content.replace(signature, b"XXXX"))
+    with (
+        pytest.raises(hdf5.HDF5Error, match="a.h5: is damaged, .*; `dvc repro` restores it"),
+        hdf5.reading(path) as file,
+    ):
+        assert not {name: file[name] for name in file}
+
+
 def test_missing_dataset_is_named_with_the_file(path):
     with pytest.raises(hdf5.HDF5Error, match="a.h5: .*'columns'"), hdf5.reading(path) as file:
         assert not len(file["columns"])

@@ -158,6 +158,15 @@ def test_other_commands_run(command, inside):
     assert process.returncode == 0, process.stdout + process.stderr
 
 
+@files
+def test_advice_to_undo_changes_restores_the_index_too(path):
+    """`dvc exp run -S` stages params.yaml, and a plain `git restore` would bring back that version."""
+    text = path.read_text(encoding="utf-8")
+    undone = re.findall(r"\bgit restore [^`&|\n]*", text)
+    assert all(command.startswith("git restore --staged --worktree ") for command in undone)
+    assert undone or path.name not in ("README.md", "troubleshooting.md", "dvc.md")
+
+
 def test_tests_named_in_the_docs_exist():
     for command in run_by("pytest"):
         assert command in NOT_RUN

@@ -105,6 +105,20 @@ def test_network_and_last_layer_agree_and_learn_the_unseen_class(trained, tmp_pa
     assert not [path for path in pathlib.Path("work").rglob("*") if path.is_file()]
 
 
+def test_without_pseudo_labels_the_stage_and_its_model_say_so(trained, tmp_path, monkeypatch, capsys):
+    folder = shutil.copytree(trained, tmp_path / "copy")
+    run(folder, monkeypatch, epochs=1)
+    assert "pseudo-labels" not in capsys.readouterr().out
+    assert "no_pseudo_labels" not in pixel_classifier.load("models/zs5net_network.pt")[1]
+    cache = folder / "features/pseudo"
+    index.write(cache, dataclasses.replace(index.read(cache), shards=[]))
+    run(folder, monkeypatch, epochs=1)
+    assert capsys.readouterr().out == (
+        "self_train_network: no pseudo-labels, since the rule selected no pixel; the row of ZS5Net is no result of self-training\n"
+    )
+    assert pixel_classifier.load("models/zs5net_network.pt")[1]["no_pseudo_labels"] is True
+
+
 def test_layers_frozen_in_the_backbone_are_trained(trained, tmp_path, monkeypatch):
     folder = shutil.copytree(trained, tmp_path / "copy")
     before = checkpoints.load(folder / "models/backbone.pt")

@@ -4,6 +4,7 @@ import pathlib
 import re
 import sys
 import warnings
+import zipfile
 from collections.abc import Mapping
 from typing import Any
 
@@ -42,12 +43,14 @@ def read(path: str | pathlib.Path) -> Any:
     """Read what torch.save wrote to a file: tensors, on the CPU, and plain types.
 
     Raises:
-        CheckpointError: if the file is missing, damaged or of another kind, or contains anything else (no code in it is run).
+        CheckpointError: if the file is missing, damaged or of another kind, contains anything else (no code in it is run), or would be
+            larger in memory than on the disk.
     """
     try:
         start = user_files.head(path)
         if not start:
             raise CheckpointError(f"{path}: is empty, so it is no PyTorch file")
+        _check_size(path)
         with warnings.catch_warnings():
             # torch warns about the pickle protocol before it refuses a foreign file.
             warnings.simplefilter("ignore")
@@ -95,6 +98,18 @@ def load_weights(network: nn.Module, state: Mapping[str, Any], where: str) -> No
         raise CheckpointError(
             f"{where}: its weights do not fit its configuration: {text}; {user_files.REMEDY}"
         ) from error
+
+
+def _check_size(path: str | pathlib.Path) -> None:
+    """Refuse an archive whose parts have more bytes than the file: torch.save compresses nothing, and torch.load unpacks any size."""
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            unpacked = sum(part.file_size for part in archive.infolist())
+        size = pathlib.Path(path).stat().st_size
+        if unpacked > size:
+            raise CheckpointError(
+                f"{path}: has {size:,} bytes and unpacks to {unpacked:,}, so torch.save did not write it"
+            )
 
 
 def _cause(error: Exception) -> str:

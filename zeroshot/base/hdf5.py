@@ -49,8 +49,8 @@ def reading(path: str | pathlib.Path) -> Iterator[File]:
     The file is not locked: an artefact is replaced as a whole and never changed, and network file systems refuse locks.
 
     Raises:
-        HDF5Error: if the file is missing, damaged or not an HDF5 file; also for an OSError or a KeyError in the body of the `with`,
-            which should do nothing but read: the file is damaged there, or it has no such dataset.
+        HDF5Error: if the file is missing, damaged or not an HDF5 file; also for an OSError, a KeyError or a RuntimeError in the body of
+            the `with`, which should do nothing but read: the file is damaged there, or it has no such dataset.
     """
     try:
         user_files.head(path)
@@ -58,7 +58,7 @@ def reading(path: str | pathlib.Path) -> Iterator[File]:
             yield cast(File, file)
     except user_files.FileError as error:
         raise HDF5Error(f"{error}; {user_files.REMEDY}") from None
-    except (OSError, KeyError) as error:
+    except (OSError, KeyError, RuntimeError) as error:
         cause = error.args[0] if error.args else error
         raise HDF5Error(
             f"{path}: is damaged, or not the HDF5 file that is needed here: {cause}; {user_files.REMEDY}"
