@@ -1,7 +1,7 @@
 import pytest
 
 from tests.support import train_section
-from zeroshot.base import params
+from zeroshot.base import params, strict_yaml
 
 
 @pytest.mark.parametrize("content", ["{}", "other: {lr: 1}\n", "train: 3\n", "train:\n", "train: [lr]\n"])
@@ -112,8 +112,8 @@ def test_limit_counts_aliases_as_often_as_they_are_used(tmp_path, monkeypatch):
     path = tmp_path / "params.yaml"
     path.write_text("a: &a [1, 2]\nb: [*a, *a]\n")
     # The document, two keys, the list of a (3 nodes) and that of b (1 + 2 * 3 nodes).
-    monkeypatch.setattr(params, "MAX_NODES", 13)
+    monkeypatch.setattr(strict_yaml, "MAX_NODES", 13)
     assert params.read(path) == {"a": [1, 2], "b": [[1, 2], [1, 2]]}
-    monkeypatch.setattr(params, "MAX_NODES", 12)
+    monkeypatch.setattr(strict_yaml, "MAX_NODES", 12)
     with pytest.raises(params.ParamsError, match="more than 12 values"):
         params.read(path)

@@ -31,6 +31,7 @@ class Stage:
         deps: paths of its code and data.
         params: the sections of params.yaml that it depends on.
         outs: paths of all its outputs, including metrics and plots.
+        argv: the arguments of the module's `main`; the path at its key of params.yaml is in the place of `@key`.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Stage:
     deps: tuple[str, ...]
     params: tuple[str, ...]
     outs: tuple[str, ...]
+    argv: tuple[str, ...]
 
     @property
     def words(self) -> list[str]:
@@ -49,11 +51,6 @@ class Stage:
     def module(self) -> str:
         """The module that the command runs, as in `stages.evaluate`."""
         return self.words[2]
-
-    @property
-    def argv(self) -> list[str]:
-        """The arguments of the module's `main`."""
-        return self.words[3:]
 
     @property
     def paths(self) -> list[str]:
@@ -82,7 +79,7 @@ def stages(settings: dict[str, Any] | None = None, files: Sequence[str] = (MAIN,
     if settings is None:
         settings = yaml.safe_load((ROOT / "params.yaml").read_text())
     expanded = [
-        _stage(name, _filled(body, {**settings, **item}), item.get("item", {}))
+        _stage(name, _filled(body, {**settings, **item}), item.get("item", {}), settings)
         for file in files
         for name, body in yaml.safe_load((ROOT / file).read_text())["stages"].items()
         for item in _items(body)
@@ -116,7 +113,7 @@ def _value(key: str, values: Any) -> str:
     return str(values)
 
 
-def _stage(name: str, body: dict[str, Any], item: dict[str, Any]) -> Stage:
+def _stage(name: str, body: dict[str, Any], item: dict[str, Any], settings: dict[str, Any]) -> Stage:
     written = [out for kind in ("outs", "metrics", "plots") for out in body.get(kind, [])]
     return Stage(
         name="@".join([name, "-".join(item.values())]) if item else name,
@@ -125,4 +122,7 @@ def _stage(name: str, body: dict[str, Any], item: dict[str, Any]) -> Stage:
         deps=tuple(body["deps"]),
         params=tuple(body.get("params", [])),
         outs=tuple(out if isinstance(out, str) else next(iter(out)) for out in written),
+        argv=tuple(
+            _value(word[1:], settings) if word.startswith("@") else word for word in shlex.split(body["cmd"])[3:]
+        ),
     )

@@ -5,6 +5,7 @@ import functools
 import os
 import pathlib
 import re
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -15,6 +16,7 @@ def run(main: Callable[..., Any], argv: Sequence[str] | None = None) -> Any:
     """Call `main` with the arguments on the command line.
 
     A parameter `split_path` is the flag `--split-path`; its help is its entry under `Args:`. An output's entry starts with `out:`.
+    An argument `@data.root` stands for the path that params.yaml has at that key, so no shell reads the path.
 
     Args:
         main: a function with annotated parameters.
@@ -31,7 +33,8 @@ def run(main: Callable[..., Any], argv: Sequence[str] | None = None) -> Any:
         # This import takes long enough to be interrupted.
         import tyro
 
-        return tyro.cli(errors.reported(_alone(main) if argv is None else main), args=argv)
+        words = errors.reported(_from_params)(sys.argv[1:] if argv is None else argv)
+        return tyro.cli(errors.reported(_alone(main) if argv is None else main), args=words)
 
 
 def run_one_of(commands: Mapping[str, Callable[..., Any]], prog: str, argv: Sequence[str] | None = None) -> None:
@@ -64,6 +67,13 @@ def _as_process(whole: bool) -> Iterator[None]:
     with endings.interruptible():
         errors.reported(endings.end_with_dvc)()
         yield
+
+
+def _from_params(words: Sequence[str]) -> list[str]:
+    """Replace each argument `@key` by the path at that key of params.yaml."""
+    from zeroshot.base import params
+
+    return [params.data_path("params.yaml", word[1:]) if word.startswith("@") else word for word in words]
 
 
 def _alone(main: Callable[..., Any]) -> Callable[..., Any]:

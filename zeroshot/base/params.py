@@ -6,7 +6,6 @@ The decorator `section` makes every field required, refuses unknown keys and con
 
 import difflib
 import json
-import math
 import pathlib
 import re
 from collections.abc import Sequence
@@ -16,7 +15,7 @@ import pydantic
 import pydantic.dataclasses
 import yaml
 
-from zeroshot.base import errors, text_files
+from zeroshot.base import errors, strict_yaml, text_files
 
 Section = TypeVar("Section")
 
@@ -29,9 +28,6 @@ def section(cls: type[Section]) -> type[Section]:
     return cast(type[Section], pydantic.dataclasses.dataclass(cls, frozen=True, config=_CONFIG))
 
 
-# Limit of the values in a parameter file, with aliases written out: params.yaml has about 200, and a few lines of aliases of aliases
-# stand for billions.
-MAX_NODES = 100_000
 _YAML12_FLOAT = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)[eE][-+]?\d+")
 
 
@@ -45,15 +41,15 @@ def _read_exponent(value: Any) -> Any:
     return value
 
 
-def _check_command_path(path: str) -> str:
-    """Return a path that a shell reads as itself between single quotes, and a stage does not take for an option."""
+def _check_data_path(path: str) -> str:
+    """Return a path that a shell or a script reads as itself, and a command does not take for an option."""
     special = [character for character in dict.fromkeys(path) if character in "\"'`$\\" or not character.isprintable()]
     if special:
         raise ValueError(
-            f"must not contain {' '.join(map(ascii, special))}, because dvc.yaml puts it on a command line; rename the file or folder"
+            f"must not contain {' '.join(map(ascii, special))}, which shells read as code; rename the file or folder"
         )
     if path.startswith("-"):
-        raise ValueError("must not begin with `-`, because dvc.yaml puts it on a command line; write `./` before it")
+        raise ValueError("must not begin with `-`, which commands read as an option; write `./` before it")
     return path
 
 
@@ -63,8 +59,8 @@ NonNegative = Annotated[Float, pydantic.Field(ge=0)]
 Fraction = Annotated[Float, pydantic.Field(ge=0, le=1)]
 Count = Annotated[int, pydantic.Field(ge=1)]
 Seed = Annotated[int, pydantic.Field(ge=0, lt=2**31)]
-# A path that dvc.yaml hands on to the command of a stage.
-CommandPath = Annotated[str, pydantic.Field(min_length=1), pydantic.AfterValidator(_check_command_path)]
+# A path of data. It is a dependency in dvc.yaml, and commands get it by the name of its key (`data_path`).
+DataPath = Annotated[str, pydantic.Field(min_length=1), pydantic.AfterValidator(_check_data_path)]
 
 
 class ParamsError(errors.UserError):
@@ -88,6 +84,27 @@ def load(path: str | pathlib.Path, name: str, cls: type[Section]) -> Section:
     return build(document[name], cls, prefix=name, source=str(path))
 
 
+def data_path(path: str | pathlib.Path, key: str) -> str:
+    """Return the path of data that a parameter file has at a dotted key, for example `data.root`.
+
+    Args:
+        path: as in `load`.
+        key: the names of a section and of keys below it, joined by dots.
+
+    Raises:
+        ParamsError: if the file cannot be read, or has no valid path there.
+    """
+    values: Any = read(path)
+    for name in key.split("."):
+        if not isinstance(values, dict) or name not in values:
+            raise ParamsError(f"{path}: {key}: missing")
+        values = values[name]
+    try:
+        return pydantic.TypeAdapter(DataPath).validate_python(values, strict=True)
+    except pydantic.ValidationError as error:
+        raise ParamsError(listed(str(path), [_describe(fault, values, str, key) for fault in error.errors()])) from None
+
+
 def read(path: str | pathlib.Path) -> dict[str, Any]:
     """Read a parameter file as plain values. Only duplicate keys and the size with aliases written out are checked.
 
@@ -109,10 +126,10 @@ def parse(text: str, source: str) -> dict[str, Any]:
         source: the file named in messages.
 
     Raises:
-        ParamsError: if the text is not YAML, is not a mapping, has a duplicate key in one mapping, or more than `MAX_NODES` values.
+        ParamsError: if the text is not YAML, is not a mapping, has a duplicate key in one mapping, or more than `strict_yaml.MAX_NODES` values.
     """
     try:
-        document = yaml.load(text, Loader=_StrictLoader)
+        document = strict_yaml.load(text)
     except RecursionError:
         raise ParamsError(
             f"{source}: cannot be read as YAML: too many brackets or blocks inside of each other"
@@ -122,54 +139,6 @@ def parse(text: str, source: str) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise ParamsError(f"{source}: needs sections with keys under them")
     return document
-
-
-class _StrictLoader(yaml.SafeLoader):
-    """A safe loader that refuses duplicate keys, where PyYAML silently uses the last value, and aliases that stand for too much."""
-
-    def get_single_node(self) -> yaml.Node | None:
-        node = super().get_single_node()
-        if node is not None and _expanded_size(node, {}) > MAX_NODES:
-            raise yaml.constructor.ConstructorError(
-                None,
-                None,
-                f"with its aliases written out it has more than {MAX_NODES:,} values; write few values without aliases",
-            )
-        return node
-
-    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
-        try:
-            return super().construct_object(node, deep)
-        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-            # PyYAML's constructors of numbers and dates raise these on text that is neither: `!!int foo`, `2001-99-99`.
-            problem = f"`{node.value!s:.60}` is not a value of type {node.tag.rpartition(':')[2]}"
-            raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark) from error
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [key.value for key, _ in node.value]
-        for key, _ in node.value:
-            if keys.count(key.value) > 1:
-                raise yaml.constructor.ConstructorError(None, None, f"key `{key.value}` is given twice", key.start_mark)
-        mapping = super().construct_mapping(node, deep)
-        for key in mapping:
-            if not isinstance(key, str | int | float | None):
-                raise yaml.constructor.ConstructorError(None, None, f"key `{key}` is not text", node.start_mark)
-        return mapping
-
-
-def _expanded_size(node: yaml.Node, sizes: dict[int, float]) -> float:
-    """Return the number of nodes at and below `node` if every alias is written out; infinity if an alias is inside of its own anchor.
-
-    Args:
-        node: of a composed document, where an alias is the same object as its anchor.
-        sizes: the results so far by the id of their node.
-    """
-    if id(node) not in sizes:
-        sizes[id(node)] = math.inf
-        children = node.value if isinstance(node, yaml.CollectionNode) else []
-        flat = [child for item in children for child in (item if isinstance(item, tuple) else (item,))]
-        sizes[id(node)] = 1 + sum(_expanded_size(child, sizes) for child in flat)
-    return sizes[id(node)]
 
 
 def build(values: dict[str, Any], cls: type[Section], prefix: str, source: str = "params") -> Section:

@@ -33,7 +33,7 @@ Name = Annotated[str, pydantic.AfterValidator(text_files.normalise)]
 class Params:
     """The `data` section of params.yaml."""
 
-    root: params.CommandPath
+    root: params.DataPath
     classes: Inside
     exclude: Literal["images", "pixels"]
     n_unseen: Literal[0, 2, 4, 6, 8, 10] | None

@@ -16,7 +16,7 @@ class Params:
     """The section `backbone`; see params.yaml."""
 
     encoder: deeplab.Encoder
-    weights: params.CommandPath
+    weights: params.DataPath
     freeze: Literal["nothing", "stem", "encoder"]
     epochs: params.Count
     batch_size: Annotated[int, pydantic.Field(ge=2)]

@@ -11,7 +11,7 @@ from zeroshot.base import params
 class Params:
     """The section `backbone.semantic`; see params.yaml."""
 
-    vectors: params.CommandPath
+    vectors: params.DataPath
     weight: params.Positive
     scale: params.Positive
 

@@ -21,7 +21,7 @@ class Params:
     """The `embeddings` section of params.yaml, which documents every key."""
 
     source: Literal["word2vec", "vectors", "downloader", "matrix"]
-    path: params.CommandPath
+    path: params.DataPath
     name: str | None
     normalise: Literal["none", "unit", "largest"]
     dim: params.Count

@@ -24,7 +24,7 @@ _NODES_AT_A_TIME = 1 << 16
 class Params:
     """The section `gmmn.graph`; see params.yaml."""
 
-    masks: params.CommandPath
+    masks: params.DataPath
     skip: bool
     context_weight: params.NonNegative
     near: params.Count
