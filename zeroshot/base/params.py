@@ -126,7 +126,7 @@ def parse(text: str, source: str) -> dict[str, Any]:
         source: the file named in messages.
 
     Raises:
-        ParamsError: if the text is not YAML, is not a mapping, has a duplicate key in one mapping, or more than `strict_yaml.MAX_NODES` values.
+        ParamsError: if `strict_yaml.load` refuses the text, or it is not a mapping.
     """
     try:
         document = strict_yaml.load(text)
