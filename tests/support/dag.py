@@ -76,10 +76,9 @@ class Stage:
 
 def stages(settings: dict[str, Any] | None = None, files: Sequence[str] = (MAIN,)) -> dict[str, Stage]:
     """Return the stages of DVC files by name, in order; `settings` is the content of params.yaml, by default that of the repository."""
-    if settings is None:
-        settings = yaml.safe_load((ROOT / "params.yaml").read_text())
+    values: dict[str, Any] = yaml.safe_load((ROOT / "params.yaml").read_text()) if settings is None else settings
     expanded = [
-        _stage(name, _filled(body, {**settings, **item}), item.get("item", {}), settings)
+        _stage(name, _filled(body, {**values, **item}), item.get("item", {}), values)
         for file in files
         for name, body in yaml.safe_load((ROOT / file).read_text())["stages"].items()
         for item in _items(body)
