@@ -1,4 +1,4 @@
-"""Classes added to a trained last layer by their vectors alone: fine-tuning (paper section 2.2, step 2) of the new rows, the old ones fixed."""
+"""Classes added to a trained last layer by their vectors alone (paper section 2.2, step 2): only the new rows learn."""
 
 import dataclasses
 from collections.abc import Iterator, Sequence
