@@ -31,7 +31,7 @@ def png_claiming(path, width, height):
     [
         ("RGB", (1, 2, 3), (1, 2, 3)),
         ("L", 7, (7, 7, 7)),
-        ("RGBA", (1, 2, 3, 0), (1, 2, 3)),
+        ("RGBA", (1, 2, 3, 255), (1, 2, 3)),
     ],
 )
 def test_images_are_converted_to_rgb(tmp_path, mode, colour, expected):
@@ -107,9 +107,31 @@ def test_jpeg_is_refused_as_mask(tmp_path):
         image_files.read_mask(save(tmp_path / "m.jpg", "L"))
 
 
-def test_image_with_16_bits_is_refused(tmp_path):
-    with pytest.raises(image_files.ImageError, match="a.png: has more than 8 bits per channel"):
-        image_files.read_image(save(tmp_path / "a.png", "I;16"))
+def test_grey_of_16_bits_becomes_8_bits(tmp_path):
+    for suffix in ("png", "tif"):
+        PIL.Image.fromarray(np.array([[0, 257, 514, 65535]], np.uint16)).save(tmp_path / f"a.{suffix}")
+        assert image_files.read_image(tmp_path / f"a.{suffix}")[0, :, 0].tolist() == [0, 1, 2, 255]
+
+
+@pytest.mark.parametrize("dtype", [np.int32, np.float32])
+def test_image_with_32_bits_is_refused(tmp_path, dtype):
+    PIL.Image.fromarray(np.ones((2, 2), dtype)).save(tmp_path / "a.tif")
+    with pytest.raises(image_files.ImageError, match="a.tif: has 32 bits per channel"):
+        image_files.read_image(tmp_path / "a.tif")
+
+
+@pytest.mark.parametrize("suffix", ["bmp", "tif", "webp"])
+def test_other_formats_of_photographs(tmp_path, suffix):
+    pixels = np.random.default_rng(0).integers(0, 256, (5, 7, 3), dtype=np.uint8)
+    PIL.Image.fromarray(pixels).save(tmp_path / f"a.{suffix}", **({"lossless": True} if suffix == "webp" else {}))
+    np.testing.assert_array_equal(image_files.read_image(tmp_path / f"a.{suffix}"), pixels)
+    assert image_files.read_size(tmp_path / f"a.{suffix}") == (5, 7)
+
+
+def test_transparent_pixels_are_laid_over_white(tmp_path):
+    pixels = np.array([[[200, 100, 0, 255], [200, 100, 0, 0]]], np.uint8)
+    PIL.Image.fromarray(pixels).save(tmp_path / "a.png")
+    assert image_files.read_image(tmp_path / "a.png").tolist() == [[[200, 100, 0], [255, 255, 255]]]
 
 
 @pytest.mark.parametrize(("width", "height"), [(9000, 9000), (100_000, 100_000)])
@@ -141,7 +163,9 @@ def test_missing_files_text_files_and_other_formats_are_named(tmp_path):
     with pytest.raises(image_files.ImageError, match=r"none\.png: no such file"):
         image_files.read_image(tmp_path / "none.png")
     (tmp_path / "text.png").write_text("hello")
-    with pytest.raises(image_files.ImageError, match=r"text\.png: cannot be decoded: is neither a JPEG nor a PNG"):
+    with pytest.raises(
+        image_files.ImageError, match=r"text\.png: cannot be decoded: is no JPEG, PNG, BMP, TIFF or WebP file"
+    ):
         image_files.read_mask(tmp_path / "text.png")
     with pytest.raises(image_files.ImageError, match=r"a\.png: cannot be decoded"):
         image_files.read_image(save(tmp_path / "a.png", format="GIF"))

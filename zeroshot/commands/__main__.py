@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 
 from zeroshot.base import command_line
-from zeroshot.commands import check, cross_validate, flags, parameters, preset, queue, results, shards, tables
+from zeroshot.commands import check, cross_validate, flags, parameters, predict, preset, queue, results, shards, tables
 
 COMMANDS = {
     "check": check.main,
     "preset": preset.main,
     "parameters": parameters.main,
+    "predict": predict.main,
     "shards": shards.main,
     "results": results.main,
     "queue": queue.main,

@@ -16,7 +16,8 @@ STRIDE = 4
 
 def map_size(height: int, width: int, stride: int) -> tuple[int, int]:
     """Return the height and width, in cells, of the feature map of an image; neighbouring cells are `stride` pixels apart."""
-    return -(-height // stride), -(-width // stride)
+    # Only positive numbers are divided, since ONNX rounds negative quotients another way.
+    return (height + stride - 1) // stride, (width + stride - 1) // stride
 
 
 def centres(side: int, stride: int) -> np.ndarray:

@@ -17,10 +17,12 @@ from zeroshot.images import label_ids
 # The header of a small file can claim any size. 64 megapixels are far above a photograph and take 192 MiB when decoded.
 MAX_PIXELS = 64 * 2**20
 # Pillow tries only these decoders, whatever the file's suffix.
-_FORMATS = ("JPEG", "PNG")
+_FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP")
 # EXIF orientations that swap height and width.
 _SWAPPED = (5, 6, 7, 8)
-_DEEP_MODES = ("I", "I;16", "I;16B", "I;16L", "I;16N", "F")
+# Modes with 16 bits of grey, and modes whose range of values is not known.
+_GREY_16 = ("I;16", "I;16B", "I;16L", "I;16N")
+_UNBOUNDED = ("I", "F")
 
 
 class ImageError(errors.UserError):
@@ -28,17 +30,22 @@ class ImageError(errors.UserError):
 
 
 def read_image(path: str | pathlib.Path) -> np.ndarray:
-    """Read a JPEG or PNG image; grey, palette, CMYK and transparent images are converted to RGB.
+    """Read a JPEG, PNG, BMP, TIFF or WebP image; grey, palette and CMYK images are converted to RGB, and 16 bits to 8.
 
     Returns:
-        (H, W, 3) uint8, turned by the EXIF orientation, as programs display and annotate it.
+        (H, W, 3) uint8, turned by the EXIF orientation, as programs display and annotate it. Transparent pixels are laid over white.
 
     Raises:
-        ImageError: if the file is missing, broken, of another format, above 8 bits per channel, or above `MAX_PIXELS`.
+        ImageError: if the file is missing, broken, of another format, of 32 bits per channel, or above `MAX_PIXELS`.
     """
     image = _decode(path)
-    if image.mode in _DEEP_MODES:
-        raise ImageError(f"{path}: has more than 8 bits per channel (mode {image.mode}); convert it to 8 bits")
+    if image.mode in _UNBOUNDED:
+        raise ImageError(f"{path}: has 32 bits per channel (mode {image.mode}); convert it to 8 or 16 bits")
+    if image.mode in _GREY_16:
+        image = PIL.Image.fromarray((np.asarray(image).astype(np.uint16) // 257).astype(np.uint8))
+    if image.has_transparency_data:
+        colours = image.convert("RGBA")
+        image = PIL.Image.alpha_composite(PIL.Image.new("RGBA", colours.size, "white"), colours)
     return np.array(image.convert("RGB"))
 
 
@@ -108,15 +115,16 @@ def read_size(path: str | pathlib.Path) -> tuple[int, int]:
     return (width, height) if orientation in _SWAPPED else (height, width)
 
 
-def write_mask(path: str | pathlib.Path, mask: np.ndarray) -> None:
+def write_mask(path: str | pathlib.Path, mask: np.ndarray, colours: np.ndarray | None = None) -> None:
     """Write label ids so that `read_mask` returns them; equal masks give equal bytes.
 
-    A mask whose label ids are all below 255 becomes an 8-bit palette PNG in VOC's colours, with 255 for ignored pixels. Any other mask
-    becomes a 16-bit grey PNG.
+    A mask whose label ids are all below 255 becomes an 8-bit palette PNG, with 255 for ignored pixels. Any other mask becomes a 16-bit
+    grey PNG.
 
     Args:
         path: the file to make or replace.
         mask: (H, W) uint16.
+        colours: (n, 3) uint8, the colours of the first label ids; the others, or all if it is None, have VOC's colours.
 
     Raises:
         ValueError: if `mask` is not a two-dimensional uint16 array.
@@ -127,8 +135,11 @@ def write_mask(path: str | pathlib.Path, mask: np.ndarray) -> None:
     if np.all(ignored | (mask < label_ids.IGNORE_IN_8_BITS)):
         stored = np.where(ignored, label_ids.IGNORE_IN_8_BITS, mask).astype(np.uint8)
         image = PIL.Image.fromarray(stored)
-        colours = label_ids.palette()
-        image.putpalette(colours[: label_ids.IGNORE_IN_8_BITS].tobytes() + colours[label_ids.IGNORE_INDEX].tobytes())
+        table = label_ids.palette()[[*range(label_ids.IGNORE_IN_8_BITS), label_ids.IGNORE_INDEX]]
+        if colours is not None:
+            chosen = colours[: label_ids.IGNORE_IN_8_BITS]
+            table[: len(chosen)] = chosen
+        image.putpalette(table.tobytes())
     else:
         image = PIL.Image.fromarray(np.ascontiguousarray(mask))
     with storage.writing(path, flush=False) as file:
@@ -138,7 +149,8 @@ def write_mask(path: str | pathlib.Path, mask: np.ndarray) -> None:
 def _decode(path: str | pathlib.Path) -> PIL.Image.Image:
     """Decode an image and turn it upright; `info["stored_as"]` of the result is the raw mode of its pixels."""
     with _open(path) as image:
-        stored_as: Any = image.tile[0][3]
+        # WebP has no tiles.
+        stored_as: Any = image.tile[0][3] if image.tile else image.mode
         image.load()
         # Broken EXIF data tell no orientation. Pillow raises many types of errors there.
         with contextlib.suppress(Exception):
@@ -163,7 +175,7 @@ def _open(path: str | pathlib.Path) -> Iterator[PIL.ImageFile.ImageFile]:
     except FileNotFoundError:
         raise ImageError(f"{path}: no such file") from None
     except PIL.UnidentifiedImageError:
-        raise ImageError(f"{path}: cannot be decoded: is neither a JPEG nor a PNG") from None
+        raise ImageError(f"{path}: cannot be decoded: is no JPEG, PNG, BMP, TIFF or WebP file") from None
     except PIL.Image.DecompressionBombError as error:
         raise ImageError(f"{path}: refused as an image bomb: {error}") from None
     except Exception as error:  # A decoder may raise anything on a broken file.

@@ -1,4 +1,4 @@
-"""Pictures that compare methods: an image, its ground truth and each method's prediction in VOC's colours, with a legend below."""
+"""Pictures of label maps with a legend below: side by side with the image, or laid over it."""
 
 import pathlib
 from collections.abc import Mapping, Sequence
@@ -13,6 +13,14 @@ from zeroshot.images import label_ids
 
 # In pixels: space between panels, height of a line of text, side of a colour square in the legend, font size.
 MARGIN, LINE, SWATCH, FONT_SIZE = 8, 20, 12, 13
+
+
+class _Style:
+    """The lengths above and the font, enlarged by `scale`."""
+
+    def __init__(self, scale: float = 1.0) -> None:
+        self.margin, self.line, self.swatch = (round(scale * length) for length in (MARGIN, LINE, SWATCH))
+        self.font = PIL.ImageFont.load_default(round(scale * FONT_SIZE))
 
 
 def compare(
@@ -40,22 +48,51 @@ def compare(
     panels = {"image": PIL.Image.fromarray(image).resize(size, PIL.Image.Resampling.BILINEAR)}
     for caption, labels in label_maps.items():
         panels[caption] = PIL.Image.fromarray(palette[labels]).resize(size, PIL.Image.Resampling.NEAREST)
-    font = PIL.ImageFont.load_default(FONT_SIZE)
-    full_width = MARGIN + len(panels) * (size[0] + MARGIN)
-    entries = _legend(np.unique(np.concatenate([labels.ravel() for labels in label_maps.values()])), classes, unseen)
-    positions, n_lines = _flow([font.getlength(text) for _, text in entries], full_width)
-
-    top = MARGIN + LINE + size[1] + MARGIN
-    picture = PIL.Image.new("RGB", (full_width, top + n_lines * LINE + MARGIN), "white")
-    draw = PIL.ImageDraw.Draw(picture)
+    style = _Style()
+    full_width = style.margin + len(panels) * (size[0] + style.margin)
+    body = PIL.Image.new("RGB", (full_width, style.margin + style.line + size[1]), "white")
+    draw = PIL.ImageDraw.Draw(body)
     for number, (caption, panel) in enumerate(panels.items()):
-        left = MARGIN + number * (size[0] + MARGIN)
-        draw.text((left, MARGIN), caption, fill="black", font=font)
-        picture.paste(panel, (left, MARGIN + LINE))
+        left = style.margin + number * (size[0] + style.margin)
+        draw.text((left, style.margin), caption, fill="black", font=style.font)
+        body.paste(panel, (left, style.margin + style.line))
+    shown = np.unique(np.concatenate([labels.ravel() for labels in label_maps.values()]))
+    return _with_legend(body, _legend(shown, classes, unseen), palette, style)
+
+
+def overlay(
+    image: np.ndarray, labels: np.ndarray, classes: Sequence[str], unseen: Sequence[int], colours: np.ndarray
+) -> PIL.Image.Image:
+    """Lay the colours of a label map over its image, half transparent, and put a legend of the classes in it below.
+
+    The background is left as it is. The text grows with the image.
+
+    Args:
+        image: (H, W, 3) uint8.
+        labels: (H, W) uint16.
+        classes: names in label order.
+        unseen: label ids, marked "(unseen)" in the legend.
+        colours: (C, 3) uint8, the colour of each class.
+    """
+    painted = (image.astype(np.uint16) + colours[labels]) // 2
+    body = PIL.Image.fromarray(np.where((labels == label_ids.BACKGROUND)[..., None], image, painted).astype(np.uint8))
+    style = _Style(max(1.0, max(image.shape[:2]) / 800))
+    return _with_legend(body, _legend(np.unique(labels), classes, unseen), colours, style)
+
+
+def _with_legend(
+    body: PIL.Image.Image, entries: Sequence[tuple[int, str]], colours: np.ndarray, style: "_Style"
+) -> PIL.Image.Image:
+    """Return a picture of (label, text) entries below `body`."""
+    positions, n_lines = _flow([style.font.getlength(text) for _, text in entries], body.width, style)
+    top = body.height + style.margin
+    picture = PIL.Image.new("RGB", (body.width, top + n_lines * style.line + style.margin), "white")
+    picture.paste(body)
+    draw = PIL.ImageDraw.Draw(picture)
     for (label, text), (x, line) in zip(entries, positions, strict=True):
-        y = top + line * LINE
-        draw.rectangle((x, y, x + SWATCH - 1, y + SWATCH - 1), fill=tuple(palette[label].tolist()))
-        draw.text((x + SWATCH + 4, y - 2), text, fill="black", font=font)
+        y = top + line * style.line
+        draw.rectangle((x, y, x + style.swatch - 1, y + style.swatch - 1), fill=tuple(colours[label].tolist()))
+        draw.text((x + style.swatch + 4, y - 2), text, fill="black", font=style.font)
     return picture
 
 
@@ -74,14 +111,14 @@ def _legend(labels: np.ndarray, classes: Sequence[str], unseen: Sequence[int]) -
     return list(texts.items())
 
 
-def _flow(widths: Sequence[float], full_width: int) -> tuple[list[tuple[int, int]], int]:
+def _flow(widths: Sequence[float], full_width: int, style: _Style) -> tuple[list[tuple[int, int]], int]:
     """Place legend entries with these text widths (pixels) from left to right, line by line; return each (x, line) and the line count."""
     positions: list[tuple[int, int]] = []
-    x, line = MARGIN, 0
+    x, line = style.margin, 0
     for width in widths:
-        step = SWATCH + 4 + round(width) + 2 * MARGIN
-        if x > MARGIN and x + step - MARGIN > full_width:
-            x, line = MARGIN, line + 1
+        step = style.swatch + 4 + round(width) + 2 * style.margin
+        if x > style.margin and x + step - style.margin > full_width:
+            x, line = style.margin, line + 1
         positions.append((x, line))
         x += step
     return positions, line + 1

@@ -44,14 +44,19 @@ def _check_last_layer(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]
     return state
 
 
-class Checkpoint(checkpoints.Configured):
-    """The file of a trained network: the roles of the classes, as in `splits.roles`, the section `backbone` and the state dict."""
+class Entries(checkpoints.Configured):
+    """A trained network in a checkpoint: the section `backbone` and the state dict."""
+
+    network: Annotated[dict[str, torch.Tensor], pydantic.AfterValidator(_check_last_layer)]
+
+
+class Checkpoint(Entries):
+    """The file of a trained network: `Entries`, and the roles of the classes as in `splits.roles`."""
 
     classes: list[str]
     seen: list[int]
     unseen: list[int]
     exclude: str
-    network: Annotated[dict[str, torch.Tensor], pydantic.AfterValidator(_check_last_layer)]
 
 
 def build(options: Params, n_outputs: int, weights_path: pathlib.Path) -> deeplab.DeepLabV3Plus:

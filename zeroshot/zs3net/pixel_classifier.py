@@ -37,6 +37,13 @@ class PixelClassifier:
         """Return calibrated logits (m, n) of features (m, d)."""
         return torch.addmm(self.bias - self.seen_bias * ~self.unseen, features, self.weight.T)
 
+    def of(self, labels: Sequence[int]) -> "PixelClassifier":
+        """Return the rows of some label ids."""
+        rows = torch.isin(self.labels, torch.tensor(labels, device=self.labels.device))
+        return dataclasses.replace(
+            self, weight=self.weight[rows], bias=self.bias[rows], labels=self.labels[rows], unseen=self.unseen[rows]
+        )
+
     def to(self, device: torch.device) -> "PixelClassifier":
         """Return a copy on `device`."""
         tensors = {name: getattr(self, name).to(device) for name in ("weight", "bias", "labels", "unseen")}

@@ -156,17 +156,6 @@ def test_the_chosen_bias_improves_hiou_of_unseen_classes():
     assert calibrated["hIoU"] > plain["hIoU"] + 10
 
 
-def test_restrict_keeps_rows_with_their_labels():
-    start = pixel_world.start()
-    reduced = fold_models.restrict(start, [7, 0, 2])
-    assert reduced.labels.tolist() == [0, 2, 7]
-    for row, label in enumerate([0, 2, 7]):
-        source_row = start.labels.tolist().index(label)
-        assert torch.equal(reduced.weight[row], start.weight[source_row])
-        assert reduced.bias[row] == start.bias[source_row]
-    assert len(reduced.unseen) == 3 and len(start.labels) == len(pixel_world.SEEN)
-
-
 @pytest.mark.parametrize("context", ["near", "true_masks"])
 def test_graphs_of_images_with_a_held_out_class_are_excluded_from_its_fold(monkeypatch, context):
     graphs, table = graph_world.make()

@@ -74,7 +74,7 @@ def fit(
         training.DivergedError: at the first loss that is not finite.
     """
     odds = real.sizes**options.class_balance
-    weights = [len(real.labels), options.synthetic_ratio * _unit(real.labels, odds, options) * len(unseen)]
+    weights = [len(real.labels), options.synthetic_ratio * unit(real.labels, odds, options) * len(unseen)]
     n_real, n_synthetic = batches.sizes(weights, options.batch_size)
     parts = [batches.of_pool(real, odds, n_real)]
     if n_synthetic:
@@ -93,7 +93,7 @@ def fit(
     )
 
 
-def _unit(labels: torch.Tensor, odds: torch.Tensor, options: Params) -> float:
+def unit(labels: torch.Tensor, odds: torch.Tensor, options: Params) -> float:
     """Return how often an average seen class, or an average seen object class, is sampled, in units of an average seen class."""
     objects = labels != label_ids.BACKGROUND
     if options.synthetic_unit == "seen_class" or not objects.any():

@@ -143,21 +143,9 @@ def fit_classifier(
     """Train a classifier with the generator of a fold; arguments and result are as in `train`."""
     labels = fold.seen(start.labels.tolist())
     real = _pool(fold, sampled, labels)
-    *_, (_, classifier) = fine_tuning.fit(restrict(start, labels), real, generator, fold.held_out, options)
+    *_, (_, classifier) = fine_tuning.fit(start.of(labels), real, generator, fold.held_out, options)
     scored = folds.evaluation_rows(fold, sampled, classifier.labels.tolist())
     return calibration.TrainedFold(classifier, scored, models=FoldModels(fold, generator, classifier))
-
-
-def restrict(start: pixel_classifier.PixelClassifier, labels: Sequence[int]) -> pixel_classifier.PixelClassifier:
-    """Return the rows of `start` that belong to `labels`."""
-    keep = torch.isin(start.labels, torch.tensor(labels))
-    return dataclasses.replace(
-        start,
-        weight=start.weight[keep],
-        bias=start.bias[keep],
-        labels=start.labels[keep],
-        unseen=start.unseen[keep],
-    )
 
 
 def _context(

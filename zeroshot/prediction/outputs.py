@@ -1,0 +1,118 @@
+"""The files that `zeroshot predict` writes."""
+
+import dataclasses
+import os
+import pathlib
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import PIL.Image
+
+from zeroshot.base import errors, storage
+from zeroshot.images import image_files, pictures
+from zeroshot.prediction import segmenter
+from zeroshot.prediction.model import Model
+
+# Suffixes of the files of a folder that are taken for images. A file that is named itself may have any suffix.
+_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
+# Columns of shares.csv.
+COLUMNS = ("image", "class", "unseen", "share")
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """An image to segment.
+
+    Attributes:
+        path: its file.
+        stem: where its results go, relative to the folder of results and without a suffix.
+    """
+
+    path: pathlib.Path
+    stem: pathlib.Path
+
+
+def find(paths: Iterable[pathlib.Path]) -> list[Source]:
+    """Return the images that are named, and all images in and below the folders that are named, in the order of their names.
+
+    Raises:
+        errors.UserError: if a path does not exist, a folder has no image, or two images would have the same results.
+    """
+    sources: list[Source] = []
+    for path in paths:
+        if path.is_dir():
+            inside = sorted(file for file in path.rglob("*") if file.suffix.lower() in _SUFFIXES and file.is_file())
+            if not inside:
+                raise errors.UserError(f"{path}: has no image ({', '.join(_SUFFIXES)})")
+            sources += [Source(file, file.relative_to(path).with_suffix("")) for file in inside]
+        elif path.exists():
+            sources.append(Source(path, pathlib.Path(path.stem)))
+        else:
+            raise errors.UserError(f"{path}: no such file or folder")
+    owners: dict[pathlib.Path, pathlib.Path] = {}
+    for source in sources:
+        other = owners.setdefault(source.stem, source.path)
+        if os.path.abspath(other) != os.path.abspath(source.path):
+            raise errors.UserError(
+                f"{other} and {source.path}: would have the same results, {source.stem}.png; segment them into two folders"
+            )
+    return list({source.stem: source for source in sources}.values())
+
+
+def write(
+    folder: pathlib.Path, source: Source, image: np.ndarray, found: segmenter.Segmentation, model: Model, masks: bool
+) -> list[dict[str, str | float | bool]]:
+    """Write the results of one image.
+
+    `<stem>.png` has the label ids as a palette PNG, `<stem>_overlay.jpg` the colours over the image with a legend, and
+    `<stem>_confidence.png` the confidence in grey, where 255 is 100 %.
+
+    Args:
+        folder: the folder of results.
+        source: the image.
+        image: (H, W, 3) uint8.
+        found: its segmentation.
+        model: gives names, roles and colours.
+        masks: also write `<stem>_masks/<class>.png` for each class in the image, 255 where the class is and 0 elsewhere.
+
+    Returns:
+        a row of `COLUMNS` for each class of the model, shares in per cent.
+    """
+    stem = folder / source.stem
+    stem.parent.mkdir(parents=True, exist_ok=True)
+    image_files.write_mask(_named(stem, ".png"), found.labels, model.colours)
+    picture = pictures.overlay(image, found.labels, model.classes, model.unseen, model.colours)
+    with storage.writing(_named(stem, "_overlay.jpg"), flush=False) as file:
+        picture.save(file, format="JPEG", quality=90)
+    _write_grey(_named(stem, "_confidence.png"), np.round(255 * found.confidence).astype(np.uint8))
+    if masks:
+        _named(stem, "_masks").mkdir(exist_ok=True)
+        for label in np.unique(found.labels).tolist():
+            path = _named(stem, "_masks") / f"{model.classes[label].replace(os.sep, '_')}.png"
+            _write_grey(path, np.where(found.labels == label, 255, 0).astype(np.uint8))
+    shares = segmenter.shares(found.labels, model.classes)
+    unseen = {model.classes[label] for label in model.unseen}
+    return [
+        {"image": os.fspath(source.path), "class": name, "unseen": name in unseen, "share": share}
+        for name, share in shares.items()
+    ]
+
+
+def write_shares(folder: pathlib.Path, rows: Sequence[dict[str, str | float | bool]]) -> None:
+    """Write the shares of all images as shares.csv, and as shares.json: image -> class -> per cent, without classes of no pixel."""
+    storage.write_csv(folder / "shares.csv", rows, COLUMNS)
+    nested: dict[str, dict[str, float]] = {}
+    for row in rows:
+        shares = nested.setdefault(str(row["image"]), {})
+        if row["share"]:
+            shares[str(row["class"])] = float(row["share"])
+    storage.write_json(folder / "shares.json", nested)
+
+
+def _named(stem: pathlib.Path, ending: str) -> pathlib.Path:
+    return stem.with_name(stem.name + ending)
+
+
+def _write_grey(path: pathlib.Path, values: np.ndarray) -> None:
+    with storage.writing(path, flush=False) as file:
+        PIL.Image.fromarray(values).save(file, format="PNG")

@@ -1,0 +1,185 @@
+"""Segmentation of one image of any size."""
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from zeroshot.base import errors
+from zeroshot.images import grids, label_ids, views
+from zeroshot.prediction import tiles
+from zeroshot.prediction.model import Model
+from zeroshot.zs3net import pixel_classifier
+
+# Logits that are upsampled at a time: 2**24 floats are 64 MiB.
+_STRIP = 2**24
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """How images are segmented.
+
+    Attributes:
+        classes: names of the classes that compete, together with the background; empty for all.
+        scales: logits are averaged over the image resized by these factors.
+        flip: average over the mirrored image too.
+        tile: longest side in pixels that goes through the network at once, a multiple of 16. Its memory grows with the square.
+        overlap: of neighbouring tiles in pixels, a multiple of 16.
+        regions: number of superpixels in which all pixels get the same class; 0 for none.
+    """
+
+    classes: tuple[str, ...] = ()
+    scales: tuple[float, ...] = (1.0,)
+    flip: bool = False
+    tile: int = 1024
+    overlap: int = 128
+    regions: int = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Segmentation:
+    """The answer for one image.
+
+    Attributes:
+        labels: (H, W) uint16, label ids of the model.
+        confidence: (H, W) float32, from 0 to 1: the softmax probability of the label among all competing classes.
+    """
+
+    labels: np.ndarray
+    confidence: np.ndarray
+
+
+def check(options: Options) -> None:
+    """Check that options have possible values.
+
+    Raises:
+        errors.UserError: naming the value.
+    """
+    if not options.scales or not all(0.1 <= scale <= 10 for scale in options.scales):
+        raise errors.UserError(f"scales: need factors from 0.1 to 10, found {options.scales}")
+    if options.tile < tiles.GRAIN or options.tile % tiles.GRAIN:
+        raise errors.UserError(f"tile: needs a multiple of {tiles.GRAIN}, found {options.tile}")
+    if options.overlap % tiles.GRAIN or not 0 <= options.overlap < options.tile:
+        raise errors.UserError(
+            f"overlap: needs a multiple of {tiles.GRAIN} below the tile's side, found {options.overlap}"
+        )
+    if options.regions < 0:
+        raise errors.UserError(f"regions: needs a number from 0, found {options.regions}")
+
+
+@torch.inference_mode()
+def predict(image: np.ndarray, model: Model, options: Options = Options()) -> Segmentation:
+    """Segment an image.
+
+    With default options the labels are those of the generalised protocol of `pixel_classifier.predict_maps`, up to the tile's size.
+
+    Args:
+        image: (H, W, 3) uint8, RGB.
+        model: what to segment it with.
+        options: how.
+
+    Raises:
+        errors.UserError: if the options have wrong values, or the model has not all of `options.classes`.
+        ValueError: if the image is not (H, W, 3) uint8.
+    """
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
+        raise ValueError(f"an image must be (H, W, 3) uint8, found {image.shape} {image.dtype}")
+    check(options)
+    classifier = model.choose(options.classes) if options.classes else model.classifier
+    logits = _logits(image, model, classifier, options)
+    size = image.shape[:2]
+    rows, confidence = (
+        _by_region(image, logits, model.stride, options.regions)
+        if options.regions
+        else _by_pixel(logits, size, model.stride)
+    )
+    return Segmentation(classifier.labels.cpu().numpy()[rows].astype(label_ids.DTYPE), confidence)
+
+
+def _logits(
+    image: np.ndarray, model: Model, classifier: pixel_classifier.PixelClassifier, options: Options
+) -> torch.Tensor:
+    """Return the calibrated logits of the image's cells, the mean over all views, (n, h, w) float32."""
+
+    def infer(tile: np.ndarray) -> torch.Tensor:
+        batch = torch.from_numpy(np.ascontiguousarray(tile.transpose(2, 0, 1)))[None]
+        features = model.extract(batch)[0].float()
+        d, h, w = features.shape
+        return classifier.logits(features.reshape(d, -1).T).T.reshape(-1, h, w)
+
+    passes = views.passes(options.scales, options.flip)
+    total = None
+    for view in passes:
+        seen = _padded(image, model.stride) if view.flip else image
+        shown = view.image(seen)
+        cells = tiles.blend(shown, infer, tile=options.tile, overlap=options.overlap, stride=model.stride)
+        if view.flip:
+            cells = cells.flip(-1)
+        if shown.shape[:2] != seen.shape[:2]:
+            cells = _moved(cells, shown.shape[:2], seen.shape[:2], model.stride)
+        total = cells if total is None else total + cells
+    assert total is not None
+    return total / len(passes)
+
+
+def _padded(image: np.ndarray, stride: int) -> np.ndarray:
+    """Return the image with its last columns repeated, so that cells of its mirror image are mirrored cells."""
+    return np.pad(image, ((0, 0), (0, -image.shape[1] % stride), (0, 0)), mode="edge")
+
+
+def _moved(cells: torch.Tensor, found: tuple[int, int], wanted: tuple[int, int], stride: int) -> torch.Tensor:
+    """Resample the map of an image resized to `found` (H, W) at the cells of the image of size `wanted`, bilinearly."""
+    places = []
+    for side_found, side_wanted, n_cells in zip(found, wanted, cells.shape[1:], strict=True):
+        centres = (torch.arange(-(-side_wanted // stride), device=cells.device) + 0.5) * stride
+        # grid_sample has the edges of the map at -1 and 1.
+        places.append(2 * centres * (side_found / side_wanted) / (n_cells * stride) - 1)
+    y, x = torch.meshgrid(*places, indexing="ij")
+    grid = torch.stack([x, y], dim=-1)[None]
+    return functional.grid_sample(cells[None], grid, padding_mode="border", align_corners=False)[0]
+
+
+def _strips(logits: torch.Tensor, size: tuple[int, int], stride: int) -> Iterator[tuple[slice, torch.Tensor]]:
+    """Yield rows of the image and their upsampled probabilities (n, rows, W), a few rows at a time."""
+    n, h, _ = logits.shape
+    height, width = size
+    step = max(1, _STRIP // (n * width * stride))
+    for first in range(0, h, step):
+        last = min(first + step, h)
+        # A row of cells more on either side, which bilinear upsampling reads.
+        low, high = max(0, first - 1), min(h, last + 1)
+        part = grids.upsample(logits[None, :, low:high], (min(high * stride, height) - low * stride, width), stride)[0]
+        rows = slice(first * stride, min(last * stride, height))
+        offset = low * stride
+        yield rows, part[:, rows.start - offset : rows.stop - offset].softmax(0)
+
+
+def _by_pixel(logits: torch.Tensor, size: tuple[int, int], stride: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the best row of the classifier (H, W) int64 at every pixel, and its probability (H, W) float32."""
+    best, confidence = np.empty(size, np.int64), np.empty(size, np.float32)
+    for rows, probabilities in _strips(logits, size, stride):
+        highest = probabilities.max(0)
+        best[rows], confidence[rows] = highest.indices.cpu().numpy(), highest.values.cpu().numpy()
+    return best, confidence
+
+
+def _by_region(image: np.ndarray, logits: torch.Tensor, stride: int, n_regions: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return what `_by_pixel` returns, from probabilities that are averaged over superpixels (SLIC, Achanta et al. 2012)."""
+    from skimage import segmentation
+
+    regions = segmentation.slic(image, n_segments=n_regions, start_label=0, channel_axis=-1)
+    total = torch.zeros((int(regions.max()) + 1, len(logits)), device=logits.device)
+    for rows, probabilities in _strips(logits, image.shape[:2], stride):
+        places = torch.from_numpy(regions[rows].reshape(-1)).to(logits.device)
+        total.index_add_(0, places, probabilities.reshape(len(logits), -1).T)
+    counts = torch.from_numpy(np.bincount(regions.ravel(), minlength=len(total))).to(logits.device)
+    highest = (total / counts[:, None]).max(1)
+    return highest.indices.cpu().numpy()[regions], highest.values.cpu().numpy()[regions]
+
+
+def shares(labels: np.ndarray, classes: Sequence[str]) -> dict[str, float]:
+    """Return the share of the pixels of (H, W) labels that each class has, in per cent."""
+    counts = np.bincount(labels.ravel(), minlength=len(classes))
+    return {name: 100.0 * count / labels.size for name, count in zip(classes, counts.tolist(), strict=True)}
