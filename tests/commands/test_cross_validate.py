@@ -125,7 +125,7 @@ def test_the_number_of_folds_is_a_flag(folder, capsys):
 )
 def test_invalid_parameters_are_refused_before_the_first_job(folder, words, fault):
     # Without this file every job fails.
-    (folder / "models/seen_only.pt").unlink()
+    (folder / "models/classifiers/seen_only.pt").unlink()
     with pytest.raises(SystemExit) as caught:
         command(*words)
     assert str(caught.value.code).startswith("command line: 1 error\n") and fault in str(caught.value.code)

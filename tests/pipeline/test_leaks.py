@@ -124,10 +124,10 @@ def test_only_the_feature_oracle_depends_on_labels_of_unlabelled_images(base, tm
     assert not any(masks & base.read[name] for name in (*leak_runs.TRAINING, *leak_runs.EVALUATION))
     shutil.copytree(base.folder / "models", folder / "models")
     shutil.copytree(base.folder / "features", folder / "features")
-    before = tiny.digests(folder, "models/feature_oracle.pt")
+    before = tiny.digests(folder, "models/classifiers/feature_oracle.pt")
     assert unseen_become_other_unseen(folder, base.split) > 0
     tiny.run(folder, "feature_oracle")
-    assert tiny.digests(folder, "models/feature_oracle.pt") != before
+    assert tiny.digests(folder, "models/classifiers/feature_oracle.pt") != before
 
 
 def test_training_depends_on_seen_labels(base, tmp_path):

@@ -65,7 +65,7 @@ def test_generator_classifier_and_calibration_read_the_cache_of_training_pixels_
     cache = {path.relative_to(base.folder).as_posix() for path in (base.folder / "features/train").iterdir()}
     common = {"params.yaml", "data/split.json", *cache}
     assert base.read["train_gmmn"] == common | {"data/class_embeddings.h5", "data/pretrained/none"}
-    assert base.read["finetune_classifier"] == common | {"models/gmmn.pt", "models/seen_only.pt"}
+    assert base.read["finetune_classifier"] == common | {"models/gmmn.pt", "models/classifiers/seen_only.pt"}
     # Baselines read only features.
     features = common - {"features/train/graphs.h5"} | {"data/class_embeddings.h5"}
     assert all(base.read[name] == features for name in leak_runs.BASELINES)

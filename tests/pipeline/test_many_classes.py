@@ -126,10 +126,10 @@ def test_cache_has_the_labels_of_the_masks(run):
 def test_classifiers_and_pseudo_labels_reach_the_last_class(run):
     folder, _ = run
     for name in ("zs3net", "zs5net", "ale", "feature_oracle"):
-        classifier, _ = pixel_classifier.load(folder / f"models/{name}.pt")
+        classifier, _ = pixel_classifier.load(folder / f"models/classifiers/{name}.pt")
         assert sorted(classifier.labels.tolist()) == list(range(N_CLASSES))
         assert sorted(classifier.labels[classifier.unseen].tolist()) == list(UNSEEN)
-    classifier, _ = pixel_classifier.load(folder / "models/zs3net.pt")
+    classifier, _ = pixel_classifier.load(folder / "models/classifiers/zs3net.pt")
     table = next(rows.read(folder / "features/pseudo"))
     best = classifier.labels[classifier.logits(torch.from_numpy(table["features"]).float()).argmax(1)]
     np.testing.assert_array_equal(table["label"], best)

@@ -27,12 +27,12 @@ def network(tmp_path, monkeypatch):
 
 def run():
     command_line.run(
-        cut_last_layer.main, ["--backbone-path", "models/backbone.pt", "--classifier-path", "models/seen_only.pt"]
+        cut_last_layer.main, ["--backbone-path", "models/backbone.pt", "--classifier-path", "models/classifiers/seen_only.pt"]
     )
 
 
 def test_the_classifier_has_the_weights_and_classes_of_the_last_layer(network):
-    layer, provenance = pixel_classifier.load("models/seen_only.pt")
+    layer, provenance = pixel_classifier.load("models/classifiers/seen_only.pt")
     assert provenance == ROLES
     assert torch.equal(layer.weight, network.classifier.weight[:, :, 0, 0])
     assert torch.equal(layer.bias, network.classifier.bias)
@@ -41,7 +41,7 @@ def test_the_classifier_has_the_weights_and_classes_of_the_last_layer(network):
 
 
 def test_logits_equal_those_of_the_network(network):
-    layer, _ = pixel_classifier.load("models/seen_only.pt")
+    layer, _ = pixel_classifier.load("models/classifiers/seen_only.pt")
     image = torch.randint(0, 256, (1, 3, 36, 40), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         logits = layer.logits(network.features(image)[0].flatten(1).T)
@@ -49,7 +49,7 @@ def test_logits_equal_those_of_the_network(network):
 
 
 def test_a_second_run_gives_the_same_bytes(network, tmp_path):
-    path = tmp_path / "models/seen_only.pt"
+    path = tmp_path / "models/classifiers/seen_only.pt"
     first = path.read_bytes()
     path.unlink()
     run()

@@ -22,7 +22,7 @@ def write(folder, seen_bias=1.0, n_maps=3, side=5):
     everything = pixel_world.start(tuple(range(len(pixel_world.CLASSES))))
     unseen = torch.isin(everything.labels, torch.tensor(pixel_world.UNSEEN))
     model = pixel_classifier.PixelClassifier(everything.weight, everything.bias, everything.labels, unseen, seen_bias)
-    pixel_classifier.save(folder / "models/zs3net.pt", model)
+    pixel_classifier.save(folder / "models/classifiers/zs3net.pt", model)
     return model
 
 
@@ -71,14 +71,14 @@ def test_writes_metrics_and_tables(tmp_path, monkeypatch):
 @pytest.mark.parametrize("context", [None, "near", "true_masks"])
 def test_metrics_record_the_source_of_the_graph_context(tmp_path, monkeypatch, context):
     model = write(tmp_path)
-    pixel_classifier.save(tmp_path / "models/zs3net.pt", model, **({"graph_context": context} if context else {}))
+    pixel_classifier.save(tmp_path / "models/classifiers/zs3net.pt", model, **({"graph_context": context} if context else {}))
     stage_files.run(tmp_path, monkeypatch, "evaluate")
     assert json.loads((tmp_path / "metrics/zs3net.json").read_text()).get("graph_context") == context
 
 
 @pytest.mark.parametrize("facts", [{}, {"no_pseudo_labels": True}])
 def test_metrics_record_that_self_training_had_no_pseudo_labels(tmp_path, monkeypatch, facts):
-    pixel_classifier.save(tmp_path / "models/zs3net.pt", write(tmp_path), **facts)
+    pixel_classifier.save(tmp_path / "models/classifiers/zs3net.pt", write(tmp_path), **facts)
     stage_files.run(tmp_path, monkeypatch, "evaluate")
     values = json.loads((tmp_path / "metrics/zs3net.json").read_text())
     assert {name: value for name, value in values.items() if name == "no_pseudo_labels"} == facts
@@ -105,7 +105,7 @@ def test_outputs_are_byte_identical_in_different_folders(tmp_path, monkeypatch):
 
 def test_a_model_of_seen_classes_only_is_scored_on_all(tmp_path, monkeypatch):
     write(tmp_path)
-    pixel_classifier.save(tmp_path / "models/zs3net.pt", pixel_world.start())
+    pixel_classifier.save(tmp_path / "models/classifiers/zs3net.pt", pixel_world.start())
     stage_files.run(tmp_path, monkeypatch, "evaluate")
     values = json.loads((tmp_path / "metrics/zs3net.json").read_text())
     assert values["generalised"] == values["without_bias"]
@@ -118,7 +118,7 @@ def test_without_unseen_classes_there_is_no_vanilla_protocol(tmp_path, monkeypat
     model = write(tmp_path)
     splits.write(tmp_path / "data/split.json", pixel_world.split(unseen=()))
     supervised = dataclasses.replace(model, unseen=torch.zeros_like(model.unseen))
-    pixel_classifier.save(tmp_path / "models/zs3net.pt", supervised)
+    pixel_classifier.save(tmp_path / "models/classifiers/zs3net.pt", supervised)
     stage_files.run(tmp_path, monkeypatch, "evaluate")
     values = json.loads((tmp_path / "metrics/zs3net.json").read_text())
     assert values["vanilla"] is None and values["generalised"]["hIoU"] is None

@@ -19,7 +19,7 @@ def make(folder, n_images=12, labels=tuple(range(10)), workers=0, **changes):
     pixel_world.write_training_inputs(folder)
     unlabelled_world.write(folder, n_images, labels)
     recipe = params.to_dict(quick_sections.classifier_options(**changes))
-    pixel_classifier.save(folder / "models/zs3net.pt", pixel_world.start(), config=recipe)
+    pixel_classifier.save(folder / "models/classifiers/zs3net.pt", pixel_world.start(), config=recipe)
     runtime = {"device": "cpu", "threads": 1, "workers": workers, "scratch": "work"}
     (folder / "params.yaml").write_text(yaml.safe_dump({"runtime": runtime}))
     return folder
@@ -29,7 +29,7 @@ def run(folder, monkeypatch):
     """Run the stage and return its classifier and the metadata of the checkpoint."""
     monkeypatch.chdir(folder)
     command_line.run(feature_oracle.main, STAGE.argv)
-    return pixel_classifier.load("models/feature_oracle.pt")
+    return pixel_classifier.load("models/classifiers/feature_oracle.pt")
 
 
 def test_options_are_those_of_zs3net_without_its_weight_and_calibration_is_over_images(tmp_path, monkeypatch):
@@ -85,7 +85,7 @@ def test_without_unseen_classes_it_is_the_supervised_classifier(tmp_path, monkey
     everything = tuple(range(len(pixel_world.CLASSES)))
     splits.write(tmp_path / "data/split.json", pixel_world.split(unseen=()))
     pixel_world.write_rows(tmp_path / "features/train", 80, 2, everything)
-    pixel_classifier.save(tmp_path / "models/seen_only.pt", pixel_world.start(everything))
+    pixel_classifier.save(tmp_path / "models/classifiers/seen_only.pt", pixel_world.start(everything))
     model, _ = run(tmp_path, monkeypatch)
     assert model.labels.tolist() == list(everything) and not model.unseen.any() and model.seen_bias == 0
     assert torch.isfinite(model.weight).all()

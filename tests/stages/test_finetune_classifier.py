@@ -31,7 +31,7 @@ def test_writes_a_classifier_of_all_classes_with_the_bias_that_cross_validation_
     # Cross-validation needs no evaluation images.
     shutil.rmtree(tmp_path / "features/val")
     run(tmp_path, monkeypatch, gmmn={"epochs": 2}, synthetic_ratio=0.05)
-    model, facts = pixel_classifier.load("models/zs3net.pt")
+    model, facts = pixel_classifier.load("models/classifiers/zs3net.pt")
     assert model.labels.tolist() == [*pixel_world.SEEN, *pixel_world.UNSEEN]
     assert model.labels[model.unseen].tolist() == list(pixel_world.UNSEEN)
     assert facts["classes"] == list(pixel_world.CLASSES)
@@ -76,7 +76,7 @@ def test_parallel_folds_give_the_same_bytes(tmp_path, monkeypatch):
 def test_without_calibration_there_is_no_bias_and_an_empty_table(tmp_path, monkeypatch):
     pixel_world.write_inputs(tmp_path)
     run(tmp_path, monkeypatch, calibration=calibrated(enabled=False), **BRIEF)
-    assert pixel_classifier.load("models/zs3net.pt")[0].seen_bias == 0.0
+    assert pixel_classifier.load("models/classifiers/zs3net.pt")[0].seen_bias == 0.0
     assert (tmp_path / "metrics/calibration.csv").read_text() == "held_out,bias,hIoU\n"
 
 
@@ -87,7 +87,7 @@ def test_calibration_changes_only_the_bias(tmp_path, monkeypatch):
     for enabled in (True, False):
         settings = calibrated(enabled=enabled, folds=1)
         run(tmp_path, monkeypatch, "finetune_classifier", calibration=settings, **BRIEF)
-        models.append(pixel_classifier.load("models/zs3net.pt")[0])
+        models.append(pixel_classifier.load("models/classifiers/zs3net.pt")[0])
     assert torch.equal(models[0].weight, models[1].weight) and torch.equal(models[0].bias, models[1].bias)
 
 
@@ -97,9 +97,9 @@ def test_without_unseen_classes_it_fine_tunes_without_folds(tmp_path, monkeypatc
     splits.write(tmp_path / "data/split.json", pixel_world.split(unseen=()))
     pixel_world.write_rows(tmp_path / "features/train", 80, 2, everything)
     start = pixel_world.start(everything)
-    pixel_classifier.save(tmp_path / "models/seen_only.pt", start, classes=list(pixel_world.CLASSES))
+    pixel_classifier.save(tmp_path / "models/classifiers/seen_only.pt", start, classes=list(pixel_world.CLASSES))
     run(tmp_path, monkeypatch, **BRIEF)
-    model, _ = pixel_classifier.load("models/zs3net.pt")
+    model, _ = pixel_classifier.load("models/classifiers/zs3net.pt")
     assert model.labels.tolist() == list(everything) and model.seen_bias == 0.0 and not model.unseen.any()
 
 

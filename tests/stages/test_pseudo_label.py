@@ -30,7 +30,7 @@ def world(tmp_path):
     """A folder with all inputs of the two stages, and the rows of the unscaled view with their true labels."""
     pixel_world.write_inputs(tmp_path)
     truth = unlabelled_world.write(tmp_path)
-    pixel_classifier.save(tmp_path / "models/zs3net.pt", zs3net(), classes=list(pixel_world.CLASSES))
+    pixel_classifier.save(tmp_path / "models/classifiers/zs3net.pt", zs3net(), classes=list(pixel_world.CLASSES))
     pseudo_cache.write_later_rounds(tmp_path / "features/later_rounds.h5", [])
     return tmp_path, truth
 

@@ -46,8 +46,8 @@ def run(folder, monkeypatch, *names, pseudo=None, **changes):
 
 def test_writes_a_classifier_of_all_classes_with_the_bias_that_cross_validation_chose(world, monkeypatch):
     run(world, monkeypatch, rounds=2, epochs=2)
-    model, facts = pixel_classifier.load("models/zs5net.pt")
-    start, before = pixel_classifier.load("models/zs3net.pt")
+    model, facts = pixel_classifier.load("models/classifiers/zs5net.pt")
+    start, before = pixel_classifier.load("models/classifiers/zs3net.pt")
     assert model.labels.tolist() == start.labels.tolist() and torch.equal(model.unseen, start.unseen)
     assert not torch.equal(model.weight, start.weight)
     assert facts == before | {
@@ -85,20 +85,20 @@ def test_parallel_folds_give_the_same_bytes(world, monkeypatch):
 
 def test_a_second_round_makes_new_pseudo_labels(world, monkeypatch):
     run(world, monkeypatch, rounds=1, lr=0.05, biases=[])
-    once, _ = pixel_classifier.load("models/zs5net.pt")
+    once, _ = pixel_classifier.load("models/classifiers/zs5net.pt")
     run(world, monkeypatch, "self_train", rounds=2, lr=0.05, biases=[])
-    twice, _ = pixel_classifier.load("models/zs5net.pt")
+    twice, _ = pixel_classifier.load("models/classifiers/zs5net.pt")
     assert not torch.equal(once.weight, twice.weight)
     shutil.rmtree(world / "features/unlabelled")
     # A single round uses the given pseudo-labels only.
     run(world, monkeypatch, "self_train", rounds=1, lr=0.05, biases=[])
-    assert torch.equal(pixel_classifier.load("models/zs5net.pt")[0].weight, once.weight)
+    assert torch.equal(pixel_classifier.load("models/classifiers/zs5net.pt")[0].weight, once.weight)
 
 
 def test_pseudo_labels_of_later_rounds_are_reported(world, monkeypatch):
     unlabelled_world.write(world)
     run(world, monkeypatch, rounds=1, lr=0.05, biases=[])
-    once, _ = pixel_classifier.load("models/zs5net.pt")
+    once, _ = pixel_classifier.load("models/classifiers/zs5net.pt")
     options = quick_sections.pseudo_labels_options()
     pseudo_cache.write(world / "again", world / "features/unlabelled", once, options, {})
     run(world, monkeypatch, "self_train", "report_pseudo_labels", rounds=3, lr=0.05, biases=[])
@@ -115,14 +115,14 @@ def test_pseudo_labels_of_later_rounds_are_reported(world, monkeypatch):
 
 
 def bias_zs3net(folder, seen_bias):
-    start, facts = pixel_classifier.load(folder / "models/zs3net.pt")
-    pixel_classifier.save(folder / "models/zs3net.pt", dataclasses.replace(start, seen_bias=seen_bias), **facts)
+    start, facts = pixel_classifier.load(folder / "models/classifiers/zs3net.pt")
+    pixel_classifier.save(folder / "models/classifiers/zs3net.pt", dataclasses.replace(start, seen_bias=seen_bias), **facts)
 
 
 def test_without_biases_there_is_no_seen_bias(world, monkeypatch, capsys):
     bias_zs3net(world, 3.0)
     run(world, monkeypatch, biases=[])
-    assert pixel_classifier.load("models/zs5net.pt")[0].seen_bias == 0
+    assert pixel_classifier.load("models/classifiers/zs5net.pt")[0].seen_bias == 0
     run(world, monkeypatch, pseudo={"rule": "agreement"}, biases=[])
     assert "cross-validated" not in capsys.readouterr().err
     assert pandas.read_csv("metrics/self_training_calibration.csv").empty
@@ -136,10 +136,10 @@ def test_agreement_is_not_cross_validated_and_gives_a_warning(world, monkeypatch
 
 def test_without_pseudo_labels_the_stage_and_the_model_say_so(world, monkeypatch, capsys):
     run(world, monkeypatch, biases=[])
-    assert "no_pseudo_labels" not in pixel_classifier.load("models/zs5net.pt")[1]
+    assert "no_pseudo_labels" not in pixel_classifier.load("models/classifiers/zs5net.pt")[1]
     assert capsys.readouterr().out == ""
     run(world, monkeypatch, pseudo={"min_confidence": 1.0}, biases=[], rounds=2)
-    assert pixel_classifier.load("models/zs5net.pt")[1]["no_pseudo_labels"] is True
+    assert pixel_classifier.load("models/classifiers/zs5net.pt")[1]["no_pseudo_labels"] is True
     assert (
         "self_train: no pseudo-labels, since the rule selected no pixel; the row of ZS5Net is no result of self-training\n"
         in capsys.readouterr().out
@@ -153,7 +153,7 @@ def test_it_runs_without_unseen_classes(tmp_path, monkeypatch):
     pixel_world.write_rows(tmp_path / "features/train", 40, labels=labels)
     unlabelled_world.write(tmp_path, n_images=0)
     splits.write(tmp_path / "data/split.json", pixel_world.split(unseen=()))
-    pixel_classifier.save(tmp_path / "models/seen_only.pt", pixel_world.start(labels), classes=[])
+    pixel_classifier.save(tmp_path / "models/classifiers/seen_only.pt", pixel_world.start(labels), classes=[])
     sections = {
         "gmmn": quick_sections.gmmn_section(**BRIEF),
         "classifier": quick_sections.classifier_section(**BRIEF),
@@ -162,7 +162,7 @@ def test_it_runs_without_unseen_classes(tmp_path, monkeypatch):
     }
     names = ("train_gmmn", "finetune_classifier", "pseudo_label", "self_train")
     stage_files.run(tmp_path, monkeypatch, *names, **sections)
-    model, _ = pixel_classifier.load("models/zs5net.pt")
+    model, _ = pixel_classifier.load("models/classifiers/zs5net.pt")
     assert model.labels.tolist() == list(labels) and not model.unseen.any()
 
 

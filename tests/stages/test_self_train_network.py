@@ -27,9 +27,9 @@ ARGUMENTS = {
     "--masks-dir": "data/masks/train",
     "--pseudo-dir": "features/pseudo",
     "--backbone-path": "models/backbone.pt",
-    "--start-path": "models/zs5net.pt",
+    "--start-path": "models/classifiers/zs5net.pt",
     "--network-path": "models/networks/zs5net_network.pt",
-    "--classifier-path": "models/zs5net_network.pt",
+    "--classifier-path": "models/classifiers/zs5net_network.pt",
     "--curve-path": "metrics/zs5net_network_curve.csv",
 }
 OUTS = tuple(ARGUMENTS[flag] for flag in ("--network-path", "--classifier-path", "--curve-path"))
@@ -52,9 +52,9 @@ def trained(tmp_path_factory):
         command_line.run(train_backbone.main, argv(blocks.ARGUMENTS))
         models = folder / "models"
         cut_last_layer.main(backbone_path=models / "backbone.pt", classifier_path=models / "seen_only.pt")
-    start, facts = pixel_classifier.load(folder / "models/seen_only.pt")
+    start, facts = pixel_classifier.load(folder / "models/classifiers/seen_only.pt")
     extended = dataclasses.replace(last_layer.extend(start, blocks.UNSEEN), seen_bias=0.5)
-    pixel_classifier.save(folder / "models/zs5net.pt", extended, **facts)
+    pixel_classifier.save(folder / "models/classifiers/zs5net.pt", extended, **facts)
     n = 40
     cells = np.random.default_rng(0).choice(90, n, replace=False)
     table = {
@@ -89,7 +89,7 @@ def content(folder):
 def test_network_and_last_layer_agree_and_learn_the_unseen_class(trained, tmp_path, monkeypatch):
     folder = shutil.copytree(trained, tmp_path / "copy")
     run(folder, monkeypatch, epochs=2)
-    model, _ = pixel_classifier.load("models/zs5net_network.pt")
+    model, _ = pixel_classifier.load("models/classifiers/zs5net_network.pt")
     assert model.labels.tolist() == [0, 1, 2, 3, 4] and model.labels[model.unseen].tolist() == list(blocks.UNSEEN)
     assert model.seen_bias == 0.5
     # The row of the unseen class starts from zeros, and only pseudo-labels have this class.
@@ -109,14 +109,14 @@ def test_without_pseudo_labels_the_stage_and_its_model_say_so(trained, tmp_path,
     folder = shutil.copytree(trained, tmp_path / "copy")
     run(folder, monkeypatch, epochs=1)
     assert "pseudo-labels" not in capsys.readouterr().out
-    assert "no_pseudo_labels" not in pixel_classifier.load("models/zs5net_network.pt")[1]
+    assert "no_pseudo_labels" not in pixel_classifier.load("models/classifiers/zs5net_network.pt")[1]
     cache = folder / "features/pseudo"
     index.write(cache, dataclasses.replace(index.read(cache), shards=[]))
     run(folder, monkeypatch, epochs=1)
     assert capsys.readouterr().out == (
         "self_train_network: no pseudo-labels, since the rule selected no pixel; the row of ZS5Net is no result of self-training\n"
     )
-    assert pixel_classifier.load("models/zs5net_network.pt")[1]["no_pseudo_labels"] is True
+    assert pixel_classifier.load("models/classifiers/zs5net_network.pt")[1]["no_pseudo_labels"] is True
 
 
 def test_layers_frozen_in_the_backbone_are_trained(trained, tmp_path, monkeypatch):
@@ -133,7 +133,7 @@ def test_layers_frozen_in_the_backbone_are_trained(trained, tmp_path, monkeypatc
 
 def test_the_network_starts_from_the_backbone_and_the_classifier(trained):
     checkpoint = checkpoints.load(trained / "models/backbone.pt")
-    start, _ = pixel_classifier.load(trained / "models/zs5net.pt")
+    start, _ = pixel_classifier.load(trained / "models/classifiers/zs5net.pt")
     network = self_training_network.build(checkpoint, start).eval()
     before = backbone.load(checkpoint)
     image = torch.randint(0, 256, (1, 3, 32, 32), dtype=torch.uint8)

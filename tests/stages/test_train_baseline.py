@@ -32,7 +32,7 @@ def run(folder, monkeypatch, method, workers=0, **changes):
 def test_writes_a_classifier_of_all_classes_calibrated_if_enabled(tmp_path, monkeypatch, method):
     pixel_world.write_training_inputs(tmp_path)
     run(tmp_path, monkeypatch, method)
-    model, facts = pixel_classifier.load(f"models/{method}.pt")
+    model, facts = pixel_classifier.load(f"models/classifiers/{method}.pt")
     assert model.labels.tolist() == [*pixel_world.SEEN, *pixel_world.UNSEEN]
     assert model.labels[model.unseen].tolist() == list(pixel_world.UNSEEN)
     assert facts["classes"] == list(pixel_world.CLASSES) and facts["exclude"] == "images"
@@ -59,7 +59,7 @@ def test_calibration_changes_only_the_bias(tmp_path, monkeypatch):
     models = []
     for calibrated in (False, True):
         run(tmp_path, monkeypatch, "ale", ale={"lr": 0.02, "calibrated": calibrated}, biases=[0.5])
-        models.append(pixel_classifier.load("models/ale.pt")[0])
+        models.append(pixel_classifier.load("models/classifiers/ale.pt")[0])
     assert torch.equal(models[0].weight, models[1].weight) and torch.equal(models[0].bias, models[1].bias)
     assert models[0].seen_bias == 0 < models[1].seen_bias
 
@@ -87,7 +87,7 @@ def test_without_unseen_classes_it_learns_the_seen_ones(tmp_path, monkeypatch, m
     splits.write(tmp_path / "data/split.json", pixel_world.split(unseen=()))
     pixel_world.write_rows(tmp_path / "features/train", 80, 2, everything)
     run(tmp_path, monkeypatch, method)
-    model, _ = pixel_classifier.load(f"models/{method}.pt")
+    model, _ = pixel_classifier.load(f"models/classifiers/{method}.pt")
     assert model.labels.tolist() == list(everything) and not model.unseen.any() and model.seen_bias == 0
 
 

@@ -20,10 +20,10 @@ ARGUMENTS = {
     "--weights-path": "data/pretrained/none",
     "--recipe-path": "models/backbone.pt",
     "--network-path": "models/networks/devise_network.pt",
-    "--classifier-path": "models/devise_network.pt",
+    "--classifier-path": "models/classifiers/devise_network.pt",
     "--curve-path": "metrics/devise_network_curve.csv",
 }
-OUTS = ("models/networks/devise_network.pt", "models/devise_network.pt", "metrics/devise_network_curve.csv")
+OUTS = ("models/networks/devise_network.pt", "models/classifiers/devise_network.pt", "metrics/devise_network_curve.csv")
 
 
 class Killed(BaseException):
@@ -67,7 +67,7 @@ def whole(tmp_path_factory):
 def test_the_classifier_predicts_the_class_vector_nearest_to_the_output(whole):
     checkpoint = checkpoints.load(whole / "models/networks/devise_network.pt")
     network = backbone.load(checkpoint)
-    model, facts = pixel_classifier.load(whole / "models/devise_network.pt")
+    model, facts = pixel_classifier.load(whole / "models/classifiers/devise_network.pt")
     assert model.labels.tolist() == [*blocks.SEEN, *blocks.UNSEEN] and model.unseen.tolist() == [False] * 4 + [True]
     assert facts == {key: checkpoint[key] for key in ("classes", "seen", "unseen", "exclude")}
     # The background has the vector zero, so it has an additional dimension.

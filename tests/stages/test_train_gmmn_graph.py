@@ -105,9 +105,9 @@ def test_the_classifier_records_the_source_of_the_places(tmp_path, monkeypatch, 
         torch.tensor(graph_world.SEEN),
         torch.zeros(5, dtype=torch.bool),
     )
-    pixel_classifier.save(tmp_path / "models/seen_only.pt", start)
+    pixel_classifier.save(tmp_path / "models/classifiers/seen_only.pt", start)
     section = quick_sections.gmmn_section(generator="graph" if context else "mlp", epochs=1, steps_per_epoch=3)
     stage_files.run(tmp_path, monkeypatch, "train_gmmn", "finetune_classifier", gmmn=section)
-    model, facts = pixel_classifier.load(tmp_path / "models/zs3net.pt")
+    model, facts = pixel_classifier.load(tmp_path / "models/classifiers/zs3net.pt")
     assert facts.get("graph_context") == context
     assert model.labels[model.unseen].tolist() == [4] and torch.isfinite(model.weight).all()

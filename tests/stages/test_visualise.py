@@ -31,7 +31,7 @@ def write(folder):
     everything = pixel_world.start(tuple(range(len(pixel_world.CLASSES))))
     unseen = torch.isin(everything.labels, torch.tensor(pixel_world.UNSEEN))
     model = dataclasses.replace(everything, unseen=unseen, seen_bias=1.0)
-    pixel_classifier.save(folder / "models/zs3net.pt", model)
+    pixel_classifier.save(folder / "models/classifiers/zs3net.pt", model)
     return {"seen_only": pixel_world.start(), "zs3net": model}
 
 
@@ -74,7 +74,7 @@ def test_the_choice_of_images_does_not_depend_on_the_models(tmp_path, monkeypatc
     models = write(tmp_path)
     first = run(tmp_path, monkeypatch)
     worse = dataclasses.replace(models["zs3net"], weight=-models["zs3net"].weight)
-    pixel_classifier.save(tmp_path / "models/zs3net.pt", worse)
+    pixel_classifier.save(tmp_path / "models/classifiers/zs3net.pt", worse)
     second = run(tmp_path, monkeypatch)
     assert second.keys() == first.keys() and all(second[name] != first[name] for name in first)
 

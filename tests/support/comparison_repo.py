@@ -41,7 +41,7 @@ _STAGES = {
     },
     "visualise": {
         "cmd": "python score.py visualise",
-        "deps": ["score.py", "backbone.txt", "models/zs3net.pt"],
+        "deps": ["score.py", "backbone.txt", "models/classifiers/zs3net.pt"],
         "params": ["gmmn"],
         "outs": ["plots/pictures"],
     },

@@ -129,7 +129,7 @@ def write_training_inputs(folder: pathlib.Path, per_class: int = 80, n_shards: i
     (folder / "data/pretrained").mkdir(exist_ok=True)
     (folder / "data/pretrained/none").touch()
     write_rows(folder / "features/train", per_class, n_shards)
-    pixel_classifier.save(folder / "models/seen_only.pt", start(), classes=list(CLASSES))
+    pixel_classifier.save(folder / "models/classifiers/seen_only.pt", start(), classes=list(CLASSES))
 
 
 def write_inputs(folder: pathlib.Path, per_class: int = 80, n_shards: int = 2, n_maps: int = 3) -> None:

@@ -15,21 +15,21 @@ ARGUMENTS = {
     " --context-masks-path data/pretrained/none"
     " --gmmn-path models/gmmn.pt --curve-path metrics/gmmn_curve.csv --quality-path metrics/gmmn_quality.csv",
     "finetune_classifier": "--split-path data/split.json --features-dir features/train --gmmn-path models/gmmn.pt"
-    " --start-path models/seen_only.pt --classifier-path models/zs3net.pt --cross-validation-path models/cross_validation.pt"
+    " --start-path models/classifiers/seen_only.pt --classifier-path models/classifiers/zs3net.pt --cross-validation-path models/cross_validation.pt"
     " --curve-path metrics/classifier_curve.csv --calibration-path metrics/calibration.csv",
-    "pseudo_label": "--split-path data/split.json --features-dir features/unlabelled --classifier-path models/zs3net.pt"
+    "pseudo_label": "--split-path data/split.json --features-dir features/unlabelled --classifier-path models/classifiers/zs3net.pt"
     " --pseudo-dir features/pseudo --counts-path metrics/pseudo_counts.csv",
     "report_pseudo_labels": "--split-path data/split.json --features-dir features/unlabelled --pseudo-dir features/pseudo"
     " --later-rounds-path features/later_rounds.h5 --masks-dir data/masks/unlabelled --report-path metrics/pseudo_labels.csv"
     " --later-report-path metrics/pseudo_labels_later.csv",
     "self_train": "--split-path data/split.json --features-dir features/train --unlabelled-dir features/unlabelled"
-    " --pseudo-dir features/pseudo --gmmn-path models/gmmn.pt --start-path models/zs3net.pt"
-    " --cross-validation-path models/cross_validation.pt --classifier-path models/zs5net.pt"
+    " --pseudo-dir features/pseudo --gmmn-path models/gmmn.pt --start-path models/classifiers/zs3net.pt"
+    " --cross-validation-path models/cross_validation.pt --classifier-path models/classifiers/zs5net.pt"
     " --later-rounds-path features/later_rounds.h5 --curve-path metrics/self_training_curve.csv"
     " --calibration-path metrics/self_training_calibration.csv",
     "visualise": "--data-root data/world --split-path data/split.json --features-dir features/val"
-    " --model-paths models/seen_only.pt models/zs3net.pt --pictures-dir plots/pictures",
-    "evaluate": "--split-path data/split.json --features-dir features/val --classifier-path models/zs3net.pt"
+    " --model-paths models/classifiers/seen_only.pt models/classifiers/zs3net.pt --pictures-dir plots/pictures",
+    "evaluate": "--split-path data/split.json --features-dir features/val --classifier-path models/classifiers/zs3net.pt"
     " --metrics-path metrics/zs3net.json --classes-path metrics/zs3net_classes.csv"
     " --confusion-path metrics/zs3net_confusion.csv --images-path metrics/zs3net_images.h5",
 }

@@ -21,7 +21,7 @@ def main(
     split_path: pathlib.Path = pathlib.Path("data/split.json"),
     features_dir: pathlib.Path = pathlib.Path("features/train"),
     embeddings_path: pathlib.Path = pathlib.Path("data/class_embeddings.h5"),
-    start_path: pathlib.Path = pathlib.Path("models/seen_only.pt"),
+    start_path: pathlib.Path = pathlib.Path("models/classifiers/seen_only.pt"),
 ) -> None:
     """Choose parameters by zero-shot cross-validation: seen classes are held out and treated as unseen (paper section 3.1).
 

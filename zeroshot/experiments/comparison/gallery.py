@@ -54,7 +54,7 @@ def fetch(root: pathlib.Path, data: markdown_tables.TableData, folder: pathlib.P
 def _has_images_of(experiment: dvc_experiments.Experiment, model: str) -> bool:
     """Return whether the stage that writes the example images reads the model."""
     return any(
-        dep["path"] == f"models/{model}.pt"
+        dep["path"] == f"models/classifiers/{model}.pt"
         for stage in experiment.stages
         if any(out["path"] == _IMAGES for out in stage.get("outs", []))
         for dep in stage["deps"]
