@@ -8,7 +8,7 @@ from zeroshot.base import command_line
 def main(
     *,
     data_root: pathlib.Path,
-    split_path: pathlib.Path,
+    images_path: pathlib.Path,
     backbone_path: pathlib.Path,
     train_masks_dir: pathlib.Path | None = None,
     val_masks_dir: pathlib.Path | None = None,
@@ -19,8 +19,8 @@ def main(
     """Run the trained network once over each requested list of images and write its pixel features to HDF5 shards.
 
     Args:
-        data_root: folder of the data set.
-        split_path: the split.
+        data_root: folder of the data set; the checksums of its images are in images_path.
+        images_path: the image lists.
         backbone_path: the trained network.
         train_masks_dir: masks of the training images; required with train_dir.
         val_masks_dir: masks of the evaluation images; required with val_dir.
@@ -46,14 +46,14 @@ def main(
     options = params.load("params.yaml", "features", shard_plan.Params)
     settings = params.load("params.yaml", "runtime", runtime.Params)
     device = runtime.start(settings, settings.threads)
-    split = splits.read(split_path)
+    lists = splits.read_images(images_path)
     network = backbone.load(checkpoints.load(backbone_path, backbone.Checkpoint))
     extract = backbone.extractor(network, device, options.precision)
 
     outs = {"train": train_dir, "unlabelled": unlabelled_dir, "val": val_dir}
     outs = {name: out for name, out in outs.items() if out}
     masks_dirs = {"train": train_masks_dir, "unlabelled": None, "val": val_masks_dir}
-    sources = [shard_plan.source(name, split, data_root, masks_dirs[name], options, network) for name in outs]
+    sources = [shard_plan.source(name, lists, data_root, masks_dirs[name], options, network) for name in outs]
     track = [functools.partial(progress.track, what=f"plan features/{source.name}") for source in sources]
     plans = [
         shard_plan.plan(source, options, wrap, settings.workers) for source, wrap in zip(sources, track, strict=True)
@@ -62,10 +62,10 @@ def main(
         settings.scratch,
         "dump_features",
         json.dumps(params.to_dict(options)).encode(),
-        split_path.read_bytes(),
+        images_path.read_bytes(),
         backbone_path.read_bytes(),
         json.dumps(list(outs)).encode(),
-        *(resuming.fingerprint(folder, names) for source in sources for folder, names in source.files().items()),
+        *(resuming.fingerprint(map(source.mask_path, source.items)) for source in sources if source.masks),
         f"{torch.__version__} {device} {torch.get_num_threads()}".encode(),
     )
     pending = [
@@ -102,9 +102,9 @@ def main(
                 source.kind,
                 network.feature_dim,
                 network.stride,
-                list(split.classes),
+                list(lists.classes),
                 [item.id for item in source.items],
-                [index.entry(path, source.kind, len(split.classes)) for path in shards],
+                [index.entry(path, source.kind, len(lists.classes)) for path in shards],
                 {**provenance, "features": source.recipe(options)},
                 graphs.describe(graphs_path) if graphs_path else None,
                 index.presence(shards, len(source.items)) if source.name == "train" else None,

@@ -10,6 +10,8 @@ def main(
     data_root: pathlib.Path,
     labels_dir: pathlib.Path,
     split_path: pathlib.Path,
+    training_path: pathlib.Path,
+    images_path: pathlib.Path,
     train_masks_dir: pathlib.Path,
     unlabelled_masks_dir: pathlib.Path,
     val_masks_dir: pathlib.Path,
@@ -21,13 +23,18 @@ def main(
         data_root: folder of the data set, in VOC's layout.
         labels_dir: folder of converted masks.
         split_path: out: classes with their roles, and the image lists.
+        training_path: out: the part for training the network: seen classes, training images and their checksums.
+        images_path: out: the part for dumping features: image lists and checksums.
         train_masks_dir: out: masks of the training images, seen classes only.
         unlabelled_masks_dir: out: masks of the unlabelled images, for reports and upper bounds only.
         val_masks_dir: out: masks of the evaluation images.
         counts_path: out: table of images and pixels by class and list.
     """
+    import itertools
+
     from zeroshot.base import params, progress, runtime
     from zeroshot.datasets import layout, partition, splits
+    from zeroshot.images import label_ids
 
     options = params.load("params.yaml", "data", layout.Params)
     workers = params.load("params.yaml", "runtime", runtime.Params).workers
@@ -41,7 +48,11 @@ def main(
         written = partition.write_masks(data_root, folder, listed, ignored, workers)
         counts[name] = [pixels for _, pixels in progress.track(written, f"write {name} masks", total=len(listed))]
     partition.write_counts(counts_path, split, counts)
+    shown = {label for pixels in itertools.chain.from_iterable(counts.values()) for label in pixels}
+    sha256 = partition.checksums(data_root, split, workers)
     splits.write(split_path, split)
+    splits.write(training_path, splits.training_part(split, sha256))
+    splits.write(images_path, splits.images_part(split, shown - {label_ids.IGNORE_INDEX}, sha256))
     print(", ".join(f"{name}: {len(getattr(split, name)):,} images" for name in folders))
     if split.unseen and not split.unlabelled:
         print(

@@ -8,7 +8,7 @@ from zeroshot.base import command_line
 def main(
     *,
     data_root: pathlib.Path,
-    split_path: pathlib.Path,
+    training_path: pathlib.Path,
     masks_dir: pathlib.Path,
     weights_path: pathlib.Path,
     vectors_path: pathlib.Path,
@@ -18,8 +18,8 @@ def main(
     """Train the segmentation network, DeepLabv3+, on the seen classes.
 
     Args:
-        data_root: folder of the data set.
-        split_path: the split.
+        data_root: folder of the data set; the checksums of its images are in training_path.
+        training_path: seen classes and training images.
         masks_dir: masks of the training images.
         weights_path: initial weights of the encoder.
         vectors_path: vectors of the seen classes, or an empty file.
@@ -39,23 +39,23 @@ def main(
     options = params.load("params.yaml", "backbone", backbone.Params)
     settings = params.load("params.yaml", "runtime", runtime.Params)
     device = runtime.start(settings, settings.threads)
-    split = splits.read(split_path)
+    split = splits.read_training(training_path)
 
-    seen = class_embeddings.read_of(vectors_path, [split.classes[label] for label in split.seen])
+    seen = class_embeddings.read_of(vectors_path, split.names)
     network = backbone.build(options, len(split.seen), weights_path)
     vectors = None if seen is None else semantic_head.directions(torch.from_numpy(seen))
     semantic = None if vectors is None else backbone.build_semantic_head(vectors, options)
     dataset = training_images.TrainingImages(split, data_root, masks_dir, options)
-    files = training_images.files_read(split, data_root, masks_dir)
-    inputs = (split_path, weights_path, vectors_path)
-    state_file = resuming.state_file(settings.scratch, stage, options, files, device, *inputs)
+    masks = (masks_dir / f"{item.id}.png" for item in split.train)
+    inputs = (training_path, weights_path, vectors_path, *masks)
+    state_file = resuming.state_file(settings.scratch, stage, options, device, inputs)
     train = functools.partial(
         supervised_training.fit, network, dataset, options, device, settings.workers, name=stage, semantic=semantic
     )
     resuming.run(state_file, train, stage, options.epochs, curve_path)
 
-    roles = splits.roles(split)
-    checkpoints.save(backbone_path, {**roles, "config": params.to_dict(options), "network": network.state_dict()})
+    facts = {"seen": list(split.seen), "names": list(split.names), "config": params.to_dict(options)}
+    checkpoints.save(backbone_path, {**facts, "network": network.state_dict()})
     state_file.unlink()
 
 

@@ -62,8 +62,8 @@ def main(
         stage,
         json.dumps(params.to_dict(recipe)).encode(),
         *(path.read_bytes() for path in (split_path, backbone_path, start_path, pseudo_dir / index.NAME)),
-        resuming.fingerprint(masks_dir, [f"{item.id}.png" for item in split.train]),
-        resuming.fingerprint(data_root, [item.image for item in (*split.train, *split.unlabelled)]),
+        resuming.fingerprint(masks_dir / f"{item.id}.png" for item in split.train),
+        resuming.fingerprint(data_root / item.image for item in (*split.train, *split.unlabelled)),
         str(device).encode(),
     )
     items = sparse_masks.write(
@@ -75,8 +75,8 @@ def main(
     train = functools.partial(supervised_training.fit, network, dataset, recipe, device, settings.workers, name=stage)
     resuming.run(work / "state.pt", train, stage, recipe.epochs, curve_path)
 
-    roles = {name: checkpoint[name] for name in ("classes", "seen", "unseen", "exclude")}
-    checkpoints.save(network_path, {**roles, "config": params.to_dict(recipe), "network": network.state_dict()})
+    facts = {"seen": list(split.seen), "names": list(checkpoint["names"]), "config": params.to_dict(recipe)}
+    checkpoints.save(network_path, {**facts, "network": network.state_dict()})
     pixel_classifier.save(classifier_path, self_training_network.last_layer(network, start), **provenance)
     shutil.rmtree(work)
 

@@ -32,6 +32,7 @@ def main(
     """
     import dataclasses
     import functools
+    import itertools
 
     import torch
 
@@ -54,20 +55,20 @@ def main(
     network = backbone.build(options, vectors.shape[1], weights_path)
     dataset = training_images.TrainingImages(split, data_root, masks_dir, options)
     criterion = compatibility.cosine_criterion(vectors[list(split.seen)].to(device))
-    files = training_images.files_read(split, data_root, masks_dir)
-    inputs = (split_path, embeddings_path, weights_path)
-    state_file = resuming.state_file(settings.scratch, stage, options, files, device, *inputs)
+    files = [(data_root / item.image, masks_dir / f"{item.id}.png") for item in split.train]
+    inputs = (split_path, embeddings_path, weights_path, *itertools.chain.from_iterable(files))
+    state_file = resuming.state_file(settings.scratch, stage, options, device, inputs)
     train = functools.partial(
         supervised_training.fit, network, dataset, options, device, settings.workers, name=stage, criterion=criterion
     )
     resuming.run(state_file, train, stage, options.epochs, curve_path)
 
-    roles = splits.roles(split)
-    checkpoints.save(network_path, {**roles, "config": recipe, "network": network.state_dict()})
+    facts = {"seen": list(split.seen), "names": [split.classes[label] for label in split.seen], "config": recipe}
+    checkpoints.save(network_path, {**facts, "network": network.state_dict()})
     state = network.state_dict()
     weight, bias = state["classifier.weight"].cpu()[:, :, 0, 0], state["classifier.bias"].cpu()
     model = compatibility.classifier(weight, bias, vectors, split.seen, split.unseen)
-    pixel_classifier.save(classifier_path, model, **roles)
+    pixel_classifier.save(classifier_path, model, **splits.roles(split))
     state_file.unlink()
 
 

@@ -89,13 +89,6 @@ def test_source_has_the_images_and_views_of_its_list(root):
         assert source == shard_plan.Source(name, getattr(split, name), root / "toy", masks, passes, 7, 8)
 
 
-@pytest.mark.parametrize("name", ["train", "unlabelled", "val"])
-def test_files_lists_images_and_masks_of_labelled_lists_only(root, name):
-    images = {root / "toy": [f"JPEGImages/{id}.png" for id in block_dataset.SIZES[name]]}
-    masks = {} if name == "unlabelled" else {root / "masks" / name: [f"{id}.png" for id in block_dataset.SIZES[name]]}
-    assert dump_sources.source(root, name).files() == images | masks
-
-
 @pytest.mark.parametrize(("dim", "stride"), [(256, 4), (512, 4), (256, 8), (32, 16)])
 def test_rows_and_bytes_depend_on_feature_length_and_stride(root, dim, stride):
     for name in ("unlabelled", "val"):

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 
 import pytest
@@ -33,7 +34,46 @@ def test_file_has_the_documented_schema(tmp_path):
     }
 
 
-@pytest.mark.parametrize("text", [None, "{", "[]", "{}", '{"train": [{"id": "a"}], "unlabelled": [], "val": []}'])
+SHA256 = {"JPEGImages/a.jpg": "1", "JPEGImages/b.png": "2", "JPEGImages/v.jpg": "3"}
+
+
+def test_the_part_for_training_has_nothing_about_unseen_classes_and_other_images(tmp_path):
+    part = splits.training_part(SPLIT, SHA256)
+    assert part == splits.Training(
+        seen=(0, 2),
+        names=("background", "dög"),
+        exclude="images",
+        train=SPLIT.train,
+        sha256={"JPEGImages/a.jpg": "1", "JPEGImages/b.png": "2"},
+    )
+    splits.write(tmp_path / "training.json", part)
+    assert splits.read_training(tmp_path / "training.json") == part
+    others = dataclasses.replace(SPLIT, classes=("background", "ox", "dög", "elk"), unseen=(1, 3), val=())
+    assert splits.training_part(others, SHA256) == part
+
+
+def test_the_part_for_dumping_features_ends_with_the_last_class_that_an_image_shows(tmp_path):
+    longer = dataclasses.replace(SPLIT, classes=(*SPLIT.classes, "elk", "yak"), unseen=(1, 3, 4))
+    part = splits.images_part(longer, {0, 1, 3}, SHA256)
+    assert part.classes == ("background", "cow", "dög", "elk") and part.sha256 == SHA256
+    assert (part.train, part.unlabelled, part.val) == (SPLIT.train, SPLIT.unlabelled, SPLIT.val)
+    splits.write(tmp_path / "images.json", part)
+    assert splits.read_images(tmp_path / "images.json") == part
+    assert splits.images_part(longer, {0}, SHA256) == splits.images_part(SPLIT, {0}, SHA256)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        None,
+        "{",
+        "[]",
+        "{}",
+        '{"train": [{"id": "a"}], "unlabelled": [], "val": []}',
+        json.dumps({**dataclasses.asdict(SPLIT), "seen": ["0", "2"]}),
+        json.dumps({**dataclasses.asdict(SPLIT), "train": "a"}),
+    ],
+)
 def test_other_files_are_refused_with_what_to_do(tmp_path, text):
     path = tmp_path / "split.json"
     if text is not None:

@@ -125,11 +125,3 @@ def test_images_are_sampled_with_their_probabilities():
             counts[index] += 1
     # Counts are binomial; the tolerance is 4 standard deviations.
     assert (np.abs(counts - 2000 * probabilities) < 4 * np.sqrt(2000 * probabilities * (1 - probabilities))).all()
-
-
-def test_files_read_lists_image_and_mask_of_every_training_image(tmp_path):
-    files = training_images.files_read(blocks.split(("a", "c")), tmp_path / "root", tmp_path / "masks")
-    assert files == {
-        tmp_path / "masks": ["a.png", "c.png"],
-        tmp_path / "root": ["JPEGImages/a.png", "JPEGImages/c.png"],
-    }

@@ -71,6 +71,8 @@ def test_stages_can_be_called_from_python(tmp_path, monkeypatch):
         data_root=root,
         labels_dir=labels,
         split_path=pathlib.Path("split.json"),
+        training_path=pathlib.Path("training.json"),
+        images_path=pathlib.Path("images.json"),
         train_masks_dir=masks / "train",
         unlabelled_masks_dir=masks / "unlabelled",
         val_masks_dir=masks / "val",

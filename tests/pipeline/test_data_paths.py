@@ -39,7 +39,10 @@ def test_keys_are_found_in_all_files():
 def test_no_value_of_params_yaml_is_on_a_command_line_and_each_path_is_hashed(body):
     assert all(name.startswith("item.") for name in re.findall(r"\$\{(.*?)\}", body["cmd"]))
     templates = [dep for dep in body["deps"] if "${" in dep and "${item." not in dep]
-    assert sorted(templates) == sorted(f"${{{key}}}" for key in re.findall(r" @([\w.]+)(?= |$)", body["cmd"]))
+    keys = re.findall(r" @([\w.]+)(?= |$)", body["cmd"])
+    # The checksums of the images that the stage reads are in a file of prepare_split.
+    hashed = {"data.root"} if dag.CHECKSUMS & set(body["deps"]) else set()
+    assert sorted(templates) == sorted(f"${{{key}}}" for key in keys if key not in hashed)
 
 
 @pytest.mark.parametrize("key", KEYS)

@@ -13,6 +13,7 @@ from tests.support import dag, source_code
 
 STAGES = dag.stages(files=(dag.MAIN, *dag.OPTIONAL))
 SECTIONS = tuple(yaml.safe_load((dag.ROOT / "params.yaml").read_text()))
+ROOT_OF_DATA = yaml.safe_load((dag.ROOT / "params.yaml").read_text())["data"]["root"]
 stages = pytest.mark.parametrize("stage", STAGES.values(), ids=STAGES)
 
 
@@ -118,7 +119,8 @@ def test_each_section_is_tracked_by_one_stage_and_runtime_by_none():
 @stages
 def test_paths_on_the_command_line_are_the_data_and_the_outs(stage):
     assert not [word for word in stage.argv if word.startswith("-") and (not word.startswith("--") or "=" in word)]
-    assert sorted(stage.paths) == sorted([*stage.data, *stage.outs])
+    images = [ROOT_OF_DATA] if stage.listed else []
+    assert sorted(stage.paths) == sorted([*stage.data, *images, *stage.outs])
     assert all(pathlib.PurePath(path).parts and not os.path.isabs(path) for path in stage.paths)
 
 
@@ -128,8 +130,19 @@ def test_paths_that_users_choose_may_have_spaces():
     for section, key in chosen:
         settings[section][key] = f"my {section}/of today"
     stages = dag.stages(settings, (dag.MAIN, *dag.OPTIONAL)).values()
-    assert all(sorted(stage.paths) == sorted([*stage.data, *stage.outs]) for stage in stages)
+    for stage in stages:
+        images = [settings["data"]["root"]] if stage.listed else []
+        assert sorted(stage.paths) == sorted([*stage.data, *images, *stage.outs])
     assert {f"my {section}/of today" for section, _ in chosen} <= {path for stage in stages for path in stage.paths}
+
+
+def test_the_expensive_stages_depend_on_the_checksums_of_their_images_and_not_on_the_whole_data_set():
+    main = dag.stages()
+    assert main["train_backbone"].listed == ["data/training.json"] and main["dump_features"].listed == [
+        "data/images.json"
+    ]
+    for name in ("train_backbone", "dump_features"):
+        assert not {"data/split.json", ROOT_OF_DATA} & set(main[name].deps)
 
 
 @stages
@@ -215,8 +228,6 @@ def test_stages_that_open_the_dataset():
     assert {STAGES[name].module.rpartition(".")[2] for name in readers_of_data} == {
         "convert_labels",
         "prepare_split",
-        "train_backbone",
-        "dump_features",
         "train_devise_network",
         "self_train_network",
         "visualise",

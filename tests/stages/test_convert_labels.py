@@ -33,7 +33,8 @@ def prepare(folder, monkeypatch, **changes):
     monkeypatch.chdir(folder)
     write_params(context_tree.labels(), data=context_tree.section(**changes))
     masks = [word for name in ("train", "unlabelled", "val") for word in (f"--{name}-masks-dir", f"data/masks/{name}")]
-    rest = ["--labels-dir", "data/labels", "--split-path", "data/split.json", "--counts-path", "metrics/split.csv"]
+    parts = [word for name in ("split", "training", "images") for word in (f"--{name}-path", f"data/{name}.json")]
+    rest = ["--labels-dir", "data/labels", *parts, "--counts-path", "metrics/split.csv"]
     command_line.run(prepare_split.main, ["--data-root", "data/context", *rest, *masks])
     return splits.read("data/split.json")
 

@@ -6,6 +6,7 @@ import torch
 from stages import cut_last_layer
 from tests.support import blocks
 from zeroshot.base import checkpoints, command_line
+from zeroshot.datasets import splits
 from zeroshot.networks import backbone
 from zeroshot.zs3net import pixel_classifier
 
@@ -19,16 +20,17 @@ def network(tmp_path, monkeypatch):
     weights = tmp_path / "none"
     weights.write_bytes(b"")
     built = backbone.build(blocks.options(), len(blocks.SEEN), weights)
+    facts = {"seen": list(blocks.SEEN), "names": [blocks.CLASSES[label] for label in blocks.SEEN]}
     state = {"config": blocks.BACKBONE, "network": built.state_dict()}
-    checkpoints.save(tmp_path / "models/backbone.pt", {**ROLES, **state})
+    checkpoints.save(tmp_path / "models/backbone.pt", {**facts, **state})
+    splits.write(tmp_path / "data/split.json", blocks.split())
     run()
     return built.eval()
 
 
 def run():
-    command_line.run(
-        cut_last_layer.main, ["--backbone-path", "models/backbone.pt", "--classifier-path", "models/classifiers/seen_only.pt"]
-    )
+    paths = ("--split-path", "data/split.json", "--backbone-path", "models/backbone.pt")
+    command_line.run(cut_last_layer.main, [*paths, "--classifier-path", "models/classifiers/seen_only.pt"])
 
 
 def test_the_classifier_has_the_weights_and_classes_of_the_last_layer(network):

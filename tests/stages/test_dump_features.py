@@ -143,7 +143,7 @@ def test_no_mask_of_an_unlabelled_image_is_opened(tmp_path, checkpoint, monkeypa
 
 def test_a_list_without_images_gives_an_empty_cache(tmp_path, checkpoint, monkeypatch):
     folder = dumping.make(tmp_path, checkpoint, scales=[1.0], flip=False)
-    path = pathlib.Path(folder / "split.json")
+    path = pathlib.Path(folder / "images.json")
     path.write_text(json.dumps({**json.loads(path.read_text()), "unlabelled": []}))
     dumping.run(folder, monkeypatch)
     assert index.read(folder / "features/unlabelled", "rows").shards == []
@@ -181,7 +181,7 @@ def test_a_change_for_one_list_does_not_change_other_caches(
 def test_only_requested_lists_are_dumped(finished, tmp_path, checkpoint, monkeypatch):
     dumping.make(tmp_path, checkpoint)
     shutil.rmtree(tmp_path / "masks/train")
-    flags = ("--data-root", "--split-path", "--val-masks-dir", "--backbone-path", "--val-dir")
+    flags = ("--data-root", "--images-path", "--val-masks-dir", "--backbone-path", "--val-dir")
     monkeypatch.chdir(tmp_path)
     command_line.run(dump_features.main, [word for flag in flags for word in (flag, dumping.ARGUMENTS[flag])])
     assert [path.name for path in (tmp_path / "features").iterdir()] == ["val"]

@@ -41,6 +41,6 @@ def test_features_out_of_range_end_the_stage_with_the_name_of_the_shard(tmp_path
 
 @pytest.mark.parametrize("name", ["train", "val"])
 def test_a_labelled_list_requires_masks(name):
-    words = "--data-root toy --split-path split.json --backbone-path backbone.pt"
+    words = "--data-root toy --images-path images.json --backbone-path backbone.pt"
     with pytest.raises(SystemExit, match=f"^dump_features: --{name}-dir needs --{name}-masks-dir$"):
         command_line.run(dump_features.main, [*words.split(), f"--{name}-dir", f"features/{name}"])

@@ -92,6 +92,7 @@ def test_a_dump_of_other_inputs_is_not_resumed(tmp_path, checkpoint, monkeypatch
         block_dataset.write_params(folder, **{**dumping.SETTINGS, "scales": [1.0], "flip": False, "seed": 4})
     elif change == "image":
         PIL.Image.new("RGB", (56, 40)).save(folder / "toy/JPEGImages/a.png")
+        block_dataset.write_images_part(folder)
     elif change == "device":
         extractor = backbone.extractor
         monkeypatch.setattr(runtime, "start", lambda *_: torch.device("cuda"))

@@ -71,7 +71,9 @@ def test_writes_metrics_and_tables(tmp_path, monkeypatch):
 @pytest.mark.parametrize("context", [None, "near", "true_masks"])
 def test_metrics_record_the_source_of_the_graph_context(tmp_path, monkeypatch, context):
     model = write(tmp_path)
-    pixel_classifier.save(tmp_path / "models/classifiers/zs3net.pt", model, **({"graph_context": context} if context else {}))
+    pixel_classifier.save(
+        tmp_path / "models/classifiers/zs3net.pt", model, **({"graph_context": context} if context else {})
+    )
     stage_files.run(tmp_path, monkeypatch, "evaluate")
     assert json.loads((tmp_path / "metrics/zs3net.json").read_text()).get("graph_context") == context
 

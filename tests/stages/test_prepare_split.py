@@ -14,6 +14,8 @@ from zeroshot.images import image_files
 PATHS = {
     "--labels-dir": "data/labels",
     "--split-path": "data/split.json",
+    "--training-path": "data/training.json",
+    "--images-path": "data/images.json",
     "--train-masks-dir": "data/masks/train",
     "--unlabelled-masks-dir": "data/masks/unlabelled",
     "--val-masks-dir": "data/masks/val",
@@ -37,7 +39,7 @@ def convert(folder, monkeypatch, labels):
 
 
 def content(folder):
-    outs = [*(folder / "data/masks").rglob("*.png"), folder / "data/split.json", folder / "metrics/split.csv"]
+    outs = [*(folder / "data/masks").rglob("*.png"), *(folder / "data").glob("*.json"), folder / "metrics/split.csv"]
     return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(outs)}
 
 
@@ -52,12 +54,14 @@ def test_writes_the_split_and_masks_with_the_allowed_labels(tmp_path, monkeypatc
     split = splits.read("data/split.json")
     assert split.train == (splits.Item("a", "JPEGImages/a.png"), splits.Item("b", "JPEGImages/b.png"))
     assert sorted(content(tmp_path)) == [
+        "data/images.json",
         "data/masks/train/a.png",
         "data/masks/train/b.png",
         "data/masks/unlabelled/c.png",
         "data/masks/unlabelled/d.png",
         "data/masks/val/v.png",
         "data/split.json",
+        "data/training.json",
         "metrics/split.csv",
     ]
     for name, columns in {"train/a": voc_tree.TRAIN["a"], "val/v": voc_tree.VAL["v"]}.items():
@@ -108,6 +112,27 @@ def test_masks_of_an_earlier_split_are_removed(tmp_path, monkeypatch):
     assert (tmp_path / "data/masks/train/c.png").exists()
     run(tmp_path, monkeypatch)
     assert not (tmp_path / "data/masks/train/c.png").exists()
+
+
+def test_a_class_that_is_only_a_name_leaves_all_that_the_network_reads_as_it_is(tmp_path, monkeypatch):
+    voc_tree.make(tmp_path / "data/toy")
+    run(tmp_path, monkeypatch, unseen=["cow"])
+    before = content(tmp_path)
+    voc_tree.add_list(tmp_path / "data/toy/classes.txt", [*voc_tree.CLASSES, "okapi"])
+    run(tmp_path, monkeypatch, unseen=["cow", "okapi"])
+    changed = {name for name, written in content(tmp_path).items() if written != before[name]}
+    assert changed == {"data/split.json", "metrics/split.csv"} and splits.read("data/split.json").unseen == (1, 4)
+
+
+def test_another_image_changes_the_checksum_that_the_network_depends_on(tmp_path, monkeypatch):
+    voc_tree.make(tmp_path / "data/toy")
+    run(tmp_path, monkeypatch)
+    before = content(tmp_path)
+    for name, part in {"a": "data/training.json", "v": "data/images.json"}.items():
+        voc_tree.add_image(tmp_path / f"data/toy/JPEGImages/{name}.png", seed=99)
+        run(tmp_path, monkeypatch)
+        assert content(tmp_path)[part] != before[part]
+    assert splits.read_training("data/training.json").sha256.keys() == {"JPEGImages/a.png", "JPEGImages/b.png"}
 
 
 def test_vocs_names_and_sbd(tmp_path, monkeypatch):

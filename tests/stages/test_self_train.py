@@ -116,7 +116,9 @@ def test_pseudo_labels_of_later_rounds_are_reported(world, monkeypatch):
 
 def bias_zs3net(folder, seen_bias):
     start, facts = pixel_classifier.load(folder / "models/classifiers/zs3net.pt")
-    pixel_classifier.save(folder / "models/classifiers/zs3net.pt", dataclasses.replace(start, seen_bias=seen_bias), **facts)
+    pixel_classifier.save(
+        folder / "models/classifiers/zs3net.pt", dataclasses.replace(start, seen_bias=seen_bias), **facts
+    )
 
 
 def test_without_biases_there_is_no_seen_bias(world, monkeypatch, capsys):

@@ -51,7 +51,11 @@ def trained(tmp_path_factory):
         patch.chdir(folder)
         command_line.run(train_backbone.main, argv(blocks.ARGUMENTS))
         models = folder / "models"
-        cut_last_layer.main(backbone_path=models / "backbone.pt", classifier_path=models / "seen_only.pt")
+        cut_last_layer.main(
+            split_path=folder / "data/split.json",
+            backbone_path=models / "backbone.pt",
+            classifier_path=models / "classifiers/seen_only.pt",
+        )
     start, facts = pixel_classifier.load(folder / "models/classifiers/seen_only.pt")
     extended = dataclasses.replace(last_layer.extend(start, blocks.UNSEEN), seen_bias=0.5)
     pixel_classifier.save(folder / "models/classifiers/zs5net.pt", extended, **facts)

@@ -12,6 +12,7 @@ import yaml
 from stages import train_backbone
 from tests.support import blocks
 from zeroshot.base import checkpoints, command_line, runtime
+from zeroshot.images import image_files
 from zeroshot.networks import backbone, supervised_training
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -132,14 +133,19 @@ def test_a_second_run_trains_again_and_writes_the_same_bytes(whole, monkeypatch)
     assert epochs == [0, 1] and blocks.outputs(whole) == before
 
 
-@pytest.mark.parametrize("what", ["params", "image", "mask", "split", "weights", "device"])
+def replace_image(folder):
+    """Write another image, and the checksums that prepare_split finds then."""
+    PIL.Image.new("RGB", (40, 36)).save(folder / "data/blocks/JPEGImages/a.png")
+    blocks.write_training(folder)
+
+
+@pytest.mark.parametrize("what", ["params", "image", "mask", "weights", "device"])
 def test_a_training_with_other_inputs_is_not_resumed(tmp_path, monkeypatch, what):
     folder = blocks.make(tmp_path / "killed")
     patch_input = {
         "params": lambda: change(folder, lr=0.02),
-        "image": lambda: PIL.Image.new("RGB", (40, 36)).save(folder / "data/blocks/JPEGImages/a.png"),
-        "mask": lambda: os.utime(folder / "data/masks/train/b.png", (1, 1)),
-        "split": lambda: (folder / "data/split.json").write_text((folder / "data/split.json").read_text() + "\n"),
+        "image": lambda: replace_image(folder),
+        "mask": lambda: image_files.write_mask(folder / "data/masks/train/b.png", blocks.mask((0, 2, 2, 0))),
         "weights": lambda: (folder / "data/pretrained/none").write_bytes(b"other"),
         "device": lambda: monkeypatch.setattr(runtime, "start", lambda *_: torch.device("cuda")),
     }[what]
@@ -158,8 +164,9 @@ def test_a_training_with_other_inputs_is_not_resumed(tmp_path, monkeypatch, what
 
 def test_the_network_is_rebuilt_from_the_outputs(whole):
     checkpoint = checkpoints.load(whole / "models/backbone.pt")
-    assert checkpoint["classes"] == list(blocks.CLASSES) and checkpoint["exclude"] == "images"
-    assert checkpoint["seen"] == list(blocks.SEEN) and checkpoint["unseen"] == list(blocks.UNSEEN)
+    assert checkpoint["seen"] == list(blocks.SEEN)
+    assert checkpoint["names"] == [blocks.CLASSES[label] for label in blocks.SEEN]
+    assert not {"classes", "unseen"} & checkpoint.keys()
     assert checkpoint["config"] == blocks.BACKBONE
     network = backbone.load(checkpoint)
     assert not network.training and network.classifier.out_channels == len(blocks.SEEN)

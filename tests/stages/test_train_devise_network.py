@@ -6,6 +6,7 @@ import torch
 from stages.whole_network import train_devise_network
 from tests.support import blocks
 from zeroshot.base import checkpoints, command_line
+from zeroshot.datasets import splits
 from zeroshot.images import image_files
 from zeroshot.networks import backbone, semantic_head, supervised_training
 from zeroshot.words import class_embeddings
@@ -69,7 +70,7 @@ def test_the_classifier_predicts_the_class_vector_nearest_to_the_output(whole):
     network = backbone.load(checkpoint)
     model, facts = pixel_classifier.load(whole / "models/classifiers/devise_network.pt")
     assert model.labels.tolist() == [*blocks.SEEN, *blocks.UNSEEN] and model.unseen.tolist() == [False] * 4 + [True]
-    assert facts == {key: checkpoint[key] for key in ("classes", "seen", "unseen", "exclude")}
+    assert facts == splits.roles(blocks.split()) and checkpoint["seen"] == list(blocks.SEEN)
     # The background has the vector zero, so it has an additional dimension.
     assert network.classifier.out_channels == 4
     image = torch.from_numpy(image_files.read_image(whole / "data/blocks/JPEGImages/b.png")).permute(2, 0, 1)[None]

@@ -10,7 +10,7 @@ import yaml
 
 from tests.support import dag
 from zeroshot.base import checkpoints, params
-from zeroshot.datasets import splits
+from zeroshot.datasets import partition, splits
 from zeroshot.images import image_files
 from zeroshot.networks import backbone
 
@@ -54,8 +54,16 @@ def make(root: pathlib.Path) -> splits.Split:
     lists = {name: tuple(splits.Item(id, f"JPEGImages/{id}.png") for id in sizes) for name, sizes in SIZES.items()}
     split = splits.Split(CLASSES, SEEN, UNSEEN, "images", **lists)
     splits.write(root / "split.json", split)
+    write_images_part(root)
     write_params(root)
     return split
+
+
+def write_images_part(root: pathlib.Path) -> None:
+    """Write the part of the split for dumping features, with the checksums of the images that are in `root` now."""
+    split = splits.read(root / "split.json")
+    sha256 = partition.checksums(root / "toy", split, workers=0)
+    splits.write(root / "images.json", splits.images_part(split, UNSEEN, sha256))
 
 
 def write_params(root: pathlib.Path, **changes: Any) -> None:
@@ -106,7 +114,7 @@ def write_checkpoint(path: pathlib.Path) -> pathlib.Path:
         network.eval()
         network.classifier.weight.mul_(10)
         network.classifier.bias.sub_(network(images).mean(dim=(0, 2, 3)))
-    metadata = {"classes": list(CLASSES), "seen": list(SEEN), "unseen": list(UNSEEN), "exclude": "images"}
+    metadata = {"seen": list(SEEN), "names": [CLASSES[label] for label in SEEN]}
     checkpoints.save(path, {**metadata, "config": params.to_dict(options), "network": network.state_dict()})
     return path
 

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from zeroshot.base import params
-from zeroshot.datasets import splits
+from zeroshot.datasets import partition, splits
 from zeroshot.images import image_files, label_ids
 from zeroshot.networks import backbone, training_images
 
@@ -25,7 +25,7 @@ TRAIN = {
 }
 ARGUMENTS = {
     "--data-root": "data/blocks",
-    "--split-path": "data/split.json",
+    "--training-path": "data/training.json",
     "--masks-dir": "data/masks/train",
     "--weights-path": "data/pretrained/none",
     "--vectors-path": "data/vectors",
@@ -85,9 +85,16 @@ def make(folder: pathlib.Path, workers: int = 0, **changes: object) -> pathlib.P
     (folder / "data/pretrained/none").write_bytes(b"")
     (folder / "data/vectors").write_bytes(b"")
     splits.write(folder / "data/split.json", split())
+    write_training(folder)
     runtime = {"device": "cpu", "threads": 1, "workers": workers, "scratch": "work"}
     (folder / "params.yaml").write_text(yaml.safe_dump({"backbone": {**BACKBONE, **changes}, "runtime": runtime}))
     return folder
+
+
+def write_training(folder: pathlib.Path) -> None:
+    """Write the part of the split for training, with the checksums of the images that are in `folder` now."""
+    sha256 = partition.checksums(folder / "data/blocks", split(), workers=0)
+    splits.write(folder / "data/training.json", splits.training_part(split(), sha256))
 
 
 @pytest.fixture(scope="module")

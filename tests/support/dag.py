@@ -18,6 +18,8 @@ MAIN = "dvc.yaml"
 OPTIONAL = ("whole_network/dvc.yaml",)
 # Flags whose values are not paths.
 CHOICES = {"--method"}
+# Dependencies with the checksums of the images of `data.root` that a stage reads.
+CHECKSUMS = {"data/training.json", "data/images.json"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,6 +64,11 @@ class Stage:
             else:
                 values[list(values)[-1]].append(word)
         return [value for flag, flag_values in values.items() if flag not in CHOICES for value in flag_values]
+
+    @property
+    def listed(self) -> list[str]:
+        """The dependencies that have the checksums of images; if there is one, the stage does not depend on `data.root`."""
+        return [path for path in self.deps if path in CHECKSUMS]
 
     @property
     def code(self) -> list[str]:

@@ -9,7 +9,7 @@ from zeroshot.cache import dump, shard_plan
 
 ARGUMENTS = {
     "--data-root": "toy",
-    "--split-path": "split.json",
+    "--images-path": "images.json",
     "--train-masks-dir": "masks/train",
     "--val-masks-dir": "masks/val",
     "--backbone-path": "backbone.pt",

@@ -15,8 +15,9 @@ ARGUMENTS = {
     " --context-masks-path data/pretrained/none"
     " --gmmn-path models/gmmn.pt --curve-path metrics/gmmn_curve.csv --quality-path metrics/gmmn_quality.csv",
     "finetune_classifier": "--split-path data/split.json --features-dir features/train --gmmn-path models/gmmn.pt"
-    " --start-path models/classifiers/seen_only.pt --classifier-path models/classifiers/zs3net.pt --cross-validation-path models/cross_validation.pt"
-    " --curve-path metrics/classifier_curve.csv --calibration-path metrics/calibration.csv",
+    " --start-path models/classifiers/seen_only.pt --classifier-path models/classifiers/zs3net.pt"
+    " --cross-validation-path models/cross_validation.pt --curve-path metrics/classifier_curve.csv"
+    " --calibration-path metrics/calibration.csv",
     "pseudo_label": "--split-path data/split.json --features-dir features/unlabelled --classifier-path models/classifiers/zs3net.pt"
     " --pseudo-dir features/pseudo --counts-path metrics/pseudo_counts.csv",
     "report_pseudo_labels": "--split-path data/split.json --features-dir features/unlabelled --pseudo-dir features/pseudo"

@@ -7,7 +7,7 @@ import hashlib
 import json
 import pathlib
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import torch
@@ -47,22 +47,16 @@ def folder(root: str | pathlib.Path, stage: str, *parts: bytes) -> pathlib.Path:
     return path
 
 
-def fingerprint(folder: pathlib.Path, names: Sequence[str]) -> bytes:
-    """Return a short digest of the names, sizes and modification times of files in `folder`, without reading them."""
+def fingerprint(paths: Iterable[pathlib.Path]) -> bytes:
+    """Return a short digest of the names and the contents of files, in this order."""
     digest = hashlib.sha256()
-    for name in names:
-        status = (folder / name).stat()
-        digest.update(f"{name}\0{status.st_size}\0{status.st_mtime_ns}\0".encode())
+    for path in paths:
+        digest.update(f"{path.name}\0{storage.sha256(path)}\0".encode())
     return digest.digest()
 
 
 def state_file(
-    root: str,
-    stage: str,
-    options: Any,
-    folders: Mapping[pathlib.Path, Sequence[str]],
-    device: torch.device,
-    *files: pathlib.Path,
+    root: str, stage: str, options: Any, device: torch.device, files: Iterable[pathlib.Path]
 ) -> pathlib.Path:
     """Return the path of the state of a training with exactly these inputs.
 
@@ -70,16 +64,14 @@ def state_file(
         root: `runtime.scratch`.
         stage: the stage's name.
         options: the section of params.yaml.
-        folders: folder -> names of the files read in it; they are compared by name, size and modification time.
         device: the device of the training.
-        files: other files on which the result depends; they are compared by content.
+        files: all files on which the result depends, or files with their checksums.
     """
     state_folder = folder(
         root,
         stage,
         json.dumps(params.to_dict(options)).encode(),
-        *(file.read_bytes() for file in files),
-        *(fingerprint(place, names) for place, names in folders.items()),
+        fingerprint(files),
         f"{torch.__version__} {device} {torch.get_num_threads()}".encode(),
     )
     return state_folder / "state.pt"

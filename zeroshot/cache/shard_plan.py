@@ -116,11 +116,6 @@ class Source:
         foreign = {key for name, keys in _KEYS_OF_LIST.items() if name != self.name for key in keys}
         return {key: value for key, value in params.to_dict(options).items() if key not in foreign}
 
-    def files(self) -> dict[pathlib.Path, list[str]]:
-        """Return the names of the files that a dump of this list reads, by folder."""
-        images = {self.root: [item.image for item in self.items]}
-        return images | ({} if self.masks is None else {self.masks: [f"{item.id}.png" for item in self.items]})
-
     def read_image(self, job: Job) -> np.ndarray:
         """Return the image of a job (H, W, 3) uint8."""
         return self.views[job.view].image(image_files.read_image(self.root / self.items[job.image].image))
@@ -161,19 +156,19 @@ class Source:
 
 def source(
     name: str,
-    split: splits.Split,
+    lists: splits.Images,
     root: pathlib.Path,
     masks: pathlib.Path | None,
     options: Params,
     network: Network,
 ) -> Source:
-    """Return the list `name` of the split (train, unlabelled or val), with the views that `options` set for it."""
+    """Return the list `name` (train, unlabelled or val), with the views that `options` set for it."""
     views_of_list = {
         "train": views.passes(options.scales, options.flip),
         "unlabelled": views.around_whole(options.unlabelled_views.scales, options.unlabelled_views.flip),
         "val": [views.View(short_side=options.val_short_side)],
     }
-    return Source(name, getattr(split, name), root, masks, views_of_list[name], network.feature_dim, network.stride)
+    return Source(name, getattr(lists, name), root, masks, views_of_list[name], network.feature_dim, network.stride)
 
 
 def plan(

@@ -223,6 +223,13 @@ def write_masks(
         yield from parallel.in_order(write, entries, workers)
 
 
+def checksums(root: pathlib.Path, split: splits.Split, workers: int) -> dict[str, str]:
+    """Return the SHA-256 of the file of every image of a split, by its path below the data root, sorted."""
+    paths = sorted({item.image for item in (*split.train, *split.unlabelled, *split.val)})
+    found = parallel.in_order(lambda path: storage.sha256(root / path), paths, workers)
+    return dict(zip(paths, found, strict=True))
+
+
 def write_counts(path: str | pathlib.Path, split: splits.Split, counts: dict[str, list[dict[int, int]]]) -> None:
     """Write a table of images and pixels per list and class, for human readers; no stage may read it.
 

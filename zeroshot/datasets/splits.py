@@ -1,9 +1,15 @@
-"""The split of a dataset into seen and unseen classes and into image lists, as written by prepare_split."""
+"""The split of a dataset into seen and unseen classes and into image lists, as written by prepare_split.
+
+Stages that run the network read only the part that they need, `Training` or `Images`. So a class that is added by its name alone, which
+no image shows, leaves the network and its features as they are.
+"""
 
 import dataclasses
-import json
 import pathlib
-from typing import Any, Literal
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal, TypeVar
+
+import pydantic
 
 from zeroshot.base import errors, storage, text_files
 
@@ -44,28 +50,104 @@ class Split:
     val: tuple[Item, ...]
 
 
+@dataclasses.dataclass(frozen=True)
+class Training:
+    """The part of a split for training the network.
+
+    Attributes:
+        seen: label ids in ascending order, including the background.
+        names: the name of each seen class.
+        exclude: as in `Split`.
+        train: as in `Split`.
+        sha256: path of each image, as in `Item.image` -> the checksum of its file.
+    """
+
+    seen: tuple[int, ...]
+    names: tuple[str, ...]
+    exclude: Literal["images", "pixels"]
+    train: tuple[Item, ...]
+    sha256: Mapping[str, str]
+
+
+@dataclasses.dataclass(frozen=True)
+class Images:
+    """The part of a split for dumping features.
+
+    Attributes:
+        classes: class names in label order, up to the last class that is seen or has a pixel in a mask.
+        seen: label ids in ascending order, including the background.
+        train, unlabelled, val: as in `Split`.
+        sha256: path of each image, as in `Item.image` -> the checksum of its file.
+    """
+
+    classes: tuple[str, ...]
+    seen: tuple[int, ...]
+    train: tuple[Item, ...]
+    unlabelled: tuple[Item, ...]
+    val: tuple[Item, ...]
+    sha256: Mapping[str, str]
+
+
+Part = TypeVar("Part", Split, Training, Images)
+
+
+def training_part(split: Split, sha256: Mapping[str, str]) -> Training:
+    """Return the part for training the network; `sha256` is that of `Images`."""
+    return Training(
+        split.seen,
+        tuple(split.classes[label] for label in split.seen),
+        split.exclude,
+        split.train,
+        {item.image: sha256[item.image] for item in split.train},
+    )
+
+
+def images_part(split: Split, shown: Iterable[int], sha256: Mapping[str, str]) -> Images:
+    """Return the part for dumping features.
+
+    Args:
+        split: the split.
+        shown: label ids with a pixel in a mask.
+        sha256: path of each image of the split -> the checksum of its file.
+    """
+    n_classes = 1 + max([*split.seen, *shown])
+    return Images(split.classes[:n_classes], split.seen, split.train, split.unlabelled, split.val, dict(sha256))
+
+
 def read(path: str | pathlib.Path) -> Split:
     """Read a split made by `write`.
 
     Raises:
         errors.UserError: if the file is missing or is not a split.
     """
+    return _read(path, Split)
+
+
+def read_training(path: str | pathlib.Path) -> Training:
+    """Read a part made by `write`; the errors are those of `read`."""
+    return _read(path, Training)
+
+
+def read_images(path: str | pathlib.Path) -> Images:
+    """Read a part made by `write`; the errors are those of `read`."""
+    return _read(path, Images)
+
+
+def _read(path: str | pathlib.Path, part: type[Part]) -> Part:
     try:
-        values = json.loads(text_files.read(path))
-        for name in ("train", "unlabelled", "val"):
-            values[name] = tuple(Item(**item) for item in values[name])
-        for name in ("classes", "seen", "unseen"):
-            values[name] = tuple(values[name])
-        return Split(**values)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise errors.UserError(
-            f"{path}: is not a split ({type(error).__name__}: {error}); make it with `dvc repro prepare_split`"
-        ) from error
+        return pydantic.TypeAdapter(part).validate_json(text_files.read(path), strict=True)
+    except pydantic.ValidationError as error:
+        faults = [f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}".removeprefix(": ") for fault in error.errors()]
+        cause = "; ".join(faults[: errors.MAX_LISTED])
+    except (OSError, text_files.TextError) as error:
+        cause = str(error)
+    kind = "a split" if part is Split else f"the part of a split for {part.__name__.lower()}"
+    raise errors.UserError(f"{path}: is not {kind} ({cause}); make it with `dvc repro prepare_split`")
 
 
-def write(path: str | pathlib.Path, split: Split) -> None:
-    """Write `split` as JSON, atomically."""
-    storage.write_json(path, dataclasses.asdict(split))
+def write(path: str | pathlib.Path, part: Split | Training | Images) -> None:
+    """Write a split or a part of one as JSON, atomically."""
+    storage.write_json(path, dataclasses.asdict(part))
 
 
 def roles(split: Split) -> dict[str, Any]:

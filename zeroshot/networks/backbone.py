@@ -51,12 +51,10 @@ class Entries(checkpoints.Configured):
 
 
 class Checkpoint(Entries):
-    """The file of a trained network: `Entries`, and the roles of the classes as in `splits.roles`."""
+    """The file of a trained network: `Entries`, and the label ids and names of the seen classes."""
 
-    classes: list[str]
     seen: list[int]
-    unseen: list[int]
-    exclude: str
+    names: list[str]
 
 
 def build(options: Params, n_outputs: int, weights_path: pathlib.Path) -> deeplab.DeepLabV3Plus:

@@ -1,6 +1,7 @@
 """The training images of a network: their augmentation, their sampling weights and their order in an epoch."""
 
 import pathlib
+from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
@@ -26,17 +27,26 @@ class Options(Protocol):
     def repeat_threshold(self) -> float: ...
 
 
+class Listed(Protocol):
+    """A split, or its part for training."""
+
+    @property
+    def train(self) -> Sequence[splits.Item]: ...
+    @property
+    def seen(self) -> Sequence[int]: ...
+
+
 class TrainingImages(data.Dataset):
     """Augmented training images. The augmentation depends on (seed, epoch, position) only, so the number of workers has no effect."""
 
-    def __init__(self, split: splits.Split, root: pathlib.Path, masks: pathlib.Path, options: Options) -> None:
+    def __init__(self, split: Listed, root: pathlib.Path, masks: pathlib.Path, options: Options) -> None:
         if len(split.train) < 2:
             raise errors.UserError(
                 f"the training list has {len(split.train)} image(s); batch normalisation needs at least 2; add images"
             )
         self.paths = [(root / item.image, masks / f"{item.id}.png") for item in split.train]
         self.options = options
-        self.n_classes = len(split.classes)
+        self.n_classes = max(split.seen) + 1
         # The largest number of the type means an ignored pixel.
         dtype = np.min_scalar_type(len(split.seen))
         self.row_of_label = np.full(label_ids.N_IDS, np.iinfo(dtype).max, dtype)
@@ -64,11 +74,6 @@ def targets(encoded: torch.Tensor) -> torch.Tensor:
     """Return the targets of `TrainingImages`, of any shape, as int64: indices of outputs, or `IGNORE_INDEX` for ignored pixels."""
     decoded = encoded.long()
     return decoded.masked_fill_(decoded == torch.iinfo(encoded.dtype).max, label_ids.IGNORE_INDEX)
-
-
-def files_read(split: splits.Split, root: pathlib.Path, masks: pathlib.Path) -> dict[pathlib.Path, list[str]]:
-    """Return the names of the files that training on `split.train` reads, by folder."""
-    return {masks: [f"{item.id}.png" for item in split.train], root: [item.image for item in split.train]}
 
 
 def image_weights(dataset: TrainingImages, threshold: float) -> np.ndarray:
