@@ -12,6 +12,7 @@ def main(
     embeddings_path: pathlib.Path,
     seen_path: pathlib.Path,
     neighbours_path: pathlib.Path,
+    recipe_path: pathlib.Path,
 ) -> None:
     """Compute a vector for every class name: by word2vec trained on a corpus, from word vectors or from a class matrix.
 
@@ -21,6 +22,7 @@ def main(
         embeddings_path: out: vectors of all classes, HDF5.
         seen_path: out: vectors of the seen classes alone, HDF5.
         neighbours_path: out: table of the nearest classes of each class, CSV.
+        recipe_path: out: the section `embeddings`, from which vectors of further classes can be made, JSON.
     """
     import functools
     import json
@@ -47,6 +49,7 @@ def main(
     seen = class_embeddings.ClassEmbeddings(names, finish(source.vectors[list(split.seen)], names))
     seen_words = {"words": json.dumps([source.words[label] for label in split.seen])}
     class_embeddings.write(seen_path, seen, provenance | seen_words)
+    storage.write_json(recipe_path, params.to_dict(options))
     storage.write_text(neighbours_path, class_embeddings.neighbours_csv(classes))
     print(f"{len(classes.names)} classes, {classes.vectors.shape[1]}-d vectors from {options.source}")
 

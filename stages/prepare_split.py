@@ -50,8 +50,9 @@ def main(
     partition.write_counts(counts_path, split, counts)
     shown = {label for pixels in itertools.chain.from_iterable(counts.values()) for label in pixels}
     sha256 = partition.checksums(data_root, split, workers)
+    side = partition.typical_side(data_root, split.train)
     splits.write(split_path, split)
-    splits.write(training_path, splits.training_part(split, sha256))
+    splits.write(training_path, splits.training_part(split, side, sha256))
     splits.write(images_path, splits.images_part(split, shown - {label_ids.IGNORE_INDEX}, sha256))
     print(", ".join(f"{name}: {len(getattr(split, name)):,} images" for name in folders))
     if split.unseen and not split.unlabelled:

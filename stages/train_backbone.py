@@ -54,8 +54,8 @@ def main(
     )
     resuming.run(state_file, train, stage, options.epochs, curve_path)
 
-    facts = {"seen": list(split.seen), "names": list(split.names), "config": params.to_dict(options)}
-    checkpoints.save(backbone_path, {**facts, "network": network.state_dict()})
+    facts = {"seen": list(split.seen), "names": list(split.names), "side": split.side}
+    checkpoints.save(backbone_path, {**facts, "config": params.to_dict(options), "network": network.state_dict()})
     state_file.unlink()
 
 

@@ -75,8 +75,8 @@ def main(
     train = functools.partial(supervised_training.fit, network, dataset, recipe, device, settings.workers, name=stage)
     resuming.run(work / "state.pt", train, stage, recipe.epochs, curve_path)
 
-    facts = {"seen": list(split.seen), "names": list(checkpoint["names"]), "config": params.to_dict(recipe)}
-    checkpoints.save(network_path, {**facts, "network": network.state_dict()})
+    facts = {name: checkpoint[name] for name in ("seen", "names", "side")}
+    checkpoints.save(network_path, {**facts, "config": params.to_dict(recipe), "network": network.state_dict()})
     pixel_classifier.save(classifier_path, self_training_network.last_layer(network, start), **provenance)
     shutil.rmtree(work)
 

@@ -43,7 +43,8 @@ def main(
     from zeroshot.zs3net import pixel_classifier
     from zeroshot.zs3net.classifiers import compatibility
 
-    recipe = checkpoints.load(recipe_path, checkpoints.Configured)["config"]
+    trained = checkpoints.load(recipe_path, backbone.Checkpoint)
+    recipe = trained["config"]
     stage = "train_devise_network"
     options = params.build(recipe, backbone.Params, "backbone", str(recipe_path))
     options = dataclasses.replace(options, freeze="nothing")
@@ -63,8 +64,8 @@ def main(
     )
     resuming.run(state_file, train, stage, options.epochs, curve_path)
 
-    facts = {"seen": list(split.seen), "names": [split.classes[label] for label in split.seen], "config": recipe}
-    checkpoints.save(network_path, {**facts, "network": network.state_dict()})
+    facts = {name: trained[name] for name in ("seen", "names", "side")}
+    checkpoints.save(network_path, {**facts, "config": recipe, "network": network.state_dict()})
     state = network.state_dict()
     weight, bias = state["classifier.weight"].cpu()[:, :, 0, 0], state["classifier.bias"].cpu()
     model = compatibility.classifier(weight, bias, vectors, split.seen, split.unseen)

@@ -38,18 +38,19 @@ SHA256 = {"JPEGImages/a.jpg": "1", "JPEGImages/b.png": "2", "JPEGImages/v.jpg": 
 
 
 def test_the_part_for_training_has_nothing_about_unseen_classes_and_other_images(tmp_path):
-    part = splits.training_part(SPLIT, SHA256)
+    part = splits.training_part(SPLIT, 500, SHA256)
     assert part == splits.Training(
         seen=(0, 2),
         names=("background", "dög"),
         exclude="images",
         train=SPLIT.train,
+        side=500,
         sha256={"JPEGImages/a.jpg": "1", "JPEGImages/b.png": "2"},
     )
     splits.write(tmp_path / "training.json", part)
     assert splits.read_training(tmp_path / "training.json") == part
     others = dataclasses.replace(SPLIT, classes=("background", "ox", "dög", "elk"), unseen=(1, 3), val=())
-    assert splits.training_part(others, SHA256) == part
+    assert splits.training_part(others, 500, SHA256) == part
 
 
 def test_the_part_for_dumping_features_ends_with_the_last_class_that_an_image_shows(tmp_path):

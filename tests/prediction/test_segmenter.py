@@ -30,7 +30,7 @@ def model():
     bias = -10 * (centres**2).sum(1)
     unseen = torch.tensor([False, False, False, True])
     classifier = pixel_classifier.PixelClassifier(weight, bias, torch.arange(4), unseen)
-    return Model(CLASSES, classifier, mean_colour, 4, COLOURS)
+    return Model(CLASSES, classifier, mean_colour, 4, COLOURS, side=100)
 
 
 def squares(height, width, side=16):
@@ -95,8 +95,3 @@ def test_regions_remove_what_is_smaller_than_a_region(model):
 def test_what_is_no_image_is_refused(model, image):
     with pytest.raises(ValueError, match=r"must be \(H, W, 3\) uint8"):
         segmenter.predict(image, model)
-
-
-def test_shares():
-    labels = np.array([[0, 0, 1, 3]], np.uint16)
-    assert segmenter.shares(labels, CLASSES) == {"background": 50.0, "red": 25.0, "green": 0.0, "blue": 25.0}

@@ -20,7 +20,7 @@ def network(tmp_path, monkeypatch):
     weights = tmp_path / "none"
     weights.write_bytes(b"")
     built = backbone.build(blocks.options(), len(blocks.SEEN), weights)
-    facts = {"seen": list(blocks.SEEN), "names": [blocks.CLASSES[label] for label in blocks.SEEN]}
+    facts = {"seen": list(blocks.SEEN), "names": [blocks.CLASSES[label] for label in blocks.SEEN], "side": 40}
     state = {"config": blocks.BACKBONE, "network": built.state_dict()}
     checkpoints.save(tmp_path / "models/backbone.pt", {**facts, **state})
     splits.write(tmp_path / "data/split.json", blocks.split())

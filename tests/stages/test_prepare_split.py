@@ -132,6 +132,7 @@ def test_another_image_changes_the_checksum_that_the_network_depends_on(tmp_path
         voc_tree.add_image(tmp_path / f"data/toy/JPEGImages/{name}.png", seed=99)
         run(tmp_path, monkeypatch)
         assert content(tmp_path)[part] != before[part]
+    assert splits.read_training("data/training.json").side == 8
     assert splits.read_training("data/training.json").sha256.keys() == {"JPEGImages/a.png", "JPEGImages/b.png"}
 
 

@@ -166,7 +166,7 @@ def test_the_network_is_rebuilt_from_the_outputs(whole):
     checkpoint = checkpoints.load(whole / "models/backbone.pt")
     assert checkpoint["seen"] == list(blocks.SEEN)
     assert checkpoint["names"] == [blocks.CLASSES[label] for label in blocks.SEEN]
-    assert not {"classes", "unseen"} & checkpoint.keys()
+    assert checkpoint["side"] == 40 and not {"classes", "unseen"} & checkpoint.keys()
     assert checkpoint["config"] == blocks.BACKBONE
     network = backbone.load(checkpoint)
     assert not network.training and network.classifier.out_channels == len(blocks.SEEN)

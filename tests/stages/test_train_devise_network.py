@@ -27,6 +27,11 @@ ARGUMENTS = {
 OUTS = ("models/networks/devise_network.pt", "models/classifiers/devise_network.pt", "metrics/devise_network_curve.csv")
 
 
+# Entries of the backbone that are copied, and those that only need to be there.
+FACTS = {"seen": list(blocks.SEEN), "names": [blocks.CLASSES[label] for label in blocks.SEEN], "side": 40}
+LAYER = {"classifier.weight": torch.zeros(1), "classifier.bias": torch.zeros(1)}
+
+
 class Killed(BaseException):
     """Simulates that the process is killed."""
 
@@ -43,7 +48,7 @@ def make(folder, **changes):
     blocks.make(folder)
     written = class_embeddings.ClassEmbeddings(blocks.CLASSES, vectors())
     class_embeddings.write(folder / "data/class_embeddings.h5", written, {"source": "test"})
-    checkpoints.save(folder / "models/backbone.pt", {"config": blocks.BACKBONE | changes})
+    checkpoints.save(folder / "models/backbone.pt", {**FACTS, "config": blocks.BACKBONE | changes, "network": LAYER})
     return folder
 
 

@@ -114,7 +114,7 @@ def write_checkpoint(path: pathlib.Path) -> pathlib.Path:
         network.eval()
         network.classifier.weight.mul_(10)
         network.classifier.bias.sub_(network(images).mean(dim=(0, 2, 3)))
-    metadata = {"seen": list(SEEN), "names": [CLASSES[label] for label in SEEN]}
+    metadata = {"seen": list(SEEN), "names": [CLASSES[label] for label in SEEN], "side": 64}
     checkpoints.save(path, {**metadata, "config": params.to_dict(options), "network": network.state_dict()})
     return path
 

@@ -56,14 +56,15 @@ class Stage:
 
     @property
     def paths(self) -> list[str]:
-        """The values of all flags but `CHOICES`; a flag may have several."""
+        """The values of all flags but `CHOICES`, each once; a flag may have several."""
         values: dict[str, list[str]] = {}
         for word in self.argv:
             if word.startswith("--"):
                 values[word] = []
             else:
                 values[list(values)[-1]].append(word)
-        return [value for flag, flag_values in values.items() if flag not in CHOICES for value in flag_values]
+        paths = [value for flag, flag_values in values.items() if flag not in CHOICES for value in flag_values]
+        return list(dict.fromkeys(paths))
 
     @property
     def listed(self) -> list[str]:

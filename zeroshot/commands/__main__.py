@@ -3,13 +3,30 @@
 from collections.abc import Sequence
 
 from zeroshot.base import command_line
-from zeroshot.commands import check, cross_validate, flags, parameters, predict, preset, queue, results, shards, tables
+from zeroshot.commands import (
+    add_class,
+    check,
+    cross_validate,
+    export_onnx,
+    flags,
+    parameters,
+    predict,
+    preset,
+    queue,
+    remove_class,
+    results,
+    shards,
+    tables,
+)
 
 COMMANDS = {
     "check": check.main,
     "preset": preset.main,
     "parameters": parameters.main,
     "predict": predict.main,
+    "add-class": add_class.main,
+    "remove-class": remove_class.main,
+    "export-onnx": export_onnx.main,
     "shards": shards.main,
     "results": results.main,
     "queue": queue.main,

@@ -16,6 +16,7 @@ def main(
     flip: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
     scales: str = "1",
     regions: int = 0,
+    side: int | None = None,
     tile: int = 1024,
     overlap: int = 128,
     device: Literal["auto", "cpu", "cuda"] = "auto",
@@ -36,6 +37,8 @@ def main(
         flip: average over the mirrored image too; it takes twice the time.
         scales: factors, parted by commas; average over the image resized by them.
         regions: give all pixels of a superpixel the same class, with about so many superpixels in an image; 0: off.
+        side: shrink a larger image until its longest side has so many pixels; 0: never. The default is twice the longest side of a
+            typical training image.
         tile: longest side in pixels that the network sees at once, a multiple of 16. A larger image is cut into tiles.
         overlap: of neighbouring tiles in pixels, a multiple of 16. Tiles are blended there.
         device: where to compute; auto takes the first GPU, if there is one.
@@ -49,12 +52,13 @@ def main(
     from zeroshot.prediction import outputs, segmenter
 
     options = segmenter.Options(
-        tuple(name.strip() for name in classes.split(",") if name.strip()),
-        _factors(scales),
-        flip,
-        tile,
-        overlap,
-        regions,
+        classes=tuple(name.strip() for name in classes.split(",") if name.strip()),
+        side=side,
+        scales=_factors(scales),
+        flip=flip,
+        tile=tile,
+        overlap=overlap,
+        regions=regions,
     )
     segmenter.check(options)
     sources = outputs.find(images)

@@ -4,7 +4,8 @@ import collections
 import dataclasses
 import difflib
 import pathlib
-from collections.abc import Iterable, Iterator
+import statistics
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
@@ -228,6 +229,11 @@ def checksums(root: pathlib.Path, split: splits.Split, workers: int) -> dict[str
     paths = sorted({item.image for item in (*split.train, *split.unlabelled, *split.val)})
     found = parallel.in_order(lambda path: storage.sha256(root / path), paths, workers)
     return dict(zip(paths, found, strict=True))
+
+
+def typical_side(root: pathlib.Path, items: Sequence[splits.Item]) -> int:
+    """Return the median of the longest sides of images in pixels."""
+    return round(statistics.median(max(image_files.read_size(root / item.image)) for item in items))
 
 
 def write_counts(path: str | pathlib.Path, split: splits.Split, counts: dict[str, list[dict[int, int]]]) -> None:

@@ -59,6 +59,7 @@ class Training:
         names: the name of each seen class.
         exclude: as in `Split`.
         train: as in `Split`.
+        side: the median of the longest sides of these images in pixels.
         sha256: path of each image, as in `Item.image` -> the checksum of its file.
     """
 
@@ -66,6 +67,7 @@ class Training:
     names: tuple[str, ...]
     exclude: Literal["images", "pixels"]
     train: tuple[Item, ...]
+    side: int
     sha256: Mapping[str, str]
 
 
@@ -91,13 +93,14 @@ class Images:
 Part = TypeVar("Part", Split, Training, Images)
 
 
-def training_part(split: Split, sha256: Mapping[str, str]) -> Training:
-    """Return the part for training the network; `sha256` is that of `Images`."""
+def training_part(split: Split, side: int, sha256: Mapping[str, str]) -> Training:
+    """Return the part for training the network; `side` is that of `Training`, and `sha256` that of `Images`."""
     return Training(
         split.seen,
         tuple(split.classes[label] for label in split.seen),
         split.exclude,
         split.train,
+        side,
         {item.image: sha256[item.image] for item in split.train},
     )
 

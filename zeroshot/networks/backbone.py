@@ -51,10 +51,11 @@ class Entries(checkpoints.Configured):
 
 
 class Checkpoint(Entries):
-    """The file of a trained network: `Entries`, and the label ids and names of the seen classes."""
+    """The file of a trained network: `Entries`, the label ids and names of the seen classes, and `side` of `splits.Training`."""
 
     seen: list[int]
     names: list[str]
+    side: int
 
 
 def build(options: Params, n_outputs: int, weights_path: pathlib.Path) -> deeplab.DeepLabV3Plus:

@@ -14,7 +14,9 @@ from zeroshot.images import label_ids
 from zeroshot.networks import backbone
 from zeroshot.zs3net import pixel_classifier
 
-_REMEDY = "give a file that `zeroshot export-model` wrote"
+_REMEDY = (
+    "give a model that `dvc repro zs3net`, `dvc repro zs5net`, `zeroshot add-class` or `zeroshot remove-class` wrote"
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,18 +24,25 @@ class Model:
     """A trained network with the names of its classes.
 
     Attributes:
-        classes: names in label order.
+        names: in label order; a removed class keeps its name and its label id.
         classifier: the last layer, on the device to compute on.
         extract: maps images (b, 3, H, W) uint8 to features (b, d, ceil(H / stride), ceil(W / stride)).
         stride: pixels between neighbouring cells.
         colours: (C, 3) uint8, the colour of each class.
+        side: the longest side in pixels of a typical training image.
     """
 
-    classes: tuple[str, ...]
+    names: tuple[str, ...]
     classifier: pixel_classifier.PixelClassifier
     extract: Callable[[torch.Tensor], torch.Tensor]
     stride: int
     colours: np.ndarray
+    side: int
+
+    @property
+    def labels(self) -> tuple[int, ...]:
+        """The label ids of all classes, in ascending order."""
+        return tuple(sorted(self.classifier.labels.tolist()))
 
     @property
     def unseen(self) -> tuple[int, ...]:
@@ -41,61 +50,95 @@ class Model:
         return tuple(sorted(self.classifier.labels[self.classifier.unseen].tolist()))
 
     def choose(self, names: Sequence[str]) -> pixel_classifier.PixelClassifier:
-        """Return the classifier of some classes, and of the background if the model has one.
+        """Return the classifier of some classes and of the background.
 
         Raises:
-            errors.UserError: if a name is not one of `classes`.
+            errors.UserError: if the model has no class of a name.
         """
-        unknown = [name for name in names if name not in self.classes]
-        if unknown:
-            raise errors.UserError(
-                f"no class {', '.join(f'`{name}`' for name in unknown)}; the model has {', '.join(self.classes)}"
-            )
-        labels = {self.classes.index(name) for name in names} | {label_ids.BACKGROUND}
-        return self.classifier.of(sorted(labels))
+        labels = labels_of(self.names, self.labels, names)
+        return self.classifier.of(sorted({label_ids.BACKGROUND, *labels}))
 
 
-class Checkpoint(typing_extensions.TypedDict):
-    """The entries of a model file."""
+def labels_of(names: Sequence[str], labels: Sequence[int], wanted: Sequence[str]) -> list[int]:
+    """Return the label ids of classes by name.
 
-    __pydantic_config__ = checkpoints.ENTRIES  # type: ignore[misc]
-    classes: list[str]
-    colours: torch.Tensor
-    classifier: pixel_classifier.Entries
-    backbone: backbone.Entries
-
-
-def save(path: str | pathlib.Path, backbone_path: str | pathlib.Path, classifier_path: str | pathlib.Path) -> None:
-    """Write a model file from a trained network and a last layer for its features.
+    Args:
+        names: of all classes in label order.
+        labels: the label ids that the model has.
+        wanted: the names.
 
     Raises:
-        checkpoints.CheckpointError: if a file cannot be used.
+        errors.UserError: if the model has no class of a name; the text lists those that it has.
     """
-    network = checkpoints.load(backbone_path, backbone.Checkpoint)
-    classifier, provenance = pixel_classifier.load(classifier_path)
-    names = provenance["classes"]
-    content: dict[str, Any] = {
-        **provenance,
-        "colours": torch.from_numpy(label_ids.palette()[: len(names)].copy()),
-        "classifier": dataclasses.asdict(classifier),
-        "backbone": {"config": network["config"], "network": network["network"]},
-    }
-    checkpoints.save(path, content)
+    known = {names[label]: label for label in labels}
+    unknown = [name for name in wanted if name not in known]
+    if unknown:
+        listed = ", ".join(f"`{name}`" for name in unknown)
+        raise errors.UserError(f"no class {listed}; the model has {', '.join(known)}")
+    return [known[name] for name in wanted]
 
 
-def load(path: str | pathlib.Path, device: torch.device | str = "cpu") -> Model:
-    """Read a model file.
+class Ingredients(typing_extensions.TypedDict):
+    """What new classes are learnt from; only models that have a generator contain it.
+
+    Entries:
+        generator: as in `generators.registry.save_dict`.
+        pool: the fields of a `pools.Pool` of real features of seen classes.
+        classifier: the section `classifier`.
+        embeddings: the section `embeddings`.
+        seen_bias: the seen bias of classes that are known from synthetic features alone (ZS3Net's).
+    """
+
+    __pydantic_config__ = checkpoints.ENTRIES  # type: ignore[misc]
+    generator: dict[str, Any]
+    pool: dict[str, torch.Tensor]
+    classifier: dict[str, Any]
+    embeddings: dict[str, Any]
+    seen_bias: float
+
+
+class Content(typing_extensions.TypedDict):
+    """The entries of a model file, with the names, colours and side of `Model`.
+
+    Entries:
+        exclude: how unseen classes were excluded from the training images, as in `splits.Split`.
+        figures: `generalised` of the model's metrics when it was packed; None after a change of its classes.
+        ingredients: None if classes cannot be added.
+    """
+
+    __pydantic_config__ = checkpoints.ENTRIES  # type: ignore[misc]
+    names: list[str]
+    exclude: str
+    colours: torch.Tensor
+    side: int
+    classifier: pixel_classifier.Entries
+    backbone: backbone.Entries
+    figures: dict[str, Any] | None
+    ingredients: Ingredients | None
+
+
+def read(path: str | pathlib.Path) -> dict[str, Any]:
+    """Read the entries of a model file.
 
     Raises:
         checkpoints.CheckpointError: if the file is missing, damaged or no model file.
     """
-    content = checkpoints.load(path, Checkpoint, _REMEDY)
-    device = torch.device(device)
+    return checkpoints.load(path, Content, _REMEDY)
+
+
+def load(path: str | pathlib.Path, device: torch.device | str = "cpu") -> Model:
+    """Read a model file for prediction; the errors are those of `read`."""
+    return build(read(path), torch.device(device))
+
+
+def build(content: dict[str, Any], device: torch.device) -> Model:
+    """Return the model of the entries of a model file."""
     network = backbone.load(content["backbone"])
     return Model(
-        tuple(content["classes"]),
+        tuple(content["names"]),
         pixel_classifier.PixelClassifier(**content["classifier"]).to(device),
         backbone.extractor(network, device, "float32"),
         network.stride,
         content["colours"].numpy(),
+        content["side"],
     )

@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+from typing import Any
 
 import numpy as np
 import torch
@@ -9,26 +10,30 @@ from torch import nn
 from torch.nn import functional
 
 from zeroshot.base import storage
-from zeroshot.networks import deeplab
-from zeroshot.prediction.model import Model
+from zeroshot.networks import backbone, deeplab
+from zeroshot.zs3net import pixel_classifier
 
 # Sides that the exported network accepts, in pixels.
 LEAST_SIDE, LARGEST_SIDE = 16, 4096
 OPSET = 20
+# Least share of pixels with the same label as in PyTorch. Rounding changes the class of pixels between two classes.
+LEAST_AGREEMENT = 0.999
 
 
 class Segmenter(nn.Module):
     """The network and the last layer as one module: images in, label ids out."""
 
-    def __init__(self, network: deeplab.DeepLabV3Plus, model: Model) -> None:
+    weight: torch.Tensor
+    bias: torch.Tensor
+    labels: torch.Tensor
+
+    def __init__(self, network: deeplab.DeepLabV3Plus, classifier: pixel_classifier.PixelClassifier) -> None:
         super().__init__()
         self.network = network
-        classifier = model.classifier
-        weight = classifier.weight[:, :, None, None]
-        self.register_buffer("weight", weight)
+        self.register_buffer("weight", classifier.weight[:, :, None, None])
         self.register_buffer("bias", classifier.bias - classifier.seen_bias * ~classifier.unseen)
         self.register_buffer("labels", classifier.labels)
-        self.stride = model.stride
+        self.stride = network.stride
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Return the label ids (1, H, W) int64 of an image (1, 3, H, W) uint8, RGB."""
@@ -38,18 +43,22 @@ class Segmenter(nn.Module):
         return self.labels[pixels[..., :height, :width].argmax(1)]
 
 
-def write(path: str | pathlib.Path, model: Model, network: deeplab.DeepLabV3Plus) -> None:
-    """Write an ONNX file with the input `images` and the output `labels` of `Segmenter.forward`, for any size.
+def write(path: str | pathlib.Path, content: dict[str, Any]) -> None:
+    """Write the model of the entries of a model file as an ONNX file, for images of any size.
+
+    Its input `images` and its output `labels` are those of `Segmenter.forward`.
 
     The file's metadata have the entry `classes`, the names in label order as JSON.
     """
+    network = backbone.load(content["backbone"])
+    classifier = pixel_classifier.PixelClassifier(**content["classifier"])
     sides = {
         2: torch.export.Dim("height", min=LEAST_SIDE, max=LARGEST_SIDE),
         3: torch.export.Dim("width", min=LEAST_SIDE, max=LARGEST_SIDE),
     }
     example = torch.zeros((1, 3, 72, 88), dtype=torch.uint8)
     program = torch.onnx.export(
-        Segmenter(network, model).eval(),
+        Segmenter(network, classifier).eval(),
         (example,),
         input_names=["images"],
         output_names=["labels"],
@@ -59,7 +68,7 @@ def write(path: str | pathlib.Path, model: Model, network: deeplab.DeepLabV3Plus
         verbose=False,
     )
     assert program is not None
-    program.model.metadata_props["classes"] = json.dumps(list(model.classes), ensure_ascii=False)
+    program.model.metadata_props["classes"] = json.dumps(content["names"], ensure_ascii=False)
     with storage.replacing(path) as temporary:
         program.save(str(temporary))
 
@@ -69,4 +78,5 @@ def run(path: str | pathlib.Path, image: np.ndarray) -> np.ndarray:
     import onnxruntime
 
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    return session.run(["labels"], {"images": image.transpose(2, 0, 1)[None]})[0][0]
+    found = np.asarray(session.run(["labels"], {"images": image.transpose(2, 0, 1)[None]})[0])
+    return found[0]

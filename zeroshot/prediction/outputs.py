@@ -81,20 +81,24 @@ def write(
     stem = folder / source.stem
     stem.parent.mkdir(parents=True, exist_ok=True)
     image_files.write_mask(_named(stem, ".png"), found.labels, model.colours)
-    picture = pictures.overlay(image, found.labels, model.classes, model.unseen, model.colours)
+    picture = pictures.overlay(image, found.labels, model.names, model.unseen, model.colours)
     with storage.writing(_named(stem, "_overlay.jpg"), flush=False) as file:
         picture.save(file, format="JPEG", quality=90)
     _write_grey(_named(stem, "_confidence.png"), np.round(255 * found.confidence).astype(np.uint8))
     if masks:
         _named(stem, "_masks").mkdir(exist_ok=True)
         for label in np.unique(found.labels).tolist():
-            path = _named(stem, "_masks") / f"{model.classes[label].replace(os.sep, '_')}.png"
+            path = _named(stem, "_masks") / f"{model.names[label].replace(os.sep, '_')}.png"
             _write_grey(path, np.where(found.labels == label, 255, 0).astype(np.uint8))
-    shares = segmenter.shares(found.labels, model.classes)
-    unseen = {model.classes[label] for label in model.unseen}
+    counts = np.bincount(found.labels.ravel(), minlength=len(model.names))
     return [
-        {"image": os.fspath(source.path), "class": name, "unseen": name in unseen, "share": share}
-        for name, share in shares.items()
+        {
+            "image": os.fspath(source.path),
+            "class": model.names[label],
+            "unseen": label in model.unseen,
+            "share": 100.0 * counts[label] / found.labels.size,
+        }
+        for label in model.labels
     ]
 
 

@@ -1,7 +1,7 @@
 """Segmentation of one image of any size."""
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import numpy as np
 import torch
@@ -23,6 +23,8 @@ class Options:
 
     Attributes:
         classes: names of the classes that compete, together with the background; empty for all.
+        side: a larger image is shrunk until its longest side has so many pixels; 0: never; None: twice the model's `side`. Networks
+            find objects best at the sizes of their training images.
         scales: logits are averaged over the image resized by these factors.
         flip: average over the mirrored image too.
         tile: longest side in pixels that goes through the network at once, a multiple of 16. Its memory grows with the square.
@@ -31,6 +33,7 @@ class Options:
     """
 
     classes: tuple[str, ...] = ()
+    side: int | None = None
     scales: tuple[float, ...] = (1.0,)
     flip: bool = False
     tile: int = 1024
@@ -65,6 +68,8 @@ def check(options: Options) -> None:
         raise errors.UserError(
             f"overlap: needs a multiple of {tiles.GRAIN} below the tile's side, found {options.overlap}"
         )
+    if options.side is not None and (options.side < 0 or 0 < options.side < tiles.GRAIN):
+        raise errors.UserError(f"side: needs 0 or at least {tiles.GRAIN}, found {options.side}")
     if options.regions < 0:
         raise errors.UserError(f"regions: needs a number from 0, found {options.regions}")
 
@@ -73,7 +78,7 @@ def check(options: Options) -> None:
 def predict(image: np.ndarray, model: Model, options: Options = Options()) -> Segmentation:
     """Segment an image.
 
-    With default options the labels are those of the generalised protocol of `pixel_classifier.predict_maps`, up to the tile's size.
+    With default options the labels are those of the generalised protocol of `pixel_classifier.predict_maps`, up to twice the typical side.
 
     Args:
         image: (H, W, 3) uint8, RGB.
@@ -109,7 +114,9 @@ def _logits(
         d, h, w = features.shape
         return classifier.logits(features.reshape(d, -1).T).T.reshape(-1, h, w)
 
-    passes = views.passes(options.scales, options.flip)
+    largest = 2 * model.side if options.side is None else options.side
+    shrink = min(1.0, largest / max(image.shape[:2])) if largest else 1.0
+    passes = views.passes(tuple(shrink * scale for scale in options.scales), options.flip)
     total = None
     for view in passes:
         seen = _padded(image, model.stride) if view.flip else image
@@ -177,9 +184,3 @@ def _by_region(image: np.ndarray, logits: torch.Tensor, stride: int, n_regions: 
     counts = torch.from_numpy(np.bincount(regions.ravel(), minlength=len(total))).to(logits.device)
     highest = (total / counts[:, None]).max(1)
     return highest.indices.cpu().numpy()[regions], highest.values.cpu().numpy()[regions]
-
-
-def shares(labels: np.ndarray, classes: Sequence[str]) -> dict[str, float]:
-    """Return the share of the pixels of (H, W) labels that each class has, in per cent."""
-    counts = np.bincount(labels.ravel(), minlength=len(classes))
-    return {name: 100.0 * count / labels.size for name, count in zip(classes, counts.tolist(), strict=True)}

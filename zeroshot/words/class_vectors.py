@@ -127,14 +127,7 @@ def finish(
     Raises:
         ClassVectorError: if vectors are not finite, or are zero and cannot be normalised; the text lists their classes.
     """
-    infinite = [name for name, row in zip(names, vectors, strict=True) if not np.isfinite(row).all()]
-    if infinite:
-        raise ClassVectorError(f"vectors of {', '.join(infinite)} contain NaN or infinite numbers; correct the source")
-    result = vectors.astype(np.float64)
-    if background == "zero":
-        result[label_ids.BACKGROUND] = 0
-    elif background == "mean":
-        result[label_ids.BACKGROUND] = np.delete(result, label_ids.BACKGROUND, axis=0).mean(axis=0)
+    result = _with_background(vectors, names, background)
     norms = np.linalg.norm(result, axis=1, keepdims=True)
     zero_allowed = {label_ids.BACKGROUND} if background == "zero" else set()
     zero = [name for label, name in enumerate(names) if norms[label] == 0 and label not in zero_allowed]
@@ -150,6 +143,44 @@ def finish(
             raise ClassVectorError("embeddings.normalise=largest needs a vector that is not zero; all are. Use `none`")
         result /= norms.max()
     return result.astype(np.float32)
+
+
+def finish_further(
+    further: np.ndarray,
+    further_names: Sequence[str],
+    vectors: np.ndarray,
+    background: Literal["vector", "zero", "mean"],
+    normalise: Literal["none", "unit", "largest"],
+) -> np.ndarray:
+    """Normalise vectors of further classes (n, d) float32 as `finish` does those of `vectors`, which do not change.
+
+    Raises:
+        ClassVectorError: if a further vector is zero or not finite; the text lists the classes.
+    """
+    bad = [
+        name for name, row in zip(further_names, further, strict=True) if not np.isfinite(row).all() or not row.any()
+    ]
+    if bad:
+        raise ClassVectorError(f"vectors of {', '.join(bad)} are zero, or contain NaN or infinite numbers")
+    norms = np.linalg.norm(further.astype(np.float64), axis=1, keepdims=True)
+    if normalise == "largest":
+        norms = np.linalg.norm(_with_background(vectors, [""] * len(vectors), background), axis=1).max()
+    return (further / (1 if normalise == "none" else norms)).astype(np.float32)
+
+
+def _with_background(
+    vectors: np.ndarray, names: Sequence[str], background: Literal["vector", "zero", "mean"]
+) -> np.ndarray:
+    """Return the vectors as float64 after the rule for row 0; a ClassVectorError names classes with numbers that are not finite."""
+    infinite = [name for name, row in zip(names, vectors, strict=True) if not np.isfinite(row).all()]
+    if infinite:
+        raise ClassVectorError(f"vectors of {', '.join(infinite)} contain NaN or infinite numbers; correct the source")
+    result = vectors.astype(np.float64)
+    if background == "zero":
+        result[label_ids.BACKGROUND] = 0
+    elif background == "mean":
+        result[label_ids.BACKGROUND] = np.delete(result, label_ids.BACKGROUND, axis=0).mean(axis=0)
+    return result
 
 
 def check_distinct(vectors: np.ndarray, names: Sequence[str], where: str) -> None:

@@ -50,6 +50,10 @@ class PixelClassifier:
         return dataclasses.replace(self, **tensors)
 
 
+# A classifier and the metadata saved with it.
+Provenance = tuple[PixelClassifier, dict[str, Any]]
+
+
 class Entries(typing_extensions.TypedDict):
     """A classifier in a checkpoint: its fields by name."""
 
@@ -137,7 +141,7 @@ def save(path: str | pathlib.Path, classifier: PixelClassifier, **metadata: Any)
     checkpoints.save(path, {**metadata, "classifier": dataclasses.asdict(classifier)})
 
 
-def load(path: str | pathlib.Path) -> tuple[PixelClassifier, dict[str, Any]]:
+def load(path: str | pathlib.Path) -> Provenance:
     """Read a classifier and the metadata saved with it.
 
     Raises:

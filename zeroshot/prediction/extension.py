@@ -1,0 +1,203 @@
+"""Classes added to a model by their names, and classes removed from it."""
+
+import collections
+import dataclasses
+import pathlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from zeroshot.base import errors, params
+from zeroshot.cache import pools
+from zeroshot.images import label_ids
+from zeroshot.prediction import model
+from zeroshot.words import class_embeddings, class_vectors, embedding_sources, word_vectors
+from zeroshot.zs3net import pixel_classifier
+from zeroshot.zs3net.classifiers import fine_tuning, new_classes
+from zeroshot.zs3net.generators import generator as generators
+from zeroshot.zs3net.generators import registry
+
+# Synthetic features of an unseen class on which its accuracy is measured.
+_N_SYNTHETIC = 500
+# Least cosine of the vector of an old class with the one that the model was trained with. Other sources, and sources trained with other
+# options, are below; rounding is far above.
+_SAME_SOURCE = 0.99
+
+
+@dataclasses.dataclass(frozen=True)
+class Extended:
+    """A model with new classes.
+
+    Attributes:
+        content: the entries of its model file.
+        words: for each new class the words whose mean vector it has.
+        before: name of each old class -> share of its features that the old model labels right, in per cent.
+        after: the same for all classes and the new model.
+    """
+
+    content: dict[str, Any]
+    words: list[list[str]]
+    before: dict[str, float]
+    after: dict[str, float]
+
+
+def add(
+    content: dict[str, Any],
+    names: Sequence[str],
+    aliases: Mapping[str, tuple[str, ...]],
+    vectors_path: pathlib.Path | None,
+    track: word_vectors.Track = iter,
+    follow: Callable[[Iterator[Any], int], Iterator[Any]] = lambda epochs, n: epochs,
+) -> Extended:
+    """Add classes to a model: word vector, synthetic features, rows of the last layer, bias (paper section 2.2, step 2).
+
+    The rows of the old classes stay as they are. The new classes get the bias that cross-validation found for classes which are known from
+    synthetic features alone.
+
+    Args:
+        content: the entries of the model file.
+        names: of the new classes.
+        aliases: name of a new class -> the words to look up for it.
+        vectors_path: the source of word vectors; None: where it was when the model was trained.
+        track: called with the epochs or the lines of the source, for a progress bar.
+        follow: called with the epochs of the training and their number, for a progress bar.
+
+    Raises:
+        errors.UserError: if the model cannot learn classes, has one of the names, or the word vectors do not have them.
+    """
+    ingredients = content["ingredients"]
+    if ingredients is None:
+        raise errors.UserError(
+            "this model has no generator, so it cannot learn a class from its name; use the model of zs3net or zs5net"
+        )
+    old_names = content["names"]
+    _check_names(old_names, names)
+    checkpoint = ingredients["generator"]
+    vectors, words = _vectors(ingredients["embeddings"], old_names, names, aliases, vectors_path, checkpoint, track)
+    generator = registry.load_dict({**checkpoint, "embeddings": torch.from_numpy(vectors)}, torch.device("cpu"))
+    real = pools.Pool(**ingredients["pool"])
+    options = params.build(ingredients["classifier"], fine_tuning.Params, "classifier", "model file")
+    old = pixel_classifier.PixelClassifier(**content["classifier"])
+    labels = range(len(old_names), len(old_names) + len(names))
+    epochs = follow(new_classes.add(old, real, generator, labels, options), options.epochs)
+    ((_, trained),) = collections.deque(epochs, maxlen=1)
+    trained = _with_bias(trained, labels, ingredients["seen_bias"] - old.seen_bias)
+    everyone = [*old_names, *names]
+    changed = {
+        "names": everyone,
+        "colours": torch.from_numpy(label_ids.palette()[: len(everyone)].copy()),
+        "classifier": dataclasses.asdict(trained),
+        "figures": None,
+        "ingredients": {
+            **ingredients,
+            "generator": {**checkpoint, "embeddings": torch.from_numpy(vectors)},
+            "embeddings": _with_aliases(ingredients["embeddings"], aliases),
+        },
+    }
+    return Extended(
+        {**content, **changed},
+        words,
+        _accuracy(old, real, generator, everyone),
+        _accuracy(trained, real, generator, everyone),
+    )
+
+
+def remove(content: dict[str, Any], names: Sequence[str]) -> dict[str, Any]:
+    """Return the entries of a model without some classes. The label ids of the others stay as they are.
+
+    Raises:
+        errors.UserError: if the model has no class of a name, or one is the background.
+    """
+    classifier = pixel_classifier.PixelClassifier(**content["classifier"])
+    present = sorted(classifier.labels.tolist())
+    gone = model.labels_of(content["names"], present, names)
+    if label_ids.BACKGROUND in gone:
+        raise errors.UserError(f"`{content['names'][label_ids.BACKGROUND]}` is the background, which every model has")
+    left = classifier.of([label for label in present if label not in gone])
+    return {**content, "classifier": dataclasses.asdict(left), "figures": None}
+
+
+def _check_names(old: Sequence[str], new: Sequence[str]) -> None:
+    twice = [name for number, name in enumerate(new) if name in new[:number]]
+    known = [name for name in new if name in old]
+    if known:
+        raise errors.UserError(
+            f"the model has {', '.join(f'`{name}`' for name in known)} already, or had it before it was removed; add other names, or "
+            "start from the model before the removal"
+        )
+    if twice or not all(new):
+        raise errors.UserError(f"each new class needs a name of its own, found {', '.join(map(repr, new))}")
+    if len(old) + len(new) > label_ids.MAX_CLASSES:
+        raise errors.UserError(f"a model has at most {label_ids.MAX_CLASSES:,} classes")
+
+
+def _with_aliases(embeddings: dict[str, Any], aliases: Mapping[str, tuple[str, ...]]) -> dict[str, Any]:
+    return {
+        **embeddings,
+        "aliases": {**embeddings["aliases"], **{name: list(words) for name, words in aliases.items()}},
+    }
+
+
+def _vectors(
+    embeddings: dict[str, Any],
+    old: Sequence[str],
+    new: Sequence[str],
+    aliases: Mapping[str, tuple[str, ...]],
+    path: pathlib.Path | None,
+    checkpoint: dict[str, Any],
+    track: word_vectors.Track,
+) -> tuple[np.ndarray, list[list[str]]]:
+    """Return the vectors (C + n, d_a) float32 of the old and the new classes, and the words of each new class."""
+    options = params.build(_with_aliases(embeddings, aliases), class_embeddings.Params, "embeddings", "model file")
+    if options.source == "matrix":
+        raise errors.UserError(
+            "this model was trained with a matrix of class vectors, which has no other words; train it with word vectors to add classes"
+        )
+    source = embedding_sources.load([*old, *new], path or options.path, options, track)
+    n = len(old)
+    found = class_vectors.finish(source.vectors[:n], old, options.background, options.normalise)
+    stored = checkpoint["embeddings"].numpy()
+    cosines = (found * stored).sum(1) / np.maximum(
+        np.linalg.norm(found, axis=1) * np.linalg.norm(stored, axis=1), 1e-12
+    )
+    cosines[np.linalg.norm(stored, axis=1) == 0] = 1.0
+    if found.shape != stored.shape or cosines.min() < _SAME_SOURCE:
+        raise errors.UserError(
+            f"{path or options.path}: has other vectors than the model was trained with, for example for `{old[int(cosines.argmin())]}`; "
+            "give the same source in --vectors"
+        )
+    further = class_vectors.finish_further(
+        source.vectors[n:], new, source.vectors[:n], options.background, options.normalise
+    )
+    vectors = np.concatenate([stored, further])
+    class_vectors.check_distinct(vectors, [*old, *new], str(path or options.path))
+    return vectors, source.words[n:]
+
+
+def _with_bias(
+    classifier: pixel_classifier.PixelClassifier, labels: Sequence[int], bias: float
+) -> pixel_classifier.PixelClassifier:
+    """Return the classifier with `bias` added to the logits of some classes."""
+    chosen = torch.isin(classifier.labels, torch.tensor(list(labels)))
+    return dataclasses.replace(classifier, bias=classifier.bias + bias * chosen)
+
+
+@torch.inference_mode()
+def _accuracy(
+    classifier: pixel_classifier.PixelClassifier,
+    real: pools.Pool,
+    generator: generators.Generator,
+    names: Sequence[str],
+) -> dict[str, float]:
+    """Return for each class the share of its features that get its label, in per cent: real ones if it is seen, else synthetic ones."""
+    random = torch.Generator().manual_seed(0)
+    shares = {}
+    for label in sorted(classifier.labels.tolist()):
+        features = pools.of_class(real, label)
+        if not len(features):
+            features = generator.sample(torch.full((_N_SYNTHETIC,), label), random)
+        predicted = classifier.labels[classifier.logits(features).argmax(1)]
+        shares[names[label]] = 100.0 * (predicted == label).float().mean().item()
+    return shares
