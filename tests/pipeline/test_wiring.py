@@ -210,7 +210,8 @@ def test_only_evaluation_depends_on_labels_of_unseen_classes():
         *baselines,
     }
     assert readers("features/unlabelled") == {"pseudo_label", "report_pseudo_labels", "self_train", "feature_oracle"}
-    assert readers("metrics") == readers("plots") == set()
+    assert readers("metrics") == set(NAMED) and readers("plots") == set()
+    assert not any(readers(out) for name in NAMED for out in STAGES[name].outs)
 
 
 def test_labels_of_unlabelled_images_reach_only_metrics():

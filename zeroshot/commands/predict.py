@@ -66,6 +66,7 @@ def main(
         raise errors.UserError("predict: name an image or a folder of images")
     place = runtime.start(runtime.Params(device, threads, 0, "."), threads)
     loaded = model_file.load(model, place)
+    print(f"{model}: {loaded}", file=sys.stderr)
     if options.classes:
         loaded.choose(options.classes)
     rows, failed = [], 0

@@ -30,6 +30,7 @@ class Model:
         stride: pixels between neighbouring cells.
         colours: (C, 3) uint8, the colour of each class.
         side: the longest side in pixels of a typical training image.
+        figures: `generalised` of the model's metrics when it was packed; None after a change of its classes.
     """
 
     names: tuple[str, ...]
@@ -38,6 +39,7 @@ class Model:
     stride: int
     colours: np.ndarray
     side: int
+    figures: dict[str, Any] | None
 
     @property
     def labels(self) -> tuple[int, ...]:
@@ -48,6 +50,22 @@ class Model:
     def unseen(self) -> tuple[int, ...]:
         """The label ids of the classes without masks, in ascending order."""
         return tuple(sorted(self.classifier.labels[self.classifier.unseen].tolist()))
+
+    def __str__(self) -> str:
+        """The model in a few words: its classes, those without masks, and its figures."""
+        unseen = [self.names[label] for label in self.unseen]
+        text = f"{len(self.labels)} classes, {len(unseen)} of them without masks"
+        text += f" ({', '.join(unseen)})" if 0 < len(unseen) <= 10 else ""
+        if self.figures is None:
+            return f"{text}; not evaluated with these classes"
+        parts = {
+            "seen": self.figures["seen"]["mIoU"],
+            "unseen": self.figures["unseen"]["mIoU"],
+            "hIoU": self.figures["hIoU"],
+        }
+        return f"{text}; evaluated: " + ", ".join(
+            f"{name} {value:.1f}" for name, value in parts.items() if value is not None
+        )
 
     def choose(self, names: Sequence[str]) -> pixel_classifier.PixelClassifier:
         """Return the classifier of some classes and of the background.
@@ -141,4 +159,5 @@ def build(content: dict[str, Any], device: torch.device) -> Model:
         network.stride,
         content["colours"].numpy(),
         content["side"],
+        content["figures"],
     )
