@@ -7,9 +7,8 @@ from zeroshot.prediction import extension
 
 def render(extended: extension.Extended) -> str:
     """Return the accuracy of each class before and after, as a table, and a line on what was measured."""
-    words = dict(zip(extended.content["names"][-len(extended.words) :], extended.words, strict=True))
     rows = [
-        (name, extended.before.get(name), share, ", ".join(words.get(name, [])))
+        (name, extended.before.get(name), share, ", ".join(extended.words.get(name, [])))
         for name, share in extended.after.items()
     ]
     table = tabulate.tabulate(rows, ("class", "before", "after", "word vector of"), floatfmt=".1f", missingval="-")

@@ -32,13 +32,13 @@ class Extended:
 
     Attributes:
         content: the entries of its model file.
-        words: for each new class the words whose mean vector it has.
+        words: name of each new class -> the words whose mean is its vector; a class that comes back has the vector that it had.
         before: name of each old class -> share of its features that the old model labels right, in per cent.
         after: the same for all classes and the new model.
     """
 
     content: dict[str, Any]
-    words: list[list[str]]
+    words: dict[str, list[str]]
     before: dict[str, float]
     after: dict[str, float]
 
@@ -52,6 +52,8 @@ def add(
     follow: Callable[[Iterator[Any], int], Iterator[Any]] = lambda epochs, n: epochs,
 ) -> Extended:
     """Add classes to a model: word vector, synthetic features, rows of the last layer, bias (paper section 2.2, step 2).
+
+    A class that was removed comes back with its label id.
 
     The rows of the old classes stay as they are. The new classes get the bias that cross-validation found for classes which are known from
     synthetic features alone.
@@ -72,19 +74,21 @@ def add(
         raise errors.UserError(
             "this model has no generator, so it cannot learn a class from its name; use the model of zs3net or zs5net"
         )
-    old_names = content["names"]
-    _check_names(old_names, names)
-    checkpoint = ingredients["generator"]
-    vectors, words = _vectors(ingredients["embeddings"], old_names, names, aliases, vectors_path, checkpoint, track)
-    generator = registry.load_dict({**checkpoint, "embeddings": torch.from_numpy(vectors)}, torch.device("cpu"))
-    real = pools.Pool(**ingredients["pool"])
-    options = params.build(ingredients["classifier"], fine_tuning.Params, "classifier", "model file")
     old = pixel_classifier.PixelClassifier(**content["classifier"])
-    labels = range(len(old_names), len(old_names) + len(names))
+    old_names = content["names"]
+    _check_names([old_names[label] for label in sorted(old.labels.tolist())], names)
+    further = [name for name in names if name not in old_names]
+    checkpoint = ingredients["generator"]
+    vectors, words = _vectors(ingredients["embeddings"], old_names, further, aliases, vectors_path, checkpoint, track)
+    generator = registry.load_dict({**checkpoint, "embeddings": torch.from_numpy(vectors)}, torch.device("cpu"))
+    pool = pools.Pool(**ingredients["pool"])
+    real = pools.restrict(pool, torch.isin(pool.labels.repeat_interleave(pool.starts.diff()), old.labels))
+    options = params.build(ingredients["classifier"], fine_tuning.Params, "classifier", "model file")
+    everyone = [*old_names, *further]
+    labels = [everyone.index(name) for name in names]
     epochs = follow(new_classes.add(old, real, generator, labels, options), options.epochs)
     ((_, trained),) = collections.deque(epochs, maxlen=1)
     trained = _with_bias(trained, labels, ingredients["seen_bias"] - old.seen_bias)
-    everyone = [*old_names, *names]
     changed = {
         "names": everyone,
         "colours": torch.from_numpy(label_ids.palette()[: len(everyone)].copy()),
@@ -98,7 +102,7 @@ def add(
     }
     return Extended(
         {**content, **changed},
-        words,
+        {name: words.get(name, []) for name in names},
         _accuracy(old, real, generator, everyone),
         _accuracy(trained, real, generator, everyone),
     )
@@ -124,13 +128,10 @@ def _check_names(old: Sequence[str], new: Sequence[str]) -> None:
     known = [name for name in new if name in old]
     if known:
         raise errors.UserError(
-            f"the model has {', '.join(f'`{name}`' for name in known)} already, or had it before it was removed; add other names, or "
-            "start from the model before the removal"
+            f"the model has {', '.join(f'`{name}`' for name in known)} already; to learn a class again, remove it first"
         )
     if twice or not all(new):
         raise errors.UserError(f"each new class needs a name of its own, found {', '.join(map(repr, new))}")
-    if len(old) + len(new) > label_ids.MAX_CLASSES:
-        raise errors.UserError(f"a model has at most {label_ids.MAX_CLASSES:,} classes")
 
 
 def _with_aliases(embeddings: dict[str, Any], aliases: Mapping[str, tuple[str, ...]]) -> dict[str, Any]:
@@ -148,8 +149,10 @@ def _vectors(
     path: pathlib.Path | None,
     checkpoint: dict[str, Any],
     track: word_vectors.Track,
-) -> tuple[np.ndarray, list[list[str]]]:
-    """Return the vectors (C + n, d_a) float32 of the old and the new classes, and the words of each new class."""
+) -> tuple[np.ndarray, dict[str, list[str]]]:
+    """Return the vectors (C + n, d_a) float32 of the old and the new classes, and the words of each new class by name."""
+    if not new:
+        return checkpoint["embeddings"].numpy(), {}
     options = params.build(_with_aliases(embeddings, aliases), class_embeddings.Params, "embeddings", "model file")
     if options.source == "matrix":
         raise errors.UserError(
@@ -173,7 +176,7 @@ def _vectors(
     )
     vectors = np.concatenate([stored, further])
     class_vectors.check_distinct(vectors, [*old, *new], str(path or options.path))
-    return vectors, source.words[n:]
+    return vectors, dict(zip(new, source.words[n:], strict=True))
 
 
 def _with_bias(
