@@ -48,7 +48,6 @@ def test_every_format_gives_the_vectors_of_gensim(tmp_path, keyed, kind, gzipped
         assert vector.dtype == np.float32
         np.testing.assert_array_equal(vector, reference[word])
     assert words.vocabulary == tuple(WORDS)
-    assert words.files == (path,)
 
 
 def test_binary_vectors_are_read_across_block_borders(tmp_path, keyed, monkeypatch):

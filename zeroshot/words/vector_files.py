@@ -96,7 +96,7 @@ def read(
             f"{path}: the header announces {count} words, found {n_rows}; download the file again or, if you shortened it yourself, "
             f"change its first line to `{n_rows} {dim}`"
         )
-    return word_vectors.WordVectors(vectors, tuple(vocabulary), (path,))
+    return word_vectors.WordVectors(vectors, tuple(vocabulary))
 
 
 @contextlib.contextmanager
