@@ -27,7 +27,7 @@ def main(
         counts_path: out: table of images and pixels by class and list.
     """
     from zeroshot.base import params, progress, runtime
-    from zeroshot.datasets import layout, partition, splits
+    from zeroshot.datasets import layout, partition, split_masks, splits
 
     options = params.load("params.yaml", "data", layout.Params)
     workers = params.load("params.yaml", "runtime", runtime.Params).workers
@@ -38,15 +38,21 @@ def main(
     for name, folder in folders.items():
         listed = [entries[item.id] for item in getattr(split, name)]
         ignored = split.unseen if name == "train" else ()
-        written = partition.write_masks(data_root, folder, listed, ignored, workers)
+        written = split_masks.write(data_root, folder, listed, ignored, workers)
         counts[name] = [pixels for _, pixels in progress.track(written, f"write {name} masks", total=len(listed))]
-    partition.write_counts(counts_path, split, counts)
+    split_masks.write_counts(counts_path, split, counts)
     splits.write(split_path, split)
     print(", ".join(f"{name}: {len(getattr(split, name)):,} images" for name in folders))
     if split.unseen and not split.unlabelled:
         print(
             "no unlabelled image, so ZS5Net has nothing to learn from and is no result: no training mask shows an unseen class; "
             "list images without masks in data.unlabelled_list"
+        )
+    absent = split_masks.absent(split.unseen, counts["val"])
+    if absent:
+        print(
+            "no evaluation image shows these unseen classes, so their IoU will be missing, and hIoU too if there are no others: "
+            f"{', '.join(split.classes[label] for label in absent)}; add images that show them to data.val_list"
         )
 
 
