@@ -42,7 +42,7 @@ def main(
 
     classes = class_embeddings.ClassEmbeddings(split.classes, finish(source.vectors, split.classes))
     class_vectors.check_distinct(classes.vectors, split.classes, str(source_path))
-    whole = {"source_sha256": source.sha256(), "words": json.dumps(source.words)}
+    whole = {"source_sha256": storage.sha256(source.file), "words": json.dumps(source.words)}
     class_embeddings.write(embeddings_path, classes, provenance | whole)
     # This file has no checksum of the source, because that would depend on the vectors of unseen classes.
     names = tuple(split.classes[label] for label in split.seen)

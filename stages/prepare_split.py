@@ -33,7 +33,7 @@ def main(
     import itertools
 
     from zeroshot.base import params, progress, runtime
-    from zeroshot.datasets import layout, partition, splits
+    from zeroshot.datasets import image_facts, layout, partition, split_masks, splits
     from zeroshot.images import label_ids
 
     options = params.load("params.yaml", "data", layout.Params)
@@ -45,12 +45,12 @@ def main(
     for name, folder in folders.items():
         listed = [entries[item.id] for item in getattr(split, name)]
         ignored = split.unseen if name == "train" else ()
-        written = partition.write_masks(data_root, folder, listed, ignored, workers)
+        written = split_masks.write(data_root, folder, listed, ignored, workers)
         counts[name] = [pixels for _, pixels in progress.track(written, f"write {name} masks", total=len(listed))]
-    partition.write_counts(counts_path, split, counts)
+    split_masks.write_counts(counts_path, split, counts)
     shown = {label for pixels in itertools.chain.from_iterable(counts.values()) for label in pixels}
-    sha256 = partition.checksums(data_root, split, workers)
-    side = partition.typical_side(data_root, split.train)
+    sha256 = image_facts.checksums(data_root, split, workers)
+    side = image_facts.typical_side(data_root, split.train)
     splits.write(split_path, split)
     splits.write(training_path, splits.training_part(split, side, sha256))
     splits.write(images_path, splits.images_part(split, shown - {label_ids.IGNORE_INDEX}, sha256))
@@ -59,6 +59,12 @@ def main(
         print(
             "no unlabelled image, so ZS5Net has nothing to learn from and is no result: no training mask shows an unseen class; "
             "list images without masks in data.unlabelled_list"
+        )
+    absent = split_masks.absent(split.unseen, counts["val"])
+    if absent:
+        print(
+            "no evaluation image shows these unseen classes, so their IoU will be missing, and hIoU too if there are no others: "
+            f"{', '.join(split.classes[label] for label in absent)}; add images that show them to data.val_list"
         )
 
 

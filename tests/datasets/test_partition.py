@@ -1,5 +1,3 @@
-import collections
-import csv
 import os
 import pathlib
 
@@ -10,7 +8,7 @@ import pytest
 
 from tests.support import voc_tree
 from zeroshot.base import errors, params
-from zeroshot.datasets import layout, partition, published
+from zeroshot.datasets import inspection, layout, palettes, partition, published, split_masks
 from zeroshot.images import image_files, label_ids
 
 
@@ -66,53 +64,11 @@ def test_labels_of_unseen_pixels_do_not_affect_train(tmp_path):
         train_entries = [
             layout.Entry(item.id, item.image, root / f"SegmentationClass/{item.id}.png") for item in split.train
         ]
-        list(partition.write_masks(root, tmp_path / "out" / name, train_entries, split.unseen, 0))
+        list(split_masks.write(root, tmp_path / "out" / name, train_entries, split.unseen, 0))
         masks = {path.name: path.read_bytes() for path in sorted((tmp_path / "out" / name).iterdir())}
         results.append((split, masks))
     assert results[0] == results[1]
     assert list(results[0][1]) == ["a.png", "b.png", "c.png"]
-
-
-@pytest.mark.parametrize("workers", [0, 3])
-def test_masks_are_written_with_ignored_labels_and_old_masks_are_removed(tmp_path, workers):
-    root = voc_tree.make(tmp_path / "data")
-    (tmp_path / "masks").mkdir()
-    (tmp_path / "masks/stale.png").write_text("of an earlier split")
-    entries = layout.find_train(root, root / "labels", voc_tree.settings(), errors.Faults())
-    written = list(partition.write_masks(root, tmp_path / "masks", entries, (1,), workers))
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "masks"]
-    assert sorted(path.name for path in (tmp_path / "masks").iterdir()) == ["a.png", "b.png", "c.png", "d.png"]
-    for (id, pixels), columns in zip(written, voc_tree.TRAIN.values(), strict=True):
-        expected = voc_tree.mask(tuple(65535 if label == 1 else label for label in columns))
-        np.testing.assert_array_equal(image_files.read_mask(tmp_path / f"masks/{id}.png"), expected)
-        assert pixels == collections.Counter(expected.ravel().tolist())
-
-
-def test_no_entries_give_an_empty_folder(tmp_path):
-    assert list(partition.write_masks(tmp_path, tmp_path / "masks", [], (), 2)) == []
-    assert list((tmp_path / "masks").iterdir()) == []
-
-
-def test_counts_equal_those_computed_by_hand(tmp_path):
-    root = voc_tree.make(tmp_path)
-    split = build(root)
-    counts = {"train": [], "unlabelled": []}
-    for name in counts:
-        for item in getattr(split, name):
-            mask = voc_tree.mask(voc_tree.TRAIN[item.id])
-            counts[name].append({label: (mask == label).sum() for label in set(mask.ravel().tolist())})
-    partition.write_counts(tmp_path / "split.csv", split, {**counts, "val": []})
-    with open(tmp_path / "split.csv") as file:
-        rows = {(row["list"], row["class"]): row for row in csv.DictReader(file)}
-    assert len(rows) == 3 * 4
-    # Columns of 6 pixels. a: 4 background, 3 dog; b: 2 background, 4 sheep; c: 2 background, 3 cow, 2 dog; d: 7 cow.
-    assert rows["train", "background"] == {
-        "class": "background", "role": "seen", "list": "train", "images": "2", "pixels": "36",
-    }  # fmt: skip
-    assert (rows["train", "cow"]["role"], rows["train", "cow"]["pixels"]) == ("unseen", "0")
-    assert (rows["unlabelled", "cow"]["images"], rows["unlabelled", "cow"]["pixels"]) == ("2", "60")
-    assert (rows["unlabelled", "dog"]["images"], rows["unlabelled", "dog"]["pixels"]) == ("1", "12")
-    assert (rows["val", "dog"]["images"], rows["val", "dog"]["pixels"]) == ("0", "0")
 
 
 def test_all_faults_of_the_files_are_reported_together(tmp_path):
@@ -147,8 +103,33 @@ def test_empty_train_list_is_a_fault(tmp_path):
     root = voc_tree.make(tmp_path)
     with pytest.raises(errors.DatasetError, match="no training image is left") as caught:
         build(root, unseen=["cow", "dog", "sheep"])
-    assert "4 of 4 images contain an unseen class" in str(caught.value)
+    assert "4 of 4 images contain an unseen class; declare fewer classes unseen, or set data.exclude: pixels" in str(
+        caught.value
+    )
     assert "without a pixel" not in str(caught.value)
+
+
+def test_exclude_pixels_is_advised_only_where_it_helps(tmp_path):
+    """It is set, or every image with an unseen class has no other class."""
+    root = voc_tree.make(tmp_path)
+    for id in "abcd":
+        image_files.write_mask(root / f"SegmentationClass/{id}.png", voc_tree.mask((1,) * 4 + (65535,) * 4))
+    for exclude in ("images", "pixels"):
+        text = fault_of(root, exclude=exclude)
+        assert text.startswith(f"{root}: 1 fault\n")
+        assert text.endswith("4 of 4 images contain an unseen class; declare fewer classes unseen")
+
+
+def test_masks_that_are_ignored_everywhere_are_the_cause(tmp_path):
+    root = voc_tree.make(tmp_path)
+    for id in "abcd":
+        image_files.write_mask(root / f"SegmentationClass/{id}.png", voc_tree.mask((65535,) * 8))
+    text = fault_of(root)
+    assert "4 of 4 masks are ignored everywhere; write the label ids of their classes into them" in text
+    assert "unseen" not in text and text.startswith(f"{root}: 1 fault\n")
+    image_files.write_mask(root / "SegmentationClass/a.png", voc_tree.mask((1,) * 8))
+    text = fault_of(root)
+    assert "1 of 4 images contain an unseen class; declare fewer classes unseen. 3 of 4 masks are ignored" in text
 
 
 def test_seen_class_without_pixels_in_train_is_a_fault(tmp_path):
@@ -202,7 +183,7 @@ def test_split_sizes_of_voc_equal_the_documented_ones():
     faults = errors.Faults()
     classes = published.VOC.classes
     train = list(
-        partition.inspect(root, layout.find_train(root, root / "labels", settings[2], faults), len(classes), 2)
+        inspection.inspect(root, layout.find_train(root, root / "labels", settings[2], faults), len(classes), 2)
     )
     counts = {}
     for n_unseen, choice in settings.items():
@@ -210,7 +191,7 @@ def test_split_sizes_of_voc_equal_the_documented_ones():
         split = partition.build(choice, classes, unseen, train, [], [])
         partition.check_training(split, train, faults)
         counts[n_unseen] = (len(split.train), len(split.unlabelled))
-    partition.check_colours(train, faults)
+    palettes.check([(entry.mask, result.colours) for entry, result in train], [label_ids.IGNORE_INDEX], faults)
     faults.raise_any(str(root))
     assert counts == expected
 
@@ -305,13 +286,25 @@ def test_masks_with_permuted_colours_are_a_fault(tmp_path):
     assert text.startswith(f"{root}: 2 faults\n")
 
 
+def test_permuted_colours_are_reported_without_the_class_that_seems_to_be_missing(tmp_path):
+    """Mask b, the only one with sheep, has their ids and colours swapped with those of dogs."""
+    root = voc_tree.make(tmp_path)
+    voc = label_ids.palette()
+    mask = voc_tree.mask(tuple(2 if label == 3 else label for label in voc_tree.TRAIN["b"]))
+    image_files.write_mask(root / "SegmentationClass/b.png", mask)
+    assert "seen class without a pixel" in fault_of(root)
+    recolour(root / "SegmentationClass/b.png", {2: voc[3], 3: voc[2]})
+    text = fault_of(root)
+    assert text.startswith(f"{root}: 1 fault\n") and "label with different colours" in text
+
+
 def test_colours_that_say_nothing_are_not_compared(tmp_path):
     """Colours of labels that a mask does not have, of ignored pixels, and of masks in grey, of 8 or 16 bits."""
     root = voc_tree.make(tmp_path)
     masks = root / "SegmentationClass"
     recolour(masks / "a.png", {3: (9, 9, 0), 255: (9, 0, 9)})
     recolour(masks / "b.png", {label: (label, label, label) for label in range(256)})
-    PIL.Image.fromarray(image_files.read_stored_ids(masks / "c.png")).save(masks / "c.png")
+    PIL.Image.fromarray(image_files.read_stored_ids(masks / "c.png")[0]).save(masks / "c.png")
     PIL.Image.fromarray(image_files.read_mask(masks / "d.png")).save(masks / "d.png")
     assert [PIL.Image.open(masks / f"{id}.png").mode for id in "abcd"] == ["P", "P", "L", "I;16"]
     build(root)
@@ -346,15 +339,6 @@ def test_listed_unlabelled_images_join_those_of_the_training_list(tmp_path, excl
     assert (split.train, split.val) == (before.train, before.val)
 
 
-def test_an_image_without_a_mask_gets_one_that_is_ignored_everywhere(tmp_path):
-    root = voc_tree.make(tmp_path / "data")
-    add_unlabelled(root, "u")
-    _, entries = partition.check(root, root / "labels", voc_tree.settings(unlabelled_list="unlabelled.txt"), 0)
-    written = list(partition.write_masks(root, tmp_path / "masks", [entries["u"]], (), 0))
-    np.testing.assert_array_equal(image_files.read_mask(tmp_path / "masks/u.png"), np.full((5, 9), 65535))
-    assert written == [("u", {65535: 45})]
-
-
 def test_label_ids_above_255_are_checked_like_others(tmp_path):
     root = voc_tree.make(tmp_path)
     names = [f"class {label}" for label in range(400)]
@@ -365,7 +349,7 @@ def test_label_ids_above_255_are_checked_like_others(tmp_path):
         mask = image_files.read_mask(path)
         image_files.write_mask(path, np.where(mask < 4, np.array([*used, 0], np.uint16)[mask % 4], mask))
     faults, settings = errors.Faults(), voc_tree.settings(unseen=["class 256"])
-    train = list(partition.inspect(root, layout.find_train(root, root / "labels", settings, faults), 400, 0))
+    train = list(inspection.inspect(root, layout.find_train(root, root / "labels", settings, faults), 400, 0))
     split = partition.build(settings, tuple(names), (256,), train, [], [])
     assert (ids(split.train), ids(split.unlabelled)) == ("ab", "cd")
     text = fault_of(root, unseen=["class 256"])

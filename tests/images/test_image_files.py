@@ -1,3 +1,4 @@
+import os
 import struct
 import zlib
 
@@ -73,7 +74,7 @@ def test_255_is_ignored_in_8_bits_and_a_label_in_16_bits(tmp_path):
     PIL.Image.fromarray(np.array([[3, 255, 65535]], np.uint16)).save(tmp_path / "16.png")
     assert image_files.read_mask(tmp_path / "8.png").tolist() == [[3, 65535]]
     assert image_files.read_mask(tmp_path / "16.png").tolist() == [[3, 255, 65535]]
-    assert image_files.read_stored_ids(tmp_path / "8.png").tolist() == [[3, 255]]
+    assert image_files.read_stored_ids(tmp_path / "8.png")[0].tolist() == [[3, 255]]
 
 
 def test_equal_masks_are_written_byte_identically_without_temporary_files(tmp_path):
@@ -160,7 +161,7 @@ def test_truncated_file_is_named(tmp_path, suffix):
 
 
 def test_missing_files_text_files_and_other_formats_are_named(tmp_path):
-    with pytest.raises(image_files.ImageError, match=r"none\.png: no such file"):
+    with pytest.raises(image_files.ImageError, match=r"none\.png: No such file"):
         image_files.read_image(tmp_path / "none.png")
     (tmp_path / "text.png").write_text("hello")
     with pytest.raises(
@@ -216,8 +217,18 @@ def test_images_and_sizes_follow_the_exif_orientation(tmp_path, suffix, orientat
 def test_masks_follow_the_exif_orientation(tmp_path, dtype):
     ids = np.arange(12, dtype=dtype).reshape(3, 4) * 20
     PIL.Image.fromarray(ids).save(tmp_path / "m.png", exif=exif(6))
-    for read in (image_files.read_mask, image_files.read_stored_ids):
-        np.testing.assert_array_equal(read(tmp_path / "m.png"), UPRIGHT[6](ids))
+    for mask in (image_files.read_mask(tmp_path / "m.png"), image_files.read_stored_ids(tmp_path / "m.png")[0]):
+        np.testing.assert_array_equal(mask, UPRIGHT[6](ids))
+
+
+@pytest.mark.parametrize("read", [image_files.read_image, image_files.read_mask, image_files.read_size])
+def test_pipes_devices_and_folders_are_refused_and_do_not_block(tmp_path, read):
+    os.mkfifo(tmp_path / "pipe.png")
+    (tmp_path / "zero.png").symlink_to("/dev/zero")
+    (tmp_path / "folder.png").mkdir()
+    for name in ("pipe", "zero", "folder"):
+        with pytest.raises(image_files.ImageError, match=rf"{name}\.png: is a .*; it must be a regular file"):
+            read(tmp_path / f"{name}.png")
 
 
 def test_broken_exif_data_are_ignored(tmp_path):

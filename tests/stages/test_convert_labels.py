@@ -1,18 +1,20 @@
 """The stage convert_labels, and Pascal-Context in its published layout up to prepare_split."""
 
+import os
 import pathlib
 import time
 
 import numpy as np
+import PIL.Image
 import pytest
 import scipy.io
 import yaml
 
 from stages import convert_labels, prepare_split
 from tests.support import context_tree, voc_tree
-from zeroshot.base import command_line, params
+from zeroshot.base import command_line, errors, params
 from zeroshot.datasets import conversion, published, splits
-from zeroshot.images import image_files
+from zeroshot.images import image_files, label_ids
 
 CLASSES = published.CONTEXT.classes
 
@@ -82,13 +84,13 @@ def test_files_are_read_by_several_threads_at_once(converted, tmp_path, monkeypa
 
     def read(path):
         time.sleep(0.05)
-        return np.zeros((2, 2), dtype=np.uint8)
+        return np.zeros((2, 2), dtype=np.uint8), None
 
     paths = sorted((folder / "data/context/trainval").iterdir())[:8]
     assert len(paths) == 8
     converter = conversion.Converter(".mat", read, np.arange(256))
     start = time.monotonic()
-    assert list(conversion.convert(tmp_path, paths, converter, 8, faults=None)) == paths
+    assert list(conversion.convert(tmp_path, paths, converter, 8, errors.Faults())) == paths
     assert time.monotonic() - start < 0.05 * len(paths)
 
 
@@ -117,6 +119,63 @@ def test_pngs_with_values_of_another_convention_are_refused(tmp_path, monkeypatc
     context_tree.add_pngs(root, list(CLASSES[1:]), first=1, other=0)
     with pytest.raises(SystemExit, match=r"label out of range \(0 to 58, 255\) \(2\):\n    .*/pngs/seen6.png: 59"):
         convert(tmp_path, monkeypatch, voc_tree.labels(format="context_png", folder="pngs", ids="0-58"))
+
+
+def coloured(root, id, colours):
+    """Give the mask pngs/<id>.png a palette that has VOC's colours but for the ids in `colours`."""
+    palette = label_ids.palette()[:256].copy()
+    for label, colour in colours.items():
+        palette[label] = label_ids.palette()[colour]
+    image = PIL.Image.open(root / f"pngs/{id}.png")
+    image.putpalette(palette.tobytes())
+    image.save(root / f"pngs/{id}.png")
+
+
+@pytest.mark.parametrize(("ids", "first", "other"), [("0-59", 1, 0), ("0-58", 0, 255)])
+def test_pngs_with_permuted_colours_are_refused(tmp_path, monkeypatch, ids, first, other):
+    root = context_tree.make(tmp_path / "data/context")
+    context_tree.add_pngs(root, list(CLASSES[1:]), first, other)
+    cow, sofa = (CLASSES.index(name) - 1 + first for name in ("cow", "sofa"))
+    labels = voc_tree.labels(format="context_png", folder="pngs", ids=ids)
+    # Colours of ids that a mask does not have are not compared.
+    for id in ("cow", "sofa"):
+        coloured(root, id, {3: 7})
+    assert convert(tmp_path, monkeypatch, labels)
+    coloured(root, "val", {sofa: cow, cow: sofa})
+    with pytest.raises(SystemExit) as caught:
+        convert(tmp_path, monkeypatch, labels, workers=2)
+    text = str(caught.value)
+    assert text.startswith("data/context: 1 fault\n") and "label with different colours in two masks" in text
+    assert f"label {sofa}: RGB " in text and "pngs/sofa.png, " in text and text.endswith("pngs/val.png")
+
+
+def test_colours_of_ignored_pixels_are_not_compared(tmp_path, monkeypatch):
+    root = context_tree.make(tmp_path / "data/context")
+    context_tree.add_pngs(root, list(CLASSES[1:]), first=1, other=255)
+    coloured(root, "cow", {})
+    coloured(root, "sofa", {255: 9})
+    assert convert(tmp_path, monkeypatch, voc_tree.labels(format="context_png", folder="pngs", ids="0-59"))
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("suffix", ["mat", "png"])
+def test_pipes_and_devices_are_refused_and_do_not_block(tmp_path, monkeypatch, suffix, workers):
+    root = context_tree.make(tmp_path / "data/context")
+    if suffix == "mat":
+        labels = context_tree.labels()
+    else:
+        context_tree.add_pngs(root, list(CLASSES[1:]), first=1, other=0)
+        labels = voc_tree.labels(format="context_png", folder="pngs")
+    folder = root / labels["folder"]
+    os.mkfifo(folder / f"pipe.{suffix}")
+    (folder / f"zero.{suffix}").symlink_to("/dev/zero")
+    (folder / f"folder.{suffix}").mkdir()
+    with pytest.raises(SystemExit) as caught:
+        convert(tmp_path, monkeypatch, labels, workers)
+    text = str(caught.value)
+    assert "unusable mask (3):" in text
+    for name, kind in (("pipe", "pipe or device"), ("zero", "pipe or device"), ("folder", "folder")):
+        assert f"{labels['folder']}/{name}.{suffix}: is a {kind}; it must be a regular file" in text
 
 
 def test_missing_masks_and_missing_classes_are_in_one_message(tmp_path, monkeypatch):

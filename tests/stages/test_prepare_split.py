@@ -177,6 +177,31 @@ def test_a_split_without_unlabelled_images_is_said(tmp_path, monkeypatch, capsys
     assert ("list images without masks in data.unlabelled_list" in capsys.readouterr().out) == is_said
 
 
+@pytest.mark.parametrize(
+    ("columns", "names"),
+    [
+        ((0, 1, 3, 2, 2, 0, 0, 0), None),
+        ((0, 3, 3, 2, 2, 0, 0, 0), "cow"),
+        ((0, 0, 2, 2, 2, 0, 65535, 65535), "cow, sheep"),
+    ],
+)
+def test_unseen_classes_without_evaluation_pixels_are_said(tmp_path, monkeypatch, capsys, columns, names):
+    root = voc_tree.make(tmp_path / "data/toy")
+    image_files.write_mask(root / "SegmentationClass/v.png", voc_tree.mask(columns))
+    run(tmp_path, monkeypatch, unseen=["cow", "sheep"], exclude="pixels")
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 1 + (names is not None)
+    if names:
+        assert lines[1].startswith("no evaluation image shows these unseen classes, so their IoU will be missing")
+        assert lines[1].endswith(f"others: {names}; add images that show them to data.val_list")
+
+
+def test_a_split_without_unseen_classes_lacks_none(tmp_path, monkeypatch, capsys):
+    voc_tree.make(tmp_path / "data/toy")
+    run(tmp_path, monkeypatch, unseen=[])
+    assert len(capsys.readouterr().out.splitlines()) == 1
+
+
 def test_all_errors_of_a_dataset_are_in_one_message_and_nothing_is_written(tmp_path, monkeypatch):
     root = voc_tree.make(tmp_path / "data/toy")
     (root / "JPEGImages/a.png").unlink()

@@ -93,5 +93,5 @@ def test_features_of_other_images_are_not_read(tmp_path, monkeypatch):
 def test_a_missing_image_is_named(tmp_path, monkeypatch):
     write(tmp_path)
     shutil.rmtree(tmp_path / "data/world/JPEGImages")
-    with pytest.raises(SystemExit, match=r"JPEGImages/val\d\.png: no such file"):
+    with pytest.raises(SystemExit, match=r"JPEGImages/val\d\.png: No such file"):
         run(tmp_path, monkeypatch)

@@ -10,7 +10,7 @@ import yaml
 
 from tests.support import dag
 from zeroshot.base import checkpoints, params
-from zeroshot.datasets import partition, splits
+from zeroshot.datasets import image_facts, splits
 from zeroshot.images import image_files
 from zeroshot.networks import backbone
 
@@ -62,7 +62,7 @@ def make(root: pathlib.Path) -> splits.Split:
 def write_images_part(root: pathlib.Path) -> None:
     """Write the part of the split for dumping features, with the checksums of the images that are in `root` now."""
     split = splits.read(root / "split.json")
-    sha256 = partition.checksums(root / "toy", split, workers=0)
+    sha256 = image_facts.checksums(root / "toy", split, workers=0)
     splits.write(root / "images.json", splits.images_part(split, UNSEEN, sha256))
 
 

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from zeroshot.base import params
-from zeroshot.datasets import partition, splits
+from zeroshot.datasets import image_facts, splits
 from zeroshot.images import image_files, label_ids
 from zeroshot.networks import backbone, training_images
 
@@ -93,7 +93,7 @@ def make(folder: pathlib.Path, workers: int = 0, **changes: object) -> pathlib.P
 
 def write_training(folder: pathlib.Path) -> None:
     """Write the part of the split for training, with the checksums of the images that are in `folder` now."""
-    sha256 = partition.checksums(folder / "data/blocks", split(), workers=0)
+    sha256 = image_facts.checksums(folder / "data/blocks", split(), workers=0)
     splits.write(folder / "data/training.json", splits.training_part(split(), 40, sha256))
 
 

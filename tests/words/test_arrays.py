@@ -60,6 +60,56 @@ def test_damaged_files_are_named_with_the_fault(tmp_path, name, content, message
     assert str(tmp_path / name) in str(error.value)
 
 
+def header(text):
+    return b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"{'descr': '<f8', 'fortran_order': False, 'shape': (2L, \n",
+        b'{"descr": """<f8\n',
+        b"  {}\n {}\n",
+        b"{'descr': ('<f8',), 'fortran_order': False, 'shape': (2, 2), }\n",
+        b"{'descr': '<f8', 'fortran_order': False, 'shape': (2.5,), }\n",
+        b"{'descr': {'names': 3}, 'fortran_order': False, 'shape': (2,), }\n",
+        b"(" * 9000 + b"\n",
+        b"\xff\n",
+        b"",
+    ],
+)
+@pytest.mark.parametrize("suffix", ["npy", "npz"])
+def test_foreign_headers_give_the_file_the_cause_and_the_remedy(tmp_path, text, suffix):
+    path = tmp_path / f"a.{suffix}"
+    content = header(text) + bytes(32)
+    if suffix == "npy":
+        path.write_bytes(content)
+    else:
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("a.npy", content)
+    with pytest.raises(arrays.ArrayError) as caught:
+        arrays.read(path)
+    message = str(caught.value)
+    assert message.startswith(f"{path}: is not a readable .{suffix} file of numbers (") and "\n" not in message
+    assert message.endswith("); save the array again with numpy.save")
+
+
+@pytest.mark.parametrize("content", ["0,1 0,2\n", "1\t2\n0,1\t0,2\n", "-0,1;2\n", "1, 2 3\n", "1,000.5 2,000.5\n"])
+def test_decimal_commas_and_mixed_separators_are_refused(tmp_path, content):
+    (tmp_path / "a.txt").write_text("# a, b c\n" + content)
+    line = 1 + content.count("\n")
+    with pytest.raises(
+        arrays.ArrayError, match=rf"a\.txt: line {line} separates numbers .*decimal points \(0\.1, not 0,1\)"
+    ):
+        arrays.read(tmp_path / "a.txt")
+
+
+@pytest.mark.parametrize("content", ["1,2\n3,4\n", "1, 2\n 3 ,4 \n", "1 2 # a, b\n3\t4\n", "1,2,\n3,4,\n"])
+def test_white_space_or_commas_separate_numbers(tmp_path, content):
+    (tmp_path / "a.txt").write_text(content)
+    np.testing.assert_array_equal(arrays.read(tmp_path / "a.txt"), [[1, 2], [3, 4]])
+
+
 def test_python_objects_are_refused(tmp_path):
     objects = np.array([{"a": 1}], dtype=object)
     np.save(tmp_path / "a.npy", objects, allow_pickle=True)

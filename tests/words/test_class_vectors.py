@@ -22,7 +22,7 @@ NAMES = ["background", "tv"]
 
 def words(**more):
     vectors = {**VECTORS, **more}
-    return word_vectors.WordVectors({k: np.array(v, np.float32) for k, v in vectors.items()}, tuple(vectors), ())
+    return word_vectors.WordVectors({k: np.array(v, np.float32) for k, v in vectors.items()}, tuple(vectors))
 
 
 def combine(names, aliases=None, background="vector"):
@@ -73,7 +73,7 @@ def test_alias_has_priority_over_the_name(alias):
 def test_lookup_words_contains_every_word_that_combine_needs(name):
     for aliases in ({}, {name: ["Monitor", "tv"]}):
         lookup_words = class_vectors.lookup_words([name], aliases)
-        subset = word_vectors.WordVectors({k: v for k, v in words().vectors.items() if k in lookup_words}, (), ())
+        subset = word_vectors.WordVectors({k: v for k, v in words().vectors.items() if k in lookup_words}, ())
         expected, _ = class_vectors.combine([name], words(), aliases, "vector")
         np.testing.assert_array_equal(class_vectors.combine([name], subset, aliases, "vector")[0], expected)
 

@@ -55,3 +55,19 @@ def test_names_with_folders_and_missing_folders_are_refused(tmp_path, offline):
         downloads.fetch(tmp_path, "../glove-tiny")
     with pytest.raises(word_vectors.WordVectorError, match="is not a folder; create it"):
         downloads.fetch(tmp_path / "none", "glove-tiny")
+
+
+def test_a_linked_folder_of_a_model_is_refused_and_a_linked_file_is_read(tmp_path, offline):
+    """DVC hashes what a linked file points to, but nothing in a linked folder."""
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere/glove-tiny.gz").write_text("cat 1 2\n")
+    folder = tmp_path / "models"
+    (folder / "word2vec-tiny").mkdir(parents=True)
+    (folder / "glove-tiny").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(word_vectors.WordVectorError, match="glove-tiny: is a symbolic link to the folder .*/elsewhere"):
+        downloads.fetch(folder, "glove-tiny")
+    (folder / "word2vec-tiny/word2vec-tiny.gz").symlink_to(tmp_path / "elsewhere/glove-tiny.gz")
+    assert downloads.fetch(folder, "word2vec-tiny").is_file()
+    (tmp_path / "link").symlink_to(folder)
+    assert downloads.fetch(tmp_path / "link", "word2vec-tiny").is_file()
+    assert offline == []

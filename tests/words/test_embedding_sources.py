@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from zeroshot.base import params, storage
+from zeroshot.base import params
 from zeroshot.words import class_embeddings, embedding_sources, word_vectors
 
 NAMES = ("background", "cat", "tv monitor")
@@ -31,7 +31,7 @@ def test_vector_file_is_read(tmp_path):
     source = embedding_sources.load(NAMES, path, section())
     np.testing.assert_array_equal(source.vectors, [[7, 8], [1, 2], [4, 5]])
     assert source.words == [["background"], ["cat"], ["tv", "monitor"]]
-    assert source.sha256() == storage.sha256(path)
+    assert source.file == path
 
 
 def test_background_without_a_word_is_zero(tmp_path):
@@ -58,7 +58,7 @@ def test_downloaded_file_is_read(tmp_path):
     (tmp_path / "tiny" / "tiny.gz").write_text("cat 1 2\ntv 3 4\nmonitor 5 6\nbackground 7 8\n")
     source = embedding_sources.load(NAMES, tmp_path, section(source="downloader", name="tiny"))
     np.testing.assert_array_equal(source.vectors[1], [1, 2])
-    assert source.files == (tmp_path / "tiny" / "tiny.gz",)
+    assert source.file == tmp_path / "tiny" / "tiny.gz"
 
 
 def test_wrong_paths_are_named(tmp_path):

@@ -5,8 +5,7 @@ import gensim.models
 import numpy as np
 import pytest
 
-from zeroshot.base import storage
-from zeroshot.words import embedding_sources, keyed_vectors, pickles, vector_files, word_vectors
+from zeroshot.words import keyed_vectors, pickles, vector_files, word_vectors
 
 
 @pytest.fixture
@@ -18,17 +17,13 @@ def keyed():
     return keyed
 
 
-@pytest.mark.parametrize("limit", [1, 10**7])
-def test_file_saved_by_gensim_is_read_with_and_without_separate_array_file(tmp_path, keyed, limit):
+def test_file_saved_by_gensim_is_read(tmp_path, keyed):
     path = tmp_path / "a.kv"
-    keyed.save(str(path), sep_limit=limit)
-    array_file = tmp_path / "a.kv.vectors.npy"
-    assert array_file.exists() == (limit == 1)
+    keyed.save(str(path))
     words = vector_files.read(path, ["cow", "horse"])
     assert list(words.vectors) == ["cow"]
     np.testing.assert_array_equal(words.vectors["cow"], keyed["cow"])
     assert words.vocabulary == ("cat", "dog", "cow")
-    assert words.files == ((path, array_file) if limit == 1 else (path,))
 
 
 def test_vectors_of_a_trained_model_are_read(tmp_path):
@@ -37,20 +32,30 @@ def test_vectors_of_a_trained_model_are_read(tmp_path):
     np.testing.assert_array_equal(vector_files.read(tmp_path / "a.kv", ["cat"]).vectors["cat"], model.wv["cat"])
 
 
-def test_missing_array_file_is_named(tmp_path, keyed):
-    keyed.save(str(tmp_path / "a.kv"), sep_limit=1)
-    (tmp_path / "a.kv.vectors.npy").unlink()
-    with pytest.raises(word_vectors.WordVectorError, match=r"put a\.kv\.vectors\.npy into the same folder"):
-        keyed_vectors.read(tmp_path / "a.kv", ["cat"])
+@pytest.mark.parametrize("name", ["vectors", "syn0"])
+@pytest.mark.parametrize("exists", [True, False])
+def test_vectors_in_a_second_file_are_refused_because_dvc_hashes_only_the_first(tmp_path, keyed, name, exists):
+    """gensim 4 calls the array `vectors`, gensim 3 calls it `syn0`."""
+    path = tmp_path / "a.kv"
+    if name == "syn0":
+        keyed.syn0 = keyed.__dict__.pop("vectors")
+    keyed.save(str(path), sep_limit=1)
+    if not exists:
+        (tmp_path / f"a.kv.{name}.npy").unlink()
+    with pytest.raises(
+        word_vectors.WordVectorError, match=r"a\.kv: contains no vectors.*DVC would not notice"
+    ) as caught:
+        vector_files.read(path, ["cat"])
+    assert "save_word2vec_format(..., binary=True)" in str(caught.value)
 
 
-def test_checksum_includes_the_array_file(tmp_path, keyed):
+def test_both_remedies_for_a_second_file_help(tmp_path, keyed):
     keyed.save(str(tmp_path / "a.kv"), sep_limit=1)
-    files = keyed_vectors.read(tmp_path / "a.kv", ["cat"]).files
-    source = embedding_sources.Source(np.zeros((1, 1)), [[]], files)
-    before = source.sha256()
-    np.save(tmp_path / "a.kv.vectors.npy", np.zeros((3, 5), np.float32))
-    assert source.sha256() != before != storage.sha256(tmp_path / "a.kv")
+    loaded = gensim.models.KeyedVectors.load(str(tmp_path / "a.kv"))
+    loaded.save(str(tmp_path / "b.kv"), sep_limit=2**40)
+    loaded.save_word2vec_format(str(tmp_path / "b.bin"), binary=True)
+    for name in ("b.kv", "b.bin"):
+        np.testing.assert_array_equal(vector_files.read(tmp_path / name, ["cat"]).vectors["cat"], keyed["cat"])
 
 
 class Bomb:

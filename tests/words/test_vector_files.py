@@ -48,7 +48,6 @@ def test_every_format_gives_the_vectors_of_gensim(tmp_path, keyed, kind, gzipped
         assert vector.dtype == np.float32
         np.testing.assert_array_equal(vector, reference[word])
     assert words.vocabulary == tuple(WORDS)
-    assert words.files == (path,)
 
 
 def test_binary_vectors_are_read_across_block_borders(tmp_path, keyed, monkeypatch):
@@ -145,3 +144,21 @@ def test_track_receives_every_row(tmp_path, keyed):
     path = save(keyed, tmp_path, "bin")
     vector_files.read(path, ["cat"], track=lambda rows: (rows_read.append(row) or row for row in rows))
     assert len(rows_read) == len(WORDS)
+
+
+@pytest.mark.parametrize("header", ["", "2 3\n"])
+@pytest.mark.parametrize("row", ["cat 0,1 -0,2 1e-3", "cat 0,1 -2,5e-3 1"])
+def test_decimal_commas_are_named(tmp_path, header, row):
+    path = tmp_path / "a.txt"
+    path.write_text(f"{header}{row}\ndog 1 2 3\n")
+    with pytest.raises(
+        word_vectors.WordVectorError, match=r"a\.txt: has numbers with decimal commas; write decimal points"
+    ):
+        vector_files.read(path, ["cat"])
+    path.write_text(f"{header}{row.replace(',', '.')}\ndog 1 2 3\n")
+    assert vector_files.read(path, ["cat"]).vectors["cat"][0] == np.float32(0.1)
+
+
+def test_a_comma_may_be_a_word(tmp_path):
+    (tmp_path / "a.txt").write_text(", 1 2\ncat 3 4\n")
+    assert vector_files.read(tmp_path / "a.txt", ["cat"]).vocabulary == (",", "cat")

@@ -1,6 +1,8 @@
 """A first look at a file that a user gives or may have damaged, before a library reads it."""
 
+import os
 import pathlib
+from collections.abc import Iterable
 
 from zeroshot.base import errors, text_files
 
@@ -33,3 +35,25 @@ def head(path: str | pathlib.Path, size: int = len(_LFS_POINTER)) -> bytes:
     if start.startswith(_LFS_POINTER):
         raise FileError(f"{path}: is only a pointer of Git LFS; fetch the file itself with `git lfs pull`")
     return start
+
+
+def linked_folders(root: pathlib.Path, names: Iterable[str]) -> dict[pathlib.Path, str]:
+    """Return the folders below `root` that are symbolic links, since DVC does not notice when the files behind them change.
+
+    The root itself may be a link, and so may single files: DVC hashes what they point to.
+
+    Args:
+        root: a folder or file that DVC hashes.
+        names: POSIX paths of files and folders, relative to `root`; their last and all other parts are checked.
+
+    Returns:
+        each linked folder, once -> its target.
+    """
+    links = {}
+    for name in names:
+        path = root
+        for part in pathlib.PurePosixPath(name).parts:
+            path /= part
+            if path.is_symlink() and path.is_dir():
+                links[path] = os.readlink(path)
+    return links

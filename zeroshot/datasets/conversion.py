@@ -9,7 +9,7 @@ import numpy as np
 import pydantic
 
 from zeroshot.base import errors, parallel, params
-from zeroshot.datasets import layout, matlab, pascal_context
+from zeroshot.datasets import layout, matlab, palettes, pascal_context
 from zeroshot.images import image_files, label_ids
 
 
@@ -39,12 +39,12 @@ class Converter:
 
     Attributes:
         suffix: suffix of the mask files.
-        read: returns the (H, W) source ids in a file, of an unsigned type.
+        read: returns the (H, W) source ids in a file, of an unsigned type, and its palette or None.
         table: (n,) label id of each source id from 0; -1 for a source id that is not allowed. No id from n on is allowed.
     """
 
     suffix: str
-    read: Callable[[pathlib.Path], np.ndarray]
+    read: Callable[[pathlib.Path], tuple[np.ndarray, palettes.Palette | None]]
     table: np.ndarray
 
 
@@ -58,12 +58,16 @@ def converter(root: pathlib.Path, settings: Params, faults: errors.Faults) -> Co
     """
     layout.check_links(root, (settings.folder, settings.names), faults)
     if settings.format == "context_mat":
-        return Converter(".mat", pascal_context.read_mat, pascal_context.table_459(root, str(settings.names), faults))
+        return Converter(
+            ".mat",
+            _without_palette(pascal_context.read_mat),
+            pascal_context.table_459(root, str(settings.names), faults),
+        )
     if settings.format == "context_png":
         return Converter(".png", image_files.read_stored_ids, pascal_context.table_png(settings.ids, settings.order))
     table = np.arange(label_ids.IGNORE_IN_8_BITS + 1)
     table[label_ids.IGNORE_IN_8_BITS] = label_ids.IGNORE_INDEX
-    return Converter(".mat", matlab.read_sbd_mask, table)
+    return Converter(".mat", _without_palette(matlab.read_sbd_mask), table)
 
 
 def sources(root: pathlib.Path, settings: Params, suffix: str, faults: errors.Faults) -> list[pathlib.Path]:
@@ -86,30 +90,41 @@ def convert(
         paths: the files to convert.
         converter: reader and label table of their format.
         workers: number of threads; 0 uses this thread.
-        faults: receives a fault for every file that cannot be converted. Such a file gets no PNG.
+        faults: receives a fault for every file that cannot be converted, which gets no PNG, and for every source id with different
+            colours in two files.
 
     Yields:
         each of `paths`, in order, when it is processed.
     """
 
-    def write(path: pathlib.Path) -> tuple[pathlib.Path, tuple[str, str] | None]:
+    def write(path: pathlib.Path) -> tuple[palettes.Palette | None, tuple[str, str] | None]:
         try:
-            ids = converter.read(path)
+            ids, palette = converter.read(path)
         except image_files.ImageError as error:
-            return path, ("unusable mask", str(error))
+            return None, ("unusable mask", str(error))
         table = np.full(int(ids.max(initial=0)) + 1, -1)
         table[: len(converter.table)] = converter.table[: len(table)]
         labels = table[ids]
         if labels.min(initial=0) < 0:
             invalid_ids = ", ".join(map(str, np.unique(ids[labels < 0])))
-            return path, (f"label out of range ({_allowed(converter.table)})", f"{path}: {invalid_ids}")
+            return None, (f"label out of range ({_allowed(converter.table)})", f"{path}: {invalid_ids}")
         image_files.write_mask(folder / f"{path.stem}.png", labels.astype(label_ids.DTYPE))
-        return path, None
+        return palettes.used(palette, np.unique(ids).tolist()), None
 
-    for path, fault in parallel.in_order(write, paths, workers):
+    masks = []
+    for path, (colours, fault) in zip(paths, parallel.in_order(write, paths, workers), strict=True):
         if fault:
             faults.add(*fault)
+        masks.append((path, colours))
         yield path
+    palettes.check(masks, np.flatnonzero(converter.table == label_ids.IGNORE_INDEX), faults)
+
+
+def _without_palette(
+    read: Callable[[pathlib.Path], np.ndarray],
+) -> Callable[[pathlib.Path], tuple[np.ndarray, palettes.Palette | None]]:
+    """Return a reader for `Converter.read` that returns no palette."""
+    return lambda path: (read(path), None)
 
 
 def _allowed(table: np.ndarray) -> str:

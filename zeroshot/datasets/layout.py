@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 import pydantic
 
-from zeroshot.base import errors, params, text_files
+from zeroshot.base import errors, params, text_files, user_files
 from zeroshot.datasets import published
 from zeroshot.images import label_ids
 
@@ -87,23 +87,14 @@ class Entry:
 
 
 def check_links(root: pathlib.Path, names: Iterable[str | None], faults: errors.Faults) -> None:
-    """Check that no folder below the data root is a symbolic link, since DVC does not notice when the files behind it change.
-
-    The data root itself may be a link, and so may single files: DVC hashes what they point to.
+    """Check that no folder below the data root is a symbolic link, as `user_files.linked_folders` explains.
 
     Args:
         root: the data root.
         names: paths of lists and folders, relative to the data root; None is skipped.
         faults: receives each link once.
     """
-    links = {}
-    for name in names:
-        path = root
-        for part in pathlib.PurePosixPath(name or "").parts:
-            path /= part
-            if path.is_symlink() and path.is_dir():
-                links[path] = os.readlink(path)
-    for path, target in links.items():
+    for path, target in user_files.linked_folders(root, filter(None, names)).items():
         faults.add(
             f"folder that is a symbolic link: DVC would not notice changes behind it. Put the folder itself into {root}, or make "
             f"{root} as a whole a link",

@@ -11,7 +11,7 @@ import PIL.Image
 import PIL.ImageFile
 import PIL.ImageOps
 
-from zeroshot.base import errors, storage
+from zeroshot.base import errors, storage, text_files
 from zeroshot.images import label_ids
 
 # The header of a small file can claim any size. 64 megapixels are far above a photograph and take 192 MiB when decoded.
@@ -64,32 +64,22 @@ def read_mask(path: str | pathlib.Path) -> np.ndarray:
 
 def read_coloured_mask(path: str | pathlib.Path) -> tuple[np.ndarray, dict[int, list[int]] | None]:
     """Return what `read_mask` returns, and the palette: the colour [R, G, B] of each label id; None for a grey PNG."""
-    image = _decode_mask(path)
-    stored = np.array(image)
+    stored, palette = read_stored_ids(path)
     mask = stored.astype(label_ids.DTYPE)
     if stored.dtype == np.uint8:
         mask[stored == label_ids.IGNORE_IN_8_BITS] = label_ids.IGNORE_INDEX
-    if image.mode != "P":
-        return mask, None
-    values = image.getpalette() or []
-    # Black beyond the last colour.
-    colours = np.zeros((256, 3), np.uint8)
-    colours.reshape(-1)[: len(values)] = values
-    palette = dict(enumerate(colours.tolist()))
-    palette[label_ids.IGNORE_INDEX] = palette.pop(label_ids.IGNORE_IN_8_BITS)
+    if palette is not None:
+        palette[label_ids.IGNORE_INDEX] = palette.pop(label_ids.IGNORE_IN_8_BITS)
     return mask, palette
 
 
-def read_stored_ids(path: str | pathlib.Path) -> np.ndarray:
-    """Read the values that a palette or grey PNG stores, never its colours; files and errors are those of `read_mask`.
+def read_stored_ids(path: str | pathlib.Path) -> tuple[np.ndarray, dict[int, list[int]] | None]:
+    """Read the values that a palette or grey PNG stores; files and errors are those of `read_mask`.
 
     Returns:
-        (H, W) uint8 or uint16, as in the file, turned by the EXIF orientation if there is one.
+        The values, (H, W) uint8 or uint16 as in the file, turned by the EXIF orientation if there is one; and the palette: the colour
+        [R, G, B] of each value from 0 to 255, or None for a grey PNG.
     """
-    return np.array(_decode_mask(path))
-
-
-def _decode_mask(path: str | pathlib.Path) -> PIL.Image.Image:
     image = _decode(path)
     if image.format != "PNG":
         raise ImageError(f"{path}: is a {image.format} file; a mask must be a PNG, whose labels are exact")
@@ -98,7 +88,14 @@ def _decode_mask(path: str | pathlib.Path) -> PIL.Image.Image:
             f"{path}: mode {image.mode} ({image.info['stored_as']}) stores no label ids; "
             "a mask must be a palette PNG or a grey PNG of 8 or 16 bits whose values are the labels"
         )
-    return image
+    stored = np.array(image)
+    if image.mode != "P":
+        return stored, None
+    values = image.getpalette() or []
+    # Black beyond the last colour.
+    colours = np.zeros((256, 3), np.uint8)
+    colours.reshape(-1)[: len(values)] = values
+    return stored, dict(enumerate(colours.tolist()))
 
 
 def read_size(path: str | pathlib.Path) -> tuple[int, int]:
@@ -163,6 +160,7 @@ def _decode(path: str | pathlib.Path) -> PIL.Image.Image:
 def _open(path: str | pathlib.Path) -> Iterator[PIL.ImageFile.ImageFile]:
     """Yield an image whose header is read and whose size is allowed; explain errors while it is open."""
     try:
+        text_files.check_regular(path)
         with PIL.Image.open(path, formats=_FORMATS) as image:
             width, height = image.size
             if width * height > MAX_PIXELS:
@@ -172,8 +170,8 @@ def _open(path: str | pathlib.Path) -> Iterator[PIL.ImageFile.ImageFile]:
             yield image
     except ImageError:
         raise
-    except FileNotFoundError:
-        raise ImageError(f"{path}: no such file") from None
+    except text_files.TextError as error:
+        raise ImageError(str(error)) from None
     except PIL.UnidentifiedImageError:
         raise ImageError(f"{path}: cannot be decoded: is no JPEG, PNG, BMP, TIFF or WebP file") from None
     except PIL.Image.DecompressionBombError as error:

@@ -2,8 +2,9 @@
 
 import math
 import pathlib
+import re
 import zipfile
-import zlib
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
@@ -15,6 +16,8 @@ from zeroshot.words import pickles
 MAX_BYTES = 256 * 2**20
 # Version of the .npy format -> reader of its header. Version 3 is for names of fields, which an array of numbers lacks.
 _HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+# Two numbers with only white space, or with a semicolon, between them.
+_OTHER_SEPARATOR = re.compile(r"[^\s,]\s+[^\s,]|;")
 PICKLE_SUFFIXES = (".pkl", ".pickle", ".p")
 
 
@@ -44,7 +47,7 @@ def read(path: str | pathlib.Path) -> np.ndarray:
         )
     if head.startswith(b"\x93NUMPY"):
         # Memory-mapping compares the header's shape with the file's size, so a forged header allocates no memory.
-        array = np.array(map_npy(path))
+        array = _read_npy(path)
     elif head.startswith(b"PK\x03\x04"):
         array = _read_npz(path)
     elif path.suffix in PICKLE_SUFFIXES or head.startswith(b"\x80"):
@@ -56,18 +59,11 @@ def read(path: str | pathlib.Path) -> np.ndarray:
     return array
 
 
-def map_npy(path: str | pathlib.Path) -> np.ndarray:
-    """Memory-map the `.npy` file at `path` read-only, without loading it.
-
-    Raises:
-        ArrayError: if it is not an `.npy` file, contains Python objects, or is shorter than its header claims.
-        user_files.FileError: if the file cannot be opened.
-    """
-    user_files.head(path)
+def _read_npy(path: pathlib.Path) -> np.ndarray:
     try:
-        return np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, EOFError) as error:
-        raise ArrayError(f"{path}: is not a readable .npy file ({error})") from None
+        return np.array(np.load(path, mmap_mode="r", allow_pickle=False))
+    except Exception as error:  # numpy parses the header as Python text and may raise anything on a broken one.
+        raise ArrayError(_unreadable(path, ".npy", error)) from error
 
 
 def _read_npz(path: pathlib.Path) -> np.ndarray:
@@ -86,10 +82,15 @@ def _read_npz(path: pathlib.Path) -> np.ndarray:
                     return np.lib.format.read_array(file, allow_pickle=False)
     except ArrayError:
         raise
-    except (ValueError, LookupError, EOFError, OSError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
-        raise ArrayError(f"{path}: is not a readable .npz file ({error})") from None
+    except Exception as error:  # As in `_read_npy`.
+        raise ArrayError(_unreadable(path, ".npz", error)) from error
     listing = ", ".join(name.removesuffix(".npy") for name in names) or "none"
     raise ArrayError(f"{path}: must contain exactly one array; found {listing}. Save that array alone with numpy.save")
+
+
+def _unreadable(path: pathlib.Path, suffix: str, error: Exception) -> str:
+    cause = " ".join(str(error).split()) or type(error).__name__
+    return f"{path}: is not a readable {suffix} file of numbers ({cause}); save the array again with numpy.save"
 
 
 def _read_pickle(path: pathlib.Path) -> np.ndarray:
@@ -102,6 +103,24 @@ def _read_pickle(path: pathlib.Path) -> np.ndarray:
 def _read_text(path: pathlib.Path) -> np.ndarray:
     try:
         with open(path, encoding="utf-8-sig") as file:
-            return np.loadtxt((line.replace(",", " ") for line in file), ndmin=2)
+            return np.loadtxt(_separated(file, path), ndmin=2)
+    except ArrayError:
+        raise
     except ValueError as error:
         raise ArrayError(f"{path}: is not .npy, .npz or a pickle, and not a text table of numbers: {error}") from None
+
+
+def _separated(lines: Iterable[str], path: pathlib.Path) -> Iterator[str]:
+    """Yield lines with white space between the numbers.
+
+    Raises:
+        ArrayError: if a line has commas and another separator too, since its commas may be decimal ones.
+    """
+    for number, line in enumerate(lines, 1):
+        content = line.partition("#")[0]
+        if "," in content and _OTHER_SEPARATOR.search(content):
+            raise ArrayError(
+                f"{path}: line {number} separates numbers by commas and by something else, or has decimal commas; write decimal points "
+                f"(0.1, not 0,1) and one separator, white space or commas: {content.strip()[:60]!r}"
+            )
+        yield content.replace(",", " ")

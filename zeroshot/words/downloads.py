@@ -6,6 +6,7 @@ import sys
 
 import gensim.downloader
 
+from zeroshot.base import user_files
 from zeroshot.words import word_vectors
 
 
@@ -16,13 +17,18 @@ def fetch(folder: str | pathlib.Path, name: str) -> pathlib.Path:
     `vector_files` reads the vectors. An existing file is used without network access.
 
     Raises:
-        WordVectorError: if the folder is missing, the name is unknown or the download fails.
+        WordVectorError: if the folder is missing, the model's folder is a link, the name is unknown or the download fails.
     """
     folder = pathlib.Path(folder)
     if not folder.is_dir():
         raise word_vectors.WordVectorError(f"{folder}: is not a folder; create it for the files that gensim downloads")
     if pathlib.PurePath(name).name != name:
         raise word_vectors.WordVectorError(f"embeddings.name: {name!r} is not the name of a gensim-downloader model")
+    for link, target in user_files.linked_folders(folder, [name]).items():
+        raise word_vectors.WordVectorError(
+            f"{link}: is a symbolic link to the folder {target}, and DVC would not notice changes behind it; put the folder itself "
+            f"into {folder}, or set embeddings.path to the folder that contains {target}"
+        )
     path = folder / name / f"{name}.gz"
     if path.is_file():
         return path

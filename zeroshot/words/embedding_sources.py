@@ -1,13 +1,11 @@
 """Class vectors from any of the four sources, before the background rule and the normalisation."""
 
 import dataclasses
-import hashlib
 import pathlib
 from collections.abc import Sequence
 
 import numpy as np
 
-from zeroshot.base import storage
 from zeroshot.words import arrays, class_embeddings, class_vectors, downloads, vector_files, word2vec, word_vectors
 
 
@@ -18,20 +16,12 @@ class Source:
     Attributes:
         vectors: (C, d) float32 in label order.
         words: for each class, the words whose mean is its vector; empty for a matrix and for a background that is not looked up.
-        files: the files that were read.
+        file: the file that was read. DVC hashes it as `embeddings.path`, or as a file in that folder.
     """
 
     vectors: np.ndarray
     words: list[list[str]]
-    files: tuple[pathlib.Path, ...]
-
-    def sha256(self) -> str:
-        """Return the SHA-256 of the file; for several files, that of the list of their checksums and names."""
-        sums = [storage.sha256(file) for file in self.files]
-        if len(sums) == 1:
-            return sums[0]
-        listing = "".join(f"{digest}  {file.name}\n" for digest, file in zip(sums, self.files, strict=True))
-        return hashlib.sha256(listing.encode()).hexdigest()
+    file: pathlib.Path
 
 
 def load(
@@ -59,11 +49,13 @@ def load(
         raise word_vectors.WordVectorError(f"{path}: source `{params.source}` needs {kind}")
     if params.source == "matrix":
         matrix = class_vectors.from_matrix(arrays.read(path), names, str(path))
-        return Source(matrix, [[] for _ in names], (path,))
+        return Source(matrix, [[] for _ in names], path)
+    if params.source == "downloader":
+        path = downloads.fetch(path, str(params.name))
     looked_up = names if params.background == "vector" else names[1:]
     words = _words(path, class_vectors.lookup_words(looked_up, params.aliases), params, track)
     vectors, used = class_vectors.combine(names, words, params.aliases, params.background)
-    return Source(vectors, used, words.files)
+    return Source(vectors, used, path)
 
 
 def _words(
@@ -81,6 +73,4 @@ def _words(
             seed=params.seed,
             track=track,
         )
-    if params.source == "downloader":
-        path = downloads.fetch(path, str(params.name))
     return vector_files.read(path, lookup_words, track)

@@ -66,6 +66,11 @@ def read(
         binary = not _is_text_row(rest.partition(b"\n")[0], dim)
     else:
         count, dim, binary = None, len(header) - 1, False
+    row = first if count is None else rest.partition(b"\n")[0]
+    if not _is_text_row(row, dim) and _is_text_row(row.replace(b",", b"."), dim):
+        raise word_vectors.WordVectorError(
+            f"{path}: has numbers with decimal commas; write decimal points (0.1, not 0,1): {row[:60]!r}"
+        )
     if not 1 <= dim <= MAX_DIM or not (count or _is_text_row(first, dim)):
         raise word_vectors.WordVectorError(
             f"{path}: is not a file of word vectors: the first line must be `words dim` (word2vec, fastText) "
@@ -96,7 +101,7 @@ def read(
             f"{path}: the header announces {count} words, found {n_rows}; download the file again or, if you shortened it yourself, "
             f"change its first line to `{n_rows} {dim}`"
         )
-    return word_vectors.WordVectors(vectors, tuple(vocabulary), (path,))
+    return word_vectors.WordVectors(vectors, tuple(vocabulary))
 
 
 @contextlib.contextmanager

@@ -107,5 +107,4 @@ def train(
     return word_vectors.WordVectors(
         vectors={word: model.wv[word] for word in lookup_words if word in model.wv},
         vocabulary=tuple(map(str, model.wv.index_to_key[: word_vectors.NEAR_VOCABULARY])),
-        files=(path,),
     )

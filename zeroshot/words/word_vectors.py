@@ -2,7 +2,6 @@
 
 import dataclasses
 import difflib
-import pathlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, BinaryIO
 
@@ -45,12 +44,10 @@ class WordVectors:
     Attributes:
         vectors: word -> (d,) float32; words without a vector are absent.
         vocabulary: the first `NEAR_VOCABULARY` words of the source, in its order, for suggestions in messages.
-        files: the files that contain the vectors.
     """
 
     vectors: Mapping[str, np.ndarray]
     vocabulary: tuple[str, ...]
-    files: tuple[pathlib.Path, ...]
 
     def near(self, word: str, n: int = 3) -> list[str]:
         """Return up to `n` words of the vocabulary with a spelling similar to `word`, the most similar first."""
