@@ -142,6 +142,22 @@ def test_seen_class_without_pixels_in_train_is_a_fault(tmp_path):
     assert ids(build(root, exclude="pixels").train) == "bc"
 
 
+def test_a_data_set_without_background_has_label_0_in_no_role(tmp_path):
+    root = voc_tree.make(tmp_path)
+    for path in (root / "SegmentationClass").iterdir():
+        mask = image_files.read_mask(path)
+        image_files.write_mask(path, np.where(mask == 0, 65535, mask).astype(np.uint16))
+    split, _ = partition.check(root, tmp_path / "labels", voc_tree.settings(background=None), workers=0)
+    assert (split.seen, split.unseen) == ((2, 3), (1,)) and len(split.train) == 2
+
+
+def test_label_0_is_a_fault_without_background(tmp_path):
+    root = voc_tree.make(tmp_path)
+    with pytest.raises(errors.DatasetError, match=r"label 0 in a mask, and data\.background is null") as caught:
+        partition.check(root, tmp_path / "labels", voc_tree.settings(background=None), workers=0)
+    assert "SegmentationClass/a.png" in str(caught.value)
+
+
 def test_image_without_labelled_pixels_is_not_in_train(tmp_path):
     root = voc_tree.make(tmp_path)
     image_files.write_mask(root / "SegmentationClass/c.png", voc_tree.mask((65535,) * 8))

@@ -92,8 +92,8 @@ def make(root: pathlib.Path) -> pathlib.Path:
     write(root / "dvc.yaml", {"stages": _STAGES})
     write(root / "presets" / "comparison" / "methods.yaml", METHODS)
     write(root / "presets" / "comparison" / "tables.yaml", {"tiny": COMPARISON})
-    (root / "models").mkdir()
-    (root / "models" / "zs3net.pt").write_text("what is drawn")
+    (root / "models/classifiers").mkdir(parents=True)
+    (root / "models/classifiers/zs3net.pt").write_text("what is drawn")
     for folder in ("metrics", "plots"):
         (root / folder).mkdir()
         (root / folder / ".gitignore").write_text("")

@@ -21,6 +21,7 @@ CHANGES: dict[str, Any] = {
     "data": {
         "root": "data/toy",
         "classes": "classes.txt",
+        "background": "label_0",
         "train_list": "ImageSets/Segmentation/train.txt",
         "unlabelled_list": None,
         "val_list": "ImageSets/Segmentation/val.txt",

@@ -74,6 +74,7 @@ def section() -> dict[str, object]:
     return {
         "root": "data/toy",
         "classes": "classes.txt",
+        "background": "label_0",
         "train_list": "ImageSets/Segmentation/train.txt",
         "unlabelled_list": None,
         "val_list": "ImageSets/Segmentation/val.txt",

@@ -35,6 +35,7 @@ class Params:
 
     root: params.DataPath
     classes: Inside
+    background: Literal["label_0"] | None
     exclude: Literal["images", "pixels"]
     n_unseen: Literal[0, 2, 4, 6, 8, 10] | None
     unseen: tuple[Name, ...] | None

@@ -42,9 +42,12 @@ def check(
     entries = train + val + unlabelled
     inspections = inspection.inspect(root, entries, len(classes) or label_ids.MAX_CLASSES, workers)
     inspected = list(progress.track(inspections, "check images and masks", total=len(entries)))
-    for _, result in inspected:
+    for entry, result in inspected:
         for kind, detail in result.faults:
             faults.add(kind, detail)
+        if settings.background is None and label_ids.BACKGROUND in result.pixels:
+            kind = f"label {label_ids.BACKGROUND} in a mask, and data.background is null (set it to label_0, or ignore those pixels)"
+            faults.add(kind, str(entry.mask))
     colours = ((entry.mask, result.colours) for entry, result in inspected)
     agree = palettes.check(colours, [label_ids.IGNORE_INDEX], faults)
     training = inspected[: len(train)]
@@ -77,7 +80,8 @@ def build(
         val: entries of the validation list.
         unlabelled: entries of the list of unlabelled images.
     """
-    seen = tuple(label for label in range(len(classes)) if label not in unseen)
+    first = 0 if settings.background else 1
+    seen = tuple(label for label in range(first, len(classes)) if label not in unseen)
     train_entries, unlabelled = [], list(unlabelled)
     for entry, result in train:
         has_unseen = not result.pixels.keys().isdisjoint(unseen)
