@@ -18,7 +18,7 @@ def main(
 
     Args:
         split_path: the split, for the class names.
-        source_path: the corpus, vector file, class matrix or download folder of `embeddings.path`.
+        source_path: the corpus, vector file, class matrix, download folder or empty file of `embeddings.path`.
         embeddings_path: out: vectors of all classes, HDF5.
         seen_path: out: vectors of the seen classes alone, HDF5.
         neighbours_path: out: table of the nearest classes of each class, CSV.
@@ -39,6 +39,8 @@ def main(
         released_vectors.check_order(source.vectors, split.classes, str(source_path))
     finish = functools.partial(class_vectors.finish, background=options.background, normalise=options.normalise)
     provenance = {"source": options.source, "background": options.background, "normalise": options.normalise}
+    if source.package:
+        provenance["package"] = source.package
 
     classes = class_embeddings.ClassEmbeddings(split.classes, finish(source.vectors, split.classes))
     class_vectors.check_distinct(classes.vectors, split.classes, str(source_path))

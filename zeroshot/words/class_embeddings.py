@@ -20,7 +20,7 @@ Words = Annotated[tuple[str, ...], pydantic.Field(min_length=1)]
 class Params:
     """The `embeddings` section of params.yaml, which documents every key."""
 
-    source: Literal["word2vec", "vectors", "downloader", "matrix"]
+    source: Literal["word2vec", "glove", "vectors", "downloader", "matrix"]
     path: params.DataPath
     name: str | None
     normalise: Literal["none", "unit", "largest"]
@@ -32,6 +32,16 @@ class Params:
     min_count: params.Count
     epochs: params.Count
     negative: params.Count
+
+    @pydantic.field_validator("path")
+    @classmethod
+    def _none_with_glove(cls, path: str, info: pydantic.ValidationInfo) -> str:
+        if info.data.get("source") == "glove" and pathlib.PurePath(path).name != "none":
+            raise ValueError(
+                f"source `glove` reads an installed package, so path must be data/pretrained/none, an empty file, not {path}; "
+                "source `vectors` reads a file of GloVe"
+            )
+        return path
 
     @pydantic.field_validator("aliases")
     @classmethod

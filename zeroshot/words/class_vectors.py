@@ -1,5 +1,6 @@
 """One vector per class from word vectors: aliases, names of several words, the background, normalisation."""
 
+import dataclasses
 import difflib
 import re
 import unicodedata
@@ -52,7 +53,7 @@ def combine(
         The vectors, (C, d) float32, and the words used for each class; the list is empty for a class that is not looked up.
 
     Raises:
-        ClassVectorError: if aliases name unknown classes or names have no vector; the text lists them all, with similar words.
+        ClassVectorError: if aliases name unknown classes or names have no vector; the text lists them all, the first with similar words.
     """
     faults = [
         f"embeddings.aliases: no class is named {alias!r}{_suggest(difflib.get_close_matches(alias, names, n=1))}"
@@ -65,7 +66,9 @@ def combine(
         hits = _look_up(name, words, aliases) if looked_up else []
         used.append(hits)
         if looked_up and not hits:
-            faults.append(_describe_missing(name, words, aliases))
+            # Each search takes tenths of a second.
+            searched = words if len(faults) < errors.MAX_LISTED else dataclasses.replace(words, vocabulary=())
+            faults.append(_describe_missing(name, searched, aliases))
     if faults:
         listing = "\n".join(f"  {fault}" for fault in faults)
         raise ClassVectorError(
@@ -256,7 +259,10 @@ def _look_up(name: str, words: word_vectors.WordVectors, aliases: Aliases) -> li
 def _describe_missing(name: str, words: word_vectors.WordVectors, aliases: Aliases) -> str:
     missing = [spellings for spellings in _options(name, aliases)[-1] if _first_known(spellings, words) is None]
     first_spellings = list(dict.fromkeys(spellings[0] for spellings in missing)) or [name]
-    near = dict.fromkeys(match for word in dict.fromkeys([name, *first_spellings]) for match in words.near(word))
+    searched = dict.fromkeys(word.lower() for word in [name, *first_spellings])
+    # A pair is written as in embeddings.aliases.
+    compounds = [f"[{', '.join(pair)}]" for word in searched if (pair := words.compound(word))]
+    near = dict.fromkeys([*(match for word in searched for match in words.near(word)), *compounds])
     return f"{name!r}: no vector for {', '.join(map(repr, first_spellings))}{_suggest(list(near))}"
 
 

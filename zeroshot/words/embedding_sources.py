@@ -1,4 +1,4 @@
-"""Class vectors from any of the four sources, before the background rule and the normalisation."""
+"""Class vectors from any of the sources, before the background rule and the normalisation."""
 
 import dataclasses
 import pathlib
@@ -6,7 +6,16 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from zeroshot.words import arrays, class_embeddings, class_vectors, downloads, vector_files, word2vec, word_vectors
+from zeroshot.words import (
+    arrays,
+    class_embeddings,
+    class_vectors,
+    downloads,
+    glove,
+    vector_files,
+    word2vec,
+    word_vectors,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -17,11 +26,13 @@ class Source:
         vectors: (C, d) float32 in label order.
         words: for each class, the words whose mean is its vector; empty for a matrix and for a background that is not looked up.
         file: the file that was read. DVC hashes it as `embeddings.path`, or as a file in that folder.
+        package: the name and version of the Python package that it belongs to, or None.
     """
 
     vectors: np.ndarray
     words: list[list[str]]
     file: pathlib.Path
+    package: str | None = None
 
 
 def load(
@@ -34,7 +45,7 @@ def load(
 
     Args:
         names: C class names in label order, the background first.
-        path: the corpus, the vector file, the matrix, or the downloader's folder, depending on `params.source`.
+        path: the corpus, the vector file, the matrix, the downloader's folder, or an empty file, depending on `params.source`.
         params: section `embeddings`.
         track: called with the epochs or the lines of a file, for a progress bar.
 
@@ -47,6 +58,10 @@ def load(
     if path.is_dir() != (params.source == "downloader"):
         kind = "a folder" if params.source == "downloader" else "a file"
         raise word_vectors.WordVectorError(f"{path}: source `{params.source}` needs {kind}")
+    if params.source == "glove" and path.stat().st_size:
+        raise word_vectors.WordVectorError(
+            f"{path}: is not empty, as a file named none must be; `git restore` brings it back"
+        )
     if params.source == "matrix":
         matrix = class_vectors.from_matrix(arrays.read(path), names, str(path))
         return Source(matrix, [[] for _ in names], path)
@@ -55,6 +70,8 @@ def load(
     looked_up = names if params.background == "vector" else names[1:]
     words = _words(path, class_vectors.lookup_words(looked_up, params.aliases), params, track)
     vectors, used = class_vectors.combine(names, words, params.aliases, params.background)
+    if params.source == "glove":
+        return Source(vectors, used, glove.matrix_path(), glove.version())
     return Source(vectors, used, path)
 
 
@@ -73,4 +90,6 @@ def _words(
             seed=params.seed,
             track=track,
         )
+    if params.source == "glove":
+        return glove.read(lookup_words)
     return vector_files.read(path, lookup_words, track)

@@ -6,11 +6,16 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, BinaryIO
 
 import numpy as np
+import rapidfuzz
 
 from zeroshot.base import errors
 
 # Number of words compared with a missing name. Files list frequent words first, and the comparison takes tenths of a second.
-NEAR_VOCABULARY = 20_000
+NEAR_VOCABULARY = 400_000
+# Least similarity of a similar word, in per cent: twice the letters in common, in order, divided by all letters of both words.
+NEAR_SIMILARITY = 70
+# Words of a compound are among so many of the first words. Among the rarer ones are fragments of every other word.
+COMPOUND_VOCABULARY = 100_000
 
 # Longest line of a file of word vectors or a corpus, in bytes. A vector of 10,000 numbers has about 250 kB and a long article 1 MB, but
 # one line of a small compressed file may have gigabytes.
@@ -51,4 +56,16 @@ class WordVectors:
 
     def near(self, word: str, n: int = 3) -> list[str]:
         """Return up to `n` words of the vocabulary with a spelling similar to `word`, the most similar first."""
-        return difflib.get_close_matches(word, self.vocabulary, n=n)
+        scorer = rapidfuzz.fuzz.ratio
+        matches = rapidfuzz.process.extract(word, self.vocabulary, scorer=scorer, limit=n, score_cutoff=NEAR_SIMILARITY)
+        return [match for match, _, _ in matches]
+
+    def compound(self, word: str) -> tuple[str, str] | None:
+        """Return the two frequent words that `word` consists of, or None: tv and monitor for `tvmonitor`.
+
+        Each has two letters or more. Of several pairs, the one whose rarer word is the most frequent is returned.
+        """
+        ranks = {known: rank for rank, known in enumerate(self.vocabulary[:COMPOUND_VOCABULARY])}
+        pairs = [(word[:cut], word[cut:]) for cut in range(2, len(word) - 1)]
+        known = [pair for pair in pairs if ranks.keys() >= set(pair)]
+        return min(known, key=lambda pair: max(ranks[part] for part in pair), default=None)
