@@ -9,7 +9,7 @@ from dvc_data.hashfile.db.reference import ReferenceHashFileDB
 
 from tests.support import voc_tree
 from zeroshot.base import errors, params
-from zeroshot.datasets import layout, published
+from zeroshot.datasets import layout, lists, published
 from zeroshot.images import image_files
 
 
@@ -116,7 +116,7 @@ def test_faults_of_the_validation_list_are_reported_once(tmp_path):
 def test_class_names_that_differ_in_spelling_only_are_named_in_pairs(tmp_path):
     (tmp_path / "classes.txt").write_text("background\nCow\nred ball\ncow\nred-ball\n")
     faults = errors.Faults()
-    layout.read_classes(tmp_path, "classes.txt", faults)
+    lists.read_classes(tmp_path, "classes.txt", faults)
     assert text_of(faults).splitlines() == [
         "data: 2 faults",
         "  class names must differ by more than case, spaces, hyphens, underscores and the encoding of accents (2):",
@@ -128,21 +128,21 @@ def test_class_names_that_differ_in_spelling_only_are_named_in_pairs(tmp_path):
 def test_class_names_are_published_or_read_from_a_file(tmp_path):
     faults = errors.Faults()
     for name, dataset in published.DATASETS.items():
-        assert layout.read_classes(tmp_path, name, faults) == dataset.classes
-    assert layout.read_classes(voc_tree.make(tmp_path), "classes.txt", faults) == voc_tree.CLASSES
+        assert lists.read_classes(tmp_path, name, faults) == dataset.classes
+    assert lists.read_classes(voc_tree.make(tmp_path), "classes.txt", faults) == voc_tree.CLASSES
     assert text_of(faults) == ""
 
 
 def test_faults_of_class_lists_are_reported(tmp_path):
     voc_tree.add_list(tmp_path / "classes.txt", ["background", "cow", "", "cow"])
     faults = errors.Faults()
-    layout.read_classes(tmp_path, "classes.txt", faults)
+    lists.read_classes(tmp_path, "classes.txt", faults)
     assert "classes.txt: line 2 is empty" in text_of(faults)
     assert "classes.txt: `cow` is on lines 1 and 3" in text_of(faults)
     for count in (1, 65535):
         voc_tree.add_list(tmp_path / "classes.txt", [f"name {number}" for number in range(count)])
         faults = errors.Faults()
-        layout.read_classes(tmp_path, "classes.txt", faults)
+        lists.read_classes(tmp_path, "classes.txt", faults)
         assert f"classes.txt: {count} classes; label ids allow 2 to 65534" in text_of(faults)
 
 
@@ -151,7 +151,7 @@ def test_class_lists_may_have_2_to_65534_names(tmp_path, count):
     names = [f"name {number}" for number in range(count)]
     voc_tree.add_list(tmp_path / "classes.txt", names)
     faults = errors.Faults()
-    assert layout.read_classes(tmp_path, "classes.txt", faults) == tuple(names)
+    assert lists.read_classes(tmp_path, "classes.txt", faults) == tuple(names)
     assert text_of(faults) == ""
 
 
@@ -281,7 +281,7 @@ def test_ids_match_files_however_accents_are_encoded(tmp_path, in_list, on_disk)
 
 def test_unseen_names_match_classes_however_accents_are_encoded(tmp_path):
     (tmp_path / "classes.txt").write_text("background\n" + unicodedata.normalize("NFD", "café"), encoding="utf-8")
-    classes = layout.read_classes(tmp_path, "classes.txt", errors.Faults())
+    classes = lists.read_classes(tmp_path, "classes.txt", errors.Faults())
     for form in ("NFC", "NFD"):
         assert layout.unseen_names(voc_tree.settings(unseen=[unicodedata.normalize(form, "café")])) == classes[1:]
 
@@ -290,7 +290,7 @@ def test_unseen_names_match_classes_however_accents_are_encoded(tmp_path):
 def test_invisible_characters_in_class_names_are_shown(tmp_path, name):
     (tmp_path / "classes.txt").write_text(f"background\n{name}\ncow", encoding="utf-8")
     faults = errors.Faults()
-    assert layout.read_classes(tmp_path, "classes.txt", faults) == ()
+    assert lists.read_classes(tmp_path, "classes.txt", faults) == ()
     assert f"classes.txt: line 1 has an invisible character: {name!a}" in text_of(faults)
 
 

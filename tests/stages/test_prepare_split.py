@@ -1,4 +1,7 @@
+import os
 import pathlib
+import subprocess
+import sys
 
 import numpy as np
 import PIL.Image
@@ -11,6 +14,7 @@ from zeroshot.base import command_line
 from zeroshot.datasets import splits
 from zeroshot.images import image_files
 
+ROOT = pathlib.Path(__file__).parents[2]
 PATHS = {
     "--labels-dir": "data/labels",
     "--split-path": "data/split.json",
@@ -200,6 +204,45 @@ def test_a_split_without_unseen_classes_lacks_none(tmp_path, monkeypatch, capsys
     voc_tree.make(tmp_path / "data/toy")
     run(tmp_path, monkeypatch, unseen=[])
     assert len(capsys.readouterr().out.splitlines()) == 1
+
+
+def run_with_plain_locale(folder, **changes):
+    """Run the stage in a process whose file names and output are ASCII; return its status and its output."""
+    runtime = {"device": "auto", "threads": 1, "workers": 0, "scratch": "scratch"}
+    document = {"data": {**voc_tree.section(), **changes}, "runtime": runtime}
+    (folder / "params.yaml").write_text(yaml.safe_dump(document))
+    flags = ["--data-root", "data/toy", *(word for pair in PATHS.items() for word in pair)]
+    locale = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "PYTHONPATH": str(ROOT)}
+    process = subprocess.run(
+        [sys.executable, "-m", "stages.prepare_split", *flags],
+        cwd=folder, env={**os.environ, **locale}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    return process.returncode, process.stdout + process.stderr
+
+
+def test_a_locale_that_is_not_utf8_is_named_if_it_matters(tmp_path):
+    """Ids with other letters, a list with such a name, and a class name that is printed."""
+    root = voc_tree.make(tmp_path / "data/toy")
+    assert run_with_plain_locale(tmp_path)[0] == 0
+    voc_tree.add_list(root / "classes.txt", ["background", "Kühe", "dog", "sheep"])
+    image_files.write_mask(root / "SegmentationClass/v.png", voc_tree.mask((0,) * 8))
+    for folder in ("JPEGImages", "SegmentationClass"):
+        (root / folder / "a.png").rename(root / folder / "Kühe.png")
+    lists = root / "ImageSets/Segmentation"
+    lists.joinpath("train.txt").write_text("Kühe\nb\nc\nd\n", encoding="utf-8")
+    lists.joinpath("prüfung.txt").write_text("v\n")
+    status, text = run_with_plain_locale(tmp_path, unseen=["Kühe"], val_list="ImageSets/Segmentation/prüfung.txt")
+    assert status == 1 and "Traceback" not in text and ": 2 faults\n" in text
+    assert "id that cannot be looked up: file names are in the encoding ascii here" in text
+    assert "    ImageSets/Segmentation/train.txt: `K\\xfche` on line 1" in text
+    assert "unreadable list (1):\n    ImageSets/Segmentation/pr\\xfcfung.txt: " in text
+    assert text.count("set a UTF-8 locale (`export LC_ALL=C.UTF-8`") == 2
+    for folder in ("JPEGImages", "SegmentationClass"):
+        (root / folder / "Kühe.png").rename(root / folder / "a.png")
+    voc_tree.add_list(lists / "train.txt", list("abcd"))
+    status, text = run_with_plain_locale(tmp_path, unseen=["Kühe"])
+    assert status == 1 and "Traceback" not in text
+    assert "K\\xfche; add images" in text and "in the encoding ascii; set a UTF-8 locale" in text
 
 
 def test_all_errors_of_a_dataset_are_in_one_message_and_nothing_is_written(tmp_path, monkeypatch):

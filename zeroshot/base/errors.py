@@ -1,5 +1,6 @@
 """Errors that the user can correct: raised one by one or collected, and shown as a message without a traceback."""
 
+import codecs
 import errno
 import functools
 from collections.abc import Callable
@@ -8,6 +9,8 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 # Largest number of faults of one kind that a message lists.
 MAX_LISTED = 20
+# What to do if file names or output cannot have other letters than ASCII.
+UTF8_REMEDY = "set a UTF-8 locale (`export LC_ALL=C.UTF-8`, without PYTHONUTF8=0)"
 # Errors of the machine, which no code can cause or avoid -> what happened and what to do.
 _MACHINE = {
     errno.ENOSPC: ("the disk is full", "make room"),
@@ -71,7 +74,7 @@ class Faults:
 
 
 def reported(main: Callable[..., T]) -> Callable[..., T]:
-    """Wrap `main`: a UserError, a full disk or a forbidden file ends the process with a message and exit status 1."""
+    """Wrap `main`: after a UserError, an error of the machine or of its locale, the process ends with a message and exit status 1."""
 
     @functools.wraps(main)
     def run(*args: Any, **kwargs: Any) -> T:
@@ -88,6 +91,11 @@ def reported(main: Callable[..., T]) -> Callable[..., T]:
     return run
 
 
+def is_utf8(encoding: str) -> bool:
+    """Return whether `encoding`, under any of its names, is UTF-8."""
+    return codecs.lookup(encoding).name == "utf-8"
+
+
 def full_disk(error: BaseException | None) -> OSError | None:
     """Return the error of a full disk or a used-up quota among `error` and its causes, or None."""
     cause = _of_machine(error)
@@ -96,6 +104,8 @@ def full_disk(error: BaseException | None) -> OSError | None:
 
 def _describe_machine(error: BaseException | None) -> str | None:
     """Return a message for the error with a number of `_MACHINE` among `error` and its causes, or None."""
+    if isinstance(error, UnicodeEncodeError) and not is_utf8(error.encoding):
+        return f"{error.object!a} cannot be a file name or output in the encoding {error.encoding}; {UTF8_REMEDY} and run the stage again"
     cause = _of_machine(error)
     if cause is None:
         return None

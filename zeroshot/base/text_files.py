@@ -5,6 +5,7 @@ import os
 import pathlib
 import re
 import stat
+import sys
 import unicodedata
 
 from zeroshot.base import errors
@@ -79,8 +80,17 @@ def check_regular(path: str | pathlib.Path) -> int:
     try:
         status = os.stat(path)
     except (OSError, ValueError) as error:
-        raise TextError(path, getattr(error, "strerror", None) or str(error)) from None
+        cause = getattr(error, "strerror", None) or str(error)
+        raise TextError(path, "; ".join(filter(None, [cause, locale_fault(str(path))]))) from None
     if not stat.S_ISREG(status.st_mode):
         kind = "folder" if stat.S_ISDIR(status.st_mode) else "pipe or device"
         raise TextError(path, f"is a {kind}; it must be a regular file")
     return status.st_size
+
+
+def locale_fault(name: str) -> str | None:
+    """Return why a file of this name cannot be found, and what to do; None if the locale is UTF-8 or the name is ASCII."""
+    encoding = sys.getfilesystemencoding()
+    if name.isascii() or errors.is_utf8(encoding):
+        return None
+    return f"file names are in the encoding {encoding} here, so those with other letters than ASCII are not found; {errors.UTF8_REMEDY}"

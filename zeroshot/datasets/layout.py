@@ -9,8 +9,7 @@ from typing import Annotated, Literal
 import pydantic
 
 from zeroshot.base import errors, params, text_files, user_files
-from zeroshot.datasets import published
-from zeroshot.images import label_ids
+from zeroshot.datasets import lists, published
 
 IMAGES = "JPEGImages"
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")
@@ -111,41 +110,6 @@ def paths(settings: Params) -> list[str | None]:
     return [classes, *lists, IMAGES, settings.train_masks, settings.val_masks, *sbd]
 
 
-def read_classes(root: pathlib.Path, name: str, faults: errors.Faults) -> tuple[str, ...]:
-    """Return the class names in label order.
-
-    Args:
-        root: the data root.
-        name: a published dataset (`voc` or `context`), or a file below the data root.
-        faults: receives the faults in the file.
-
-    Returns:
-        the class names; empty if the file has a fault.
-    """
-    if name in published.DATASETS:
-        return published.DATASETS[name].classes
-    lines = _read_lines(root, name, faults)
-    details = []
-    if len(lines) > label_ids.MAX_CLASSES or len(lines) == 1:
-        details.append(f"{len(lines)} classes; label ids allow 2 to {label_ids.MAX_CLASSES}")
-    first_lines: dict[str, int] = {}
-    for number, line in enumerate(lines if not details else ()):
-        if not line:
-            details.append(f"line {number} is empty")
-        elif not line.isprintable():
-            details.append(f"line {number} has an invisible character: {line!a}")
-        elif first_lines.setdefault(line, number) != number:
-            details.append(f"`{line}` is on lines {first_lines[line]} and {number}")
-    for detail in details:
-        kind = "class list must have one name per line, the background in line 0, and no name twice"
-        faults.add(kind, f"{name}: {detail}")
-    alike = [pair for pair in published.alike(lines) if lines[pair[0]] != lines[pair[1]]]
-    for first, number in alike:
-        kind = "class names must differ by more than case, spaces, hyphens, underscores and the encoding of accents"
-        faults.add(kind, f"{name}: `{lines[first]}` on line {first} and `{lines[number]}` on line {number}")
-    return () if details or alike else tuple(lines)
-
-
 def find_train(root: pathlib.Path, labels: pathlib.Path, settings: Params, faults: errors.Faults) -> list[Entry]:
     """Find the images of the training list and those that SBD adds, with their masks.
 
@@ -161,16 +125,16 @@ def find_train(root: pathlib.Path, labels: pathlib.Path, settings: Params, fault
     Returns:
         the entries, sorted by id.
     """
-    train_ids = _read_ids(root, settings.train_list, faults)
+    train_ids = lists.read_ids(root, settings.train_list, faults)
     # `find_val` reports the faults in the validation list.
-    val_ids = set(_read_ids(root, settings.val_list, errors.Faults()))
+    val_ids = set(lists.read_ids(root, settings.val_list, errors.Faults()))
     for name in train_ids:
         if name in val_ids:
             faults.add("listed for both training and validation", f"{name}: {settings.train_list}, {settings.val_list}")
     mask_folders = [root / settings.train_masks] if settings.train_masks else []
     image_folders = [root / IMAGES]
     if settings.sbd is not None:
-        sbd_ids = _read_ids(root, f"{settings.sbd}/{_SBD_LIST}", faults)
+        sbd_ids = lists.read_ids(root, f"{settings.sbd}/{_SBD_LIST}", faults)
         train_ids = sorted({*train_ids, *(name for name in sbd_ids if name not in val_ids)})
         image_folders.append(root / settings.sbd / _SBD_IMAGES)
     if settings.sbd is not None or not mask_folders:
@@ -180,7 +144,7 @@ def find_train(root: pathlib.Path, labels: pathlib.Path, settings: Params, fault
 
 def find_val(root: pathlib.Path, labels: pathlib.Path, settings: Params, faults: errors.Faults) -> list[Entry]:
     """Find the images of the validation list with their masks, sorted by id. Without `val_masks`, masks are searched in `labels`."""
-    val_ids = _read_ids(root, settings.val_list, faults)
+    val_ids = lists.read_ids(root, settings.val_list, faults)
     return _find(root, val_ids, [root / IMAGES], [root / settings.val_masks if settings.val_masks else labels], faults)
 
 
@@ -197,40 +161,11 @@ def find_unlabelled(
     """
     if settings.unlabelled_list is None:
         return []
-    ids = _read_ids(root, settings.unlabelled_list, faults)
+    ids = lists.read_ids(root, settings.unlabelled_list, faults)
     for id in ids:
         if id in labelled_ids:
             faults.add("listed as unlabelled, and also for training or validation", f"{settings.unlabelled_list}: {id}")
     return _find(root, ids, [root / IMAGES], None, faults)
-
-
-def _read_lines(root: pathlib.Path, name: str, faults: errors.Faults) -> list[str]:
-    try:
-        lines = text_files.read_lines(root / name)
-    except text_files.TextError as error:
-        faults.add("unreadable list", f"{name}: {error.cause}")
-        return []
-    if not lines:
-        faults.add("empty list", name)
-    return lines
-
-
-def _read_ids(root: pathlib.Path, name: str, faults: errors.Faults) -> list[str]:
-    """Return the valid ids of a list, sorted and without duplicates."""
-    lines = _read_lines(root, name, faults)
-    first_lines: dict[str, int] = {}
-    for number, line in enumerate(lines, 1):
-        if line in first_lines:
-            faults.add("id listed twice", f"{name}: `{line}` on lines {first_lines[line]} and {number}")
-        elif line:
-            first_lines[line] = number
-    unsafe = [id for id in first_lines if id.startswith(".") or "/" in id or "\\" in id or not id.isprintable()]
-    for id in unsafe:
-        faults.add(
-            "id must be a plain file name (no folder, no leading dot, no control character)",
-            f"{name}: {id!r} on line {first_lines[id]}",
-        )
-    return sorted(first_lines.keys() - set(unsafe))
 
 
 def _find(

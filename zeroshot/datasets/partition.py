@@ -6,7 +6,7 @@ import pathlib
 from collections.abc import Iterable, Sequence, Set
 
 from zeroshot.base import errors, progress
-from zeroshot.datasets import inspection, layout, palettes, splits
+from zeroshot.datasets import inspection, layout, lists, palettes, splits
 from zeroshot.images import grids, label_ids
 
 # A class with fewer cells of the feature map than a distance between two features needs cannot be learnt.
@@ -32,7 +32,7 @@ def check(
     """
     faults = errors.Faults()
     layout.check_links(root, layout.paths(settings), faults)
-    classes = layout.read_classes(root, settings.classes, faults)
+    classes = lists.read_classes(root, settings.classes, faults)
     unseen = _unseen_labels(classes, layout.unseen_names(settings), faults) if classes else ()
     train = layout.find_train(root, labels, settings, faults)
     # Images that cannot be used may be the ones that a class needs.

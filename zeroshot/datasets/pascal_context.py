@@ -9,8 +9,8 @@ import pathlib
 
 import numpy as np
 
-from zeroshot.base import errors, text_files
-from zeroshot.datasets import matlab, published
+from zeroshot.base import errors
+from zeroshot.datasets import lists, matlab, published
 from zeroshot.images import label_ids
 
 CLASSES = published.CONTEXT.classes
@@ -77,11 +77,7 @@ def table_png(ids: str, order: str) -> np.ndarray:
 
 def _read_labels(root: pathlib.Path, name: str, faults: errors.Faults) -> list[str]:
     """Return the names in label order; empty if a line is wrong."""
-    try:
-        lines = text_files.read_lines(root / name)
-    except text_files.TextError as error:
-        faults.add("unreadable list", f"{name}: {error.cause}")
-        return []
+    lines = lists.read_lines(root, name, faults)
     kind = "label list must have lines such as `1: accordion`, numbered from 1 without gaps"
     labels: list[str] = []
     for number, line in enumerate(lines, 1):
@@ -93,6 +89,6 @@ def _read_labels(root: pathlib.Path, name: str, faults: errors.Faults) -> list[s
             faults.add(kind, f"{name}: line {number} is {line!r}, expected `{len(labels) + 1}: <name>`")
             return []
         labels.append(label)
-    if not labels:
+    if lines and not labels:
         faults.add(kind, f"{name}: has no labels")
     return labels
