@@ -41,6 +41,8 @@ FLAGS = [
     "seen.h5",
     "--neighbours-path",
     "neighbours.csv",
+    "--recipe-path",
+    "recipe.json",
 ]
 
 

@@ -1,4 +1,4 @@
-"""Check every section of a parameter file before any stage runs."""
+"""Check every section of a parameter file, or a folder of images and masks, before any stage runs."""
 
 import pathlib
 from typing import Annotated
@@ -7,14 +7,68 @@ import tyro
 
 
 def main(
-    path: Annotated[tyro.conf.Positional[pathlib.Path], tyro.conf.arg(metavar="FILE")] = pathlib.Path("params.yaml"),
+    path: Annotated[tyro.conf.Positional[pathlib.Path], tyro.conf.arg(metavar="FILE|DIR")] = pathlib.Path(
+        "params.yaml"
+    ),
+    *,
+    unseen: str = "",
+    void: tuple[int, ...] = (),
+    no_background: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
+    side: int = 320,
+    val_share: float = 0.2,
+    seed: int = 0,
+    out: pathlib.Path | None = None,
+    params: pathlib.Path = pathlib.Path("params.yaml"),
 ) -> None:
-    """Check every section of a parameter file before any stage runs.
+    """Check every section of a parameter file, or a folder of images and masks, before any stage runs.
+
+    A folder is read as people have it: `images` and `masks`, or both in one folder; index, palette or RGB masks; a class list; lists or
+    none (docs/own_data.md). All faults are named together. If there is none, a data set in VOC's layout and a parameter file that runs
+    are written. All options are for a folder.
 
     Args:
-        path: the parameter file.
+        path: the parameter file, or the folder.
+        unseen: names of classes, parted by commas, that are treated as never annotated. Classes that no mask shows are unseen anyway.
+        void: values in masks that are ignored; 255 always is.
+        no_background: the class called background is an ordinary class.
+        side: shrink larger images and their masks to this longest side in pixels; 0: never. 320 suits a CPU.
+        val_share: share of the images with masks that go to validation, if the folder has no val.txt.
+        seed: of the choice of validation images.
+        out: where the data set is written; data/NAME if it is not given.
+        params: the parameter file to write.
     """
     from zeroshot.experiments import schema
 
-    schema.check(path)
-    print(f"{path}: all {len(schema.SECTIONS)} sections are valid")
+    if not path.is_dir():
+        schema.check(path)
+        print(f"{path}: all {len(schema.SECTIONS)} sections are valid")
+        return
+    import yaml
+
+    from zeroshot.base import errors, storage, text_files
+    from zeroshot.base import params as sections
+    from zeroshot.experiments import presets
+    from zeroshot.own_data import prepare, report
+    from zeroshot.words import class_embeddings, embedding_sources
+
+    out = out or pathlib.Path("data") / path.resolve().name
+    if out.resolve() == path.resolve():
+        raise errors.UserError(f"{path}: cannot be replaced by its own data set; give another folder in --out")
+    options = prepare.Options(
+        tuple(text_files.normalise(name.strip()) for name in unseen.split(",") if name.strip()),
+        void,
+        no_background,
+        side,
+        val_share,
+        seed,
+    )
+    summary = prepare.make(path, out, options)
+    print(report.render(summary))
+    title = f"# {out}, written by `zeroshot check {path}` over the preset voc_small.\n\n"
+    overlay = title + yaml.safe_dump(prepare.parameters(out, summary), sort_keys=False, allow_unicode=True)
+    storage.write_text(params, presets.merge(presets.text("voc_small"), overlay))
+    schema.check(params)
+    print(f"\n{out} and {params} are written")
+    embeddings = sections.load(params, "embeddings", class_embeddings.Params)
+    embedding_sources.load(summary.numbering.names, embeddings.path, embeddings)
+    print("next: dvc repro zs3net, then: zeroshot predict IMAGE --model models/zs3net.pt --out predictions")

@@ -7,7 +7,7 @@ from typing import Any
 
 from zeroshot.base import errors, params, runtime
 from zeroshot.cache import shard_plan
-from zeroshot.datasets import conversion, layout
+from zeroshot.datasets import conversion, layout, lists
 from zeroshot.datasets.toy import scenes
 from zeroshot.evaluation import example_images, protocols
 from zeroshot.networks import backbone
@@ -61,7 +61,7 @@ def check(path: str | pathlib.Path) -> None:
 def _cross_validation(loaded: Mapping[str, Any]) -> list[str]:
     """Return a fault for each cross-validation that has too few seen classes, as far as the class list is at hand yet."""
     data = loaded["data"]
-    classes = layout.read_classes(pathlib.Path(data.root), data.classes, errors.Faults())
+    classes = lists.read_classes(pathlib.Path(data.root), data.classes, errors.Faults())
     unseen = layout.unseen_names(data)
     objects = len(classes) - 1 - len(unseen)
     if not classes or not unseen or objects >= folds.LEAST_CLASSES:

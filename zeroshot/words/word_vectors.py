@@ -1,7 +1,6 @@
 """Vectors of single words, from any source."""
 
 import dataclasses
-import difflib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, BinaryIO
 

@@ -1,0 +1,207 @@
+"""`zeroshot check DIR`: folders as people have them, from the files to a data set and a parameter file."""
+
+import pathlib
+
+import numpy as np
+import PIL.Image
+import pytest
+import yaml
+
+from zeroshot.base import errors
+from zeroshot.commands import __main__ as cli
+from zeroshot.datasets import layout, partition
+from zeroshot.experiments import presets
+from zeroshot.images import image_files
+from zeroshot.own_data import class_list, folder, prepare
+
+NAMES = ("sky", "road", "car", "tree", "zebra", "bicycle")
+COLOURS = {
+    "sky": (128, 128, 128),
+    "road": (128, 64, 128),
+    "car": (64, 0, 128),
+    "tree": (128, 128, 0),
+    "void": (0, 0, 0),
+}
+
+
+def labels(number: int) -> np.ndarray:
+    """Return values (40, 60) uint8: sky above road, and a car or a tree; the right edge has 255."""
+    values = np.zeros((40, 60), np.uint8)
+    values[20:] = 1
+    values[10:30, 10:30] = 2 + number % 2
+    values[:, -2:] = 255
+    return values
+
+
+def make(root: pathlib.Path, n: int = 10, suffix: str = ".bmp") -> pathlib.Path:
+    """Write n images with index masks, and two without masks; no background, two classes in no mask."""
+    (root / "images").mkdir(parents=True)
+    (root / "masks").mkdir()
+    for number in range(n + 2):
+        pixels = np.random.default_rng(number).integers(0, 256, (40, 60, 3), dtype=np.uint8)
+        PIL.Image.fromarray(pixels).save(root / f"images/p{number}{suffix}")
+        if number < n:
+            PIL.Image.fromarray(labels(number)).save(root / f"masks/p{number}.png")
+    (root / "classes.txt").write_text("\n".join(NAMES))
+    return root
+
+
+def check(tmp_path: pathlib.Path, root: pathlib.Path, *words: str) -> dict:
+    """Run the command in the project's folder, with all outputs in tmp_path; return the section data of its params.yaml."""
+    out, params = tmp_path / "out", tmp_path / "params.yaml"
+    cli.main(["check", str(root), "--out", str(out), "--params", str(params), *words])
+    return yaml.safe_load(params.read_text())["data"]
+
+
+def test_photographs_in_bmp_without_a_background_become_a_data_set_that_prepare_split_accepts(tmp_path, capsys):
+    data = check(tmp_path, make(tmp_path / "street"))
+    said = capsys.readouterr().out
+    assert data["unseen"] == ["zebra", "bicycle"] and data["background"] is None
+    # Every image shows the sky.
+    assert data["exclude"] == "pixels"
+    assert "12 images, 10 with masks" in said and "in no training mask: zebra, bicycle" in said
+    section = {key: value for key, value in data.items() if key != "root"} | {"root": str(tmp_path / "out")}
+    from zeroshot.base import params
+
+    split, _ = partition.check(tmp_path / "out", tmp_path / "none", params.build(section, layout.Params, "data"), 0)
+    assert split.classes == ("background", *NAMES)
+    assert (split.seen, split.unseen) == ((1, 2, 3, 4), (5, 6))
+    assert (len(split.train), len(split.val), len(split.unlabelled)) == (8, 2, 2)
+    mask = image_files.read_mask(tmp_path / "out/SegmentationClass/p1.png")
+    np.testing.assert_array_equal(mask, np.where(labels(1) == 255, 65535, labels(1).astype(np.uint16) + 1))
+    sky = image_files.read_image(tmp_path / f"out/{split.val[0].image}")
+    original = image_files.read_image(tmp_path / f"street/images/{split.val[0].id}.bmp")
+    np.testing.assert_array_equal(sky, original)
+
+
+def test_the_parameter_file_has_the_comments_of_the_preset_and_the_values_of_the_data_set(tmp_path):
+    check(tmp_path, make(tmp_path / "street"))
+    text = (tmp_path / "params.yaml").read_text()
+    assert text.startswith(f"# {tmp_path}/out, written by `zeroshot check")
+    assert len(presets.comments(text)) == len(presets.comments(presets.text("voc_small")))
+    assert yaml.safe_load(text)["embeddings"]["source"] == "glove"
+
+
+@pytest.mark.parametrize("table", ["{r} {g} {b} {name}", "{name},{r},{g},{b}"])
+def test_masks_of_colours_need_a_table(tmp_path, table):
+    root = make(tmp_path / "street")
+    for number in range(10):
+        path = root / f"masks/p{number}.png"
+        ids = np.array(PIL.Image.open(path))
+        colours = np.array([COLOURS[name] for name in ("sky", "road", "car", "tree")], np.uint8)
+        PIL.Image.fromarray(np.where((ids == 255)[..., None], 0, colours[np.minimum(ids, 3)]).astype(np.uint8)).save(
+            path
+        )
+    with pytest.raises(SystemExit, match="the class list has none; write classes.yaml with a colour"):
+        check(tmp_path, root)
+    lines = [table.format(name=name, r=r, g=g, b=b) for name, (r, g, b) in COLOURS.items()]
+    (root / "classes.txt").write_text("\n".join(lines))
+    data = check(tmp_path, root, "--unseen", "car")
+    assert data["unseen"] == ["car"]
+    mask = image_files.read_mask(tmp_path / "out/SegmentationClass/p1.png")
+    np.testing.assert_array_equal(mask, np.where(labels(1) == 255, 65535, labels(1).astype(np.uint16) + 1))
+
+
+def test_all_faults_are_named_together_with_the_likely_mend(tmp_path):
+    root = make(tmp_path / "street")
+    (root / "images/p3.bmp").rename(root / "images/p3.gif")
+    (root / "images/p4.bmp").write_bytes(b"no image")
+    PIL.Image.fromarray(labels(5)[:20]).save(root / "masks/p5.png")
+    wrong = labels(6)
+    wrong[0, :7] = 9
+    PIL.Image.fromarray(wrong).save(root / "masks/p6.png")
+    with pytest.raises(SystemExit) as caught:
+        check(tmp_path, root)
+    text = str(caught.value)
+    assert "p3.gif lies beside it" in text and "p4.bmp: cannot be decoded" in text
+    assert (
+        "p5.bmp is 60 x 40" in text
+        and "9 (7 pixels); add classes to the list, or ignore the values with --void 9" in text
+    )
+    assert not (tmp_path / "out").exists() and not (tmp_path / "params.yaml").exists()
+    (root / "images/p3.gif").unlink()
+    (root / "masks/p3.png").unlink()
+    for id in ("p4", "p5"):
+        (root / f"masks/{id}.png").unlink()
+        (root / f"images/{id}.bmp").unlink()
+    assert check(tmp_path, root, "--void", "9")["root"] == (tmp_path / "out").as_posix()
+
+
+def test_one_folder_with_both_and_larger_images_are_shrunk(tmp_path):
+    root = make(tmp_path / "street", suffix=".jpg")
+    together = tmp_path / "together"
+    together.mkdir()
+    for path in (root / "images").iterdir():
+        path.rename(together / path.name)
+    for path in (root / "masks").iterdir():
+        path.rename(together / (path.name if path.stem < "p5" else f"{path.stem}_mask.png"))
+    (root / "classes.txt").rename(together / "classes.txt")
+    check(tmp_path, together, "--side", "30")
+    shapes = {image_files.read_size(path) for path in (tmp_path / "out/JPEGImages").iterdir()}
+    assert shapes == {(20, 30)} and len(list((tmp_path / "out/SegmentationClass").iterdir())) == 10
+    assert set(np.unique(image_files.read_mask(tmp_path / "out/SegmentationClass/p6.png"))) <= {1, 2, 3, 4, 65535}
+
+
+def test_lists_of_the_folder_are_used(tmp_path):
+    root = make(tmp_path / "street")
+    (root / "val.txt").write_text("p1.bmp\np2\n")
+    check(tmp_path, root)
+    assert (tmp_path / "out/ImageSets/Segmentation/val.txt").read_text() == "p1\np2\n"
+    (root / "train.txt").write_text("p1\np99\n")
+    with pytest.raises(SystemExit, match=r"p99[\s\S]*p1: train.txt and val.txt"):
+        check(tmp_path, root)
+
+
+def test_a_background_by_name_and_roles_of_a_yaml_list(tmp_path):
+    root = make(tmp_path / "street")
+    (root / "classes.txt").unlink()
+    entries = [{"name": "Background"}, "road", {"name": "car", "role": "unseen"}, {"name": "tree", "role": "void"}]
+    (root / "classes.yaml").write_text(yaml.safe_dump({"classes": entries}))
+    data = check(tmp_path, root)
+    assert data["background"] == "label_0" and data["unseen"] == ["car"]
+    mask = image_files.read_mask(tmp_path / "out/SegmentationClass/p1.png")
+    assert set(np.unique(mask)) == {0, 1, 65535}
+    data = check(tmp_path, root, "--no-background")
+    assert data["background"] is None and set(
+        np.unique(image_files.read_mask(tmp_path / "out/SegmentationClass/p1.png"))
+    ) == {1, 2, 65535}
+
+
+def test_words_without_a_vector_are_named_at_once(tmp_path):
+    root = make(tmp_path / "street")
+    (root / "classes.txt").write_text("\n".join([*NAMES[:-1], "traficcone"]))
+    with pytest.raises(SystemExit, match=r"'traficcone': no vector for 'traficcone'"):
+        check(tmp_path, root)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("cow\ncow\n", "`cow` and `cow` have the same name"),
+        ("1 2 3 cow\nhorse\n", "some classes have a colour and some a value"),
+        ("cow\n", "fewer than two classes"),
+        ("cow 300 0 0\nhorse 1 1 1\n", "a colour has numbers from 0 to 255"),
+    ],
+)
+def test_faults_of_class_lists_are_named(tmp_path, text, message):
+    path = tmp_path / "classes.txt"
+    path.write_text(text)
+    with pytest.raises(errors.UserError, match=message):
+        class_list.read(path)
+
+
+@pytest.mark.parametrize(
+    ("missing", "message"), [("images", "no images"), ("masks", "no masks"), ("classes.txt", "no class list")]
+)
+def test_what_is_missing_is_named_with_what_was_looked_for(tmp_path, missing, message):
+    root = make(tmp_path / "street")
+    (root / missing).rename(tmp_path / "away")
+    with pytest.raises(errors.UserError, match=message):
+        folder.find(root, errors.Faults())
+
+
+def test_the_folder_itself_is_never_replaced(tmp_path):
+    root = make(tmp_path / "street")
+    with pytest.raises(SystemExit, match="cannot be replaced by its own data set"):
+        cli.main(["check", str(root), "--out", str(root)])
+    assert prepare.Options().side == 320 and (root / "images").is_dir()

@@ -1,0 +1,152 @@
+"""The class list of a folder: names, and where people write them the values or colours in masks, and roles."""
+
+import csv
+import dataclasses
+import pathlib
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import yaml
+
+from zeroshot.base import errors, strict_yaml, text_files
+from zeroshot.images import label_ids
+
+Role = Literal["seen", "unseen", "background", "void"]
+ROLES = ("seen", "unseen", "background", "void")
+# Names that people give to these roles.
+_USUAL: dict[str, Role] = dict.fromkeys(("background", "bg"), "background") | dict.fromkeys(
+    ("void", "ignore", "ignored", "unlabelled", "unlabeled", "unknown"), "void"
+)
+_COLOUR_FIRST = re.compile(r"(\d+)[\s,;]+(\d+)[\s,;]+(\d+)[\s,;]+(\S.*)")
+_COLOUR_LAST = re.compile(r"(\S.*?)[\s,;]+(\d+)[\s,;]+(\d+)[\s,;]+(\d+)")
+_VALUE_FIRST = re.compile(r"(\d+)\s*[:,;\t]\s*(\S.*)")
+
+
+@dataclasses.dataclass(frozen=True)
+class Entry:
+    """One class of the list.
+
+    Attributes:
+        name: the name.
+        value: its value in index masks; None if masks have colours.
+        colour: its colour [R, G, B] in masks; None if masks have values.
+        role: what it is; classes that no mask shows become unseen later.
+    """
+
+    name: str
+    value: int | None
+    colour: tuple[int, int, int] | None
+    role: Role
+
+
+def read(path: pathlib.Path) -> list[Entry]:
+    """Read a class list.
+
+    Lines of a text or CSV file are `name`, whose line number from 0 is the value; `3: name`; `64 128 64 name`; or `name, 64, 128, 64`.
+    A YAML file is a list of names, or of mappings with `name` and optionally `value`, `colour` and `role`.
+
+    Raises:
+        errors.UserError: if the list cannot be read; the text names every fault.
+    """
+    if path.suffix in (".yaml", ".yml"):
+        entries = _of_yaml(path)
+    else:
+        lines = [line for line in text_files.read_lines(path) if line.strip()]
+        if path.suffix == ".csv" and lines and not any(character.isdigit() for character in lines[0]):
+            lines = lines[1:]
+        entries = [_of_line(line.strip(), number) for number, line in enumerate(lines)]
+    _check(path, entries)
+    return entries
+
+
+def _of_line(line: str, number: int) -> Entry:
+    if match := _COLOUR_FIRST.fullmatch(line):
+        *colour, name = match.groups()
+    elif match := _COLOUR_LAST.fullmatch(line):
+        name, *colour = match.groups()
+    elif match := _VALUE_FIRST.fullmatch(line):
+        return _entry(match[2], int(match[1]), None, None)
+    else:
+        return _entry(line, number, None, None)
+    red, green, blue = map(int, colour)
+    return _entry(next(csv.reader([name]))[0], None, (red, green, blue), None)
+
+
+def _of_yaml(path: pathlib.Path) -> list[Entry]:
+    try:
+        values = strict_yaml.load(text_files.read(path))
+    except (yaml.YAMLError, RecursionError) as error:
+        raise errors.UserError(f"{path}: cannot be read as YAML: {error}") from None
+    if isinstance(values, dict):
+        values = values.get("classes", values.get("names"))
+    if not isinstance(values, list):
+        raise errors.UserError(f"{path}: needs a list of classes, or a list under `classes:`")
+    return [_of_item(path, item, number) for number, item in enumerate(values)]
+
+
+def _of_item(path: pathlib.Path, item: Any, number: int) -> Entry:
+    if isinstance(item, str):
+        return _entry(item, number, None, None)
+    where = f"{path}: class {number}"
+    if not isinstance(item, dict) or not isinstance(item.get("name"), str):
+        raise errors.UserError(f"{where}: needs a name")
+    unknown = sorted(item.keys() - {"name", "value", "colour", "color", "role"})
+    colour, value, role = item.get("colour", item.get("color")), item.get("value"), item.get("role")
+    if unknown:
+        raise errors.UserError(f"{where}: unknown key `{unknown[0]}`; known keys: name, value, colour, role")
+    if role is not None and role not in ROLES:
+        raise errors.UserError(f"{where}: role must be one of {', '.join(ROLES)}, found {role!r}")
+    if colour is not None and not (
+        isinstance(colour, list) and len(colour) == 3 and all(isinstance(part, int) for part in colour)
+    ):
+        raise errors.UserError(f"{where}: colour must be a list of red, green and blue from 0 to 255, found {colour!r}")
+    if value is not None and not isinstance(value, int):
+        raise errors.UserError(f"{where}: value must be a number, found {value!r}")
+    if value is None and colour is None:
+        value = number
+    return _entry(item["name"], value, None if colour is None else (colour[0], colour[1], colour[2]), role)
+
+
+def _entry(name: str, value: int | None, colour: tuple[int, int, int] | None, role: Role | None) -> Entry:
+    name = text_files.normalise(name.strip())
+    return Entry(name, value, colour, role or _USUAL.get(name.lower(), "seen"))
+
+
+def _check(path: pathlib.Path, entries: Sequence[Entry]) -> None:
+    faults = []
+    for what in ("name", "value", "colour"):
+        first: dict[Any, str] = {}
+        for entry in entries:
+            key = getattr(entry, what)
+            key = key.lower() if what == "name" else key
+            if key is not None and first.setdefault(key, entry.name) is not entry.name:
+                faults.append(f"`{entry.name}` and `{first[key]}` have the same {what}")
+    for entry in entries:
+        if not entry.name or not entry.name.isprintable():
+            faults.append(f"{entry.name!r} is no name")
+        if entry.colour is not None and not all(0 <= part <= 255 for part in entry.colour):
+            faults.append(f"`{entry.name}`: a colour has numbers from 0 to 255")
+        if entry.value is not None and not 0 <= entry.value < label_ids.N_IDS:
+            faults.append(f"`{entry.name}`: a value is from 0 to {label_ids.N_IDS - 1:,}")
+    if sum(entry.role == "background" for entry in entries) > 1:
+        faults.append("more than one background")
+    if any(entry.colour for entry in entries) and any(entry.value is not None for entry in entries):
+        faults.append("some classes have a colour and some a value in masks; all need the same")
+    if sum(entry.role in ("seen", "unseen", "background") for entry in entries) < 2:
+        faults.append("fewer than two classes")
+    if faults:
+        raise errors.UserError("\n".join([f"{path}: {len(faults)} faults", *(f"  {fault}" for fault in faults)]))
+
+
+def with_roles(entries: Sequence[Entry], roles: Mapping[str, Role]) -> list[Entry]:
+    """Return the entries with other roles by name.
+
+    Raises:
+        errors.UserError: if the list has no class of a name.
+    """
+    known = {entry.name for entry in entries}
+    unknown = [name for name in roles if name not in known]
+    if unknown:
+        raise errors.UserError(f"no class `{unknown[0]}`; the list has {', '.join(sorted(known))}")
+    return [dataclasses.replace(entry, role=roles.get(entry.name, entry.role)) for entry in entries]

@@ -1,0 +1,163 @@
+"""Finding images, masks, class list and image lists in a folder as people have it."""
+
+import dataclasses
+import difflib
+import os
+import pathlib
+from collections.abc import Iterable, Sequence
+
+from zeroshot.base import errors, text_files
+
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
+# Formats that keep label ids exactly.
+MASK_SUFFIXES = (".png", ".bmp", ".tif", ".tiff")
+_IMAGE_FOLDERS = ("images", "jpegimages", "image", "imgs", "img", "photos")
+_MASK_FOLDERS = ("masks", "segmentationclass", "mask", "labels", "annotations", "gt", "segmentation")
+_MASK_ENDINGS = ("_mask", "-mask", "_label", "_labels", "_gt", "_seg", "_l")
+_CLASS_FILES = (
+    "classes.yaml", "classes.yml", "classes.txt", "classes.csv", "class_dict.csv", "label_colors.txt", "labels.txt",
+)  # fmt: skip
+_LIST_FOLDERS = (".", "ImageSets/Segmentation", "lists", "splits")
+LISTS = ("train", "val", "unlabelled")
+
+
+@dataclasses.dataclass(frozen=True)
+class Folder:
+    """What was found.
+
+    Attributes:
+        root: the folder.
+        images: id -> path of each image, sorted.
+        masks: id -> path of the mask of an image.
+        classes: the class list.
+        lists: `train`, `val`, `unlabelled` -> ids, for the lists that exist.
+    """
+
+    root: pathlib.Path
+    images: dict[str, pathlib.Path]
+    masks: dict[str, pathlib.Path]
+    classes: pathlib.Path
+    lists: dict[str, list[str]]
+
+
+def find(root: pathlib.Path, faults: errors.Faults) -> Folder:
+    """Find the files of a data set in `root`.
+
+    Images and masks are in a folder each (`images`, `masks` and usual names like these), or together, where a mask has the name of its
+    image with an ending such as `_mask`, or another suffix.
+
+    Args:
+        root: the folder.
+        faults: receives masks without an image and other faults of names.
+
+    Raises:
+        errors.UserError: if there is no image, no mask or no class list; the text says which names were looked for.
+    """
+    if not root.is_dir():
+        raise errors.UserError(f"{root}: no such folder")
+    image_folder, mask_folder = _named(root, _IMAGE_FOLDERS), _named(root, _MASK_FOLDERS)
+    if mask_folder is None and image_folder is not None:
+        mask_folder = image_folder
+    image_folder, mask_folder = image_folder or root, mask_folder or root
+    images = _by_stem(image_folder, IMAGE_SUFFIXES, faults)
+    masks = images if mask_folder == image_folder else _by_stem(mask_folder, MASK_SUFFIXES, faults)
+    if mask_folder == image_folder:
+        masks = _apart(image_folder, images, faults)
+        images = {id: path for id, path in images.items() if path not in masks.values()}
+    else:
+        masks = {_image_of(id, images): path for id, path in masks.items()}
+        for id, path in masks.items():
+            if id not in images:
+                faults.add("mask without an image", f"{path}{_beside(image_folder, path.stem, list(images))}")
+    if not images:
+        raise errors.UserError(
+            f"{root}: no images; they are looked for in {', '.join(_IMAGE_FOLDERS)} or in the folder itself, as {', '.join(IMAGE_SUFFIXES)}"
+        )
+    if not masks:
+        raise errors.UserError(
+            f"{root}: no masks; they are looked for in {', '.join(_MASK_FOLDERS)}, or beside the images with one of the endings "
+            f"{', '.join(_MASK_ENDINGS)}, as {', '.join(MASK_SUFFIXES)}"
+        )
+    classes = next((root / name for name in _CLASS_FILES if (root / name).is_file()), None)
+    if classes is None:
+        raise errors.UserError(
+            f"{root}: no class list; write classes.txt with one name per line (line 0 has the value 0 in masks), or classes.yaml with "
+            "colours and roles (docs/own_data.md)"
+        )
+    kept = {id: path for id, path in masks.items() if id in images}
+    return Folder(root, dict(sorted(images.items())), kept, classes, _lists(root, images, faults))
+
+
+def _named(root: pathlib.Path, names: Sequence[str]) -> pathlib.Path | None:
+    folders = {entry.name.lower(): pathlib.Path(entry.path) for entry in os.scandir(root) if entry.is_dir()}
+    return next((folders[name] for name in names if name in folders), None)
+
+
+def _by_stem(folder: pathlib.Path, suffixes: Sequence[str], faults: errors.Faults) -> dict[str, pathlib.Path]:
+    found: dict[str, pathlib.Path] = {}
+    for path in sorted(folder.iterdir()):
+        if path.suffix.lower() not in suffixes or not path.is_file():
+            continue
+        id = text_files.normalise(path.stem)
+        if id in found:
+            # In one folder with both, a.jpg and a.png are an image and its mask.
+            if path.suffix.lower() in MASK_SUFFIXES and found[id].suffix.lower() not in MASK_SUFFIXES:
+                found[f"{id}_mask"] = path
+            elif found[id].suffix.lower() in MASK_SUFFIXES and path.suffix.lower() not in MASK_SUFFIXES:
+                found[f"{id}_mask"], found[id] = found[id], path
+            else:
+                faults.add("two files with one name; rename one", f"{found[id]} and {path.name}")
+        else:
+            found[id] = path
+    return found
+
+
+def _apart(folder: pathlib.Path, files: dict[str, pathlib.Path], faults: errors.Faults) -> dict[str, pathlib.Path]:
+    """Return the masks among the files of one folder by the id of their image."""
+    masks = {}
+    for id, path in files.items():
+        image = _image_of(id, files)
+        if image != id:
+            masks[image] = path
+        elif id.lower().endswith(_MASK_ENDINGS):
+            faults.add("mask without an image", f"{path}{_beside(folder, id, [])}")
+    return masks
+
+
+def _image_of(id: str, images: Iterable[str]) -> str:
+    """Return the id of the image of a mask: its own name, or its name without a usual ending."""
+    for ending in _MASK_ENDINGS:
+        if id.lower().endswith(ending) and id[: -len(ending)] in images:
+            return id[: -len(ending)]
+    return id
+
+
+def _beside(folder: pathlib.Path, stem: str, ids: Sequence[str]) -> str:
+    """Return a hint at a file that may be the image: another suffix, or nearly the same name."""
+    others = sorted(path.name for path in folder.glob(f"{stem}.*") if path.suffix.lower() not in MASK_SUFFIXES)
+    if others:
+        return f": {others[0]} lies beside it; convert it to one of {', '.join(IMAGE_SUFFIXES)}"
+    close = difflib.get_close_matches(stem, ids, n=1)
+    return f": is it the mask of {close[0]}?" if close else ""
+
+
+def _lists(root: pathlib.Path, images: Iterable[str], faults: errors.Faults) -> dict[str, list[str]]:
+    lists: dict[str, list[str]] = {}
+    owner: dict[str, str] = {}
+    for name in LISTS:
+        path = next(
+            (root / place / f"{name}.txt" for place in _LIST_FOLDERS if (root / place / f"{name}.txt").is_file()), None
+        )
+        if path is None:
+            continue
+        lists[name] = []
+        for line in filter(None, text_files.read_lines(path)):
+            file = pathlib.PurePosixPath(line.split()[0] if line not in images else line)
+            id = line if line in images else (file.stem if file.suffix.lower() in IMAGE_SUFFIXES else file.name)
+            if id not in images:
+                faults.add("listed image does not exist", f"{path}: {line}")
+            elif owner.setdefault(id, name) != name:
+                faults.add("image in two lists", f"{id}: {owner[id]}.txt and {name}.txt")
+            else:
+                lists[name].append(id)
+    return lists

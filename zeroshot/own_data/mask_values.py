@@ -1,0 +1,128 @@
+"""Any mask as label ids: index, palette and RGB images, with the values or colours of the class list."""
+
+import collections
+import dataclasses
+import pathlib
+from collections.abc import Collection, Mapping, Sequence
+
+import numpy as np
+import PIL.Image
+import PIL.ImageOps
+
+from zeroshot.base import errors
+from zeroshot.images import image_files, label_ids
+from zeroshot.own_data import class_list
+
+Colour = tuple[int, int, int]
+
+
+@dataclasses.dataclass(frozen=True)
+class Numbering:
+    """Which label id each value or colour of a mask gets.
+
+    Attributes:
+        names: class names in label order. Without a background, label 0 is a place holder.
+        labels: value or colour in masks -> label id; `label_ids.IGNORE_INDEX` for what is ignored.
+        by_colour: whether masks are read by colours.
+        has_background: whether label 0 is a background.
+        unseen: label ids of the classes that the list calls unseen.
+    """
+
+    names: tuple[str, ...]
+    labels: Mapping[int | Colour, int]
+    by_colour: bool
+    has_background: bool
+    unseen: tuple[int, ...]
+
+
+def number(entries: Sequence[class_list.Entry], void: Collection[int]) -> Numbering:
+    """Return the label ids of a class list: the background, if there is one, is 0, the others follow in their order.
+
+    Args:
+        entries: the class list.
+        void: further values in masks that are ignored.
+    """
+    background = [entry for entry in entries if entry.role == "background"]
+    others = [entry for entry in entries if entry.role in ("seen", "unseen")]
+    names = (background[0].name if background else "background", *(entry.name for entry in others))
+    labels: dict[int | Colour, int] = {}
+    for entry in entries:
+        key = entry.colour if entry.colour is not None else entry.value
+        assert key is not None
+        labels[key] = 0 if entry.role == "background" else label_ids.IGNORE_INDEX
+    for label, entry in enumerate(others, 1):
+        labels[entry.colour if entry.colour is not None else entry.value] = label  # type: ignore[index]
+    labels |= dict.fromkeys(void, label_ids.IGNORE_INDEX)
+    unseen = tuple(label for label, entry in enumerate(others, 1) if entry.role == "unseen")
+    return Numbering(names, labels, any(entry.colour for entry in entries), bool(background), unseen)
+
+
+def read(path: pathlib.Path, numbering: Numbering) -> tuple[np.ndarray, collections.Counter]:
+    """Read a mask.
+
+    Returns:
+        label ids (H, W) uint16, turned by the EXIF orientation; and the number of pixels of each unknown value or colour, which are ignored
+        in the mask. 255 of an 8-bit index mask is always ignored.
+
+    Raises:
+        image_files.ImageError: if the file cannot be decoded or stores neither values nor colours.
+    """
+    stored = _values(path, numbering.by_colour)
+    flat = stored.reshape(-1, stored.shape[2]) if stored.ndim == 3 else stored.reshape(-1)
+    if stored.ndim == 3:
+        packed = flat.astype(np.int64) @ np.array([65536, 256, 1])
+        keys = {(r * 256 + g) * 256 + b: label for (r, g, b), label in numbering.labels.items()}  # type: ignore[misc]
+    else:
+        packed = flat.astype(np.int64)
+        keys = {int(value): label for value, label in numbering.labels.items()}  # type: ignore[arg-type]
+        if stored.dtype == np.uint8:
+            keys.setdefault(label_ids.IGNORE_IN_8_BITS, label_ids.IGNORE_INDEX)
+    values, inverse, counts = np.unique(packed, return_inverse=True, return_counts=True)
+    unknown: collections.Counter = collections.Counter()
+    ids = np.full(len(values), label_ids.IGNORE_INDEX, label_ids.DTYPE)
+    for position, (value, count) in enumerate(zip(values.tolist(), counts.tolist(), strict=True)):
+        if value in keys:
+            ids[position] = keys[value]
+        else:
+            unknown[(value >> 16, value >> 8 & 255, value & 255) if stored.ndim == 3 else value] += count
+    return ids[inverse].reshape(stored.shape[:2]), unknown
+
+
+def _values(path: pathlib.Path, by_colour: bool) -> np.ndarray:
+    """Return the values (H, W) uint8 or uint16, or the colours (H, W, 3) uint8, of a mask."""
+    if by_colour:
+        return image_files.read_image(path)
+    try:
+        with PIL.Image.open(path, formats=("PNG", "BMP", "TIFF")) as opened:
+            if opened.width * opened.height > image_files.MAX_PIXELS:
+                raise image_files.ImageError(f"{path}: has more than {image_files.MAX_PIXELS:,} pixels")
+            image = PIL.ImageOps.exif_transpose(opened)
+            mode, values = image.mode, np.array(image)
+    except image_files.ImageError:
+        raise
+    except Exception as error:  # A decoder may raise anything on a broken file.
+        raise image_files.ImageError(f"{path}: cannot be decoded: {error}") from None
+    if mode in ("P", "L"):
+        return values
+    if mode == "1":
+        return values.astype(np.uint8)
+    if mode.startswith("I;16") or (mode == "I" and values.min() >= 0 and values.max() < label_ids.N_IDS):
+        return values.astype(np.uint16)
+    if (
+        mode in ("RGB", "RGBA")
+        and (values[..., 0] == values[..., 1]).all()
+        and (values[..., 0] == values[..., 2]).all()
+    ):
+        return values[..., 0]
+    raise image_files.ImageError(
+        f"{path}: has colours (mode {mode}), and the class list has none; write classes.yaml with a colour for each class"
+    )
+
+
+def describe_unknown(unknown: collections.Counter, numbering: Numbering) -> str:
+    """Return what the unknown values of all masks may be, and what to do."""
+    listed = ", ".join(f"{key} ({count:,} pixels)" for key, count in unknown.most_common(errors.MAX_LISTED))
+    if numbering.by_colour:
+        return f"{listed}; add these colours to the class list (role void: ignored), or save masks without compression losses"
+    mend = ", ".join(str(key) for key in sorted(unknown)[:5])
+    return f"{listed}; add classes to the list, or ignore the values with --void {mend}"

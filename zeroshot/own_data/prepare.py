@@ -1,0 +1,204 @@
+"""From a folder to a data set in VOC's layout: the steps of `zeroshot check DIR`."""
+
+import collections
+import dataclasses
+import pathlib
+import shutil
+from collections.abc import Collection, Sequence
+from typing import Any
+
+import numpy as np
+import PIL.Image
+
+from zeroshot.base import errors, parallel, progress, storage
+from zeroshot.images import grids, image_files, label_ids, views
+from zeroshot.own_data import class_list, division, folder, mask_values, report
+
+LISTS = "ImageSets/Segmentation"
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """How the data set is made.
+
+    Attributes:
+        unseen: names of classes to declare unseen, beside those of the class list and those that no mask shows.
+        void: values in masks that are ignored.
+        no_background: the class that is called background is an ordinary class.
+        side: larger images and their masks are shrunk to this longest side in pixels; 0: never.
+        val_share: share of the images with masks that go to validation, if there is no val.txt.
+        seed: of the choice of validation images.
+        workers: number of threads.
+    """
+
+    unseen: tuple[str, ...] = ()
+    void: tuple[int, ...] = ()
+    no_background: bool = False
+    side: int = 320
+    val_share: float = 0.2
+    seed: int = 0
+    workers: int = 2
+
+
+@dataclasses.dataclass(frozen=True)
+class _Decoded:
+    """One image and its mask: (height, width), pixels and cells by label id, values without a class, faults as (kind, detail)."""
+
+    size: tuple[int, int] = (0, 0)
+    shown: dict[int, tuple[int, int]] | None = None
+    unknown: collections.Counter = dataclasses.field(default_factory=collections.Counter)
+    faults: tuple[tuple[str, str], ...] = ()
+
+
+def make(root: pathlib.Path, out: pathlib.Path, options: Options) -> report.Summary:
+    """Check the folder `root` and write the data set in VOC's layout to `out`.
+
+    Raises:
+        errors.DatasetError: if the folder has faults; the text lists all of them, and nothing is written.
+        errors.UserError: if there is nothing to check, or a name is not in the class list.
+    """
+    faults = errors.Faults()
+    found = folder.find(root, faults)
+    entries = class_list.read(found.classes)
+    if options.no_background:
+        entries = [
+            dataclasses.replace(entry, role="seen") if entry.role == "background" else entry for entry in entries
+        ]
+    entries = class_list.with_roles(entries, dict.fromkeys(options.unseen, "unseen"))
+    numbering = mask_values.number(entries, options.void)
+    with storage.replacing_folder(out) as unfinished:
+        (unfinished / "JPEGImages").mkdir()
+        (unfinished / "SegmentationClass").mkdir()
+
+        def one(id: str) -> tuple[str, _Decoded]:
+            return id, _write(unfinished, id, found.images[id], found.masks.get(id), numbering, options.side)
+
+        decoded = dict(
+            progress.track(parallel.in_order(one, found.images, options.workers), "check", total=len(found.images))
+        )
+        unknown: collections.Counter = collections.Counter()
+        for item in decoded.values():
+            unknown.update(item.unknown)
+            for kind, detail in item.faults:
+                faults.add(kind, detail)
+        if unknown:
+            faults.add("values in masks that are no class", mask_values.describe_unknown(unknown, numbering))
+        faults.raise_any(str(root))
+        shown = {id: item.shown for id, item in decoded.items() if item.shown is not None}
+        lists = _divide(found, shown, options)
+        unseen = _unseen(numbering, {label for id in lists["train"] for label in shown[id]})
+        _write_lists(unfinished, numbering, lists)
+    return report.Summary(numbering, unseen, shown, [item.size for item in decoded.values()], lists)
+
+
+def parameters(out: pathlib.Path, summary: report.Summary) -> dict[str, Any]:
+    """Return the keys of params.yaml that this data set needs, over the preset voc_small."""
+    has_background = summary.numbering.has_background
+    training = [summary.shown[id].keys() for id in summary.lists["train"] if id in summary.shown]
+    seen = [label for label in range(1, len(summary.numbering.names)) if label not in summary.unseen]
+    # With `images`, cross-validation could find no image that lacks a held-out class.
+    everywhere = any(sum(label in of_image for of_image in training) > len(training) / 2 for label in seen)
+    # Cross-validation holds out one class and trains on another.
+    choices = {} if len(seen) > 1 else {"calibration": {"enabled": False}}
+    baselines = {} if len(seen) > 1 else {name: {"calibrated": False} for name in ("devise", "ale", "spnet")}
+    return {
+        "data": {
+            "root": out.as_posix(),
+            "classes": "classes.txt",
+            "background": "label_0" if has_background else None,
+            "exclude": "pixels" if everywhere else "images",
+            "n_unseen": None,
+            "unseen": [summary.numbering.names[label] for label in summary.unseen],
+            "train_list": f"{LISTS}/train.txt",
+            "val_list": f"{LISTS}/val.txt",
+            "unlabelled_list": f"{LISTS}/unlabelled.txt" if summary.lists["unlabelled"] else None,
+            "train_masks": "SegmentationClass",
+            "val_masks": "SegmentationClass",
+        },
+        "embeddings": {
+            "source": "glove",
+            "path": "data/pretrained/none",
+            "normalise": "unit",
+            "background": "vector" if has_background else "zero",
+        },
+        "backbone": {"weights": "data/pretrained/IMAGENET1K_V1", "precision": "float32"},
+        "features": {"precision": "float32"},
+        **({"classifier": choices} if choices else {}),
+        **({"baseline": baselines} if baselines else {}),
+    }
+
+
+def _write(
+    out: pathlib.Path,
+    id: str,
+    image_path: pathlib.Path,
+    mask_path: pathlib.Path | None,
+    numbering: mask_values.Numbering,
+    side: int,
+) -> _Decoded:
+    """Write an image and its mask, shrunk to `side`, and return what they show."""
+    try:
+        image = image_files.read_image(image_path)
+    except image_files.ImageError as error:
+        return _Decoded(faults=(("unusable image", str(error)),))
+    size = image.shape[:2]
+    scale = min(1.0, side / max(size)) if side else 1.0
+    view = views.View(scale)
+    if scale == 1.0 and image_path.suffix.lower() in (".jpg", ".jpeg", ".png"):
+        shutil.copyfile(image_path, out / f"JPEGImages/{id}{image_path.suffix.lower()}")
+    else:
+        with storage.writing(out / f"JPEGImages/{id}.png", flush=False) as file:
+            PIL.Image.fromarray(view.image(image)).save(file, format="PNG")
+    if mask_path is None:
+        return _Decoded(size)
+    try:
+        mask, unknown = mask_values.read(mask_path, numbering)
+    except image_files.ImageError as error:
+        return _Decoded(size, faults=(("unusable mask", str(error)),))
+    if mask.shape != size:
+        detail = f"{image_path} is {size[1]} x {size[0]}, {mask_path} is {mask.shape[1]} x {mask.shape[0]}"
+        return _Decoded(size, faults=(("image and mask differ in size", detail),))
+    mask = view.mask(mask)
+    image_files.write_mask(out / f"SegmentationClass/{id}.png", mask)
+    pixels, cells = (_counts(labels) for labels in (mask, grids.downsample(mask, grids.STRIDE)))
+    return _Decoded(size, {label: (count, cells.get(label, 0)) for label, count in pixels.items()}, unknown)
+
+
+def _counts(labels: np.ndarray) -> dict[int, int]:
+    values, counts = np.unique(labels, return_counts=True)
+    found = dict(zip(values.tolist(), counts.tolist(), strict=True))
+    found.pop(label_ids.IGNORE_INDEX, None)
+    return found
+
+
+def _divide(
+    found: folder.Folder, shown: dict[str, dict[int, tuple[int, int]]], options: Options
+) -> dict[str, list[str]]:
+    """Return the lists of the folder; what is not listed is divided, and images without masks are unlabelled."""
+    lists = found.lists
+    if "train" in lists or "val" in lists:
+        val = [id for id in lists.get("val", []) if id in shown]
+        train = [id for id in lists.get("train", shown) if id in shown and id not in val]
+        if not val:
+            train, val = division.draw({id: shown[id] for id in train}, options.val_share, options.seed)
+    else:
+        train, val = division.draw(shown, options.val_share, options.seed)
+    unlabelled = [id for id in lists.get("unlabelled", found.images) if id not in shown]
+    return {"train": sorted(train), "val": sorted(val), "unlabelled": sorted(unlabelled)}
+
+
+def _unseen(numbering: mask_values.Numbering, shown: Collection[int]) -> tuple[int, ...]:
+    """Return the label ids of the classes that are called unseen or that no training mask shows."""
+    absent = [label for label in range(1, len(numbering.names)) if label not in shown]
+    return tuple(sorted({*numbering.unseen, *absent}))
+
+
+def _write_lists(out: pathlib.Path, numbering: mask_values.Numbering, lists: dict[str, list[str]]) -> None:
+    _write_lines(out / "classes.txt", numbering.names)
+    (out / LISTS).mkdir(parents=True)
+    for name, ids in lists.items():
+        _write_lines(out / f"{LISTS}/{name}.txt", ids)
+
+
+def _write_lines(path: pathlib.Path, lines: Sequence[str]) -> None:
+    storage.write_text(path, "".join(f"{line}\n" for line in lines))

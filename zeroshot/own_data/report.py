@@ -1,0 +1,79 @@
+"""What was found in a folder, as a text for people."""
+
+import collections
+import dataclasses
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import tabulate
+
+from zeroshot.own_data import mask_values
+
+
+@dataclasses.dataclass(frozen=True)
+class Summary:
+    """Numbers of a prepared data set.
+
+    Attributes:
+        numbering: the classes.
+        unseen: label ids of the unseen classes.
+        shown: id of each image with a mask -> pixels and cells of each label id in it.
+        sizes: (height, width) of each image before it is resized.
+        lists: `train`, `val` and `unlabelled` -> ids.
+    """
+
+    numbering: mask_values.Numbering
+    unseen: tuple[int, ...]
+    shown: Mapping[str, Mapping[int, tuple[int, int]]]
+    sizes: Sequence[tuple[int, int]]
+    lists: Mapping[str, Sequence[str]]
+
+
+def render(summary: Summary) -> str:
+    """Return the report: images, sizes, classes, and how many training images each choice of unseen classes leaves."""
+    sides = np.array([max(size) for size in summary.sizes])
+    lists = summary.lists
+    lines = [
+        f"{len(summary.sizes):,} images, {len(summary.shown):,} with masks; longest sides {sides.min()} to {sides.max()}, "
+        f"median {int(np.median(sides))} pixels",
+        f"train {len(lists['train']):,}, val {len(lists['val']):,}, unlabelled {len(lists['unlabelled']):,} images",
+        "",
+        _classes(summary),
+        "",
+        _clean(summary),
+    ]
+    return "\n".join(lines)
+
+
+def _classes(summary: Summary) -> str:
+    names, first = summary.numbering.names, 0 if summary.numbering.has_background else 1
+    images, pixels, cells = collections.Counter[int](), collections.Counter[int](), collections.Counter[int]()
+    for of_image in summary.shown.values():
+        for label, (n_pixels, n_cells) in of_image.items():
+            images[label] += 1
+            pixels[label] += n_pixels
+            cells[label] += n_cells
+    rows = [
+        (label, names[label], _role(summary, label), images[label], pixels[label], cells[label])
+        for label in range(first, len(names))
+    ]
+    return tabulate.tabulate(rows, ("label", "class", "role", "images", "pixels", "cells"), intfmt=",")
+
+
+def _role(summary: Summary, label: int) -> str:
+    if label in summary.unseen:
+        return "unseen"
+    return "background" if label == 0 else "seen"
+
+
+def _clean(summary: Summary) -> str:
+    """Return how many training images show none of the unseen classes, which are all that a strict protocol trains on."""
+    labels = [set(summary.shown[id]) for id in summary.lists["train"] if id in summary.shown]
+    clean = sum(not of_image & set(summary.unseen) for of_image in labels)
+    text = f"{clean:,} of {len(labels):,} training images show no unseen class; the network is trained on them"
+    absent = [
+        summary.numbering.names[label] for label in summary.unseen if not any(label in of_image for of_image in labels)
+    ]
+    if absent:
+        text += f"\nin no training mask: {', '.join(absent)}"
+    return text
