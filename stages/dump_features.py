@@ -58,6 +58,9 @@ def main(
     plans = [
         shard_plan.plan(source, options, wrap, settings.workers) for source, wrap in zip(sources, track, strict=True)
     ]
+    for source, shards in zip(sources, plans, strict=True):
+        if source.name == "train":
+            shard_plan.check_classes(shards, split, options)
     work = resuming.folder(
         settings.scratch,
         "dump_features",
