@@ -102,6 +102,12 @@ def test_missing_values_are_dashes(tmp_path):
     ]
 
 
+def test_there_is_no_interval_beside_a_missing_hiou(tmp_path):
+    write(tmp_path, "zs3net", generalised=metrics(50, unseen=False) | {"hIoU_low": 0.0, "hIoU_high": 0.0})
+    (line,) = lines(tmp_path)
+    assert line.endswith(f"   58.3{'-':>8}{'':15}      93.3") and "[" not in line
+
+
 def test_metrics_of_an_older_version_are_refused_with_a_remedy(tmp_path):
     write(tmp_path, "zs3net")
     values = json.loads((tmp_path / "zs3net.json").read_text())

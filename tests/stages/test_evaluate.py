@@ -124,6 +124,26 @@ def test_without_unseen_classes_there_is_no_vanilla_protocol(tmp_path, monkeypat
     assert values["vanilla"] is None and values["generalised"]["hIoU"] is None
 
 
+def test_without_a_pixel_of_an_unseen_class_hiou_and_its_interval_are_missing(tmp_path, monkeypatch):
+    write(tmp_path)
+    read = maps.read
+
+    def seen_only(folder):
+        for item in read(folder):
+            item.mask[np.isin(item.mask, pixel_world.UNSEEN)] = pixel_world.SEEN[0]
+            yield item
+
+    monkeypatch.setattr(maps, "read", seen_only)
+    stage_files.run(tmp_path, monkeypatch, "evaluate")
+    values = json.loads((tmp_path / "metrics/zs3net.json").read_text())
+    for name in ("generalised", "without_bias"):
+        assert values[name]["seen"]["mIoU"] > 0
+        assert {key: values[name][key] for key in ("hIoU", "hIoU_low", "hIoU_high")} == dict.fromkeys(
+            ("hIoU", "hIoU_low", "hIoU_high")
+        )
+    assert "[" not in results_table.table("metrics")
+
+
 def test_the_protocol_follows_the_parameters_and_is_recorded(tmp_path, monkeypatch):
     model = write(tmp_path)
     stage_files.run(tmp_path, monkeypatch, "evaluate", evaluation={"short_side": 40, "absent_classes": "zero"})

@@ -83,7 +83,9 @@ def _numbers(values: dict[str, Any], vanilla: dict[str, float | None] | None) ->
     generalised_values = [values[group][metric] for group in GROUPS for metric in FIGURES]
     text = "".join(_number(value, 7) for value in generalised_values) + _number(values["hIoU"], 8)
     low, high = values["hIoU_low"], values["hIoU_high"]
-    text += f"{'' if low is None else f'[{low:.1f}, {high:.1f}]':>{_INTERVAL_WIDTH}}"
+    # Metrics of earlier versions have the interval [0, 0] where no image shows an unseen class.
+    missing = None in (values["hIoU"], low, high)
+    text += f"{'' if missing else f'[{low:.1f}, {high:.1f}]':>{_INTERVAL_WIDTH}}"
     return text + _number(None if vanilla is None else vanilla["mIoU"], 10)
 
 
