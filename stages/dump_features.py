@@ -47,7 +47,8 @@ def main(
     settings = params.load("params.yaml", "runtime", runtime.Params)
     device = runtime.start(settings, settings.threads)
     split = splits.read(split_path)
-    network = backbone.load(checkpoints.load(backbone_path, backbone.Checkpoint))
+    checkpoint = checkpoints.load(backbone_path, backbone.Checkpoint)
+    network, lr_key = backbone.load(checkpoint), checkpoint.get("lr_key", backbone.LR_KEY)
     extract = backbone.extractor(network, device, options.precision)
 
     outs = {"train": train_dir, "unlabelled": unlabelled_dir, "val": val_dir}
@@ -92,7 +93,7 @@ def main(
         for path, source, jobs in progress.track(
             missing, "dump_features (shards)", total=len(pending), initial=len(pending) - len(missing)
         ):
-            dump.write_shard(path, source, jobs, extract, options, settings.workers)
+            dump.write_shard(path, source, jobs, extract, options, settings.workers, lr_key)
 
         provenance = {"backbone_sha256": storage.sha256(backbone_path)}
         for source in sources:

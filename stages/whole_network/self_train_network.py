@@ -72,11 +72,15 @@ def main(
     every = dataclasses.replace(split, train=tuple(items), seen=tuple(sorted([*split.seen, *split.unseen])))
     dataset = training_images.TrainingImages(every, data_root, work / "masks", recipe)
     network = self_training_network.build(checkpoint, start)
-    train = functools.partial(supervised_training.fit, network, dataset, recipe, device, settings.workers, name=stage)
+    lr_key = self_training_network.LR_KEY
+    train = functools.partial(
+        supervised_training.fit, network, dataset, recipe, device, settings.workers, name=stage, lr_key=lr_key
+    )
     resuming.run(work / "state.pt", train, stage, recipe.epochs, curve_path)
 
     roles = {name: checkpoint[name] for name in ("classes", "seen", "unseen", "exclude")}
-    checkpoints.save(network_path, {**roles, "config": params.to_dict(recipe), "network": network.state_dict()})
+    trained = {"config": params.to_dict(recipe), "lr_key": lr_key, "network": network.state_dict()}
+    checkpoints.save(network_path, {**roles, **trained})
     pixel_classifier.save(classifier_path, self_training_network.last_layer(network, start), **provenance)
     shutil.rmtree(work)
 

@@ -26,17 +26,19 @@ def test_a_full_disk_ends_the_stage_before_it_writes(tmp_path, checkpoint, monke
     assert names == [] and not (folder / "features").exists()
 
 
-def test_features_out_of_range_end_the_stage_with_the_name_of_the_shard(tmp_path, checkpoint, monkeypatch):
+@pytest.mark.parametrize("entries", [{}, {"lr_key": "self_training_network.lr"}], ids=str)
+def test_features_out_of_range_end_the_stage_with_shard_and_key(tmp_path, checkpoint, monkeypatch, entries):
     folder = dumping.make(tmp_path, checkpoint, scales=[1.0], flip=False)
     state = torch.load(checkpoint, weights_only=True)
     last = max(name for name in state["network"] if name.startswith("decoder") and name.endswith("running_var"))
     state["network"][last.replace("running_var", "bias")][:] = 1e6
     (folder / "backbone.pt").unlink()
-    torch.save(state, folder / "backbone.pt")
+    torch.save(state | entries, folder / "backbone.pt")
     with pytest.warns(RuntimeWarning, match="overflow"), pytest.raises(SystemExit) as caught:
         dumping.run(folder, monkeypatch)
-    assert (
-        str(caught.value) == "shard-00000.h5: features reach inf, beyond the range of float16; train the backbone again"
+    assert str(caught.value) == (
+        "shard-00000.h5: features reach inf, beyond the range of float16; train the network again with a lower "
+        + entries.get("lr_key", "backbone.lr")
     )
     assert not (folder / "features").exists()
 

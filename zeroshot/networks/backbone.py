@@ -6,9 +6,13 @@ from typing import Annotated, Any, Literal
 
 import pydantic
 import torch
+import typing_extensions
 
 from zeroshot.base import checkpoints, params, training
 from zeroshot.networks import augmentation, deeplab, semantic_head, weights
+
+# The parameter with the learning rate of a network, unless its checkpoint names another one.
+LR_KEY = "backbone.lr"
 
 
 @params.section
@@ -45,13 +49,18 @@ def _check_last_layer(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]
 
 
 class Checkpoint(checkpoints.Configured):
-    """The file of a trained network: the roles of the classes, as in `splits.roles`, the section `backbone` and the state dict."""
+    """The file of a trained network.
+
+    It has the roles of the classes, as in `splits.roles`, the section `backbone`, the state dict, and the parameter with the learning
+    rate if it is not `LR_KEY`.
+    """
 
     classes: list[str]
     seen: list[int]
     unseen: list[int]
     exclude: str
     network: Annotated[dict[str, torch.Tensor], pydantic.AfterValidator(_check_last_layer)]
+    lr_key: typing_extensions.NotRequired[str]
 
 
 def build(options: Params, n_outputs: int, weights_path: pathlib.Path) -> deeplab.DeepLabV3Plus:
