@@ -47,7 +47,7 @@ def main(
     settings = params.load("params.yaml", "runtime", runtime.Params)
     device = runtime.start(settings, settings.threads)
     split = splits.read(split_path)
-    start, provenance = pixel_classifier.load(start_path)
+    start, provenance = pixel_classifier.load(start_path, split)
     pseudo = index.read(pseudo_dir, "rows")
     why = pseudo_cache.why_empty(pseudo_dir, split.unseen)
     if why:

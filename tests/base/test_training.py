@@ -46,6 +46,7 @@ def test_an_exploded_loss_is_refused_and_a_small_one_never(loss, untrained, refu
         training.check_not_exploded(loss, untrained, "spnet", "baseline.spnet.lr")
         return
     with pytest.raises(
-        training.DivergedError, match="^spnet: the loss of the last epoch is 31, .* untrained model 3: .*; lower baseline.spnet.lr$"
+        training.DivergedError,
+        match="^spnet: the loss of the last epoch is 31, .* untrained model 3: .*; lower baseline.spnet.lr$",
     ):
         training.check_not_exploded(loss, untrained, "spnet", "baseline.spnet.lr")

@@ -129,7 +129,9 @@ def test_every_seen_class_without_a_row_is_named_with_the_scales(root):
     with pytest.raises(shard_plan.DumpError) as caught:
         shard_plan.check_classes(plan_of([(0,), (0,)]), split, options)
     text = str(caught.value)
-    assert text.startswith("features.scales: at [0.25, 0.5] ") and "seen classes: dog, sheep; add a larger scale" in text
+    assert (
+        text.startswith("features.scales: at [0.25, 0.5] ") and "seen classes: dog, sheep; add a larger scale" in text
+    )
 
 
 def test_list_of_classes_without_a_row_is_cut(root):

@@ -255,7 +255,8 @@ def test_other_errors_of_loader_processes_are_not_changed(folder, workers):
 
 def test_a_finite_but_exploded_loss_is_refused_and_a_high_rate_that_learns_is_not(folder):
     with pytest.raises(
-        training.DivergedError, match=r"^training: the loss of the last epoch is .*the training diverged; lower backbone.lr$"
+        training.DivergedError,
+        match=r"^training: the loss of the last epoch is .*the training diverged; lower backbone.lr$",
     ):
         train(folder, lr=50.0, epochs=2)
     train(folder, lr=0.1, epochs=2)

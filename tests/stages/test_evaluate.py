@@ -124,6 +124,17 @@ def test_without_unseen_classes_there_is_no_vanilla_protocol(tmp_path, monkeypat
     assert values["vanilla"] is None and values["generalised"]["hIoU"] is None
 
 
+def test_a_classifier_of_another_run_is_named_and_nothing_is_written(tmp_path, monkeypatch):
+    model = write(tmp_path)
+    narrow = dataclasses.replace(model, weight=model.weight[:, :5].contiguous())
+    pixel_classifier.save(tmp_path / "models/zs3net.pt", narrow)
+    with pytest.raises(
+        SystemExit, match=r"^models/zs3net\.pt: is a classifier of another run: .* length 5, .* have 8; `dvc"
+    ):
+        stage_files.run(tmp_path, monkeypatch, "evaluate")
+    assert not (tmp_path / "metrics").exists()
+
+
 def test_without_a_pixel_of_an_unseen_class_hiou_and_its_interval_are_missing(tmp_path, monkeypatch):
     write(tmp_path)
     read = maps.read

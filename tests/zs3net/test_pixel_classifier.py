@@ -5,6 +5,8 @@ import pytest
 import torch
 
 from tests.support import blocks, resized_logits
+from zeroshot.base import checkpoints, user_files
+from zeroshot.datasets import splits
 from zeroshot.networks import backbone
 from zeroshot.zs3net import pixel_classifier
 
@@ -49,6 +51,55 @@ def test_saving_and_loading_preserves_classifier_and_metadata(tmp_path):
     for name in ("weight", "bias", "labels", "unseen"):
         value = getattr(loaded, name)
         assert torch.equal(value, getattr(model(), name)) and value.dtype == getattr(model(), name).dtype
+
+
+@pytest.mark.parametrize(
+    ("changes", "fault"),
+    [
+        ({"weight": torch.zeros(2, 4)}, "weight"),
+        ({"weight": torch.zeros(3, 4, 1, 1)}, "weight"),
+        ({"weight": torch.zeros(3, 4, dtype=torch.float16), "bias": torch.zeros(4)}, "weight, bias"),
+        ({"labels": torch.tensor([0.0, 7.0, 2.0])}, "labels"),
+        ({"labels": torch.tensor(7)}, "weight, bias, labels, unseen"),
+        ({"unseen": torch.tensor([0, 0, 1])}, "unseen"),
+    ],
+    ids=str,
+)
+def test_tensors_that_do_not_fit_each_other_are_named(tmp_path, changes, fault):
+    pixel_classifier.save(tmp_path / "x.pt", dataclasses.replace(model(), **changes))
+    with pytest.raises(
+        checkpoints.CheckpointError, match=rf"x\.pt: is not the .* wrong shapes or types: {fault}; `dvc"
+    ):
+        pixel_classifier.load(tmp_path / "x.pt")
+
+
+def split(n_classes=8, unseen=(2,)):
+    seen = tuple(label for label in range(n_classes) if label not in unseen)
+    return splits.Split(tuple("abcdefgh"[:n_classes]), seen, unseen, "images", (), (), ())
+
+
+@pytest.mark.parametrize(
+    ("fitting", "dim", "metadata", "fault"),
+    [
+        (split(), 5, {}, "it reads features of length 4, and the cached ones have 5"),
+        (split(7), 4, {}, "it has the label ids 0 to 7, and the split has 7 classes"),
+        (split(), 4, {"classes": list("abcdefgz")}, "the names of its classes are not those of the split"),
+        (split(unseen=(3,)), 4, {}, "it has as unseen what the split has as seen: c"),
+        (split(unseen=(2, 7)), 4, {}, "it has as seen what the split has as unseen: h"),
+    ],
+)
+def test_a_classifier_of_another_run_is_refused(tmp_path, fitting, dim, metadata, fault):
+    path = tmp_path / "x.pt"
+    pixel_classifier.save(path, model(), **metadata)
+    pixel_classifier.load(path)
+    with pytest.raises(checkpoints.CheckpointError) as caught:
+        pixel_classifier.load(path, fitting, dim)
+    assert str(caught.value) == f"{path}: is a classifier of another run: {fault}; {user_files.REMEDY}"
+
+
+def test_a_classifier_of_the_same_run_is_accepted(tmp_path):
+    pixel_classifier.save(tmp_path / "x.pt", model(), classes=list("abcdefgh"))
+    assert pixel_classifier.load(tmp_path / "x.pt", split(), 4)[0].labels.tolist() == [0, 7, 2]
 
 
 def test_saving_twice_gives_the_same_bytes(tmp_path):

@@ -1,13 +1,17 @@
 """The split of a dataset into seen and unseen classes and into image lists, as written by prepare_split."""
 
 import dataclasses
-import json
 import pathlib
 from typing import Any, Literal
 
+import pydantic
+
 from zeroshot.base import errors, storage, text_files
 
+_CONFIG = pydantic.ConfigDict(extra="forbid", strict=True)
 
+
+@pydantic.with_config(_CONFIG)
 @dataclasses.dataclass(frozen=True)
 class Item:
     """One image.
@@ -21,6 +25,7 @@ class Item:
     image: str
 
 
+@pydantic.with_config(_CONFIG)
 @dataclasses.dataclass(frozen=True)
 class Split:
     """Roles of classes and images. It contains no information about the pixels of unseen classes.
@@ -44,23 +49,33 @@ class Split:
     val: tuple[Item, ...]
 
 
+_SPLIT = pydantic.TypeAdapter(Split)
+
+
 def read(path: str | pathlib.Path) -> Split:
     """Read a split made by `write`.
 
     Raises:
-        errors.UserError: if the file is missing or is not a split.
+        errors.UserError: if the file is missing or is not a split; the text names the wrong entries.
     """
     try:
-        values = json.loads(text_files.read(path))
-        for name in ("train", "unlabelled", "val"):
-            values[name] = tuple(Item(**item) for item in values[name])
-        for name in ("classes", "seen", "unseen"):
-            values[name] = tuple(values[name])
-        return Split(**values)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise errors.UserError(
-            f"{path}: is not a split ({type(error).__name__}: {error}); make it with `dvc repro prepare_split`"
-        ) from error
+        split = _SPLIT.validate_json(text_files.read(path))
+        cause = _fault(split)
+    except pydantic.ValidationError as error:
+        split, cause = None, "; ".join(errors.describe(error))
+    except text_files.TextError as error:
+        split, cause = None, error.cause
+    if split is None or cause:
+        raise errors.UserError(f"{path}: is not a split ({cause}); make it with `dvc repro prepare_split`")
+    return split
+
+
+def _fault(split: Split) -> str | None:
+    """Return what is wrong with the label ids, or None."""
+    labels = [*split.seen, *split.unseen]
+    if not all(0 <= label < len(split.classes) for label in labels):
+        return f"seen, unseen: contain a label id that is not one of {len(split.classes)} classes"
+    return "seen, unseen: contain a label id twice" if len(set(labels)) < len(labels) else None
 
 
 def write(path: str | pathlib.Path, split: Split) -> None:

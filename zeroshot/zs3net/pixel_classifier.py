@@ -2,8 +2,8 @@
 
 import dataclasses
 import pathlib
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
 
 import numpy as np
 import pydantic
@@ -11,7 +11,8 @@ import torch
 import typing_extensions
 from torch.nn import functional
 
-from zeroshot.base import checkpoints
+from zeroshot.base import checkpoints, errors, user_files
+from zeroshot.datasets import splits
 from zeroshot.images import grids
 
 
@@ -43,7 +44,19 @@ class PixelClassifier:
         return dataclasses.replace(self, **tensors)
 
 
-class Entries(typing_extensions.TypedDict):
+def _check_shapes(entries: dict[str, Any]) -> dict[str, Any]:
+    """Return the fields of a classifier if their shapes and types fit each other, as `PixelClassifier` says."""
+    n = len(entries["labels"]) if entries["labels"].ndim else 0
+    needed = {"bias": torch.float32, "labels": torch.int64, "unseen": torch.bool}
+    wrong = [name for name, dtype in needed.items() if entries[name].shape != (n,) or entries[name].dtype != dtype]
+    if entries["weight"].ndim != 2 or len(entries["weight"]) != n or entries["weight"].dtype != torch.float32:
+        wrong.insert(0, "weight")
+    if wrong or not n:
+        raise ValueError(f"the tensors of {n} classes have wrong shapes or types: {', '.join(wrong) or 'all'}")
+    return entries
+
+
+class _Fields(typing_extensions.TypedDict):
     """A classifier in a checkpoint: its fields by name."""
 
     __pydantic_config__ = pydantic.ConfigDict(checkpoints.ENTRIES, extra="forbid")  # type: ignore[misc]
@@ -52,6 +65,9 @@ class Entries(typing_extensions.TypedDict):
     labels: torch.Tensor
     unseen: torch.Tensor
     seen_bias: float
+
+
+Entries = Annotated[_Fields, pydantic.AfterValidator(_check_shapes)]
 
 
 class _Checkpoint(typing_extensions.TypedDict):
@@ -130,11 +146,46 @@ def save(path: str | pathlib.Path, classifier: PixelClassifier, **metadata: Any)
     checkpoints.save(path, {**metadata, "classifier": dataclasses.asdict(classifier)})
 
 
-def load(path: str | pathlib.Path) -> tuple[PixelClassifier, dict[str, Any]]:
+def load(
+    path: str | pathlib.Path, split: splits.Split | None = None, dim: int | None = None
+) -> tuple[PixelClassifier, dict[str, Any]]:
     """Read a classifier and the metadata saved with it.
 
+    Args:
+        path: the file.
+        split: the split that the classifier must fit; any if None.
+        dim: the length of the features that it must fit; any if None.
+
     Raises:
-        checkpoints.CheckpointError: if the file is missing, damaged or not a classifier.
+        checkpoints.CheckpointError: if the file is missing, damaged or not a classifier, or is one of another run, which fits other
+            classes or features; the text names what differs.
     """
     metadata = checkpoints.load(path, _Checkpoint)
-    return PixelClassifier(**metadata.pop("classifier")), metadata
+    classifier = PixelClassifier(**metadata.pop("classifier"))
+    fault = _misfit(classifier, metadata, split, dim)
+    if fault:
+        raise checkpoints.CheckpointError(f"{path}: is a classifier of another run: {fault}; {user_files.REMEDY}")
+    return classifier, metadata
+
+
+def _misfit(
+    classifier: PixelClassifier, metadata: Mapping[str, Any], split: splits.Split | None, dim: int | None
+) -> str | None:
+    """Return the first thing of a classifier that does not fit the features or the split, or None."""
+    n_features = classifier.weight.shape[1]
+    if dim not in (None, n_features):
+        return f"it reads features of length {n_features}, and the cached ones have {dim}"
+    if split is None:
+        return None
+    labels = set(classifier.labels.tolist())
+    if labels and not 0 <= min(labels) <= max(labels) < len(split.classes):
+        return f"it has the label ids {min(labels)} to {max(labels)}, and the split has {len(split.classes)} classes"
+    if metadata.get("classes", list(split.classes)) != list(split.classes):
+        return "the names of its classes are not those of the split"
+    unseen = set(classifier.labels[classifier.unseen].tolist())
+    wrong = sorted(unseen - set(split.unseen)) or sorted((labels - unseen) & set(split.unseen))
+    if wrong:
+        role, other = ("unseen", "seen") if wrong[0] in unseen else ("seen", "unseen")
+        names = ", ".join(split.classes[label] for label in wrong[: errors.MAX_LISTED])
+        return f"it has as {role} what the split has as {other}: {names}"
+    return None
