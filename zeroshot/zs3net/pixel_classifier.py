@@ -1,8 +1,9 @@
 """The last 1x1 convolution as a linear classifier of pixel features: the only layer that zero-shot learning changes."""
 
 import dataclasses
+import math
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Annotated, Any
 
 import numpy as np
@@ -102,6 +103,8 @@ def predict_maps(
 ) -> dict[str, np.ndarray]:
     """Label an image under each protocol, from logits that are bilinearly upsampled once.
 
+    Pixels are labelled in strips of rows, so that memory for logits hardly grows with the size of the image.
+
     Args:
         classifier: C classes, on the device to compute on.
         features: (h, w, d) of any float type.
@@ -114,31 +117,69 @@ def predict_maps(
         label maps (H, W) int64 by protocol: `generalised`, with the seen bias; `without_bias`; and, if the classifier has an unseen
         class, `vanilla`, which chooses among unseen classes only.
     """
-    h, w, d = features.shape
-    cells = torch.from_numpy(features).to(classifier.weight.device).float()
+    device, image_size = classifier.weight.device, image_size or size
+    cells = torch.from_numpy(features)
     unbiased = dataclasses.replace(classifier, seen_bias=0.0)
-    logits = unbiased.logits(cells.reshape(-1, d)).T.reshape(1, -1, h, w)
+    # Rows of the classifier: of seen classes, and of unseen classes if there are any.
+    groups = [torch.nonzero(group).flatten() for group in (~classifier.unseen, classifier.unseen) if group.any()]
+    order, sizes = torch.cat(groups), [len(group) for group in groups]
 
-    def best(rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return the largest upsampled logit (H, W) of some rows (C,) bool, and its label."""
-        pixels = grids.upsample(logits[:, rows], image_size or size, stride)
-        if pixels.shape[-2:] != size:
-            pixels = functional.interpolate(pixels, size=size, mode="bilinear", align_corners=False)
-        highest, row = pixels[0].max(0)
-        return highest, classifier.labels[rows][row]
+    def logits(rows: slice) -> torch.Tensor:
+        """Return the logits (1, C, rows, w) of rows of cells, in `order`."""
+        part = cells[rows].to(device).float()
+        h, w, d = part.shape
+        return unbiased.logits(part.reshape(-1, d)).T.reshape(1, -1, h, w)[:, order]
 
-    seen, seen_labels = best(~classifier.unseen)
-    if not classifier.unseen.any():
-        label_maps = {"generalised": seen_labels, "without_bias": seen_labels}
+    if image_size == size:
+        strips = (
+            (rows, [_largest([group]) for group in pixels[0].split(sizes)])
+            for rows, pixels in grids.upsample_strips(logits, len(order), size, stride)
+        )
     else:
-        unseen, unseen_labels = best(classifier.unseen)
-        label_maps = {
-            # The bias is the same for all pixels, so it can be subtracted after upsampling.
-            "generalised": torch.where(unseen > seen - classifier.seen_bias, unseen_labels, seen_labels),
-            "without_bias": torch.where(unseen > seen, unseen_labels, seen_labels),
-            "vanilla": unseen_labels,
-        }
-    return {name: labels.cpu().numpy() for name, labels in label_maps.items()}
+        # A strip of a resized image has no rows of cells of its own, so these logits are divided by class.
+        parts = logits(slice(None)).split(sizes, dim=1)
+        strips = [(slice(None), [_largest(_resized(group, image_size, size, stride)) for group in parts])]
+
+    names = ("generalised", "without_bias", *(["vanilla"] if classifier.unseen.any() else []))
+    label_maps = {name: np.empty(size, np.int64) for name in names}
+    for rows, largest in strips:
+        logit = [values for values, _ in largest]
+        label = [classifier.labels[group][row] for group, (_, row) in zip(groups, largest, strict=True)]
+        if "vanilla" in label_maps:
+            labels_by_name = {
+                # The bias is the same for all pixels, so it can be subtracted after upsampling.
+                "generalised": torch.where(logit[1] > logit[0] - classifier.seen_bias, label[1], label[0]),
+                "without_bias": torch.where(logit[1] > logit[0], label[1], label[0]),
+                "vanilla": label[1],
+            }
+        else:
+            labels_by_name = dict.fromkeys(names, label[0])
+        for name, labels in labels_by_name.items():
+            label_maps[name][rows] = labels.cpu().numpy()
+    return label_maps
+
+
+def _resized(
+    logits: torch.Tensor, image_size: tuple[int, int], size: tuple[int, int], stride: int
+) -> Iterator[torch.Tensor]:
+    """Yield logits (1, C, h, w) upsampled to the image and then resized, (c, *size), for blocks of c classes in their order."""
+    most = max(1, grids.STRIP_VALUES // max(math.prod(image_size), math.prod(size)))
+    for block in logits.split(most, dim=1):
+        pixels = grids.upsample(block, image_size, stride)
+        yield functional.interpolate(pixels, size=size, mode="bilinear", align_corners=False)[0]
+
+
+def _largest(blocks: Iterable[torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the largest value (H, W) of all channels of one or more blocks (c, H, W), and the number of its channel."""
+    remaining = iter(blocks)
+    block = next(remaining)
+    (highest, channel), n_before = block.max(0), len(block)
+    for block in remaining:
+        values, index = block.max(0)
+        better = values > highest
+        highest, channel = torch.where(better, values, highest), torch.where(better, index + n_before, channel)
+        n_before += len(block)
+    return highest, channel
 
 
 def save(path: str | pathlib.Path, classifier: PixelClassifier, **metadata: Any) -> None:
