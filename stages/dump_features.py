@@ -47,7 +47,8 @@ def main(
     settings = params.load("params.yaml", "runtime", runtime.Params)
     device = runtime.start(settings, settings.threads)
     lists = splits.read_images(images_path)
-    network = backbone.load(checkpoints.load(backbone_path, backbone.Checkpoint))
+    checkpoint = checkpoints.load(backbone_path, backbone.Checkpoint)
+    network, lr_key = backbone.load(checkpoint), checkpoint.get("lr_key", backbone.LR_KEY)
     extract = backbone.extractor(network, device, options.precision)
 
     outs = {"train": train_dir, "unlabelled": unlabelled_dir, "val": val_dir}
@@ -58,6 +59,9 @@ def main(
     plans = [
         shard_plan.plan(source, options, wrap, settings.workers) for source, wrap in zip(sources, track, strict=True)
     ]
+    for source, shards in zip(sources, plans, strict=True):
+        if source.name == "train":
+            shard_plan.check_classes(shards, lists, options)
     work = resuming.folder(
         settings.scratch,
         "dump_features",
@@ -89,7 +93,7 @@ def main(
         for path, source, jobs in progress.track(
             missing, "dump_features (shards)", total=len(pending), initial=len(pending) - len(missing)
         ):
-            dump.write_shard(path, source, jobs, extract, options, settings.workers)
+            dump.write_shard(path, source, jobs, extract, options, settings.workers, lr_key)
 
         provenance = {"backbone_sha256": storage.sha256(backbone_path)}
         for source in sources:

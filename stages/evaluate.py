@@ -38,9 +38,9 @@ def main(
     settings = params.load("params.yaml", "runtime", runtime.Params)
     device = runtime.start(settings)
     split = splits.read(split_path)
-    classifier, provenance = pixel_classifier.load(classifier_path)
-
     described = index.read(features_dir, "maps")
+    classifier, provenance = pixel_classifier.load(classifier_path, split, described.dim)
+
     protocol = protocols.protocol(options, described)
     cache = progress.track(maps.read(features_dir), "evaluate (images)", total=len(described.images))
     predict = functools.partial(pixel_classifier.predict_maps, classifier.to(device), stride=described.stride)

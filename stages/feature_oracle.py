@@ -50,7 +50,7 @@ def main(
     device = runtime.start(machine)
     workers = runtime.processes(machine, device)
     split = splits.read(split_path)
-    start, provenance = pixel_classifier.load(start_path)
+    start, provenance = pixel_classifier.load(start_path, split, index.read(features_dir, "rows").dim)
     sampled = rows.sample(features_dir, options.pool_per_class, options.seed)
     labels = [*split.seen, *split.unseen]
     revealed = held_labels.sample(unlabelled_dir, unlabelled_masks_dir, labels, options.pool_per_class, options.seed)

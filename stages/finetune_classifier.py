@@ -43,8 +43,9 @@ def main(
     from zeroshot.zs3net.fold_training import fold_models
     from zeroshot.zs3net.generators import registry
 
+    described = index.read(features_dir, "rows")
     options = fine_tuning.with_steps(
-        params.load("params.yaml", "classifier", fine_tuning.Params), len(index.read(features_dir, "rows").images)
+        params.load("params.yaml", "classifier", fine_tuning.Params), len(described.images)
     )
     machine = params.load("params.yaml", "runtime", runtime.Params)
     device = runtime.start(machine)
@@ -55,8 +56,8 @@ def main(
     if settings.enabled and split.unseen:
         presence = rows.presence(features_dir)
         chosen = folds.draw(presence, split, settings.folds, settings.held_out, options.seed)
-    start, provenance = pixel_classifier.load(start_path)
-    generator = registry.load_dict(checkpoints.load(gmmn_path, registry.Checkpoint), device)
+    start, provenance = pixel_classifier.load(start_path, split, described.dim)
+    generator = registry.load(gmmn_path, device, split.classes, described.dim)
     sampled = rows.sample(features_dir, options.pool_per_class, options.seed)
 
     epochs = fine_tuning.fit(start, pools.select(sampled, split.seen), generator, split.unseen, options)

@@ -23,6 +23,7 @@ def main(
         counts_path: out: number of pseudo-labels by class.
     """
     from zeroshot.base import params, runtime, storage
+    from zeroshot.cache import index
     from zeroshot.datasets import splits
     from zeroshot.zs3net import pixel_classifier
     from zeroshot.zs3net.pseudo_labels import pseudo_cache, selection
@@ -30,7 +31,8 @@ def main(
     options = params.load("params.yaml", "pseudo_labels", selection.Params)
     device = runtime.start(params.load("params.yaml", "runtime", runtime.Params))
     split = splits.read(split_path)
-    classifier, _ = pixel_classifier.load(classifier_path)
+    dim = index.read(features_dir, "rows").dim
+    classifier, _ = pixel_classifier.load(classifier_path, split, dim)
     provenance = {"classifier_sha256": storage.sha256(classifier_path)}
     tables = pseudo_cache.write(pseudo_dir, features_dir, classifier.to(device), options, provenance)
     storage.write_csv(counts_path, pseudo_cache.counts(tables, split.classes, split.unseen))

@@ -40,7 +40,7 @@ def main(
     import torch
 
     from zeroshot.base import checkpoints, params, progress, runtime, storage
-    from zeroshot.cache import pools, rows
+    from zeroshot.cache import index, pools, rows
     from zeroshot.datasets import splits
     from zeroshot.zs3net import pixel_classifier
     from zeroshot.zs3net.classifiers import self_training
@@ -54,8 +54,9 @@ def main(
     device = runtime.start(machine)
     workers = runtime.processes(machine, device)
     split = splits.read(split_path)
-    start, provenance = pixel_classifier.load(start_path)
-    generator = registry.load_dict(checkpoints.load(gmmn_path, registry.Checkpoint), device)
+    dim = index.read(features_dir, "rows").dim
+    start, provenance = pixel_classifier.load(start_path, split, dim)
+    generator = registry.load(gmmn_path, device, split.classes, dim)
     sampled = rows.sample(features_dir, options.pool_per_class, options.seed)
     labelling = pseudo_cache.options_of(pseudo_dir)
 

@@ -60,7 +60,7 @@ def main(
             "no kernel is active, so the generator learnt nothing: change gmmn.bandwidths or gmmn.kernel",
             file=sys.stderr,
         )
-    matching.check_features(generator, real, options)
+    matching.check_features(generator, real, options, generator.lr_key)
 
     checkpoints.save(gmmn_path, {"classes": list(split.classes), **registry.save_dict(generator)})
     quality = matching.quality(generator, pools.select(test, split.seen), real, options)

@@ -32,16 +32,18 @@ def main(
     options = params.load("params.yaml", "visualise", example_images.Params)
     device = runtime.start(params.load("params.yaml", "runtime", runtime.Params))
     split = splits.read(split_path)
-    models = {path.stem: pixel_classifier.load(path)[0].to(device) for path in model_paths}
+    described = index.read(features_dir, "maps")
+    models = {path.stem: pixel_classifier.load(path, split, described.dim)[0].to(device) for path in model_paths}
 
-    stride = index.read(features_dir, "maps").stride
     chosen = example_images.choose(maps.read_masks(features_dir), split.unseen, options)
     files = {item.id: data_root / item.image for item in split.val}
     with storage.replacing_folder(pictures_dir) as folder:
         for item in maps.read(features_dir, chosen):
             label_maps = {"truth": item.mask}
             for name, model in models.items():
-                predicted = pixel_classifier.predict_maps(model, item.features, item.mask.shape, stride=stride)
+                predicted = pixel_classifier.predict_maps(
+                    model, item.features, item.mask.shape, stride=described.stride
+                )
                 label_maps[name] = predicted["generalised"].astype(label_ids.DTYPE)
             image = image_files.read_image(files[item.image])
             picture = pictures.compare(image, label_maps, split.classes, split.unseen, options.panel_side)

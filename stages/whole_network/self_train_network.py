@@ -47,7 +47,7 @@ def main(
     settings = params.load("params.yaml", "runtime", runtime.Params)
     device = runtime.start(settings, settings.threads)
     split = splits.read(split_path)
-    start, provenance = pixel_classifier.load(start_path)
+    start, provenance = pixel_classifier.load(start_path, split)
     pseudo = index.read(pseudo_dir, "rows")
     why = pseudo_cache.why_empty(pseudo_dir, split.unseen)
     if why:
@@ -72,11 +72,15 @@ def main(
     every = dataclasses.replace(split, train=tuple(items), seen=tuple(sorted([*split.seen, *split.unseen])))
     dataset = training_images.TrainingImages(every, data_root, work / "masks", recipe)
     network = self_training_network.build(checkpoint, start)
-    train = functools.partial(supervised_training.fit, network, dataset, recipe, device, settings.workers, name=stage)
+    lr_key = self_training_network.LR_KEY
+    train = functools.partial(
+        supervised_training.fit, network, dataset, recipe, device, settings.workers, name=stage, lr_key=lr_key
+    )
     resuming.run(work / "state.pt", train, stage, recipe.epochs, curve_path)
 
     facts = {name: checkpoint[name] for name in ("seen", "names", "side")}
-    checkpoints.save(network_path, {**facts, "config": params.to_dict(recipe), "network": network.state_dict()})
+    trained = {"config": params.to_dict(recipe), "lr_key": lr_key, "network": network.state_dict()}
+    checkpoints.save(network_path, {**facts, **trained})
     pixel_classifier.save(classifier_path, self_training_network.last_layer(network, start), **provenance)
     shutil.rmtree(work)
 

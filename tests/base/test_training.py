@@ -11,13 +11,13 @@ from zeroshot.base import training
 @pytest.mark.parametrize("loss", [math.nan, math.inf, -math.inf])
 def test_non_finite_loss_raises_with_epoch_and_step(loss):
     with pytest.raises(training.DivergedError) as caught:
-        training.check_finite(loss, "train_gmmn", 3, 14)
-    assert str(caught.value) == f"train_gmmn: the loss is {loss} in epoch 3, step 14; lower the learning rate"
+        training.check_finite(loss, "train_gmmn", 3, 14, "gmmn.gan.lr")
+    assert str(caught.value) == f"train_gmmn: the loss is {loss} in epoch 3, step 14; lower gmmn.gan.lr"
 
 
 @pytest.mark.parametrize("loss", [0.0, -1.5, 1e30])
 def test_finite_loss_is_returned(loss):
-    assert training.check_finite(loss, "train_gmmn", 0, 0) == loss
+    assert training.check_finite(loss, "train_gmmn", 0, 0, "gmmn.lr") == loss
 
 
 def random_numbers(*entropy):
@@ -43,9 +43,10 @@ def test_poly_decreases_from_one_to_zero_by_the_formula(total, data):
 @pytest.mark.parametrize(("loss", "untrained", "refused"), [(31.0, 3.0, True), (29.0, 3.0, False), (9.0, 0.001, False)])
 def test_an_exploded_loss_is_refused_and_a_small_one_never(loss, untrained, refused):
     if not refused:
-        training.check_not_exploded(loss, untrained, "spnet")
+        training.check_not_exploded(loss, untrained, "spnet", "baseline.spnet.lr")
         return
     with pytest.raises(
-        training.DivergedError, match="^spnet: the loss of the last epoch is 31, .* untrained model 3: .* `lr`"
+        training.DivergedError,
+        match="^spnet: the loss of the last epoch is 31, .* untrained model 3: .*; lower baseline.spnet.lr$",
     ):
-        training.check_not_exploded(loss, untrained, "spnet")
+        training.check_not_exploded(loss, untrained, "spnet", "baseline.spnet.lr")

@@ -55,7 +55,7 @@ def test_features_beyond_the_range_of_float16_are_refused(root, tmp_path, name, 
         dump.write_shard(path, source, dump_sources.jobs_of(source), constant(value), dump_sources.options())
     assert (
         str(caught.value)
-        == f"shard-00003.h5: features reach {text}, beyond the range of float16; train the backbone again"
+        == f"shard-00003.h5: features reach {text}, beyond the range of float16; train the network again with a lower backbone.lr"
     )
     assert not list(tmp_path.iterdir())
 

@@ -221,13 +221,18 @@ def test_half_precision_is_close_to_full_precision(root, network, extract):
 
 
 @pytest.mark.parametrize("name", ["train", "val"])
-def test_features_that_are_all_zero_are_refused(root, tmp_path, name):
+@pytest.mark.parametrize(("factor", "fault"), [(0, "all features are 0"), (1e30, "features reach inf, .*")])
+@pytest.mark.parametrize("keys", [{}, {"lr_key": "self_training_network.lr"}], ids=str)
+@pytest.mark.filterwarnings("ignore:overflow")
+def test_useless_features_are_refused_with_the_key_of_the_network(root, tmp_path, name, factor, fault, keys):
     source = dump_sources.source(root, name)
-    with pytest.raises(shard_plan.DumpError, match=r"^s.h5: all features are 0; .* a lower backbone.lr$"):
+    key = keys.get("lr_key", "backbone.lr")
+    with pytest.raises(shard_plan.DumpError, match=rf"^s.h5: {fault}; train the network again with a lower {key}$"):
         dump.write_shard(
             tmp_path / "s.h5",
             source,
             dump_sources.jobs_of(source),
-            lambda images: 0 * mean_features(images),
+            lambda images: factor * mean_features(images),
             dump_sources.options(),
+            **keys,
         )

@@ -100,3 +100,35 @@ def test_rows_and_bytes_depend_on_feature_length_and_stride(root, dim, stride):
                 assert (job.rows, job.bytes) == (cells, cells * 2 * dim + 2 * height * width)
             else:
                 assert (job.rows, job.bytes) == (min(cells, 40), min(cells, 40) * (2 * dim + 19))
+
+
+def test_labels_of_jobs_are_those_of_their_cells(root):
+    passes = [*dump_sources.WHOLE, views.View(0.5, True)]
+    source = dump_sources.source(root, "train", passes)
+    for job in dump_sources.jobs_of(source):
+        cells = sampling.label_cells(source.read_mask(job), source.stride)
+        assert job.labels == tuple(sorted(set(cells.ravel().tolist()) - {65535}))
+    for name in ("unlabelled", "val"):
+        assert not any(job.labels for job in dump_sources.jobs_of(dump_sources.source(root, name, passes)))
+
+
+def plan_of(labels_of_jobs):
+    return [[shard_plan.Job(0, 0, (4, 4), 1, 1, labels) for labels in labels_of_jobs]]
+
+
+def test_every_seen_class_without_a_row_is_named_with_the_scales(root):
+    split, options = splits.read(root / "split.json"), dump_sources.options(scales=[0.25, 0.5])
+    shard_plan.check_classes(plan_of([(0, 3), (2,)]), split, options)
+    with pytest.raises(shard_plan.DumpError) as caught:
+        shard_plan.check_classes(plan_of([(0,), (0,)]), split, options)
+    text = str(caught.value)
+    assert (
+        text.startswith("features.scales: at [0.25, 0.5] ") and "seen classes: dog, sheep; add a larger scale" in text
+    )
+
+
+def test_list_of_classes_without_a_row_is_cut(root):
+    names = tuple(f"c{label}" for label in range(30))
+    split = dataclasses.replace(splits.read(root / "split.json"), classes=names, seen=tuple(range(30)), unseen=())
+    with pytest.raises(shard_plan.DumpError, match=r": c1, .*, c20 and 9 more; add "):
+        shard_plan.check_classes(plan_of([(0,)]), split, dump_sources.options())

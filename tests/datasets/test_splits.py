@@ -3,6 +3,7 @@ import json
 
 import pytest
 
+from zeroshot.base import errors
 from zeroshot.datasets import splits
 
 SPLIT = splits.Split(
@@ -81,6 +82,34 @@ def test_other_files_are_refused_with_what_to_do(tmp_path, text):
         path.write_text(text)
     with pytest.raises(ValueError, match=r"split\.json: is not a split .*dvc repro prepare_split"):
         splits.read(path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "fault"),
+    [
+        ({"classes": "abc"}, "classes: Input should be a valid array"),
+        ({"classes": ["background", ["cow"], "dog"]}, "classes.1: Input should be a valid string"),
+        ({"seen": [0, "2"]}, "seen.1: Input should be a valid integer"),
+        ({"unseen": None}, "unseen: Input should be a valid array"),
+        ({"exclude": "nothing"}, "exclude: Input should be 'images' or 'pixels'"),
+        ({"train": [{"id": ["a"], "image": "a.jpg"}]}, "train.0.id: Input should be a valid string"),
+        ({"val": [{"id": "v"}]}, "val.0.image: Field required"),
+        ({"val": ["v"]}, "val.0: "),
+        ({"other": 1}, "other: "),
+        ({"unseen": [3]}, "seen, unseen: contain a label id that is not one of 3 classes"),
+        ({"seen": [-1, 0, 2]}, "seen, unseen: contain a label id that is not one of 3 classes"),
+        ({"unseen": [2]}, "seen, unseen: contain a label id twice"),
+    ],
+    ids=str,
+)
+def test_entries_of_another_type_or_value_are_named(tmp_path, changes, fault):
+    path = tmp_path / "split.json"
+    splits.write(path, SPLIT)
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+    with pytest.raises(errors.UserError) as caught:
+        splits.read(path)
+    text = str(caught.value)
+    assert text.startswith(f"{path}: is not a split ({fault}") and text.endswith("dvc repro prepare_split`")
 
 
 def test_roles_contain_classes_and_policy_of_exclusion_but_no_images():

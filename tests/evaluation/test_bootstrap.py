@@ -82,6 +82,25 @@ def test_there_is_no_interval_without_unseen_classes_or_of_one_image():
     assert bootstrap.interval(scored(counts(1, 0.7))) is None
 
 
+def without_pixels(one, label):
+    """Return counts (n, 9) in which no image shows a class."""
+    matrices = one.toarray().reshape(-1, 3, 3)
+    matrices[:, label] = 0
+    return scipy.sparse.csr_matrix(matrices.reshape(len(matrices), 9))
+
+
+@pytest.mark.parametrize("labels", [(2,), (0, 1)])
+def test_there_is_no_interval_where_no_image_shows_a_class_of_a_group(labels):
+    one = counts(5, 0.7)
+    for label in labels:
+        one = without_pixels(one, label)
+    assert hiou(one) is None and bootstrap.interval(scored(one)) is None
+    assert bootstrap.interval(scored(counts(5, 0.7)), scored(one)) is None
+    assert bootstrap.interval(scored(one), scored(counts(5, 0.7))) is None
+    # Absent classes count as 0 there, so hIoU is 0 and not missing.
+    assert bootstrap.interval(scored(one, absent="zero")) == bootstrap.Interval(0.0, 0.0)
+
+
 def test_methods_with_different_images_are_not_compared():
     one = scored(counts(5, 0.7))
     assert bootstrap.interval(one, one) is not None

@@ -102,12 +102,21 @@ def test_missing_values_are_dashes(tmp_path):
     ]
 
 
+def test_there_is_no_interval_beside_a_missing_hiou(tmp_path):
+    write(tmp_path, "zs3net", generalised=metrics(50, unseen=False) | {"hIoU_low": 0.0, "hIoU_high": 0.0})
+    (line,) = lines(tmp_path)
+    assert line.endswith(f"   58.3{'-':>8}{'':15}      93.3") and "[" not in line
+
+
 def test_metrics_of_an_older_version_are_refused_with_a_remedy(tmp_path):
     write(tmp_path, "zs3net")
     values = json.loads((tmp_path / "zs3net.json").read_text())
     del values["vanilla"], values["evaluation"]
     (tmp_path / "zs3net.json").write_text(json.dumps(values))
-    with pytest.raises(ValueError, match=r"zs3net\.json: lacks evaluation, vanilla; write it again with `dvc repro`"):
+    with pytest.raises(
+        ValueError,
+        match=r"zs3net\.json: .* \(vanilla: Field required; evaluation: Field required\); write it again with `dvc repro`",
+    ):
         results_table.table(tmp_path)
 
 
@@ -138,9 +147,35 @@ def test_self_training_without_pseudo_labels_is_noted(tmp_path):
     assert first.startswith("zs3net  ") and second.startswith("zs5net (no pseudo-labels) ")
 
 
-def test_metrics_without_a_figure_are_refused(tmp_path):
-    generalised = metrics(50)
-    del generalised["seen"]["MA"]
-    write(tmp_path, "zs3net", generalised=generalised)
-    with pytest.raises(errors.UserError, match=r"zs3net.json: lacks MA; write it again"):
+@pytest.mark.parametrize(
+    ("where", "value", "fault"),
+    [
+        ("generalised.seen.MA", None, "Field required"),
+        ("generalised.hIoU_low", None, "Field required"),
+        ("without_bias.unseen", None, "Field required"),
+        ("without_bias.hIoU_high", None, "Field required"),
+        ("vanilla.mIoU", None, "Field required"),
+        ("evaluation.short_side", None, "Field required"),
+        ("generalised.hIoU", "50", "Input should be a valid number"),
+        ("without_bias", [], "Input should be an object"),
+        ("seen_bias", {}, "Input should be a valid number"),
+        ("evaluation.absent_classes", 1, "Input should be a valid string"),
+    ],
+)
+def test_metrics_without_a_field_or_with_another_type_are_refused(tmp_path, where, value, fault):
+    write(tmp_path, "zs3net")
+    values = json.loads((tmp_path / "zs3net.json").read_text())
+    *parents, name = where.split(".")
+    entry = values
+    for parent in parents:
+        entry = entry[parent]
+    if value is None:
+        del entry[name]
+    else:
+        entry[name] = value
+    (tmp_path / "zs3net.json").write_text(json.dumps(values))
+    with pytest.raises(errors.UserError) as caught:
         results_table.table(tmp_path)
+    text = str(caught.value)
+    assert text.startswith(f"{tmp_path / 'zs3net.json'}: is no file of metrics ({where}: {fault}")
+    assert text.endswith("; write it again with `dvc repro`") and text.count("\n") == 0

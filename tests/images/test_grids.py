@@ -32,6 +32,23 @@ def test_upsample_interpolates_between_the_centres_of_cells(height, width, strid
     np.testing.assert_allclose(result, rows @ logits @ columns.T, atol=1e-9)
 
 
+@settings(max_examples=30, deadline=None)
+@given(side, side, st.sampled_from([1, 2, 4, 8]), st.integers(1, 5000))
+def test_strips_are_the_rows_of_the_whole_image(height, width, stride, values):
+    h, w = grids.map_size(height, width, stride)
+    logits = torch.from_numpy(np.random.default_rng(0).normal(size=(1, 3, h, w)).astype(np.float32))
+    whole = grids.upsample(logits, (height, width), stride)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(grids, "STRIP_VALUES", values)
+        strips = list(grids.upsample_strips(lambda rows: logits[:, :, rows], 3, (height, width), stride))
+    position = 0
+    for rows, pixels in strips:
+        assert rows.start == position and pixels.shape[-2:] == (rows.stop - rows.start, width)
+        assert torch.equal(pixels, whole[:, :, rows])
+        position = rows.stop
+    assert position == height
+
+
 def test_a_map_of_another_image_size_is_refused():
     with pytest.raises(ValueError, match="3 x 4 cells of 4 pixels is not that of an image of 13 x 16"):
         grids.upsample(torch.zeros(1, 1, 3, 4), (13, 16), 4)

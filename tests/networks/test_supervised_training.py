@@ -170,7 +170,7 @@ def test_non_finite_loss_ends_training(folder):
     with pytest.raises(training.DivergedError) as caught:
         train(folder, lr=1e30)
     assert str(caught.value) in {
-        f"training: the loss is {loss} in epoch 0, step 1; lower the learning rate" for loss in ("nan", "inf")
+        f"training: the loss is {loss} in epoch 0, step 1; lower backbone.lr" for loss in ("nan", "inf")
     }
 
 
@@ -180,8 +180,8 @@ def test_errors_of_a_resumed_training_name_the_training(folder):
     arguments = (network, blocks.dataset(folder), options, torch.device("cpu"), 0)
     _, state = next(supervised_training.fit(*arguments))
     state["network"]["classifier.weight"] = torch.full_like(state["network"]["classifier.weight"], math.nan)
-    with pytest.raises(training.DivergedError, match=r"^my training: the loss is nan in epoch 1, step 0"):
-        list(supervised_training.fit(*arguments, state=state, name="my training"))
+    with pytest.raises(training.DivergedError, match=r"^my training: the loss is nan in epoch 1, step 0; lower my.lr$"):
+        list(supervised_training.fit(*arguments, state=state, name="my training", lr_key="my.lr"))
 
 
 class Changed(torch.utils.data.Dataset):
@@ -255,7 +255,8 @@ def test_other_errors_of_loader_processes_are_not_changed(folder, workers):
 
 def test_a_finite_but_exploded_loss_is_refused_and_a_high_rate_that_learns_is_not(folder):
     with pytest.raises(
-        training.DivergedError, match=r"^training: the loss of the last epoch is .*the training diverged"
+        training.DivergedError,
+        match=r"^training: the loss of the last epoch is .*the training diverged; lower backbone.lr$",
     ):
         train(folder, lr=50.0, epochs=2)
     train(folder, lr=0.1, epochs=2)

@@ -126,6 +126,37 @@ def test_without_unseen_classes_there_is_no_vanilla_protocol(tmp_path, monkeypat
     assert values["vanilla"] is None and values["generalised"]["hIoU"] is None
 
 
+def test_a_classifier_of_another_run_is_named_and_nothing_is_written(tmp_path, monkeypatch):
+    model = write(tmp_path)
+    narrow = dataclasses.replace(model, weight=model.weight[:, :5].contiguous())
+    pixel_classifier.save(tmp_path / "models/zs3net.pt", narrow)
+    with pytest.raises(
+        SystemExit, match=r"^models/zs3net\.pt: is a classifier of another run: .* length 5, .* have 8; `dvc"
+    ):
+        stage_files.run(tmp_path, monkeypatch, "evaluate")
+    assert not (tmp_path / "metrics").exists()
+
+
+def test_without_a_pixel_of_an_unseen_class_hiou_and_its_interval_are_missing(tmp_path, monkeypatch):
+    write(tmp_path)
+    read = maps.read
+
+    def seen_only(folder):
+        for item in read(folder):
+            item.mask[np.isin(item.mask, pixel_world.UNSEEN)] = pixel_world.SEEN[0]
+            yield item
+
+    monkeypatch.setattr(maps, "read", seen_only)
+    stage_files.run(tmp_path, monkeypatch, "evaluate")
+    values = json.loads((tmp_path / "metrics/zs3net.json").read_text())
+    for name in ("generalised", "without_bias"):
+        assert values[name]["seen"]["mIoU"] > 0
+        assert {key: values[name][key] for key in ("hIoU", "hIoU_low", "hIoU_high")} == dict.fromkeys(
+            ("hIoU", "hIoU_low", "hIoU_high")
+        )
+    assert "[" not in results_table.table("metrics")
+
+
 def test_the_protocol_follows_the_parameters_and_is_recorded(tmp_path, monkeypatch):
     model = write(tmp_path)
     stage_files.run(tmp_path, monkeypatch, "evaluate", evaluation={"short_side": 40, "absent_classes": "zero"})

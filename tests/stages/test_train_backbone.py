@@ -182,7 +182,7 @@ def test_artefacts_contain_no_paths(whole):
 
 def test_a_diverged_training_gives_a_message_and_writes_nothing(tmp_path):
     folder = blocks.make(tmp_path / "diverged", lr=1e30)
-    with pytest.raises(SystemExit, match=r"train_backbone: the loss is \w+ in epoch 0, step 1"):
+    with pytest.raises(SystemExit, match=r"train_backbone: the loss is \w+ in epoch 0, step 1; lower backbone.lr$"):
         run(folder)
     assert not any((folder / name).exists() for name in blocks.OUTS)
 

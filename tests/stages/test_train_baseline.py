@@ -116,5 +116,7 @@ def test_too_few_classes_for_cross_validation_end_the_stage_before_it_trains(tmp
 
 def test_a_learning_rate_that_explodes_the_loss_ends_the_stage(tmp_path, monkeypatch):
     pixel_world.write_training_inputs(tmp_path)
-    with pytest.raises(SystemExit, match=r"^spnet: the loss of the last epoch is .*the training diverged"):
+    with pytest.raises(
+        SystemExit, match=r"^spnet: the loss of the last epoch is .*the training diverged; lower baseline.spnet.lr$"
+    ):
         run(tmp_path, monkeypatch, "spnet", spnet={"lr": 1e3, "calibrated": False}, epochs=1)

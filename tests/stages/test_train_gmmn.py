@@ -151,10 +151,21 @@ def test_a_damaged_cache_is_named_and_nothing_is_written(tmp_path, monkeypatch):
     assert not (tmp_path / "models/gmmn.pt").exists()
 
 
-@pytest.mark.parametrize("changes", [{"lr": 1e6}, {"lr": 1e6, "output": "relu"}], ids=str)
-def test_a_generator_that_diverged_is_named_with_the_key(tmp_path, monkeypatch, changes):
+GAN = {"critic_hidden_dim": 8, "critic_steps": 1, "gradient_penalty": 0.0, "classification": 0.0, "lr": 1e6}
+
+
+@pytest.mark.parametrize(
+    ("changes", "key"),
+    [
+        ({"lr": 1e6}, "gmmn.lr"),
+        ({"lr": 1e6, "output": "relu"}, "gmmn.lr"),
+        ({"generator": "gan", "gan": GAN}, "gmmn.gan.lr"),
+    ],
+    ids=str,
+)
+def test_a_generator_that_diverged_is_named_with_the_key(tmp_path, monkeypatch, changes, key):
     pixel_world.write_inputs(tmp_path)
-    with pytest.raises(SystemExit, match=r"^gmmn: the generated features (have|are) .*; lower gmmn.lr$"):
+    with pytest.raises(SystemExit, match=rf"^gmmn: the (generated features (have|are)|loss is) .*; lower {key}$"):
         stage_files.run(tmp_path, monkeypatch, "train_gmmn", gmmn=quick_sections.gmmn_section(**BRIEF, **changes))
     assert not (tmp_path / "models/gmmn.pt").exists()
 
@@ -166,4 +177,4 @@ def test_generated_features_that_are_all_equal_are_refused():
 
     real = pools.Pool(torch.ones(4, 3).half(), torch.tensor([0, 2, 4]), torch.tensor([0, 1]), torch.ones(2))
     with pytest.raises(training.DivergedError, match="are all equal"):
-        matching.check_features(Constant(), real, quick_sections.gmmn_options())
+        matching.check_features(Constant(), real, quick_sections.gmmn_options(), "gmmn.lr")

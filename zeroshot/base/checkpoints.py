@@ -79,10 +79,8 @@ def load(path: str | pathlib.Path, content: Any = dict[str, Any], remedy: str = 
     except CheckpointError as error:
         raise CheckpointError(f"{error}; {remedy}") from error
     except pydantic.ValidationError as error:
-        faults = [f"{'.'.join(map(str, fault['loc'])) or 'the file'}: {fault['msg']}" for fault in error.errors()]
-        raise CheckpointError(
-            f"{path}: is not the checkpoint that is needed here: {'; '.join(faults[: errors.MAX_LISTED])}; {remedy}"
-        ) from None
+        faults = "; ".join(errors.describe(error))
+        raise CheckpointError(f"{path}: is not the checkpoint that is needed here: {faults}; {remedy}") from None
 
 
 def load_weights(network: nn.Module, state: Mapping[str, Any], where: str) -> None:

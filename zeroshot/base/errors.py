@@ -6,6 +6,8 @@ import functools
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+import pydantic
+
 T = TypeVar("T")
 # Largest number of faults of one kind that a message lists.
 MAX_LISTED = 20
@@ -71,6 +73,12 @@ class Faults:
             if len(details) > MAX_LISTED:
                 lines.append(f"    and {len(details) - MAX_LISTED} more")
         raise DatasetError("\n".join(lines))
+
+
+def describe(error: pydantic.ValidationError) -> list[str]:
+    """Return where and what is wrong, as in `train.0.id: Field required`, for at most `MAX_LISTED` of the faults."""
+    faults = error.errors(include_url=False)[:MAX_LISTED]
+    return [f"{'.'.join(map(str, fault['loc'])) or 'the file'}: {fault['msg']}" for fault in faults]
 
 
 def reported(main: Callable[..., T]) -> Callable[..., T]:

@@ -12,6 +12,7 @@ from zeroshot.cache import graphs, maps, rows, shard_plan
 from zeroshot.cache import index as shard_index
 from zeroshot.datasets import splits
 from zeroshot.images import image_files
+from zeroshot.networks import backbone
 
 # Larger magnitudes are refused. The largest finite float16 is 65504.
 FLOAT16_LIMIT = 6e4
@@ -27,6 +28,7 @@ def write_shard(
     extract: Callable[[torch.Tensor], torch.Tensor],
     options: shard_plan.Params,
     workers: int = 0,
+    lr_key: str = backbone.LR_KEY,
 ) -> None:
     """Run the network over the jobs of one shard and write it.
 
@@ -37,6 +39,7 @@ def write_shard(
         extract: maps images (b, 3, H, W) uint8 to features (b, d, h, w).
         options: the section `features`.
         workers: threads that read images ahead of the network.
+        lr_key: the parameter with the learning rate of the network, for errors.
 
     Raises:
         DumpError: if a feature is not finite or too large for float16, or all are 0.
@@ -46,13 +49,13 @@ def write_shard(
     if source.kind == "maps":
         maps_by_job = {number: cells.numpy().astype(np.float16) for number, cells in extracted}
         features = [maps_by_job[number] for number in range(len(jobs))]
-        _check(features, path)
+        _check(features, path, lr_key)
         maps.write(path, [job.image for job in jobs], features, [source.read_mask(job) for job in jobs])
     else:
         rows_by_job = {number: _sample(source, jobs[number], cells, options) for number, cells in extracted}
         names = (*rows.COLUMNS, "features")
         table = {name: np.concatenate([rows_by_job[number].pop(name) for number in range(len(jobs))]) for name in names}
-        _check([table["features"]], path)
+        _check([table["features"]], path, lr_key)
         rows.write(path, table)
 
 
@@ -133,14 +136,13 @@ def extract_maps(
             yield from zip(batch, cells, strict=True)
 
 
-def _check(features: list[np.ndarray], path: pathlib.Path) -> None:
+def _check(features: list[np.ndarray], path: pathlib.Path, lr_key: str) -> None:
+    remedy = f"train the network again with a lower {lr_key}"
     if any(array.size for array in features) and not any(array.any() for array in features):
-        raise shard_plan.DumpError(
-            f"{path.name}: all features are 0; train the backbone again with a lower backbone.lr"
-        )
+        raise shard_plan.DumpError(f"{path.name}: all features are 0; {remedy}")
     for array in features:
         # NaN fails every comparison, so `not <` refuses it too.
         if array.size and not np.abs(array).max() < FLOAT16_LIMIT:
             raise shard_plan.DumpError(
-                f"{path.name}: features reach {np.abs(array).max()}, beyond the range of float16; train the backbone again"
+                f"{path.name}: features reach {np.abs(array).max()}, beyond the range of float16; {remedy}"
             )

@@ -109,10 +109,7 @@ def read(folder: str | pathlib.Path, kind: str | None = None) -> Index:
         if index is not None:
             _check(index)
     except pydantic.ValidationError as error:
-        faults = "; ".join(
-            f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}".lstrip(": ") for fault in error.errors()
-        )
-        raise _unreadable(folder, faults) from None
+        raise _unreadable(folder, "; ".join(errors.describe(error))) from None
     except (OSError, ValueError) as error:
         raise _unreadable(folder, str(error)) from error
     if index is None:

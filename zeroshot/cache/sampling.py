@@ -21,10 +21,10 @@ def label_cells(mask: np.ndarray, stride: int) -> np.ndarray:
     return grids.downsample(mask, stride)
 
 
-def count_labelled(labels: np.ndarray, pixels_per_class: int) -> int:
-    """Return the number of rows that `sample_labelled` returns for `labels` (h, w)."""
-    _, counts = np.unique(labels[labels != rows.UNLABELLED], return_counts=True)
-    return int(np.minimum(counts, pixels_per_class).sum())
+def count_labelled(labels: np.ndarray, pixels_per_class: int) -> dict[int, int]:
+    """Return the number of rows of each label id that `sample_labelled` returns for `labels` (h, w), without those that have none."""
+    present, counts = np.unique(labels[labels != rows.UNLABELLED], return_counts=True)
+    return dict(zip(present.tolist(), np.minimum(counts, pixels_per_class).tolist(), strict=True))
 
 
 def sample_labelled(labels: np.ndarray, pixels_per_class: int, seed: int, image_id: str, view: int) -> rows.Rows:

@@ -19,7 +19,7 @@ MIB = 2**20
 
 
 class DumpError(errors.UserError):
-    """Raised when features cannot be written, because they are beyond the range of float16."""
+    """Raised when features are of no use: beyond the range of float16, all 0, or none of a seen class."""
 
 
 @params.section
@@ -71,6 +71,7 @@ class Job:
         size: height and width of the view in pixels.
         rows: number of rows, or of cells of a whole map, that it adds to the cache.
         bytes: number of bytes that it adds to the cache.
+        labels: label ids of the rows that it adds, ascending; empty for a list without labels and for whole maps.
     """
 
     image: int
@@ -78,6 +79,7 @@ class Job:
     size: tuple[int, int]
     rows: int
     bytes: int
+    labels: tuple[int, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -212,5 +214,29 @@ def _job(source: Source, image: int, view: int, options: Params) -> Job:
         n_rows = min(math.prod(grids.map_size(height, width, source.stride)), options.unlabelled_pixels)
     else:
         labels = sampling.label_cells(source.read_mask(job), source.stride)
-        n_rows = sampling.count_labelled(labels, options.pixels_per_class)
+        counts = sampling.count_labelled(labels, options.pixels_per_class)
+        job, n_rows = dataclasses.replace(job, labels=tuple(counts)), sum(counts.values())
     return dataclasses.replace(job, rows=n_rows, bytes=n_rows * (feature_bytes + rows.ROW_BYTES))
+
+
+def check_classes(shards: Iterable[Iterable[Job]], lists: splits.Images, options: Params) -> None:
+    """Check that the plan of the training images adds a row of every seen class.
+
+    prepare_split has counted the cells at scale 1. At a smaller scale, small objects can lie between the centres of all cells.
+
+    Args:
+        shards: the plan of the list `train`.
+        lists: gives the seen classes and the names.
+        options: the section `features`.
+
+    Raises:
+        DumpError: with the names of all seen classes without a row.
+    """
+    present = {label for shard in shards for job in shard for label in job.labels}
+    absent = [lists.classes[label] for label in lists.seen if label not in present]
+    if absent:
+        more = f" and {len(absent) - errors.MAX_LISTED} more" if len(absent) > errors.MAX_LISTED else ""
+        raise DumpError(
+            f"features.scales: at {list(options.scales)} no cell of a training image has its centre on an object of these seen classes: "
+            f"{', '.join(absent[: errors.MAX_LISTED])}{more}; add a larger scale such as 1.0, or declare the classes unseen"
+        )

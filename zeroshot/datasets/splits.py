@@ -13,7 +13,10 @@ import pydantic
 
 from zeroshot.base import errors, storage, text_files
 
+_CONFIG = pydantic.ConfigDict(extra="forbid", strict=True)
 
+
+@pydantic.with_config(_CONFIG)
 @dataclasses.dataclass(frozen=True)
 class Item:
     """One image.
@@ -27,6 +30,7 @@ class Item:
     image: str
 
 
+@pydantic.with_config(_CONFIG)
 @dataclasses.dataclass(frozen=True)
 class Split:
     """Roles of classes and images. It contains no information about the pixels of unseen classes.
@@ -50,6 +54,7 @@ class Split:
     val: tuple[Item, ...]
 
 
+@pydantic.with_config(_CONFIG)
 @dataclasses.dataclass(frozen=True)
 class Training:
     """The part of a split for training the network.
@@ -71,6 +76,7 @@ class Training:
     sha256: Mapping[str, str]
 
 
+@pydantic.with_config(_CONFIG)
 @dataclasses.dataclass(frozen=True)
 class Images:
     """The part of a split for dumping features.
@@ -121,7 +127,7 @@ def read(path: str | pathlib.Path) -> Split:
     """Read a split made by `write`.
 
     Raises:
-        errors.UserError: if the file is missing or is not a split.
+        errors.UserError: if the file is missing or is not a split; the text names the wrong entries.
     """
     return _read(path, Split)
 
@@ -138,14 +144,30 @@ def read_images(path: str | pathlib.Path) -> Images:
 
 def _read(path: str | pathlib.Path, part: type[Part]) -> Part:
     try:
-        return pydantic.TypeAdapter(part).validate_json(text_files.read(path), strict=True)
+        found = pydantic.TypeAdapter(part).validate_json(text_files.read(path))
+        cause = _fault(found)
     except pydantic.ValidationError as error:
-        faults = [f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}".removeprefix(": ") for fault in error.errors()]
-        cause = "; ".join(faults[: errors.MAX_LISTED])
-    except (OSError, text_files.TextError) as error:
-        cause = str(error)
-    kind = "a split" if part is Split else f"the part of a split for {part.__name__.lower()}"
-    raise errors.UserError(f"{path}: is not {kind} ({cause}); make it with `dvc repro prepare_split`")
+        found, cause = None, "; ".join(errors.describe(error))
+    except text_files.TextError as error:
+        found, cause = None, error.cause
+    if found is None or cause:
+        kind = "a split" if part is Split else f"the part of a split for {part.__name__.lower()}"
+        raise errors.UserError(f"{path}: is not {kind} ({cause}); make it with `dvc repro prepare_split`")
+    return found
+
+
+def _fault(part: Split | Training | Images) -> str | None:
+    """Return what is wrong with the label ids, or None."""
+    labels = [*part.seen, *(part.unseen if isinstance(part, Split) else ())]
+    if len(set(labels)) < len(labels):
+        return "seen, unseen: contain a label id twice"
+    if isinstance(part, Training):
+        return (
+            None if len(part.names) == len(labels) else f"names: there are {len(part.names)} of {len(labels)} classes"
+        )
+    if not all(0 <= label < len(part.classes) for label in labels):
+        return f"seen, unseen: contain a label id that is not one of {len(part.classes)} classes"
+    return None
 
 
 def write(path: str | pathlib.Path, part: Split | Training | Images) -> None:

@@ -47,14 +47,27 @@ class Scored:
     unseen: Sequence[int]
     absent: metrics.Absent
 
+    @property
+    def has_hiou(self) -> bool:
+        """Whether every run has an hIoU on all images together; `metrics.summarise` gives none where a group has no true pixel."""
+        return all(
+            metrics.summarise(_matrices(counts.sum(axis=0))[0], self.seen, self.unseen, self.absent)["hIoU"] is not None
+            for counts in self.counts
+        )
+
     def hious(self, image_counts: np.ndarray) -> np.ndarray:
         """Return the mean over runs of hIoU (b,) for b sets of images; `image_counts` (b, n) says how often each image is in a set."""
         by_run = []
         for counts in self.counts:
-            n_classes = round(counts.shape[1] ** 0.5)
-            matrices = (counts.T @ image_counts.T).T.reshape(-1, n_classes, n_classes)
+            matrices = _matrices((counts.T @ image_counts.T).T)
             by_run.append(metrics.hious(matrices, self.seen, self.unseen, self.absent))
         return np.mean(by_run, axis=0)
+
+
+def _matrices(entries: np.ndarray) -> np.ndarray:
+    """Return confusion matrices (b, C, C) of their entries (b, C * C)."""
+    n_classes = round(entries.shape[1] ** 0.5)
+    return np.asarray(entries).reshape(-1, n_classes, n_classes)
 
 
 def interval(scored: Scored, other: Scored | None = None) -> Interval | None:
@@ -64,13 +77,15 @@ def interval(scored: Scored, other: Scored | None = None) -> Interval | None:
     hard for both does not count (a paired comparison). The seeds are not resampled: the mean over them is scored.
 
     Returns:
-        the interval in per cent; None if there is no unseen class, there are fewer than two images, or `other` has other images.
+        the interval in per cent; None if there are fewer than two images, if there is no hIoU (no unseen class, or no image shows one),
+        or if `other` has other images.
     """
     # scipy.stats takes half a second to import.
     import scipy.stats
 
     n_images, n_entries = scored.counts[0].shape
-    if not scored.unseen or n_images < 2 or (other is not None and other.images != scored.images):
+    compared = [scored] if other is None else [scored, other]
+    if n_images < 2 or any(one.images != scored.images or not one.has_hiou for one in compared):
         return None
 
     def statistic(index: np.ndarray, axis: int) -> np.ndarray:

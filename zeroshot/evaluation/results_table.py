@@ -1,14 +1,58 @@
 """The results table on the terminal, in the layout of Tables 1 and 2 of the paper."""
 
-import json
 import pathlib
 from typing import Any
+
+import pydantic
+import typing_extensions
 
 from zeroshot.base import errors, text_files
 
 GROUPS = ("seen", "unseen", "all")
 FIGURES = ("PA", "MA", "mIoU")
 _INTERVAL_WIDTH = len(" [100.0, 100.0]")
+_STRICT = pydantic.ConfigDict(strict=True, allow_inf_nan=False)
+
+
+class _Group(typing_extensions.TypedDict):
+    __pydantic_config__ = _STRICT  # type: ignore[misc]
+    PA: float | None
+    MA: float | None
+    mIoU: float | None
+
+
+class _Protocol(typing_extensions.TypedDict):
+    __pydantic_config__ = _STRICT  # type: ignore[misc]
+    seen: _Group
+    unseen: _Group
+    all: _Group
+    hIoU: float | None
+    hIoU_low: float | None
+    hIoU_high: float | None
+
+
+class _Evaluation(typing_extensions.TypedDict):
+    __pydantic_config__ = _STRICT  # type: ignore[misc]
+    short_side: int | None
+    absent_classes: str
+    image_short_side: int | None
+
+
+class _Metrics(typing_extensions.TypedDict):
+    """The entries of a metrics file that the table shows; others are ignored."""
+
+    __pydantic_config__ = _STRICT  # type: ignore[misc]
+    generalised: _Protocol
+    without_bias: _Protocol
+    vanilla: _Group | None
+    seen_bias: float
+    exclude: str
+    evaluation: _Evaluation
+    graph_context: typing_extensions.NotRequired[str]
+    no_pseudo_labels: typing_extensions.NotRequired[bool]
+
+
+_METRICS = pydantic.TypeAdapter(_Metrics)
 
 
 def table(folder: str | pathlib.Path) -> str:
@@ -18,25 +62,11 @@ def table(folder: str | pathlib.Path) -> str:
     vanilla protocol, which predicts no seen class and so does not depend on the bias.
 
     Raises:
-        errors.UserError: if the folder has no metrics, or metrics of an older version of this code.
+        errors.UserError: if the folder has no metrics, or a file of it lacks metrics or has others, as of an older version of this code.
     """
     lines = []
     for path in sorted(pathlib.Path(folder).glob("*.json")):
-        try:
-            values = json.loads(text_files.read(path))
-        except (ValueError, RecursionError) as error:
-            raise errors.UserError(
-                f"{path}: is no file of metrics ({error}); write it again with `dvc repro`"
-            ) from error
-        missing_keys = {"generalised", "without_bias", "vanilla", "seen_bias", "exclude", "evaluation"}.difference(
-            values
-        )
-        if not missing_keys:
-            missing_keys = {
-                figure for group in GROUPS for figure in FIGURES if figure not in values["generalised"][group]
-            } | {"hIoU_low", "hIoU_high"} - values["generalised"].keys()
-        if missing_keys:
-            raise errors.UserError(f"{path}: lacks {', '.join(sorted(missing_keys))}; write it again with `dvc repro`")
+        values = _read(path)
         notes = _notes(values)
         name = f"{path.stem} ({', '.join(notes)})" if notes else path.stem
         if values["seen_bias"]:
@@ -58,7 +88,17 @@ def table(folder: str | pathlib.Path) -> str:
     return "\n".join(f"{name:{width}}{text}" for name, text in headers + lines)
 
 
-def _notes(values: dict[str, Any]) -> list[str]:
+def _read(path: pathlib.Path) -> _Metrics:
+    try:
+        return _METRICS.validate_json(text_files.read(path))
+    except text_files.TextError as error:
+        cause = error.cause
+    except pydantic.ValidationError as error:
+        cause = "; ".join(errors.describe(error))
+    raise errors.UserError(f"{path}: is no file of metrics ({cause}); write it again with `dvc repro`")
+
+
+def _notes(values: _Metrics) -> list[str]:
     """Return a note for each setting of the protocol that is not the default, and for a model that lacks what its name says."""
     protocol = values["evaluation"]
     notes = [] if values["exclude"] == "images" else [values["exclude"]]
@@ -79,11 +119,13 @@ def _names() -> str:
     return "".join(f"{metric:>7}" for metric in FIGURES)
 
 
-def _numbers(values: dict[str, Any], vanilla: dict[str, float | None] | None) -> str:
+def _numbers(values: Any, vanilla: _Group | None) -> str:
     generalised_values = [values[group][metric] for group in GROUPS for metric in FIGURES]
     text = "".join(_number(value, 7) for value in generalised_values) + _number(values["hIoU"], 8)
     low, high = values["hIoU_low"], values["hIoU_high"]
-    text += f"{'' if low is None else f'[{low:.1f}, {high:.1f}]':>{_INTERVAL_WIDTH}}"
+    # Metrics of earlier versions have the interval [0, 0] where no image shows an unseen class.
+    missing = None in (values["hIoU"], low, high)
+    text += f"{'' if missing else f'[{low:.1f}, {high:.1f}]':>{_INTERVAL_WIDTH}}"
     return text + _number(None if vanilla is None else vanilla["mIoU"], 10)
 
 

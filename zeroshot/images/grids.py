@@ -2,6 +2,7 @@
 up to, not including, (s i + s, s j + s), for every image size. The last cells may reach beyond the image."""
 
 import typing
+from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 import numpy as np
@@ -12,6 +13,8 @@ if typing.TYPE_CHECKING:
 Labels = TypeVar("Labels", "torch.Tensor", np.ndarray)
 # Stride of the feature map of every network here (networks/deeplab.py).
 STRIDE = 4
+# Largest number of upsampled values in memory at a time: 64 MiB of float32.
+STRIP_VALUES = 2**24
 
 
 def map_size(height: int, width: int, stride: int) -> tuple[int, int]:
@@ -57,6 +60,32 @@ def upsample(logits: "torch.Tensor", size: tuple[int, int], stride: int) -> "tor
         )
     pixels = functional.interpolate(logits, size=(h * stride, w * stride), mode="bilinear", align_corners=False)
     return pixels[..., : size[0], : size[1]]
+
+
+def upsample_strips(
+    logits: "Callable[[slice], torch.Tensor]", channels: int, size: tuple[int, int], stride: int
+) -> "Iterator[tuple[slice, torch.Tensor]]":
+    """Yield what `upsample` returns, in strips of rows from top to bottom: equal values, in less memory.
+
+    A strip needs its own rows of cells and, for interpolation, one more above and below. It has at most `STRIP_VALUES` values, but at
+    least one row of cells.
+
+    Args:
+        logits: maps rows of cells to their logits (b, c, rows, w); neighbouring strips share rows.
+        channels: b * c.
+        size: H and W.
+        stride: s.
+
+    Yields:
+        rows of pixels, and their logits (b, c, rows, W).
+    """
+    h, w = map_size(*size, stride)
+    n_rows = max(1, STRIP_VALUES // (channels * w * stride**2) - 2)
+    for start in range(0, h, n_rows):
+        first, last = max(start - 1, 0), min(start + n_rows + 1, h)
+        top, bottom = start * stride, min((start + n_rows) * stride, size[0])
+        pixels = upsample(logits(slice(first, last)), ((last - first) * stride, size[1]), stride)
+        yield slice(top, bottom), pixels[..., top - first * stride : bottom - first * stride, :]
 
 
 def downsample(labels: Labels, stride: int) -> Labels:

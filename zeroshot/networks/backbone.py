@@ -6,9 +6,13 @@ from typing import Annotated, Any, Literal
 
 import pydantic
 import torch
+import typing_extensions
 
 from zeroshot.base import checkpoints, params, training
 from zeroshot.networks import augmentation, deeplab, semantic_head, weights
+
+# The parameter with the learning rate of a network, unless its checkpoint names another one.
+LR_KEY = "backbone.lr"
 
 
 @params.section
@@ -45,9 +49,10 @@ def _check_last_layer(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]
 
 
 class Entries(checkpoints.Configured):
-    """A trained network in a checkpoint: the section `backbone` and the state dict."""
+    """A trained network in a checkpoint: the section `backbone`, the state dict, and the key of the learning rate if not `LR_KEY`."""
 
     network: Annotated[dict[str, torch.Tensor], pydantic.AfterValidator(_check_last_layer)]
+    lr_key: typing_extensions.NotRequired[str]
 
 
 class Checkpoint(Entries):

@@ -31,6 +31,7 @@ def fit(
     criterion: Criterion = cross_entropy,
     semantic: semantic_head.SemanticHead | None = None,
     name: str = "training",
+    lr_key: str = backbone.LR_KEY,
 ) -> Iterator[tuple[dict[str, float], dict[str, Any]]]:
     """Train with SGD and polynomial decay, by default with cross-entropy.
 
@@ -46,6 +47,7 @@ def fit(
         semantic: head of the semantic loss, trained together with the network. Its cross-entropy is added with its weight. None:
             no semantic loss.
         name: the training's name in errors.
+        lr_key: the parameter that `options.lr` comes from, for errors.
 
     Yields:
         After each epoch, a row {epoch, loss, lr} and the state to resume from. The loss is the weighted sum of all losses.
@@ -97,7 +99,7 @@ def fit(
                 for weight, outputs, head_criterion in heads
             ]
             loss = torch.stack(losses).sum()
-            training.check_finite(loss.item(), name, epoch, step)
+            training.check_finite(loss.item(), name, epoch, step, lr_key)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
@@ -106,7 +108,8 @@ def fit(
         if epoch == options.epochs - 1 and criterion is cross_entropy:
             # The loss of a prediction of all outputs alike. A state of the last epoch would count as a finished training.
             heads_weight = 1.0 + (semantic.weight if semantic is not None else 0.0)
-            training.check_not_exploded(row["loss"], heads_weight * math.log(network.classifier.out_channels), name)
+            untrained = heads_weight * math.log(network.classifier.out_channels)
+            training.check_not_exploded(row["loss"], untrained, name, lr_key)
         module_states = {part: module.state_dict() for part, module in modules.items()}
         yield row, {"epoch": epoch, **module_states, "optimizer": optimizer.state_dict()}
 

@@ -15,9 +15,10 @@ from zeroshot.images import label_ids
 Role = Literal["seen", "unseen", "background", "void"]
 ROLES = ("seen", "unseen", "background", "void")
 # Names that people give to these roles.
-_USUAL: dict[str, Role] = dict.fromkeys(("background", "bg"), "background") | dict.fromkeys(
-    ("void", "ignore", "ignored", "unlabelled", "unlabeled", "unknown"), "void"
-)
+_USUAL: dict[str, Role] = {
+    **dict[str, Role].fromkeys(("background", "bg"), "background"),
+    **dict[str, Role].fromkeys(("void", "ignore", "ignored", "unlabelled", "unlabeled", "unknown"), "void"),
+}
 _COLOUR_FIRST = re.compile(r"(\d+)[\s,;]+(\d+)[\s,;]+(\d+)[\s,;]+(\S.*)")
 _COLOUR_LAST = re.compile(r"(\S.*?)[\s,;]+(\d+)[\s,;]+(\d+)[\s,;]+(\d+)")
 _VALUE_FIRST = re.compile(r"(\d+)\s*[:,;\t]\s*(\S.*)")

@@ -7,6 +7,9 @@ from zeroshot.base import checkpoints, params
 from zeroshot.networks import backbone, deeplab
 from zeroshot.zs3net import pixel_classifier
 
+# The parameter with the learning rate.
+LR_KEY = "self_training_network.lr"
+
 
 @params.section
 class Params:

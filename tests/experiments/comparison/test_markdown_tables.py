@@ -151,6 +151,22 @@ def test_hiou_has_the_interval_of_its_images():
     assert re.fullmatch(r"19\.0 \[\d+\.\d, \d+\.\d\]", table(data, "ZS3Net")[2][12])
 
 
+def test_missing_hiou_has_no_interval():
+    data = dataclasses.replace(table_data({("ZS3Net", 2, 0, None): 10.0}), scored={("ZS3Net", 2): scored([5, 6] * 15)})
+    for result in data.results.values():
+        result.metrics["hIoU"] = None
+    assert table(data, "ZS3Net")[2][12] == markdown_tables.MISSING
+
+
+def test_images_without_an_unseen_class_give_no_interval_and_no_verdict():
+    counts = scipy.sparse.csr_matrix([[10, 1, 0, 0]] * 30)
+    unshown = bootstrap.Scored(tuple(map(str, range(30))), [counts], (0,), (1,), "skip")
+    values = {("ZS3Net", 2, 0, None): 10.0, ("GAN", 2, 0, None): 12.5}
+    data = dataclasses.replace(table_data(values), scored={("ZS3Net", 2): unshown, ("GAN", 2): unshown})
+    assert table(data, "ZS3Net")[2][12] == "19.0"
+    assert rows(markdown_tables.differences(data))[2][4:] == [markdown_tables.MISSING, ""]
+
+
 def test_spread_of_missing_metrics():
     assert markdown_tables.spread([]) is None and markdown_tables.spread([None]) is None
     assert markdown_tables.spread([None, 2.0]) == markdown_tables.Spread(2.0, None)

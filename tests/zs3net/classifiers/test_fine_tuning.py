@@ -233,7 +233,9 @@ def test_distillation_adds_the_divergence_of_the_backbone_from_the_classifier():
 def test_a_loss_of_nan_raises_an_error_with_epoch_and_step():
     pool = real()
     pool.features[:] = np.inf
-    with pytest.raises(training.DivergedError, match=r"classifier: the loss is nan in epoch 0, step 0; lower"):
+    with pytest.raises(
+        training.DivergedError, match=r"classifier: the loss is nan in epoch 0, step 0; lower classifier.lr$"
+    ):
         fit(pool=pool)
 
 

@@ -138,7 +138,7 @@ def test_features_of_nan_raise_an_error():
     real.features[5:] = np.nan
     with pytest.raises(training.DivergedError) as error:
         trained(real)
-    assert str(error.value) == "gmmn: the loss is nan in epoch 0, step 0; lower the learning rate"
+    assert str(error.value) == "gmmn: the loss is nan in epoch 0, step 0; lower gmmn.gan.lr"
 
 
 def likelihood(features):

@@ -76,7 +76,7 @@ def test_features_of_nan_raise_an_error():
     real.features[5:] = np.nan
     with pytest.raises(training.DivergedError) as error:
         small_generator.trained(real, kernel="paper")
-    assert str(error.value) == "gmmn: the loss is nan in epoch 0, step 0; lower the learning rate"
+    assert str(error.value) == "gmmn: the loss is nan in epoch 0, step 0; lower gmmn.lr"
 
 
 def test_median_is_that_of_a_batch_of_the_pool():

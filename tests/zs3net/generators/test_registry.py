@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from tests.support import pixel_world, quick_sections
-from zeroshot.base import checkpoints, params
+from zeroshot.base import checkpoints, params, user_files
 from zeroshot.cache import pools
 from zeroshot.zs3net.generators import generator, matching, registry
 
@@ -70,3 +70,22 @@ def test_an_unknown_name_raises_an_error(means):
         "params: 1 error\n  gmmn.generator: there is no generator of this name; "
         f"known are {', '.join(registry.GENERATORS)} (found 'meens')"
     )
+
+
+@pytest.mark.parametrize(
+    ("classes", "dim", "fault"),
+    [
+        (pixel_world.CLASSES, 5, "it generates features of length 8, and the cached ones have 5"),
+        (pixel_world.CLASSES[:-1], 8, "its classes are not those of the split"),
+        (pixel_world.CLASSES[::-1], 8, "its classes are not those of the split"),
+    ],
+    ids=["features", "fewer classes", "other order"],
+)
+def test_a_generator_of_another_run_is_refused(tmp_path, classes, dim, fault):
+    path = tmp_path / "gmmn.pt"
+    built = registry.build(quick_sections.gmmn_options(), torch.from_numpy(pixel_world.vectors()), 8, CPU)
+    checkpoints.save(path, {"classes": list(pixel_world.CLASSES), **registry.save_dict(built)})
+    assert registry.load(path, CPU, pixel_world.CLASSES, 8).feature_dim == 8
+    with pytest.raises(checkpoints.CheckpointError) as caught:
+        registry.load(path, CPU, classes, dim)
+    assert str(caught.value) == f"{path}: is a generator of another run: {fault}; {user_files.REMEDY}"

@@ -102,7 +102,7 @@ def _row(data: TableData, method: str, k: int, label: int | None) -> list[str]:
     spreads = [data.spread(method, k, column) for column in collect.COLUMNS]
     row = ["" if label is None else str(label), method, _runs(data, method, k), *map(cell, spreads)]
     interval = data.interval(method, k)
-    if interval is not None:
+    if interval is not None and spreads[-1] is not None:
         row[-1] += f" {bounds(interval)}"
     row.append(cell(data.spread(method, k, collect.VANILLA)))
     if data.published:

@@ -91,7 +91,7 @@ def fit(
     row_of_label = torch.full((len(embeddings),), -1)
     row_of_label[list(seen)] = torch.arange(len(seen))
     odds = real.sizes**options.class_balance
-    untrained = None
+    untrained, lr_key = None, f"baseline.{method}.lr"
     for epoch in range(options.epochs):
         total = 0.0
         for step in range(options.steps_per_epoch):
@@ -99,13 +99,13 @@ def fit(
             x = pools.draw(real, class_indices, random).to(device)
             target = row_of_label[real.labels[class_indices]].to(device)
             loss = LOSSES[method](projection(x), vectors[list(seen)], target).mean()
-            total += training.check_finite(loss.item(), method, epoch, step)
+            total += training.check_finite(loss.item(), method, epoch, step, lr_key)
             untrained = loss.item() if untrained is None else untrained
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
         if epoch == options.epochs - 1 and untrained is not None:
-            training.check_not_exploded(total / options.steps_per_epoch, untrained, method)
+            training.check_not_exploded(total / options.steps_per_epoch, untrained, method, lr_key)
         weight, bias = projection.weight.detach(), projection.bias.detach()
         model = compatibility.classifier(weight, bias, vectors, seen, unseen)
         yield {"epoch": epoch, "loss": total / options.steps_per_epoch}, model

@@ -54,7 +54,7 @@ def train(
         start: initial classifier of all classes of the parts, on the device to train on.
         parts: the parts of every batch, in this order.
         options: with trained_rows `unseen`, the rows of seen classes stay exactly those of `start`.
-        name: name of the training in errors.
+        name: the section of params.yaml, which errors name.
         optimizer_name: AdamW at a constant rate, or stochastic gradient descent with DeepLab's momentum and decay, as in the released code.
         unseen_weight: weight of unseen classes in the cross-entropy; seen classes have weight 1.
         teacher: classifier of the seen classes of `start`; needed for distillation.
@@ -81,7 +81,7 @@ def train(
     row_of_label[start.labels.cpu()] = torch.arange(len(start.labels))
     seen = ~start.unseen
     row_among_unseen = torch.cumsum(start.unseen, 0) - 1
-    untrained = None
+    untrained, lr_key = None, f"{name}.lr"
     for epoch in range(options.epochs):
         total = 0.0
         for step in range(steps):
@@ -97,7 +97,7 @@ def train(
             if teacher is not None and distillation:
                 teacher_logits = torch.addmm(teacher.bias, features[0], teacher.weight.T)
                 loss = loss + distillation * _divergence(logits[: len(teacher_logits), seen], teacher_logits)
-            total += training.check_finite(loss.item(), name, epoch, step)
+            total += training.check_finite(loss.item(), name, epoch, step, lr_key)
             untrained = loss.item() if untrained is None else untrained
             optimizer.zero_grad()
             loss.backward()
@@ -108,7 +108,7 @@ def train(
                 with torch.no_grad():
                     weight[seen], bias[seen] = start.weight[seen], start.bias[seen]
         if epoch == options.epochs - 1 and untrained is not None:
-            training.check_not_exploded(total / steps, untrained, name)
+            training.check_not_exploded(total / steps, untrained, name, lr_key)
         yield {"epoch": epoch, "loss": total / steps}, _with_rows(start, weight, bias)
 
 

@@ -48,6 +48,8 @@ class Critic(nn.Module):
 class GAN(mlp.MLP):
     """The perceptron, trained against a critic and, with `classification`, to be told apart by a classifier of real features."""
 
+    lr_key = "gmmn.gan.lr"
+
     def epochs(self, real: pools.Pool, context: Any) -> Iterator[dict[str, Any]]:
         """Train generator and critic alternately, on all classes in every step; `context` is not used.
 
@@ -75,7 +77,7 @@ class GAN(mlp.MLP):
                     wasserstein = distance(critic, x, fake, conditions, mask)
                     mixing = torch.rand(*x.shape[:2], 1, generator=random).to(x.device)
                     penalty = gradient_penalty(critic, fake.lerp(x, mixing), conditions, mask)
-                    training.check_finite(wasserstein.item(), "gmmn", epoch, step)
+                    training.check_finite(wasserstein.item(), "gmmn", epoch, step, GAN.lr_key)
                     totals += torch.tensor([wasserstein.item(), penalty.item()])
                     critic_optimizer.zero_grad()
                     (settings.gradient_penalty * penalty - wasserstein).backward()
@@ -105,7 +107,7 @@ def pretrain(real: pools.Pool, options: generator.Options, lr: float) -> nn.Line
         for step in range(options.steps_per_epoch):
             x, _ = pools.batch(real, options.batch_per_class, random)
             loss = classification_loss(classifier, x)
-            training.check_finite(loss.item(), "gmmn", epoch, step)
+            training.check_finite(loss.item(), "gmmn", epoch, step, GAN.lr_key)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()

@@ -45,8 +45,10 @@ class Generator(nn.Module, abc.ABC):
         options: the section `gmmn`.
         embeddings: (C, d_a) float32, of all classes in label order.
         feature_dim: d, the length of a feature.
+        lr_key: the parameter with the learning rate of its training, for errors.
     """
 
+    lr_key = "gmmn.lr"
     embeddings: torch.Tensor
 
     def __init__(self, options: Options, embeddings: torch.Tensor, feature_dim: int) -> None:

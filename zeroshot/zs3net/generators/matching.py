@@ -59,7 +59,7 @@ def epochs(
         for step in range(options.steps_per_epoch):
             batch = draw()
             loss = mmd.mmd(batch.real, batch.fake, kernel_variances, options.estimator, batch.mask).mean()
-            total += training.check_finite(loss.item(), "gmmn", epoch, step)
+            total += training.check_finite(loss.item(), "gmmn", epoch, step, generator.Generator.lr_key)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
@@ -124,8 +124,16 @@ def quality(
 
 
 @torch.no_grad()
-def check_features(source: feature_source.FeatureSource, real: pools.Pool, options: generator.Options) -> None:
+def check_features(
+    source: feature_source.FeatureSource, real: pools.Pool, options: generator.Options, lr_key: str
+) -> None:
     """Refuse a generator that diverged. Its loss does not tell, because kernels of distant features are 0.
+
+    Args:
+        source: the trained generator.
+        real: real features that trained it.
+        options: the seed.
+        lr_key: the parameter with its learning rate, for the text.
 
     Raises:
         training.DivergedError: if its features are not finite, all equal, or `FAR` times as large as the real ones.
@@ -139,7 +147,7 @@ def check_features(source: feature_source.FeatureSource, real: pools.Pool, optio
         fault = f"have a root mean square of {size:.3g}, and real ones of {real_size:.3g}"
     else:
         return
-    raise training.DivergedError(f"gmmn: the generated features {fault}, so the training diverged; lower gmmn.lr")
+    raise training.DivergedError(f"gmmn: the generated features {fault}, so the training diverged; lower {lr_key}")
 
 
 def _unbiased(x: torch.Tensor, y: torch.Tensor, kernel_variances: list[float]) -> float | None:

@@ -15,12 +15,14 @@ Stages, cross-validation and self-training then work with it unchanged. If it ha
 file and a field with its name in `Params`; it reads them with `self.section()`.
 """
 
+import pathlib
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import pydantic
 import torch
 
-from zeroshot.base import checkpoints, params, training
+from zeroshot.base import checkpoints, params, training, user_files
 from zeroshot.zs3net.generators import gan, generator, graph, mlp
 
 GENERATORS: dict[str, type[generator.Generator]] = {"mlp": mlp.MLP, "gan": gan.GAN, "graph": graph.GraphContext}
@@ -77,6 +79,29 @@ def save_dict(trained: generator.Generator) -> dict[str, Any]:
         "embeddings": trained.embeddings,
         "network": trained.state_dict(),
     }
+
+
+def load(path: pathlib.Path, device: torch.device, classes: Sequence[str], dim: int) -> generator.Generator:
+    """Read a generator from the file of train_gmmn, ready to sample.
+
+    Args:
+        path: the file.
+        device: where to sample.
+        classes: the names of the classes that it must generate, in label order.
+        dim: the length of the features that it must generate.
+
+    Raises:
+        checkpoints.CheckpointError: if the file is missing, damaged, or a generator of other classes or features.
+    """
+    checkpoint = checkpoints.load(path, Checkpoint)
+    fault = None
+    if checkpoint["feature_dim"] != dim:
+        fault = f"it generates features of length {checkpoint['feature_dim']}, and the cached ones have {dim}"
+    elif checkpoint.get("classes", list(classes)) != list(classes) or len(checkpoint["embeddings"]) != len(classes):
+        fault = "its classes are not those of the split"
+    if fault:
+        raise checkpoints.CheckpointError(f"{path}: is a generator of another run: {fault}; {user_files.REMEDY}")
+    return load_dict(checkpoint, device)
 
 
 def load_dict(checkpoint: dict[str, Any], device: torch.device) -> generator.Generator:
