@@ -3,7 +3,19 @@
 from collections.abc import Sequence
 
 from zeroshot.base import command_line
-from zeroshot.commands import check, cross_validate, flags, parameters, predict, preset, queue, results, shards, tables
+from zeroshot.commands import (
+    check,
+    cross_validate,
+    flags,
+    parameters,
+    predict,
+    preset,
+    queue,
+    reset,
+    results,
+    shards,
+    tables,
+)
 
 COMMANDS = {
     "check": check.main,
@@ -12,6 +24,7 @@ COMMANDS = {
     "predict": predict.main,
     "shards": shards.main,
     "results": results.main,
+    "reset": reset.main,
     "queue": queue.main,
     "tables": tables.main,
     "flags": flags.main,

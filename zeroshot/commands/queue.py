@@ -44,5 +44,5 @@ def main(
             (launch.run_here if here else launch.queue)(root, run)
     print(f"# {len(runs)} runs; {len(missing) - len(runs)} already in the queue")
     if runs and not dry_run:
-        restore = "`git restore --staged --worktree . && dvc checkout --allow-missing` restores the files of the commit"
+        restore = "`zeroshot reset` restores the files of the commit"
         print(f"# {restore if here else 'start them with `dvc queue start --jobs 1`'}")

@@ -24,7 +24,7 @@ def repository(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(root)
         commands.main(["queue", "tiny", "--seed", "0", "--method", "ZS3Net", "--method", "GAN", "--here"])
-        subprocess.run("git restore --staged --worktree .", shell=True, check=True)
+        commands.main(["reset"])
         commands.main(["queue", "tiny", "--seed", "1", "--method", "ZS3Net"])
     return root, log
 
