@@ -50,7 +50,7 @@ _STAGES = {
         "cmd": "python score.py ${item.model}",
         "deps": ["score.py", "backbone.txt"],
         "params": ["gmmn", "evaluation"],
-        "metrics": [{"metrics/${item.model}.json": {"cache": False}}],
+        "outs": [{"metrics/${item.model}.json": {"cache": False}}],
     },
 }
 METHODS = {

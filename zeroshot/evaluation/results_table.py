@@ -1,42 +1,29 @@
 """The results table on the terminal, in the layout of Tables 1 and 2 of the paper."""
 
-import json
 import pathlib
 from typing import Any
 
-from zeroshot.base import errors, text_files
+from zeroshot.base import errors
+from zeroshot.evaluation import metrics_files
 
-GROUPS = ("seen", "unseen", "all")
-FIGURES = ("PA", "MA", "mIoU")
 _INTERVAL_WIDTH = len(" [100.0, 100.0]")
 
 
-def table(folder: str | pathlib.Path) -> str:
+def table(folder: str | pathlib.Path, split_path: pathlib.Path | None = None) -> str:
     """Return one line for each model with metrics in `folder`. A model with a seen bias has a second line without the bias.
+
+    Only metrics of one split are in the table: that in `split_path`, or without it the one to which all metrics belong. A last line names
+    those of other splits.
 
     The interval is that of hIoU over resampled evaluation images (`bootstrap`). The last column is the mIoU of the
     vanilla protocol, which predicts no seen class and so does not depend on the bias.
 
     Raises:
-        errors.UserError: if the folder has no metrics, or metrics of an older version of this code.
+        errors.UserError: if the folder has no metrics of the split, or metrics of an older version of this code.
     """
     lines = []
-    for path in sorted(pathlib.Path(folder).glob("*.json")):
-        try:
-            values = json.loads(text_files.read(path))
-        except (ValueError, RecursionError) as error:
-            raise errors.UserError(
-                f"{path}: is no file of metrics ({error}); write it again with `dvc repro`"
-            ) from error
-        missing_keys = {"generalised", "without_bias", "vanilla", "seen_bias", "exclude", "evaluation"}.difference(
-            values
-        )
-        if not missing_keys:
-            missing_keys = {
-                figure for group in GROUPS for figure in FIGURES if figure not in values["generalised"][group]
-            } | {"hIoU_low", "hIoU_high"} - values["generalised"].keys()
-        if missing_keys:
-            raise errors.UserError(f"{path}: lacks {', '.join(sorted(missing_keys))}; write it again with `dvc repro`")
+    selection = metrics_files.of_one_split(metrics_files.paths(folder), split_path)
+    for path, values in selection.values.items():
         notes = _notes(values)
         name = f"{path.stem} ({', '.join(notes)})" if notes else path.stem
         if values["seen_bias"]:
@@ -45,17 +32,18 @@ def table(folder: str | pathlib.Path) -> str:
         lines.append((name, _numbers(values["generalised"], values["vanilla"])))
     if not lines:
         raise errors.UserError(f"{folder}: no metrics; compute them with `dvc repro`")
-    group_width = 7 * len(FIGURES)
+    group_width = 7 * len(metrics_files.FIGURES)
     headers = [
         (
             "",
-            "".join(f"{group.capitalize():^{group_width}}" for group in GROUPS)
+            "".join(f"{group.capitalize():^{group_width}}" for group in metrics_files.GROUPS)
             + f"{'':{8 + _INTERVAL_WIDTH}}{'Vanilla':>10}",
         ),
-        ("per cent", _names() * len(GROUPS) + f"{'hIoU':>8}{'95 %':>{_INTERVAL_WIDTH - 4}}{'mIoU':>14}"),
+        ("per cent", _names() * len(metrics_files.GROUPS) + f"{'hIoU':>8}{'95 %':>{_INTERVAL_WIDTH - 4}}{'mIoU':>14}"),
     ]
     width = max(24, *(len(name) + 1 for name, _ in lines))
-    return "\n".join(f"{name:{width}}{text}" for name, text in headers + lines)
+    rows = [f"{name:{width}}{text}" for name, text in headers + lines]
+    return "\n".join([*rows, selection.note] if selection.note else rows)
 
 
 def _notes(values: dict[str, Any]) -> list[str]:
@@ -76,11 +64,11 @@ def _notes(values: dict[str, Any]) -> list[str]:
 
 
 def _names() -> str:
-    return "".join(f"{metric:>7}" for metric in FIGURES)
+    return "".join(f"{metric:>7}" for metric in metrics_files.FIGURES)
 
 
 def _numbers(values: dict[str, Any], vanilla: dict[str, float | None] | None) -> str:
-    generalised_values = [values[group][metric] for group in GROUPS for metric in FIGURES]
+    generalised_values = [values[group][metric] for group in metrics_files.GROUPS for metric in metrics_files.FIGURES]
     text = "".join(_number(value, 7) for value in generalised_values) + _number(values["hIoU"], 8)
     low, high = values["hIoU_low"], values["hIoU_high"]
     text += f"{'' if low is None else f'[{low:.1f}, {high:.1f}]':>{_INTERVAL_WIDTH}}"
