@@ -146,14 +146,17 @@ def test_changed_code_is_kept_unless_all_is_undone(repository):
     committed = contents(repository)
     (repository / "metrics/model.json").write_text("9\n")
     (repository / "script.py").write_text("# mine\n")
-    (repository / "metrics/new.csv").write_text("mine\n")
-    git("add", "metrics/new.csv")
-    with pytest.raises(SystemExit, match=r"^nothing is undone, because other files .*: script\.py; commit them, or"):
+    for name in ("metrics/new.csv", "new.py"):
+        (repository / name).write_text("mine\n")
+        git("add", name)
+    with pytest.raises(
+        SystemExit, match=r"^nothing is undone, because other files .*: new\.py, script\.py; commit them, or"
+    ):
         commands.main(["reset"])
     assert (repository / "metrics/model.json").read_text() == "9\n"
     commands.main(["reset", "--all"])
     assert contents(repository) == committed and (repository / "script.py").read_text() == _SCRIPT
-    assert git("status", "--porcelain") == "?? metrics/new.csv\n"
+    assert git("status", "--porcelain") == "?? new.py\n"
 
 
 def test_a_folder_without_a_commit_is_refused(tmp_path, monkeypatch):

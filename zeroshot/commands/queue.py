@@ -30,7 +30,7 @@ def main(
     from zeroshot.experiments.comparison import dvc_experiments, launch, run_status
 
     root = pathlib.Path()
-    status = run_status.read(root, name)
+    status = run_status.read(root, name, workspace=False)
     status.comparison.check(name, methods=method, ks=k, seeds=seed)
     missing = [run for run in status.missing if run.matches(method or None, k or None, seed or None)]
     runs = [run for run in missing if run.name not in status.queued]

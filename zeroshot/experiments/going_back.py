@@ -51,8 +51,8 @@ def changes(root: pathlib.Path) -> Changes:
 def restore(root: pathlib.Path, paths: Sequence[str]) -> None:
     """Restore `paths` from the last commit, in the folder and in Git's index, then all outputs of DVC from its cache.
 
-    A file that the last commit does not have stays, but leaves the index. Outputs that the cache lacks are removed, and a run makes them
-    again.
+    Of the files in the index that the last commit does not have, those of runs are removed; others leave the index and stay. Outputs that
+    the cache lacks are removed, and a run makes them again.
 
     Raises:
         errors.UserError: if Git or DVC fails; with its message.
@@ -61,7 +61,7 @@ def restore(root: pathlib.Path, paths: Sequence[str]) -> None:
     old = [path for path in paths if path in committed]
     new = [path for path in paths if path not in committed]
     # Git skips a file that it takes for unchanged, but not one that is missing.
-    for path in old:
+    for path in [*old, *filter(_is_of_runs, new)]:
         (root / path).unlink(missing_ok=True)
     _git_restore(root, old, "--staged", "--worktree")
     _git_restore(root, new, "--staged")

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import hashlib
 import io
 import json
 import pathlib
@@ -43,6 +44,8 @@ class Experiment:
     stages: list[dict[str, Any]]
 
 
+# The name and rev of the results in the folder itself, which belong to no commit.
+WORKSPACE = "workspace"
 _STATES = {"queued": "waiting", "running": "waiting", "failed": "failed"}
 
 
@@ -87,6 +90,26 @@ def _experiment(root: str | pathlib.Path, baseline: str, entry: dict[str, Any], 
     )
 
 
+def workspace(root: pathlib.Path) -> Experiment | None:
+    """Return the results in the folder itself, as of a plain `dvc repro`; None if it has none.
+
+    Metrics that have changed since their stage wrote them are left out.
+    """
+    locks = [path for path in (root / "dvc.lock", *root.glob("*/dvc.lock")) if path.exists()]
+    stages = _stages_of([path.read_text(encoding="utf-8") for path in locks])
+    recorded = {out["path"]: out.get("md5") for stage in stages for out in stage.get("outs", [])}
+    contents = {path: (root / path).read_bytes() for path in recorded if is_metrics(path) and (root / path).exists()}
+    metrics = {
+        path: json.loads(content)
+        for path, content in contents.items()
+        if hashlib.md5(content).hexdigest() == recorded[path]
+    }
+    if not metrics:
+        return None
+    baseline = _output(root, "git", "rev-parse", "HEAD").strip()
+    return Experiment(WORKSPACE, WORKSPACE, baseline, "", "done", metrics, stages)
+
+
 def _metrics(root: str | pathlib.Path, rev: str) -> dict[str, Any]:
     """Return the content of the metrics files of a commit by path. They are plain files of Git: DVC's metrics are only their summary."""
     paths = [path for path in _files(str(root), rev) if is_metrics(path)]
@@ -112,8 +135,12 @@ def _files(root: str, rev: str) -> list[str]:
 @functools.cache
 def _stages(root: str, rev: str) -> list[dict[str, Any]]:
     locks = [path for path in _files(root, rev) if pathlib.PurePosixPath(path).name == "dvc.lock"]
-    contents = [yaml.safe_load(_output(root, "git", "show", f"{rev}:{path}")) or {} for path in locks]
-    return [stage for content in contents for stage in content.get("stages", {}).values()]
+    return _stages_of([_output(root, "git", "show", f"{rev}:{path}") for path in locks])
+
+
+def _stages_of(locks: list[str]) -> list[dict[str, Any]]:
+    """Return the entries of lock files, given as text."""
+    return [stage for text in locks for stage in (yaml.safe_load(text) or {}).get("stages", {}).values()]
 
 
 def metric_parameters(root: pathlib.Path) -> dict[str, frozenset[str]]:

@@ -41,12 +41,14 @@ class RunStatus:
     current: dict[str, Any]
 
 
-def read(root: pathlib.Path, name: str) -> RunStatus:
+def read(root: pathlib.Path, name: str, *, workspace: bool) -> RunStatus:
     """Assign DVC's experiments to the cells of a comparison and list the missing runs.
 
     Args:
         root: the repository, with methods.yaml and tables.yaml in presets/comparison.
         name: the comparison.
+        workspace: the results in the folder itself count too, where no experiment has the same parameters and code. The next run
+            replaces them.
 
     Raises:
         errors.UserError: if a file is invalid, or DVC cannot list its experiments.
@@ -57,7 +59,8 @@ def read(root: pathlib.Path, name: str) -> RunStatus:
     current = params.read(root / "params.yaml")
     cells = run_list.cells(comparison, methods, presets.read(comparison.preset, root / presets.FOLDER))
     experiments = dvc_experiments.read(root)
-    results = collect.results(root, cells, methods, experiments)
+    present = dvc_experiments.workspace(root) if workspace else None
+    results = collect.results(root, cells, methods, [*([present] if present else []), *experiments])
     models = {method.model for method in methods.values()}
     keys = dvc_experiments.metric_parameters(root)
     unavailable = _unavailable(root, cells, methods, keys)
