@@ -71,6 +71,7 @@ COMPARISON = {
     "preset": "toy",
     "set": {},
     "splits": {2: {"data.unseen": ["a", "b"]}},
+    "hours": {"network": 2, "rest": 0.25},
     "seeds": [0, 1],
     "more_seeds": {},
     "fixed_seeds": [],
