@@ -7,6 +7,7 @@ from zeroshot.base import command_line
 
 def main(
     *,
+    dataset: pathlib.Path,
     split_path: pathlib.Path,
     features_dir: pathlib.Path,
     classifier_path: pathlib.Path,
@@ -18,6 +19,7 @@ def main(
     """Score one classifier on the cached maps of the evaluation images: seen, unseen and harmonic-mean IoU.
 
     Args:
+        dataset: root of the data set; only its name is recorded.
         split_path: the split.
         features_dir: cache of whole feature maps with their masks.
         classifier_path: the classifier.
@@ -31,7 +33,7 @@ def main(
     from zeroshot.base import params, progress, runtime, storage
     from zeroshot.cache import index, maps
     from zeroshot.datasets import splits
-    from zeroshot.evaluation import bootstrap, image_confusions, metrics, protocols
+    from zeroshot.evaluation import bootstrap, image_confusions, metrics, metrics_files, protocols
     from zeroshot.zs3net import pixel_classifier
 
     options = params.load("params.yaml", "evaluation", protocols.Params)
@@ -62,6 +64,7 @@ def main(
             "without_bias": summaries["without_bias"],
             "vanilla": summaries["vanilla"]["unseen"] if "vanilla" in summaries else None,
             "seen_bias": classifier.seen_bias,
+            "split": metrics_files.split_entry(split, dataset.name or str(dataset)),
             "exclude": split.exclude,
             "images": len(described.images),
             "evaluation": protocol,

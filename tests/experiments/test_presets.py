@@ -152,6 +152,28 @@ def test_dvc_changes_one_line_for_one_key(name, change, tmp_path):
     assert len(changed) == 2 and changed[1].strip("+ ").startswith(f"{key.rpartition('.')[2]}: {value}")
 
 
+def other(value: object) -> str:
+    """Return another value of the same kind as `-S` takes it."""
+    if isinstance(value, bool):
+        return str(not value).lower()
+    return str(value + 1) if isinstance(value, int | float) else "another"
+
+
+@every_preset
+def test_dvc_changes_one_line_for_each_key(name, tmp_path):
+    """All keys but lists are changed at once: every other line stays as it is, and each changed line is that of a key."""
+    path = tmp_path / "params.yaml"
+    path.write_text(presets.text(name, FOLDER))
+    values = {key: value for key, value in leaves(presets.read(name, FOLDER)).items() if not isinstance(value, list)}
+    hydra.apply_overrides(path, [f"{key}={other(value)}" for key, value in values.items() if value != {}])
+    before, after = presets.text(name, FOLDER).splitlines(), path.read_text().splitlines()
+    changed = [(old, new) for old, new in zip(before, after, strict=True) if old != new]
+    assert [old.partition(":")[0].strip() for old, _ in changed] == [
+        key.rpartition(".")[2] for key, value in values.items() if value != {}
+    ]
+    assert all(old.partition(":")[0] == new.partition(":")[0] for old, new in changed)
+
+
 def test_changed_lists_keep_all_comments(tmp_path):
     path = tmp_path / "params.yaml"
     path.write_text(DEFAULT)

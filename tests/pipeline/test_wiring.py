@@ -210,8 +210,9 @@ def test_only_evaluation_depends_on_labels_of_unseen_classes():
         *baselines,
     }
     assert readers("features/unlabelled") == {"pseudo_label", "report_pseudo_labels", "self_train", "feature_oracle"}
-    assert readers("metrics") == set(NAMED) and readers("plots") == set()
-    assert not any(readers(out) for name in NAMED for out in STAGES[name].outs)
+    summaries = {*NAMED, "summarise"}
+    assert readers("metrics") == summaries and readers("plots") == set()
+    assert not any(readers(out) - summaries for name in summaries for out in STAGES[name].outs)
 
 
 def test_labels_of_unlabelled_images_reach_only_metrics():
@@ -220,7 +221,19 @@ def test_labels_of_unlabelled_images_reach_only_metrics():
     assert [readers(out) for out in STAGES["report_pseudo_labels"].outs] == [set(), set()]
     written = STAGES["feature_oracle"].outs
     assert set().union(*map(readers, written)) == {"evaluate@feature_oracle"}
-    assert set().union(*map(readers, STAGES["evaluate@feature_oracle"].outs)) == set()
+    assert set().union(*map(readers, STAGES["evaluate@feature_oracle"].outs)) == {"summarise"}
+    assert set().union(*map(readers, STAGES["summarise"].outs)) == set()
+
+
+def test_the_summary_is_the_only_metric_and_has_every_model_of_the_matrix():
+    """More metrics would make `dvc exp show` wider than a terminal."""
+    documents = [yaml.safe_load((dag.ROOT / file).read_text()) for file in (dag.MAIN, *dag.OPTIONAL)]
+    metrics = [
+        out for document in documents for stage in document["stages"].values() for out in stage.get("metrics", [])
+    ]
+    assert metrics == [{"metrics/summary.json": {"cache": False}}]
+    models = documents[0]["stages"]["evaluate"]["matrix"]["model"]
+    assert STAGES["summarise"].data == ["data/split.json", *(f"metrics/{model}.json" for model in models)]
 
 
 def test_stages_that_open_the_dataset():

@@ -50,7 +50,7 @@ _STAGES = {
         "cmd": "python score.py ${item.model}",
         "deps": ["score.py", "backbone.txt"],
         "params": ["gmmn", "evaluation"],
-        "metrics": [{"metrics/${item.model}.json": {"cache": False}}],
+        "outs": [{"metrics/${item.model}.json": {"cache": False}}],
     },
 }
 METHODS = {
@@ -71,6 +71,7 @@ COMPARISON = {
     "preset": "toy",
     "set": {},
     "splits": {2: {"data.unseen": ["a", "b"]}},
+    "hours": {"network": 2, "rest": 0.25},
     "seeds": [0, 1],
     "more_seeds": {},
     "fixed_seeds": [],

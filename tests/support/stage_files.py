@@ -30,7 +30,8 @@ ARGUMENTS = {
     " --calibration-path metrics/self_training_calibration.csv",
     "visualise": "--data-root data/world --split-path data/split.json --features-dir features/val"
     " --model-paths models/classifiers/seen_only.pt models/classifiers/zs3net.pt --pictures-dir plots/pictures",
-    "evaluate": "--split-path data/split.json --features-dir features/val --classifier-path models/classifiers/zs3net.pt"
+    "evaluate": "--dataset data/world --split-path data/split.json --features-dir features/val"
+    " --classifier-path models/classifiers/zs3net.pt"
     " --metrics-path metrics/zs3net.json --classes-path metrics/zs3net_classes.csv"
     " --confusion-path metrics/zs3net_confusion.csv --images-path metrics/zs3net_images.h5",
 }

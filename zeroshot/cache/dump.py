@@ -12,7 +12,6 @@ from zeroshot.cache import graphs, maps, rows, shard_plan
 from zeroshot.cache import index as shard_index
 from zeroshot.datasets import splits
 from zeroshot.images import image_files
-from zeroshot.networks import backbone
 
 # Larger magnitudes are refused. The largest finite float16 is 65504.
 FLOAT16_LIMIT = 6e4
@@ -28,7 +27,7 @@ def write_shard(
     extract: Callable[[torch.Tensor], torch.Tensor],
     options: shard_plan.Params,
     workers: int = 0,
-    lr_key: str = backbone.LR_KEY,
+    lr_key: str = "backbone.lr",
 ) -> None:
     """Run the network over the jobs of one shard and write it.
 

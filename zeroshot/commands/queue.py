@@ -30,7 +30,7 @@ def main(
     from zeroshot.experiments.comparison import dvc_experiments, launch, run_status
 
     root = pathlib.Path()
-    status = run_status.read(root, name)
+    status = run_status.read(root, name, workspace=False)
     status.comparison.check(name, methods=method, ks=k, seeds=seed)
     missing = [run for run in status.missing if run.matches(method or None, k or None, seed or None)]
     runs = [run for run in missing if run.name not in status.queued]
@@ -44,5 +44,5 @@ def main(
             (launch.run_here if here else launch.queue)(root, run)
     print(f"# {len(runs)} runs; {len(missing) - len(runs)} already in the queue")
     if runs and not dry_run:
-        restore = "`git restore --staged --worktree . && dvc checkout --allow-missing` restores the files of the commit"
+        restore = "`zeroshot reset` restores the files of the commit"
         print(f"# {restore if here else 'start them with `dvc queue start --jobs 1`'}")

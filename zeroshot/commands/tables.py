@@ -6,7 +6,7 @@ import tyro
 
 
 def main(names: tyro.conf.Positional[tuple[str, ...]]) -> None:
-    """Write the tables of comparisons from DVC's experiments, to plots/comparison/NAME/report.md.
+    """Write the tables of comparisons from DVC's experiments and the workspace, to plots/comparison/NAME/report.md.
 
     Args:
         names: names of comparisons of presets/comparison/tables.yaml.
@@ -14,6 +14,6 @@ def main(names: tyro.conf.Positional[tuple[str, ...]]) -> None:
     from zeroshot.experiments.comparison import comparison_report, run_status
 
     for name in names:
-        status = run_status.read(pathlib.Path(), name)
+        status = run_status.read(pathlib.Path(), name, workspace=True)
         path = comparison_report.write(status, f"zeroshot tables {name}")
         print(f"{path}: {len(status.results)} results, {len(status.missing)} runs missing")

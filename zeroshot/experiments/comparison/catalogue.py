@@ -52,6 +52,19 @@ class Sweep:
 
 
 @params.section
+class Hours:
+    """How long runs take, about, on two CPU cores.
+
+    Attributes:
+        network: hours to train a network and dump its features; runs with the same parameters up to there share them.
+        rest: hours of all other stages of a run.
+    """
+
+    network: Annotated[float, pydantic.Field(ge=0)]
+    rest: Annotated[float, pydantic.Field(ge=0)]
+
+
+@params.section
 class Comparison:
     """All tables of one dataset and protocol; an entry of tables.yaml.
 
@@ -60,6 +73,7 @@ class Comparison:
         preset: the preset that every run starts from.
         set: dotted keys of params.yaml and their values, the same in every run of the comparison.
         splits: K -> dotted keys and values that choose the unseen classes.
+        hours: how long runs take; None if unknown.
         seeds: the seeds; each run sets every `seed` of the preset, except in `fixed_seeds`, to one of them.
         more_seeds: K -> further seeds there.
         fixed_seeds: sections of the preset that keep their own seed.
@@ -74,6 +88,7 @@ class Comparison:
     preset: str
     set: dict[str, Any]
     splits: Annotated[dict[int, dict[str, Any]], pydantic.Field(min_length=1)]
+    hours: Hours | None
     seeds: Annotated[tuple[params.Seed, ...], pydantic.Field(min_length=1)]
     more_seeds: dict[int, tuple[params.Seed, ...]]
     fixed_seeds: tuple[str, ...]

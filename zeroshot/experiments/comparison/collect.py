@@ -6,10 +6,10 @@ import pathlib
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from zeroshot.evaluation import results_table
+from zeroshot.evaluation import metrics_files
 from zeroshot.experiments.comparison import catalogue, dvc_experiments, provenance, run_list
 
-COLUMNS = (*(f"{group}.{name}" for group in results_table.GROUPS for name in results_table.FIGURES), "hIoU")
+COLUMNS = (*(f"{group}.{name}" for group in metrics_files.GROUPS for name in metrics_files.FIGURES), "hIoU")
 VANILLA = "vanilla.mIoU"
 
 
@@ -85,8 +85,8 @@ def metrics(content: dict[str, Any], block: str) -> dict[str, float | None]:
     values = content[block]
     by_group = {
         f"{group}.{name}": (values.get(group) or {}).get(name)
-        for group in results_table.GROUPS
-        for name in results_table.FIGURES
+        for group in metrics_files.GROUPS
+        for name in metrics_files.FIGURES
     }
     return {**by_group, "hIoU": values.get("hIoU"), VANILLA: (content.get("vanilla") or {}).get("mIoU")}
 

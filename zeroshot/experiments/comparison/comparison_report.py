@@ -163,13 +163,26 @@ def _missing(status: run_status.RunStatus) -> str:
         lines += [
             "## Missing runs",
             "",
-            f"`zeroshot queue {status.name}` queues those that are not in the queue yet.",
+            f"`zeroshot queue {status.name}` queues those that are not in the queue yet. {_estimate(status)}",
             "",
             "```sh",
         ]
         lines += [_line(status, run) for run in status.missing]
         lines.append("```")
     return "\n".join(lines).strip()
+
+
+def _estimate(status: run_status.RunStatus) -> str:
+    """Return how long the missing runs take, from the hours of one in tables.yaml."""
+    hours = status.comparison.hours
+    n_runs, n_networks = len(status.missing), status.networks
+    if hours is None:
+        return "tables.yaml has no `hours` to estimate how long they take."
+    total = n_networks * hours.network + n_runs * hours.rest
+    return (
+        f"They take about {total:.1f} hours: {n_networks} networks of {hours.network:g} hours and {n_runs} runs of"
+        f" {hours.rest:g} hours (`hours` in tables.yaml, on two CPU cores)."
+    )
 
 
 def _line(status: run_status.RunStatus, run: run_list.Run) -> str:

@@ -2,11 +2,14 @@
 
 import dataclasses
 import functools
+import hashlib
+import io
 import json
 import pathlib
 import subprocess
 import sys
-from typing import Any, cast
+import tarfile
+from typing import IO, Any, cast
 
 import dvc.dependency.param
 import dvc.repo
@@ -15,6 +18,7 @@ import dvc.repo.graph
 import yaml
 
 from zeroshot.base import errors
+from zeroshot.evaluation import metrics_files
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,7 +31,7 @@ class Experiment:
         baseline: the commit that it started from.
         created: time of creation in ISO 8601; experiments are sorted by it.
         state: `done`, `waiting` (queued or running) or `failed`.
-        metrics: path -> content of each metrics file.
+        metrics: path -> content of the metrics file of each model; empty unless the state is `done`.
         stages: the entries of all its dvc.lock files; empty unless the state is `done`.
     """
 
@@ -40,6 +44,8 @@ class Experiment:
     stages: list[dict[str, Any]]
 
 
+# The name and rev of the results in the folder itself, which belong to no commit.
+WORKSPACE = "workspace"
 _STATES = {"queued": "waiting", "running": "waiting", "failed": "failed"}
 
 
@@ -79,17 +85,62 @@ def _experiment(root: str | pathlib.Path, baseline: str, entry: dict[str, Any], 
         baseline=baseline,
         created=data["timestamp"] or "",
         state=state,
-        metrics={path: content["data"] for path, content in data["metrics"].items() if "data" in content},
+        metrics=_metrics(root, data["rev"]) if state == "done" else {},
         stages=_stages(str(root), data["rev"]) if state == "done" else [],
     )
 
 
+def workspace(root: pathlib.Path) -> Experiment | None:
+    """Return the results in the folder itself, as of a plain `dvc repro`; None if it has none.
+
+    Metrics that have changed since their stage wrote them are left out.
+    """
+    locks = [path for path in (root / "dvc.lock", *root.glob("*/dvc.lock")) if path.exists()]
+    stages = _stages_of([path.read_text(encoding="utf-8") for path in locks])
+    recorded = {out["path"]: out.get("md5") for stage in stages for out in stage.get("outs", [])}
+    contents = {path: (root / path).read_bytes() for path in recorded if is_metrics(path) and (root / path).exists()}
+    metrics = {
+        path: json.loads(content)
+        for path, content in contents.items()
+        if hashlib.md5(content).hexdigest() == recorded[path]
+    }
+    if not metrics:
+        return None
+    baseline = _output(root, "git", "rev-parse", "HEAD").strip()
+    return Experiment(WORKSPACE, WORKSPACE, baseline, "", "done", metrics, stages)
+
+
+def _metrics(root: str | pathlib.Path, rev: str) -> dict[str, Any]:
+    """Return the content of the metrics files of a commit by path. They are plain files of Git: DVC's metrics are only their summary."""
+    paths = [path for path in _files(str(root), rev) if is_metrics(path)]
+    if not paths:
+        return {}
+    words = ["git", "archive", "--format=tar", rev, "--", *paths]
+    archive = subprocess.run(words, cwd=root, capture_output=True, check=True).stdout
+    with tarfile.open(fileobj=io.BytesIO(archive)) as files:
+        return {path: json.load(cast(IO[bytes], files.extractfile(path))) for path in paths}
+
+
+def is_metrics(path: str) -> bool:
+    """Return whether `path`, relative to the repository, is a metrics file of a model."""
+    pure = pathlib.PurePosixPath(path)
+    return str(pure.parent) == "metrics" and pure.suffix == ".json" and pure.name != metrics_files.SUMMARY
+
+
+@functools.cache
+def _files(root: str, rev: str) -> list[str]:
+    return _output(root, "git", "ls-tree", "-r", "--name-only", rev).splitlines()
+
+
 @functools.cache
 def _stages(root: str, rev: str) -> list[dict[str, Any]]:
-    files = _output(root, "git", "ls-tree", "-r", "--name-only", rev).splitlines()
-    locks = [path for path in files if pathlib.PurePosixPath(path).name == "dvc.lock"]
-    contents = [yaml.safe_load(_output(root, "git", "show", f"{rev}:{path}")) or {} for path in locks]
-    return [stage for content in contents for stage in content.get("stages", {}).values()]
+    locks = [path for path in _files(root, rev) if pathlib.PurePosixPath(path).name == "dvc.lock"]
+    return _stages_of([_output(root, "git", "show", f"{rev}:{path}") for path in locks])
+
+
+def _stages_of(locks: list[str]) -> list[dict[str, Any]]:
+    """Return the entries of lock files, given as text."""
+    return [stage for text in locks for stage in (yaml.safe_load(text) or {}).get("stages", {}).values()]
 
 
 def metric_parameters(root: pathlib.Path) -> dict[str, frozenset[str]]:
@@ -108,7 +159,8 @@ def metric_parameters(root: pathlib.Path) -> dict[str, frozenset[str]]:
                 if isinstance(dep, dvc.dependency.param.ParamsDependency)
                 for key in dep.params
             )
-            for out in repo.index.metrics
+            for out in repo.index.outs
+            if is_metrics(out.def_path)
         }
 
 

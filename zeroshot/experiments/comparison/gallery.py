@@ -65,7 +65,8 @@ def _copy(root: pathlib.Path, experiment: dvc_experiments.Experiment, folder: pa
     # If only some stages ran, the images may be older than the metrics.
     if provenance.origin(experiment.stages, _IMAGES) is None:
         return ()
-    filesystem = dvc.api.DVCFileSystem(os.fspath(root), rev=experiment.rev)
+    rev = None if experiment.rev == dvc_experiments.WORKSPACE else experiment.rev
+    filesystem = dvc.api.DVCFileSystem(os.fspath(root), rev=rev)
     try:
         contents = {
             folder / pathlib.PurePosixPath(path).name: cast(bytes, filesystem.read_bytes(path))

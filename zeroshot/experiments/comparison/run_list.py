@@ -153,7 +153,12 @@ def _equivalent_run(
 def _key(params: dict[str, Any], target: str | None) -> str:
     """Return a text that is equal for equal runs; `runtime` is left out because no result depends on it."""
     tracked = {section: values for section, values in params.items() if section != "runtime"}
-    return json.dumps([_as_floats(tracked), target], sort_keys=True)
+    return text_of([tracked, target])
+
+
+def text_of(values: Any) -> str:
+    """Return parameter values as a text that is equal for equal settings."""
+    return json.dumps(_as_floats(values), sort_keys=True)
 
 
 def _as_floats(values: Any) -> Any:

@@ -1,0 +1,38 @@
+"""Go back to the last commit: undo what runs changed."""
+
+import pathlib
+from typing import Annotated
+
+import tyro
+
+
+def main(
+    *,
+    all: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,  # noqa: A002
+    dry_run: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
+) -> None:
+    """Go back to the last commit: restore params.yaml, dvc.lock, metrics/ and plots/ from Git, and artefacts from DVC's cache.
+
+    What differs is found by reading the files, because a run that was killed may leave files that Git takes for unchanged. Without `--all`,
+    nothing is undone if other tracked files are changed too, such as code.
+
+    Args:
+        all: undo the changes of all tracked files, also of code.
+        dry_run: only print what would be undone.
+    """
+    from zeroshot.base import errors
+    from zeroshot.experiments import going_back
+
+    root = pathlib.Path()
+    changes = going_back.changes(root)
+    if changes.others and not all:
+        raise errors.UserError(
+            f"nothing is undone, because other files differ from the last commit too: {', '.join(changes.others)};"
+            " commit them, or undo them too with `zeroshot reset --all`"
+        )
+    paths = [*changes.of_runs, *changes.others]
+    for path in paths:
+        print(f"undo the changes of {path}", flush=True)
+    print("restore DVC's outputs of the last commit from its cache", flush=True)
+    if not dry_run:
+        going_back.restore(root, paths)

@@ -1,0 +1,100 @@
+"""Going back to the last commit: tracked files by their content, then DVC's outputs from the cache."""
+
+import dataclasses
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+
+from zeroshot.base import errors
+
+# What runs write; `dvc.lock` stands for the lock file of every pipeline.
+_FILES = ("params.yaml", "dvc.lock")
+_FOLDERS = ("metrics", "plots")
+
+
+@dataclasses.dataclass(frozen=True)
+class Changes:
+    """Tracked files that differ from the last commit, as paths relative to the repository.
+
+    Attributes:
+        of_runs: params.yaml, files dvc.lock, and what is in metrics/ and plots/.
+        others: all others, such as code.
+    """
+
+    of_runs: tuple[str, ...]
+    others: tuple[str, ...]
+
+
+def changes(root: pathlib.Path) -> Changes:
+    """Return the tracked files of the repository at `root` whose content, or whose version in Git's index, is not that of the last commit.
+
+    Git itself compares times and sizes first, and may take a file for unchanged that a killed run has changed. Here an empty index without
+    such data makes it read every file.
+
+    Raises:
+        errors.UserError: if Git fails, for example because there is no commit; with its message.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        fresh = {"GIT_INDEX_FILE": os.path.join(folder, "index")}
+        _git(root, "read-tree", "HEAD", variables=fresh)
+        # This reads every file; its status says only that some differ.
+        _git(root, "update-index", "-q", "--refresh", variables=fresh, check=False)
+        by_content = _git(root, "diff-files", "--relative", "--name-only", "-z", variables=fresh)
+    staged = _git(root, "diff-index", "--cached", "--relative", "--name-only", "-z", "HEAD")
+    paths = sorted({path for path in (by_content + staged).split("\0") if path})
+    return Changes(tuple(filter(_is_of_runs, paths)), tuple(path for path in paths if not _is_of_runs(path)))
+
+
+def restore(root: pathlib.Path, paths: Sequence[str]) -> None:
+    """Restore `paths` from the last commit, in the folder and in Git's index, then all outputs of DVC from its cache.
+
+    Of the files in the index that the last commit does not have, those of runs are removed; others leave the index and stay. Outputs that
+    the cache lacks are removed, and a run makes them again.
+
+    Raises:
+        errors.UserError: if Git or DVC fails; with its message.
+    """
+    committed = set(_git(root, "ls-tree", "-r", "-z", "--name-only", "HEAD").split("\0"))
+    old = [path for path in paths if path in committed]
+    new = [path for path in paths if path not in committed]
+    # Git skips a file that it takes for unchanged, but not one that is missing.
+    for path in [*old, *filter(_is_of_runs, new)]:
+        (root / path).unlink(missing_ok=True)
+    _git_restore(root, old, "--staged", "--worktree")
+    _git_restore(root, new, "--staged")
+    # Without --force, DVC asks before it replaces what a killed stage left.
+    _output(root, [sys.executable, "-m", "dvc", "checkout", "--force", "--allow-missing"])
+
+
+def _is_of_runs(path: str) -> bool:
+    parts = pathlib.PurePosixPath(path).parts
+    return path in _FILES or parts[-1] == "dvc.lock" or parts[0] in _FOLDERS
+
+
+def _git_restore(root: pathlib.Path, paths: Sequence[str], *flags: str) -> None:
+    if paths:
+        files = ["--pathspec-from-file=-", "--pathspec-file-nul"]
+        _git(root, "--literal-pathspecs", "restore", "--source=HEAD", *flags, *files, text="\0".join(paths))
+
+
+def _git(
+    root: pathlib.Path, *words: str, variables: dict[str, str] | None = None, text: str = "", check: bool = True
+) -> str:
+    return _output(root, ["git", *words], variables, text, check)
+
+
+def _output(
+    root: pathlib.Path,
+    words: Sequence[str],
+    variables: dict[str, str] | None = None,
+    text: str = "",
+    check: bool = True,
+) -> str:
+    environment = {**os.environ, **(variables or {})}
+    process = subprocess.run(words, cwd=root, env=environment, input=text, capture_output=True, text=True)
+    if check and process.returncode:
+        raise errors.UserError(f"`{' '.join(words)}` failed: {process.stderr.strip()}")
+    return process.stdout
