@@ -11,7 +11,7 @@ import yaml
 
 from tests.support import comparison_repo, dag
 from zeroshot.commands import __main__ as commands
-from zeroshot.experiments.comparison import dvc_experiments, published_results
+from zeroshot.experiments.comparison import dvc_experiments, published_results, run_status
 
 
 @pytest.fixture(scope="module")
@@ -128,8 +128,15 @@ def test_the_report_has_results_and_the_commands_of_missing_runs(inside, capsys)
     assert len(commands) == 3
     assert [line.endswith("# in the queue") for line in commands] == [False, True, False]
     assert "Experiments used: 2; 2 from commit" in text
-    # Of seed 0 the supervised network is missing; of seed 1, that of the other methods too.
-    assert "They take about 7.0 hours: 3 networks of 2 hours and 4 runs of 0.25 hours (`hours` in tables.yaml" in text
+    # Every model of the quick stages depends on all parameters, so no runs share a network.
+    assert "They take about 9.0 hours: 4 networks of 2 hours and 4 runs of 0.25 hours (`hours` in tables.yaml" in text
+
+
+def test_runs_share_networks_with_each_other_and_with_finished_runs():
+    runs = [{"backbone": {"seed": seed}, "gmmn": {"lr": lr}} for seed in (0, 1, 2.0) for lr in (1, 2)]
+    assert run_status.n_networks(runs, [], {"backbone"}) == 3
+    assert run_status.n_networks(runs, [{"backbone": {"seed": 2}, "gmmn": {"lr": 9}}], {"backbone"}) == 2
+    assert run_status.n_networks(runs, [], {"backbone", "gmmn"}) == 6
 
 
 def test_images_of_a_method_are_from_its_own_run(inside, capsys):

@@ -76,7 +76,7 @@ def read(root: pathlib.Path, name: str, *, workspace: bool) -> RunStatus:
         methods=methods,
         results=results,
         missing=missing,
-        networks=_n_networks(
+        networks=n_networks(
             [run.params for run in missing],
             [cell.params for cell in cells if cell.params is not None and collect.key(cell) in results],
             keys.get(collect.metrics_path("seen_only"), frozenset()),
@@ -92,9 +92,7 @@ def read(root: pathlib.Path, name: str, *, workspace: bool) -> RunStatus:
     )
 
 
-def _n_networks(
-    missing: Iterable[dict[str, Any]], finished: Iterable[dict[str, Any]], relevant: Collection[str]
-) -> int:
+def n_networks(missing: Iterable[dict[str, Any]], finished: Iterable[dict[str, Any]], relevant: Collection[str]) -> int:
     """Return the number of different networks of the missing runs that no finished run has trained.
 
     Args:
