@@ -144,7 +144,6 @@ def test_faults_of_backbone_augmentation_have_full_key_names():
             separable=True,
             dropout=0.1,
             weights="data/pretrained/none",
-            partial_weights=False,
             freeze="nothing",
             loss_at="image",
             epochs=1,

@@ -96,5 +96,7 @@ def test_metrics_without_a_split_are_refused(tmp_path):
     values = json.loads(path.read_text())
     del values["split"]
     path.write_text(json.dumps(values))
-    with pytest.raises(errors.UserError, match=r"ale\.json: .*split: Field required.*; write it again with `dvc repro`"):
+    with pytest.raises(
+        errors.UserError, match=r"ale\.json: .*split: Field required.*; write it again with `dvc repro`"
+    ):
         metrics_files.of_one_split([path], None)

@@ -27,13 +27,13 @@ def test_build_loads_the_weights_of_the_given_file(tmp_path, monkeypatch):
     named.touch()
     backbone.build(blocks.options(), 4, none)
     assert calls == []
-    backbone.build(blocks.options(partial_weights=True), 4, state_dict)
+    backbone.build(blocks.options(), 4, state_dict)
     backbone.build(blocks.options(), 4, named)
     assert calls == [
         state_dict,
-        ("mobilenet_v2", {"from": "file"}, True),
+        ("mobilenet_v2", {"from": "file"}, str(state_dict)),
         ("mobilenet_v2", "IMAGENET1K_V2", named),
-        ("mobilenet_v2", {"from": "torchvision"}, False),
+        ("mobilenet_v2", {"from": "torchvision"}, str(named)),
     ]
 
 

@@ -26,7 +26,8 @@ def test_a_data_parallel_training_checkpoint_is_unwrapped(tmp_path):
     wrapped = {"epoch": 3, "state_dict": {f"module.{key}": value for key, value in tensors.items()}}
     torch.save(wrapped, tmp_path / "w.pth")
     state = weights.read_file(tmp_path / "w.pth")
-    assert list(state) == list(tensors) and all(torch.equal(state[key], tensors[key]) for key in state)
+    assert list(state) == ["conv1.weight", "bn1.weight"]
+    assert all(torch.equal(value, tensor) for value, tensor in zip(state.values(), tensors.values(), strict=True))
 
 
 @pytest.mark.parametrize(
@@ -56,6 +57,17 @@ def test_file_that_is_not_a_checkpoint_is_refused(tmp_path, content):
     cause, _, remedy = str(caught.value).partition("; ")
     assert cause.startswith(f"{path}: {'No such file' if content is None else 'cannot be read as a PyTorch file: '}")
     assert remedy == "set backbone.weights to a state dict that torch.save wrote, and download a damaged file again"
+
+
+def test_a_torchscript_file_is_refused_by_name(tmp_path):
+    path = tmp_path / "sscd.torchscript.pt"
+    torch.jit.save(torch.jit.script(torch.nn.Linear(2, 2)), path)
+    with pytest.raises(weights.WeightsError) as caught:
+        weights.read_file(path)
+    assert str(caught.value) == (
+        f"{path}: is a TorchScript file, which holds code; if you trust it, save its weights alone, "
+        f"`torch.save(torch.jit.load('{path}').state_dict(), 'weights.pth')`, and set backbone.weights to that file"
+    )
 
 
 def test_empty_file_named_none_selects_random_weights(tmp_path):

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from zeroshot.base import errors
+from zeroshot.images import grids
 from zeroshot.prediction import segmenter
 from zeroshot.prediction.model import Model
 from zeroshot.zs3net import pixel_classifier
@@ -53,7 +54,7 @@ def test_labels_are_those_of_the_evaluation(model):
 def test_strips_do_not_change_the_answer(model, monkeypatch):
     image, _ = squares(90, 61)
     whole = segmenter.predict(image, model)
-    monkeypatch.setattr(segmenter, "_STRIP", 1)
+    monkeypatch.setattr(grids, "STRIP_VALUES", 1)
     strips = segmenter.predict(image, model)
     assert np.array_equal(whole.labels, strips.labels) and np.allclose(whole.confidence, strips.confidence, atol=1e-5)
 

@@ -131,7 +131,8 @@ def test_a_classifier_of_another_run_is_named_and_nothing_is_written(tmp_path, m
     narrow = dataclasses.replace(model, weight=model.weight[:, :5].contiguous())
     pixel_classifier.save(tmp_path / "models/classifiers/zs3net.pt", narrow)
     with pytest.raises(
-        SystemExit, match=r"^models/classifiers/zs3net\.pt: is a classifier of another run: .* length 5, .* have 8; `dvc"
+        SystemExit,
+        match=r"^models/classifiers/zs3net\.pt: is a classifier of another run: .* length 5, .* have 8; `dvc",
     ):
         stage_files.run(tmp_path, monkeypatch, "evaluate")
     assert not (tmp_path / "metrics").exists()

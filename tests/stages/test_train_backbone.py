@@ -192,5 +192,7 @@ def test_weights_of_another_network_give_a_message(tmp_path):
     torch.save({"features.0.0.weight": torch.zeros(1)}, folder / "data/pretrained/none")
     with pytest.raises(SystemExit) as caught:
         run(folder)
-    assert str(caught.value).startswith("weights do not fit mobilenet_v2\n  missing (")
+    assert str(caught.value).startswith(
+        "data/pretrained/none: does not fit mobilenet_v2, the encoder of backbone.encoder\n  missing ("
+    )
     assert not any((folder / name).exists() for name in blocks.OUTS)

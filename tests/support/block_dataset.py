@@ -85,7 +85,6 @@ def write_checkpoint(path: pathlib.Path) -> pathlib.Path:
             "separable": True,
             "dropout": 0.1,
             "weights": "data/pretrained/none",
-            "partial_weights": False,
             "freeze": "nothing",
             "loss_at": "image",
             "epochs": 1,

@@ -40,7 +40,6 @@ BACKBONE = {
     "separable": True,
     "dropout": 0.1,
     "weights": "data/pretrained/none",
-    "partial_weights": False,
     "freeze": "nothing",
     "loss_at": "image",
     "epochs": 2,

@@ -32,7 +32,6 @@ class Params:
     output_stride: Literal[8, 16]
     separable: bool
     dropout: params.Fraction
-    partial_weights: bool
     loss_at: Literal["image", "features"]
     momentum: params.Fraction
     weight_decay: params.NonNegative
@@ -78,7 +77,7 @@ def build(options: Params, n_outputs: int, weights_path: pathlib.Path) -> deepla
     network = new_network(options, n_outputs)
     state = weights.read(weights_path, options.encoder)
     if state is not None:
-        weights.load_encoder(network, options.encoder, state, options.partial_weights)
+        weights.load_encoder(network, options.encoder, state, str(weights_path))
     return network
 
 

@@ -1,15 +1,40 @@
-"""Initial weights of the encoder: from a file, from torchvision, or none. Incomplete weights are refused unless allowed."""
+"""Initial weights of the encoder: from a file as published, from torchvision, or none. Weights of a part of it are refused."""
 
+import argparse
 import pathlib
+import typing
+import zipfile
+from collections.abc import Mapping
 
 import torch
+from torch import nn
 
 from zeroshot.base import checkpoints, errors
 from zeroshot.networks import deeplab
 
+# Entries of a training checkpoint that hold the network, best first. DINO evaluates the teacher; the others have one network.
+_ENTRIES = ("state_dict", "model", "teacher", "student")
+# Prefixes that DataParallel, DistributedDataParallel and torch.compile add.
+_WRAPPERS = ("module.", "_orig_mod.")
+# Prefixes of the encoder, best first: MoCo v1 and v2; MoCo v3; DINO, VICReg, Barlow Twins and SSCD; the second networks of MoCo v3 and
+# of MoCo v1 and v2; torchvision, SwAV, and published files with the encoder alone.
+_PREFIXES = ("encoder_q.", "base_encoder.", "backbone.", "momentum_encoder.", "encoder_k.", "")
+# First parts of the names of torchvision's encoders, ResNet and MobileNet.
+_TRUNKS = ("conv1.", "bn1.", "layer1.", "layer2.", "layer3.", "layer4.", "features.")
+# First parts of the names beside an encoder, which are not needed: heads, second networks, and MoCo's queue.
+_HEADS = frozenset(
+    ("fc", "classifier", "aux_classifier", "head", "projector", "projection_head", "prototypes", "predictor")
+    + ("embeddings", "bn", "queue", "queue_ptr")
+)
+_SECOND_NETWORKS = frozenset(prefix.rstrip(".") for prefix in _PREFIXES if prefix)
+# Most names of weights in a message.
+_MAX_NAMES = 5
+# Least share of names and shapes in common with another encoder for the message to name that.
+_LOOKS_LIKE = 0.5
+
 
 class WeightsError(errors.UserError):
-    """Raised when weights cannot be read or do not fit; the message names every missing, unexpected and misshapen key."""
+    """Raised when weights cannot be read or do not fit; the message says what they are, or names some that are wrong."""
 
 
 def read(path: pathlib.Path, encoder: deeplab.Encoder) -> dict[str, torch.Tensor] | None:
@@ -27,27 +52,36 @@ def read(path: pathlib.Path, encoder: deeplab.Encoder) -> dict[str, torch.Tensor
 
 
 def read_file(path: str | pathlib.Path) -> dict[str, torch.Tensor]:
-    """Read a state dict of a torchvision classification network.
+    """Read the state dict of an encoder, alone or in a training checkpoint, as `load_encoder` needs it.
 
-    A `state_dict` entry is unwrapped and a `module.` prefix (DataParallel) removed.
+    The entry of the network is unwrapped; prefixes of wrappers and of the encoder are removed. Layouts: torchvision, MoCo v1 to v3,
+    DINO, SwAV, VICReg, Barlow Twins and SSCD.
 
     Raises:
         WeightsError: if the file is missing, is not a state dict, or could be read only by running code from it.
     """
+    if _is_torchscript(path):
+        raise WeightsError(
+            f"{path}: is a TorchScript file, which holds code; if you trust it, save its weights alone, "
+            f"`torch.save(torch.jit.load({str(path)!r}).state_dict(), 'weights.pth')`, and set backbone.weights to that file"
+        )
     try:
-        state = checkpoints.read(path)
+        # DINO's checkpoints have the command line's arguments, a class without code of its own.
+        with torch.serialization.safe_globals([argparse.Namespace]):
+            state = checkpoints.read(path)
     except checkpoints.CheckpointError as error:
         raise WeightsError(
             f"{error}; set backbone.weights to a state dict that torch.save wrote, and download a damaged file again"
         ) from error
-    state = state.get("state_dict", state) if isinstance(state, dict) else state
+    if isinstance(state, dict):
+        state = next((state[entry] for entry in _ENTRIES if isinstance(state.get(entry), dict)), state)
     if not isinstance(state, dict) or not all(
         isinstance(key, str) and isinstance(value, torch.Tensor) for key, value in state.items()
     ):
         raise WeightsError(
             f"{path}: needs a state dict (names to tensors), but holds {type(state).__name__}; save `model.state_dict()` alone"
         )
-    return {key.removeprefix("module."): value for key, value in state.items()}
+    return _encoder_alone(state)
 
 
 def read_torchvision(encoder: deeplab.Encoder, enum: str, path: pathlib.Path) -> dict[str, torch.Tensor]:
@@ -78,39 +112,111 @@ def read_torchvision(encoder: deeplab.Encoder, enum: str, path: pathlib.Path) ->
 
 
 def load_encoder(
-    network: deeplab.DeepLabV3Plus, encoder: deeplab.Encoder, state: dict[str, torch.Tensor], partial: bool
+    network: deeplab.DeepLabV3Plus, encoder: deeplab.Encoder, state: Mapping[str, torch.Tensor], where: str
 ) -> None:
     """Copy the weights of a torchvision classification network into the encoder of `network` (`stem` and `trunk`).
 
     Args:
         network: changed in place.
         encoder: torchvision's name of the encoder.
-        state: state dict of the classification network, with its head.
-        partial: accept a state dict with missing or unexpected keys, if at least one key fits.
+        state: state dict with all weights of stem and trunk; heads are ignored.
+        where: the file or the name of the weights, for messages.
 
     Raises:
-        WeightsError: if keys are missing, unexpected or misshapen; with `partial`, if keys are misshapen or if no key fits.
+        WeightsError: if weights of stem or trunk are missing or misshapen, or others are there that are not those of a known head. If
+            they are those of another encoder, the text names it; else it has up to `_MAX_NAMES` of the names.
     """
     import torchvision
 
     template = torchvision.models.get_model(encoder)
-    expected = {key: value.shape for key, value in template.state_dict().items()}
-    # Weights saved before PyTorch 0.4.1 have no batch counters. Torchvision's IMAGENET1K_V1 weights of the ResNets are among them.
-    missing = [key for key in expected if key not in state and not key.endswith(".num_batches_tracked")]
-    unexpected = [key for key in state if key not in expected]
-    misshapen = [
-        f"{key} {tuple(state[key].shape)} where {tuple(shape)} is needed"
-        for key, shape in expected.items()
-        if key in state and state[key].shape != shape
-    ]
-    faults = {"misshapen": misshapen}
-    if not partial or expected.keys().isdisjoint(state):
-        faults = {"missing": missing, "unexpected": unexpected, **faults}
-    if any(faults.values()):
-        lines = [f"  {kind} ({len(keys)}): {', '.join(keys)}" for kind, keys in faults.items() if keys]
-        hint = [] if partial else ["  set backbone.partial_weights: true to load a partial checkpoint"]
-        raise WeightsError("\n".join([f"weights do not fit {encoder}", *lines, *hint]))
-    template.load_state_dict(state, strict=False)
     stem, trunk, _, _ = deeplab.cut_encoder(encoder, template, network.output_stride)
+    names = _trunk_names(template, stem, trunk)
+    shapes = {name: template.state_dict()[name].shape for name in names}
+    missing = [name for name in names if name not in state and not _is_counter(name)]
+    unexpected = [
+        name
+        for name in state
+        if name not in template.state_dict() and name.partition(".")[0] not in _HEADS | _SECOND_NETWORKS
+    ]
+    misshapen = [
+        f"{name} {tuple(state[name].shape)} where {tuple(shape)} is needed"
+        for name, shape in shapes.items()
+        if name in state and state[name].shape != shape
+    ]
+    faults = {"missing": missing, "unexpected": unexpected, "misshapen": misshapen}
+    if any(faults.values()):
+        raise WeightsError(f"{where}: {_describe(faults, encoder, state)}")
+    template.load_state_dict({name: state[name] for name in names if name in state}, strict=False)
     network.stem.load_state_dict(stem.state_dict())
     network.trunk.load_state_dict(trunk.state_dict())
+
+
+def _is_torchscript(path: str | pathlib.Path) -> bool:
+    """Return whether the file is an archive with the constants that TorchScript's code refers to, which torch.save does not write."""
+    if not zipfile.is_zipfile(path):
+        return False
+    with zipfile.ZipFile(path) as archive:
+        return any(pathlib.PurePath(name).name == "constants.pkl" for name in archive.namelist())
+
+
+def _encoder_alone(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Return the state dict with the encoder's weights named as in torchvision; weights beside it keep their names."""
+    plain = {}
+    for name, value in state.items():
+        while wrapper := next((prefix for prefix in _WRAPPERS if name.startswith(prefix)), None):
+            name = name.removeprefix(wrapper)
+        plain[name] = value
+    for prefix in _PREFIXES:
+        if any(name.startswith(tuple(prefix + trunk for trunk in _TRUNKS)) for name in plain):
+            return {name.removeprefix(prefix): value for name, value in plain.items()}
+    return plain
+
+
+def _trunk_names(template: nn.Module, stem: nn.Module, trunk: nn.Module) -> list[str]:
+    """Return the names in `template` of the weights and statistics of two of its parts."""
+    parts = {id(value) for part in (stem, trunk) for value in part.state_dict(keep_vars=True).values()}
+    return [name for name, value in template.state_dict(keep_vars=True).items() if id(value) in parts]
+
+
+def _is_counter(name: str) -> bool:
+    # Weights saved before PyTorch 0.4.1 have no batch counters. Torchvision's IMAGENET1K_V1 weights of the ResNets are among them.
+    return name.endswith(".num_batches_tracked")
+
+
+def _describe(faults: Mapping[str, list[str]], encoder: str, state: Mapping[str, torch.Tensor]) -> str:
+    """Return the encoder that the weights look like if it is not `encoder`, else a line for each kind of fault."""
+    similar = {name: _similarity(name, state) for name in typing.get_args(deeplab.Encoder)}
+    best = max(similar, key=lambda name: similar[name])
+    if best != encoder and similar[best] > _LOOKS_LIKE:
+        return f"looks like {best}, but backbone.encoder is {encoder}; change one of them"
+    kinds = {kind: names for kind, names in faults.items() if names}
+    shown = _MAX_NAMES // len(kinds)
+    lines = [
+        f"  {kind} ({len(names)}): {', '.join(names[:shown])}{', ...' if len(names) > shown else ''}"
+        for kind, names in kinds.items()
+    ]
+    return "\n".join(
+        [
+            f"does not fit {encoder}, the encoder of backbone.encoder",
+            *lines,
+            "  backbone.weights needs all weights of the encoder, named as in torchvision, MoCo, DINO, SwAV, VICReg, Barlow Twins or SSCD; "
+            "a head is not needed",
+        ]
+    )
+
+
+def _similarity(encoder: deeplab.Encoder, state: Mapping[str, torch.Tensor]) -> float:
+    """Return the number of weights with the same name and shape in `state` and the encoder, divided by the number in either."""
+    import torchvision
+
+    with torch.device("meta"):
+        template = torchvision.models.get_model(encoder)
+    ours, theirs = (
+        {
+            (name, tuple(value.shape))
+            for name, value in weights.items()
+            if name.startswith(_TRUNKS) and not _is_counter(name)
+        }
+        for weights in (template.state_dict(), state)
+    )
+    return len(ours & theirs) / len(ours | theirs)

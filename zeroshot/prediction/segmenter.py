@@ -13,9 +13,6 @@ from zeroshot.prediction import tiles
 from zeroshot.prediction.model import Model
 from zeroshot.zs3net import pixel_classifier
 
-# Logits that are upsampled at a time: 2**24 floats are 64 MiB.
-_STRIP = 2**24
-
 
 @dataclasses.dataclass(frozen=True)
 class Options:
@@ -150,17 +147,8 @@ def _moved(cells: torch.Tensor, found: tuple[int, int], wanted: tuple[int, int],
 
 def _strips(logits: torch.Tensor, size: tuple[int, int], stride: int) -> Iterator[tuple[slice, torch.Tensor]]:
     """Yield rows of the image and their upsampled probabilities (n, rows, W), a few rows at a time."""
-    n, h, _ = logits.shape
-    height, width = size
-    step = max(1, _STRIP // (n * width * stride))
-    for first in range(0, h, step):
-        last = min(first + step, h)
-        # A row of cells more on either side, which bilinear upsampling reads.
-        low, high = max(0, first - 1), min(h, last + 1)
-        part = grids.upsample(logits[None, :, low:high], (min(high * stride, height) - low * stride, width), stride)[0]
-        rows = slice(first * stride, min(last * stride, height))
-        offset = low * stride
-        yield rows, part[:, rows.start - offset : rows.stop - offset].softmax(0)
+    for rows, pixels in grids.upsample_strips(lambda cells: logits[None, :, cells], len(logits), size, stride):
+        yield rows, pixels[0].softmax(0)
 
 
 def _by_pixel(logits: torch.Tensor, size: tuple[int, int], stride: int) -> tuple[np.ndarray, np.ndarray]:
