@@ -29,7 +29,7 @@ def main(
 
     from zeroshot.base import params, progress, storage
     from zeroshot.datasets import released_vectors, splits
-    from zeroshot.words import class_embeddings, class_vectors, embedding_sources
+    from zeroshot.words import class_embeddings, embedding_sources, normalisation
 
     options = params.load("params.yaml", "embeddings", class_embeddings.Params)
     split = splits.read(split_path)
@@ -37,13 +37,13 @@ def main(
     source = embedding_sources.load(split.classes, source_path, options, track)
     if options.source == "matrix":
         released_vectors.check_order(source.vectors, split.classes, str(source_path))
-    finish = functools.partial(class_vectors.finish, background=options.background, normalise=options.normalise)
+    finish = functools.partial(normalisation.finish, background=options.background, normalise=options.normalise)
     provenance = {"source": options.source, "background": options.background, "normalise": options.normalise}
     if source.package:
         provenance["package"] = source.package
 
     classes = class_embeddings.ClassEmbeddings(split.classes, finish(source.vectors, split.classes))
-    class_vectors.check_distinct(classes.vectors, split.classes, str(source_path))
+    normalisation.check_distinct(classes.vectors, split.classes, str(source_path))
     whole = {"source_sha256": storage.sha256(source.file), "words": json.dumps(source.words)}
     class_embeddings.write(embeddings_path, classes, provenance | whole)
     # This file has no checksum of the source, because that would depend on the vectors of unseen classes.

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import strategies
 
-from zeroshot.words import class_vectors, word_vectors
+from zeroshot.words import class_vectors, normalisation, word_vectors
 
 VECTORS = {
     "background": [1, 1],
@@ -116,12 +116,12 @@ def test_background_rules_and_normalisations():
     names = ["background", "a", "b"]
     expected = {"vector": [9, 9], "zero": [0, 0], "mean": [1, 2]}
     for rule, row in expected.items():
-        result = class_vectors.finish(vectors, names, rule, "none")
+        result = normalisation.finish(vectors, names, rule, "none")
         np.testing.assert_array_equal(result, [row, [2, 0], [0, 4]])
         assert result.dtype == np.float32
-    np.testing.assert_allclose(class_vectors.finish(vectors, names, "mean", "unit")[0], [1 / 5**0.5, 2 / 5**0.5])
-    np.testing.assert_array_equal(class_vectors.finish(vectors, names, "zero", "unit"), [[0, 0], [1, 0], [0, 1]])
-    np.testing.assert_array_equal(class_vectors.finish(vectors, names, "zero", "largest"), [[0, 0], [0.5, 0], [0, 1]])
+    np.testing.assert_allclose(normalisation.finish(vectors, names, "mean", "unit")[0], [1 / 5**0.5, 2 / 5**0.5])
+    np.testing.assert_array_equal(normalisation.finish(vectors, names, "zero", "unit"), [[0, 0], [1, 0], [0, 1]])
+    np.testing.assert_array_equal(normalisation.finish(vectors, names, "zero", "largest"), [[0, 0], [0.5, 0], [0, 1]])
 
 
 numbers = strategies.floats(-1e3, 1e3, width=32).filter(lambda x: x == 0 or abs(x) > 1e-3)
@@ -132,8 +132,8 @@ def test_normalisation_keeps_directions_and_sets_lengths(vectors):
     hypothesis.assume((np.abs(vectors).sum(axis=1) > 0).all())
     names = ["background", "a", "b", "c"]
     lengths = np.array([sum(float(x) ** 2 for x in row) ** 0.5 for row in vectors])
-    unit = class_vectors.finish(vectors, names, "vector", "unit")
-    largest = class_vectors.finish(vectors, names, "vector", "largest")
+    unit = normalisation.finish(vectors, names, "vector", "unit")
+    largest = normalisation.finish(vectors, names, "vector", "largest")
     np.testing.assert_allclose(unit * lengths[:, None], vectors, rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(largest * lengths.max(), vectors, rtol=1e-5, atol=1e-6)
 
@@ -141,11 +141,11 @@ def test_normalisation_keeps_directions_and_sets_lengths(vectors):
 def test_zero_vectors_that_cannot_be_normalised_are_named():
     vectors = np.array([[0, 0], [0, 0], [0, 4]], np.float32)
     with pytest.raises(class_vectors.ClassVectorError, match="those of background, a are.*background=zero"):
-        class_vectors.finish(vectors, ["background", "a", "b"], "vector", "unit")
+        normalisation.finish(vectors, ["background", "a", "b"], "vector", "unit")
     with pytest.raises(class_vectors.ClassVectorError, match="those of a are"):
-        class_vectors.finish(vectors, ["background", "a", "b"], "zero", "unit")
+        normalisation.finish(vectors, ["background", "a", "b"], "zero", "unit")
     with pytest.raises(class_vectors.ClassVectorError, match="all are"):
-        class_vectors.finish(np.zeros((2, 2), np.float32), NAMES, "vector", "largest")
+        normalisation.finish(np.zeros((2, 2), np.float32), NAMES, "vector", "largest")
 
 
 def test_classes_with_one_vector_are_named_in_pairs():
@@ -155,16 +155,16 @@ def test_classes_with_one_vector_are_named_in_pairs():
     rows = np.array([0 * dog, dog, cow, np.round(3 * dog, 6), bus, cow, 1.001 * cow + 1e-3 * bus, -bus], np.float32)
     names = ["background", "dog", "cow", "hound", "bus", "cattle", "calf", "coach"]
     for normalise in ("none", "unit", "largest"):
-        vectors = class_vectors.finish(rows, names, "zero", normalise)
+        vectors = normalisation.finish(rows, names, "zero", normalise)
         with pytest.raises(class_vectors.ClassVectorError) as caught:
-            class_vectors.check_distinct(vectors, names, "glove.txt")
+            normalisation.check_distinct(vectors, names, "glove.txt")
         assert str(caught.value).splitlines()[:-1] == [
             "glove.txt: classes cannot be told apart, 2 faults:",
             "  'dog' and 'hound' have the same vector, up to its length",
             "  'cow' and 'cattle' have the same vector, up to its length",
         ]
         distinct = [0, 1, 2, 4, 6, 7]
-        class_vectors.check_distinct(vectors[distinct], [names[label] for label in distinct], "glove.txt")
+        normalisation.check_distinct(vectors[distinct], [names[label] for label in distinct], "glove.txt")
 
 
 def test_one_pair_among_many_classes_is_found_at_once():
@@ -174,28 +174,28 @@ def test_one_pair_among_many_classes_is_found_at_once():
         np.random.default_rng(0).normal(size=(20000, 9)).astype(np.float32),
     ):
         names = [f"class {label}" for label in range(len(vectors))]
-        class_vectors.check_distinct(vectors, names, "m.npy")
+        normalisation.check_distinct(vectors, names, "m.npy")
         vectors[1500] = 3 * vectors[7]
         with pytest.raises(class_vectors.ClassVectorError, match="1 fault:\n  'class 7' and 'class 1500' have"):
-            class_vectors.check_distinct(vectors, names, "m.npy")
+            normalisation.check_distinct(vectors, names, "m.npy")
 
 
 def test_zero_vector_is_refused_for_every_class_but_the_background():
     vectors = np.array([[0, 0], [1, 0], [0, 0], [0, 0]], np.float32)
     with pytest.raises(class_vectors.ClassVectorError) as caught:
-        class_vectors.check_distinct(vectors, ["background", "a", "b", "c"], "m.npy")
+        normalisation.check_distinct(vectors, ["background", "a", "b", "c"], "m.npy")
     assert str(caught.value).splitlines()[:3] == [
         "m.npy: classes cannot be told apart, 2 faults:",
         "  'b' has a zero vector",
         "  'c' has a zero vector",
     ]
-    class_vectors.check_distinct(vectors[:2], ["background", "a"], "m.npy")
+    normalisation.check_distinct(vectors[:2], ["background", "a"], "m.npy")
 
 
 def test_non_finite_vectors_are_refused_with_class_names():
     vectors = np.array([[1, 1], [np.nan, 0], [np.inf, 0]], np.float32)
     with pytest.raises(class_vectors.ClassVectorError, match="vectors of a, b contain NaN or infinite"):
-        class_vectors.finish(vectors, ["background", "a", "b"], "vector", "none")
+        normalisation.finish(vectors, ["background", "a", "b"], "vector", "none")
 
 
 def test_matrix_must_have_one_row_per_class():

@@ -13,7 +13,7 @@ from zeroshot.base import errors, params
 from zeroshot.cache import pools
 from zeroshot.images import label_ids
 from zeroshot.prediction import model
-from zeroshot.words import class_embeddings, class_vectors, embedding_sources, word_vectors
+from zeroshot.words import class_embeddings, embedding_sources, normalisation, word_vectors
 from zeroshot.zs3net import pixel_classifier
 from zeroshot.zs3net.classifiers import fine_tuning, new_classes
 from zeroshot.zs3net.generators import generator as generators
@@ -160,7 +160,7 @@ def _vectors(
         )
     source = embedding_sources.load([*old, *new], path or options.path, options, track)
     n = len(old)
-    found = class_vectors.finish(source.vectors[:n], old, options.background, options.normalise)
+    found = normalisation.finish(source.vectors[:n], old, options.background, options.normalise)
     stored = checkpoint["embeddings"].numpy()
     cosines = (found * stored).sum(1) / np.maximum(
         np.linalg.norm(found, axis=1) * np.linalg.norm(stored, axis=1), 1e-12
@@ -171,11 +171,11 @@ def _vectors(
             f"{path or options.path}: has other vectors than the model was trained with, for example for `{old[int(cosines.argmin())]}`; "
             "give the same source in --vectors"
         )
-    further = class_vectors.finish_further(
+    further = normalisation.finish_further(
         source.vectors[n:], new, source.vectors[:n], options.background, options.normalise
     )
     vectors = np.concatenate([stored, further])
-    class_vectors.check_distinct(vectors, [*old, *new], str(path or options.path))
+    normalisation.check_distinct(vectors, [*old, *new], str(path or options.path))
     return vectors, dict(zip(new, source.words[n:], strict=True))
 
 
