@@ -157,6 +157,9 @@ def test_without_unlabelled_images_or_unseen_classes_caches_and_tables_are_empty
 def test_a_run_without_pseudo_labels_says_why(world, monkeypatch, capsys, unseen, reason):
     folder, _ = world
     splits.write(folder / "data/split.json", pixel_world.split(unseen=unseen))
+    model = zs3net()
+    model = dataclasses.replace(model, unseen=torch.isin(model.labels, torch.tensor(unseen, dtype=torch.int64)))
+    pixel_classifier.save(folder / "models/zs3net.pt", model)
     run(folder, monkeypatch, min_confidence=1.0)
     assert f"no pseudo-labels, since {reason};" in capsys.readouterr().out
 

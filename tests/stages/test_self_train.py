@@ -155,7 +155,7 @@ def test_it_runs_without_unseen_classes(tmp_path, monkeypatch):
     pixel_world.write_rows(tmp_path / "features/train", 40, labels=labels)
     unlabelled_world.write(tmp_path, n_images=0)
     splits.write(tmp_path / "data/split.json", pixel_world.split(unseen=()))
-    pixel_classifier.save(tmp_path / "models/classifiers/seen_only.pt", pixel_world.start(labels), classes=[])
+    pixel_classifier.save(tmp_path / "models/classifiers/seen_only.pt", pixel_world.start(labels))
     sections = {
         "gmmn": quick_sections.gmmn_section(**BRIEF),
         "classifier": quick_sections.classifier_section(**BRIEF),
