@@ -59,6 +59,8 @@ def test_file_that_is_not_a_checkpoint_is_refused(tmp_path, content):
     assert remedy == "set backbone.weights to a state dict that torch.save wrote, and download a damaged file again"
 
 
+@pytest.mark.filterwarnings("ignore:.torch.jit:FutureWarning")
+@pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")
 def test_a_torchscript_file_is_refused_by_name(tmp_path):
     path = tmp_path / "sscd.torchscript.pt"
     torch.jit.save(torch.jit.script(torch.nn.Linear(2, 2)), path)

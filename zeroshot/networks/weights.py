@@ -1,6 +1,7 @@
 """Initial weights of the encoder: from a file as published, from torchvision, or none. Weights of a part of it are refused."""
 
 import argparse
+import functools
 import pathlib
 import typing
 import zipfile
@@ -207,16 +208,17 @@ def _describe(faults: Mapping[str, list[str]], encoder: str, state: Mapping[str,
 
 def _similarity(encoder: deeplab.Encoder, state: Mapping[str, torch.Tensor]) -> float:
     """Return the number of weights with the same name and shape in `state` and the encoder, divided by the number in either."""
+    ours, theirs = _trunk_shapes(_torchvision_state(encoder)), _trunk_shapes(state)
+    return len(ours & theirs) / len(ours | theirs)
+
+
+@functools.cache
+def _torchvision_state(encoder: deeplab.Encoder) -> Mapping[str, torch.Tensor]:
     import torchvision
 
     with torch.device("meta"):
-        template = torchvision.models.get_model(encoder)
-    ours, theirs = (
-        {
-            (name, tuple(value.shape))
-            for name, value in weights.items()
-            if name.startswith(_TRUNKS) and not _is_counter(name)
-        }
-        for weights in (template.state_dict(), state)
-    )
-    return len(ours & theirs) / len(ours | theirs)
+        return torchvision.models.get_model(encoder).state_dict()
+
+
+def _trunk_shapes(state: Mapping[str, torch.Tensor]) -> set[tuple[str, torch.Size]]:
+    return {(name, value.shape) for name, value in state.items() if name.startswith(_TRUNKS) and not _is_counter(name)}
