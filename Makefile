@@ -1,10 +1,13 @@
 # The main commands are `make repro` and `make test`. Both install their requirements first, and both are quick if nothing changed.
+# `make setup` installs and runs nothing.
 
 PYTHON ?= python3
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: repro test tables freeze
+.PHONY: setup repro test tables freeze
+
+setup: .venv/requirements.txt
 
 repro: .venv/requirements.txt
 	zeroshot check

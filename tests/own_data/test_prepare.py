@@ -1,12 +1,15 @@
 """`zeroshot check DIR`: folders as people have them, from the files to a data set and a parameter file."""
 
 import pathlib
+import re
+import textwrap
 
 import numpy as np
 import PIL.Image
 import pytest
 import yaml
 
+from tests.support import dag
 from zeroshot.base import errors
 from zeroshot.commands import __main__ as cli
 from zeroshot.datasets import layout, partition
@@ -205,3 +208,10 @@ def test_the_folder_itself_is_never_replaced(tmp_path):
     with pytest.raises(SystemExit, match="cannot be replaced by its own data set"):
         cli.main(["check", str(root), "--out", str(root)])
     assert prepare.Options().side == 320 and (root / "images").is_dir()
+
+
+def test_the_class_list_in_the_docs_is_valid(tmp_path):
+    text = (dag.ROOT / "docs/own_data.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"^  ```yaml\n(.*?)^  ```$", text, re.MULTILINE | re.DOTALL)
+    (tmp_path / "classes.yaml").write_text(textwrap.dedent(block))
+    assert [entry.role for entry in class_list.read(tmp_path / "classes.yaml")] == ["seen", "void", "unseen"]

@@ -79,11 +79,12 @@ def draw(
         _assign_images(presence, classes, split, priority)
         for classes in class_sets(candidates, n_folds, held_out, seed, keys)
     ]
+    pixels = "" if split.exclude == "pixels" else "set data.exclude: pixels, "
     for fold in folds:
         if not np.delete(presence[fold.train], fold.held_out, axis=1).any():
             raise errors.UserError(
                 f"zero-shot cross-validation has no image to learn from: all show one of the held-out classes (labels"
-                f" {', '.join(map(str, fold.held_out))}); lower {keys.held_out}, set data.exclude: pixels, or {keys.without}"
+                f" {', '.join(map(str, fold.held_out))}); lower {keys.held_out}, {pixels}or {keys.without}"
             )
     return folds
 
