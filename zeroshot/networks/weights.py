@@ -154,7 +154,8 @@ def load_encoder(
 
 def _is_torchscript(path: str | pathlib.Path) -> bool:
     """Return whether the file is an archive with the constants that TorchScript's code refers to, which torch.save does not write."""
-    if not zipfile.is_zipfile(path):
+    # A pipe or a device would be read without end.
+    if not pathlib.Path(path).is_file() or not zipfile.is_zipfile(path):
         return False
     with zipfile.ZipFile(path) as archive:
         return any(pathlib.PurePath(name).name == "constants.pkl" for name in archive.namelist())
