@@ -159,3 +159,34 @@ def test_locks_are_left_out_where_the_file_system_has_none(tmp_path, monkeypatch
     monkeypatch.setattr(endings.fcntl, "flock", refuse)
     with endings.alone(tmp_path, [pathlib.Path("a")]), endings.alone(tmp_path, [pathlib.Path("a")]):
         pass
+
+
+def test_an_output_of_several_files_is_guarded_as_each_of_them(tmp_path):
+    """A parameter that is a tuple of paths: another process that writes one of them is named."""
+    stage = (
+        "import pathlib, time\n"
+        "from zeroshot.base import command_line\n"
+        "def main(*, out_paths: tuple[pathlib.Path, ...], seconds: float) -> None:\n"
+        '    """Wait.\n\n    Args:\n        out_paths: out: files.\n        seconds: how long.\n    """\n'
+        "    print('started', flush=True)\n"
+        "    time.sleep(seconds)\n"
+        "if __name__ == '__main__':\n"
+        "    command_line.run(main)\n"
+    )
+    (tmp_path / "stage.py").write_text(stage)
+    (tmp_path / "params.yaml").write_text("runtime: {scratch: work}\n")
+    environment = {**os.environ, "PYTHONPATH": str(pathlib.Path(__file__).parents[2])}
+
+    def start(seconds, *paths):
+        words = [sys.executable, "stage.py", "--out-paths", *paths, "--seconds", str(seconds)]
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+        return subprocess.Popen(words, cwd=tmp_path, env=environment, **pipes)
+
+    first = start(60, "a.pt", "b.pt")
+    try:
+        assert first.stdout.readline() == "started\n"
+        text, _ = start(0, "b.pt", "c.pt").communicate(timeout=60)
+        assert text.startswith(f"b.pt: process {first.pid} ")
+    finally:
+        first.kill()
+        first.communicate()

@@ -7,7 +7,7 @@ import yaml
 
 from tests.support import dag, tiny
 from zeroshot.datasets import splits
-from zeroshot.evaluation import results_table
+from zeroshot.evaluation import metrics_files, results_table
 
 SETTINGS = [{"unseen": []}, {"unseen": None, "n_unseen": 0}]
 
@@ -20,7 +20,7 @@ def supervised(tmp_path_factory):
 
 
 def test_evaluation_reports_all_classes_and_none_unseen(supervised):
-    files = sorted((supervised / "metrics").glob("*.json"))
+    files = metrics_files.paths(supervised / "metrics")
     assert {"seen_only", "zs3net"} <= {path.stem for path in files}
     for path in files:
         metrics = json.loads(path.read_text())["generalised"]

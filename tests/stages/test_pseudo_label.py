@@ -159,7 +159,7 @@ def test_a_run_without_pseudo_labels_says_why(world, monkeypatch, capsys, unseen
     splits.write(folder / "data/split.json", pixel_world.split(unseen=unseen))
     model = zs3net()
     model = dataclasses.replace(model, unseen=torch.isin(model.labels, torch.tensor(unseen, dtype=torch.int64)))
-    pixel_classifier.save(folder / "models/zs3net.pt", model)
+    pixel_classifier.save(folder / "models/classifiers/zs3net.pt", model)
     run(folder, monkeypatch, min_confidence=1.0)
     assert f"no pseudo-labels, since {reason};" in capsys.readouterr().out
 

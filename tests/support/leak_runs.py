@@ -20,6 +20,8 @@ TRAINING = ("train_backbone", "cut_last_layer", "dump_features", "train_gmmn", "
 EVALUATION = tuple(name for name in STAGES if name.startswith("evaluate@")) + ("visualise",)
 SELF_TRAINING = ("pseudo_label", "self_train")
 REPORTS = ("report_pseudo_labels",)
+# Made from models and metrics; no stage reads them.
+PACKED = ("zs3net", "zs5net", "baselines", "summarise")
 TRAINED = tuple(out for name in (*TRAINING, *SELF_TRAINING) for out in STAGES[name].outs)
 MASKS = pathlib.Path("data/masks")
 
@@ -84,7 +86,7 @@ def copied(run: Run, folder: pathlib.Path) -> pathlib.Path:
 
 @functools.cache
 def _base(folder: pathlib.Path) -> Run:
-    names = (*PREPARATION, *TRAINING, *SELF_TRAINING, *REPORTS, "feature_oracle", *EVALUATION)
+    names = (*PREPARATION, *TRAINING, *SELF_TRAINING, *REPORTS, "feature_oracle", *EVALUATION, *PACKED)
     return finish(tiny.make(folder / "base"), names)
 
 

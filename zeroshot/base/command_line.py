@@ -82,7 +82,9 @@ def _alone(main: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(main)
     def run(**arguments: Any) -> Any:
         names = re.findall(r"^ +(\w+): out: ", main.__doc__ or "", re.MULTILINE)
-        outputs = [pathlib.Path(arguments[name]) for name in names if arguments.get(name) is not None]
+        values = [arguments[name] for name in names if arguments.get(name) is not None]
+        # An output may be several files.
+        outputs = [pathlib.Path(path) for value in values for path in (value if isinstance(value, tuple) else (value,))]
         scratch = _scratch() if outputs else None
         with endings.alone(scratch, outputs) if scratch else contextlib.nullcontext():
             return main(**arguments)
