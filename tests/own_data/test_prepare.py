@@ -67,7 +67,7 @@ def test_photographs_in_bmp_without_a_background_become_a_data_set_that_prepare_
     from zeroshot.base import params
 
     split, _ = partition.check(tmp_path / "out", tmp_path / "none", params.build(section, layout.Params, "data"), 0)
-    assert split.classes == ("background", *NAMES)
+    assert split.classes == ("(no background)", *NAMES)
     assert (split.seen, split.unseen) == ((1, 2, 3, 4), (5, 6))
     assert (len(split.train), len(split.val), len(split.unlabelled)) == (8, 2, 2)
     mask = image_files.read_mask(tmp_path / "out/SegmentationClass/p1.png")
@@ -139,9 +139,9 @@ def test_one_folder_with_both_and_larger_images_are_shrunk(tmp_path):
     for path in (root / "masks").iterdir():
         path.rename(together / (path.name if path.stem < "p5" else f"{path.stem}_mask.png"))
     (root / "classes.txt").rename(together / "classes.txt")
-    check(tmp_path, together, "--side", "30")
+    check(tmp_path, together, "--side", "48")
     shapes = {image_files.read_size(path) for path in (tmp_path / "out/JPEGImages").iterdir()}
-    assert shapes == {(20, 30)} and len(list((tmp_path / "out/SegmentationClass").iterdir())) == 10
+    assert shapes == {(32, 48)} and len(list((tmp_path / "out/SegmentationClass").iterdir())) == 10
     assert set(np.unique(image_files.read_mask(tmp_path / "out/SegmentationClass/p6.png"))) <= {1, 2, 3, 4, 65535}
 
 
@@ -181,6 +181,7 @@ def test_words_without_a_vector_are_named_at_once(tmp_path):
     ("text", "message"),
     [
         ("cow\ncow\n", "`cow` and `cow` have the same name"),
+        ("cow\nhorse\nCow\n", "`cow` and `Cow` have the same name"),
         ("1 2 3 cow\nhorse\n", "some classes have a colour and some a value"),
         ("cow\n", "fewer than two classes"),
         ("cow 300 0 0\nhorse 1 1 1\n", "a colour has numbers from 0 to 255"),
@@ -205,7 +206,7 @@ def test_what_is_missing_is_named_with_what_was_looked_for(tmp_path, missing, me
 
 def test_the_folder_itself_is_never_replaced(tmp_path):
     root = make(tmp_path / "street")
-    with pytest.raises(SystemExit, match="cannot be replaced by its own data set"):
+    with pytest.raises(SystemExit, match="would be replaced"):
         cli.main(["check", str(root), "--out", str(root)])
     assert prepare.Options().side == 320 and (root / "images").is_dir()
 
@@ -215,3 +216,86 @@ def test_the_class_list_in_the_docs_is_valid(tmp_path):
     (block,) = re.findall(r"^  ```yaml\n(.*?)^  ```$", text, re.MULTILINE | re.DOTALL)
     (tmp_path / "classes.yaml").write_text(textwrap.dedent(block))
     assert [entry.role for entry in class_list.read(tmp_path / "classes.yaml")] == ["seen", "void", "unseen"]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("sky,road,car\n".replace(",", "\n"), [("sky", 0, None), ("road", 1, None), ("car", 2, None)]),
+        ("name,value\nsky,4\nroad,2\n", [("sky", 4, None), ("road", 2, None)]),
+        ("0 sky\n1 road\n", [("sky", 0, None), ("road", 1, None)]),
+        ("name r g b\n1 2 3 sky\n4 5 6 road way\n", [("sky", None, (1, 2, 3)), ("road way", None, (4, 5, 6))]),
+        (
+            "# label:color_rgb:parts:actions\nsky:0,0,9::\nroad:8,8,8::\n",
+            [("sky", None, (0, 0, 9)), ("road", None, (8, 8, 8))],
+        ),
+    ],
+)
+@pytest.mark.parametrize("name", ["classes.txt", "classes.csv"])
+def test_forms_of_class_lists(tmp_path, name, text, expected):
+    (tmp_path / name).write_text(text)
+    assert [(entry.name, entry.value, entry.colour) for entry in class_list.read(tmp_path / name)] == expected
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--val-share", "20"], "--val-share: needs a number between 0 and 1"),
+        (["--side", "-5"], "--side: needs 0 or at least 32"),
+        (["--seed", "-1"], "--seed: needs a number from 0"),
+        (["--void", "1"], "--void: has the value of `road`"),
+        (["--unseen", "sky,road,car,tree"], "no training image is left"),
+    ],
+)
+def test_options_that_cannot_work_are_refused_and_nothing_is_written(tmp_path, words, message):
+    with pytest.raises(SystemExit, match=message):
+        check(tmp_path, make(tmp_path / "street"), *words)
+    assert not (tmp_path / "out").exists() and not (tmp_path / "params.yaml").exists()
+
+
+def test_nothing_but_an_earlier_data_set_is_replaced(tmp_path):
+    root = make(tmp_path / "street")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/letter.txt").write_text("dear")
+    with pytest.raises(SystemExit, match="was not written by `zeroshot check`"):
+        check(tmp_path, root)
+    for out in (tmp_path, root / "images/new"):
+        with pytest.raises(SystemExit, match="would be replaced"):
+            cli.main(["check", str(root), "--out", str(out), "--params", str(tmp_path / "params.yaml")])
+    assert (tmp_path / "out/letter.txt").exists() and len(list((root / "images").iterdir())) == 12
+    (tmp_path / "out/letter.txt").unlink()
+    (tmp_path / "out").rmdir()
+    check(tmp_path, root)
+    check(tmp_path, root)
+
+
+def test_a_mask_with_the_name_of_an_image_belongs_to_it(tmp_path):
+    root = make(tmp_path / "street")
+    for folder_name, suffix in (("images", "bmp"), ("masks", "png")):
+        (root / f"{folder_name}/p1.{suffix}").rename(root / f"{folder_name}/p0_l.{suffix}")
+    found = folder.find(root, errors.Faults())
+    assert found.masks["p0"].name == "p0.png" and found.masks["p0_l"].name == "p0_l.png"
+
+
+def test_listed_images_are_obeyed(tmp_path):
+    root = make(tmp_path / "street")
+    (root / "unlabelled.txt").write_text("p0\np1\n")
+    check(tmp_path, root)
+    lists = {path.stem: path.read_text().split() for path in (tmp_path / "out/ImageSets/Segmentation").iterdir()}
+    assert lists["unlabelled"] == ["p0", "p1", "p10", "p11"] and not {"p0", "p1"} & {*lists["train"], *lists["val"]}
+    (root / "val.txt").write_text("p10\n")
+    with pytest.raises(SystemExit, match=r"image in val.txt without a mask[\s\S]*p10"):
+        check(tmp_path, root)
+
+
+def test_chosen_words_stay_when_the_folder_is_checked_again(tmp_path):
+    root = make(tmp_path / "street")
+    (root / "classes.txt").write_text("\n".join([*NAMES[:-1], "traficcone"]))
+    with pytest.raises(SystemExit, match="no vector"):
+        check(tmp_path, root)
+    text = (tmp_path / "params.yaml").read_text()
+    (tmp_path / "params.yaml").write_text(text.replace("  aliases: {}", "  aliases:\n    traficcone: [traffic, cone]"))
+    check(tmp_path, root)
+    assert yaml.safe_load((tmp_path / "params.yaml").read_text())["embeddings"]["aliases"] == {
+        "traficcone": ["traffic", "cone"]
+    }

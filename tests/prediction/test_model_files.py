@@ -216,3 +216,18 @@ def test_stages_that_make_models_have_the_names_that_people_type():
     assert {out for name in ("zs3net", "zs5net", "baselines") for out in stages[name].outs} == {
         f"models/{name}.pt" for name in ("zs3net", "zs5net", "devise", "ale", "spnet")
     }
+
+
+def test_no_photograph_is_replaced_and_results_are_not_segmented(folder, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    PIL.Image.new("RGB", (40, 30)).save("photo.png")
+    before = (tmp_path / "photo.png").read_bytes()
+    words = ["predict", ".", "--model", str(folder / "models/zs3net.pt"), "--out"]
+    with pytest.raises(SystemExit, match="photo.png: is an image, and would be replaced"):
+        cli.main([*words, "."])
+    for _ in range(2):
+        cli.main([*words, "results"])
+    assert (tmp_path / "photo.png").read_bytes() == before
+    assert sorted(path.name for path in (tmp_path / "results").iterdir()) == [
+        "photo.png", "photo_confidence.png", "photo_overlay.jpg", "shares.csv", "shares.json",
+    ]  # fmt: skip

@@ -96,3 +96,23 @@ def test_regions_remove_what_is_smaller_than_a_region(model):
 def test_what_is_no_image_is_refused(model, image):
     with pytest.raises(ValueError, match=r"must be \(H, W, 3\) uint8"):
         segmenter.predict(image, model)
+
+
+def test_a_shrunk_image_and_its_mirror_image_have_the_same_places(model):
+    """The middle of a vertical edge, from both views of an image whose shrunk width is no multiple of the stride."""
+    image = np.zeros((120, 246, 3), np.uint8)
+    image[:] = COLOURS[1]
+    image[:, 123:] = COLOURS[3]
+    for options in ({}, {"flip": True}):
+        labels = segmenter.predict(image, model, segmenter.Options(side=82, **options)).labels
+        edge = (labels[60] == 1).sum()
+        assert abs(edge - 123) <= 4, options
+    assert model.side == 100
+
+
+@pytest.mark.parametrize(
+    "changes", [{"side": 5}, {"side": -1}, {"scales": ()}, {"tile": 100}, {"overlap": 5}, {"regions": -1}]
+)
+def test_impossible_options_are_refused(model, changes):
+    with pytest.raises(errors.UserError, match=next(iter(changes))):
+        segmenter.predict(np.zeros((32, 32, 3), np.uint8), model, segmenter.Options(**changes))

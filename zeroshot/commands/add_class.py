@@ -36,6 +36,8 @@ def main(
         raise errors.UserError("add-class: name a class")
     import torch
 
+    if threads < 1:
+        raise errors.UserError(f"--threads: needs at least 1, found {threads}")
     torch.set_num_threads(threads)
     aliases = {}
     for word in words:

@@ -23,13 +23,13 @@ def main(
     """Check every section of a parameter file, or a folder of images and masks, before any stage runs.
 
     A folder is read as people have it: `images` and `masks`, or both in one folder; index, palette or RGB masks; a class list; lists or
-    none (docs/own_data.md). All faults are named together. If there is none, a data set in VOC's layout and a parameter file that runs
-    are written. All options are for a folder.
+    none (docs/own_data.md). All faults of files are named together. If there is none, a data set in VOC's layout and a parameter file
+    are written, and names without a word vector are named. All options are for a folder.
 
     Args:
         path: the parameter file, or the folder.
         unseen: names of classes, parted by commas, that are treated as never annotated. Classes that no mask shows are unseen anyway.
-        void: values in masks that are ignored; 255 always is.
+        void: values in masks that are ignored; 255 is, if no class has it.
         no_background: the class called background is an ordinary class.
         side: shrink larger images and their masks to this longest side in pixels; 0: never. 320 suits a CPU.
         val_share: share of the images with masks that go to validation, if the folder has no val.txt.
@@ -45,15 +45,13 @@ def main(
         return
     import yaml
 
-    from zeroshot.base import errors, storage, text_files
     from zeroshot.base import params as sections
+    from zeroshot.base import storage, text_files
     from zeroshot.experiments import presets
     from zeroshot.own_data import prepare, report
     from zeroshot.words import class_embeddings, embedding_sources
 
     out = out or pathlib.Path("data") / path.resolve().name
-    if out.resolve() == path.resolve():
-        raise errors.UserError(f"{path}: cannot be replaced by its own data set; give another folder in --out")
     options = prepare.Options(
         tuple(text_files.normalise(name.strip()) for name in unseen.split(",") if name.strip()),
         void,
@@ -64,8 +62,15 @@ def main(
     )
     summary = prepare.make(path, out, options)
     print(report.render(summary))
+    changes = prepare.parameters(out, summary)
+    if params.is_file():
+        # Words that the user has chosen for names stay.
+        before = sections.read(params).get("embeddings")
+        aliases = before.get("aliases") if isinstance(before, dict) else None
+        names = summary.numbering.names
+        changes["embeddings"]["aliases"] = {name: words for name, words in (aliases or {}).items() if name in names}
     title = f"# {out}, written by `zeroshot check {path}` over the preset voc_small.\n\n"
-    overlay = title + yaml.safe_dump(prepare.parameters(out, summary), sort_keys=False, allow_unicode=True)
+    overlay = title + yaml.safe_dump(changes, sort_keys=False, allow_unicode=True)
     storage.write_text(params, presets.merge(presets.text("voc_small"), overlay))
     schema.check(params)
     print(f"\n{out} and {params} are written")

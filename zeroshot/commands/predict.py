@@ -61,7 +61,9 @@ def main(
         regions=regions,
     )
     segmenter.check(options)
-    sources = outputs.find(images)
+    if threads < 1:
+        raise errors.UserError(f"--threads: needs at least 1, found {threads}")
+    sources = outputs.find(images, out)
     if not sources:
         raise errors.UserError("predict: name an image or a folder of images")
     place = runtime.start(runtime.Params(device, threads, 0, "."), threads)

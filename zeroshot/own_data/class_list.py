@@ -19,9 +19,13 @@ _USUAL: dict[str, Role] = {
     **dict[str, Role].fromkeys(("background", "bg"), "background"),
     **dict[str, Role].fromkeys(("void", "ignore", "ignored", "unlabelled", "unlabeled", "unknown"), "void"),
 }
+# Words of which the header of a table consists.
+_HEADER = {"name", "class", "label", "id", "value", "r", "g", "b", "red", "green", "blue", "colour", "color"}
+_LABELMAP = re.compile(r"(.+?):(\d+),(\d+),(\d+):.*")
+_VALUE_LAST = re.compile(r"(\S.*?)\s*[,;\t]\s*(\d+)")
 _COLOUR_FIRST = re.compile(r"(\d+)[\s,;]+(\d+)[\s,;]+(\d+)[\s,;]+(\S.*)")
 _COLOUR_LAST = re.compile(r"(\S.*?)[\s,;]+(\d+)[\s,;]+(\d+)[\s,;]+(\d+)")
-_VALUE_FIRST = re.compile(r"(\d+)\s*[:,;\t]\s*(\S.*)")
+_VALUE_FIRST = re.compile(r"(\d+)\s*[:,;\s]\s*(\S.*)")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,7 +48,8 @@ class Entry:
 def read(path: pathlib.Path) -> list[Entry]:
     """Read a class list.
 
-    Lines of a text or CSV file are `name`, whose line number from 0 is the value; `3: name`; `64 128 64 name`; or `name, 64, 128, 64`.
+    Lines of a text or CSV file are `name`, whose line number from 0 is the value; `3: name`; `name,3`; `64 128 64 name`;
+    `name, 64, 128, 64`; or those of a labelmap.txt. A header and comments (`#`) are skipped.
     A YAML file is a list of names, or of mappings with `name` and optionally `value`, `colour` and `role`.
 
     Raises:
@@ -53,8 +58,8 @@ def read(path: pathlib.Path) -> list[Entry]:
     if path.suffix in (".yaml", ".yml"):
         entries = _of_yaml(path)
     else:
-        lines = [line for line in text_files.read_lines(path) if line.strip()]
-        if path.suffix == ".csv" and lines and not any(character.isdigit() for character in lines[0]):
+        lines = [line for line in text_files.read_lines(path) if line.strip() and not line.startswith("#")]
+        if lines and set(re.split(r"[\s,;]+", lines[0].strip().lower())) <= _HEADER:
             lines = lines[1:]
         entries = [_of_line(line.strip(), number) for number, line in enumerate(lines)]
     _check(path, entries)
@@ -62,12 +67,16 @@ def read(path: pathlib.Path) -> list[Entry]:
 
 
 def _of_line(line: str, number: int) -> Entry:
-    if match := _COLOUR_FIRST.fullmatch(line):
+    if match := _LABELMAP.fullmatch(line):
+        name, *colour = match.groups()
+    elif match := _COLOUR_FIRST.fullmatch(line):
         *colour, name = match.groups()
     elif match := _COLOUR_LAST.fullmatch(line):
         name, *colour = match.groups()
     elif match := _VALUE_FIRST.fullmatch(line):
         return _entry(match[2], int(match[1]), None, None)
+    elif match := _VALUE_LAST.fullmatch(line):
+        return _entry(match[1], int(match[2]), None, None)
     else:
         return _entry(line, number, None, None)
     red, green, blue = map(int, colour)
@@ -117,12 +126,12 @@ def _entry(name: str, value: int | None, colour: tuple[int, int, int] | None, ro
 def _check(path: pathlib.Path, entries: Sequence[Entry]) -> None:
     faults = []
     for what in ("name", "value", "colour"):
-        first: dict[Any, str] = {}
-        for entry in entries:
+        first: dict[Any, int] = {}
+        for number, entry in enumerate(entries):
             key = getattr(entry, what)
             key = key.lower() if what == "name" else key
-            if key is not None and first.setdefault(key, entry.name) is not entry.name:
-                faults.append(f"`{entry.name}` and `{first[key]}` have the same {what}")
+            if key is not None and first.setdefault(key, number) != number:
+                faults.append(f"`{entries[first[key]].name}` and `{entry.name}` have the same {what}")
     for entry in entries:
         if not entry.name or not entry.name.isprintable():
             faults.append(f"{entry.name!r} is no name")

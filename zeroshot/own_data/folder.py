@@ -15,7 +15,7 @@ _IMAGE_FOLDERS = ("images", "jpegimages", "image", "imgs", "img", "photos")
 _MASK_FOLDERS = ("masks", "segmentationclass", "mask", "labels", "annotations", "gt", "segmentation")
 _MASK_ENDINGS = ("_mask", "-mask", "_label", "_labels", "_gt", "_seg", "_l")
 _CLASS_FILES = (
-    "classes.yaml", "classes.yml", "classes.txt", "classes.csv", "class_dict.csv", "label_colors.txt", "labels.txt",
+    "classes.yaml", "classes.yml", "classes.txt", "classes.csv", "class_dict.csv", "label_colors.txt", "labelmap.txt", "labels.txt",
 )  # fmt: skip
 _LIST_FOLDERS = (".", "ImageSets/Segmentation", "lists", "splits")
 LISTS = ("train", "val", "unlabelled")
@@ -65,7 +65,13 @@ def find(root: pathlib.Path, faults: errors.Faults) -> Folder:
         masks = _apart(image_folder, images, faults)
         images = {id: path for id, path in images.items() if path not in masks.values()}
     else:
-        masks = {_image_of(id, images): path for id, path in masks.items()}
+        owned: dict[str, pathlib.Path] = {}
+        for id, path in masks.items():
+            image = id if id in images else _without_ending(id, images)
+            if image in owned:
+                faults.add("two masks of one image; remove one", f"{owned[image]} and {path}")
+            owned[image] = path
+        masks = owned
         for id, path in masks.items():
             if id not in images:
                 faults.add("mask without an image", f"{path}{_beside(image_folder, path.stem, list(images))}")
@@ -116,7 +122,7 @@ def _apart(folder: pathlib.Path, files: dict[str, pathlib.Path], faults: errors.
     """Return the masks among the files of one folder by the id of their image."""
     masks = {}
     for id, path in files.items():
-        image = _image_of(id, files)
+        image = _without_ending(id, files)
         if image != id:
             masks[image] = path
         elif id.lower().endswith(_MASK_ENDINGS):
@@ -124,8 +130,8 @@ def _apart(folder: pathlib.Path, files: dict[str, pathlib.Path], faults: errors.
     return masks
 
 
-def _image_of(id: str, images: Iterable[str]) -> str:
-    """Return the id of the image of a mask: its own name, or its name without a usual ending."""
+def _without_ending(id: str, images: Iterable[str]) -> str:
+    """Return the name of a mask without a usual ending if that is an image, else the name itself."""
     for ending in _MASK_ENDINGS:
         if id.lower().endswith(ending) and id[: -len(ending)] in images:
             return id[: -len(ending)]

@@ -9,11 +9,13 @@ import numpy as np
 import PIL.Image
 import PIL.ImageOps
 
-from zeroshot.base import errors
+from zeroshot.base import errors, user_files
 from zeroshot.images import image_files, label_ids
 from zeroshot.own_data import class_list
 
 Colour = tuple[int, int, int]
+# Name on line 0 of the class list of a data set without a background.
+PLACE_HOLDER = "(no background)"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,10 +43,23 @@ def number(entries: Sequence[class_list.Entry], void: Collection[int]) -> Number
     Args:
         entries: the class list.
         void: further values in masks that are ignored.
+
+    Raises:
+        errors.UserError: if a void value belongs to a class, or masks have colours.
     """
+    by_colour = any(entry.colour for entry in entries)
+    if void and by_colour:
+        raise errors.UserError(
+            "--void: masks with colours have no values; give the colour the role void in the class list"
+        )
+    taken = [entry.name for entry in entries if entry.value in void and entry.role != "void"]
+    if taken:
+        raise errors.UserError(
+            f"--void: has the value of `{taken[0]}`; change the role of that class to void if it is none"
+        )
     background = [entry for entry in entries if entry.role == "background"]
     others = [entry for entry in entries if entry.role in ("seen", "unseen")]
-    names = (background[0].name if background else "background", *(entry.name for entry in others))
+    names = (background[0].name if background else PLACE_HOLDER, *(entry.name for entry in others))
     labels: dict[int | Colour, int] = {}
     for entry in entries:
         key = entry.colour if entry.colour is not None else entry.value
@@ -54,7 +69,7 @@ def number(entries: Sequence[class_list.Entry], void: Collection[int]) -> Number
         labels[entry.colour if entry.colour is not None else entry.value] = label  # type: ignore[index]
     labels |= dict.fromkeys(void, label_ids.IGNORE_INDEX)
     unseen = tuple(label for label, entry in enumerate(others, 1) if entry.role == "unseen")
-    return Numbering(names, labels, any(entry.colour for entry in entries), bool(background), unseen)
+    return Numbering(names, labels, by_colour, bool(background), unseen)
 
 
 def read(path: pathlib.Path, numbering: Numbering) -> tuple[np.ndarray, collections.Counter]:
@@ -62,7 +77,7 @@ def read(path: pathlib.Path, numbering: Numbering) -> tuple[np.ndarray, collecti
 
     Returns:
         label ids (H, W) uint16, turned by the EXIF orientation; and the number of pixels of each unknown value or colour, which are ignored
-        in the mask. 255 of an 8-bit index mask is always ignored.
+        in the mask. 255 of an 8-bit index mask is ignored if no class has this value.
 
     Raises:
         image_files.ImageError: if the file cannot be decoded or stores neither values nor colours.
@@ -92,31 +107,36 @@ def _values(path: pathlib.Path, by_colour: bool) -> np.ndarray:
     """Return the values (H, W) uint8 or uint16, or the colours (H, W, 3) uint8, of a mask."""
     if by_colour:
         return image_files.read_image(path)
-    try:
-        with PIL.Image.open(path, formats=("PNG", "BMP", "TIFF")) as opened:
-            if opened.width * opened.height > image_files.MAX_PIXELS:
-                raise image_files.ImageError(f"{path}: has more than {image_files.MAX_PIXELS:,} pixels")
-            image = PIL.ImageOps.exif_transpose(opened)
-            mode, values = image.mode, np.array(image)
-    except image_files.ImageError:
-        raise
-    except Exception as error:  # A decoder may raise anything on a broken file.
-        raise image_files.ImageError(f"{path}: cannot be decoded: {error}") from None
-    if mode in ("P", "L"):
+    image, stored_as = _opened(path)
+    if stored_as in ("L;2", "L;4"):
+        raise image_files.ImageError(f"{path}: has {stored_as[2]} bits per pixel; save it with 8 bits")
+    values = np.array(image)
+    if image.mode in ("P", "L"):
         return values
-    if mode == "1":
+    if image.mode == "1":
         return values.astype(np.uint8)
-    if mode.startswith("I;16") or (mode == "I" and values.min() >= 0 and values.max() < label_ids.N_IDS):
+    if image.mode.startswith("I;16") or (image.mode == "I" and values.min() >= 0 and values.max() < label_ids.N_IDS):
         return values.astype(np.uint16)
-    if (
-        mode in ("RGB", "RGBA")
-        and (values[..., 0] == values[..., 1]).all()
-        and (values[..., 0] == values[..., 2]).all()
-    ):
+    if image.mode in ("RGB", "RGBA") and (values[..., :1] == values[..., 1:3]).all():
         return values[..., 0]
     raise image_files.ImageError(
-        f"{path}: has colours (mode {mode}), and the class list has none; write classes.yaml with a colour for each class"
+        f"{path}: has colours (mode {image.mode}), and the class list has none; write classes.yaml with a colour for each class"
     )
+
+
+def _opened(path: pathlib.Path) -> tuple[PIL.Image.Image, str]:
+    """Return a mask turned upright, and the raw mode of its pixels. JPEG and WebP, which change values, are not opened."""
+    try:
+        user_files.head(path)
+        with PIL.Image.open(path, formats=("PNG", "BMP", "TIFF")) as image:
+            if image.width * image.height > image_files.MAX_PIXELS:
+                raise image_files.ImageError(f"{path}: has more than {image_files.MAX_PIXELS:,} pixels")
+            stored_as = str(image.tile[0][3])
+            return PIL.ImageOps.exif_transpose(image), stored_as
+    except errors.UserError as error:
+        raise image_files.ImageError(str(error)) from None
+    except Exception as error:  # A decoder may raise anything on a broken file.
+        raise image_files.ImageError(f"{path}: cannot be decoded as PNG, BMP or TIFF: {error}") from None
 
 
 def describe_unknown(unknown: collections.Counter, numbering: Numbering) -> str:

@@ -7,14 +7,18 @@ import shutil
 from collections.abc import Collection, Sequence
 from typing import Any
 
-import numpy as np
 import PIL.Image
 
-from zeroshot.base import errors, parallel, progress, storage
+from zeroshot.base import errors, parallel, params, progress, storage
+from zeroshot.datasets import inspection, layout, partition
 from zeroshot.images import grids, image_files, label_ids, views
 from zeroshot.own_data import class_list, division, folder, mask_values, report
 
-LISTS = "ImageSets/Segmentation"
+_LIST_FOLDER = "ImageSets/Segmentation"
+# What a folder has that `make` wrote.
+_WRITTEN = ("JPEGImages", "SegmentationClass", _LIST_FOLDER, "classes.txt")
+# Shorter sides than this leave too few cells of the feature map.
+_LEAST_SIDE = 32
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,13 +54,35 @@ class _Decoded:
     faults: tuple[tuple[str, str], ...] = ()
 
 
+def check(root: pathlib.Path, out: pathlib.Path, options: Options) -> None:
+    """Check that options have possible values and that `out` may be replaced.
+
+    Raises:
+        errors.UserError: naming the option or the folder.
+    """
+    source, target = root.resolve(), out.resolve()
+    if source == target or source.is_relative_to(target) or target.is_relative_to(source):
+        raise errors.UserError(
+            f"{out}: has {root} in it or is in it, and would be replaced; give another folder in --out"
+        )
+    if out.exists() and not all((out / name).exists() for name in _WRITTEN):
+        raise errors.UserError(f"{out}: exists and was not written by `zeroshot check`; give another folder in --out")
+    if not 0 < options.val_share < 1:
+        raise errors.UserError(f"--val-share: needs a number between 0 and 1, found {options.val_share}")
+    if options.side and options.side < _LEAST_SIDE:
+        raise errors.UserError(f"--side: needs 0 or at least {_LEAST_SIDE} pixels, found {options.side}")
+    if options.seed < 0:
+        raise errors.UserError(f"--seed: needs a number from 0, found {options.seed}")
+
+
 def make(root: pathlib.Path, out: pathlib.Path, options: Options) -> report.Summary:
-    """Check the folder `root` and write the data set in VOC's layout to `out`.
+    """Check the folder `root` and write the data set in VOC's layout to `out`, which is replaced.
 
     Raises:
         errors.DatasetError: if the folder has faults; the text lists all of them, and nothing is written.
         errors.UserError: if there is nothing to check, or a name is not in the class list.
     """
+    check(root, out, options)
     faults = errors.Faults()
     found = folder.find(root, faults)
     entries = class_list.read(found.classes)
@@ -83,12 +109,27 @@ def make(root: pathlib.Path, out: pathlib.Path, options: Options) -> report.Summ
                 faults.add(kind, detail)
         if unknown:
             faults.add("values in masks that are no class", mask_values.describe_unknown(unknown, numbering))
-        faults.raise_any(str(root))
         shown = {id: item.shown for id, item in decoded.items() if item.shown is not None}
+        for name in ("train", "val"):
+            for id in found.lists.get(name, []):
+                if id in decoded and id not in found.masks:
+                    faults.add(f"image in {name}.txt without a mask; list it in unlabelled.txt", id)
+        faults.raise_any(str(root))
         lists = _divide(found, shown, options)
         unseen = _unseen(numbering, {label for id in lists["train"] for label in shown[id]})
         _write_lists(unfinished, numbering, lists)
-    return report.Summary(numbering, unseen, shown, [item.size for item in decoded.values()], lists)
+        summary = report.Summary(numbering, unseen, shown, [item.size for item in decoded.values()], lists)
+        _check_as_stages_do(unfinished, root, parameters(out, summary)["data"])
+    return summary
+
+
+def _check_as_stages_do(unfinished: pathlib.Path, root: pathlib.Path, section: dict[str, Any]) -> None:
+    """Check the data set as prepare_split will; the messages name the folder of the user."""
+    settings = params.build({**section, "root": unfinished.as_posix(), "sbd": None}, layout.Params, "data", str(root))
+    try:
+        partition.check(unfinished, unfinished / "none", settings, workers=0)
+    except errors.DatasetError as error:
+        raise errors.DatasetError(str(error).replace(str(unfinished), str(root))) from None
 
 
 def parameters(out: pathlib.Path, summary: report.Summary) -> dict[str, Any]:
@@ -109,9 +150,9 @@ def parameters(out: pathlib.Path, summary: report.Summary) -> dict[str, Any]:
             "exclude": "pixels" if everywhere else "images",
             "n_unseen": None,
             "unseen": [summary.numbering.names[label] for label in summary.unseen],
-            "train_list": f"{LISTS}/train.txt",
-            "val_list": f"{LISTS}/val.txt",
-            "unlabelled_list": f"{LISTS}/unlabelled.txt" if summary.lists["unlabelled"] else None,
+            "train_list": f"{_LIST_FOLDER}/train.txt",
+            "val_list": f"{_LIST_FOLDER}/val.txt",
+            "unlabelled_list": f"{_LIST_FOLDER}/unlabelled.txt" if summary.lists["unlabelled"] else None,
             "train_masks": "SegmentationClass",
             "val_masks": "SegmentationClass",
         },
@@ -160,31 +201,26 @@ def _write(
         return _Decoded(size, faults=(("image and mask differ in size", detail),))
     mask = view.mask(mask)
     image_files.write_mask(out / f"SegmentationClass/{id}.png", mask)
-    pixels, cells = (_counts(labels) for labels in (mask, grids.downsample(mask, grids.STRIDE)))
+    pixels, cells = (inspection.count(labels) for labels in (mask, grids.downsample(mask, grids.STRIDE)))
+    pixels.pop(label_ids.IGNORE_INDEX, None)
     return _Decoded(size, {label: (count, cells.get(label, 0)) for label, count in pixels.items()}, unknown)
-
-
-def _counts(labels: np.ndarray) -> dict[int, int]:
-    values, counts = np.unique(labels, return_counts=True)
-    found = dict(zip(values.tolist(), counts.tolist(), strict=True))
-    found.pop(label_ids.IGNORE_INDEX, None)
-    return found
 
 
 def _divide(
     found: folder.Folder, shown: dict[str, dict[int, tuple[int, int]]], options: Options
 ) -> dict[str, list[str]]:
-    """Return the lists of the folder; what is not listed is divided, and images without masks are unlabelled."""
+    """Return the lists of the folder; those that it lacks are drawn, and images without masks are unlabelled.
+
+    With both train.txt and val.txt, images in none of them are left out.
+    """
     lists = found.lists
-    if "train" in lists or "val" in lists:
-        val = [id for id in lists.get("val", []) if id in shown]
-        train = [id for id in lists.get("train", shown) if id in shown and id not in val]
-        if not val:
-            train, val = division.draw({id: shown[id] for id in train}, options.val_share, options.seed)
-    else:
-        train, val = division.draw(shown, options.val_share, options.seed)
-    unlabelled = [id for id in lists.get("unlabelled", found.images) if id not in shown]
-    return {"train": sorted(train), "val": sorted(val), "unlabelled": sorted(unlabelled)}
+    unlabelled = sorted({*lists.get("unlabelled", []), *(id for id in found.images if id not in found.masks)})
+    labelled = {id: labels for id, labels in shown.items() if id not in unlabelled}
+    val = lists.get("val")
+    train = lists.get("train", [id for id in labelled if id not in (val or ())])
+    if val is None:
+        train, val = division.draw({id: labelled[id] for id in train}, options.val_share, options.seed)
+    return {"train": sorted(train), "val": sorted(val), "unlabelled": unlabelled}
 
 
 def _unseen(numbering: mask_values.Numbering, shown: Collection[int]) -> tuple[int, ...]:
@@ -195,9 +231,9 @@ def _unseen(numbering: mask_values.Numbering, shown: Collection[int]) -> tuple[i
 
 def _write_lists(out: pathlib.Path, numbering: mask_values.Numbering, lists: dict[str, list[str]]) -> None:
     _write_lines(out / "classes.txt", numbering.names)
-    (out / LISTS).mkdir(parents=True)
+    (out / _LIST_FOLDER).mkdir(parents=True)
     for name, ids in lists.items():
-        _write_lines(out / f"{LISTS}/{name}.txt", ids)
+        _write_lines(out / f"{_LIST_FOLDER}/{name}.txt", ids)
 
 
 def _write_lines(path: pathlib.Path, lines: Sequence[str]) -> None:

@@ -30,7 +30,7 @@ class Summary:
 
 
 def render(summary: Summary) -> str:
-    """Return the report: images, sizes, classes, and how many training images each choice of unseen classes leaves."""
+    """Return the report: images, sizes, classes, and how many training images show no unseen class."""
     sides = np.array([max(size) for size in summary.sizes])
     lists = summary.lists
     lines = [
@@ -67,10 +67,10 @@ def _role(summary: Summary, label: int) -> str:
 
 
 def _clean(summary: Summary) -> str:
-    """Return how many training images show none of the unseen classes, which are all that a strict protocol trains on."""
+    """Return how many training images show none of the unseen classes; with data.exclude: images, they are all that is used."""
     labels = [set(summary.shown[id]) for id in summary.lists["train"] if id in summary.shown]
     clean = sum(not of_image & set(summary.unseen) for of_image in labels)
-    text = f"{clean:,} of {len(labels):,} training images show no unseen class; the network is trained on them"
+    text = f"{clean:,} of {len(labels):,} training images show no unseen class"
     absent = [
         summary.numbering.names[label] for label in summary.unseen if not any(label in of_image for of_image in labels)
     ]

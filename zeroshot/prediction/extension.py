@@ -78,6 +78,11 @@ def add(
     old_names = content["names"]
     _check_names([old_names[label] for label in sorted(old.labels.tolist())], names)
     further = [name for name in names if name not in old_names]
+    back = [name for name in aliases if name not in further]
+    if back:
+        raise errors.UserError(
+            f"--words: `{back[0]}` comes back with the vector that it had; add it under another name"
+        )
     checkpoint = ingredients["generator"]
     vectors, words = _vectors(ingredients["embeddings"], old_names, further, aliases, vectors_path, checkpoint, track)
     generator = registry.load_dict({**checkpoint, "embeddings": torch.from_numpy(vectors)}, torch.device("cpu"))
@@ -158,7 +163,12 @@ def _vectors(
         raise errors.UserError(
             "this model was trained with a matrix of class vectors, which has no other words; train it with word vectors to add classes"
         )
-    source = embedding_sources.load([*old, *new], path or options.path, options, track)
+    try:
+        source = embedding_sources.load([*old, *new], path or options.path, options, track)
+    except errors.UserError as error:
+        raise errors.UserError(
+            f"{error}\nFor a new class, give the words in --words, and the place of the vectors in --vectors"
+        ) from error
     n = len(old)
     found = normalisation.finish(source.vectors[:n], old, options.background, options.normalise)
     stored = checkpoint["embeddings"].numpy()
@@ -166,6 +176,9 @@ def _vectors(
         np.linalg.norm(found, axis=1) * np.linalg.norm(stored, axis=1), 1e-12
     )
     cosines[np.linalg.norm(stored, axis=1) == 0] = 1.0
+    if options.background == "mean":
+        # The mean was taken over the classes of the training.
+        cosines[label_ids.BACKGROUND] = 1.0
     if found.shape != stored.shape or cosines.min() < _SAME_SOURCE:
         raise errors.UserError(
             f"{path or options.path}: has other vectors than the model was trained with, for example for `{old[int(cosines.argmin())]}`; "

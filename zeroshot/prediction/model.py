@@ -119,14 +119,12 @@ class Content(typing_extensions.TypedDict):
     """The entries of a model file, with the names, colours and side of `Model`.
 
     Entries:
-        exclude: how unseen classes were excluded from the training images, as in `splits.Split`.
         figures: `generalised` of the model's metrics when it was packed; None after a change of its classes.
         ingredients: None if classes cannot be added.
     """
 
     __pydantic_config__ = checkpoints.ENTRIES  # type: ignore[misc]
     names: list[str]
-    exclude: str
     colours: torch.Tensor
     side: int
     classifier: pixel_classifier.Entries

@@ -10,11 +10,10 @@ import PIL.Image
 
 from zeroshot.base import errors, storage
 from zeroshot.images import image_files, pictures
+from zeroshot.own_data import folder as folder_scan
 from zeroshot.prediction import segmenter
 from zeroshot.prediction.model import Model
 
-# Suffixes of the files of a folder that are taken for images. A file that is named itself may have any suffix.
-_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 # Columns of shares.csv.
 COLUMNS = ("image", "class", "unseen", "share")
 
@@ -32,18 +31,30 @@ class Source:
     stem: pathlib.Path
 
 
-def find(paths: Iterable[pathlib.Path]) -> list[Source]:
+def find(paths: Iterable[pathlib.Path], out: pathlib.Path) -> list[Source]:
     """Return the images that are named, and all images in and below the folders that are named, in the order of their names.
 
+    Args:
+        paths: images and folders.
+        out: the folder of results; what is in it is not searched.
+
     Raises:
-        errors.UserError: if a path does not exist, a folder has no image, or two images would have the same results.
+        errors.UserError: if a path does not exist, a folder has no image, two images would have the same results, or a result would
+            replace an image.
     """
     sources: list[Source] = []
     for path in paths:
         if path.is_dir():
-            inside = sorted(file for file in path.rglob("*") if file.suffix.lower() in _SUFFIXES and file.is_file())
+            results = out.resolve()
+            inside = sorted(
+                file
+                for file in path.rglob("*")
+                if file.suffix.lower() in folder_scan.IMAGE_SUFFIXES
+                and file.is_file()
+                and (results == path.resolve() or not file.resolve().is_relative_to(results))
+            )
             if not inside:
-                raise errors.UserError(f"{path}: has no image ({', '.join(_SUFFIXES)})")
+                raise errors.UserError(f"{path}: has no image ({', '.join(folder_scan.IMAGE_SUFFIXES)})")
             sources += [Source(file, file.relative_to(path).with_suffix("")) for file in inside]
         elif path.exists():
             sources.append(Source(path, pathlib.Path(path.stem)))
@@ -56,6 +67,13 @@ def find(paths: Iterable[pathlib.Path]) -> list[Source]:
             raise errors.UserError(
                 f"{other} and {source.path}: would have the same results, {source.stem}.png; segment them into two folders"
             )
+    images = {source.path.resolve() for source in sources}
+    for source in sources:
+        for ending in (".png", "_overlay.jpg", "_confidence.png"):
+            if _named(out / source.stem, ending).resolve() in images:
+                raise errors.UserError(
+                    f"{_named(out / source.stem, ending)}: is an image, and would be replaced; give another --out"
+                )
     return list({source.stem: source for source in sources}.values())
 
 

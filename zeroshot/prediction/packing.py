@@ -71,7 +71,6 @@ def pack(
     names = metadata["classes"]
     return {
         "names": names,
-        "exclude": metadata["exclude"],
         "colours": torch.from_numpy(label_ids.palette()[: len(names)].copy()),
         "side": network["side"],
         "classifier": dataclasses.asdict(classifier),

@@ -113,19 +113,18 @@ def _logits(
 
     largest = 2 * model.side if options.side is None else options.side
     shrink = min(1.0, largest / max(image.shape[:2])) if largest else 1.0
-    passes = views.passes(tuple(shrink * scale for scale in options.scales), options.flip)
     total = None
-    for view in passes:
-        seen = _padded(image, model.stride) if view.flip else image
-        shown = view.image(seen)
+    for view in views.passes(tuple(shrink * scale for scale in options.scales), options.flip):
+        resized = views.View(view.scale).image(image)
+        shown = np.ascontiguousarray(_padded(resized, model.stride)[:, ::-1]) if view.flip else resized
         cells = tiles.blend(shown, infer, tile=options.tile, overlap=options.overlap, stride=model.stride)
         if view.flip:
             cells = cells.flip(-1)
-        if shown.shape[:2] != seen.shape[:2]:
-            cells = _moved(cells, shown.shape[:2], seen.shape[:2], model.stride)
+        if resized.shape != image.shape:
+            cells = _moved(cells, resized.shape[:2], image.shape[:2], model.stride)
         total = cells if total is None else total + cells
     assert total is not None
-    return total / len(passes)
+    return total / (len(options.scales) * (2 if options.flip else 1))
 
 
 def _padded(image: np.ndarray, stride: int) -> np.ndarray:

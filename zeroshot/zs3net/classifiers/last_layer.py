@@ -47,6 +47,7 @@ def train(
     teacher: pixel_classifier.PixelClassifier | None = None,
     distillation: float = 0.0,
     among_unseen: float = 0.0,
+    frozen: torch.Tensor | None = None,
 ) -> Iterator[tuple[dict[str, float], pixel_classifier.PixelClassifier]]:
     """Train a copy of `start` with cross-entropy on batches of several parts.
 
@@ -61,6 +62,7 @@ def train(
         distillation: weight of the divergence from the teacher's probabilities of seen classes, on features of the first part.
         among_unseen: weight of a second cross-entropy, of the features of unseen classes over the rows of unseen classes alone. It tells
             unseen classes apart, whatever the logits of seen classes are.
+        frozen: (n,) bool, rows that stay exactly those of `start`. None: those of seen classes with trained_rows `unseen`, else none.
 
     Yields:
         after each epoch {epoch, loss} and the classifier so far. Training ignores the seen bias and leaves it as in `start`.
@@ -80,6 +82,8 @@ def train(
     row_of_label = torch.full((int(start.labels.max()) + 1,), -1)
     row_of_label[start.labels.cpu()] = torch.arange(len(start.labels))
     seen = ~start.unseen
+    if frozen is None:
+        frozen = seen & (options.trained_rows == "unseen")
     row_among_unseen = torch.cumsum(start.unseen, 0) - 1
     untrained, lr_key = None, f"{name}.lr"
     for epoch in range(options.epochs):
@@ -103,10 +107,10 @@ def train(
             loss.backward()
             optimizer.step()
             schedule.step()
-            if options.trained_rows == "unseen":
+            if frozen.any():
                 # Weight decay would change these rows even with a gradient of zero.
                 with torch.no_grad():
-                    weight[seen], bias[seen] = start.weight[seen], start.bias[seen]
+                    weight[frozen], bias[frozen] = start.weight[frozen], start.bias[frozen]
         if epoch == options.epochs - 1 and untrained is not None:
             training.check_not_exploded(total / steps, untrained, name, lr_key)
         yield {"epoch": epoch, "loss": total / steps}, _with_rows(start, weight, bias)

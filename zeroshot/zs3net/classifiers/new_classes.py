@@ -26,7 +26,7 @@ def add(
         real: features of its seen classes.
         source: gives features of its unseen classes and of the new classes, and the device to train on.
         labels: label ids of the new classes, none of which the classifier has.
-        options: with a number of steps; `trained_rows`, `init` and `distillation` have no effect.
+        options: with a number of steps; `trained_rows`, `init`, `distillation` and `among_unseen` have no effect.
 
     Yields:
         after each epoch {epoch, loss} and the classifier of the old and new classes so far.
@@ -46,16 +46,15 @@ def add(
         options.synthetic_ratio * fine_tuning.unit(real.labels, odds, options) * len(synthetic),
     ]
     n_real, n_synthetic = batches.sizes(weights, options.batch_size)
-    # Only rows that are marked as unseen learn.
-    start = last_layer.extend(dataclasses.replace(old, unseen=torch.zeros_like(old.unseen)), labels)
+    start = last_layer.extend(old, labels)
     trained = last_layer.train(
         start,
         [batches.of_pool(real, odds, n_real), batches.of_source(source, dict.fromkeys(synthetic, 1.0), n_synthetic)],
-        dataclasses.replace(options, trained_rows="unseen"),
-        "new classes",
+        options,
+        "classifier",
         optimizer_name=options.optimizer,
         unseen_weight=options.unseen_weight,
+        frozen=torch.arange(len(start.labels), device=old.labels.device) < len(old.labels),
     )
-    unseen = torch.cat([old.unseen, start.unseen[len(old.unseen) :]])
     for row, model in trained:
-        yield row, dataclasses.replace(model, unseen=unseen, seen_bias=old.seen_bias)
+        yield row, dataclasses.replace(model, seen_bias=old.seen_bias)
