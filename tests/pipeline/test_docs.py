@@ -64,6 +64,7 @@ NOT_RUN = {
     "dvc exp run whole_network/dvc.yaml": "hours on a GPU; test_pipeline.py runs it at tiny size",
     "zeroshot cross-validate gmmn.lr=0.001,0.002": _MINUTES,
     "zeroshot cross-validate gmmn.lr=0.001,0.002 pseudo_labels.p=25,50": _MINUTES,
+    "zeroshot reset --dry-run": "refuses after the commands of dvc.md that change the configuration; tests/commands/test_reset.py runs it",
     "zeroshot reset": "needs results in DVC's cache; tests/commands/test_reset.py runs it in a small repository",
     "zeroshot queue toy": "starts hours of work; tests/experiments queues runs",
     "zeroshot queue toy --dry-run": "asks DVC for all experiments; tests/experiments does in a small repository",
