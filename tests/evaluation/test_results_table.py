@@ -1,9 +1,11 @@
 import json
+import os
 import subprocess
 import sys
 
 import pytest
 
+from tests.support import dag
 from zeroshot.base import errors
 from zeroshot.evaluation import results_table
 
@@ -131,7 +133,9 @@ def test_empty_folder_is_refused_with_a_remedy(tmp_path):
 def test_command_prints_the_table(tmp_path):
     write(tmp_path, "zs3net")
     command = [sys.executable, "-m", "zeroshot.commands", "results", str(tmp_path)]
-    process = subprocess.run(command, capture_output=True, text=True, check=True)
+    # In a folder without data/split.json, whose metrics alone would be shown.
+    environment = {**os.environ, "PYTHONPATH": str(dag.ROOT)}
+    process = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path, env=environment)
     assert process.stdout == results_table.table(tmp_path) + "\n"
 
 

@@ -133,11 +133,16 @@ def test_only_the_feature_oracle_depends_on_labels_of_unlabelled_images(base, tm
 def test_training_depends_on_seen_labels(base, tmp_path):
     """If no change had an effect, the other tests of this file would prove nothing."""
     folder = leak_runs.copied(base, tmp_path / "disturbed")
-    one, other = base.split.seen[1:3]
-    assert relabel((folder / leak_runs.MASKS / "train").glob("*.png"), {one: other, other: one}) > 0
+    label = base.split.seen[1]
+    masks = sorted((folder / leak_runs.MASKS / "train").glob("*.png"))
+    shown = [path for path in masks if (image_files.read_mask(path) == label).any()]
+    # A seen class without a cell is refused, so one image keeps it.
+    assert relabel(shown[1:], {label: label_ids.IGNORE_INDEX}) > 0
     tiny.run(folder, *leak_runs.TRAINING, *leak_runs.SELF_TRAINING)
     # The counts of pseudo-labels are rounded, and equal if the tiny networks predict only background before and after.
     constant = {"features/val", "features/unlabelled", "metrics/pseudo_counts.csv"}
+    # So are the tables of the bias, as long as the folds hold out the same classes.
+    constant |= {out for out in leak_runs.TRAINED if out.endswith("calibration.csv")}
     assert changed(base, folder) >= set(leak_runs.TRAINED) - PLACES - constant
 
 
