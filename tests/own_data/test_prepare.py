@@ -277,6 +277,13 @@ def test_a_mask_with_the_name_of_an_image_belongs_to_it(tmp_path):
     assert found.masks["p0"].name == "p0.png" and found.masks["p0_l"].name == "p0_l.png"
 
 
+def test_two_images_of_one_name_are_a_fault_and_not_an_image_with_its_mask(tmp_path):
+    root = make(tmp_path / "street")
+    PIL.Image.new("RGB", (60, 40)).save(root / "images/p1.jpg")
+    faults = errors.Faults()
+    assert "p1_mask" not in folder.find(root, faults).images and faults
+
+
 def test_listed_images_are_obeyed(tmp_path):
     root = make(tmp_path / "street")
     (root / "unlabelled.txt").write_text("p0\np1\n")

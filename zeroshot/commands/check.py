@@ -48,7 +48,7 @@ def main(
     from zeroshot.base import params as sections
     from zeroshot.base import storage, text_files
     from zeroshot.experiments import presets
-    from zeroshot.own_data import prepare, report
+    from zeroshot.own_data import parameters, prepare, report
     from zeroshot.words import class_embeddings, embedding_sources
 
     out = out or pathlib.Path("data") / path.resolve().name
@@ -62,7 +62,7 @@ def main(
     )
     summary = prepare.make(path, out, options)
     print(report.render(summary))
-    changes = prepare.parameters(out, summary)
+    changes = parameters.of(out, summary)
     if params.is_file():
         # Words that the user has chosen for names stay.
         before = sections.read(params).get("embeddings")

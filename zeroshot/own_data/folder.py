@@ -59,9 +59,10 @@ def find(root: pathlib.Path, faults: errors.Faults) -> Folder:
     if mask_folder is None and image_folder is not None:
         mask_folder = image_folder
     image_folder, mask_folder = image_folder or root, mask_folder or root
-    images = _by_stem(image_folder, IMAGE_SUFFIXES, faults)
-    masks = images if mask_folder == image_folder else _by_stem(mask_folder, MASK_SUFFIXES, faults)
-    if mask_folder == image_folder:
+    together = mask_folder == image_folder
+    images = _by_stem(image_folder, IMAGE_SUFFIXES, together, faults)
+    masks = images if together else _by_stem(mask_folder, MASK_SUFFIXES, together, faults)
+    if together:
         masks = _apart(image_folder, images, faults)
         images = {id: path for id, path in images.items() if path not in masks.values()}
     else:
@@ -99,18 +100,20 @@ def _named(root: pathlib.Path, names: Sequence[str]) -> pathlib.Path | None:
     return next((folders[name] for name in names if name in folders), None)
 
 
-def _by_stem(folder: pathlib.Path, suffixes: Sequence[str], faults: errors.Faults) -> dict[str, pathlib.Path]:
+def _by_stem(
+    folder: pathlib.Path, suffixes: Sequence[str], together: bool, faults: errors.Faults
+) -> dict[str, pathlib.Path]:
+    """Return the files of a folder by name; `together`: it has images and masks, so a.jpg and a.png are an image and its mask."""
     found: dict[str, pathlib.Path] = {}
     for path in sorted(folder.iterdir()):
         if path.suffix.lower() not in suffixes or not path.is_file():
             continue
         id = text_files.normalise(path.stem)
         if id in found:
-            # In one folder with both, a.jpg and a.png are an image and its mask.
-            if path.suffix.lower() in MASK_SUFFIXES and found[id].suffix.lower() not in MASK_SUFFIXES:
-                found[f"{id}_mask"] = path
-            elif found[id].suffix.lower() in MASK_SUFFIXES and path.suffix.lower() not in MASK_SUFFIXES:
-                found[f"{id}_mask"], found[id] = found[id], path
+            first_is_mask, is_mask = (one.suffix.lower() in MASK_SUFFIXES for one in (found[id], path))
+            if together and first_is_mask != is_mask:
+                image, mask = (path, found[id]) if first_is_mask else (found[id], path)
+                found |= {id: image, f"{id}_mask": mask}
             else:
                 faults.add("two files with one name; rename one", f"{found[id]} and {path.name}")
         else:

@@ -12,11 +12,10 @@ import PIL.Image
 from zeroshot.base import errors, parallel, params, progress, storage
 from zeroshot.datasets import inspection, layout, partition
 from zeroshot.images import grids, image_files, label_ids, views
-from zeroshot.own_data import class_list, division, folder, mask_values, report
+from zeroshot.own_data import class_list, division, folder, mask_values, parameters, report
 
-_LIST_FOLDER = "ImageSets/Segmentation"
 # What a folder has that `make` wrote.
-_WRITTEN = ("JPEGImages", "SegmentationClass", _LIST_FOLDER, "classes.txt")
+_WRITTEN = ("JPEGImages", "SegmentationClass", parameters.LIST_FOLDER, "classes.txt")
 # Shorter sides than this leave too few cells of the feature map.
 _LEAST_SIDE = 32
 
@@ -119,7 +118,7 @@ def make(root: pathlib.Path, out: pathlib.Path, options: Options) -> report.Summ
         unseen = _unseen(numbering, {label for id in lists["train"] for label in shown[id]})
         _write_lists(unfinished, numbering, lists)
         summary = report.Summary(numbering, unseen, shown, [item.size for item in decoded.values()], lists)
-        _check_as_stages_do(unfinished, root, parameters(out, summary)["data"])
+        _check_as_stages_do(unfinished, root, parameters.of(out, summary)["data"])
     return summary
 
 
@@ -130,43 +129,6 @@ def _check_as_stages_do(unfinished: pathlib.Path, root: pathlib.Path, section: d
         partition.check(unfinished, unfinished / "none", settings, workers=0)
     except errors.DatasetError as error:
         raise errors.DatasetError(str(error).replace(str(unfinished), str(root))) from None
-
-
-def parameters(out: pathlib.Path, summary: report.Summary) -> dict[str, Any]:
-    """Return the keys of params.yaml that this data set needs, over the preset voc_small."""
-    has_background = summary.numbering.has_background
-    training = [summary.shown[id].keys() for id in summary.lists["train"] if id in summary.shown]
-    seen = [label for label in range(1, len(summary.numbering.names)) if label not in summary.unseen]
-    # With `images`, cross-validation could find no image that lacks a held-out class.
-    everywhere = any(sum(label in of_image for of_image in training) > len(training) / 2 for label in seen)
-    # Cross-validation holds out one class and trains on another.
-    choices = {} if len(seen) > 1 else {"calibration": {"enabled": False}}
-    baselines = {} if len(seen) > 1 else {name: {"calibrated": False} for name in ("devise", "ale", "spnet")}
-    return {
-        "data": {
-            "root": out.as_posix(),
-            "classes": "classes.txt",
-            "background": "label_0" if has_background else None,
-            "exclude": "pixels" if everywhere else "images",
-            "n_unseen": None,
-            "unseen": [summary.numbering.names[label] for label in summary.unseen],
-            "train_list": f"{_LIST_FOLDER}/train.txt",
-            "val_list": f"{_LIST_FOLDER}/val.txt",
-            "unlabelled_list": f"{_LIST_FOLDER}/unlabelled.txt" if summary.lists["unlabelled"] else None,
-            "train_masks": "SegmentationClass",
-            "val_masks": "SegmentationClass",
-        },
-        "embeddings": {
-            "source": "glove",
-            "path": "data/pretrained/none",
-            "normalise": "unit",
-            "background": "vector" if has_background else "zero",
-        },
-        "backbone": {"weights": "data/pretrained/IMAGENET1K_V1", "precision": "float32"},
-        "features": {"precision": "float32"},
-        **({"classifier": choices} if choices else {}),
-        **({"baseline": baselines} if baselines else {}),
-    }
 
 
 def _write(
@@ -231,9 +193,9 @@ def _unseen(numbering: mask_values.Numbering, shown: Collection[int]) -> tuple[i
 
 def _write_lists(out: pathlib.Path, numbering: mask_values.Numbering, lists: dict[str, list[str]]) -> None:
     _write_lines(out / "classes.txt", numbering.names)
-    (out / _LIST_FOLDER).mkdir(parents=True)
+    (out / parameters.LIST_FOLDER).mkdir(parents=True)
     for name, ids in lists.items():
-        _write_lines(out / f"{_LIST_FOLDER}/{name}.txt", ids)
+        _write_lines(out / f"{parameters.LIST_FOLDER}/{name}.txt", ids)
 
 
 def _write_lines(path: pathlib.Path, lines: Sequence[str]) -> None:
