@@ -95,7 +95,10 @@ def main(
         ):
             dump.write_shard(path, source, jobs, extract, options, settings.workers, lr_key)
 
-        provenance = {"backbone_sha256": storage.sha256(backbone_path)}
+        provenance = {
+            "backbone_sha256": storage.sha256(backbone_path),
+            "pretraining": checkpoint["config"]["pretraining"],
+        }
         for source in sources:
             shards = [path for path, owner, _ in pending if owner is source]
             graphs_path = work / source.name / graphs.NAME if source.name == "train" else None

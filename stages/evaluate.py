@@ -66,6 +66,7 @@ def main(
             "seen_bias": classifier.seen_bias,
             "split": metrics_files.split_entry(split, dataset.name or str(dataset)),
             "exclude": split.exclude,
+            "pretraining": protocols.pretraining_of(described),
             "images": len(described.images),
             "evaluation": protocol,
             # The source of the places of unseen classes, for a generator with graph context; that self-training had no pseudo-labels.

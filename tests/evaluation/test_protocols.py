@@ -218,3 +218,11 @@ def test_resizing_masks_twice_is_refused():
         "evaluation.short_side: is 312, but the cached masks were resized to features.val_short_side, 513; "
         "set it to 513 or null, or change features.val_short_side too"
     )
+
+
+def test_a_cache_without_the_record_of_pretraining_is_refused():
+    cache = index.Index("maps", 4, 4, list(CLASSES), [], [], {"pretraining": "labels"})
+    assert protocols.pretraining_of(cache) == "labels"
+    for provenance in ({}, {"pretraining": 3}):
+        with pytest.raises(errors.UserError, match="does not say what the encoder was pretrained with .*dump_features"):
+            protocols.pretraining_of(dataclasses.replace(cache, provenance=provenance))

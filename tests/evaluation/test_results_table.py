@@ -34,6 +34,7 @@ def write(folder, name, protocol=PROTOCOL, **changes):
         "seen_bias": 0.0,
         "split": SPLIT,
         "exclude": "images",
+        "pretraining": "none",
         "evaluation": protocol,
     }
     (folder / f"{name}.json").write_text(json.dumps(values | changes))
@@ -44,7 +45,8 @@ TEN = "   10.3   11.3   12.3   13.3   14.3   15.3   16.3   17.3   18.3    10.9  
 
 
 def lines(folder):
-    return results_table.table(folder).splitlines()[2:]
+    """Return the lines of the models, between the header and the sentence on the encoder."""
+    return results_table.table(folder).splitlines()[2:-1]
 
 
 def test_table_has_one_line_per_model_sorted_by_name(tmp_path):
@@ -56,7 +58,7 @@ def test_table_has_one_line_per_model_sorted_by_name(tmp_path):
 
 def test_header_is_aligned_with_the_columns(tmp_path):
     write(tmp_path, "zs3net")
-    groups, names, line = results_table.table(tmp_path).splitlines()
+    groups, names, line, _ = results_table.table(tmp_path).splitlines()
     assert groups.split() == ["Seen", "Unseen", "All", "Vanilla"]
     assert names.split() == ["per", "cent", *("PA", "MA", "mIoU") * 3, "hIoU", "95", "%", "mIoU"]
     assert len(names) == len(line) <= 120
@@ -93,7 +95,7 @@ def test_other_protocols_are_noted(tmp_path, changes, note):
 def test_long_names_widen_the_first_column(tmp_path):
     write(tmp_path, "ale")
     write(tmp_path, "zs3net", PROTOCOL | {"short_side": 312, "absent_classes": "zero"}, exclude="pixels")
-    _, names, first, second = results_table.table(tmp_path).splitlines()
+    _, names, first, second, _ = results_table.table(tmp_path).splitlines()
     assert second == f"zs3net (pixels, masks at 312, absent 0) {FIFTY}"
     assert first.endswith(FIFTY) and len(names) == len(first) == len(second)
 
@@ -146,6 +148,18 @@ def test_context_from_true_masks_is_noted(tmp_path):
     assert first.startswith("a  ") and second.startswith("b (true unseen masks) ")
 
 
+def test_the_table_says_what_the_encoder_was_pretrained_with(tmp_path):
+    write(tmp_path, "ale", pretraining="labels")
+    write(tmp_path, "zs3net", pretraining="labels")
+    last = results_table.table(tmp_path).splitlines()[-1]
+    assert last == "The encoder was pretrained with labels, which may include unseen classes."
+    write(tmp_path, "zs3net", pretraining="self_supervised")
+    assert results_table.table(tmp_path).splitlines()[-2:] == [
+        "ale: The encoder was pretrained with labels, which may include unseen classes.",
+        "zs3net: The encoder was pretrained on images without labels.",
+    ]
+
+
 def test_self_training_without_pseudo_labels_is_noted(tmp_path):
     write(tmp_path, "zs3net")
     write(tmp_path, "zs5net", no_pseudo_labels=True)
@@ -166,6 +180,8 @@ def test_self_training_without_pseudo_labels_is_noted(tmp_path):
         ("without_bias", [], "Input should be an object"),
         ("seen_bias", {}, "Input should be a valid number"),
         ("evaluation.absent_classes", 1, "Input should be a valid string"),
+        ("pretraining", None, "Field required"),
+        ("pretraining", "much", "Input should be 'none', 'self_supervised', 'other_labels' or 'labels'"),
     ],
 )
 def test_metrics_without_a_field_or_with_another_type_are_refused(tmp_path, where, value, fault):

@@ -113,3 +113,10 @@ def test_too_few_seen_classes_for_cross_validation_are_named_with_the_keys_befor
     # Without the class list, which a stage may still have to write, there is nothing to count.
     path.write_text(yaml.safe_dump(document | {"data": document["data"] | {"classes": "later.txt"}}))
     schema.check(path)
+
+
+def test_a_record_of_pretraining_that_cannot_be_true_is_named_before_any_stage(tmp_path, document):
+    (tmp_path / "none").touch()
+    document["backbone"] |= {"weights": str(tmp_path / "none"), "pretraining": "labels"}
+    _, text = refusal(tmp_path, document)
+    assert "backbone.pretraining: is labels, and backbone.weights" in text and "set it to none" in text

@@ -165,7 +165,7 @@ def test_missing_files_text_files_and_other_formats_are_named(tmp_path):
         image_files.read_image(tmp_path / "none.png")
     (tmp_path / "text.png").write_text("hello")
     with pytest.raises(
-        image_files.ImageError, match=r"text\.png: cannot be decoded: is no JPEG, PNG, BMP, TIFF or WebP file"
+        image_files.ImageError, match=r"text\.png: cannot be decoded: is no JPEG, PNG, BMP, TIFF or WEBP file"
     ):
         image_files.read_mask(tmp_path / "text.png")
     with pytest.raises(image_files.ImageError, match=r"a\.png: cannot be decoded"):

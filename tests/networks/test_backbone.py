@@ -27,8 +27,8 @@ def test_build_loads_the_weights_of_the_given_file(tmp_path, monkeypatch):
     named.touch()
     backbone.build(blocks.options(), 4, none)
     assert calls == []
-    backbone.build(blocks.options(), 4, state_dict)
-    backbone.build(blocks.options(), 4, named)
+    backbone.build(blocks.options(pretraining="self_supervised"), 4, state_dict)
+    backbone.build(blocks.options(pretraining="labels"), 4, named)
     assert calls == [
         state_dict,
         ("mobilenet_v2", {"from": "file"}, str(state_dict)),

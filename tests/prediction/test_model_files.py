@@ -59,6 +59,7 @@ def test_a_model_has_names_roles_and_figures_of_the_run(content):
     with open("metrics/zs3net.json") as file:
         assert loaded.figures == json.load(file)["generalised"]
     assert "(red-striped, blue-checked); evaluated: seen " in str(loaded)
+    assert str(loaded).endswith(". The encoder started from random weights.")
 
 
 def test_a_model_without_the_data_and_the_parameters(folder, tmp_path, monkeypatch):

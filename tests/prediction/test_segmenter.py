@@ -31,7 +31,7 @@ def model():
     bias = -10 * (centres**2).sum(1)
     unseen = torch.tensor([False, False, False, True])
     classifier = pixel_classifier.PixelClassifier(weight, bias, torch.arange(4), unseen)
-    return Model(CLASSES, classifier, mean_colour, 4, COLOURS, side=100, figures=None)
+    return Model(CLASSES, classifier, mean_colour, 4, COLOURS, side=100, pretraining="none", figures=None)
 
 
 def squares(height, width, side=16):

@@ -35,6 +35,7 @@ def test_writes_three_whole_caches_and_nothing_else(finished):
             and cache.dim == 256
         )
         assert cache.provenance["backbone_sha256"] == storage.sha256(finished / "backbone.pt")
+        assert cache.provenance["pretraining"] == "none"
         settings = block_dataset.settings(**dumping.SETTINGS)
         recorded = cache.provenance["features"]
         assert recorded == {key: settings[key] for key in recorded} and {"precision", "seed"} <= recorded.keys()

@@ -188,7 +188,7 @@ def test_a_diverged_training_gives_a_message_and_writes_nothing(tmp_path):
 
 
 def test_weights_of_another_network_give_a_message(tmp_path):
-    folder = blocks.make(tmp_path / "blocks")
+    folder = blocks.make(tmp_path / "blocks", pretraining="labels")
     torch.save({"features.0.0.weight": torch.zeros(1)}, folder / "data/pretrained/none")
     with pytest.raises(SystemExit) as caught:
         run(folder)

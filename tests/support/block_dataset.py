@@ -85,6 +85,7 @@ def write_checkpoint(path: pathlib.Path) -> pathlib.Path:
             "separable": True,
             "dropout": 0.1,
             "weights": "data/pretrained/none",
+            "pretraining": "none",
             "freeze": "nothing",
             "loss_at": "image",
             "epochs": 1,

@@ -40,6 +40,7 @@ BACKBONE = {
     "separable": True,
     "dropout": 0.1,
     "weights": "data/pretrained/none",
+    "pretraining": "none",
     "freeze": "nothing",
     "loss_at": "image",
     "epochs": 2,

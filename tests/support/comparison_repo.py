@@ -30,7 +30,8 @@ _SCRIPT = """
         value += 0.5 * (sys.argv[1] == "zs3net" and settings["gmmn"]["generator"] == "gan")
         group = {"PA": value, "MA": value, "mIoU": value}
         block = {"seen": group, "unseen": group, "all": group, "hIoU": value}
-        json.dump({"generalised": block, "vanilla": group}, open(f"metrics/{sys.argv[1]}.json", "w"))
+        content = {"generalised": block, "vanilla": group, "pretraining": "other_labels"}
+        json.dump(content, open(f"metrics/{sys.argv[1]}.json", "w"))
 """
 _STAGES = {
     "backbone": {

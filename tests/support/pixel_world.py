@@ -139,7 +139,7 @@ def write_inputs(folder: pathlib.Path, per_class: int = 80, n_shards: int = 2, n
 
 
 def _write_index(folder: pathlib.Path, kind: str, images: list[str], entries: list[dict[str, Any]]) -> None:
-    written = index.Index(kind, DIM, 4, list(CLASSES), images, entries, {"made_by": "a test"})
+    written = index.Index(kind, DIM, 4, list(CLASSES), images, entries, {"made_by": "a test", "pretraining": "none"})
     if kind == "rows":
         presence_lists = index.presence([folder / entry["file"] for entry in entries], len(images))
         written = dataclasses.replace(written, presence=presence_lists)

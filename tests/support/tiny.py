@@ -37,6 +37,7 @@ CHANGES: dict[str, Any] = {
         "encoder": "mobilenet_v2",
         "output_stride": 16,
         "weights": "data/pretrained/none",
+        "pretraining": "none",
         "freeze": "nothing",
         "epochs": 1,
         "batch_size": 16,

@@ -38,7 +38,7 @@ def write(folder: pathlib.Path, n_images: int = 12, labels: tuple[int, ...] = tu
         offsets = [0] * (len(pixel_world.CLASSES) + 1)
         entries.append(caches.entry(path, rows=len(table["label"]), offsets=offsets))
     names = [f"image{number}" for number in range(n_images)]
-    provenance = {"made_by": "a test"}
+    provenance = {"made_by": "a test", "pretraining": "none"}
     cache.mkdir(parents=True, exist_ok=True)
     index.write(cache, index.Index("rows", pixel_world.DIM, 4, list(pixel_world.CLASSES), names, entries, provenance))
     return _joined(tables[::2]) if tables else {}

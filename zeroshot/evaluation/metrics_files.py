@@ -12,6 +12,7 @@ import typing_extensions
 
 from zeroshot.base import errors, text_files
 from zeroshot.datasets import splits
+from zeroshot.networks import pretraining
 
 GROUPS = ("seen", "unseen", "all")
 FIGURES = ("PA", "MA", "mIoU")
@@ -62,6 +63,7 @@ class Metrics(typing_extensions.TypedDict):
     vanilla: Group | None
     seen_bias: float
     exclude: str
+    pretraining: pretraining.Pretraining
     evaluation: _Evaluation
     split: _SplitEntry
     graph_context: typing_extensions.NotRequired[str]

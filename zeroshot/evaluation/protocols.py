@@ -15,6 +15,7 @@ from zeroshot.cache import index, maps
 from zeroshot.datasets import splits
 from zeroshot.evaluation import image_confusions, metrics
 from zeroshot.images import label_ids, views
+from zeroshot.networks import pretraining
 
 
 @params.section
@@ -43,6 +44,22 @@ def protocol(options: Params, cache: index.Index) -> dict[str, Any]:
             f"{cached}; set it to {cached} or null, or change features.val_short_side too"
         )
     return {**params.to_dict(options), "image_short_side": cached}
+
+
+def pretraining_of(cache: index.Index) -> pretraining.Pretraining:
+    """Return `backbone.pretraining` of the network that computed a cache.
+
+    Raises:
+        errors.UserError: if the cache has no such record, as caches of older versions of this code.
+    """
+    recorded = cache.provenance.get("pretraining")
+    for kind in pretraining.SENTENCES:
+        if recorded == kind:
+            return kind
+    raise errors.UserError(
+        f"the cache of features does not say what the encoder was pretrained with ({recorded}); "
+        "make it again with `dvc repro dump_features`"
+    )
 
 
 def confusions(

@@ -1,10 +1,12 @@
 """The results table on the terminal, in the layout of Tables 1 and 2 of the paper."""
 
 import pathlib
+from collections.abc import Mapping
 from typing import Any
 
 from zeroshot.base import errors
 from zeroshot.evaluation import metrics_files
+from zeroshot.networks import pretraining
 
 _INTERVAL_WIDTH = len(" [100.0, 100.0]")
 
@@ -12,8 +14,8 @@ _INTERVAL_WIDTH = len(" [100.0, 100.0]")
 def table(folder: str | pathlib.Path, split_path: pathlib.Path | None = None) -> str:
     """Return one line for each model with metrics in `folder`. A model with a seen bias has a second line without the bias.
 
-    Only metrics of one split are in the table: that in `split_path`, or without it the one to which all metrics belong. A last line names
-    those of other splits.
+    Only metrics of one split are in the table: that in `split_path`, or without it the one to which all metrics belong. Below the
+    models stands what the encoder was pretrained with, and last the files of other splits.
 
     The interval is that of hIoU over resampled evaluation images (`bootstrap`). The last column is the mIoU of the
     vanilla protocol, which predicts no seen class and so does not depend on the bias.
@@ -43,7 +45,19 @@ def table(folder: str | pathlib.Path, split_path: pathlib.Path | None = None) ->
     ]
     width = max(24, *(len(name) + 1 for name, _ in lines))
     rows = [f"{name:{width}}{text}" for name, text in headers + lines]
+    rows += _encoders({path.stem: values["pretraining"] for path, values in selection.values.items()})
     return "\n".join([*rows, selection.note] if selection.note else rows)
+
+
+def _encoders(recorded: Mapping[str, pretraining.Pretraining]) -> list[str]:
+    """Return what the encoders were pretrained with: one sentence if it is the same for all models, else one for each kind."""
+    kinds = list(dict.fromkeys(recorded.values()))
+    if len(kinds) == 1:
+        return [pretraining.SENTENCES[kinds[0]]]
+    return [
+        f"{', '.join(name for name in recorded if recorded[name] == kind)}: {pretraining.SENTENCES[kind]}"
+        for kind in kinds
+    ]
 
 
 def _notes(values: metrics_files.Metrics) -> list[str]:

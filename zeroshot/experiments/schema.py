@@ -10,7 +10,7 @@ from zeroshot.cache import shard_plan
 from zeroshot.datasets import conversion, layout, lists
 from zeroshot.datasets.toy import scenes
 from zeroshot.evaluation import example_images, protocols
-from zeroshot.networks import backbone
+from zeroshot.networks import backbone, pretraining
 from zeroshot.words import class_embeddings
 from zeroshot.zs3net import self_training_network
 from zeroshot.zs3net.classifiers import baselines, fine_tuning, self_training
@@ -38,7 +38,7 @@ SECTIONS = {
 
 
 def check(path: str | pathlib.Path) -> None:
-    """Load every section of the parameter file at `path`, and check what one section asks of the classes of another.
+    """Load every section of the parameter file at `path`, and check what one value asks of others.
 
     Raises:
         params.ParamsError: with all errors of all sections, and the unknown sections.
@@ -53,9 +53,18 @@ def check(path: str | pathlib.Path) -> None:
     if unknown:
         faults.append(f"{path}: unknown sections: {', '.join(unknown)}; choose from {', '.join(SECTIONS)}")
     if not faults:
-        faults += [f"{path}: {fault}" for fault in _cross_validation(loaded)]
+        faults += [f"{path}: {fault}" for fault in [*_pretraining(loaded["backbone"]), *_cross_validation(loaded)]]
     if faults:
         raise params.ParamsError("\n".join(faults))
+
+
+def _pretraining(options: backbone.Params) -> list[str]:
+    """Return the fault of `backbone.pretraining`, if it cannot be true of the weights."""
+    try:
+        pretraining.check(options.pretraining, pathlib.Path(options.weights))
+    except errors.UserError as error:
+        return [str(error)]
+    return []
 
 
 def _cross_validation(loaded: Mapping[str, Any]) -> list[str]:

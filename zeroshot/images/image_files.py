@@ -17,7 +17,7 @@ from zeroshot.images import label_ids
 # The header of a small file can claim any size. 64 megapixels are far above a photograph and take 192 MiB when decoded.
 MAX_PIXELS = 64 * 2**20
 # Pillow tries only these decoders, whatever the file's suffix.
-_FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP")
+FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP")
 # EXIF orientations that swap height and width.
 _SWAPPED = (5, 6, 7, 8)
 # Modes with 16 bits of grey, and modes whose range of values is not known.
@@ -38,7 +38,7 @@ def read_image(path: str | pathlib.Path) -> np.ndarray:
     Raises:
         ImageError: if the file is missing, broken, of another format, of 32 bits per channel, or above `MAX_PIXELS`.
     """
-    image = _decode(path)
+    image = decode(path)
     if image.mode in _UNBOUNDED:
         raise ImageError(f"{path}: has 32 bits per channel (mode {image.mode}); convert it to 8 or 16 bits")
     if image.mode in _GREY_16:
@@ -80,7 +80,7 @@ def read_stored_ids(path: str | pathlib.Path) -> tuple[np.ndarray, dict[int, lis
         The values, (H, W) uint8 or uint16 as in the file, turned by the EXIF orientation if there is one; and the palette: the colour
         [R, G, B] of each value from 0 to 255, or None for a grey PNG.
     """
-    image = _decode(path)
+    image = decode(path)
     if image.format != "PNG":
         raise ImageError(f"{path}: is a {image.format} file; a mask must be a PNG, whose labels are exact")
     if image.mode not in ("P", "L", "I;16") or image.info["stored_as"] in ("L;2", "L;4"):
@@ -98,6 +98,26 @@ def read_stored_ids(path: str | pathlib.Path) -> tuple[np.ndarray, dict[int, lis
     return stored, dict(enumerate(colours.tolist()))
 
 
+def decode(path: str | pathlib.Path, formats: tuple[str, ...] = FORMATS) -> PIL.Image.Image:
+    """Decode an image of one of the formats, Pillow's names, and turn it upright.
+
+    Returns:
+        the image in its own mode; `info["stored_as"]` is the raw mode of its pixels.
+
+    Raises:
+        ImageError: if the file is missing, broken, of another format, or above `MAX_PIXELS`.
+    """
+    with _open(path, formats) as image:
+        # WebP has no tiles.
+        stored_as: Any = image.tile[0][3] if image.tile else image.mode
+        image.load()
+        # Broken EXIF data tell no orientation. Pillow raises many types of errors there.
+        with contextlib.suppress(Exception):
+            PIL.ImageOps.exif_transpose(image, in_place=True)
+        image.info["stored_as"] = stored_as if isinstance(stored_as, str) else stored_as[0]
+        return image
+
+
 def read_size(path: str | pathlib.Path) -> tuple[int, int]:
     """Return the height and width of an image as `read_image` returns it. Of a JPEG only the header is read.
 
@@ -106,7 +126,7 @@ def read_size(path: str | pathlib.Path) -> tuple[int, int]:
     """
     with _open(path) as image:
         orientation = 1
-        with contextlib.suppress(Exception):  # As in `_decode`.
+        with contextlib.suppress(Exception):  # As in `decode`.
             orientation = image.getexif().get(PIL.ExifTags.Base.Orientation, 1)
         width, height = image.size
     return (width, height) if orientation in _SWAPPED else (height, width)
@@ -143,25 +163,12 @@ def write_mask(path: str | pathlib.Path, mask: np.ndarray, colours: np.ndarray |
         image.save(file, format="PNG")
 
 
-def _decode(path: str | pathlib.Path) -> PIL.Image.Image:
-    """Decode an image and turn it upright; `info["stored_as"]` of the result is the raw mode of its pixels."""
-    with _open(path) as image:
-        # WebP has no tiles.
-        stored_as: Any = image.tile[0][3] if image.tile else image.mode
-        image.load()
-        # Broken EXIF data tell no orientation. Pillow raises many types of errors there.
-        with contextlib.suppress(Exception):
-            PIL.ImageOps.exif_transpose(image, in_place=True)
-        image.info["stored_as"] = stored_as if isinstance(stored_as, str) else stored_as[0]
-        return image
-
-
 @contextlib.contextmanager
-def _open(path: str | pathlib.Path) -> Iterator[PIL.ImageFile.ImageFile]:
+def _open(path: str | pathlib.Path, formats: tuple[str, ...] = FORMATS) -> Iterator[PIL.ImageFile.ImageFile]:
     """Yield an image whose header is read and whose size is allowed; explain errors while it is open."""
     try:
         text_files.check_regular(path)
-        with PIL.Image.open(path, formats=_FORMATS) as image:
+        with PIL.Image.open(path, formats=formats) as image:
             width, height = image.size
             if width * height > MAX_PIXELS:
                 raise ImageError(
@@ -173,7 +180,7 @@ def _open(path: str | pathlib.Path) -> Iterator[PIL.ImageFile.ImageFile]:
     except text_files.TextError as error:
         raise ImageError(str(error)) from None
     except PIL.UnidentifiedImageError:
-        raise ImageError(f"{path}: cannot be decoded: is no JPEG, PNG, BMP, TIFF or WebP file") from None
+        raise ImageError(f"{path}: cannot be decoded: is no {', '.join(formats[:-1])} or {formats[-1]} file") from None
     except PIL.Image.DecompressionBombError as error:
         raise ImageError(f"{path}: refused as an image bomb: {error}") from None
     except Exception as error:  # A decoder may raise anything on a broken file.

@@ -9,7 +9,7 @@ import torch
 import typing_extensions
 
 from zeroshot.base import checkpoints, params, training
-from zeroshot.networks import augmentation, deeplab, semantic_head, weights
+from zeroshot.networks import augmentation, deeplab, pretraining, semantic_head, weights
 
 # The parameter with the learning rate of a network, unless its checkpoint names another one.
 LR_KEY = "backbone.lr"
@@ -21,6 +21,7 @@ class Params:
 
     encoder: deeplab.Encoder
     weights: params.DataPath
+    pretraining: pretraining.Pretraining
     freeze: Literal["nothing", "stem", "encoder"]
     epochs: params.Count
     batch_size: Annotated[int, pydantic.Field(ge=2)]
@@ -72,7 +73,9 @@ def build(options: Params, n_outputs: int, weights_path: pathlib.Path) -> deepla
 
     Raises:
         weights.WeightsError: if the weights cannot be read or do not fit.
+        errors.UserError: if `options.pretraining` cannot be true of the weights.
     """
+    pretraining.check(options.pretraining, weights_path)
     training.seed_torch(options.seed)
     network = new_network(options, n_outputs)
     state = weights.read(weights_path, options.encoder)

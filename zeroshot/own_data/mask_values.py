@@ -6,16 +6,16 @@ import pathlib
 from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
-import PIL.Image
-import PIL.ImageOps
 
-from zeroshot.base import errors, user_files
+from zeroshot.base import errors
 from zeroshot.images import image_files, label_ids
 from zeroshot.own_data import class_list
 
 Colour = tuple[int, int, int]
 # Name on line 0 of the class list of a data set without a background.
 PLACE_HOLDER = "(no background)"
+# JPEG and WebP change values.
+_EXACT_FORMATS = ("PNG", "BMP", "TIFF")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -107,7 +107,8 @@ def _values(path: pathlib.Path, by_colour: bool) -> np.ndarray:
     """Return the values (H, W) uint8 or uint16, or the colours (H, W, 3) uint8, of a mask."""
     if by_colour:
         return image_files.read_image(path)
-    image, stored_as = _opened(path)
+    image = image_files.decode(path, _EXACT_FORMATS)
+    stored_as = image.info["stored_as"]
     if stored_as in ("L;2", "L;4"):
         raise image_files.ImageError(f"{path}: has {stored_as[2]} bits per pixel; save it with 8 bits")
     values = np.array(image)
@@ -122,21 +123,6 @@ def _values(path: pathlib.Path, by_colour: bool) -> np.ndarray:
     raise image_files.ImageError(
         f"{path}: has colours (mode {image.mode}), and the class list has none; write classes.yaml with a colour for each class"
     )
-
-
-def _opened(path: pathlib.Path) -> tuple[PIL.Image.Image, str]:
-    """Return a mask turned upright, and the raw mode of its pixels. JPEG and WebP, which change values, are not opened."""
-    try:
-        user_files.head(path)
-        with PIL.Image.open(path, formats=("PNG", "BMP", "TIFF")) as image:
-            if image.width * image.height > image_files.MAX_PIXELS:
-                raise image_files.ImageError(f"{path}: has more than {image_files.MAX_PIXELS:,} pixels")
-            stored_as = str(image.tile[0][3])
-            return PIL.ImageOps.exif_transpose(image), stored_as
-    except errors.UserError as error:
-        raise image_files.ImageError(str(error)) from None
-    except Exception as error:  # A decoder may raise anything on a broken file.
-        raise image_files.ImageError(f"{path}: cannot be decoded as PNG, BMP or TIFF: {error}") from None
 
 
 def describe_unknown(unknown: collections.Counter, numbering: Numbering) -> str:

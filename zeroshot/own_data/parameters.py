@@ -39,7 +39,7 @@ def of(out: pathlib.Path, summary: report.Summary) -> dict[str, Any]:
             "normalise": "unit",
             "background": "vector" if has_background else "zero",
         },
-        "backbone": {"weights": "data/pretrained/IMAGENET1K_V1", "precision": "float32"},
+        "backbone": {"weights": "data/pretrained/IMAGENET1K_V1", "pretraining": "labels", "precision": "float32"},
         "features": {"precision": "float32"},
         **({"classifier": choices} if choices else {}),
         **({"baseline": baselines} if baselines else {}),

@@ -11,7 +11,7 @@ import typing_extensions
 
 from zeroshot.base import checkpoints, errors
 from zeroshot.images import label_ids
-from zeroshot.networks import backbone
+from zeroshot.networks import backbone, pretraining
 from zeroshot.zs3net import pixel_classifier
 
 _REMEDY = (
@@ -30,6 +30,7 @@ class Model:
         stride: pixels between neighbouring cells.
         colours: (C, 3) uint8, the colour of each class.
         side: the longest side in pixels of a typical training image.
+        pretraining: `backbone.pretraining`.
         figures: `generalised` of the model's metrics when it was packed; None after a change of its classes.
     """
 
@@ -39,6 +40,7 @@ class Model:
     stride: int
     colours: np.ndarray
     side: int
+    pretraining: pretraining.Pretraining
     figures: dict[str, Any] | None
 
     @property
@@ -52,20 +54,20 @@ class Model:
         return tuple(sorted(self.classifier.labels[self.classifier.unseen].tolist()))
 
     def __str__(self) -> str:
-        """The model in a few words: its classes, those without masks, and its figures."""
+        """The model in a few words: its classes, those without masks, its figures, and what its encoder was pretrained with."""
         unseen = [self.names[label] for label in self.unseen]
         text = f"{len(self.labels)} classes, {len(unseen)} of them without masks"
         text += f" ({', '.join(unseen)})" if 0 < len(unseen) <= 10 else ""
+        encoder = pretraining.SENTENCES[self.pretraining]
         if self.figures is None:
-            return f"{text}; not evaluated with these classes"
+            return f"{text}; not evaluated with these classes. {encoder}"
         parts = {
             "seen": self.figures["seen"]["mIoU"],
             "unseen": self.figures["unseen"]["mIoU"],
             "hIoU": self.figures["hIoU"],
         }
-        return f"{text}; evaluated: " + ", ".join(
-            f"{name} {value:.1f}" for name, value in parts.items() if value is not None
-        )
+        figures = ", ".join(f"{name} {value:.1f}" for name, value in parts.items() if value is not None)
+        return f"{text}; evaluated: {figures}. {encoder}"
 
     def choose(self, names: Sequence[str]) -> pixel_classifier.PixelClassifier:
         """Return the classifier of some classes and of the background.
@@ -157,5 +159,6 @@ def build(content: dict[str, Any], device: torch.device) -> Model:
         network.stride,
         content["colours"].numpy(),
         content["side"],
+        content["backbone"]["config"]["pretraining"],
         content["figures"],
     )

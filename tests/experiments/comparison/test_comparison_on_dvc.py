@@ -128,6 +128,7 @@ def test_the_report_has_results_and_the_commands_of_missing_runs(inside, capsys)
     assert len(commands) == 3
     assert [line.endswith("# in the queue") for line in commands] == [False, True, False]
     assert "Experiments used: 2; 2 from commit" in text
+    assert "The encoder was pretrained with labels, none of them of an unseen class." in text.splitlines()
     # Every model of the quick stages depends on all parameters, so no runs share a network.
     assert "They take about 9.0 hours: 4 networks of 2 hours and 4 runs of 0.25 hours (`hours` in tables.yaml" in text
 

@@ -36,7 +36,7 @@ def table_data(values, published=(), run_of=types.MappingProxyType({}), **change
     columns = (*collect.COLUMNS, collect.VANILLA)
     results = {
         cell: collect.Result(
-            {name: first + step for step, name in enumerate(columns)}, experiment(run_of.get(cell, cell)), ()
+            {name: first + step for step, name in enumerate(columns)}, None, experiment(run_of.get(cell, cell)), ()
         )
         for cell, first in values.items()
     }

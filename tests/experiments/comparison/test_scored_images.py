@@ -48,7 +48,7 @@ def result(root, hits, images=("a", "b"), unseen=(1,)):
         {"path": "data/split.json", "md5": cached(root, lambda path: splits.write(path, split))},
     ]
     stages = [{"outs": outs}, {"params": {"params.yaml": {"evaluation": {"absent_classes": "zero"}}}}]
-    return collect.Result({}, dvc_experiments.Experiment("run", "rev", "", "", "done", {}, stages), ())
+    return collect.Result({}, None, dvc_experiments.Experiment("run", "rev", "", "", "done", {}, stages), ())
 
 
 def test_runs_are_read_with_the_protocol_of_the_row_and_the_roles_of_their_split(root):

@@ -19,11 +19,13 @@ class Result:
 
     Attributes:
         metrics: column -> per cent; None if the experiment has no such metric.
+        pretraining: what the encoder was pretrained with; None for runs of before that was recorded.
         experiment: the experiment.
         changed: files of code that have changed since the experiment.
     """
 
     metrics: dict[str, float | None]
+    pretraining: str | None
     experiment: dvc_experiments.Experiment
     changed: tuple[str, ...]
 
@@ -66,7 +68,9 @@ def results(
         if matches:
             *_, best = max(matches, key=lambda item: item[:3])
             content = best.experiment.metrics[metrics_path(method.model)]
-            best_results[key(cell)] = Result(metrics(content, method.figures), best.experiment, best.changed)
+            best_results[key(cell)] = Result(
+                metrics(content, method.figures), content.get("pretraining"), best.experiment, best.changed
+            )
     return best_results
 
 

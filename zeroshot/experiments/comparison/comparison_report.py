@@ -23,6 +23,7 @@ from zeroshot.experiments.comparison import (
     run_status,
     scored_images,
 )
+from zeroshot.networks import pretraining
 
 _PUBLISHED = (
     "Results of other authors, also in the columns *published* above. Their networks differ and, where this comparison uses only a part of"
@@ -118,6 +119,8 @@ def _origin(status: run_status.RunStatus, command: str) -> str:
         + "".join(f"; {count} from commit {name}" for name, count in sorted(starts.items()))
         + f". Left out: {len(status.unused)} with other parameters, {status.failed} failed.",
     ]
+    used_encoders = {result.pretraining for result in status.results.values()}
+    lines += [sentence for kind, sentence in pretraining.SENTENCES.items() if kind in used_encoders]
     if status.comparison.set:
         settings = ", ".join(f"`{key}={value}`" for key, value in status.comparison.set.items())
         lines.append(f"Every run has {settings}.")

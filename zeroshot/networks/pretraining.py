@@ -1,0 +1,45 @@
+"""What the initial weights of the encoder were trained with: a record that every model, its metrics and every table carry."""
+
+import pathlib
+from collections.abc import Mapping
+from typing import Literal
+
+from zeroshot.base import errors
+
+Pretraining = Literal["none", "self_supervised", "other_labels", "labels"]
+
+# What the tables say of each.
+SENTENCES: Mapping[Pretraining, str] = {
+    "none": "The encoder started from random weights.",
+    "self_supervised": "The encoder was pretrained on images without labels.",
+    "other_labels": "The encoder was pretrained with labels, none of them of an unseen class.",
+    "labels": "The encoder was pretrained with labels, which may include unseen classes.",
+}
+_NO_WEIGHTS = "none"
+
+
+def check(pretraining: Pretraining, weights_path: pathlib.Path) -> None:
+    """Check that the record can be true of the weights.
+
+    Args:
+        pretraining: `backbone.pretraining`.
+        weights_path: `backbone.weights`; the name of an empty file selects the weights (`weights.read`).
+
+    Raises:
+        errors.UserError: if random weights are said to be pretrained, loaded weights to be random, or torchvision's weights, which learnt
+            from labels, to be self-supervised.
+    """
+    empty = weights_path.is_file() and weights_path.stat().st_size == 0
+    random = empty and weights_path.name == _NO_WEIGHTS
+    if random:
+        possible = ("none",)
+    elif empty:
+        possible = ("labels", "other_labels")
+    else:
+        possible = ("labels", "other_labels", "self_supervised")
+    if pretraining not in possible:
+        kind = "random weights" if random else "torchvision's weights" if empty else "weights from a file"
+        raise errors.UserError(
+            f"backbone.pretraining: is {pretraining}, and backbone.weights, {weights_path}, selects {kind};"
+            f" set it to {' or '.join(possible)}"
+        )
