@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: setup repro test tables freeze
+.PHONY: setup repro test tables offline-plots freeze
 
 setup: .venv/requirements.txt
 
@@ -24,6 +24,13 @@ test: .venv/requirements-test.txt
 COMPARISONS ?= toy
 tables: .venv/requirements.txt
 	zeroshot tables $(COMPARISONS)
+
+# Let `dvc plots show` write a page with the library that draws the charts in it, so that it needs no internet. Once for a clone.
+offline-plots: .venv/requirements.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check vl-convert-python==1.9.0.post1
+	mkdir -p .dvc/tmp
+	python -c 'import vl_convert; print("<!DOCTYPE html><html><head><meta charset=\"utf-8\">{refresh_tag}<script>", vl_convert.javascript_bundle(), "</script></head><body>{plot_divs}</body></html>", sep="")' > .dvc/tmp/plots.html
+	dvc config --local plots.html_template tmp/plots.html
 
 # Each file in .venv is a copy of the installed list of requirements. A changed list is installed again.
 .venv/requirements.txt: requirements.txt

@@ -163,6 +163,16 @@ def summary(values: Mapping[pathlib.Path, Metrics]) -> dict[str, dict[str, float
     }
 
 
+def chart(figures: Mapping[str, Mapping[str, float | None]]) -> list[dict[str, Any]]:
+    """Return what `summary` returns as rows with `model`, `metric` and `value`, one for each bar of a grouped chart."""
+    columns = {"seen mIoU": "seen", "unseen mIoU": "unseen", "hIoU": "hIoU"}
+    return [
+        {"model": model, "metric": metric, "value": figures[group][model]}
+        for model in figures["hIoU"]
+        for metric, group in columns.items()
+    ]
+
+
 def _rounded(value: float | None) -> float | None:
     return None if value is None else round(value, 2)
 
