@@ -19,7 +19,7 @@ FILES = [dag.ROOT / "README.md", *sorted((dag.ROOT / "docs").glob("*.md"))]
 files = pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
 
 _MINUTES = "trains for minutes; test_pipeline.py runs the like at tiny size"
-_MODEL = "needs photographs or a model; tests/own_data and tests/prediction run the like"
+_MODEL = "tests/pipeline/test_own_photographs.py runs it with a small network"
 _EXPERIMENT = "needs an experiment"
 _CACHE = "needs results in DVC's cache"
 _REMOTE = "needs a remote"
