@@ -25,3 +25,7 @@ def test_record_must_be_possible_for_the_weights(tmp_path, name, content, possib
         f"backbone.pretraining: is {recorded}, and backbone.weights, {tmp_path / name},"
     )
     assert set(str(caught.value).split("set it to ")[1].split(" or ")) == possible
+
+
+def test_a_missing_file_is_left_to_the_reader_of_weights(tmp_path):
+    pretraining.check("none", tmp_path / "missing.pth")

@@ -23,13 +23,16 @@ def check(pretraining: Pretraining, weights_path: pathlib.Path) -> None:
 
     Args:
         pretraining: `backbone.pretraining`.
-        weights_path: `backbone.weights`; the name of an empty file selects the weights (`weights.read`).
+        weights_path: `backbone.weights`; the name of an empty file selects the weights (`weights.read`). A missing file has no fault here.
 
     Raises:
         errors.UserError: if random weights are said to be pretrained, loaded weights to be random, or torchvision's weights, which learnt
             from labels, to be self-supervised.
     """
-    empty = weights_path.is_file() and weights_path.stat().st_size == 0
+    if not weights_path.exists():
+        # `weights.read` names a missing file.
+        return
+    empty = weights_path.stat().st_size == 0
     random = empty and weights_path.name == _NO_WEIGHTS
     if random:
         possible = ("none",)
