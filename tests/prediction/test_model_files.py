@@ -1,7 +1,11 @@
 """Model files of the tiny pipeline: prediction as the evaluation has it, new and removed classes, ONNX, the commands."""
 
 import json
+import os
+import pathlib
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import PIL.Image
@@ -67,6 +71,43 @@ def test_a_model_without_the_data_and_the_parameters(folder, tmp_path, monkeypat
     shutil.copy(folder / "models/zs3net.pt", "m.pt")
     found = zeroshot.predict(np.zeros((40, 50, 3), np.uint8), "m.pt", flip=True)
     assert found.labels.shape == found.confidence.shape == (40, 50)
+
+
+_PREDICT = """
+import sys
+from zeroshot.commands import __main__ as cli
+for_help = set(sys.modules)
+cli.main()
+print(*sorted(for_help), sep=",")
+print(*sorted(sys.modules), sep=",")
+"""
+
+
+def test_a_prediction_imports_no_library_that_it_does_not_need(folder, tmp_path):
+    PIL.Image.new("RGB", (40, 30)).save(tmp_path / "photo.png")
+    words = ["predict", "photo.png", "--model", folder / "models/zs3net.pt", "--out", "out"]
+    code = pathlib.Path(zeroshot.__file__).parents[1]
+    done = subprocess.run(
+        [sys.executable, "-c", _PREDICT, *words],
+        cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(code)}, check=True, capture_output=True, text=True,
+    )  # fmt: skip
+    for_help, for_prediction = (set(line.split(",")) for line in done.stdout.splitlines())
+    # Each of these takes a tenth of a second or more. Torchvision brings torch._dynamo and sympy, and nothing else may.
+    heavy = {
+        "dvc",
+        "gensim",
+        "h5py",
+        "matplotlib",
+        "onnx",
+        "onnxruntime",
+        "pandas",
+        "scipy",
+        "skimage",
+        "sklearn",
+        "torch_geometric",
+    }
+    assert not heavy & for_prediction and "torchvision" in for_prediction
+    assert not {*heavy, "numpy", "torch"} & for_help
 
 
 @pytest.fixture

@@ -12,15 +12,12 @@ import torch
 from zeroshot.base import errors, params
 from zeroshot.cache import pools
 from zeroshot.images import label_ids
-from zeroshot.prediction import model
+from zeroshot.prediction import accuracy, model
 from zeroshot.words import class_embeddings, embedding_sources, normalisation, word_vectors
 from zeroshot.zs3net import pixel_classifier
 from zeroshot.zs3net.classifiers import fine_tuning, new_classes
-from zeroshot.zs3net.generators import generator as generators
 from zeroshot.zs3net.generators import registry
 
-# Synthetic features of an unseen class on which its accuracy is measured.
-_N_SYNTHETIC = 500
 # Least cosine of the vector of an old class with the one that the model was trained with. Other sources, and sources trained with other
 # options, are below; rounding is far above.
 _SAME_SOURCE = 0.99
@@ -35,12 +32,14 @@ class Extended:
         words: name of each new class -> the words whose mean is its vector; a class that comes back has the vector that it had.
         before: name of each old class -> share of its features that the old model labels right, in per cent.
         after: the same for all classes and the new model.
+        losses: of old classes to new ones, as in `accuracy.losses`.
     """
 
     content: dict[str, Any]
     words: dict[str, list[str]]
     before: dict[str, float]
     after: dict[str, float]
+    losses: tuple[accuracy.Loss, ...]
 
 
 def add(
@@ -105,11 +104,13 @@ def add(
             "embeddings": _with_aliases(ingredients["embeddings"], aliases),
         },
     }
+    features = accuracy.features(trained.labels.tolist(), real, generator)
     return Extended(
         {**content, **changed},
         {name: words.get(name, []) for name in names},
-        _accuracy(old, real, generator, everyone),
-        _accuracy(trained, real, generator, everyone),
+        accuracy.shares(old, features, everyone),
+        accuracy.shares(trained, features, everyone),
+        tuple(accuracy.losses(old, trained, features, everyone, torch.from_numpy(vectors))),
     )
 
 
@@ -198,22 +199,3 @@ def _with_bias(
     """Return the classifier with `bias` added to the logits of some classes."""
     chosen = torch.isin(classifier.labels, torch.tensor(list(labels)))
     return dataclasses.replace(classifier, bias=classifier.bias + bias * chosen)
-
-
-@torch.inference_mode()
-def _accuracy(
-    classifier: pixel_classifier.PixelClassifier,
-    real: pools.Pool,
-    generator: generators.Generator,
-    names: Sequence[str],
-) -> dict[str, float]:
-    """Return for each class the share of its features that get its label, in per cent: real ones if it is seen, else synthetic ones."""
-    random = torch.Generator().manual_seed(0)
-    shares = {}
-    for label in sorted(classifier.labels.tolist()):
-        features = pools.of_class(real, label)
-        if not len(features):
-            features = generator.sample(torch.full((_N_SYNTHETIC,), label), random)
-        predicted = classifier.labels[classifier.logits(features).argmax(1)]
-        shares[names[label]] = 100.0 * (predicted == label).float().mean().item()
-    return shares
