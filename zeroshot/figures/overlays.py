@@ -8,6 +8,7 @@ import PIL.Image
 from matplotlib import patches
 from matplotlib import path as mpl_path
 
+from zeroshot.datasets import splits
 from zeroshot.images import label_ids
 
 if TYPE_CHECKING:
@@ -23,6 +24,9 @@ MID_GREY, IGNORED = 165, 225
 SEEN_WIDTH, UNSEEN_WIDTH, HATCH_WIDTH = 0.35, 0.9, 0.3
 UNSEEN_HATCH, IGNORED_HATCH = "/////", "..."
 INK = "black"
+# Before the name of an unseen class.
+STAR = "\N{BLACK STAR}"
+NOT_SCORED = "not scored"
 
 
 def tinted(image: np.ndarray, labels: np.ndarray, palette: np.ndarray) -> np.ndarray:
@@ -133,3 +137,27 @@ def _hatch(axes: "mpl_axes.Axes", region: np.ndarray, hatch: str) -> None:
     filled.set_hatch_linewidth(HATCH_WIDTH)
     axes.set_xlim(*limits[0])
     axes.set_ylim(*limits[1])
+
+
+def entry(label: int, split: splits.Split, palette: np.ndarray) -> patches.Patch:
+    """Return the patch of a label id in a legend, which looks as its segments do.
+
+    Args:
+        label: a label id of the split, or `label_ids.IGNORE_INDEX`.
+        split: gives names and roles.
+        palette: (C, 3) uint8.
+    """
+    if label == label_ids.IGNORE_INDEX:
+        return _patch(np.full(3, IGNORED), NOT_SCORED, SEEN_WIDTH, IGNORED_HATCH)
+    if label == label_ids.BACKGROUND:
+        return _patch(np.full(3, MID_GREY), split.classes[label], SEEN_WIDTH, None)
+    tint = blended(MID_GREY, palette[label])
+    if label in split.unseen:
+        return _patch(tint, f"{STAR} {split.classes[label]}", UNSEEN_WIDTH, UNSEEN_HATCH)
+    return _patch(tint, split.classes[label], SEEN_WIDTH, None)
+
+
+def _patch(colour: np.ndarray, text: str, line_width: float, hatch: str | None) -> patches.Patch:
+    return patches.Patch(
+        facecolor=tuple((colour / 255).tolist()), edgecolor=INK, linewidth=line_width, hatch=hatch, label=text
+    )

@@ -9,7 +9,6 @@ import scipy.ndimage
 from matplotlib import axes as mpl_axes
 from matplotlib import figure as mpl_figure
 from matplotlib import legend as mpl_legend
-from matplotlib import patches
 from matplotlib.backends import backend_agg
 
 from zeroshot.base import errors
@@ -31,11 +30,7 @@ LINE = 1.25
 NAMED_SHARE = 0.03
 # How much wider bold text is, at most.
 BOLD = 1.15
-STAR = "\N{BLACK STAR}"
-NOT_SCORED = "not scored"
-EXPLANATION = (
-    f"Numbers: mean IoU in per cent of the seen and of the unseen classes in the image. {STAR} and hatch: unseen class."
-)
+EXPLANATION = f"Numbers: mean IoU in per cent of the seen and of the unseen classes in the image. {overlays.STAR} and hatch: unseen class."
 # Returns the width in inches of a text of a font size in points.
 Measured = Callable[[str, float], float]
 
@@ -177,7 +172,7 @@ def _legend(
     """Add the legend with as many columns as fit; unseen classes come first."""
     labels = np.unique(np.concatenate([np.unique(one) for one in shown(rows)])).tolist()
     labels.sort(key=lambda label: (label not in split.unseen, label))
-    handles = [_entry(label, split, palette) for label in labels]
+    handles = [overlays.entry(label, split, palette) for label in labels]
     n_columns = len(handles)
     while True:
         legend = figure.legend(
@@ -201,28 +196,6 @@ def _legend(
             return legend
         legend.remove()
         n_columns -= 1
-
-
-def _entry(label: int, split: splits.Split, palette: np.ndarray) -> patches.Patch:
-    """Return the patch of a class in the legend, which looks as its segments do."""
-    if label == label_ids.IGNORE_INDEX:
-        return _patch(np.full(3, overlays.IGNORED), NOT_SCORED, overlays.SEEN_WIDTH, overlays.IGNORED_HATCH)
-    if label == label_ids.BACKGROUND:
-        return _patch(np.full(3, overlays.MID_GREY), split.classes[label], overlays.SEEN_WIDTH, None)
-    tint = overlays.blended(overlays.MID_GREY, palette[label])
-    if label in split.unseen:
-        return _patch(tint, f"{STAR} {split.classes[label]}", overlays.UNSEEN_WIDTH, overlays.UNSEEN_HATCH)
-    return _patch(tint, split.classes[label], overlays.SEEN_WIDTH, None)
-
-
-def _patch(colour: np.ndarray, text: str, line_width: float, hatch: str | None) -> patches.Patch:
-    return patches.Patch(
-        facecolor=tuple((colour / 255).tolist()),
-        edgecolor=overlays.INK,
-        linewidth=line_width,
-        hatch=hatch,
-        label=text,
-    )
 
 
 def _write_names(
