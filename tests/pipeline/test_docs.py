@@ -20,6 +20,7 @@ files = pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
 
 _MINUTES = "trains for minutes; test_pipeline.py runs the like at tiny size"
 _MODEL = "tests/pipeline/test_own_photographs.py runs it with a small network"
+_RESULTS = "needs results of the pipeline; tests/commands runs the like"
 _EXPERIMENT = "needs an experiment"
 _CACHE = "needs results in DVC's cache"
 _REMOTE = "needs a remote"
@@ -41,6 +42,12 @@ NOT_RUN = {
     "zeroshot add-class okapi --model models/zs3net.pt --out models/more.pt": _MODEL,
     "zeroshot add-class okapi 'traffic cone' --model models/zs3net.pt --out models/more.pt": _MODEL,
     "zeroshot remove-class okapi --model models/more.pt --out models/less.pt": _MODEL,
+    "zeroshot figure --out figure.pdf": _RESULTS,
+    "zeroshot figure --ids val_00194 val_00276 --models seen_only zs3net zs5net --names --width 7 --out figure.pdf figure.png": _RESULTS,
+    "zeroshot shards features/train --class red-plain": _RESULTS,
+    "zeroshot shards features/train --class red-plain --plot class.png": _RESULTS,
+    "zeroshot shards features/train --image train_00000 --plot rows.png": _RESULTS,
+    "zeroshot shards features/val --image val_00194 --class red-striped --plot map.png": _RESULTS,
     "dvc repro summarise": _MINUTES,
     "dvc repro evaluate@zs3net": _MINUTES,
     "dvc exp run -S pseudo_labels.p=50": _MINUTES,

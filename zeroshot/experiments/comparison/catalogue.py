@@ -135,6 +135,18 @@ def methods(folder: str | pathlib.Path) -> dict[str, Method]:
     return _entries(pathlib.Path(folder) / "methods.yaml", Method)
 
 
+def proper_names(known: dict[str, Method]) -> dict[str, str]:
+    """Return the name of each model for readers: of its methods without parameters of their own, the one with the shortest name.
+
+    So `spnet` is SPNet, which has a seen bias, and `devise` is DeViSE, which has none. The order is that of `known`.
+    """
+    names: dict[str, str] = {}
+    for name, method in known.items():
+        if not method.set and len(name) < len(names.get(method.model, name + "+")):
+            names[method.model] = name
+    return names
+
+
 def comparison(folder: str | pathlib.Path, name: str, known: dict[str, Method]) -> Comparison:
     """Read the comparison `name` from tables.yaml of `folder`.
 
