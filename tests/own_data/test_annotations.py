@@ -1,7 +1,10 @@
-"""`zeroshot check DIR` on exports of annotation tools: COCO's JSON with polygons and run lengths."""
+"""`zeroshot check DIR` on exports of annotation tools: COCO's JSON with polygons and run lengths, labelme's JSON, CVAT's masks."""
 
+import base64
+import io
 import json
 import pathlib
+import re
 from typing import Any
 
 import numpy as np
@@ -255,3 +258,95 @@ def test_masks_come_before_annotations(tmp_path):
     root = test_prepare.make(tmp_path / "street")
     write(root / "notes.json", {"author": "me"})
     assert folder.find(root, errors.Faults()).masks["p0"] == root / "masks/p0.png"
+
+
+def shape(label: str, kind: str | None, *points: tuple[float, float], **more: str) -> dict:
+    return {"label": label, "shape_type": kind, "points": points, "group_id": None, "flags": {}, **more}
+
+
+def write_labelme(root: pathlib.Path, name: str, *shapes: dict) -> None:
+    write_images(root, [name], ".")
+    size = {"imageHeight": SIZE[0], "imageWidth": SIZE[1], "imageData": None}
+    write(root / f"{name}.json", {"version": "5.5.0", "shapes": shapes, "imagePath": f"..\\raw\\{name}.png", **size})
+
+
+def png(mask: np.ndarray) -> str:
+    file = io.BytesIO()
+    PIL.Image.fromarray(mask).save(file, "PNG")
+    return base64.b64encode(file.getvalue()).decode()
+
+
+def test_files_of_labelme_become_masks(tmp_path):
+    root = tmp_path / "street"
+    blob = np.random.default_rng(0).random((9, 7)) < 0.5
+    road = shape("road", "polygon", (0, 20), (60, 20), (60, 40), (0, 40))
+    write_labelme(root, "a", shape("car", "rectangle", (20, 35), (10, 25)), road)
+    ignored = shape("__ignore__", None, (0, 0), (5, 0), (5, 5), (0, 5))
+    write_labelme(root, "b", road, shape("car", "mask", (53, 0), (59, 8), mask=png(blob)), ignored)
+    corner = shape("road", "mask", (0, 0), (2, 2), mask=png(np.ones((3, 3), bool)))
+    write_labelme(root, "c", shape("car", "circle", (30, 20), (30, 30)), corner)
+    write_labelme(root, "empty")
+    (root / "labels.txt").write_text("__ignore__\n_background_\nroad\ncar\nzebra\n")
+    data, said = check(tmp_path, root)
+    assert "4 images, 3 with masks" in said and data["unseen"] == ["zebra"]
+    assert (tmp_path / "out/classes.txt").read_text().split() == ["background", "car", "road", "zebra"]
+    expected = np.zeros(SIZE, np.uint16)
+    expected[20:] = 2
+    expected[25:35, 10:20] = 1
+    np.testing.assert_array_equal(painted(tmp_path, "a"), expected)
+    expected[25:35, 10:20] = 2
+    expected[:9, 53:][blob] = 1
+    expected[:5, :5] = 65535
+    np.testing.assert_array_equal(painted(tmp_path, "b"), expected)
+    rows, columns = np.indices(SIZE) + 0.5
+    distance = np.hypot(rows - 20, columns - 30)
+    circle = painted(tmp_path, "c") == 1
+    np.testing.assert_array_equal(painted(tmp_path, "c") == 2, pixels(0, 0, 3, 3))
+    assert circle[distance < 9].all() and not circle[distance > 11].any()
+
+
+def test_shapes_of_labelme_without_an_area_are_named_together(tmp_path):
+    root = tmp_path / "street"
+    mask = png(np.ones((9, 9), bool))
+    write_labelme(root, "a", shape("car", "line", (1, 1), (5, 5)), shape("car", "point", (1, 1)))
+    write_labelme(root, "b", shape("car", "mask", (55, 0), (63, 8), mask=mask), shape("car", "mask", (1, 1), (2, 2)))
+    write_labelme(root, "c", shape("car", "mask", (1e300, 0), (63, 8), mask=mask), shape("car", "circle", (1, 1)))
+    write_labelme(root, "d", shape("road", "circle", (1, 1), (1e300, 1)), shape("road", "polygon", (1, 1), (2, 2)))
+    (root / "a.png").unlink()
+    text = faults_of(tmp_path, root)
+    assert "shape that is no area; draw a polygon, or remove it (6)" in text and "a.json: shape 1, car: point" in text
+    assert "polygon far outside of the image" in text and "polygon with fewer than 3 points" in text
+    assert "image of the annotations does not exist (1)" in text
+    write(root / "b.json", {"shapes": [{"label": 3}]})
+    assert re.search(
+        r"b\.json: is no file of labelme \(shapes\.0\.label: .*imagePath: Field required", faults_of(tmp_path, root)
+    )
+
+
+def test_a_label_map_of_cvat_is_read_as_colours(tmp_path):
+    """An export `Segmentation mask 1.1`."""
+    root = tmp_path / "street"
+    write_images(root, ["a", "b"], "JPEGImages")
+    (root / "labelmap.txt").write_text(
+        "# label:color_rgb:parts:actions\nbackground:0,0,0::\ntraffic light:250,50,83::\nroad:128,64,128::\nzebra:1,2,3::\n"
+    )
+    for place in ("SegmentationClass", "SegmentationObject"):
+        (root / place).mkdir()
+    colours = np.zeros((*SIZE, 3), np.uint8)
+    colours[20:] = (128, 64, 128)
+    colours[5:15, 5:15] = (250, 50, 83)
+    for name in "ab":
+        PIL.Image.fromarray(colours).save(root / f"SegmentationClass/{name}.png")
+    data, _ = check(tmp_path, root)
+    assert (data["background"], data["unseen"]) == ("label_0", ["zebra"])
+    expected = np.zeros(SIZE, np.uint16)
+    expected[20:], expected[5:15, 5:15] = 2, 1
+    np.testing.assert_array_equal(painted(tmp_path, "a"), expected)
+
+
+def test_the_own_format_of_cvat_is_recognised(tmp_path):
+    root, _ = make(tmp_path / "street")
+    (root / "annotations.xml").write_text(
+        '<?xml version="1.0" encoding="utf-8"?>\n<annotations>\n<version>1.1</version>'
+    )
+    assert "annotations.xml is CVAT's own format: export `COCO 1.0`" in faults_of(tmp_path, root)

@@ -1,6 +1,5 @@
 """Annotations in COCO's JSON: images, categories, and polygons or run lengths."""
 
-import dataclasses
 import pathlib
 import re
 from collections.abc import Collection, Sequence
@@ -49,24 +48,9 @@ class _File(typing_extensions.TypedDict):
 _FILE = pydantic.TypeAdapter(_File)
 
 
-@dataclasses.dataclass(frozen=True)
-class Annotations:
-    """What the files say.
-
-    Attributes:
-        names: of the classes: the background, and the categories in their order. The place is the `value` of a region.
-        outlines: id of each image with annotations -> these.
-        lists: `train` and `val` -> ids, if the names of the files tell them.
-    """
-
-    names: list[str]
-    outlines: dict[str, regions.Outlines]
-    lists: dict[str, list[str]]
-
-
 def read(
     root: pathlib.Path, files: Sequence[pathlib.Path], images: Collection[str], faults: errors.Faults
-) -> Annotations:
+) -> regions.Annotations:
     """Read COCO files. An image of a file that has no annotation counts as not annotated.
 
     Args:
@@ -87,7 +71,7 @@ def read(
         _check_ids(path, content, faults)
         ids = {}
         for image in content["images"]:
-            id = _image_id(image["file_name"])
+            id = regions.image_id(image["file_name"])
             where = f"{path}: {image['file_name']}"
             ids[image["id"]] = id
             if id not in images:
@@ -115,7 +99,7 @@ def read(
         role = re.search(r"(?<![a-z])(train|val)", path.relative_to(root).as_posix().lower())
         if role:
             lists.setdefault(role[1], []).extend(id for id in here if id in images)
-    return Annotations(names, outlines, lists if len(lists) == 2 else {})
+    return regions.Annotations(names, outlines, lists if len(lists) == 2 else {})
 
 
 def _content(path: pathlib.Path) -> _File:
@@ -136,11 +120,6 @@ def _check_ids(path: pathlib.Path, content: _File, faults: errors.Faults) -> Non
             if id is not None and id in found:
                 faults.add("id is used twice", f"{path}: {what}: id {id}")
             found.add(id)
-
-
-def _image_id(file_name: str) -> str:
-    """Return the name of an image without folders, of Windows too, and without its suffix."""
-    return text_files.normalise(pathlib.PureWindowsPath(file_name).stem)
 
 
 def _region(

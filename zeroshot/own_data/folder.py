@@ -6,8 +6,8 @@ import os
 import pathlib
 from collections.abc import Collection, Iterable, Sequence
 
-from zeroshot.base import errors, text_files
-from zeroshot.own_data import class_list, coco, regions
+from zeroshot.base import errors, text_files, user_files
+from zeroshot.own_data import class_list, coco, labelme, regions
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 # Formats that keep label ids exactly.
@@ -64,7 +64,8 @@ def find(root: pathlib.Path, faults: errors.Faults) -> Folder:
     if not masks:
         raise errors.UserError(
             f"{root}: no masks; they are looked for in {', '.join(_MASK_FOLDERS)}, or beside the images with one of the endings "
-            f"{', '.join(_MASK_ENDINGS)}, as {', '.join(MASK_SUFFIXES)}; or as COCO's JSON files in the folder or in annotations"
+            f"{', '.join(_MASK_ENDINGS)}, as {', '.join(MASK_SUFFIXES)}; "
+            f"or as JSON files of COCO or labelme, in the folder or one below{_of_cvat(root)}"
         )
     classes = _class_file(root)
     if classes is None:
@@ -74,6 +75,14 @@ def find(root: pathlib.Path, faults: errors.Faults) -> Folder:
         )
     kept: dict[str, pathlib.Path | regions.Outlines] = {id: path for id, path in masks.items() if id in images}
     return Folder(root, dict(sorted(images.items())), kept, class_list.read(classes), _lists(root, images, faults))
+
+
+def _of_cvat(root: pathlib.Path) -> str:
+    """Return a hint at CVAT's own format, which has no masks."""
+    for path in sorted([*root.glob("*.xml"), *root.glob("*/*.xml")]):
+        if b"<annotations>" in user_files.head(path, 1024):
+            return f"; {path} is CVAT's own format: export `COCO 1.0` or `Segmentation mask 1.1` instead (docs/own_data.md)"
+    return ""
 
 
 def _class_file(*folders: pathlib.Path) -> pathlib.Path | None:
@@ -95,7 +104,8 @@ def _annotated(root: pathlib.Path, files: Sequence[pathlib.Path], faults: errors
     paths = [path for pattern in ("*", "*/*", "*/*/*") for path in root.glob(pattern)]
     images = _by_stem(paths, IMAGE_SUFFIXES, False, faults)
     _check_any(root, images)
-    found = coco.read(root, files, images, faults)
+    is_labelme = labelme.is_one(files[0])
+    found = labelme.read(files, images, faults) if is_labelme else coco.read(root, files, images, faults)
     masks: dict[str, pathlib.Path | regions.Outlines] = {
         id: outlines for id, outlines in found.outlines.items() if id in images
     }

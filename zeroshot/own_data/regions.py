@@ -1,6 +1,7 @@
 """Masks from the regions that annotation tools store: polygons and run lengths, painted as label ids."""
 
 import dataclasses
+import pathlib
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import numpy as np
 import pycocotools.mask
 
+from zeroshot.base import text_files
 from zeroshot.images import label_ids
 from zeroshot.own_data import class_list
 
@@ -47,6 +49,26 @@ class Outlines:
     where: str
     size: tuple[int | None, int | None]
     regions: tuple[Region, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Annotations:
+    """What the files say.
+
+    Attributes:
+        names: of the classes: the background, and the others. The place is the `value` of a region.
+        outlines: id of each image with annotations -> these.
+        lists: `train` and `val` -> ids, if the names of the files tell them.
+    """
+
+    names: list[str]
+    outlines: dict[str, Outlines]
+    lists: dict[str, list[str]]
+
+
+def image_id(file_name: str) -> str:
+    """Return the name of an image without folders, of Windows too, and without its suffix."""
+    return text_files.normalise(pathlib.PureWindowsPath(file_name).stem)
 
 
 def paint(
