@@ -24,6 +24,7 @@ _RESULTS = "needs results of the pipeline; tests/commands runs the like"
 _EXPERIMENT = "needs an experiment"
 _CACHE = "needs results in DVC's cache"
 _REMOTE = "needs a remote"
+_REGISTRY = "needs a remote; test_registry.py runs the like"
 _ASKS = "asks before it removes"
 # Commands that this test does not run, and why. Those of dvc and zeroshot are parsed.
 NOT_RUN = {
@@ -32,6 +33,7 @@ NOT_RUN = {
     "dvc repro --dry --allow-missing": "needs a dvc.lock of the present code",
     "dvc gc --workspace": _ASKS,
     "dvc gc --workspace --all-commits --all-experiments": _ASKS,
+    "dvc gc --workspace --all-tags --cloud": _ASKS,
     "dvc repro train_gmmn": _MINUTES,
     "dvc repro evaluate": _MINUTES,
     "dvc repro zs3net": _MINUTES,
@@ -66,6 +68,11 @@ NOT_RUN = {
     "dvc exp pull origin many-folds": _REMOTE,
     "dvc push --run-cache": _REMOTE,
     "dvc pull --run-cache": _REMOTE,
+    "dvc push models/zs5net.pt": _REGISTRY,
+    "dvc pull models/zs5net.pt": _REGISTRY,
+    "dvc artifacts get https://example.org/zeroshot.git zs5net --rev v1.0.0": _REGISTRY,
+    "dvc artifacts get https://example.org/zeroshot.git zs5net": _REGISTRY,
+    "dvc get https://example.org/zeroshot.git models/zs5net.pt --rev zs5net@v1.0.0": _REGISTRY,
     "dvc checkout --relink": _CACHE,
     "dvc repro whole_network/dvc.yaml": "hours on a GPU; test_pipeline.py runs it at tiny size",
     "dvc exp run whole_network/dvc.yaml": "hours on a GPU; test_pipeline.py runs it at tiny size",

@@ -22,9 +22,9 @@ def main(
 ) -> None:
     """Check every section of a parameter file, or a folder of images and masks, before any stage runs.
 
-    A folder is read as people have it: `images` and `masks`, or both in one folder; index, palette or RGB masks; a class list; lists or
-    none (docs/own_data.md). All faults of files are named together. If there is none, a data set in VOC's layout and a parameter file
-    are written, and names without a word vector are named. All options are for a folder.
+    A folder is read as people have it: `images` and `masks`, or both in one folder; index, palette or RGB masks, or JSON of COCO or
+    labelme; a class list; lists or none (docs/own_data.md). All faults of files are named together. If there is none, a data set in
+    VOC's layout and a parameter file are written, and names without a word vector are named. All options are for a folder.
 
     Args:
         path: the parameter file, or the folder.

@@ -14,11 +14,15 @@ from zeroshot.images import label_ids
 
 Role = Literal["seen", "unseen", "background", "void"]
 ROLES = ("seen", "unseen", "background", "void")
-# Names that people give to these roles.
+# Names that people give to these roles; those with underscores are labelme's.
 _USUAL: dict[str, Role] = {
-    **dict[str, Role].fromkeys(("background", "bg"), "background"),
-    **dict[str, Role].fromkeys(("void", "ignore", "ignored", "unlabelled", "unlabeled", "unknown"), "void"),
+    **dict[str, Role].fromkeys(("background", "bg", "_background_"), "background"),
+    **dict[str, Role].fromkeys(
+        ("void", "ignore", "ignored", "unlabelled", "unlabeled", "unknown", "__ignore__"), "void"
+    ),
 }
+# Name and value of what no annotation covers, if annotations are polygons or run lengths.
+BACKGROUND, REST = "background", 0
 # Words of which the header of a table consists.
 _HEADER = {"name", "class", "label", "id", "value", "r", "g", "b", "red", "green", "blue", "colour", "color"}
 _LABELMAP = re.compile(r"(.+?):(\d+),(\d+),(\d+):.*")
@@ -45,8 +49,8 @@ class Entry:
     role: Role
 
 
-def read(path: pathlib.Path) -> list[Entry]:
-    """Read a class list.
+def read(path: pathlib.Path, complete: bool = True) -> list[Entry]:
+    """Read a class list; `complete`: it has all classes, and not only some that have a role or are missing elsewhere.
 
     Lines of a text or CSV file are `name`, whose line number from 0 is the value; `3: name`; `name,3`; `64 128 64 name`;
     `name, 64, 128, 64`; or those of a labelmap.txt. A header and comments (`#`) are skipped.
@@ -62,7 +66,7 @@ def read(path: pathlib.Path) -> list[Entry]:
         if lines and set(re.split(r"[\s,;]+", lines[0].strip().lower())) <= _HEADER:
             lines = lines[1:]
         entries = [_of_line(line.strip(), number) for number, line in enumerate(lines)]
-    _check(path, entries)
+    _check(path, entries, 2 if complete else 0)
     return entries
 
 
@@ -123,7 +127,7 @@ def _entry(name: str, value: int | None, colour: tuple[int, int, int] | None, ro
     return Entry(name, value, colour, role or _USUAL.get(name.lower(), "seen"))
 
 
-def _check(path: pathlib.Path, entries: Sequence[Entry]) -> None:
+def _check(path: pathlib.Path, entries: Sequence[Entry], least: int) -> None:
     faults = []
     for what in ("name", "value", "colour"):
         first: dict[Any, int] = {}
@@ -143,10 +147,39 @@ def _check(path: pathlib.Path, entries: Sequence[Entry]) -> None:
         faults.append("more than one background")
     if any(entry.colour for entry in entries) and any(entry.value is not None for entry in entries):
         faults.append("some classes have a colour and some a value in masks; all need the same")
-    if sum(entry.role in ("seen", "unseen", "background") for entry in entries) < 2:
+    if sum(entry.role in ("seen", "unseen", "background") for entry in entries) < least:
         faults.append("fewer than two classes")
     if faults:
         raise errors.UserError("\n".join([f"{path}: {len(faults)} faults", *(f"  {fault}" for fault in faults)]))
+
+
+def place(names: list[str], name: str) -> int:
+    """Return the place of a class in `names`, where a new one is appended; all names of a background are the first."""
+    name = text_files.normalise(name.strip())
+    if _USUAL.get(name.lower()) == "background":
+        return REST
+    if name not in names:
+        names.append(name)
+    return names.index(name)
+
+
+def of_annotations(where: pathlib.Path, names: Sequence[str], path: pathlib.Path | None) -> list[Entry]:
+    """Return the classes of annotations, whose values are their places, and after them further ones of a class list.
+
+    Args:
+        where: the annotations, for messages.
+        names: the background and the classes of the annotations.
+        path: a class list, which gives classes their roles; its values and colours do not matter. None: there is none.
+
+    Raises:
+        errors.UserError: if the list cannot be read or classes have the same name; the text names every fault.
+    """
+    names, roles = list(names), {}
+    for entry in read(path, complete=False) if path else ():
+        roles[place(names, entry.name)] = entry.role
+    entries = [_entry(name, value, None, roles.get(value)) for value, name in enumerate(names)]
+    _check(where, entries, 2)
+    return entries
 
 
 def with_roles(entries: Sequence[Entry], roles: Mapping[str, Role]) -> list[Entry]:

@@ -4,9 +4,10 @@ import dataclasses
 import difflib
 import os
 import pathlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
-from zeroshot.base import errors, text_files
+from zeroshot.base import errors, text_files, user_files
+from zeroshot.own_data import class_list, coco, labelme, regions
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 # Formats that keep label ids exactly.
@@ -28,15 +29,15 @@ class Folder:
     Attributes:
         root: the folder.
         images: id -> path of each image, sorted.
-        masks: id -> path of the mask of an image.
+        masks: id -> path of the mask of an image, or its annotations.
         classes: the class list.
         lists: `train`, `val`, `unlabelled` -> ids, for the lists that exist.
     """
 
     root: pathlib.Path
     images: dict[str, pathlib.Path]
-    masks: dict[str, pathlib.Path]
-    classes: pathlib.Path
+    masks: dict[str, pathlib.Path | regions.Outlines]
+    classes: list[class_list.Entry]
     lists: dict[str, list[str]]
 
 
@@ -44,7 +45,7 @@ def find(root: pathlib.Path, faults: errors.Faults) -> Folder:
     """Find the files of a data set in `root`.
 
     Images and masks are in a folder each (`images`, `masks` and usual names like these), or together, where a mask has the name of its
-    image with an ending such as `_mask`, or another suffix.
+    image with an ending such as `_mask`, or another suffix. If there is no mask, annotations in JSON files are read.
 
     Args:
         root: the folder.
@@ -55,13 +56,83 @@ def find(root: pathlib.Path, faults: errors.Faults) -> Folder:
     """
     if not root.is_dir():
         raise errors.UserError(f"{root}: no such folder")
+    files = _json_files(root)
+    if files and not _pairs(root, errors.Faults())[1]:
+        return _annotated(root, files, faults)
+    images, masks = _pairs(root, faults)
+    _check_any(root, images)
+    if not masks:
+        raise errors.UserError(
+            f"{root}: no masks; they are looked for in {', '.join(_MASK_FOLDERS)}, or beside the images with one of the endings "
+            f"{', '.join(_MASK_ENDINGS)}, as {', '.join(MASK_SUFFIXES)}; "
+            f"or as JSON files of COCO or labelme, in the folder or one below{_of_cvat(root)}"
+        )
+    classes = _class_file(root)
+    if classes is None:
+        raise errors.UserError(
+            f"{root}: no class list; write classes.txt with one name per line (line 0 has the value 0 in masks), or classes.yaml with "
+            "colours and roles (docs/own_data.md)"
+        )
+    kept: dict[str, pathlib.Path | regions.Outlines] = {id: path for id, path in masks.items() if id in images}
+    return Folder(root, dict(sorted(images.items())), kept, class_list.read(classes), _lists(root, images, faults))
+
+
+def _of_cvat(root: pathlib.Path) -> str:
+    """Return a hint at CVAT's own format, which has no masks."""
+    for path in sorted([*root.glob("*.xml"), *root.glob("*/*.xml")]):
+        if b"<annotations>" in user_files.head(path, 1024):
+            return f"; {path} is CVAT's own format: export `COCO 1.0` or `Segmentation mask 1.1` instead (docs/own_data.md)"
+    return ""
+
+
+def _class_file(*folders: pathlib.Path) -> pathlib.Path | None:
+    paths = (folder / name for folder in folders for name in _CLASS_FILES)
+    return next((path for path in paths if path.is_file()), None)
+
+
+def _json_files(root: pathlib.Path) -> list[pathlib.Path]:
+    """Return the JSON files of the folder and of the folders in it; only those with instances, if there are any.
+
+    COCO has further files for key points and captions, which describe the same images.
+    """
+    files = sorted(path for pattern in ("*.json", "*/*.json") for path in root.glob(pattern) if path.is_file())
+    return [path for path in files if path.name.startswith("instances")] or files
+
+
+def _annotated(root: pathlib.Path, files: Sequence[pathlib.Path], faults: errors.Faults) -> Folder:
+    """Return a folder with annotations in JSON files and images anywhere in it, to three folders deep."""
+    paths = [path for pattern in ("*", "*/*", "*/*/*") for path in root.glob(pattern)]
+    images = _by_stem(paths, IMAGE_SUFFIXES, False, faults)
+    _check_any(root, images)
+    is_labelme = labelme.is_one(files[0])
+    found = labelme.read(files, images, faults) if is_labelme else coco.read(root, files, images, faults)
+    masks: dict[str, pathlib.Path | regions.Outlines] = {
+        id: outlines for id, outlines in found.outlines.items() if id in images
+    }
+    lists = _lists(root, images, faults)
+    if not lists.keys() & {"train", "val"}:
+        unlabelled = lists.get("unlabelled", [])
+        lists |= {name: [id for id in ids if id not in unlabelled] for name, ids in found.lists.items()}
+    entries = class_list.of_annotations(files[0], found.names, _class_file(root, files[0].parent))
+    return Folder(root, dict(sorted(images.items())), masks, entries, lists)
+
+
+def _check_any(root: pathlib.Path, images: Collection[str]) -> None:
+    if not images:
+        raise errors.UserError(
+            f"{root}: no images; they are looked for in {', '.join(_IMAGE_FOLDERS)} or in the folder itself, as {', '.join(IMAGE_SUFFIXES)}"
+        )
+
+
+def _pairs(root: pathlib.Path, faults: errors.Faults) -> tuple[dict[str, pathlib.Path], dict[str, pathlib.Path]]:
+    """Return the images and the masks by the id of the image."""
     image_folder, mask_folder = _named(root, _IMAGE_FOLDERS), _named(root, _MASK_FOLDERS)
     if mask_folder is None and image_folder is not None:
         mask_folder = image_folder
     image_folder, mask_folder = image_folder or root, mask_folder or root
     together = mask_folder == image_folder
-    images = _by_stem(image_folder, IMAGE_SUFFIXES, together, faults)
-    masks = images if together else _by_stem(mask_folder, MASK_SUFFIXES, together, faults)
+    images = _by_stem(image_folder.iterdir(), IMAGE_SUFFIXES, together, faults)
+    masks = images if together else _by_stem(mask_folder.iterdir(), MASK_SUFFIXES, together, faults)
     if together:
         masks = _apart(image_folder, images, faults)
         images = {id: path for id, path in images.items() if path not in masks.values()}
@@ -76,23 +147,7 @@ def find(root: pathlib.Path, faults: errors.Faults) -> Folder:
         for id, path in masks.items():
             if id not in images:
                 faults.add("mask without an image", f"{path}{_beside(image_folder, path.stem, list(images))}")
-    if not images:
-        raise errors.UserError(
-            f"{root}: no images; they are looked for in {', '.join(_IMAGE_FOLDERS)} or in the folder itself, as {', '.join(IMAGE_SUFFIXES)}"
-        )
-    if not masks:
-        raise errors.UserError(
-            f"{root}: no masks; they are looked for in {', '.join(_MASK_FOLDERS)}, or beside the images with one of the endings "
-            f"{', '.join(_MASK_ENDINGS)}, as {', '.join(MASK_SUFFIXES)}"
-        )
-    classes = next((root / name for name in _CLASS_FILES if (root / name).is_file()), None)
-    if classes is None:
-        raise errors.UserError(
-            f"{root}: no class list; write classes.txt with one name per line (line 0 has the value 0 in masks), or classes.yaml with "
-            "colours and roles (docs/own_data.md)"
-        )
-    kept = {id: path for id, path in masks.items() if id in images}
-    return Folder(root, dict(sorted(images.items())), kept, classes, _lists(root, images, faults))
+    return images, masks
 
 
 def _named(root: pathlib.Path, names: Sequence[str]) -> pathlib.Path | None:
@@ -101,11 +156,11 @@ def _named(root: pathlib.Path, names: Sequence[str]) -> pathlib.Path | None:
 
 
 def _by_stem(
-    folder: pathlib.Path, suffixes: Sequence[str], together: bool, faults: errors.Faults
+    paths: Iterable[pathlib.Path], suffixes: Sequence[str], together: bool, faults: errors.Faults
 ) -> dict[str, pathlib.Path]:
-    """Return the files of a folder by name; `together`: it has images and masks, so a.jpg and a.png are an image and its mask."""
+    """Return files by name; `together`: they are images and masks, so a.jpg and a.png are an image and its mask."""
     found: dict[str, pathlib.Path] = {}
-    for path in sorted(folder.iterdir()):
+    for path in sorted(paths):
         if path.suffix.lower() not in suffixes or not path.is_file():
             continue
         id = text_files.normalise(path.stem)

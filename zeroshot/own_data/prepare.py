@@ -12,7 +12,7 @@ import PIL.Image
 from zeroshot.base import errors, parallel, params, progress, storage
 from zeroshot.datasets import inspection, layout, partition
 from zeroshot.images import grids, image_files, label_ids, views
-from zeroshot.own_data import class_list, division, folder, mask_values, parameters, report
+from zeroshot.own_data import class_list, division, folder, mask_values, parameters, regions, report
 
 # What a folder has that `make` wrote.
 _WRITTEN = ("JPEGImages", "SegmentationClass", parameters.LIST_FOLDER, "classes.txt")
@@ -84,7 +84,7 @@ def make(root: pathlib.Path, out: pathlib.Path, options: Options) -> report.Summ
     check(root, out, options)
     faults = errors.Faults()
     found = folder.find(root, faults)
-    entries = class_list.read(found.classes)
+    entries = found.classes
     if options.no_background:
         entries = [
             dataclasses.replace(entry, role="seen") if entry.role == "background" else entry for entry in entries
@@ -135,7 +135,7 @@ def _write(
     out: pathlib.Path,
     id: str,
     image_path: pathlib.Path,
-    mask_path: pathlib.Path | None,
+    source: pathlib.Path | regions.Outlines | None,
     numbering: mask_values.Numbering,
     side: int,
 ) -> _Decoded:
@@ -152,15 +152,21 @@ def _write(
     else:
         with storage.writing(out / f"JPEGImages/{id}.png", flush=False) as file:
             PIL.Image.fromarray(view.image(image)).save(file, format="PNG")
-    if mask_path is None:
+    if source is None:
         return _Decoded(size)
-    try:
-        mask, unknown = mask_values.read(mask_path, numbering)
-    except image_files.ImageError as error:
-        return _Decoded(size, faults=(("unusable mask", str(error)),))
-    if mask.shape != size:
-        detail = f"{image_path} is {size[1]} x {size[0]}, {mask_path} is {mask.shape[1]} x {mask.shape[0]}"
-        return _Decoded(size, faults=(("image and mask differ in size", detail),))
+    if isinstance(source, regions.Outlines):
+        mask, faults = regions.paint(source, size, numbering.labels)
+        unknown = collections.Counter()
+        if faults:
+            return _Decoded(size, faults=tuple(faults))
+    else:
+        try:
+            mask, unknown = mask_values.read(source, numbering)
+        except image_files.ImageError as error:
+            return _Decoded(size, faults=(("unusable mask", str(error)),))
+        if mask.shape != size:
+            detail = f"{image_path} is {size[1]} x {size[0]}, {source} is {mask.shape[1]} x {mask.shape[0]}"
+            return _Decoded(size, faults=(("image and mask differ in size", detail),))
     mask = view.mask(mask)
     image_files.write_mask(out / f"SegmentationClass/{id}.png", mask)
     pixels, cells = (inspection.count(labels) for labels in (mask, grids.downsample(mask, grids.STRIDE)))
