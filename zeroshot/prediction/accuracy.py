@@ -46,9 +46,10 @@ def shares(
     classifier: pixel_classifier.PixelClassifier, features: Mapping[int, torch.Tensor], names: Sequence[str]
 ) -> dict[str, float]:
     """Return for each class of the classifier the share of its features that get its label, in per cent, in label order."""
+    labels: list[int] = sorted(classifier.labels.tolist())
     return {
         names[label]: 100.0 * (_predicted(classifier, features[label]) == label).double().mean().item()
-        for label in sorted(classifier.labels.tolist())
+        for label in labels
     }
 
 
@@ -69,13 +70,14 @@ def losses(
         vectors: (C, d_a), the vectors of all classes in label order.
     """
     before, after = shares(old, features, names), shares(trained, features, names)
-    for label in sorted(old.labels.tolist()):
+    old_labels: list[int] = sorted(old.labels.tolist())
+    for label in old_labels:
         name = names[label]
         points = before[name] - after[name]
         if points > _LARGE_LOSS:
             counts = torch.bincount(_predicted(trained, features[label]), minlength=len(names))
             # The rows of old classes are as they were, so only new classes take features from one.
-            counts[old.labels] = 0
+            counts[old_labels] = 0
             new = int(counts.argmax())
             yield Loss(name, points, names[new], torch.cosine_similarity(vectors[label], vectors[new], dim=0).item())
 
