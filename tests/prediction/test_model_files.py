@@ -73,41 +73,35 @@ def test_a_model_without_the_data_and_the_parameters(folder, tmp_path, monkeypat
     assert found.labels.shape == found.confidence.shape == (40, 50)
 
 
+# As `zeroshot` does; then print the number of full garbage collections and the modules.
 _PREDICT = """
-import sys
+import gc, sys
 from zeroshot.commands import __main__ as cli
-for_help = set(sys.modules)
 cli.main()
-print(*sorted(for_help), sep=",")
-print(*sorted(sys.modules), sep=",")
+print(gc.get_stats()[2]["collections"], *sys.modules)
 """
 
 
-def test_a_prediction_imports_no_library_that_it_does_not_need(folder, tmp_path):
+def test_a_prediction_imports_only_what_it_needs(folder, tmp_path):
     PIL.Image.new("RGB", (40, 30)).save(tmp_path / "photo.png")
     words = ["predict", "photo.png", "--model", folder / "models/zs3net.pt", "--out", "out"]
-    code = pathlib.Path(zeroshot.__file__).parents[1]
+    environment = {**os.environ, "PYTHONPATH": str(pathlib.Path(zeroshot.__file__).parents[1])}
     done = subprocess.run(
         [sys.executable, "-c", _PREDICT, *words],
-        cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(code)}, check=True, capture_output=True, text=True,
+        cwd=tmp_path,
+        env=environment,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    n_collections, *modules = done.stdout.split()
+    # Each of these takes a tenth of a second or more. Torchvision itself imports torch._dynamo and sympy.
+    heavy = (
+        "dvc", "gensim", "h5py", "matplotlib", "onnx", "onnxruntime", "pandas", "scipy", "skimage", "sklearn", "torch_geometric"
     )  # fmt: skip
-    for_help, for_prediction = (set(line.split(",")) for line in done.stdout.splitlines())
-    # Each of these takes a tenth of a second or more. Torchvision brings torch._dynamo and sympy, and nothing else may.
-    heavy = {
-        "dvc",
-        "gensim",
-        "h5py",
-        "matplotlib",
-        "onnx",
-        "onnxruntime",
-        "pandas",
-        "scipy",
-        "skimage",
-        "sklearn",
-        "torch_geometric",
-    }
-    assert not heavy & for_prediction and "torchvision" in for_prediction
-    assert not {*heavy, "numpy", "torch"} & for_help
+    assert [name for name in heavy if name in modules] == [] and "torchvision" in modules
+    # With Python's own thresholds there are five or more, each over half a million objects.
+    assert int(n_collections) <= 1
 
 
 @pytest.fixture
