@@ -24,6 +24,8 @@ MID_GREY, IGNORED = 165, 225
 SEEN_WIDTH, UNSEEN_WIDTH, HATCH_WIDTH = 0.35, 0.9, 0.3
 UNSEEN_HATCH, IGNORED_HATCH = "/////", "..."
 INK = "black"
+# Luma of a tint, 0 to 255, below which lines on it are white.
+DARK_TINT = 105
 # Before the name of an unseen class.
 STAR = "\N{BLACK STAR}"
 NOT_SCORED = "not scored"
@@ -100,8 +102,9 @@ def draw(
     """
     axes.imshow(tinted(image, labels, palette), interpolation=interpolation)
     is_unseen = np.isin(labels, unseen)
-    _hatch(axes, is_unseen, UNSEEN_HATCH)
-    _hatch(axes, labels == label_ids.IGNORE_INDEX, IGNORED_HATCH)
+    for label in np.unique(labels[is_unseen]).tolist():
+        _hatch(axes, labels == label, UNSEEN_HATCH, hatch_colour(palette[label]))
+    _hatch(axes, labels == label_ids.IGNORE_INDEX, IGNORED_HATCH, INK)
     # Pixels to ignore surround many objects, and a second contour around them would say nothing.
     segments = np.where(labels == label_ids.IGNORE_INDEX, label_ids.BACKGROUND, labels)
     only_unseen = np.where(is_unseen, labels, label_ids.BACKGROUND)
@@ -118,7 +121,13 @@ def draw(
             axes.add_artist(outline)
 
 
-def _hatch(axes: "mpl_axes.Axes", region: np.ndarray, hatch: str) -> None:
+def hatch_colour(colour: np.ndarray) -> str:
+    """Return the colour of a hatch over the tint of a class with this colour (3,) uint8: white over a dark one."""
+    luma = blended(MID_GREY, colour) @ [0.299, 0.587, 0.114]
+    return "white" if luma < DARK_TINT else INK
+
+
+def _hatch(axes: "mpl_axes.Axes", region: np.ndarray, hatch: str, colour: str) -> None:
     """Hatch a region (H, W) bool, up to the border of the image where it reaches the border."""
     if not region.any():
         return
@@ -132,7 +141,7 @@ def _hatch(axes: "mpl_axes.Axes", region: np.ndarray, hatch: str) -> None:
         colors="none",
         hatches=[hatch],
     )
-    filled.set_edgecolor(INK)
+    filled.set_edgecolor(colour)
     filled.set_linewidth(0)
     filled.set_hatch_linewidth(HATCH_WIDTH)
     axes.set_xlim(*limits[0])
@@ -153,11 +162,19 @@ def entry(label: int, split: splits.Split, palette: np.ndarray) -> patches.Patch
         return _patch(np.full(3, MID_GREY), split.classes[label], SEEN_WIDTH, None)
     tint = blended(MID_GREY, palette[label])
     if label in split.unseen:
-        return _patch(tint, f"{STAR} {split.classes[label]}", UNSEEN_WIDTH, UNSEEN_HATCH)
+        name = f"{STAR} {split.classes[label]}"
+        return _patch(tint, name, UNSEEN_WIDTH, UNSEEN_HATCH, hatch_colour(palette[label]))
     return _patch(tint, split.classes[label], SEEN_WIDTH, None)
 
 
-def _patch(colour: np.ndarray, text: str, line_width: float, hatch: str | None) -> patches.Patch:
+def _patch(
+    colour: np.ndarray, text: str, line_width: float, hatch: str | None, hatch_colour: str = INK
+) -> patches.Patch:
     return patches.Patch(
-        facecolor=tuple((colour / 255).tolist()), edgecolor=INK, linewidth=line_width, hatch=hatch, label=text
+        facecolor=tuple((colour / 255).tolist()),
+        edgecolor=INK,
+        linewidth=line_width,
+        hatch=hatch,
+        hatchcolor=hatch_colour,
+        label=text,
     )

@@ -112,3 +112,10 @@ def test_published_results_that_a_spreadsheet_saved_are_read(tmp_path):
     (published,) = published_results.read(tmp_path / "published.csv", "voc")
     assert (published.method, published.k, published.source) == ("Möwe", 2, "a paper,\nTable 1")
     assert set(published.metrics.values()) == {1.5}
+
+
+def test_the_name_of_a_model_is_that_of_its_method_without_parameters_and_additions():
+    names = catalogue.proper_names(METHODS)
+    expected = {"seen_only": "Without zero-shot learning", "devise": "DeViSE", "ale": "ALE", "spnet": "SPNet"}
+    expected |= {"zs3net": "ZS3Net", "zs5net": "ZS5Net", "feature_oracle": "Feature oracle"}
+    assert expected.items() <= names.items()
