@@ -17,7 +17,7 @@ from scipy import ndimage
 from tests.own_data import test_prepare
 from zeroshot.base import errors
 from zeroshot.images import image_files
-from zeroshot.own_data import folder, parameters, prepare, regions, report
+from zeroshot.own_data import annotations, folder, parameters, prepare, regions, report
 
 SIZE = (40, 60)
 CATEGORIES = [{"id": 7, "name": "road"}, {"id": 3, "name": "car"}, {"id": 9, "name": "zebra"}]
@@ -117,8 +117,8 @@ def test_coco_files_become_masks_in_which_small_objects_lie_on_large_ones(tmp_pa
 def test_run_lengths_are_read_exactly(encode):
     mask = (np.random.default_rng(0).random(SIZE) < 0.4).astype(np.uint8)
     runs = encode(mask)
-    region = regions.Region("here", 1, runs=runs["counts"], size=SIZE)
-    labels, faults = regions.paint(regions.Outlines("here", SIZE, (region,)), SIZE, {0: 0, 1: 5})
+    region = annotations.Region("here", 1, runs=runs["counts"], size=SIZE)
+    labels, faults = regions.paint(annotations.Outlines("here", SIZE, (region,)), SIZE, {0: 0, 1: 5})
     assert not faults
     np.testing.assert_array_equal(labels, 5 * mask)
 
@@ -128,8 +128,8 @@ def test_a_polygon_is_filled_as_by_another_library_but_for_its_border():
     image = PIL.Image.new("L", (SIZE[1], SIZE[0]))
     PIL.ImageDraw.Draw(image).polygon(corners, fill=1)
     filled = np.array(image).astype(bool)
-    region = regions.Region("here", 1, [[value for corner in corners for value in corner]])
-    labels, faults = regions.paint(regions.Outlines("here", (None, None), (region,)), SIZE, {0: 0, 1: 1})
+    region = annotations.Region("here", 1, [[value for corner in corners for value in corner]])
+    labels, faults = regions.paint(annotations.Outlines("here", (None, None), (region,)), SIZE, {0: 0, 1: 1})
     assert not faults and (labels[ndimage.binary_erosion(filled, np.ones((3, 3)))] == 1).all()
     assert (labels[~ndimage.binary_dilation(filled, np.ones((3, 3)))] == 0).all()
 
@@ -137,7 +137,7 @@ def test_a_polygon_is_filled_as_by_another_library_but_for_its_border():
 def test_parts_of_one_annotation_are_united():
     parts = [*box(0, 0, 10, 10), *box(20, 20, 30, 30)]
     labels, _ = regions.paint(
-        regions.Outlines("here", SIZE, (regions.Region("here", 1, parts),)), SIZE, {0: 65535, 1: 1}
+        annotations.Outlines("here", SIZE, (annotations.Region("here", 1, parts),)), SIZE, {0: 65535, 1: 1}
     )
     np.testing.assert_array_equal(labels == 1, (pixels(0, 0, 10, 10) + pixels(20, 20, 30, 30)).astype(bool))
     assert (labels[labels != 1] == 65535).all()
@@ -244,7 +244,7 @@ def test_all_faults_of_a_coco_file_are_named_together(tmp_path):
 def test_any_other_json_is_refused_by_one_message(tmp_path, text):
     root, _ = make(tmp_path / "street", 1)
     (root / "instances.json").write_text(text)
-    assert "instances.json: is no COCO file (" in faults_of(tmp_path, root)
+    assert "instances.json: is no file of COCO (" in faults_of(tmp_path, root)
 
 
 def test_images_in_two_files_are_a_fault(tmp_path):

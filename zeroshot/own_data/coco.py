@@ -8,8 +8,8 @@ from typing import Any
 import pydantic
 import typing_extensions
 
-from zeroshot.base import errors, text_files
-from zeroshot.own_data import class_list, regions
+from zeroshot.base import errors
+from zeroshot.own_data import annotations, class_list
 
 _FINITE = pydantic.ConfigDict(allow_inf_nan=False)
 
@@ -50,7 +50,7 @@ _FILE = pydantic.TypeAdapter(_File)
 
 def read(
     root: pathlib.Path, files: Sequence[pathlib.Path], images: Collection[str], faults: errors.Faults
-) -> regions.Annotations:
+) -> annotations.Annotations:
     """Read COCO files. An image of a file that has no annotation counts as not annotated.
 
     Args:
@@ -63,15 +63,15 @@ def read(
         errors.UserError: if a file is no COCO file.
     """
     names = [class_list.BACKGROUND]
-    outlines: dict[str, regions.Outlines] = {}
+    outlines: dict[str, annotations.Outlines] = {}
     described: dict[str, str] = {}
     lists: dict[str, list[str]] = {}
     for path in files:
-        content = _content(path)
+        content = annotations.read_json(path, _FILE, "COCO")
         _check_ids(path, content, faults)
         ids = {}
         for image in content["images"]:
-            id = regions.image_id(image["file_name"])
+            id = annotations.image_id(image["file_name"])
             where = f"{path}: {image['file_name']}"
             ids[image["id"]] = id
             if id not in images:
@@ -80,13 +80,13 @@ def read(
                 faults.add("image is described twice", f"{described[id]} and {where}")
             described[id] = where
         values = {category["id"]: class_list.place(names, category["name"]) for category in content["categories"]}
-        of_image: dict[int | str, list[regions.Region]] = {}
+        of_image: dict[int | str, list[annotations.Region]] = {}
         for number, annotation in enumerate(content["annotations"]):
             region = _region(path, number, annotation, ids, values, faults)
             if region is not None:
                 of_image.setdefault(annotation["image_id"], []).append(region)
         here = {
-            ids[image["id"]]: regions.Outlines(
+            ids[image["id"]]: annotations.Outlines(
                 f"{path}: {image['file_name']}",
                 (image.get("height"), image.get("width")),
                 tuple(of_image[image["id"]]),
@@ -99,17 +99,7 @@ def read(
         role = re.search(r"(?<![a-z])(train|val)", path.relative_to(root).as_posix().lower())
         if role:
             lists.setdefault(role[1], []).extend(id for id in here if id in images)
-    return regions.Annotations(names, outlines, lists if len(lists) == 2 else {})
-
-
-def _content(path: pathlib.Path) -> _File:
-    try:
-        return _FILE.validate_json(text_files.read(path))
-    except text_files.TextError as error:
-        cause = error.cause
-    except pydantic.ValidationError as error:
-        cause = "; ".join(errors.describe(error))
-    raise errors.UserError(f"{path}: is no COCO file ({cause}); mend it or move it away")
+    return annotations.Annotations(names, outlines, lists if len(lists) == 2 else {})
 
 
 def _check_ids(path: pathlib.Path, content: _File, faults: errors.Faults) -> None:
@@ -129,7 +119,7 @@ def _region(
     ids: Collection[int | str],
     values: dict[int | str, int],
     faults: errors.Faults,
-) -> regions.Region | None:
+) -> annotations.Region | None:
     """Return the region of an annotation; None if it has a fault."""
     where = f"{path}: annotation {annotation.get('id', f'number {number}')}"
     value, segmentation = values.get(annotation["category_id"]), annotation.get("segmentation")
@@ -141,7 +131,7 @@ def _region(
         faults.add("annotation has boxes only; draw its outline, or remove it", where)
     elif isinstance(segmentation, dict):
         height, width = segmentation["size"]
-        return regions.Region(where, value, runs=segmentation["counts"], size=(height, width))
+        return annotations.Region(where, value, runs=segmentation["counts"], size=(height, width))
     else:
-        return regions.Region(where, value, segmentation)
+        return annotations.Region(where, value, segmentation)
     return None

@@ -7,7 +7,7 @@ import pathlib
 from collections.abc import Collection, Iterable, Sequence
 
 from zeroshot.base import errors, text_files, user_files
-from zeroshot.own_data import class_list, coco, labelme, regions
+from zeroshot.own_data import annotations, class_list, coco, labelme
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 # Formats that keep label ids exactly.
@@ -36,7 +36,7 @@ class Folder:
 
     root: pathlib.Path
     images: dict[str, pathlib.Path]
-    masks: dict[str, pathlib.Path | regions.Outlines]
+    masks: dict[str, pathlib.Path | annotations.Outlines]
     classes: list[class_list.Entry]
     lists: dict[str, list[str]]
 
@@ -73,7 +73,7 @@ def find(root: pathlib.Path, faults: errors.Faults) -> Folder:
             f"{root}: no class list; write classes.txt with one name per line (line 0 has the value 0 in masks), or classes.yaml with "
             "colours and roles (docs/own_data.md)"
         )
-    kept: dict[str, pathlib.Path | regions.Outlines] = {id: path for id, path in masks.items() if id in images}
+    kept: dict[str, pathlib.Path | annotations.Outlines] = {id: path for id, path in masks.items() if id in images}
     return Folder(root, dict(sorted(images.items())), kept, class_list.read(classes), _lists(root, images, faults))
 
 
@@ -106,7 +106,7 @@ def _annotated(root: pathlib.Path, files: Sequence[pathlib.Path], faults: errors
     _check_any(root, images)
     is_labelme = labelme.is_one(files[0])
     found = labelme.read(files, images, faults) if is_labelme else coco.read(root, files, images, faults)
-    masks: dict[str, pathlib.Path | regions.Outlines] = {
+    masks: dict[str, pathlib.Path | annotations.Outlines] = {
         id: outlines for id, outlines in found.outlines.items() if id in images
     }
     lists = _lists(root, images, faults)

@@ -14,7 +14,7 @@ import typing_extensions
 
 from zeroshot.base import errors, text_files
 from zeroshot.images import image_files
-from zeroshot.own_data import class_list, regions
+from zeroshot.own_data import annotations, class_list
 
 # Corners of the polygon that stands for a circle.
 _N_CORNERS = 90
@@ -47,7 +47,7 @@ def is_one(path: pathlib.Path) -> bool:
     return isinstance(content, dict) and "shapes" in content
 
 
-def read(files: Sequence[pathlib.Path], images: Collection[str], faults: errors.Faults) -> regions.Annotations:
+def read(files: Sequence[pathlib.Path], images: Collection[str], faults: errors.Faults) -> annotations.Annotations:
     """Read files of labelme. An image whose file has no shape counts as not annotated. The classes are in alphabetical order.
 
     Args:
@@ -58,13 +58,13 @@ def read(files: Sequence[pathlib.Path], images: Collection[str], faults: errors.
     Raises:
         errors.UserError: if a file is not labelme's.
     """
-    contents = {path: _content(path) for path in files}
+    contents = {path: annotations.read_json(path, _FILE, "labelme") for path in files}
     names = [class_list.BACKGROUND]
     for label in sorted({shape["label"] for content in contents.values() for shape in content["shapes"]}):
         class_list.place(names, label)
-    outlines: dict[str, regions.Outlines] = {}
+    outlines: dict[str, annotations.Outlines] = {}
     for path, content in contents.items():
-        id, size = regions.image_id(content["imagePath"]), (content["imageHeight"], content["imageWidth"])
+        id, size = annotations.image_id(content["imagePath"]), (content["imageHeight"], content["imageWidth"])
         if id not in images:
             faults.add("image of the annotations does not exist", f"{path}: {content['imagePath']}")
         if id in outlines:
@@ -78,37 +78,27 @@ def read(files: Sequence[pathlib.Path], images: Collection[str], faults: errors.
             else:
                 found.append(region)
         if found:
-            outlines[id] = regions.Outlines(str(path), size, tuple(found))
-    return regions.Annotations(names, outlines, {})
+            outlines[id] = annotations.Outlines(str(path), size, tuple(found))
+    return annotations.Annotations(names, outlines, {})
 
 
-def _content(path: pathlib.Path) -> _File:
-    try:
-        return _FILE.validate_json(text_files.read(path))
-    except text_files.TextError as error:
-        cause = error.cause
-    except pydantic.ValidationError as error:
-        cause = "; ".join(errors.describe(error))
-    raise errors.UserError(f"{path}: is no file of labelme ({cause}), as others here are; mend it or move it away")
-
-
-def _region(where: str, value: int, kind: str, shape: _Shape, size: tuple[int, int]) -> regions.Region | None:
+def _region(where: str, value: int, kind: str, shape: _Shape, size: tuple[int, int]) -> annotations.Region | None:
     """Return the region of a shape; None if it is none."""
     points = shape["points"]
     if kind in ("polygon", "oriented_rectangle"):
-        return regions.Region(where, value, [[value for point in points for value in point]])
+        return annotations.Region(where, value, [[value for point in points for value in point]])
     if len(points) != 2:
         return None
     (left, top), (right, bottom) = points
     if kind == "rectangle":
-        return regions.Region(where, value, [[left, top, right, top, right, bottom, left, bottom]])
+        return annotations.Region(where, value, [[left, top, right, top, right, bottom, left, bottom]])
     if kind == "circle":
         radius = math.dist(*points)
         turns = [2 * math.pi * corner / _N_CORNERS for corner in range(_N_CORNERS)]
         corners = [(left + radius * math.cos(turn), top + radius * math.sin(turn)) for turn in turns]
-        return regions.Region(where, value, [[value for point in corners for value in point]])
+        return annotations.Region(where, value, [[value for point in corners for value in point]])
     runs = _runs(shape.get("mask") or "", left, top, size) if kind == "mask" else None
-    return regions.Region(where, value, runs=runs, size=size) if runs else None
+    return annotations.Region(where, value, runs=runs, size=size) if runs else None
 
 
 def _runs(text: str, left: float, top: float, size: tuple[int, int]) -> list[int] | None:

@@ -12,7 +12,7 @@ import PIL.Image
 from zeroshot.base import errors, parallel, params, progress, storage
 from zeroshot.datasets import inspection, layout, partition
 from zeroshot.images import grids, image_files, label_ids, views
-from zeroshot.own_data import class_list, division, folder, mask_values, parameters, regions, report
+from zeroshot.own_data import annotations, class_list, division, folder, mask_values, parameters, regions, report
 
 # What a folder has that `make` wrote.
 _WRITTEN = ("JPEGImages", "SegmentationClass", parameters.LIST_FOLDER, "classes.txt")
@@ -135,7 +135,7 @@ def _write(
     out: pathlib.Path,
     id: str,
     image_path: pathlib.Path,
-    source: pathlib.Path | regions.Outlines | None,
+    source: pathlib.Path | annotations.Outlines | None,
     numbering: mask_values.Numbering,
     side: int,
 ) -> _Decoded:
@@ -154,7 +154,7 @@ def _write(
             PIL.Image.fromarray(view.image(image)).save(file, format="PNG")
     if source is None:
         return _Decoded(size)
-    if isinstance(source, regions.Outlines):
+    if isinstance(source, annotations.Outlines):
         mask, faults = regions.paint(source, size, numbering.labels)
         unknown = collections.Counter()
         if faults:

@@ -1,7 +1,5 @@
 """Masks from the regions that annotation tools store: polygons and run lengths, painted as label ids."""
 
-import dataclasses
-import pathlib
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -9,70 +7,15 @@ from typing import Any
 import numpy as np
 import pycocotools.mask
 
-from zeroshot.base import text_files
 from zeroshot.images import label_ids
-from zeroshot.own_data import class_list
+from zeroshot.own_data import annotations, class_list
 
 # One count of COCO's compressed run lengths: six bits a character, of which one says that more follow.
 _COUNT = r"[P-o]{0,6}[0-O]"
 
 
-@dataclasses.dataclass(frozen=True)
-class Region:
-    """The pixels of one annotation.
-
-    Attributes:
-        where: the file and the place in it, for messages.
-        value: of its class in the class list.
-        polygons: x and y of each corner in turn, in pixels; of each polygon.
-        runs: instead of polygons, lengths of runs of pixels outside and inside in turn, down the columns, or COCO's compressed text.
-        size: (height, width) that the file gives for the run lengths.
-    """
-
-    where: str
-    value: int
-    polygons: Sequence[Sequence[float]] = ()
-    runs: Sequence[int] | str = ()
-    size: tuple[int, int] | None = None
-
-
-@dataclasses.dataclass(frozen=True)
-class Outlines:
-    """The annotations of one image.
-
-    Attributes:
-        where: the file and the place in it, for messages.
-        size: height and width that the file gives for the image; None if it does not.
-        regions: the annotations.
-    """
-
-    where: str
-    size: tuple[int | None, int | None]
-    regions: tuple[Region, ...]
-
-
-@dataclasses.dataclass(frozen=True)
-class Annotations:
-    """What the files say.
-
-    Attributes:
-        names: of the classes: the background, and the others. The place is the `value` of a region.
-        outlines: id of each image with annotations -> these.
-        lists: `train` and `val` -> ids, if the names of the files tell them.
-    """
-
-    names: list[str]
-    outlines: dict[str, Outlines]
-    lists: dict[str, list[str]]
-
-
-def image_id(file_name: str) -> str:
-    """Return the name of an image without folders, of Windows too, and without its suffix."""
-    return text_files.normalise(pathlib.PureWindowsPath(file_name).stem)
-
-
 def paint(
-    outlines: Outlines, size: tuple[int, int], labels: Mapping[Any, int]
+    outlines: annotations.Outlines, size: tuple[int, int], labels: Mapping[Any, int]
 ) -> tuple[np.ndarray, list[tuple[str, str]]]:
     """Paint the annotations of an image by their area in pixels, larger ones first, so that what lies on others stays visible.
 
@@ -106,7 +49,7 @@ def paint(
     return mask, faults
 
 
-def _fault(region: Region, size: tuple[int, int]) -> str | None:
+def _fault(region: annotations.Region, size: tuple[int, int]) -> str | None:
     """Return what is wrong with a region before its pixels are counted."""
     height, width = size
     if region.runs:
