@@ -13,10 +13,12 @@ class Figure:
     Attributes:
         chart: the chart; its width is that of the page.
         title: heading above it; empty for none.
+        min_width: in pixels; on a narrower page it is scrolled.
     """
 
     chart: go.Figure
     title: str = ""
+    min_width: int = 0
 
 
 @dataclasses.dataclass(frozen=True)

@@ -151,14 +151,15 @@ def training_curve(values: Mapping[str, Sequence[float | None]]) -> go.Figure:
     return chart.update_layout(showlegend=len(values) > 1)
 
 
-def against_bias(folds: Mapping[str, Mapping[float, float | None]], bias: float | None) -> go.Figure:
+def against_bias(folds: Mapping[str, Mapping[float, float | None]], chosen: float | None, unit: str) -> go.Figure:
     """Draw hIoU of cross-validation against the seen bias.
 
     Args:
         folds: name of a fold -> bias -> hIoU in per cent.
-        bias: the bias that the model has; None if it is unknown.
+        chosen: the chosen one of these biases; None if it is unknown.
+        unit: of the biases, for the axis.
     """
-    chart = figure(290, xaxis_title="seen bias", yaxis_title="hIoU in per cent")
+    chart = figure(290, xaxis_title=f"seen bias, in {unit}", yaxis_title="hIoU in per cent")
     for number, (name, values) in enumerate(folds.items()):
         chart.add_scatter(
             x=list(values), y=list(values.values()), mode="lines", name=f"fold {number + 1}", showlegend=False,
@@ -168,8 +169,8 @@ def against_bias(folds: Mapping[str, Mapping[float, float | None]], bias: float 
     chart.add_scatter(
         x=list(means), y=list(means.values()), mode="lines+markers", name="mean over folds", line={"color": BLACK}
     )
-    if bias is not None:
-        chart.add_vline(x=bias, line={"color": UNSEEN, "dash": "dash"}, annotation_text=f"chosen: {bias:g}")
+    if chosen is not None:
+        chart.add_vline(x=chosen, line={"color": UNSEEN, "dash": "dash"}, annotation_text=f"chosen: {chosen:g}")
     return chart.update_layout(showlegend=False)
 
 

@@ -39,9 +39,14 @@ def destinations(
 def confusion(rows: Mapping[str, Sequence[Segment]]) -> go.Figure:
     """Draw a stacked bar for each true class from its `destinations`."""
     names = {name: charts.text(name) for name in rows}
-    chart = charts.figure(150 + 44 * len(rows), barmode="stack", xaxis_title="per cent of the pixels", xaxis_range=[0, 100])
-    for kind, (label, shade) in _KINDS.items():
-        chart.add_bar(x=[0], y=[next(iter(names.values()), "")], orientation="h", name=label, marker_color=shade, hoverinfo="skip")
+    chart = charts.figure(
+        150 + 44 * len(rows), barmode="stack", xaxis_title="per cent of the pixels", xaxis_range=[0, 100],
+        legend={"traceorder": "normal"}, uniformtext={"minsize": 10, "mode": "hide"},
+    )  # fmt: skip
+    for label, shade in _KINDS.values():
+        chart.add_bar(
+            x=[0], y=[next(iter(names.values()), "")], orientation="h", name=label, marker_color=shade, hoverinfo="skip"
+        )
     for rank in range(max((len(segments) for segments in rows.values()), default=0)):
         part = {name: segments[rank] for name, segments in rows.items() if rank < len(segments)}
         labels = [charts.text(target) or "other classes" for _, target, _ in part.values()]
@@ -53,7 +58,8 @@ def confusion(rows: Mapping[str, Sequence[Segment]]) -> go.Figure:
             showlegend=False,
             marker={"color": [_KINDS[kind][1] for kind, _, _ in part.values()], "line": {"color": "white", "width": 1}},
             text=[
-                f"{label} {share:.0f}" if share >= _MIN_TEXT else "" for label, share in zip(labels, shares, strict=True)
+                f"{label} {share:.0f}" if share >= _MIN_TEXT else ""
+                for label, share in zip(labels, shares, strict=True)
             ],
             textposition="inside",
             insidetextanchor="middle",
@@ -68,7 +74,7 @@ def confusion(rows: Mapping[str, Sequence[Segment]]) -> go.Figure:
 def confidence(groups: Mapping[str, reliability.Bins]) -> go.Figure:
     """Draw accuracy against confidence for groups of pixels, and the share of the pixels in each bin."""
     chart = charts.figure(
-        430,
+        480,
         xaxis={"title": {"text": "confidence"}, "range": [0, 1.01], "anchor": "y2"},
         yaxis={"title": {"text": "accuracy"}, "range": [0, 1.02], "domain": [0.34, 1]},
         yaxis2={"title": {"text": "share of pixels"}, "domain": [0, 0.24], "gridcolor": "#E5E5E5", "automargin": True},
@@ -89,7 +95,11 @@ def confidence(groups: Mapping[str, reliability.Bins]) -> go.Figure:
             mode="lines+markers",
             name=f"predicted {name}" + (f" (error {100 * error:.1f} %)" if error is not None else ""),
             line={"color": shade},
-            marker={"symbol": marker, "size": 9},
+            # The area of a marker grows with its share of the pixels.
+            marker={
+                "symbol": marker,
+                "size": (6 + 10 * np.sqrt(bins.pixels / max(bins.pixels.max(), 1)))[used].round(1).tolist(),
+            },
             customdata=bins.pixels[used].tolist(),
             hovertemplate="confidence %{x:.3f}, accuracy %{y:.3f}<br>%{customdata:,} pixels",
         )
@@ -105,11 +115,10 @@ def similarity(cosines: np.ndarray, rows: Sequence[str], columns: Sequence[str])
     """Draw cosines (r, c) of class vectors, whose rows and columns have these labels; a class with itself is left out."""
     same = np.array([[row == column for column in columns] for row in rows]).reshape(cosines.shape)
     values = np.where(same, np.nan, cosines).round(3)
-    largest = float(np.nanmax(np.abs(values))) if np.isfinite(values).any() else 1.0
     chart = charts.figure(170 + 20 * len(rows))
     chart.add_heatmap(
         z=[[None if np.isnan(value) else value for value in row] for row in values.tolist()],
-        x=list(columns), y=list(rows), colorscale="RdBu", reversescale=True, zmin=-largest, zmax=largest,
+        x=list(columns), y=list(rows), colorscale="Cividis",
         colorbar={"title": {"text": "cosine"}, "thickness": 12}, hoverongaps=False,
         hovertemplate="%{y} and %{x}: %{z:.3f}<extra></extra>",
     )  # fmt: skip
@@ -119,23 +128,22 @@ def similarity(cosines: np.ndarray, rows: Sequence[str], columns: Sequence[str])
 
 def plane(plane: features_plane.Plane, unseen: Sequence[str]) -> go.Figure:
     """Draw real features as dots and synthetic ones as crosses, one colour for each class; a click on the legend hides a class."""
-    shares = [100 * share for share in plane.explained]
-    chart = charts.figure(
-        620,
-        xaxis_title=f"1st principal component ({shares[0]:.0f} % of the variance of real features)",
-        yaxis_title=f"2nd principal component ({shares[1]:.0f} %)",
-        legend={"groupclick": "toggleitem"},
-    )
-    for number, (name, real) in enumerate(plane.real.items()):
+    first, second = (f"({100 * share:.0f} % of the variance)" for share in plane.explained)
+    chart = charts.figure(660, xaxis_title=f"1st component {first}", yaxis_title=f"2nd component {second}")
+    kinds = {"real": (plane.real, "circle", 6), "synthetic": (plane.synthetic, "x-thin", 7)}
+    for kind, (_, marker, _) in kinds.items():
+        chart.add_scatter(x=[None], y=[None], mode="markers", name=kind, marker=_marker(marker, 8, charts.GREY))
+    for number, name in enumerate(plane.real):
         label = charts.class_name(name, name in unseen)
-        pairs = [("real", real, "circle", 6), ("synthetic", plane.synthetic.get(name), "x-thin", 7)]
-        for kind, points, marker, size in pairs:
-            if points is None or not len(points):
-                continue
-            shade = charts.colour(number)
-            chart.add_scatter(
-                x=points[:, 0].round(3).tolist(), y=points[:, 1].round(3).tolist(), mode="markers",
-                name=f"{label}, {kind}", hoverinfo="name",
-                marker={"symbol": marker, "size": size, "color": shade, "opacity": 0.7, "line": {"color": shade, "width": 1.5}},
-            )  # fmt: skip
+        for kind, (features, marker, size) in kinds.items():
+            if name in features:
+                x, y = features[name].T.round(3).tolist()
+                chart.add_scatter(
+                    x=x, y=y, mode="markers", name=label, legendgroup=name, showlegend=kind == "real",
+                    marker=_marker(marker, size, charts.colour(number)), hovertemplate=f"{label}, {kind}<extra></extra>",
+                )  # fmt: skip
     return chart
+
+
+def _marker(name: str, size: int, shade: str) -> dict[str, object]:
+    return {"symbol": name, "size": size, "color": shade, "opacity": 0.7, "line": {"color": shade, "width": 1.5}}

@@ -40,7 +40,9 @@ def choose(embeddings: class_embeddings.ClassEmbeddings, seen: Sequence[int], un
     seen_names = {embeddings.names[label] for label in seen if label != 0}
     chosen: list[int] = []
     for label in unseen:
-        neighbour = next((other for name, _, other, _ in table if name == embeddings.names[label] and other in seen_names), None)
+        neighbour = next(
+            (other for name, _, other, _ in table if name == embeddings.names[label] and other in seen_names), None
+        )
         pair = [label, *([embeddings.names.index(neighbour)] if neighbour else [])]
         if len({*chosen, *pair}) > MAX_CLASSES:
             break

@@ -99,9 +99,7 @@ def data(
     palette = label_ids.palette()
     shown = []
     for name, image, truth, predictions in images:
-        matrices = {
-            model: _matrix(confusion, name) for model, confusion in confusions.items() if model in predictions
-        }
+        matrices = {model: _matrix(confusion, name) for model, confusion in confusions.items() if model in predictions}
         shown.append(
             {
                 "name": name,

@@ -60,7 +60,9 @@ def confidences(found: Evaluation | None) -> blocks.Section:
     """Return accuracy against confidence for each model."""
     title = "Reliability of confidences"
     if found is None or not found.classifiers:
-        return blocks.Section("reliability", title, ["`dvc repro finetune_classifier dump_features` makes this section."])
+        return blocks.Section(
+            "reliability", title, ["`dvc repro finetune_classifier dump_features` makes this section."]
+        )
     images = image_browser.by_hash(found.index.images, MAX_IMAGES)
     cache = list(maps.read(found.folder, images))
     figures = {
@@ -100,7 +102,9 @@ def plane(
     if vectors is None or train is None or found is None:
         return blocks.Section("plane", title, ["`dvc repro train_gmmn` makes this section."])
     embeddings = class_embeddings.read(vectors)
-    labels = [names.index(name) for name in chosen] or features_plane.choose(embeddings, run.split.seen, run.split.unseen)
+    labels = [names.index(name) for name in chosen] or features_plane.choose(
+        embeddings, run.split.seen, run.split.unseen
+    )
     seen, unseen = ([label for label in labels if label in role] for role in (run.split.seen, run.split.unseen))
     real = features_plane.of_rows(rows.sample(train, _POINTS, seed=0), seen)
     images = image_browser.by_hash(found.index.images, 4 * MAX_IMAGES)
@@ -111,7 +115,7 @@ def plane(
         "Dots are real features, crosses synthetic ones, in the plane of the first two principal components of the real ones. Those of"
         " seen classes are from training images. Those of unseen classes (◆) are from evaluation images with their true labels: they are"
         " shown here and train nothing. Crosses beside their dots mean a generator that misses the class. A click on the legend hides a"
-        " series; `zeroshot report --classes NAME,NAME` shows other classes."
+        " class; `zeroshot report --classes NAME,NAME` shows other classes."
     ]
     synthetic: Mapping[int, np.ndarray] = {}
     if gmmn is None:
@@ -142,7 +146,7 @@ def browser(
     chosen = _choose(run, found, options)
     notes = [
         "The slider wipes between the truth on the left and the model on the right. Scores are of this image alone, in per cent, over the"
-        " classes that it shows; hIoU needs a seen and an unseen class in the image."
+        " classes that it shows; hIoU needs a seen and an unseen class in the image. Pixels in pale yellow have no label and do not count."
     ]
     if len(chosen) < len(found.index.images):
         notes.append(

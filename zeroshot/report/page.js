@@ -10,15 +10,26 @@ function draw(place) {
   Plotly.newPlot(place, data, layout, { responsive: true, displaylogo: false });
 }
 
-for (const place of document.querySelectorAll(".chart")) if (!place.closest("[hidden]")) draw(place);
+// Charts are drawn when they come near, so that the page opens at once; all of them before it is printed.
+const near = new IntersectionObserver(
+  (entries) => {
+    for (const entry of entries) {
+      if (!entry.isIntersecting) continue;
+      near.unobserve(entry.target);
+      draw(entry.target);
+    }
+  },
+  { rootMargin: "800px" },
+);
+for (const place of document.querySelectorAll(".chart")) near.observe(place);
+window.addEventListener("beforeprint", () => {
+  for (const place of document.querySelectorAll(".chart")) if (!place.closest("[hidden]")) draw(place);
+});
 
 for (const choice of document.querySelectorAll(".choice")) {
   const select = choice.querySelector("select");
   const show = () => {
-    for (const option of choice.querySelectorAll(".option")) {
-      option.hidden = option.dataset.name !== select.value;
-      if (!option.hidden) draw(option.querySelector(".chart"));
-    }
+    for (const option of choice.querySelectorAll(".option")) option.hidden = option.dataset.name !== select.value;
   };
   select.addEventListener("change", show);
   // A browser may restore another choice when a page is loaded again.
@@ -107,7 +118,7 @@ function browse(data) {
       if (unseen) head.className = "unseen";
       const [pixels, iou] = scores[label];
       cell(row, pixels.toLocaleString("en"));
-      cell(row, pixels ? number(iou) : "not in the image");
+      cell(row, number(iou));
       return row;
     });
     element("class-scores").tBodies[0].replaceChildren(...rows);

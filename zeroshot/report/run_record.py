@@ -55,7 +55,9 @@ def _network(path: pathlib.Path | None) -> Rows:
         return [("network", "models/backbone.pt does not exist; `dvc repro train_backbone` makes it")]
     content = checkpoints.load(path, checkpoints.Configured)
     config: dict[str, Any] = content["config"]
-    lines = [("network", f"{config.get('encoder', 'unknown encoder')}, first weights {config.get('weights', 'unknown')}")]
+    lines = [
+        ("network", f"{config.get('encoder', 'unknown encoder')}, first weights {config.get('weights', 'unknown')}")
+    ]
     pretraining = content.get("pretraining", config.get("pretraining"))
     if pretraining is not None:
         lines.append(("encoder pretrained on", str(pretraining)))

@@ -8,6 +8,7 @@ import numpy as np
 from zeroshot.evaluation import results_table
 from zeroshot.report import blocks, charts, class_charts, run_record, sweeps, workspace
 from zeroshot.words import class_embeddings
+from zeroshot.zs3net.cross_validation import calibration
 
 # The model whose figures come first: the best method that reads no unseen label.
 _PREFERRED = ("zs5net", "zs3net")
@@ -24,9 +25,11 @@ _CURVES = {
 }
 # Columns of curves that number the epochs.
 _EPOCHS = ("epoch", "round")
+# Their biases are in multiples of the standard deviation of seen logits at one pixel.
+_BASELINES = ("devise", "ale", "spnet")
 # Table of cross-validation -> its model.
 _CALIBRATIONS = {"calibration": "zs3net", "self_training_calibration": "zs5net"} | {
-    f"{model}_calibration": model for model in ("devise", "ale", "spnet", "feature_oracle")
+    f"{model}_calibration": model for model in (*_BASELINES, "feature_oracle")
 }
 
 
@@ -41,7 +44,9 @@ def scores(run: workspace.Workspace) -> blocks.Section:
         f"Metrics of {', '.join(f'`{model}`' for model in run.others)} belong to another split, so nothing of them is shown."
     ] * bool(run.others)
     if not run.metrics:
-        return blocks.Section("scores", "Scores", [*notes, "No model of this split is evaluated: `dvc repro` makes this section."])
+        return blocks.Section(
+            "scores", "Scores", [*notes, "No model of this split is evaluated: `dvc repro` makes this section."]
+        )
     best = preferred(list(run.metrics))
     block, vanilla = run.metrics[best]["generalised"], run.metrics[best]["vanilla"]
     low, high = block["hIoU_low"], block["hIoU_high"]
@@ -58,7 +63,9 @@ def scores(run: workspace.Workspace) -> blocks.Section:
     )
     table = results_table.table(run.root / "metrics", run.root / "data/split.json")
     content = [blocks.Cards(cards), blocks.Figure(charts.scores(run.metrics)), _score_table(run)]
-    return blocks.Section("scores", "Scores", notes, [*content, blocks.Text("The table of `zeroshot results metrics`", table)])
+    return blocks.Section(
+        "scores", "Scores", notes, [*content, blocks.Text("The table of `zeroshot results metrics`", table)]
+    )
 
 
 def _score_table(run: workspace.Workspace) -> blocks.Table:
@@ -67,7 +74,7 @@ def _score_table(run: workspace.Workspace) -> blocks.Table:
         block, vanilla = values["generalised"], values["vanilla"]
         groups = [block[group][metric] for group in ("seen", "unseen", "all") for metric in ("PA", "mIoU")]
         numbers = [block["hIoU"], values["without_bias"]["hIoU"], *groups, vanilla and vanilla["mIoU"]]
-        rows.append([model, f"{values['seen_bias']:g}", *map(blocks.number, numbers)])
+        rows.append([model, f"{values['seen_bias']:.3g}", *map(blocks.number, numbers)])
     groups = [f"{group} {metric}" for group in ("seen", "unseen", "all") for metric in ("PA", "mIoU")]
     return blocks.Table(["model", "seen bias", "hIoU", "hIoU, no bias", *groups, "vanilla mIoU"], rows)
 
@@ -115,7 +122,9 @@ def curves(run: workspace.Workspace) -> blocks.Section:
             figures.append(blocks.Figure(charts.training_curve(series), title))
     if not figures:
         return blocks.Section("curves", "Training", ["`dvc repro` makes this section: it trains the models."])
-    notes = ["Loss by epoch. `live_kernels` of the generator is the share of kernels whose gradient is not lost; 0 is a fault."]
+    notes = [
+        "Loss by epoch. `live_kernels` is the share of active kernels of the generator's MMD; at 0 it learns nothing."
+    ]
     return blocks.Section("curves", "Training", notes, [blocks.Grid(figures)])
 
 
@@ -131,16 +140,26 @@ def bias(run: workspace.Workspace) -> blocks.Section:
             if path and value is not None:
                 folds.setdefault(row["held_out"], {})[value] = workspace.number(path, row, "hIoU")
         if folds:
-            chosen = run.metrics[model]["seen_bias"] if model in run.metrics else None
-            figures.append(blocks.Figure(charts.against_bias(folds, chosen), model))
+            unit = "spreads of seen logits" if model in _BASELINES else "logits"
+            figures.append(blocks.Figure(charts.against_bias(folds, _chosen(folds), unit), model))
     if not figures:
-        return blocks.Section("bias", title, ["`dvc repro` makes this section, if `classifier.calibration.enabled` is true."])
+        return blocks.Section(
+            "bias", title, ["`dvc repro` makes this section, if `classifier.calibration.enabled` is true."]
+        )
     notes = [
-        "The bias is taken off the logits of seen classes. It is chosen where the mean over folds (black) is highest; a fold holds out"
-        " *seen* classes of training images and treats them as unseen, so no unseen label is read. The feature oracle alone uses unseen"
-        " labels. A flat curve means that the choice matters little."
+        "The bias is taken off the logits of seen classes. It is chosen where the mean over folds (black) is highest; a fold (grey) holds"
+        " out seen classes of training images and treats them as unseen, so no unseen label is read. The feature oracle alone uses"
+        " unseen labels. The sharper the peak, the more depends on the choice."
     ]
     return blocks.Section("bias", title, notes, [blocks.Grid(figures)])
+
+
+def _chosen(folds: Mapping[str, Mapping[float, float | None]]) -> float | None:
+    """Return the bias that the stage chose; None if a fold lacks a value."""
+    biases = list(next(iter(folds.values())))
+    values = [[fold.get(bias) for bias in biases] for fold in folds.values()]
+    known = [[value for value in row if value is not None] for row in values]
+    return calibration.choose(known, biases) if all(len(row) == len(biases) for row in known) else None
 
 
 def p(run: workspace.Workspace, current: dict[str, Any]) -> blocks.Section:
@@ -149,7 +168,7 @@ def p(run: workspace.Workspace, current: dict[str, Any]) -> blocks.Section:
     if run_record.has_repository(run.root) and "zs5net" in run.metrics:
         own = sweeps.of_experiments(run)
         found = [own, *found] if own else found
-    notes = ["ZS5Net keeps the surest p per cent of the pixels that ZS3Net labels as unseen, and learns from them."]
+    notes = ["ZS5Net learns from the most confident p per cent of the pixels that ZS3Net labels as unseen classes."]
     if not found:
         how = "`dvc exp run --queue -S pseudo_labels.p=10,25,50,75`, then `dvc queue start`, makes this section."
         return blocks.Section("p", "hIoU against p", [*notes, how])
@@ -183,7 +202,11 @@ def confusion(run: workspace.Workspace) -> blocks.Section:
 def pseudo_labels(run: workspace.Workspace) -> blocks.Section:
     """Return the precision of the pseudo-labels."""
     title, path = "Pseudo-labels", run.file("metrics/pseudo_labels.csv")
-    rows = workspace.table(path, ("class", "pixels", "precision", "coverage")) if path and "zs5net" not in run.others else []
+    rows = (
+        workspace.table(path, ("class", "pixels", "precision", "coverage"))
+        if path and "zs5net" not in run.others
+        else []
+    )
     if path is None or not rows:
         return blocks.Section("pseudo", title, ["`dvc repro report_pseudo_labels` makes this section."])
     cells = [
@@ -209,7 +232,9 @@ def similarity(run: workspace.Workspace) -> blocks.Section:
         return blocks.Section("similarity", title, ["`dvc repro embed_classes` makes this section."])
     embeddings = class_embeddings.read(path)
     if embeddings.names != run.split.classes:
-        return blocks.Section("similarity", title, ["The vectors are of other classes: `dvc repro embed_classes` makes them again."])
+        return blocks.Section(
+            "similarity", title, ["The vectors are of other classes: `dvc repro embed_classes` makes them again."]
+        )
     vectors = embeddings.vectors.astype(np.float64)
     unit = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), np.finfo(float).tiny)
     cosines = unit @ unit.T
@@ -226,7 +251,7 @@ def similarity(run: workspace.Workspace) -> blocks.Section:
         columns = sorted(near | set(rows), key=columns.index)[: charts.MAX_ROWS]
         notes.append("Of many classes, the unseen ones are shown, and the classes nearest to them.")
     chart = class_charts.similarity(cosines[np.ix_(rows, columns)], _labels(run, rows), _labels(run, columns))
-    return blocks.Section("similarity", title, notes, [blocks.Figure(chart)])
+    return blocks.Section("similarity", title, notes, [blocks.Figure(chart, min_width=220 + 16 * len(columns))])
 
 
 def _labels(run: workspace.Workspace, labels: Sequence[int]) -> list[str]:

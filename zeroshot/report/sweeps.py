@@ -54,7 +54,9 @@ def of_experiments(run: workspace.Workspace) -> Sweep | None:
             for metric, column in COLUMNS.items():
                 if row[column] is not None:
                     points[metric].setdefault(settings[0], []).append(row[column])
-    source = f"{n_runs} runs of ZS5Net that differ in `{PARAMETER}` and in seeds only: the workspace and DVC's experiments."
+    source = (
+        f"{n_runs} runs of ZS5Net that differ in `{PARAMETER}` and in seeds only: the workspace and DVC's experiments."
+    )
     return Sweep(source, points) if len(points["hIoU"]) > 1 else None
 
 
@@ -124,4 +126,3 @@ def _of_comparison(
         f" {path.parent.name}` recorded it. Its runs are not the one in the workspace."
     )
     return Sweep(source, points) if len(points["hIoU"]) > 1 else None
-
