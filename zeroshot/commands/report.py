@@ -15,7 +15,7 @@ def main(*, out: pathlib.Path = pathlib.Path("report.html"), classes: str = "") 
     """
     from zeroshot.base import params, runtime, storage, text_files
     from zeroshot.evaluation import example_images
-    from zeroshot.report import model_sections, page, sections, workspace
+    from zeroshot.report import model_sections, page, run_record, score_sections, training_sections, workspace
 
     file = pathlib.Path("params.yaml")
     device = runtime.start(params.load(file, "runtime", runtime.Params))
@@ -25,18 +25,18 @@ def main(*, out: pathlib.Path = pathlib.Path("report.html"), classes: str = "") 
     evaluation = model_sections.evaluation(run, device)
     chosen = [text_files.normalise(name.strip()) for name in classes.split(",") if name.strip()]
     content = [
-        sections.scores(run),
-        sections.classes(run),
+        score_sections.scores(run),
+        score_sections.classes(run),
         model_sections.browser(run, evaluation, data_root, options),
-        sections.confusion(run),
+        score_sections.confusion(run),
         model_sections.confidences(evaluation),
         model_sections.plane(run, evaluation, chosen, device),
-        sections.similarity(run),
-        sections.bias(run),
-        sections.p(run, params.read(file)),
-        sections.pseudo_labels(run),
-        sections.curves(run),
-        sections.record(run, {"params.yaml": text_files.read(file)}),
+        training_sections.similarity(run),
+        training_sections.bias(run),
+        training_sections.p(run, params.read(file)),
+        score_sections.pseudo_labels(run),
+        training_sections.curves(run),
+        run_record.section(run, {"params.yaml": text_files.read(file)}),
     ]
     storage.write_text(out, page.render(*page.heading(run, data_root), content))
     print(f"{out}: {out.stat().st_size / storage.MIB:.1f} MiB; open it in a browser")

@@ -7,11 +7,11 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 import torch
 
-from zeroshot.base import errors, progress
+from zeroshot.base import checkpoints, errors, progress
 from zeroshot.cache import index, maps, rows
 from zeroshot.evaluation import example_images, image_confusions
 from zeroshot.images import image_files, label_ids
-from zeroshot.report import blocks, class_charts, features_plane, image_browser, reliability, sections, workspace
+from zeroshot.report import blocks, class_charts, features_plane, image_browser, reliability, workspace
 from zeroshot.words import class_embeddings
 from zeroshot.zs3net import pixel_classifier
 from zeroshot.zs3net.generators import registry
@@ -20,8 +20,6 @@ from zeroshot.zs3net.generators import registry
 MAX_IMAGES = 60
 # Features of each class and kind in the plane.
 _POINTS = 120
-
-Classifiers = dict[str, pixel_classifier.PixelClassifier]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,28 +30,40 @@ class Evaluation:
         folder: the cache of feature maps.
         index: its index.
         classifiers: by model.
+        faults: a sentence for each classifier that does not fit, because it is of another run.
     """
 
     folder: pathlib.Path
     index: index.Index
-    classifiers: Classifiers
+    classifiers: dict[str, pixel_classifier.PixelClassifier]
+    faults: tuple[str, ...]
 
 
 def evaluation(run: workspace.Workspace, device: torch.device) -> Evaluation | None:
-    """Return the cache of evaluation images and the classifiers of the run, on `device`; None without a cache.
+    """Return the cache of evaluation images and the classifiers of the run, on `device`; None without a cache of this split.
 
     Raises:
-        errors.UserError: if the cache or a classifier is damaged, or belongs to another run.
+        errors.UserError: if the cache is damaged.
     """
-    folder = run.file("features/val")
-    if folder is None or not (folder / index.NAME).exists():
+    described = _cache(run, "val", "maps")
+    if described is None or not set(described.images) <= {item.id for item in run.split.val}:
         return None
-    described = index.read(folder, "maps")
-    paths = run.models("models/classifiers/{}.pt")
-    classifiers = {
-        model: pixel_classifier.load(path, run.split, described.dim)[0].to(device) for model, path in paths.items()
-    }
-    return Evaluation(folder, described, classifiers)
+    classifiers, faults = {}, []
+    for model, path in run.models("models/classifiers/{}.pt").items():
+        try:
+            classifiers[model] = pixel_classifier.load(path, run.split, described.dim)[0].to(device)
+        except checkpoints.CheckpointError as error:
+            faults.append(f"Not shown: {error}.")
+    return Evaluation(run.root / "features/val", described, classifiers, tuple(faults))
+
+
+def _cache(run: workspace.Workspace, name: str, kind: str) -> index.Index | None:
+    """Return the index of a cache in features/; None if there is none, or it has other classes than the split."""
+    folder = run.root / "features" / name
+    if not (folder / index.NAME).exists():
+        return None
+    described = index.read(folder, kind)
+    return described if tuple(described.classes) == run.split.classes[: len(described.classes)] else None
 
 
 def confidences(found: Evaluation | None) -> blocks.Section:
@@ -76,8 +86,8 @@ def confidences(found: Evaluation | None) -> blocks.Section:
         f" {len(found.index.images)} evaluation images, chosen by a hash of their names, are sorted by it. Points on the dashed line can"
         " be trusted; points below it are too sure of themselves. The error in the legend is the expected calibration error."
     ]
-    chosen = sections.preferred(list(figures))
-    return blocks.Section("reliability", title, notes, [blocks.Choice("Model", figures, chosen)])
+    chosen = workspace.preferred(list(figures))
+    return blocks.Section("reliability", title, [*notes, *found.faults], [blocks.Choice("Model", figures, chosen)])
 
 
 def plane(
@@ -98,19 +108,27 @@ def plane(
     unknown = [name for name in chosen if name not in names]
     if unknown:
         raise errors.UserError(f"--classes: the split has no class {', '.join(f'`{name}`' for name in unknown)}")
-    vectors, train, gmmn = (run.file(name) for name in ("data/class_embeddings.h5", "features/train", "models/gmmn.pt"))
-    if vectors is None or train is None or found is None:
+    vectors, gmmn = run.file("data/class_embeddings.h5"), run.file("models/gmmn.pt")
+    if vectors is None or found is None or _cache(run, "train", "rows") is None:
         return blocks.Section("plane", title, ["`dvc repro train_gmmn` makes this section."])
     embeddings = class_embeddings.read(vectors)
+    if embeddings.names != names:
+        return blocks.Section(
+            "plane", title, ["The class vectors are of other classes: `dvc repro train_gmmn` makes this section."]
+        )
     labels = [names.index(name) for name in chosen] or features_plane.choose(
         embeddings, run.split.seen, run.split.unseen
     )
     seen, unseen = ([label for label in labels if label in role] for role in (run.split.seen, run.split.unseen))
-    real = features_plane.of_rows(rows.sample(train, _POINTS, seed=0), seen)
+    real = features_plane.of_rows(rows.sample(run.root / "features/train", _POINTS, seed=0), seen)
     images = image_browser.by_hash(found.index.images, 4 * MAX_IMAGES)
     real |= features_plane.of_cells(maps.read(found.folder, images), unseen, found.index.stride, _POINTS)
     if sum(map(len, real.values())) < 2:
-        return blocks.Section("plane", title, ["The cached images show none of the classes."])
+        return blocks.Section(
+            "plane",
+            title,
+            ["No cached image shows one of the classes: `zeroshot report --classes NAME,NAME` shows others."],
+        )
     notes = [
         "Dots are real features, crosses synthetic ones, in the plane of the first two principal components of the real ones. Those of"
         " seen classes are from training images. Those of unseen classes (◆) are from evaluation images with their true labels: they are"
@@ -121,8 +139,11 @@ def plane(
     if gmmn is None:
         notes.append("There is no generator yet: `dvc repro train_gmmn` adds synthetic features.")
     else:
-        generator = registry.load(gmmn, device, names, found.index.dim)
-        synthetic = features_plane.sample(generator, [label for label in labels if label in real], _POINTS)
+        try:
+            generator = registry.load(gmmn, device, names, found.index.dim)
+            synthetic = features_plane.sample(generator, [label for label in labels if label in real], _POINTS)
+        except checkpoints.CheckpointError as error:
+            notes.append(f"No synthetic features: {error}.")
     made = features_plane.make({label: real[label] for label in labels if label in real}, synthetic, names)
     chart = class_charts.plane(made, [names[label] for label in run.split.unseen])
     return blocks.Section("plane", title, notes, [blocks.Figure(chart)])
@@ -153,7 +174,7 @@ def browser(
             f"{len(chosen)} of {len(found.index.images)} images, chosen by their masks alone: some with each unseen class and some without."
         )
     content = image_browser.data(run.split, _images(run, found, chosen, list(confusions), data_root), confusions)
-    content["start"] = sections.preferred(list(confusions))
+    content["start"] = workspace.preferred(list(confusions))
     return blocks.Section("images", title, notes, [blocks.Browser(content)])
 
 

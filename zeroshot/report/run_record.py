@@ -5,18 +5,27 @@ import hashlib
 import importlib.metadata
 import pathlib
 import platform
+from collections.abc import Mapping
 from typing import Any
 
 from zeroshot.base import checkpoints
 from zeroshot.experiments.comparison import dvc_experiments
-from zeroshot.report import workspace
+from zeroshot.report import blocks, workspace
 
 # The packages whose versions can change numbers.
 _PACKAGES = ("torch", "torchvision", "numpy", "scipy", "h5py", "gensim", "dvc", "plotly")
 Rows = list[tuple[str, str]]
 
 
-def rows(run: workspace.Workspace) -> Rows:
+def section(run: workspace.Workspace, parameters: Mapping[str, str]) -> blocks.Section:
+    """Return what the run was made with; `parameters`: file name -> text of each parameter file."""
+    texts = [blocks.Text(f"`{name}`", text) for name, text in parameters.items()]
+    table = blocks.Table(["what", "value"], _rows(run))
+    notes = ["`dvc status` says whether the results still belong to these parameters."]
+    return blocks.Section("record", "Parameters and origin", notes, [table, *texts])
+
+
+def _rows(run: workspace.Workspace) -> Rows:
     """Return (what, value) for every line of the record."""
     split = run.split
     return [

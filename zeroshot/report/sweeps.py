@@ -52,8 +52,9 @@ def of_experiments(run: workspace.Workspace) -> Sweep | None:
             n_runs += 1
             row = collect.metrics(metrics, "generalised")
             for metric, column in COLUMNS.items():
-                if row[column] is not None:
-                    points[metric].setdefault(settings[0], []).append(row[column])
+                score = row[column]
+                if score is not None:
+                    points[metric].setdefault(settings[0], []).append(score)
     source = (
         f"{n_runs} runs of ZS5Net that differ in `{PARAMETER}` and in seeds only: the workspace and DVC's experiments."
     )

@@ -12,6 +12,8 @@ from zeroshot.evaluation import metrics_files
 
 # Models from the simplest to the upper bound; others come last.
 _ORDER = ("seen_only", "devise", "ale", "spnet", "zs3net", "zs5net", "feature_oracle")
+# The model whose figures come first: the best method that reads no unseen label.
+_PREFERRED = ("zs5net", "zs3net")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,11 +33,6 @@ class Workspace:
     checksum: str
     metrics: dict[str, metrics_files.Metrics]
     others: tuple[str, ...]
-
-    @property
-    def n_classes(self) -> int:
-        """The number of classes C."""
-        return len(self.split.classes)
 
     def file(self, name: str) -> pathlib.Path | None:
         """Return a file or folder of the workspace, by its POSIX path; None if it does not exist."""
@@ -68,6 +65,11 @@ def read(root: pathlib.Path) -> Workspace:
 def ordered(models: Sequence[str]) -> list[str]:
     """Return names of models from the simplest to the upper bound; unknown names come last."""
     return sorted(models, key=lambda model: (_ORDER.index(model) if model in _ORDER else len(_ORDER), model))
+
+
+def preferred(models: Sequence[str]) -> str:
+    """Return the model to show first: ZS5Net, else ZS3Net, else the last."""
+    return next((model for model in _PREFERRED if model in models), models[-1])
 
 
 def table(path: pathlib.Path, columns: Sequence[str]) -> list[dict[str, str]]:
