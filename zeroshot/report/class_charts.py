@@ -139,7 +139,7 @@ def plane(plane: features_plane.Plane, unseen: Sequence[str]) -> go.Figure:
             if name in features:
                 x, y = features[name].T.round(3).tolist()
                 chart.add_scatter(
-                    x=x, y=y, mode="markers", name=label, legendgroup=name, showlegend=kind == "real",
+                    x=x, y=y, mode="markers", name=label, legendgroup=label, showlegend=kind == "real",
                     marker=_marker(marker, size, charts.colour(number)), hovertemplate=f"{label}, {kind}<extra></extra>",
                 )  # fmt: skip
     return chart
