@@ -16,6 +16,9 @@ FLAGS = (
 )
 
 
+widths = pytest.mark.parametrize("opened", [1280, 400], indirect=True)
+
+
 @pytest.fixture(scope="module")
 def chromium():
     if CHROMIUM is None:
@@ -42,10 +45,10 @@ def path(tmp_path_factory):
     return folder / "report.html"
 
 
-@pytest.fixture(params=[1280, 400])
+@pytest.fixture
 def opened(chromium, path, request):
-    """The page at two widths; after a test there must be no error and no request in the browser's record."""
-    page = chromium.new_page(viewport={"width": request.param, "height": 900})
+    """The page, 1280 pixels wide or as a test says; after a test there must be no error and no request in the browser's record."""
+    page = chromium.new_page(viewport={"width": getattr(request, "param", 1280), "height": 900})
     page.set_default_timeout(60_000)
     faults, requests = [], []
     page.on("console", lambda message: faults.append(message.text) if message.type in ("error", "warning") else None)
@@ -63,6 +66,7 @@ def clip(page, name):
     return page.locator(f"#{name}").evaluate("element => getComputedStyle(element).clipPath")
 
 
+@widths
 def test_the_slider_wipes_between_truth_and_model(opened):
     assert (clip(opened, "truth"), clip(opened, "prediction")) == ("inset(0px 50% 0px 0px)", "inset(0px 0px 0px 50%)")
     opened.locator("#slider").focus()
@@ -124,5 +128,6 @@ def test_charts_are_drawn_and_another_model_can_be_chosen(opened):
     assert "<script>window.broken = 1</script>" in opened.locator("#confusion .option").first.inner_text()
 
 
+@widths
 def test_the_page_is_no_wider_than_the_window(opened):
     assert opened.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
