@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: setup repro test tables offline-plots freeze
+.PHONY: setup repro report test tables offline-plots freeze
 
 setup: .venv/requirements.txt
 
@@ -13,6 +13,10 @@ repro: .venv/requirements.txt
 	zeroshot check
 	dvc repro
 	zeroshot results
+
+# Write report.html, one page about the results in this folder, whichever stages have run.
+report: .venv/requirements.txt
+	zeroshot report
 
 test: .venv/requirements-test.txt
 	ruff check .

@@ -82,6 +82,9 @@ NOT_RUN = {
     "zeroshot reset": "needs results in DVC's cache; tests/commands/test_reset.py runs it in a small repository",
     "zeroshot queue toy": "starts hours of work; tests/experiments queues runs",
     "zeroshot queue toy --dry-run": "asks DVC for all experiments; tests/experiments does in a small repository",
+    "zeroshot report --out report.html": "needs results; tests/report runs the like",
+    "zeroshot report --classes red-striped,red-plain": "needs results; tests/report runs the like",
+    "dvc exp run --queue -S pseudo_labels.p=10,25,50,75": "tests/experiments queues runs",
     "zeroshot tables toy": "asks DVC for all experiments; tests/experiments does in a small repository",
 }
 

@@ -1,0 +1,105 @@
+"""Real and synthetic features of a few classes in one plane: principal components of the real ones."""
+
+import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+import torch
+
+from zeroshot.cache import maps, rows
+from zeroshot.images import grids
+from zeroshot.words import class_embeddings
+from zeroshot.zs3net import feature_source
+
+# Largest number of classes that are chosen without being named.
+MAX_CLASSES = 8
+
+
+@dataclasses.dataclass(frozen=True)
+class Plane:
+    """Points in the plane of the first two principal components.
+
+    Attributes:
+        real: class -> (n, 2) float64.
+        synthetic: class -> (n, 2) float64.
+        explained: the share of the variance of the real features along each axis.
+    """
+
+    real: dict[str, np.ndarray]
+    synthetic: dict[str, np.ndarray]
+    explained: tuple[float, float]
+
+
+def choose(embeddings: class_embeddings.ClassEmbeddings, seen: Sequence[int], unseen: Sequence[int]) -> list[int]:
+    """Return the first unseen classes and, of each, the seen class with the nearest vector, which it is most easily taken for.
+
+    Returns:
+        at most `MAX_CLASSES` label ids without the background: each unseen class before its neighbour.
+    """
+    table = list(class_embeddings.nearest(embeddings, n=len(embeddings.names)))
+    seen_names = {embeddings.names[label] for label in seen if label != 0}
+    chosen: list[int] = []
+    for label in unseen:
+        neighbour = next(
+            (other for name, _, other, _ in table if name == embeddings.names[label] and other in seen_names), None
+        )
+        pair = [label, *([embeddings.names.index(neighbour)] if neighbour else [])]
+        if len({*chosen, *pair}) > MAX_CLASSES:
+            break
+        chosen += [one for one in pair if one not in chosen]
+    return chosen
+
+
+def of_cells(cache: Iterable[maps.Map], labels: Sequence[int], stride: int, most: int) -> dict[int, np.ndarray]:
+    """Return real features of some classes from evaluation images: at most `most` of each, taken evenly from all their cells.
+
+    Returns:
+        label id -> (n, d) float32; a class that no mask shows is absent.
+    """
+    cells: dict[int, list[np.ndarray]] = {}
+    for item in cache:
+        small = grids.downsample(item.mask, stride)
+        for label in labels:
+            if (small == label).any():
+                cells.setdefault(label, []).append(item.features[small == label])
+    return {label: _evenly(np.concatenate(parts), most) for label, parts in cells.items()}
+
+
+def of_rows(table: rows.Rows, labels: Sequence[int]) -> dict[int, np.ndarray]:
+    """Return the features of some classes in a sample of rows, (n, d) float32 by label id; a class without rows is absent."""
+    parts = {label: table["features"][table["label"] == label].astype(np.float32) for label in labels}
+    return {label: part for label, part in parts.items() if len(part)}
+
+
+@torch.inference_mode()
+def sample(source: feature_source.FeatureSource, labels: Sequence[int], n: int) -> dict[int, np.ndarray]:
+    """Return n synthetic features (n, d) float32 of each class; the same source gives the same ones."""
+    random = torch.Generator().manual_seed(0)
+    return {label: source.sample(torch.full((n,), label), random).cpu().float().numpy() for label in labels}
+
+
+def make(real: Mapping[int, np.ndarray], synthetic: Mapping[int, np.ndarray], names: Sequence[str]) -> Plane:
+    """Project features onto the first two principal components of the real ones.
+
+    Args:
+        real: label id -> (n, d) float32; at least two features in all.
+        synthetic: label id -> (n, d) float32.
+        names: of all classes.
+    """
+    stacked = np.concatenate(list(real.values())).astype(np.float64)
+    centre = stacked.mean(axis=0)
+    _, lengths, axes = np.linalg.svd(stacked - centre, full_matrices=False)
+    # The sign of an axis is arbitrary: its largest entry is made positive.
+    signs = np.sign(axes[[0, 1], np.abs(axes[:2]).argmax(axis=1)])
+    axes = axes[:2] * np.where(signs == 0, 1, signs)[:, None]
+    shares = lengths**2 / max((lengths**2).sum(), np.finfo(float).tiny)
+
+    def project(features: Mapping[int, np.ndarray]) -> dict[str, np.ndarray]:
+        return {names[label]: (part - centre) @ axes.T for label, part in features.items()}
+
+    return Plane(project(real), project(synthetic), (float(shares[0]), float(shares[1])))
+
+
+def _evenly(features: np.ndarray, most: int) -> np.ndarray:
+    step = np.linspace(0, len(features) - 1, min(most, len(features))).round().astype(np.int64)
+    return features[step].astype(np.float32)
