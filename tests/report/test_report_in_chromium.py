@@ -16,6 +16,8 @@ FLAGS = (
 )
 
 
+# Milliseconds. A busy machine of two cores has taken more than a minute to open the page.
+TIMEOUT = 240_000
 widths = pytest.mark.parametrize("opened", [1280, 400], indirect=True)
 
 
@@ -27,7 +29,7 @@ def chromium():
             pytest.fail(f"ZEROSHOT_NEED_BROWSER is set, and {message}")
         pytest.skip(f"{message}; install Chromium to test the report in a browser")
     with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS), timeout=TIMEOUT)
         yield browser
         browser.close()
 
@@ -49,7 +51,7 @@ def path(tmp_path_factory):
 def opened(chromium, path, request):
     """The page, 1280 pixels wide or as a test says; after a test there must be no error and no request in the browser's record."""
     page = chromium.new_page(viewport={"width": getattr(request, "param", 1280), "height": 900})
-    page.set_default_timeout(60_000)
+    page.set_default_timeout(TIMEOUT)
     faults, requests = [], []
     page.on("console", lambda message: faults.append(message.text) if message.type in ("error", "warning") else None)
     page.on("pageerror", lambda error: faults.append(str(error)))

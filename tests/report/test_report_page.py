@@ -131,6 +131,16 @@ def test_a_classifier_and_a_generator_of_another_run_are_named_and_not_shown(wor
     assert made.json["browser-data"]["models"] == ["zs3net"]
 
 
+def test_a_split_without_unseen_classes_has_a_page(world):
+    split = splits.read(world / "data/split.json")
+    splits.write(
+        world / "data/split.json", dataclasses.replace(split, seen=tuple(range(len(split.classes))), unseen=())
+    )
+    made = Page(report_world.page(world))
+    assert "has no unseen class" in made.texts["confusion"] and "--classes" in made.texts["plane"]
+    assert "belong to another split" in made.texts["scores"] and "makes this section" in made.texts["scores"]
+
+
 def test_metrics_of_one_model_are_enough(world):
     for path in (*world.glob("metrics/seen_only*"), *world.glob("features/train/*"), world / "models/gmmn.pt"):
         path.unlink()

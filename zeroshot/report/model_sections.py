@@ -70,9 +70,9 @@ def confidences(found: Evaluation | None) -> blocks.Section:
     """Return accuracy against confidence for each model."""
     title = "Reliability of confidences"
     if found is None or not found.classifiers:
-        return blocks.Section(
-            "reliability", title, ["`dvc repro finetune_classifier dump_features` makes this section."]
-        )
+        faults = () if found is None else found.faults
+        how = "`dvc repro finetune_classifier dump_features` makes this section."
+        return blocks.Section("reliability", title, [how, *faults])
     images = image_browser.by_hash(found.index.images, MAX_IMAGES)
     cache = list(maps.read(found.folder, images))
     figures = {
