@@ -42,3 +42,10 @@ def test_red_and_green_of_one_lightness_look_alike_without_green_cones():
         for vision in colours.VISIONS
     }
     assert apart["deuteranomaly"] < 0.5 * apart[None]
+
+
+def test_the_palette_of_all_label_ids_has_the_colour_of_each_class_and_of_ignored_pixels():
+    palette = colours.label_palette()
+    assert palette.shape == (label_ids.N_IDS, 3)
+    np.testing.assert_array_equal(palette[:300], colours.colours(300))
+    np.testing.assert_array_equal(palette[label_ids.IGNORE_INDEX], label_ids.palette()[label_ids.IGNORE_INDEX])

@@ -9,6 +9,7 @@ import scipy.sparse
 
 from zeroshot.datasets import splits
 from zeroshot.evaluation import image_confusions
+from zeroshot.figures import colours
 from zeroshot.images import label_ids
 from zeroshot.report import image_browser
 
@@ -25,14 +26,14 @@ def decoded(uri):
 def test_label_maps_have_the_colours_of_their_labels_over_a_transparent_background(labels):
     labels = np.array(labels, np.uint16)
     pixels = np.asarray(decoded(image_browser.label_map(labels)).convert("RGBA"))
-    np.testing.assert_array_equal(pixels[..., :3], label_ids.palette()[labels])
+    np.testing.assert_array_equal(pixels[..., :3], colours.label_palette()[labels])
     np.testing.assert_array_equal(pixels[..., 3], np.where(labels == 0, 0, 255))
 
 
 def test_a_map_of_more_labels_than_a_palette_has_keeps_all_of_them():
     labels = np.arange(400, dtype=np.uint16).reshape(20, 20)
     pixels = np.asarray(decoded(image_browser.label_map(labels)))
-    np.testing.assert_array_equal(pixels[..., :3], label_ids.palette()[labels])
+    np.testing.assert_array_equal(pixels[..., :3], colours.label_palette()[labels])
     assert pixels[0, 0, 3] == 0 and (pixels.reshape(-1, 4)[1:, 3] == 255).all()
 
 
@@ -68,7 +69,7 @@ def test_data_has_the_scores_of_the_right_image():
         ("b", 0),
         ("a", 100),
     ]
-    assert data["classes"][2] == {"name": "<b>", "unseen": True, "colour": "#008000"} and data["models"] == ["zs3net"]
+    assert data["classes"][2] == {"name": "<b>", "unseen": True, "colour": "#56b4e9"} and data["models"] == ["zs3net"]
 
 
 def test_images_are_chosen_by_their_names_alone():

@@ -6,6 +6,7 @@ import pytest
 from tests.support import pixel_world
 from zeroshot.base import checkpoints
 from zeroshot.datasets import splits
+from zeroshot.networks import pretraining
 from zeroshot.report import run_record, workspace
 
 
@@ -46,11 +47,11 @@ def test_changes_that_are_not_committed_are_named(root):
     assert rows(root)["commit"].endswith("with changes of tracked files that are not committed")
 
 
-@pytest.mark.parametrize("inside", [True, False])
-def test_what_the_encoder_was_pretrained_on_is_named(root, inside):
-    config = {"encoder": "resnet18", "weights": "w.pt"} | ({"pretraining": "ImageNet"} if inside else {})
-    checkpoints.save(root / "models/backbone.pt", {"config": config} | ({} if inside else {"pretraining": "ImageNet"}))
-    assert rows(root)["encoder pretrained on"] == "ImageNet"
+@pytest.mark.parametrize("recorded", ["labels", None])
+def test_what_the_encoder_was_pretrained_with_is_said(root, recorded):
+    config = {"encoder": "resnet18", "weights": "w.pt"} | ({"pretraining": recorded} if recorded else {})
+    checkpoints.save(root / "models/backbone.pt", {"config": config})
+    assert rows(root)["pretraining"] == (pretraining.SENTENCES[recorded] if recorded else "not recorded")
 
 
 def test_a_folder_without_a_repository_has_no_commit(tmp_path):

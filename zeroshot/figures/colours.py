@@ -5,6 +5,8 @@ import functools
 import colorspacious
 import numpy as np
 
+from zeroshot.images import label_ids
+
 # Okabe and Ito (2008), Color Universal Design; the first, black, is that of the background.
 OKABE_ITO = (
     (0, 0, 0),
@@ -77,6 +79,15 @@ def colours(n: int) -> np.ndarray:
         (n, 3) uint8, read-only. They repeat after `MAX_COLOURS`.
     """
     palette = np.resize(_palette(), (n, 3))
+    palette.setflags(write=False)
+    return palette
+
+
+@functools.cache
+def label_palette() -> np.ndarray:
+    """Return the colours of all label ids, (label_ids.N_IDS, 3) uint8, read-only; ignored pixels have that of `label_ids.palette`."""
+    palette = label_ids.palette().copy()
+    palette[: label_ids.IGNORE_INDEX] = colours(label_ids.IGNORE_INDEX)
     palette.setflags(write=False)
     return palette
 

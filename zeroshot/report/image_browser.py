@@ -11,6 +11,7 @@ import PIL.Image
 
 from zeroshot.datasets import splits
 from zeroshot.evaluation import image_confusions, metrics
+from zeroshot.figures import colours
 from zeroshot.images import label_ids
 
 # Longest side of an image of the page, in pixels. Larger ones are shrunk.
@@ -29,18 +30,18 @@ def photograph(image: np.ndarray) -> str:
 
 
 def label_map(labels: np.ndarray) -> str:
-    """Return a label map (H, W) uint16 as a data URI of a PNG in VOC's colours; the background is transparent.
+    """Return a label map (H, W) uint16 as a data URI of a PNG in the colours of figures; the background is transparent.
 
     It is shrunk to the side of the page, by nearest neighbour.
     """
     present, index = np.unique(labels, return_inverse=True)
     index = index.reshape(labels.shape)
-    colours = label_ids.palette()[present]
+    shades = colours.label_palette()[present]
     if len(present) > 256:
         opaque = np.where(labels == label_ids.BACKGROUND, 0, 255).astype(np.uint8)
-        return _uri(_shrunk(PIL.Image.fromarray(np.dstack([colours[index], opaque]))), "PNG")
+        return _uri(_shrunk(PIL.Image.fromarray(np.dstack([shades[index], opaque]))), "PNG")
     picture = PIL.Image.fromarray(index.astype(np.uint8))
-    picture.putpalette(colours.tobytes())
+    picture.putpalette(shades.tobytes())
     options = {"transparency": 0} if present[0] == label_ids.BACKGROUND else {}
     return _uri(_shrunk(picture), "PNG", **options)
 
@@ -96,7 +97,7 @@ def data(
         images: id, photograph (H, W, 3) uint8, true labels (h, w) uint16, and the labels (h, w) uint16 that each model predicts.
         confusions: by model, with every image of `images`.
     """
-    palette = label_ids.palette()
+    palette = colours.label_palette()
     shown = []
     for name, image, truth, predictions in images:
         matrices = {model: _matrix(confusion, name) for model, confusion in confusions.items() if model in predictions}

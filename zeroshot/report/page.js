@@ -7,7 +7,7 @@ function draw(place) {
   if (place.dataset.drawn) return;
   place.dataset.drawn = "yes";
   const { data, layout } = figures[place.id];
-  Plotly.newPlot(place, data, layout, { responsive: true, displaylogo: false });
+  Plotly.newPlot(place, data, layout, { responsive: true, displaylogo: false, modeBarButtons: [["toImage", "resetScale2d"]] });
 }
 
 // Charts are drawn when they come near, so that the page opens at once; all of them before it is printed.

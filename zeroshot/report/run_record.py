@@ -10,6 +10,7 @@ from typing import Any
 
 from zeroshot.base import checkpoints
 from zeroshot.experiments.comparison import dvc_experiments
+from zeroshot.networks import pretraining
 from zeroshot.report import blocks, workspace
 
 # The packages whose versions can change numbers.
@@ -64,13 +65,11 @@ def _network(path: pathlib.Path | None) -> Rows:
         return [("network", "models/backbone.pt does not exist; `dvc repro train_backbone` makes it")]
     content = checkpoints.load(path, checkpoints.Configured)
     config: dict[str, Any] = content["config"]
-    lines = [
-        ("network", f"{config.get('encoder', 'unknown encoder')}, first weights {config.get('weights', 'unknown')}")
+    sentences = [sentence for kind, sentence in pretraining.SENTENCES.items() if kind == config.get("pretraining")]
+    return [
+        ("network", f"{config.get('encoder', 'unknown encoder')}, first weights {config.get('weights', 'unknown')}"),
+        ("pretraining", sentences[0] if sentences else "not recorded"),
     ]
-    pretraining = content.get("pretraining", config.get("pretraining"))
-    if pretraining is not None:
-        lines.append(("encoder pretrained on", str(pretraining)))
-    return lines
 
 
 def _date(path: pathlib.Path) -> str:

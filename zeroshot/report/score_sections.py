@@ -3,6 +3,7 @@
 import numpy as np
 
 from zeroshot.evaluation import results_table
+from zeroshot.networks import pretraining
 from zeroshot.report import blocks, charts, class_charts, workspace
 
 
@@ -29,6 +30,8 @@ def scores(run: workspace.Workspace) -> blocks.Section:
         "Per cent, over all evaluation images. hIoU is the harmonic mean of the mIoU of seen and of unseen classes, with its 95 %"
         " interval over resampled evaluation images. The feature oracle is trained with labels of unseen classes: it is an upper bound."
     )
+    recorded = {values["pretraining"] for values in run.metrics.values()}
+    notes += [sentence for kind, sentence in pretraining.SENTENCES.items() if kind in recorded]
     table = results_table.table(run.root / "metrics", run.root / "data/split.json")
     content = [blocks.Cards(cards), blocks.Figure(charts.scores(run.metrics)), _score_table(run)]
     return blocks.Section(
