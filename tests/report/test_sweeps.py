@@ -46,7 +46,10 @@ def test_runs_that_differ_in_p_and_seeds_count(experiments, tmp_path):
 
 
 def test_runs_with_other_parameters_or_another_split_do_not_count(experiments, tmp_path):
-    experiments(experiment(75, 40.0), experiment(25, 30.0, lr=0.2), experiment(50, 30.0, checksum="elsewhere"))
+    old = experiment(10, 30.0)
+    del old.metrics["metrics/zs5net.json"]["split"]
+    elsewhere = experiment(50, 30.0, checksum="elsewhere")
+    experiments(experiment(75, 40.0), experiment(25, 30.0, lr=0.2), elsewhere, old)
     assert sweeps.of_experiments(run(tmp_path)) is None
 
 

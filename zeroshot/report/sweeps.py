@@ -46,7 +46,8 @@ def of_experiments(run: workspace.Workspace) -> Sweep | None:
     for experiment in (present, *dvc_experiments.read(run.root)):
         metrics = experiment.metrics.get(_METRICS)
         settings = _settings(experiment)
-        if metrics is None or settings is None or metrics["split"]["checksum"] != run.checksum:
+        # Metrics of older versions of this code do not name their split.
+        if metrics is None or settings is None or metrics.get("split", {}).get("checksum") != run.checksum:
             continue
         if overrides.same(settings[1], reference[1]):
             n_runs += 1
