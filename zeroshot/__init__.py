@@ -1,7 +1,8 @@
 """Zero-shot segmentation: classes that were never annotated are segmented from their names.
 
-Rooms, from the ground up: base; images, words; datasets; own_data; networks, cache; evaluation; one room a system; prediction;
-experiments, figures; report; commands. Imports go down only. A file of stages/ shows how a room is used; start with stages/train_gmmn.py.
+Rooms, from the ground up: base; images, words; datasets; own_data; networks, cache; evaluation; one room a system; figures;
+prediction; experiments; report; commands. Imports go down only. A file of stages/ shows how a room is used; start with
+stages/train_gmmn.py.
 """
 
 import typing

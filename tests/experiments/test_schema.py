@@ -120,3 +120,13 @@ def test_a_record_of_pretraining_that_cannot_be_true_is_named_before_any_stage(t
     document["backbone"] |= {"weights": str(tmp_path / "none"), "pretraining": "labels"}
     _, text = refusal(tmp_path, document)
     assert "backbone.pretraining: is labels, and backbone.weights" in text and "set it to none" in text
+
+
+def test_the_command_names_weights_and_files_that_do_not_exist(tmp_path, document):
+    document["backbone"]["weights"] = str(tmp_path / "missing.pth")
+    path = tmp_path / "params.yaml"
+    path.write_text(yaml.safe_dump(document))
+    with pytest.raises(SystemExit, match=r"params.yaml: backbone.weights: .*missing.pth does not exist"):
+        commands.main(["check", str(path)])
+    with pytest.raises(SystemExit, match=r"stret: is no parameter file and no folder"):
+        commands.main(["check", str(tmp_path / "stret")])

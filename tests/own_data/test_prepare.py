@@ -182,7 +182,7 @@ def test_words_without_a_vector_are_named_at_once(tmp_path):
     [
         ("cow\ncow\n", "`cow` and `cow` have the same name"),
         ("cow\nhorse\nCow\n", "`cow` and `Cow` have the same name"),
-        ("1 2 3 cow\nhorse\n", "some classes have a colour and some a value"),
+        ("1 2 3 cow\n7: horse\n", "`cow` has a colour in masks and `horse` a value; all need the same"),
         ("cow\n", "fewer than two classes"),
         ("cow 300 0 0\nhorse 1 1 1\n", "a colour has numbers from 0 to 255"),
     ],
@@ -306,3 +306,52 @@ def test_chosen_words_stay_when_the_folder_is_checked_again(tmp_path):
     assert yaml.safe_load((tmp_path / "params.yaml").read_text())["embeddings"]["aliases"] == {
         "traficcone": ["traffic", "cone"]
     }
+
+
+def test_names_beside_a_colour_table_are_classes_without_masks(tmp_path, capsys):
+    root = make(tmp_path / "street")
+    for path in (root / "masks").iterdir():
+        colours = np.array([COLOURS[name] for name in ("sky", "road", "car", "tree")], np.uint8)
+        values = np.minimum(np.array(PIL.Image.open(path)), 3)
+        PIL.Image.fromarray(colours[values]).save(path)
+    lines = [f"{' '.join(map(str, COLOURS[name]))} {name}" for name in ("sky", "road", "car", "tree")]
+    (root / "classes.txt").write_text("\n".join([*lines, "bus", "bicycle"]))
+    data = check(tmp_path, root)
+    assert data["unseen"] == ["bus", "bicycle"]
+    said = capsys.readouterr().out
+    assert (
+        "in no evaluation mask: bus, bicycle; they get no IoU, and there is no hIoU. To measure them, draw masks"
+        in said
+    )
+
+
+def commented(text: str) -> dict[str, tuple[str, object]]:
+    """Return comment and value of every leaf of a parameter file, by dotted key."""
+    comments = presets.comments(text)
+
+    def leaves(part: dict, prefix: str = ""):
+        for key, value in part.items():
+            if isinstance(value, dict) and value:
+                yield from leaves(value, f"{prefix}{key}.")
+            else:
+                yield f"{prefix}{key}", (comments.get(f"{prefix}{key}", ""), value)
+
+    return dict(leaves(yaml.safe_load(text)))
+
+
+def test_the_parameter_file_speaks_of_the_data_set_and_not_of_voc(tmp_path):
+    weights = dag.ROOT / "data/pretrained/IMAGENET1K_V1"
+    check(tmp_path, make(tmp_path / "street"), "--weights", str(weights))
+    keys = commented((tmp_path / "params.yaml").read_text())
+    assert "`zeroshot check` wrote" in keys["data.root"][0] and "published list" in keys["data.n_unseen"][0]
+    for key in ("data.root", "data.classes", "data.unseen", "data.train_list", "embeddings.path", "backbone.weights"):
+        assert "VOC" not in keys[key][0] and "ZS3Net" not in keys[key][0], key
+    assert keys["backbone.weights"][1] == str(weights)
+    # Of four seen classes, a third is held out.
+    assert keys["classifier.calibration.held_out"][1] == keys["baseline.held_out"][1] == 1
+
+
+def test_weights_that_do_not_exist_are_refused_before_the_data_set_is_written(tmp_path):
+    with pytest.raises(SystemExit, match="--weights: .*nothing.pth does not exist"):
+        check(tmp_path, make(tmp_path / "street"), "--weights", str(tmp_path / "nothing.pth"))
+    assert not (tmp_path / "out").exists()

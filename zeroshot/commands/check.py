@@ -17,6 +17,7 @@ def main(
     side: int = 320,
     val_share: float = 0.2,
     seed: int = 0,
+    weights: pathlib.Path | None = None,
     out: pathlib.Path | None = None,
     params: pathlib.Path = pathlib.Path("params.yaml"),
 ) -> None:
@@ -34,17 +35,20 @@ def main(
         side: shrink larger images and their masks to this longest side in pixels; 0: never. 320 suits a CPU.
         val_share: share of the images with masks that go to validation, if the folder has no val.txt.
         seed: of the choice of validation images.
+        weights: a file of weights of MobileNetV2, where torchvision cannot download them.
         out: where the data set is written; data/NAME if it is not given.
         params: the parameter file to write.
     """
+    from zeroshot.base import errors
     from zeroshot.experiments import schema
 
     if not path.is_dir():
+        if not path.exists():
+            raise errors.UserError(f"{path}: is no parameter file and no folder")
         schema.check(path)
+        schema.check_weights(path)
         print(f"{path}: all {len(schema.SECTIONS)} sections are valid")
         return
-    import yaml
-
     from zeroshot.base import params as sections
     from zeroshot.base import storage, text_files
     from zeroshot.experiments import presets
@@ -60,9 +64,11 @@ def main(
         val_share,
         seed,
     )
+    if weights is not None and not weights.is_file():
+        raise errors.UserError(f"--weights: {weights} does not exist")
     summary = prepare.make(path, out, options)
     print(report.render(summary))
-    changes = parameters.of(out, summary)
+    changes = parameters.of(out, summary, weights)
     if params.is_file():
         # Words that the user has chosen for names stay.
         before = sections.read(params).get("embeddings")
@@ -70,8 +76,7 @@ def main(
         names = summary.numbering.names
         changes["embeddings"]["aliases"] = {name: words for name, words in (aliases or {}).items() if name in names}
     title = f"# {out}, written by `zeroshot check {path}` over the preset voc_small.\n\n"
-    overlay = title + yaml.safe_dump(changes, sort_keys=False, allow_unicode=True)
-    storage.write_text(params, presets.merge(presets.text("voc_small"), overlay))
+    storage.write_text(params, presets.merge(presets.text("voc_small"), title + parameters.text(changes)))
     schema.check(params)
     print(f"\n{out} and {params} are written")
     embeddings = sections.load(params, "embeddings", class_embeddings.Params)

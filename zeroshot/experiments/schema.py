@@ -58,6 +58,17 @@ def check(path: str | pathlib.Path) -> None:
         raise params.ParamsError("\n".join(faults))
 
 
+def check_weights(path: str | pathlib.Path) -> None:
+    """Check that the file of `backbone.weights` exists, which no stage makes.
+
+    Raises:
+        params.ParamsError: if it does not.
+    """
+    weights = pathlib.Path(params.load(path, "backbone", backbone.Params).weights)
+    if not weights.exists():
+        raise params.ParamsError(f"{path}: backbone.weights: {weights} does not exist")
+
+
 def _pretraining(options: backbone.Params) -> list[str]:
     """Return the fault of `backbone.pretraining`, if it cannot be true of the weights."""
     try:

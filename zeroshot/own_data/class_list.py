@@ -39,7 +39,7 @@ class Entry:
     Attributes:
         name: the name.
         value: its value in index masks; None if masks have colours.
-        colour: its colour [R, G, B] in masks; None if masks have values.
+        colour: its colour [R, G, B] in masks; None if masks have values. A class with neither is in no mask.
         role: what it is; classes that no mask shows become unseen later.
     """
 
@@ -55,6 +55,7 @@ def read(path: pathlib.Path, complete: bool = True) -> list[Entry]:
     Lines of a text or CSV file are `name`, whose line number from 0 is the value; `3: name`; `name,3`; `64 128 64 name`;
     `name, 64, 128, 64`; or those of a labelmap.txt. A header and comments (`#`) are skipped.
     A YAML file is a list of names, or of mappings with `name` and optionally `value`, `colour` and `role`.
+    Beside classes with colours, a mere name is a class that no mask shows, an unseen one.
 
     Raises:
         errors.UserError: if the list cannot be read; the text names every fault.
@@ -65,12 +66,27 @@ def read(path: pathlib.Path, complete: bool = True) -> list[Entry]:
         lines = [line for line in text_files.read_lines(path) if line.strip() and not line.startswith("#")]
         if lines and set(re.split(r"[\s,;]+", lines[0].strip().lower())) <= _HEADER:
             lines = lines[1:]
-        entries = [_of_line(line.strip(), number) for number, line in enumerate(lines)]
+        entries = [_of_line(line.strip()) for line in lines]
+    entries = _completed(entries)
     _check(path, entries, 2 if complete else 0)
     return entries
 
 
-def _of_line(line: str, number: int) -> Entry:
+def _completed(entries: Sequence[Entry]) -> list[Entry]:
+    """Give classes without value and colour the number of their line as value or, beside colours, the role unseen."""
+    coloured = any(entry.colour for entry in entries)
+    completed = []
+    for number, entry in enumerate(entries):
+        if entry.value is None and entry.colour is None:
+            if not coloured:
+                entry = dataclasses.replace(entry, value=number)
+            elif entry.role == "seen":
+                entry = dataclasses.replace(entry, role="unseen")
+        completed.append(entry)
+    return completed
+
+
+def _of_line(line: str) -> Entry:
     if match := _LABELMAP.fullmatch(line):
         name, *colour = match.groups()
     elif match := _COLOUR_FIRST.fullmatch(line):
@@ -82,7 +98,7 @@ def _of_line(line: str, number: int) -> Entry:
     elif match := _VALUE_LAST.fullmatch(line):
         return _entry(match[1], int(match[2]), None, None)
     else:
-        return _entry(line, number, None, None)
+        return _entry(line, None, None, None)
     red, green, blue = map(int, colour)
     return _entry(next(csv.reader([name]))[0], None, (red, green, blue), None)
 
@@ -101,7 +117,7 @@ def _of_yaml(path: pathlib.Path) -> list[Entry]:
 
 def _of_item(path: pathlib.Path, item: Any, number: int) -> Entry:
     if isinstance(item, str):
-        return _entry(item, number, None, None)
+        return _entry(item, None, None, None)
     where = f"{path}: class {number}"
     if not isinstance(item, dict) or not isinstance(item.get("name"), str):
         raise errors.UserError(f"{where}: needs a name")
@@ -117,8 +133,6 @@ def _of_item(path: pathlib.Path, item: Any, number: int) -> Entry:
         raise errors.UserError(f"{where}: colour must be a list of red, green and blue from 0 to 255, found {colour!r}")
     if value is not None and not isinstance(value, int):
         raise errors.UserError(f"{where}: value must be a number, found {value!r}")
-    if value is None and colour is None:
-        value = number
     return _entry(item["name"], value, None if colour is None else (colour[0], colour[1], colour[2]), role)
 
 
@@ -145,12 +159,15 @@ def _check(path: pathlib.Path, entries: Sequence[Entry], least: int) -> None:
             faults.append(f"`{entry.name}`: a value is from 0 to {label_ids.N_IDS - 1:,}")
     if sum(entry.role == "background" for entry in entries) > 1:
         faults.append("more than one background")
-    if any(entry.colour for entry in entries) and any(entry.value is not None for entry in entries):
-        faults.append("some classes have a colour and some a value in masks; all need the same")
+    coloured = [entry.name for entry in entries if entry.colour]
+    valued = [entry.name for entry in entries if entry.value is not None]
+    if coloured and valued:
+        faults.append(f"`{coloured[0]}` has a colour in masks and `{valued[0]}` a value; all need the same")
     if sum(entry.role in ("seen", "unseen", "background") for entry in entries) < least:
         faults.append("fewer than two classes")
     if faults:
-        raise errors.UserError("\n".join([f"{path}: {len(faults)} faults", *(f"  {fault}" for fault in faults)]))
+        count = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
+        raise errors.UserError("\n".join([f"{path}: {count}", *(f"  {fault}" for fault in faults)]))
 
 
 def place(names: list[str], name: str) -> int:

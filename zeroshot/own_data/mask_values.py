@@ -63,10 +63,13 @@ def number(entries: Sequence[class_list.Entry], void: Collection[int]) -> Number
     labels: dict[int | Colour, int] = {}
     for entry in entries:
         key = entry.colour if entry.colour is not None else entry.value
-        assert key is not None
+        if key is None:
+            continue
         labels[key] = 0 if entry.role == "background" else label_ids.IGNORE_INDEX
     for label, entry in enumerate(others, 1):
-        labels[entry.colour if entry.colour is not None else entry.value] = label  # type: ignore[index]
+        key = entry.colour if entry.colour is not None else entry.value
+        if key is not None:
+            labels[key] = label
     labels |= dict.fromkeys(void, label_ids.IGNORE_INDEX)
     unseen = tuple(label for label, entry in enumerate(others, 1) if entry.role == "unseen")
     return Numbering(names, labels, by_colour, bool(background), unseen)

@@ -70,10 +70,21 @@ def _clean(summary: Summary) -> str:
     """Return how many training images show none of the unseen classes; with data.exclude: images, they are all that is used."""
     labels = [set(summary.shown[id]) for id in summary.lists["train"] if id in summary.shown]
     clean = sum(not of_image & set(summary.unseen) for of_image in labels)
-    text = f"{clean:,} of {len(labels):,} training images show no unseen class"
-    absent = [
-        summary.numbering.names[label] for label in summary.unseen if not any(label in of_image for of_image in labels)
-    ]
+    text = f"{clean:,} of {len(labels):,} training images have no pixel that is labelled as an unseen class"
+    absent = _absent(summary, "train")
     if absent:
         text += f"\nin no training mask: {', '.join(absent)}"
+    absent = _absent(summary, "val")
+    if absent:
+        text += (
+            f"\nin no evaluation mask: {', '.join(absent)}; they get no IoU"
+            + ("" if len(absent) < len(summary.unseen) else ", and there is no hIoU")
+            + ". To measure them, draw masks that show them and list these images in val.txt"
+        )
     return text
+
+
+def _absent(summary: Summary, name: str) -> list[str]:
+    """Return the names of the unseen classes without a pixel in the masks of a list."""
+    shown = {label for id in summary.lists[name] if id in summary.shown for label in summary.shown[id]}
+    return [summary.numbering.names[label] for label in summary.unseen if label not in shown]

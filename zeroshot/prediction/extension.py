@@ -11,6 +11,7 @@ import torch
 
 from zeroshot.base import errors, params
 from zeroshot.cache import pools
+from zeroshot.figures import colours
 from zeroshot.images import label_ids
 from zeroshot.prediction import accuracy, model
 from zeroshot.words import class_embeddings, embedding_sources, normalisation, word_vectors
@@ -95,7 +96,7 @@ def add(
     trained = _with_bias(trained, labels, ingredients["seen_bias"] - old.seen_bias)
     changed = {
         "names": everyone,
-        "colours": torch.from_numpy(label_ids.palette()[: len(everyone)].copy()),
+        "colours": torch.from_numpy(colours.colours(len(everyone)).copy()),
         "classifier": dataclasses.asdict(trained),
         "figures": None,
         "ingredients": {

@@ -114,7 +114,7 @@ def write(
             "image": os.fspath(source.path),
             "class": model.names[label],
             "unseen": label in model.unseen,
-            "share": 100.0 * counts[label] / found.labels.size,
+            "share": round(100.0 * counts[label] / found.labels.size, 4),
         }
         for label in model.labels
     ]

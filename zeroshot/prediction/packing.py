@@ -9,7 +9,7 @@ import torch
 
 from zeroshot.base import checkpoints, errors
 from zeroshot.cache import pools, rows
-from zeroshot.images import label_ids
+from zeroshot.figures import colours
 from zeroshot.networks import backbone
 from zeroshot.prediction import model
 from zeroshot.zs3net import pixel_classifier
@@ -71,7 +71,7 @@ def pack(
     names = metadata["classes"]
     return {
         "names": names,
-        "colours": torch.from_numpy(label_ids.palette()[: len(names)].copy()),
+        "colours": torch.from_numpy(colours.colours(len(names)).copy()),
         "side": network["side"],
         "classifier": dataclasses.asdict(classifier),
         "backbone": {"config": network["config"], "network": network["network"]},
