@@ -104,7 +104,12 @@ def scores(metrics: Mapping[str, metrics_files.Metrics]) -> go.Figure:
         name="hIoU without the bias",
         marker={"color": "white", "size": 11, "line": {"color": BLACK, "width": 2}},
     )
-    return chart.update_yaxes(categoryorder="array", categoryarray=names[::-1])
+    return named_rows(chart, names)
+
+
+def named_rows(chart: go.Figure, names: Sequence[str]) -> go.Figure:
+    """Give a chart a row for each name, from top to bottom. Without the type, plotly takes names such as `7` for numbers."""
+    return chart.update_yaxes(type="category", categoryorder="array", categoryarray=list(names)[::-1])
 
 
 def _distance(low: float | None, high: float | None) -> float:
@@ -135,9 +140,7 @@ def classes(ious: Mapping[str, Mapping[str, float | None]], unseen: Sequence[str
         # Categories are numbered from the bottom.
         top, bottom = len(chosen) - 0.5, len(chosen) - n_unseen - 0.5
         chart.add_hrect(y0=bottom, y1=top, fillcolor=UNSEEN, opacity=0.1, line_width=0, layer="below")
-    return chart.update_yaxes(
-        categoryorder="array", categoryarray=list(labels.values())[::-1], range=[-0.7, len(chosen) - 0.3], dtick=1
-    )
+    return named_rows(chart, list(labels.values())).update_yaxes(range=[-0.7, len(chosen) - 0.3], dtick=1)
 
 
 def training_curve(values: Mapping[str, Sequence[float | None]]) -> go.Figure:
