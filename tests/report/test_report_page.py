@@ -3,6 +3,7 @@
 import dataclasses
 import html.parser
 import json
+import pathlib
 import shutil
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from tests.evaluation import test_metrics_files
 from tests.support import pixel_world, report_world
 from zeroshot.base import errors
+from zeroshot.commands import report
 from zeroshot.datasets import splits
 from zeroshot.report import blocks, page
 
@@ -129,6 +131,30 @@ def test_a_classifier_and_a_generator_of_another_run_are_named_and_not_shown(wor
     made = Page(report_world.page(world))
     assert "seen_only.pt: is empty" in made.texts["reliability"] and "No synthetic features" in made.texts["plane"]
     assert made.json["browser-data"]["models"] == ["zs3net"]
+
+
+def test_a_classifier_with_a_network_of_its_own_is_named_and_not_shown(world):
+    """Its metrics are; the features in the cache are those of another network."""
+    (world / "models/networks").mkdir()
+    (world / "models/networks/zs3net.pt").write_bytes(b"own")
+    made = Page(report_world.page(world))
+    assert "zs3net.pt: belongs to the network" in made.texts["reliability"] and "zs3net" in made.texts["scores"]
+    assert made.json["browser-data"]["models"] == ["seen_only"]
+
+
+def test_missing_photographs_are_named_in_their_section(world):
+    (world / "data/world/JPEGImages/val1.png").unlink()
+    made = Page(report_world.page(world))
+    assert "val1.png: No such file" in made.texts["images"] and "browser-data" not in made.json
+    assert "hIoU of zs3net" in made.texts["scores"]
+
+
+@pytest.mark.parametrize("out", ["data", "."])
+def test_a_folder_as_the_page_is_refused_before_the_work(world, out):
+    (world / "data/split.json").unlink()
+    report_world.parameters(world)
+    with pytest.raises(errors.UserError, match=f"{out}: is a folder; give the path of a file"):
+        report.main(out=pathlib.Path(out))
 
 
 def test_metrics_of_one_model_are_enough(world):
