@@ -10,6 +10,7 @@ from typing import Any
 
 from zeroshot.base import checkpoints
 from zeroshot.experiments.comparison import dvc_experiments
+from zeroshot.networks import pretraining
 from zeroshot.report import blocks, workspace
 
 # The packages whose versions can change numbers.
@@ -67,9 +68,10 @@ def _network(path: pathlib.Path | None) -> Rows:
     lines = [
         ("network", f"{config.get('encoder', 'unknown encoder')}, first weights {config.get('weights', 'unknown')}")
     ]
-    pretraining = content.get("pretraining", config.get("pretraining"))
-    if pretraining is not None:
-        lines.append(("encoder pretrained on", str(pretraining)))
+    # Networks of older versions of this code have no such record.
+    recorded = config.get("pretraining")
+    if recorded is not None:
+        lines.append(("pretraining", pretraining.SENTENCES.get(recorded, str(recorded))))
     return lines
 
 
