@@ -13,6 +13,7 @@ from tests.support import pixel_world, report_world
 from zeroshot.base import errors
 from zeroshot.commands import report
 from zeroshot.datasets import splits
+from zeroshot.evaluation import metrics_files
 from zeroshot.report import blocks, page
 
 NASTY = "<script>alert(1)</script>"
@@ -140,6 +141,25 @@ def test_a_classifier_with_a_network_of_its_own_is_named_and_not_shown(world):
     made = Page(report_world.page(world))
     assert "zs3net.pt: belongs to the network" in made.texts["reliability"] and "zs3net" in made.texts["scores"]
     assert made.json["browser-data"]["models"] == ["seen_only"]
+
+
+def test_a_place_holder_for_a_missing_background_is_no_class(world):
+    split = splits.read(world / "data/split.json")
+    without = dataclasses.replace(split, seen=split.seen[1:])
+    splits.write(world / "data/split.json", without)
+    for path in world.glob("metrics/*.json"):
+        content = json.loads(path.read_text())
+        content["split"] = metrics_files.split_entry(without, "world")
+        path.write_text(json.dumps(content))
+    made = Page(report_world.page(world))
+    rows = [
+        set(trace["y"])
+        for chart in made.json["figures"].values()
+        for trace in chart["data"]
+        if "r-x" in trace.get("y", ())
+    ]
+    assert rows and all("background" not in names for names in rows)
+    assert "7 seen (no background), 2 unseen" in made.texts["record"]
 
 
 def test_missing_photographs_are_named_in_their_section(world):
