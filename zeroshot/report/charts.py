@@ -10,12 +10,10 @@ from typing import Any
 import plotly.graph_objects as go
 
 from zeroshot.evaluation import metrics_files
+from zeroshot.figures import colours
 
-# Okabe and Ito's colours, which colour-blind people can tell apart.
-BLACK, ORANGE, SKY, GREEN, BLUE, VERMILION, PURPLE = (
-    *("#000000", "#E69F00", "#56B4E9", "#009E73"),
-    *("#0072B2", "#D55E00", "#CC79A7"),
-)
+# Colours that colour-blind people can tell apart; yellow is too pale for marks on white.
+BLACK, ORANGE, SKY, GREEN, _YELLOW, BLUE, VERMILION, PURPLE = (f"#{bytes(one).hex()}" for one in colours.OKABE_ITO)
 GREY, LIGHT = "#999999", "#DDDDDD"
 SEEN, UNSEEN = BLUE, VERMILION
 _SERIES = (BLACK, ORANGE, SKY, GREEN, BLUE, VERMILION, PURPLE, GREY)
