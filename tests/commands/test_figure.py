@@ -1,7 +1,10 @@
 """The command `zeroshot figure`, on the small world of tests/support/pixel_world.py."""
 
 import dataclasses
+import hashlib
+import json
 import re
+import shutil
 
 import numpy as np
 import PIL.Image
@@ -10,7 +13,7 @@ import torch
 import yaml
 
 from tests.support import dag, pixel_world, quick_sections
-from zeroshot.cache import maps
+from zeroshot.cache import index, maps
 from zeroshot.commands import __main__ as commands
 from zeroshot.datasets import splits
 from zeroshot.figures import colours, overlays
@@ -131,6 +134,39 @@ def test_a_method_can_be_named_instead_of_a_model(run, tmp_path):
     shown = texts(tmp_path / "figure.svg")
     assert "ZS3Net without the seen bias" in shown and "ZS3Net" in shown
     assert len({text for text in shown if text.startswith("IoU ")}) == 2
+
+
+@pytest.mark.parametrize("name", [r"$\frac{x$", "$a$ and $b$"])
+def test_a_name_with_dollars_is_no_formula(run, world, tmp_path, name):
+    classes = tuple(name if label in (1, 5) else old for label, old in enumerate(pixel_world.CLASSES))
+    described = json.loads((world / "features/val" / index.NAME).read_text())
+    shutil.copytree(world / "features/val", tmp_path / "val")
+    (tmp_path / "val" / index.NAME).write_text(json.dumps({**described, "classes": list(classes)}))
+    splits.write(tmp_path / "split.json", dataclasses.replace(splits.read(world / "data/split.json"), classes=classes))
+    words = ("--features", tmp_path / "val", "--split", tmp_path / "split.json", "--models", "mine", "--names")
+    run("--ids", "val0", "val1", "val2", *words, "--out", tmp_path / "figure.svg")
+    assert {name, f"★ {name}"} <= set(texts(tmp_path / "figure.svg"))
+
+
+def test_a_model_with_a_network_of_its_own_fits_its_own_features_alone(run, world, tmp_path):
+    """It is not among the default columns, whatever methods.yaml says."""
+    for kind, content in (("classifiers", (world / "models/classifiers/mine.pt").read_bytes()), ("networks", b"own")):
+        (tmp_path / kind).mkdir()
+        (tmp_path / f"{kind}/devise_network.pt").write_bytes(content)
+    shutil.copy(world / "models/classifiers/zs3net.pt", tmp_path / "classifiers/zs3net.pt")
+    words = ("--ids", "val1", "--classifiers", tmp_path / "classifiers", "--out", tmp_path / "figure.svg")
+    run(*words)
+    assert "ZS3Net" in texts(tmp_path / "figure.svg") and "network" not in "".join(texts(tmp_path / "figure.svg"))
+    with pytest.raises(
+        SystemExit, match="devise_network.pt: belongs to the network .*--features features/devise_network"
+    ):
+        run(*words, "--models", "devise_network")
+    described = json.loads((world / "features/val" / index.NAME).read_text())
+    shutil.copytree(world / "features/val", tmp_path / "val")
+    own = {**described["provenance"], "backbone_sha256": hashlib.sha256(b"own").hexdigest()}
+    (tmp_path / "val" / index.NAME).write_text(json.dumps({**described, "provenance": own}))
+    run(*words, "--models", "devise_network", "--features", tmp_path / "val")
+    assert "DeViSE, whole" in " ".join(texts(tmp_path / "figure.svg"))
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,7 @@ def test_unseen_classes_come_with_their_nearest_seen_class():
     vectors = np.array([[1, 0], [0, 1], [0.1, 1], [1, 0.1], [1, 0.05]], np.float32)
     embeddings = class_embeddings.ClassEmbeddings(("background", "cow", "sheep", "car", "bus"), vectors)
     assert features_plane.choose(embeddings, seen=[0, 1, 3], unseen=[2, 4]) == [2, 1, 4, 3]
+    assert features_plane.choose(embeddings, seen=[0, 1, 2, 3, 4], unseen=[]) == [1, 2, 3, 4]
 
 
 def test_at_most_so_many_classes_are_chosen():

@@ -36,10 +36,10 @@ def chromium():
 
 @pytest.fixture(scope="module")
 def path(tmp_path_factory):
-    """The report of a small workspace, in which a class is called like a script."""
+    """The report of a small workspace, in which a class is called like a script and others are numbers."""
     folder = tmp_path_factory.mktemp("report")
     with pytest.MonkeyPatch.context() as monkeypatch:
-        names = list(report_world.pixel_world.CLASSES)
+        names = [str(label) for label in range(len(report_world.pixel_world.CLASSES))]
         names[report_world.pixel_world.UNSEEN[0]] = "<script>window.broken = 1</script>"
         names[1] = "<img src=x onerror='window.broken = 1'>"
         report_world.write(folder, monkeypatch, tuple(names))
@@ -128,6 +128,17 @@ def test_charts_are_drawn_and_another_model_can_be_chosen(opened):
     assert [option.is_visible() for option in options.all()] == [True, False]
     # The name of a class is shown as it is written.
     assert "<script>window.broken = 1</script>" in opened.locator("#confusion .option").first.inner_text()
+
+
+def test_rows_and_columns_have_the_names_of_classes_even_if_these_are_numbers(opened):
+    for name, n_rows, n_columns in (("classes", 10, None), ("similarity", 9, 9), ("confusion", 2, None)):
+        place = opened.locator(f"#{name} .chart").locator("visible=true")
+        place.scroll_into_view_if_needed()
+        place.locator(".main-svg").first.wait_for()
+        for axis, n in (("y", n_rows), ("x", n_columns)):
+            labels = place.locator(f".{axis}tick text").all_text_contents() if n else []
+            assert len(set(labels)) == (n or 0), (name, axis, labels)
+            assert not labels or "9" in {label.removeprefix("◆ ") for label in labels}
 
 
 @widths

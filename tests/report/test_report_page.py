@@ -3,6 +3,7 @@
 import dataclasses
 import html.parser
 import json
+import pathlib
 import shutil
 
 import pytest
@@ -10,7 +11,9 @@ import pytest
 from tests.evaluation import test_metrics_files
 from tests.support import pixel_world, report_world
 from zeroshot.base import errors
+from zeroshot.commands import report
 from zeroshot.datasets import splits
+from zeroshot.evaluation import metrics_files
 from zeroshot.report import blocks, page
 
 NASTY = "<script>alert(1)</script>"
@@ -139,6 +142,49 @@ def test_a_split_without_unseen_classes_has_a_page(world):
     made = Page(report_world.page(world))
     assert "has no unseen class" in made.texts["confusion"] and "--classes" in made.texts["plane"]
     assert "belong to another split" in made.texts["scores"] and "makes this section" in made.texts["scores"]
+
+
+def test_a_classifier_with_a_network_of_its_own_is_named_and_not_shown(world):
+    """Its metrics are; the features in the cache are those of another network."""
+    (world / "models/networks").mkdir()
+    (world / "models/networks/zs3net.pt").write_bytes(b"own")
+    made = Page(report_world.page(world))
+    assert "zs3net.pt: belongs to the network" in made.texts["reliability"] and "zs3net" in made.texts["scores"]
+    assert made.json["browser-data"]["models"] == ["seen_only"]
+
+
+def test_a_place_holder_for_a_missing_background_is_no_class(world):
+    split = splits.read(world / "data/split.json")
+    without = dataclasses.replace(split, seen=split.seen[1:])
+    splits.write(world / "data/split.json", without)
+    for path in world.glob("metrics/*.json"):
+        content = json.loads(path.read_text())
+        content["split"] = metrics_files.split_entry(without, "world")
+        path.write_text(json.dumps(content))
+    made = Page(report_world.page(world))
+    rows = [
+        set(trace["y"])
+        for chart in made.json["figures"].values()
+        for trace in chart["data"]
+        if "r-x" in trace.get("y", ())
+    ]
+    assert rows and all("background" not in names for names in rows)
+    assert "7 seen (no background), 2 unseen" in made.texts["record"]
+
+
+def test_missing_photographs_are_named_in_their_section(world):
+    (world / "data/world/JPEGImages/val1.png").unlink()
+    made = Page(report_world.page(world))
+    assert "val1.png: No such file" in made.texts["images"] and "browser-data" not in made.json
+    assert "hIoU of zs3net" in made.texts["scores"]
+
+
+@pytest.mark.parametrize("out", ["data", "."])
+def test_a_folder_as_the_page_is_refused_before_the_work(world, out):
+    (world / "data/split.json").unlink()
+    report_world.parameters(world)
+    with pytest.raises(errors.UserError, match=f"{out}: is a folder; give the path of a file"):
+        report.main(out=pathlib.Path(out))
 
 
 def test_metrics_of_one_model_are_enough(world):

@@ -36,7 +36,7 @@ def main(
         n: number of images to choose, if no ids are given.
         models: the columns: names of files in the folder of classifiers, such as zs5net, or methods of
             presets/comparison/methods.yaml without parameters of their own, such as 'ZS3Net without the seen bias'. The default is
-            all files that a method has.
+            all files that a method of the main pipeline has.
         width: of the figure in inches; the text of a paper is about 7 wide, a column 3.3.
         names: write the names of classes on large segments.
         dpi: pixels per inch of a PNG.
@@ -87,7 +87,8 @@ def _columns(names: Sequence[str], folder: pathlib.Path) -> "list[examples.Model
         if not method.set and method.model in files
     }
     proper = catalogue.proper_names(methods)
-    names = names or tuple(proper) or tuple(files)
+    # Methods of another dvc.yaml have networks and features of their own.
+    names = names or tuple(name for name in proper.values() if methods[name].target is None) or tuple(files)
     near_names.check(str(folder), "model", names, {**files, **methods})
     columns = []
     for name in names:

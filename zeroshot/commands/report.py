@@ -13,10 +13,12 @@ def main(*, out: pathlib.Path = pathlib.Path("report.html"), classes: str = "") 
         classes: names of classes, parted by commas, whose real and synthetic features are shown; by default unseen classes and the seen
             classes that are nearest to them.
     """
-    from zeroshot.base import params, runtime, storage, text_files
+    from zeroshot.base import errors, params, runtime, storage, text_files
     from zeroshot.evaluation import example_images
     from zeroshot.report import model_sections, page, run_record, score_sections, training_sections, workspace
 
+    if out.is_dir():
+        raise errors.UserError(f"{out}: is a folder; give the path of a file")
     file = pathlib.Path("params.yaml")
     device = runtime.start(params.load(file, "runtime", runtime.Params))
     options = params.load(file, "visualise", example_images.Params)

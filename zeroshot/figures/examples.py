@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 import numpy as np
 import torch
 
-from zeroshot.base import errors
+from zeroshot.base import checkpoints, errors, storage
 from zeroshot.cache import index, maps
 from zeroshot.datasets import splits
 from zeroshot.evaluation import example_images, metrics
@@ -108,12 +108,12 @@ def read(
         device: where to compute.
 
     Raises:
-        errors.UserError: if the cache is of another split, or an image or a model cannot be read or does not fit.
+        errors.UserError: if the cache is of another split, or an image or a model (`load`) cannot be read or does not fit.
     """
     described = index.read(folder, "maps")
     check(folder, described, split)
     near_names.check(str(folder), "image", ids, described.images)
-    classifiers = [pixel_classifier.load(model.path, split, described.dim)[0].to(device) for model in models]
+    classifiers = [load(model.path, split, described).to(device) for model in models]
     files = {item.id: data_root / item.image for item in split.val}
     rows = {}
     for item in maps.read(folder, set(ids)):
@@ -126,6 +126,28 @@ def read(
         image = image_files.read_image(files[item.image])
         rows[item.image] = Example(item.image, image, item.mask, tuple(predictions))
     return [rows[name] for name in dict.fromkeys(ids)]
+
+
+def load(path: pathlib.Path, split: splits.Split, described: index.Index) -> pixel_classifier.PixelClassifier:
+    """Return the classifier of a model.
+
+    A model with a network of its own, models/networks/NAME.pt beside models/classifiers/NAME.pt, fits only the features of that network.
+
+    Args:
+        path: the file of the classifier.
+        split: the split that it must fit.
+        described: the index of the cache that it must fit.
+
+    Raises:
+        checkpoints.CheckpointError: if it cannot be read, or fits another split or other features.
+    """
+    network = path.parent.parent / "networks" / path.name
+    if network.exists() and described.provenance.get("backbone_sha256") != storage.sha256(network):
+        raise checkpoints.CheckpointError(
+            f"{path}: belongs to the network {network}, and the features are of another network; draw this model alone with"
+            f" `zeroshot figure --models {path.stem} --features features/{path.stem}`"
+        )
+    return pixel_classifier.load(path, split, described.dim)[0]
 
 
 def check(folder: pathlib.Path, described: index.Index, split: splits.Split) -> None:

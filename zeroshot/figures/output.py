@@ -1,7 +1,8 @@
 """Writing a matplotlib figure as PDF, SVG or PNG: text stays text, and equal figures give equal bytes."""
 
+import contextlib
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import matplotlib
@@ -17,6 +18,13 @@ _METADATA: Mapping[str, dict[str, None]] = {
 }
 # TrueType fonts in PDF and text elements in SVG, so that text can be searched and edited; ids in SVG that are the same in every run.
 _STYLE: dict[Any, Any] = {"pdf.fonttype": 42, "svg.fonttype": "none", "svg.hashsalt": "zeroshot"}
+
+
+@contextlib.contextmanager
+def plain_text() -> Iterator[None]:
+    """Show a name such as `$a_1$` as it is written in all texts that are made here, and not as a formula. It is also a decorator."""
+    with matplotlib.rc_context({"text.parse_math": False}):
+        yield
 
 
 def check(path: pathlib.Path) -> None:

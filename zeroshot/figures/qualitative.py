@@ -13,7 +13,7 @@ from matplotlib.backends import backend_agg
 
 from zeroshot.base import errors
 from zeroshot.datasets import splits
-from zeroshot.figures import colours, overlays
+from zeroshot.figures import colours, output, overlays
 from zeroshot.figures.examples import Example, shown
 from zeroshot.images import label_ids
 
@@ -50,6 +50,7 @@ class Options:
     vector: bool
 
 
+@output.plain_text()
 def draw(rows: Sequence[Example], titles: Sequence[str], split: splits.Split, options: Options) -> mpl_figure.Figure:
     """Draw the figure. Its height follows from the images.
 

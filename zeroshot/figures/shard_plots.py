@@ -8,7 +8,7 @@ from matplotlib import figure as mpl_figure
 
 from zeroshot.cache import maps
 from zeroshot.datasets import splits
-from zeroshot.figures import colours, overlays
+from zeroshot.figures import colours, output, overlays
 from zeroshot.figures.shard_contents import Contents, in_mask
 from zeroshot.images import grids, label_ids, views
 
@@ -19,6 +19,7 @@ SMALL, TITLE = 7, 8
 _MARKERS = "osD^vPX<>"
 
 
+@output.plain_text()
 def class_figure(contents: Contents) -> mpl_figure.Figure:
     """Plot the features of a class: the histogram of their norms, and the spectrum, the mean of each feature from large to small.
 
@@ -46,6 +47,7 @@ def _spectrum(features: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]
     return means[order], low[order], high[order]
 
 
+@output.plain_text()
 def rows_figure(contents: Contents, image: np.ndarray) -> mpl_figure.Figure:
     """Plot the sampled cells of an image over its photograph, in the colours of their classes.
 
@@ -99,6 +101,7 @@ def _on_photograph(contents: Contents, size: tuple[int, int]) -> np.ndarray:
     return points
 
 
+@output.plain_text()
 def map_figure(contents: Contents, item: maps.Map, image: np.ndarray, split: splits.Split) -> mpl_figure.Figure:
     """Plot an image of a cache of maps: the photograph, its mask, and the principal components of its features as colours.
 

@@ -10,12 +10,10 @@ from typing import Any
 import plotly.graph_objects as go
 
 from zeroshot.evaluation import metrics_files
+from zeroshot.figures import colours
 
-# Okabe and Ito's colours, which colour-blind people can tell apart.
-BLACK, ORANGE, SKY, GREEN, BLUE, VERMILION, PURPLE = (
-    *("#000000", "#E69F00", "#56B4E9", "#009E73"),
-    *("#0072B2", "#D55E00", "#CC79A7"),
-)
+# Colours that colour-blind people can tell apart; yellow is too pale for marks on white.
+BLACK, ORANGE, SKY, GREEN, _YELLOW, BLUE, VERMILION, PURPLE = (f"#{bytes(one).hex()}" for one in colours.OKABE_ITO)
 GREY, LIGHT = "#999999", "#DDDDDD"
 SEEN, UNSEEN = BLUE, VERMILION
 _SERIES = (BLACK, ORANGE, SKY, GREEN, BLUE, VERMILION, PURPLE, GREY)
@@ -104,7 +102,12 @@ def scores(metrics: Mapping[str, metrics_files.Metrics]) -> go.Figure:
         name="hIoU without the bias",
         marker={"color": "white", "size": 11, "line": {"color": BLACK, "width": 2}},
     )
-    return chart.update_yaxes(categoryorder="array", categoryarray=names[::-1])
+    return named_rows(chart, names)
+
+
+def named_rows(chart: go.Figure, names: Sequence[str]) -> go.Figure:
+    """Give a chart a row for each name, from top to bottom. Without the type, plotly takes names such as `7` for numbers."""
+    return chart.update_yaxes(type="category", categoryorder="array", categoryarray=list(names)[::-1])
 
 
 def _distance(low: float | None, high: float | None) -> float:
@@ -135,9 +138,7 @@ def classes(ious: Mapping[str, Mapping[str, float | None]], unseen: Sequence[str
         # Categories are numbered from the bottom.
         top, bottom = len(chosen) - 0.5, len(chosen) - n_unseen - 0.5
         chart.add_hrect(y0=bottom, y1=top, fillcolor=UNSEEN, opacity=0.1, line_width=0, layer="below")
-    return chart.update_yaxes(
-        categoryorder="array", categoryarray=list(labels.values())[::-1], range=[-0.7, len(chosen) - 0.3], dtick=1
-    )
+    return named_rows(chart, list(labels.values())).update_yaxes(range=[-0.7, len(chosen) - 0.3], dtick=1)
 
 
 def training_curve(values: Mapping[str, Sequence[float | None]]) -> go.Figure:

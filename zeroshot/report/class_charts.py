@@ -68,7 +68,7 @@ def confusion(rows: Mapping[str, Sequence[Segment]]) -> go.Figure:
             customdata=labels,
             hovertemplate="%{y} → %{customdata}: %{x:.1f} %<extra></extra>",
         )
-    return chart.update_yaxes(categoryorder="array", categoryarray=list(names.values())[::-1])
+    return charts.named_rows(chart, list(names.values()))
 
 
 def confidence(groups: Mapping[str, reliability.Bins]) -> go.Figure:
@@ -122,8 +122,8 @@ def similarity(cosines: np.ndarray, rows: Sequence[str], columns: Sequence[str])
         colorbar={"title": {"text": "cosine"}, "thickness": 12}, hoverongaps=False,
         hovertemplate="%{y} and %{x}: %{z:.3f}<extra></extra>",
     )  # fmt: skip
-    chart.update_xaxes(tickangle=-90, dtick=1, showgrid=False)
-    return chart.update_yaxes(autorange="reversed", dtick=1, showgrid=False)
+    chart.update_xaxes(type="category", tickangle=-90, dtick=1, showgrid=False)
+    return charts.named_rows(chart, rows).update_yaxes(dtick=1, showgrid=False)
 
 
 def plane(plane: features_plane.Plane, unseen: Sequence[str]) -> go.Figure:

@@ -34,7 +34,8 @@ def choose(embeddings: class_embeddings.ClassEmbeddings, seen: Sequence[int], un
     """Return the first unseen classes and, of each, the seen class with the nearest vector, which it is most easily taken for.
 
     Returns:
-        at most `MAX_CLASSES` label ids without the background: each unseen class before its neighbour.
+        at most `MAX_CLASSES` label ids without the background: each unseen class before its neighbour; the first seen classes if there is
+        no unseen one.
     """
     table = list(class_embeddings.nearest(embeddings, n=len(embeddings.names)))
     seen_names = {embeddings.names[label] for label in seen if label != 0}
@@ -47,7 +48,7 @@ def choose(embeddings: class_embeddings.ClassEmbeddings, seen: Sequence[int], un
         if len({*chosen, *pair}) > MAX_CLASSES:
             break
         chosen += [one for one in pair if one not in chosen]
-    return chosen
+    return chosen or [label for label in seen if label != 0][:MAX_CLASSES]
 
 
 def of_cells(cache: Iterable[maps.Map], labels: Sequence[int], stride: int, most: int) -> dict[int, np.ndarray]:

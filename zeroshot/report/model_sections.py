@@ -10,6 +10,7 @@ import torch
 from zeroshot.base import checkpoints, errors, progress
 from zeroshot.cache import index, maps, rows
 from zeroshot.evaluation import example_images, image_confusions
+from zeroshot.figures import examples
 from zeroshot.images import image_files, label_ids
 from zeroshot.report import blocks, class_charts, features_plane, image_browser, reliability, workspace
 from zeroshot.words import class_embeddings
@@ -30,7 +31,7 @@ class Evaluation:
         folder: the cache of feature maps.
         index: its index.
         classifiers: by model.
-        faults: a sentence for each classifier that does not fit, because it is of another run.
+        faults: a sentence for each classifier that does not fit, because it is of another run or another network.
     """
 
     folder: pathlib.Path
@@ -51,7 +52,7 @@ def evaluation(run: workspace.Workspace, device: torch.device) -> Evaluation | N
     classifiers, faults = {}, []
     for model, path in run.models("models/classifiers/{}.pt").items():
         try:
-            classifiers[model] = pixel_classifier.load(path, run.split, described.dim)[0].to(device)
+            classifiers[model] = examples.load(path, run.split, described).to(device)
         except checkpoints.CheckpointError as error:
             faults.append(f"Not shown: {error}.")
     return Evaluation(run.root / "features/val", described, classifiers, tuple(faults))
@@ -173,7 +174,12 @@ def browser(
         notes.append(
             f"{len(chosen)} of {len(found.index.images)} images, chosen by their masks alone: some with each unseen class and some without."
         )
-    content = image_browser.data(run.split, _images(run, found, chosen, list(confusions), data_root), confusions)
+    try:
+        content = image_browser.data(run.split, _images(run, found, chosen, list(confusions), data_root), confusions)
+    except image_files.ImageError as error:
+        return blocks.Section(
+            "images", title, [f"Not shown: {error}. The photographs are below `data.root`, {data_root}."]
+        )
     content["start"] = workspace.preferred(list(confusions))
     return blocks.Section("images", title, notes, [blocks.Browser(content)])
 

@@ -32,7 +32,10 @@ def _rows(run: workspace.Workspace) -> Rows:
     return [
         *_code(run.root),
         ("split", f"{run.checksum}, written {_date(run.root / 'data/split.json')}"),
-        ("classes", f"{len(split.seen)} seen (with the background), {len(split.unseen)} unseen"),
+        (
+            "classes",
+            f"{len(split.seen)} seen ({'with the' if 0 in split.seen else 'no'} background), {len(split.unseen)} unseen",
+        ),
         (
             "images",
             f"{len(split.train)} for training, {len(split.unlabelled)} without labels, {len(split.val)} for evaluation",

@@ -61,7 +61,9 @@ def classes(run: workspace.Workspace) -> blocks.Section:
         return blocks.Section("classes", "IoU by class", ["`dvc repro` makes this section: it evaluates the models."])
     unseen = [run.split.classes[label] for label in run.split.unseen]
     values = ious[workspace.preferred(list(ious))]
-    order = sorted(run.split.classes, key=lambda name: (name not in unseen, _last(values.get(name))))
+    # Without a background, label 0 is a place holder and no class.
+    names = [run.split.classes[label] for label in (*run.split.seen, *run.split.unseen)]
+    order = sorted(names, key=lambda name: (name not in unseen, _last(values.get(name))))
     notes = [
         "Unseen classes (◆, shaded) are at the top. In each group the classes are sorted by the IoU of"
         f" `{workspace.preferred(list(ious))}`. A click on a model in the legend hides it."
