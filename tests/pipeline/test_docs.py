@@ -50,6 +50,7 @@ NOT_RUN = {
     "zeroshot shards features/train --class red-plain --plot class.png": _RESULTS,
     "zeroshot shards features/train --image train_00000 --plot rows.png": _RESULTS,
     "zeroshot shards features/val --image val_00194 --class red-striped --plot map.png": _RESULTS,
+    "dvc exp run -S classifier.unseen_weight=2 zs3net": _MODEL,
     "dvc repro summarise": _MINUTES,
     "dvc repro evaluate@zs3net": _MINUTES,
     "dvc exp run -S pseudo_labels.p=50": _MINUTES,

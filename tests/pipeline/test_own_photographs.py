@@ -5,6 +5,7 @@ import pathlib
 import re
 import shlex
 import shutil
+import subprocess
 
 import numpy as np
 import PIL.Image
@@ -55,6 +56,9 @@ def make(folder: pathlib.Path) -> pathlib.Path:
     PIL.Image.fromarray(image).save(folder / "photo.jpg")
     PIL.Image.fromarray(image).convert("L").save(folder / "holiday/beach.tiff")
     shutil.copytree(dag.ROOT / "presets", folder / "presets")
+    # DVC writes it; here the stages run without DVC.
+    (folder / "dvc.lock").touch()
+    subprocess.run(["git", "init", "--quiet"], cwd=folder, check=True)
     return tiny.make(folder)
 
 
@@ -82,15 +86,32 @@ def finished(tmp_path_factory):
     folder = make(tmp_path_factory.mktemp("own"))
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        for line in blocks("sh"):
-            program, *words = shlex.split(line, comments=True)
-            if (program, words[0]) == ("dvc", "repro"):
-                shrink(folder / "params.yaml")
-                tiny.run(folder, *up_to(words[1], folder))
-            else:
-                assert program == "zeroshot"
-                cli.main(words)
+        for variable in ("GIT_AUTHOR_NAME", "GIT_AUTHOR_EMAIL", "GIT_COMMITTER_NAME", "GIT_COMMITTER_EMAIL"):
+            patch.setenv(variable, "test@example.org")
+        for command in (part for line in blocks("sh") for part in line.split(" && ")):
+            run(folder, *shlex.split(command, comments=True))
     return folder
+
+
+def run(folder: pathlib.Path, program: str, *words: str) -> None:
+    """Run one command of the page."""
+    if (program, words[0]) == ("dvc", "repro"):
+        shrink(folder / "params.yaml")
+        tiny.run(folder, *up_to(words[1], folder))
+    elif (program, *words[:3]) == ("dvc", "exp", "run", "-S"):
+        key, _, value = words[3].partition("=")
+        section, name = key.split(".")
+        settings = yaml.safe_load((folder / "params.yaml").read_text())
+        assert name in settings[section]
+        settings[section][name] = yaml.safe_load(value)
+        (folder / "params.yaml").write_text(yaml.safe_dump(settings, sort_keys=False))
+        names = up_to(words[4], folder)
+        tiny.run(folder, *names[names.index("finetune_classifier") :])
+    elif program == "git":
+        subprocess.run([program, *words], cwd=folder, check=True)
+    else:
+        assert program == "zeroshot"
+        cli.main(words)
 
 
 def test_the_page_goes_from_the_check_to_an_added_class():

@@ -39,7 +39,7 @@ def test_the_record_has_commit_lock_file_split_and_network(root):
     assert record["MD5 of dvc.lock"] == hashlib.md5(b"stages: {}\n").hexdigest()
     assert record["split"].startswith(workspace.read(root).checksum) and record["classes"].endswith("2 unseen")
     assert record["network"] == "resnet18, first weights data/pretrained/none"
-    assert "pretraining" not in record and record["torch"]
+    assert record["pretraining"] == "not recorded" and record["torch"]
 
 
 def test_changes_that_are_not_committed_are_named(root):

@@ -35,7 +35,7 @@ def main(*, out: pathlib.Path = pathlib.Path("report.html"), classes: str = "") 
         model_sections.plane(run, evaluation, chosen, device),
         training_sections.similarity(run),
         training_sections.bias(run),
-        training_sections.p(run, params.read(file)),
+        training_sections.against_p(run, params.read(file)),
         score_sections.pseudo_labels(run),
         training_sections.curves(run),
         run_record.section(run, {"params.yaml": text_files.read(file)}),

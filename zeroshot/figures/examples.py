@@ -65,7 +65,7 @@ class Example:
 def choose(
     folder: pathlib.Path, split: splits.Split, n: int, options: example_images.Params, known: Collection[str]
 ) -> list[str]:
-    """Return n ids chosen by the rule of `example_images`: in turn one image for each unseen class and one without unseen classes.
+    """Return up to n ids chosen by the rule of `example_images`: in turn one image for each unseen class and one without unseen classes.
 
     Args:
         folder: cache of maps.

@@ -8,7 +8,7 @@ import platform
 from collections.abc import Mapping
 from typing import Any
 
-from zeroshot.base import checkpoints
+from zeroshot.base import checkpoints, errors
 from zeroshot.experiments.comparison import dvc_experiments
 from zeroshot.networks import pretraining
 from zeroshot.report import blocks, workspace
@@ -48,13 +48,18 @@ def _rows(run: workspace.Workspace) -> Rows:
 
 
 def has_repository(root: pathlib.Path) -> bool:
-    """Return whether `root` is the top of a Git repository with DVC."""
-    return (root / ".git").exists() and (root / ".dvc").is_dir()
+    """Return whether `root` is the top of a Git repository with DVC and a commit."""
+    if not (root / ".git").exists() or not (root / ".dvc").is_dir():
+        return False
+    try:
+        return bool(dvc_experiments.commit(root))
+    except errors.UserError:
+        return False
 
 
 def _code(root: pathlib.Path) -> Rows:
     if not has_repository(root):
-        return [("commit", "unknown: the folder is no Git repository with DVC")]
+        return [("commit", "unknown: the folder is no Git repository with DVC and a commit")]
     dirty = dvc_experiments.workspace_differs(root)
     commit = dvc_experiments.commit(root).removesuffix("+")
     state = "with changes of tracked files that are not committed" if dirty else "without uncommitted changes"

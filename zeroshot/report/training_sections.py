@@ -120,7 +120,7 @@ def _chosen(folds: Mapping[str, Mapping[float, float | None]]) -> float | None:
     return calibration.choose(known, biases) if all(len(row) == len(biases) for row in known) else None
 
 
-def p(run: workspace.Workspace, current: dict[str, Any]) -> blocks.Section:
+def against_p(run: workspace.Workspace, current: dict[str, Any]) -> blocks.Section:
     """Return hIoU against the percentage of pseudo-labels that are kept."""
     found = sweeps.of_comparisons(run, current)
     if run_record.has_repository(run.root) and "zs5net" in run.metrics:
