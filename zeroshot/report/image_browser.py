@@ -18,6 +18,10 @@ from zeroshot.images import label_ids
 _SIDE = 512
 # A photograph up to this side is stored without loss.
 _SMALL = 128
+# Label maps of another device differ in fewer pixels than this share, by rounding.
+_ROUNDING = 0.01
+# Share of pixels in which label maps may differ from those that metrics were computed from, by rounding on another device.
+_ROUNDING = 0.01
 
 
 def photograph(image: np.ndarray) -> str:
@@ -96,11 +100,18 @@ def data(
         split: the split.
         images: id, photograph (H, W, 3) uint8, true labels (h, w) uint16, and the labels (h, w) uint16 that each model predicts.
         confusions: by model, with every image of `images`.
+
+    Returns:
+        {classes, models, images, differing}; `differing` has the models whose label maps are not those of `confusions`.
     """
     palette = colours.label_palette()
-    shown = []
+    shown, n_pixels = [], 0
+    n_wrong = dict.fromkeys(confusions, 0)
     for name, image, truth, predictions in images:
         matrices = {model: _matrix(confusion, name) for model, confusion in confusions.items() if model in predictions}
+        n_pixels += truth.size
+        for model, matrix in matrices.items():
+            n_wrong[model] += _n_differing(truth, predictions[model], matrix)
         shown.append(
             {
                 "name": name,
@@ -118,7 +129,14 @@ def data(
         ],
         "models": list(confusions),
         "images": shown,
+        "differing": [model for model, count in n_wrong.items() if count > _ROUNDING * n_pixels],
     }
+
+
+def _n_differing(truth: np.ndarray, labels: np.ndarray, matrix: np.ndarray) -> int:
+    """Return in how many pixels a label map must differ from that of a confusion matrix; 0 if the matrix has masks of another size."""
+    found = metrics.confusion(truth, labels, len(matrix))
+    return int(np.abs(found - matrix).sum()) // 2 if found.sum() == matrix.sum() else 0
 
 
 def _matrix(confusions: image_confusions.ImageConfusions, image: str) -> np.ndarray:

@@ -180,6 +180,11 @@ def browser(
         return blocks.Section(
             "images", title, [f"Not shown: {error}. The photographs are below `data.root`, {data_root}."]
         )
+    if content["differing"]:
+        notes.append(
+            f"The label maps of {', '.join(f'`{model}`' for model in content['differing'])} are not those that its scores were computed"
+            " from: `dvc repro evaluate` makes both fit."
+        )
     content["start"] = workspace.preferred(list(confusions))
     return blocks.Section("images", title, notes, [blocks.Browser(content)])
 
