@@ -138,7 +138,7 @@ def test_what_is_undone_is_printed_and_a_dry_run_changes_nothing(repository, cap
     assert capsys.readouterr().out.splitlines() == [
         "undo the changes of metrics/model.json",
         "undo the changes of params.yaml",
-        "restore DVC's outputs of the last commit from its cache",
+        "restore DVC's outputs of the last commit from its cache, which keeps those of now",
     ]
 
 

@@ -33,6 +33,6 @@ def main(
     paths = [*changes.of_runs, *changes.others]
     for path in paths:
         print(f"undo the changes of {path}", flush=True)
-    print("restore DVC's outputs of the last commit from its cache", flush=True)
+    print("restore DVC's outputs of the last commit from its cache, which keeps those of now", flush=True)
     if not dry_run:
-        going_back.restore(root, paths)
+        print(going_back.restore(root, paths), end="")

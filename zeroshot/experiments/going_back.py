@@ -48,8 +48,10 @@ def changes(root: pathlib.Path) -> Changes:
     return Changes(tuple(filter(_is_of_runs, paths)), tuple(path for path in paths if not _is_of_runs(path)))
 
 
-def restore(root: pathlib.Path, paths: Sequence[str]) -> None:
+def restore(root: pathlib.Path, paths: Sequence[str]) -> str:
     """Restore `paths` from the last commit, in the folder and in Git's index, then all outputs of DVC from its cache.
+
+    Returns what DVC says: a line for each output that it added (A), modified (M) or deleted (D).
 
     Of the files in the index that the last commit does not have, those of runs are removed; others leave the index and stay. Outputs that
     the cache lacks are removed, and a run makes them again.
@@ -66,7 +68,7 @@ def restore(root: pathlib.Path, paths: Sequence[str]) -> None:
     _git_restore(root, old, "--staged", "--worktree")
     _git_restore(root, new, "--staged")
     # Without --force, DVC asks before it replaces what a killed stage left.
-    _output(root, [sys.executable, "-m", "dvc", "checkout", "--force", "--allow-missing"])
+    return _output(root, [sys.executable, "-m", "dvc", "checkout", "--force", "--allow-missing"])
 
 
 def _is_of_runs(path: str) -> bool:
