@@ -144,6 +144,7 @@ def test_faults_of_backbone_augmentation_have_full_key_names():
             separable=True,
             dropout=0.1,
             weights="data/pretrained/none",
+            pretraining="none",
             freeze="nothing",
             loss_at="image",
             epochs=1,
