@@ -342,7 +342,9 @@ def commented(text: str) -> dict[str, tuple[str, object]]:
 def test_the_parameter_file_speaks_of_the_data_set_and_not_of_voc(tmp_path):
     weights = dag.ROOT / "data/pretrained/IMAGENET1K_V1"
     check(tmp_path, make(tmp_path / "street"), "--weights", str(weights))
-    keys = commented((tmp_path / "params.yaml").read_text())
+    text = (tmp_path / "params.yaml").read_text()
+    assert "Pascal VOC" not in text.partition("toy:")[0] and text.startswith(f"# {tmp_path / 'out'}, written by")
+    keys = commented(text)
     assert "`zeroshot check` wrote" in keys["data.root"][0] and "published list" in keys["data.n_unseen"][0]
     for key in ("data.root", "data.classes", "data.unseen", "data.train_list", "embeddings.path", "backbone.weights"):
         assert "VOC" not in keys[key][0] and "ZS3Net" not in keys[key][0], key

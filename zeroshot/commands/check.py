@@ -75,8 +75,10 @@ def main(
         aliases = before.get("aliases") if isinstance(before, dict) else None
         names = summary.numbering.names
         changes["embeddings"]["aliases"] = {name: words for name, words in (aliases or {}).items() if name in names}
-    title = f"# {out}, written by `zeroshot check {path}` over the preset voc_small.\n\n"
-    storage.write_text(params, presets.merge(presets.text("voc_small"), title + parameters.text(changes)))
+    # Without the first comment of the preset, which speaks of VOC.
+    _, _, preset = presets.text("voc_small").partition("\n\n")
+    title = f"# {out}, written by `zeroshot check {path}` over the preset voc_small, which is made for photographs on a CPU.\n\n"
+    storage.write_text(params, presets.merge(preset, title + parameters.text(changes)))
     schema.check(params)
     print(f"\n{out} and {params} are written")
     embeddings = sections.load(params, "embeddings", class_embeddings.Params)
