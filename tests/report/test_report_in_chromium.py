@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from typing import NoReturn
 
 import pytest
 from playwright import sync_api
@@ -24,14 +25,21 @@ widths = pytest.mark.parametrize("opened", [1280, 400], indirect=True)
 @pytest.fixture(scope="module")
 def chromium():
     if CHROMIUM is None:
-        message = "there is no chromium or google-chrome on the path"
-        if os.environ.get("ZEROSHOT_NEED_BROWSER"):
-            pytest.fail(f"ZEROSHOT_NEED_BROWSER is set, and {message}")
-        pytest.skip(f"{message}; install Chromium to test the report in a browser")
+        _without("there is no chromium or google-chrome on the path")
     with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS), timeout=TIMEOUT)
+        try:
+            browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS), timeout=TIMEOUT)
+        except sync_api.Error as error:
+            _without(f"{CHROMIUM} does not start: {error}")
         yield browser
         browser.close()
+
+
+def _without(cause: str) -> NoReturn:
+    """Skip the tests that need a browser, or fail where one must be there."""
+    if os.environ.get("ZEROSHOT_NEED_BROWSER"):
+        pytest.fail(f"ZEROSHOT_NEED_BROWSER is set, and {cause}")
+    pytest.skip(f"{cause}; install Chromium to test the report in a browser")
 
 
 @pytest.fixture(scope="module")
