@@ -63,6 +63,10 @@ def test_photographs_in_bmp_without_a_background_become_a_data_set_that_prepare_
     # Every image shows the sky.
     assert data["exclude"] == "pixels"
     assert "12 images, 10 with masks" in said and "in no training mask: zebra, bicycle" in said
+    # All 8 training images show sky and road, and each shows either a car or a tree.
+    rows = {line.split()[1]: line.split() for line in said.splitlines() if line[:7].strip().isdigit()}
+    assert rows["sky"][-1] == rows["road"][-1] == "0" and rows["zebra"][-1] == "-"
+    assert int(rows["car"][-1]) + int(rows["tree"][-1]) == 8
     section = {key: value for key, value in data.items() if key != "root"} | {"root": str(tmp_path / "out")}
     from zeroshot.base import params
 

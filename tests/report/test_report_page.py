@@ -202,7 +202,7 @@ def test_chosen_classes_are_in_the_plane(world):
 
 
 def test_an_unknown_class_is_refused(world):
-    with pytest.raises(errors.UserError, match="--classes: the split has no class `r-q`"):
+    with pytest.raises(errors.UserError, match="--classes: no class `r-q`; near names: r-"):
         report_world.page(world, classes="r-x,r-q")
 
 

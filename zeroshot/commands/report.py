@@ -15,7 +15,15 @@ def main(*, out: pathlib.Path = pathlib.Path("report.html"), classes: str = "") 
     """
     from zeroshot.base import errors, params, runtime, storage, text_files
     from zeroshot.evaluation import example_images
-    from zeroshot.report import model_sections, page, run_record, score_sections, training_sections, workspace
+    from zeroshot.report import (
+        image_sections,
+        model_sections,
+        page,
+        run_record,
+        score_sections,
+        training_sections,
+        workspace,
+    )
 
     if out.is_dir():
         raise errors.UserError(f"{out}: is a folder; give the path of a file")
@@ -29,7 +37,7 @@ def main(*, out: pathlib.Path = pathlib.Path("report.html"), classes: str = "") 
     content = [
         score_sections.scores(run),
         score_sections.classes(run),
-        model_sections.browser(run, evaluation, data_root, options),
+        image_sections.browser(run, evaluation, data_root, options),
         score_sections.confusion(run),
         model_sections.confidences(evaluation),
         model_sections.plane(run, evaluation, chosen, device),

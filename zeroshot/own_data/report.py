@@ -53,11 +53,18 @@ def _classes(summary: Summary) -> str:
             images[label] += 1
             pixels[label] += n_pixels
             cells[label] += n_cells
+    clean = [of_image for of_image in _training(summary) if not of_image & set(summary.unseen)]
     rows = [
-        (label, names[label], _role(summary, label), images[label], pixels[label], cells[label])
+        (
+            *(label, names[label], _role(summary, label), images[label], pixels[label], cells[label]),
+            sum(label not in of_image for of_image in clean) if _role(summary, label) == "seen" else None,
+        )
         for label in range(first, len(names))
     ]
-    return tabulate.tabulate(rows, ("label", "class", "role", "images", "pixels", "cells"), intfmt=",")
+    table = tabulate.tabulate(
+        rows, ("label", "class", "role", "images", "pixels", "cells", "left"), intfmt=",", missingval="-"
+    )
+    return f"{table}\nleft: training images without an unseen class, if this class were unseen too"
 
 
 def _role(summary: Summary, label: int) -> str:
@@ -68,7 +75,7 @@ def _role(summary: Summary, label: int) -> str:
 
 def _clean(summary: Summary) -> str:
     """Return how many training images show none of the unseen classes; with data.exclude: images, they are all that is used."""
-    labels = [set(summary.shown[id]) for id in summary.lists["train"] if id in summary.shown]
+    labels = _training(summary)
     clean = sum(not of_image & set(summary.unseen) for of_image in labels)
     text = f"{clean:,} of {len(labels):,} training images have no pixel that is labelled as an unseen class"
     absent = _absent(summary, "train")
@@ -82,6 +89,11 @@ def _clean(summary: Summary) -> str:
             + ". To measure them, draw masks that show them and list these images in val.txt"
         )
     return text
+
+
+def _training(summary: Summary) -> list[set[int]]:
+    """Return the label ids in each training mask."""
+    return [set(summary.shown[id]) for id in summary.lists["train"] if id in summary.shown]
 
 
 def _absent(summary: Summary, name: str) -> list[str]:
