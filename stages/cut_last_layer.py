@@ -16,7 +16,7 @@ def main(*, split_path: pathlib.Path, backbone_path: pathlib.Path, classifier_pa
     from zeroshot.base import checkpoints
     from zeroshot.datasets import splits
     from zeroshot.networks import backbone
-    from zeroshot.zs3net import pixel_classifier
+    from zeroshot.pixel_classifiers import pixel_classifier
 
     checkpoint = checkpoints.load(backbone_path, backbone.Checkpoint)
     weight, bias = (checkpoint["network"][f"classifier.{name}"] for name in ("weight", "bias"))

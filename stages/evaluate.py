@@ -34,7 +34,7 @@ def main(
     from zeroshot.cache import index, maps
     from zeroshot.datasets import splits
     from zeroshot.evaluation import bootstrap, image_confusions, metrics, metrics_files, protocols
-    from zeroshot.zs3net import pixel_classifier
+    from zeroshot.pixel_classifiers import pixel_classifier
 
     options = params.load("params.yaml", "evaluation", protocols.Params)
     settings = params.load("params.yaml", "runtime", runtime.Params)

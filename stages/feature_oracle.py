@@ -38,9 +38,10 @@ def main(
     from zeroshot.base import checkpoints, params, progress, runtime, storage
     from zeroshot.cache import held_labels, index, pools, rows
     from zeroshot.datasets import splits
-    from zeroshot.zs3net import feature_source, pixel_classifier
+    from zeroshot.pixel_classifiers import pixel_classifier
+    from zeroshot.pixel_classifiers.cross_validation import calibration
+    from zeroshot.zs3net import feature_source
     from zeroshot.zs3net.classifiers import fine_tuning
-    from zeroshot.zs3net.cross_validation import calibration
     from zeroshot.zs3net.fold_training import oracle_folds
 
     recipe = checkpoints.load(recipe_path, checkpoints.Configured)["config"]

@@ -37,9 +37,9 @@ def main(
     from zeroshot.cache import graphs as shard_graphs
     from zeroshot.cache import index, pools, rows
     from zeroshot.datasets import splits
-    from zeroshot.zs3net import pixel_classifier
+    from zeroshot.pixel_classifiers import pixel_classifier
+    from zeroshot.pixel_classifiers.cross_validation import calibration, folds
     from zeroshot.zs3net.classifiers import fine_tuning
-    from zeroshot.zs3net.cross_validation import calibration, folds
     from zeroshot.zs3net.fold_training import fold_models
     from zeroshot.zs3net.generators import registry
 

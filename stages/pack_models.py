@@ -33,8 +33,8 @@ def main(
     import json
 
     from zeroshot.base import checkpoints, errors
+    from zeroshot.pixel_classifiers import pixel_classifier
     from zeroshot.prediction import packing
-    from zeroshot.zs3net import pixel_classifier
 
     if not len(classifier_paths) == len(metrics_paths) == len(model_paths):
         raise errors.UserError("pack_models: needs as many metrics and model files as classifiers")

@@ -25,7 +25,7 @@ def main(
     from zeroshot.base import params, runtime, storage
     from zeroshot.cache import index
     from zeroshot.datasets import splits
-    from zeroshot.zs3net import pixel_classifier
+    from zeroshot.pixel_classifiers import pixel_classifier
     from zeroshot.zs3net.pseudo_labels import pseudo_cache, selection
 
     options = params.load("params.yaml", "pseudo_labels", selection.Params)

@@ -42,9 +42,9 @@ def main(
     from zeroshot.base import checkpoints, params, progress, runtime, storage
     from zeroshot.cache import index, pools, rows
     from zeroshot.datasets import splits
-    from zeroshot.zs3net import pixel_classifier
+    from zeroshot.pixel_classifiers import pixel_classifier
+    from zeroshot.pixel_classifiers.cross_validation import calibration
     from zeroshot.zs3net.classifiers import self_training
-    from zeroshot.zs3net.cross_validation import calibration
     from zeroshot.zs3net.fold_training import fold_models, self_training_folds
     from zeroshot.zs3net.generators import registry
     from zeroshot.zs3net.pseudo_labels import pseudo_cache

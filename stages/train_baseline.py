@@ -35,10 +35,10 @@ def main(
     from zeroshot.base import params, progress, runtime, storage
     from zeroshot.cache import pools, rows
     from zeroshot.datasets import splits
+    from zeroshot.pixel_classifiers import pixel_classifier
+    from zeroshot.pixel_classifiers.cross_validation import calibration, folds
     from zeroshot.words import class_embeddings
-    from zeroshot.zs3net import pixel_classifier
     from zeroshot.zs3net.classifiers import baselines
-    from zeroshot.zs3net.cross_validation import calibration, folds
 
     options = params.load("params.yaml", "baseline", baselines.Params)
     machine = params.load("params.yaml", "runtime", runtime.Params)

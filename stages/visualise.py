@@ -27,7 +27,7 @@ def main(
     from zeroshot.datasets import splits
     from zeroshot.evaluation import example_images
     from zeroshot.images import image_files, label_ids, pictures
-    from zeroshot.zs3net import pixel_classifier
+    from zeroshot.pixel_classifiers import pixel_classifier
 
     options = params.load("params.yaml", "visualise", example_images.Params)
     device = runtime.start(params.load("params.yaml", "runtime", runtime.Params))

@@ -39,7 +39,8 @@ def main(
     from zeroshot.cache import index, rows
     from zeroshot.datasets import splits
     from zeroshot.networks import backbone, supervised_training, training_images
-    from zeroshot.zs3net import pixel_classifier, self_training_network
+    from zeroshot.pixel_classifiers import pixel_classifier
+    from zeroshot.zs3net import self_training_network
     from zeroshot.zs3net.pseudo_labels import pseudo_cache, sparse_masks
 
     stage = "self_train_network"

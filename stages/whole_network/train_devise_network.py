@@ -39,9 +39,8 @@ def main(
     from zeroshot.base import checkpoints, params, resuming, runtime
     from zeroshot.datasets import splits
     from zeroshot.networks import backbone, semantic_head, supervised_training, training_images
+    from zeroshot.pixel_classifiers import compatibility, pixel_classifier
     from zeroshot.words import class_embeddings
-    from zeroshot.zs3net import pixel_classifier
-    from zeroshot.zs3net.classifiers import compatibility
 
     trained = checkpoints.load(recipe_path, backbone.Checkpoint)
     recipe = trained["config"]

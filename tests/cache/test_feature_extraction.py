@@ -12,7 +12,7 @@ from zeroshot.cache import dump, index, maps, sampling, shard_plan
 from zeroshot.datasets import splits
 from zeroshot.images import grids, image_files, views
 from zeroshot.networks import backbone
-from zeroshot.zs3net import pixel_classifier
+from zeroshot.pixel_classifiers import pixel_classifier
 
 root = dump_sources.root
 

@@ -7,7 +7,7 @@ import yaml
 from tests.support import pixel_world, quick_sections
 from zeroshot.commands import __main__ as commands
 from zeroshot.experiments.parameter_search import search_table
-from zeroshot.zs3net.cross_validation import calibration
+from zeroshot.pixel_classifiers.cross_validation import calibration
 
 BRIEF = {"epochs": 1, "steps_per_epoch": 5}
 

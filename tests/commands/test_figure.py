@@ -18,7 +18,7 @@ from zeroshot.commands import __main__ as commands
 from zeroshot.datasets import splits
 from zeroshot.figures import colours, overlays
 from zeroshot.images import label_ids
-from zeroshot.zs3net import pixel_classifier
+from zeroshot.pixel_classifiers import pixel_classifier
 
 N_MAPS, BIAS = 4, 4.0
 

@@ -10,7 +10,7 @@ from zeroshot.base import errors, params
 from zeroshot.cache import index, maps
 from zeroshot.datasets import splits
 from zeroshot.evaluation import metrics, protocols
-from zeroshot.zs3net import pixel_classifier
+from zeroshot.pixel_classifiers import pixel_classifier
 
 CLASSES = ("background", "cow", "dog")
 SPLIT = splits.Split(CLASSES, (0, 1), (2,), "images", (), (), ())

@@ -6,7 +6,7 @@ import torch
 
 from zeroshot.images import grids
 from zeroshot.networks import deeplab
-from zeroshot.zs3net import pixel_classifier
+from zeroshot.pixel_classifiers import pixel_classifier
 
 SIDES = range(32, 97)
 

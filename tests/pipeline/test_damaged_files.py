@@ -17,8 +17,8 @@ from zeroshot.cache import index
 from zeroshot.datasets import splits
 from zeroshot.evaluation import image_confusions, results_table
 from zeroshot.networks import backbone, weights
+from zeroshot.pixel_classifiers import pixel_classifier
 from zeroshot.words import arrays, class_embeddings, vector_files, word2vec
-from zeroshot.zs3net import pixel_classifier
 from zeroshot.zs3net.classifiers import fine_tuning
 from zeroshot.zs3net.fold_training import fold_models
 from zeroshot.zs3net.generators import registry

@@ -14,7 +14,7 @@ from zeroshot.base import hdf5
 from zeroshot.cache import graphs, maps, rows
 from zeroshot.datasets import splits
 from zeroshot.networks import training_images
-from zeroshot.zs3net import pixel_classifier
+from zeroshot.pixel_classifiers import pixel_classifier
 
 N_CLASSES, UNSEEN = 300, (255, 299)
 CLASSES = [f"class {label}" for label in range(N_CLASSES)]

@@ -5,8 +5,8 @@ import math
 import pytest
 import torch
 
+from zeroshot.pixel_classifiers import pixel_classifier
 from zeroshot.prediction import accuracy, accuracy_table, extension
-from zeroshot.zs3net import pixel_classifier
 
 NAMES = ["background", "cat", "dog", "puppy", "okapi"]
 # Vectors of unit length at these angles in degrees.

@@ -19,8 +19,8 @@ from zeroshot.cache import maps
 from zeroshot.commands import __main__ as cli
 from zeroshot.datasets import splits
 from zeroshot.images import image_files
+from zeroshot.pixel_classifiers import pixel_classifier
 from zeroshot.prediction import extension, model, segmenter
-from zeroshot.zs3net import pixel_classifier
 
 # The corpus of the toy has the words of this class, which no image shows.
 NEW = "purple banded"

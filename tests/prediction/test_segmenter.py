@@ -8,9 +8,9 @@ import torch
 
 from zeroshot.base import errors
 from zeroshot.images import grids
+from zeroshot.pixel_classifiers import pixel_classifier
 from zeroshot.prediction import segmenter
 from zeroshot.prediction.model import Model
-from zeroshot.zs3net import pixel_classifier
 
 COLOURS = np.array([[0, 0, 0], [250, 20, 20], [20, 250, 20], [20, 20, 250]], np.uint8)
 CLASSES = ("background", "red", "green", "blue")

@@ -3,8 +3,8 @@ import torch
 
 from zeroshot.cache import maps
 from zeroshot.images import label_ids
+from zeroshot.pixel_classifiers import pixel_classifier
 from zeroshot.report import reliability
-from zeroshot.zs3net import pixel_classifier
 
 
 def test_bins_have_equal_width_and_the_last_one_has_certain_pixels():

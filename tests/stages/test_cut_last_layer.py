@@ -8,7 +8,7 @@ from tests.support import blocks
 from zeroshot.base import checkpoints, command_line
 from zeroshot.datasets import splits
 from zeroshot.networks import backbone
-from zeroshot.zs3net import pixel_classifier
+from zeroshot.pixel_classifiers import pixel_classifier
 
 ROLES = {"classes": list(blocks.CLASSES), "seen": list(blocks.SEEN), "unseen": list(blocks.UNSEEN), "exclude": "images"}
 

@@ -12,7 +12,7 @@ from tests.support import pixel_world, quick_sections, stage_files
 from zeroshot.cache import index, maps
 from zeroshot.datasets import splits
 from zeroshot.evaluation import image_confusions, metrics, protocols, results_table
-from zeroshot.zs3net import pixel_classifier
+from zeroshot.pixel_classifiers import pixel_classifier
 
 
 def write(folder, seen_bias=1.0, n_maps=3, side=5):

@@ -7,8 +7,8 @@ from stages import feature_oracle
 from tests.support import dag, pixel_world, quick_sections, unlabelled_world
 from zeroshot.base import command_line, params
 from zeroshot.datasets import splits
-from zeroshot.zs3net import pixel_classifier
-from zeroshot.zs3net.cross_validation import calibration
+from zeroshot.pixel_classifiers import pixel_classifier
+from zeroshot.pixel_classifiers.cross_validation import calibration
 
 STAGE = dag.stages()["feature_oracle"]
 UNSEEN = list(pixel_world.UNSEEN)

@@ -9,9 +9,9 @@ from tests.support import pixel_world, quick_sections, stage_files
 from zeroshot.base import params
 from zeroshot.cache import rows
 from zeroshot.datasets import splits
-from zeroshot.zs3net import pixel_classifier
+from zeroshot.pixel_classifiers import pixel_classifier
+from zeroshot.pixel_classifiers.cross_validation import calibration
 from zeroshot.zs3net.classifiers import fine_tuning
-from zeroshot.zs3net.cross_validation import calibration
 
 BRIEF = {"epochs": 1, "steps_per_epoch": 8}
 

@@ -14,7 +14,7 @@ from tests.support import pixel_world, quick_sections, stage_files, unlabelled_w
 from zeroshot.cache import describe, index, pools, rows
 from zeroshot.datasets import splits
 from zeroshot.images import image_files
-from zeroshot.zs3net import pixel_classifier
+from zeroshot.pixel_classifiers import pixel_classifier
 from zeroshot.zs3net.pseudo_labels import pseudo_cache, selection
 
 

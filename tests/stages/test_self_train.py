@@ -9,8 +9,8 @@ import torch
 from tests.support import pixel_world, quick_sections, stage_files, unlabelled_world
 from zeroshot.base import checkpoints, params
 from zeroshot.datasets import splits
-from zeroshot.zs3net import pixel_classifier
-from zeroshot.zs3net.cross_validation import calibration
+from zeroshot.pixel_classifiers import pixel_classifier
+from zeroshot.pixel_classifiers.cross_validation import calibration
 from zeroshot.zs3net.pseudo_labels import pseudo_cache
 
 BRIEF = {"epochs": 1, "steps_per_epoch": 8}

@@ -18,7 +18,8 @@ from zeroshot.base import checkpoints, command_line
 from zeroshot.cache import index, rows
 from zeroshot.datasets import splits
 from zeroshot.networks import backbone, deeplab
-from zeroshot.zs3net import pixel_classifier, self_training_network
+from zeroshot.pixel_classifiers import pixel_classifier
+from zeroshot.zs3net import self_training_network
 from zeroshot.zs3net.classifiers import last_layer
 
 ARGUMENTS = {

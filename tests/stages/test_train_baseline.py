@@ -9,9 +9,9 @@ from tests.support import dag, pixel_world, quick_sections
 from zeroshot.base import command_line, params
 from zeroshot.cache import pools, rows
 from zeroshot.datasets import splits
-from zeroshot.zs3net import pixel_classifier
+from zeroshot.pixel_classifiers import pixel_classifier
+from zeroshot.pixel_classifiers.cross_validation import calibration
 from zeroshot.zs3net.classifiers import baselines
-from zeroshot.zs3net.cross_validation import calibration
 
 METHODS = ("devise", "ale", "spnet")
 STAGES = {method: dag.stages()[f"train_baseline@{method}"] for method in METHODS}

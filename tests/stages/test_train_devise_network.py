@@ -9,9 +9,8 @@ from zeroshot.base import checkpoints, command_line
 from zeroshot.datasets import splits
 from zeroshot.images import image_files
 from zeroshot.networks import backbone, semantic_head, supervised_training
+from zeroshot.pixel_classifiers import compatibility, pixel_classifier
 from zeroshot.words import class_embeddings
-from zeroshot.zs3net import pixel_classifier
-from zeroshot.zs3net.classifiers import compatibility
 
 ARGUMENTS = {
     "--data-root": "data/blocks",

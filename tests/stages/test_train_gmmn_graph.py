@@ -9,8 +9,8 @@ from zeroshot.base import checkpoints
 from zeroshot.cache import graphs, index, rows
 from zeroshot.datasets import splits
 from zeroshot.images import image_files
+from zeroshot.pixel_classifiers import pixel_classifier
 from zeroshot.words import class_embeddings
-from zeroshot.zs3net import pixel_classifier
 
 CLASSES = ("sand", "sea", "cat", "dog", "fox", "sky")
 

@@ -13,7 +13,7 @@ from zeroshot.cache import maps
 from zeroshot.datasets import splits
 from zeroshot.evaluation import example_images
 from zeroshot.images import image_files, pictures
-from zeroshot.zs3net import pixel_classifier
+from zeroshot.pixel_classifiers import pixel_classifier
 
 N_MAPS, SIDE = 6, 5
 SECTION = quick_sections.visualise_section()

@@ -11,8 +11,8 @@ from tests.support import caches
 from zeroshot.cache import index, maps, rows
 from zeroshot.datasets import splits
 from zeroshot.images import label_ids
+from zeroshot.pixel_classifiers import pixel_classifier
 from zeroshot.words import class_embeddings
-from zeroshot.zs3net import pixel_classifier
 
 DIM = 8
 HUES, PATTERNS = 3, 3

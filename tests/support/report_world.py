@@ -14,7 +14,7 @@ from zeroshot.base import checkpoints
 from zeroshot.cache import maps
 from zeroshot.commands import report
 from zeroshot.datasets import splits
-from zeroshot.zs3net import pixel_classifier
+from zeroshot.pixel_classifiers import pixel_classifier
 from zeroshot.zs3net.generators import registry
 
 N_MAPS = 4

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from zeroshot.zs3net import pixel_classifier
+from zeroshot.pixel_classifiers import pixel_classifier
 
 
 def classifier(seen_bias: float = 0.0) -> pixel_classifier.PixelClassifier:

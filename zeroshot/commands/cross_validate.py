@@ -53,7 +53,7 @@ def main(
     from zeroshot.base import errors, params, runtime, storage
     from zeroshot.datasets import splits
     from zeroshot.experiments.parameter_search import fold_jobs, grid, search_jobs, search_table
-    from zeroshot.zs3net.cross_validation import calibration
+    from zeroshot.pixel_classifiers.cross_validation import calibration
 
     for flag, value in (("--folds", folds), ("--held-out", held_out), ("--workers", workers)):
         if value is not None and value < 1:

@@ -11,10 +11,10 @@ from zeroshot.datasets import conversion, layout, lists
 from zeroshot.datasets.toy import scenes
 from zeroshot.evaluation import example_images, protocols
 from zeroshot.networks import backbone, pretraining
+from zeroshot.pixel_classifiers.cross_validation import folds
 from zeroshot.words import class_embeddings
 from zeroshot.zs3net import self_training_network
 from zeroshot.zs3net.classifiers import baselines, fine_tuning, self_training
-from zeroshot.zs3net.cross_validation import folds
 from zeroshot.zs3net.generators import registry
 from zeroshot.zs3net.pseudo_labels import selection
 

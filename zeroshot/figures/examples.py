@@ -13,7 +13,7 @@ from zeroshot.datasets import splits
 from zeroshot.evaluation import example_images, metrics
 from zeroshot.figures import near_names
 from zeroshot.images import image_files, label_ids
-from zeroshot.zs3net import pixel_classifier
+from zeroshot.pixel_classifiers import pixel_classifier
 
 
 @dataclasses.dataclass(frozen=True)

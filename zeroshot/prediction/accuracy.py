@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 import torch
 
 from zeroshot.cache import pools
-from zeroshot.zs3net import feature_source, pixel_classifier
+from zeroshot.pixel_classifiers import pixel_classifier
+from zeroshot.zs3net import feature_source
 
 # Synthetic features of an unseen class on which its accuracy is measured.
 _N_SYNTHETIC = 500

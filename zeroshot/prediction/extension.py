@@ -13,9 +13,9 @@ from zeroshot.base import errors, params
 from zeroshot.cache import pools
 from zeroshot.figures import colours
 from zeroshot.images import label_ids
+from zeroshot.pixel_classifiers import pixel_classifier
 from zeroshot.prediction import accuracy, model
 from zeroshot.words import class_embeddings, embedding_sources, normalisation, word_vectors
-from zeroshot.zs3net import pixel_classifier
 from zeroshot.zs3net.classifiers import fine_tuning, new_classes
 from zeroshot.zs3net.generators import registry
 

@@ -12,7 +12,7 @@ import typing_extensions
 from zeroshot.base import checkpoints, errors
 from zeroshot.images import label_ids
 from zeroshot.networks import backbone, pretraining
-from zeroshot.zs3net import pixel_classifier
+from zeroshot.pixel_classifiers import pixel_classifier
 
 _REMEDY = (
     "give a model that `dvc repro zs3net`, `dvc repro zs5net`, `zeroshot add-class` or `zeroshot remove-class` wrote"

@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from zeroshot.base import storage
 from zeroshot.networks import backbone, deeplab
-from zeroshot.zs3net import pixel_classifier
+from zeroshot.pixel_classifiers import pixel_classifier
 
 # Sides that the exported network accepts, in pixels.
 LEAST_SIDE, LARGEST_SIDE = 16, 4096

@@ -11,8 +11,8 @@ from zeroshot.base import checkpoints, errors
 from zeroshot.cache import pools, rows
 from zeroshot.figures import colours
 from zeroshot.networks import backbone
+from zeroshot.pixel_classifiers import pixel_classifier
 from zeroshot.prediction import model
-from zeroshot.zs3net import pixel_classifier
 from zeroshot.zs3net.generators import registry
 
 # Real features of a seen class in a model file, to train new classes against.

@@ -9,9 +9,9 @@ from torch.nn import functional
 
 from zeroshot.base import errors
 from zeroshot.images import grids, label_ids, views
+from zeroshot.pixel_classifiers import pixel_classifier
 from zeroshot.prediction import tiles
 from zeroshot.prediction.model import Model
-from zeroshot.zs3net import pixel_classifier
 
 
 @dataclasses.dataclass(frozen=True)

@@ -10,8 +10,8 @@ from zeroshot.base import progress
 from zeroshot.cache import maps
 from zeroshot.evaluation import example_images, image_confusions
 from zeroshot.images import image_files, label_ids
+from zeroshot.pixel_classifiers import pixel_classifier
 from zeroshot.report import blocks, image_browser, model_sections, workspace
-from zeroshot.zs3net import pixel_classifier
 
 # Largest number of images in the browser.
 MAX_IMAGES = 60

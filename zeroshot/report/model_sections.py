@@ -10,9 +10,9 @@ import torch
 from zeroshot.base import checkpoints, progress
 from zeroshot.cache import index, maps, rows
 from zeroshot.figures import examples, near_names
+from zeroshot.pixel_classifiers import pixel_classifier
 from zeroshot.report import blocks, class_charts, features_plane, image_browser, reliability, workspace
 from zeroshot.words import class_embeddings
-from zeroshot.zs3net import pixel_classifier
 from zeroshot.zs3net.generators import registry
 
 # Largest number of images that confidences are measured on.

@@ -8,7 +8,7 @@ import torch
 
 from zeroshot.cache import maps
 from zeroshot.images import grids, label_ids
-from zeroshot.zs3net import pixel_classifier
+from zeroshot.pixel_classifiers import pixel_classifier
 
 N_BINS = 12
 

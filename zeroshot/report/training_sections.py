@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
+from zeroshot.pixel_classifiers.cross_validation import calibration
 from zeroshot.report import blocks, charts, class_charts, run_record, sweeps, workspace
 from zeroshot.words import class_embeddings
-from zeroshot.zs3net.cross_validation import calibration
 
 # Table of training curve -> the model that it belongs to, and its title.
 _CURVES = {

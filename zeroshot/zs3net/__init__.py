@@ -1,5 +1,5 @@
 """ZS3Net and ZS5Net (Bucher et al., NeurIPS 2019) and the baselines they are compared with, on cached features.
 
-Open pixel_classifier.py first: all methods here end as one. Then generators/, cross_validation/, classifiers/,
-pseudo_labels/ and fold_training/, of which each imports only those before it.
+Open classifiers/fine_tuning.py first: it makes ZS3Net's last layer from what generators/ and the cache give. Then pseudo_labels/ and
+fold_training/. Every method ends as a classifier of pixel features (pixel_classifiers/).
 """

@@ -5,7 +5,7 @@ from typing import Any
 
 from zeroshot.base import checkpoints, params
 from zeroshot.networks import backbone, deeplab
-from zeroshot.zs3net import pixel_classifier
+from zeroshot.pixel_classifiers import pixel_classifier
 
 # The parameter with the learning rate.
 LR_KEY = "self_training_network.lr"

@@ -8,8 +8,8 @@ import torch
 
 from tests.support import pixel_world, quick_sections
 from zeroshot.cache import pools
+from zeroshot.pixel_classifiers.cross_validation import folds
 from zeroshot.zs3net.classifiers import baselines
-from zeroshot.zs3net.cross_validation import folds
 
 METHODS = ("devise", "ale", "spnet")
 methods = pytest.mark.parametrize("method", METHODS)

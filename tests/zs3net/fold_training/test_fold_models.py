@@ -8,9 +8,9 @@ from tests.support import graph_world, pixel_world, quick_sections
 from zeroshot.base import checkpoints
 from zeroshot.cache import pools
 from zeroshot.datasets import splits
-from zeroshot.zs3net import pixel_classifier
+from zeroshot.pixel_classifiers import pixel_classifier
+from zeroshot.pixel_classifiers.cross_validation import bias_metrics, calibration, folds
 from zeroshot.zs3net.classifiers import fine_tuning
-from zeroshot.zs3net.cross_validation import bias_metrics, calibration, folds
 from zeroshot.zs3net.fold_training import fold_models
 from zeroshot.zs3net.generators import graph, registry
 

@@ -8,9 +8,9 @@ import torch
 
 from tests.support import pixel_world, quick_sections, unlabelled_world
 from zeroshot.cache import held_labels, pools
+from zeroshot.pixel_classifiers.cross_validation import bias_metrics, calibration
 from zeroshot.zs3net import feature_source
 from zeroshot.zs3net.classifiers import fine_tuning
-from zeroshot.zs3net.cross_validation import bias_metrics, calibration
 from zeroshot.zs3net.fold_training import oracle_folds
 
 CPU = torch.device("cpu")

@@ -8,7 +8,7 @@ import torch
 
 from tests.support import caches, pixel_world, quick_sections
 from zeroshot.cache import rows
-from zeroshot.zs3net.cross_validation import calibration, folds
+from zeroshot.pixel_classifiers.cross_validation import calibration, folds
 from zeroshot.zs3net.fold_training import fold_models, self_training_folds
 from zeroshot.zs3net.generators import registry
 

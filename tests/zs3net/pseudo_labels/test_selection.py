@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tests.support import quick_sections
 from zeroshot.base import errors, params
-from zeroshot.zs3net import pixel_classifier
+from zeroshot.pixel_classifiers import pixel_classifier
 from zeroshot.zs3net.pseudo_labels import selection
 
 N_VIEWS = 3

@@ -10,10 +10,10 @@ import torch
 from zeroshot.base import checkpoints
 from zeroshot.cache import graphs, index, rows
 from zeroshot.datasets import splits
+from zeroshot.pixel_classifiers import pixel_classifier
+from zeroshot.pixel_classifiers.cross_validation import folds
 from zeroshot.words import class_embeddings
-from zeroshot.zs3net import pixel_classifier
 from zeroshot.zs3net.classifiers import fine_tuning, self_training
-from zeroshot.zs3net.cross_validation import folds
 from zeroshot.zs3net.fold_training import fold_models, self_training_folds
 from zeroshot.zs3net.generators import registry
 from zeroshot.zs3net.pseudo_labels import selection

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from zeroshot.experiments.parameter_search import grid
-from zeroshot.zs3net.cross_validation import calibration
+from zeroshot.pixel_classifiers.cross_validation import calibration
 
 COLUMNS = ("bias", "hIoU", "spread", "seen", "unseen", "behind", "+-")
 Curves = Sequence[Sequence[Sequence[Mapping[str, Any]]]]

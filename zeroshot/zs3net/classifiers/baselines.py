@@ -10,9 +10,8 @@ from torch import nn
 from zeroshot.base import params, training
 from zeroshot.cache import pools, rows
 from zeroshot.networks import semantic_head
-from zeroshot.zs3net import pixel_classifier
-from zeroshot.zs3net.classifiers import compatibility
-from zeroshot.zs3net.cross_validation import calibration, folds
+from zeroshot.pixel_classifiers import compatibility, pixel_classifier
+from zeroshot.pixel_classifiers.cross_validation import calibration, folds
 
 Method = Literal["devise", "ale", "spnet"]
 Loss = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]

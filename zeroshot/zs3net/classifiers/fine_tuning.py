@@ -10,9 +10,10 @@ import torch
 from zeroshot.base import params
 from zeroshot.cache import pools
 from zeroshot.images import label_ids
-from zeroshot.zs3net import feature_source, pixel_classifier
+from zeroshot.pixel_classifiers import pixel_classifier
+from zeroshot.pixel_classifiers.cross_validation import calibration
+from zeroshot.zs3net import feature_source
 from zeroshot.zs3net.classifiers import batches, last_layer
-from zeroshot.zs3net.cross_validation import calibration
 
 # Images in a batch of the released code. Each of its steps trains on the pixels of so many images.
 _RELEASED_BATCH = 8

@@ -8,7 +8,7 @@ import torch
 from torch.nn import functional
 
 from zeroshot.base import training
-from zeroshot.zs3net import pixel_classifier
+from zeroshot.pixel_classifiers import pixel_classifier
 from zeroshot.zs3net.classifiers import batches
 
 TrainedRows = Literal["all", "unseen"]

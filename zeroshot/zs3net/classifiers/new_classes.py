@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 import torch
 
 from zeroshot.cache import pools
-from zeroshot.zs3net import feature_source, pixel_classifier
+from zeroshot.pixel_classifiers import pixel_classifier
+from zeroshot.zs3net import feature_source
 from zeroshot.zs3net.classifiers import batches, fine_tuning, last_layer
 
 

@@ -8,7 +8,8 @@ import pydantic
 
 from zeroshot.base import params
 from zeroshot.cache import pools
-from zeroshot.zs3net import feature_source, pixel_classifier
+from zeroshot.pixel_classifiers import pixel_classifier
+from zeroshot.zs3net import feature_source
 from zeroshot.zs3net.classifiers import batches, last_layer
 
 

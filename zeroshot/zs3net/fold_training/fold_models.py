@@ -10,9 +10,9 @@ import typing_extensions
 from zeroshot.base import checkpoints
 from zeroshot.cache import graphs as shard_graphs
 from zeroshot.cache import pools, rows
-from zeroshot.zs3net import pixel_classifier
+from zeroshot.pixel_classifiers import pixel_classifier
+from zeroshot.pixel_classifiers.cross_validation import calibration, folds
 from zeroshot.zs3net.classifiers import fine_tuning
-from zeroshot.zs3net.cross_validation import calibration, folds
 from zeroshot.zs3net.generators import generator as feature_generator
 from zeroshot.zs3net.generators import registry, scenes
 

@@ -12,9 +12,10 @@ import torch
 
 from zeroshot.cache import pools, rows
 from zeroshot.images import views
-from zeroshot.zs3net import feature_source, pixel_classifier
+from zeroshot.pixel_classifiers import pixel_classifier
+from zeroshot.pixel_classifiers.cross_validation import calibration
+from zeroshot.zs3net import feature_source
 from zeroshot.zs3net.classifiers import fine_tuning
-from zeroshot.zs3net.cross_validation import calibration
 
 
 @dataclasses.dataclass(frozen=True)

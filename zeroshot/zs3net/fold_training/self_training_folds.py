@@ -6,8 +6,8 @@ import pathlib
 import numpy as np
 
 from zeroshot.cache import pools, rows
+from zeroshot.pixel_classifiers.cross_validation import calibration, folds
 from zeroshot.zs3net.classifiers import self_training
-from zeroshot.zs3net.cross_validation import calibration, folds
 from zeroshot.zs3net.fold_training import fold_models
 from zeroshot.zs3net.pseudo_labels import selection
 

@@ -10,7 +10,7 @@ from zeroshot.base import hdf5, params, storage
 from zeroshot.cache import index as shard_index
 from zeroshot.cache import pools, rows
 from zeroshot.images import views
-from zeroshot.zs3net import pixel_classifier
+from zeroshot.pixel_classifiers import pixel_classifier
 from zeroshot.zs3net.pseudo_labels import selection
 
 

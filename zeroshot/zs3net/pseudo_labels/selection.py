@@ -10,7 +10,7 @@ import torch
 from zeroshot.base import errors, params
 from zeroshot.cache import rows
 from zeroshot.images import label_ids, views
-from zeroshot.zs3net import pixel_classifier
+from zeroshot.pixel_classifiers import pixel_classifier
 
 
 @params.section

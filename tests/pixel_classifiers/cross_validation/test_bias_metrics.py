@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from zeroshot.zs3net import pixel_classifier
-from zeroshot.zs3net.cross_validation import bias_metrics
+from zeroshot.pixel_classifiers import pixel_classifier
+from zeroshot.pixel_classifiers.cross_validation import bias_metrics
 
 
 def example(n=200):

@@ -10,8 +10,8 @@ import pydantic
 
 from zeroshot.base import parallel, params
 from zeroshot.cache import rows
-from zeroshot.zs3net import pixel_classifier
-from zeroshot.zs3net.cross_validation import bias_metrics
+from zeroshot.pixel_classifiers import pixel_classifier
+from zeroshot.pixel_classifiers.cross_validation import bias_metrics
 
 # Columns of `Calibration.table`.
 COLUMNS = ("held_out", "bias", "hIoU")

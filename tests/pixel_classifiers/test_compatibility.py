@@ -8,7 +8,7 @@ import torch
 
 from zeroshot.images import grids
 from zeroshot.networks import semantic_head
-from zeroshot.zs3net.classifiers import compatibility
+from zeroshot.pixel_classifiers import compatibility
 
 N, C, D, EMBEDDING = 40, 6, 9, 5
 

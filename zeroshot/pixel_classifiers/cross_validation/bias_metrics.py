@@ -8,7 +8,7 @@ import torch
 
 from zeroshot.cache import rows
 from zeroshot.evaluation import metrics
-from zeroshot.zs3net import pixel_classifier
+from zeroshot.pixel_classifiers import pixel_classifier
 
 
 def by_bias(

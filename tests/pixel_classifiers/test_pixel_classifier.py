@@ -9,7 +9,7 @@ from zeroshot.base import checkpoints, user_files
 from zeroshot.datasets import splits
 from zeroshot.images import grids
 from zeroshot.networks import backbone
-from zeroshot.zs3net import pixel_classifier
+from zeroshot.pixel_classifiers import pixel_classifier
 
 
 def model(seen_bias=0.0):

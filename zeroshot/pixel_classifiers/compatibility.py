@@ -6,7 +6,7 @@ import torch
 from torch.nn import functional
 
 from zeroshot.images import label_ids
-from zeroshot.zs3net import pixel_classifier
+from zeroshot.pixel_classifiers import pixel_classifier
 
 
 def cosine_loss(projected: torch.Tensor, classes: torch.Tensor, target: torch.Tensor) -> torch.Tensor:

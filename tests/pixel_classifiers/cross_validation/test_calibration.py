@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from zeroshot.base import params, progress
-from zeroshot.zs3net import pixel_classifier
-from zeroshot.zs3net.cross_validation import calibration
+from zeroshot.pixel_classifiers import pixel_classifier
+from zeroshot.pixel_classifiers.cross_validation import calibration
 
 
 def test_choose_returns_the_bias_with_the_best_mean_over_folds():

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tests.support import pixel_world
 from zeroshot.base import errors
 from zeroshot.datasets import splits
-from zeroshot.zs3net.cross_validation import folds
+from zeroshot.pixel_classifiers.cross_validation import folds
 
 
 @settings(max_examples=100, deadline=None)
