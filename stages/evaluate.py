@@ -34,7 +34,7 @@ def main(
     from zeroshot.cache import index, maps
     from zeroshot.datasets import splits
     from zeroshot.evaluation import bootstrap, image_confusions, metrics, metrics_files, protocols
-    from zeroshot.pixel_classifiers import pixel_classifier
+    from zeroshot.pixel_classifiers import labelling, pixel_classifier
 
     options = params.load("params.yaml", "evaluation", protocols.Params)
     settings = params.load("params.yaml", "runtime", runtime.Params)
@@ -45,7 +45,7 @@ def main(
 
     protocol = protocols.protocol(options, described)
     cache = progress.track(maps.read(features_dir), "evaluate (images)", total=len(described.images))
-    predict = functools.partial(pixel_classifier.predict_maps, classifier.to(device), stride=described.stride)
+    predict = functools.partial(labelling.predict_maps, classifier.to(device), stride=described.stride)
     # A GPU is fully used by one process.
     workers = 0 if device.type == "cuda" else settings.workers
     confusions = protocols.confusions(predict, cache, split, options.short_side, workers)

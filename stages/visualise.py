@@ -27,7 +27,7 @@ def main(
     from zeroshot.datasets import splits
     from zeroshot.evaluation import example_images
     from zeroshot.images import image_files, label_ids, pictures
-    from zeroshot.pixel_classifiers import pixel_classifier
+    from zeroshot.pixel_classifiers import labelling, pixel_classifier
 
     options = params.load("params.yaml", "visualise", example_images.Params)
     device = runtime.start(params.load("params.yaml", "runtime", runtime.Params))
@@ -41,9 +41,7 @@ def main(
         for item in maps.read(features_dir, chosen):
             label_maps = {"truth": item.mask}
             for name, model in models.items():
-                predicted = pixel_classifier.predict_maps(
-                    model, item.features, item.mask.shape, stride=described.stride
-                )
+                predicted = labelling.predict_maps(model, item.features, item.mask.shape, stride=described.stride)
                 label_maps[name] = predicted["generalised"].astype(label_ids.DTYPE)
             image = image_files.read_image(files[item.image])
             picture = pictures.compare(image, label_maps, split.classes, split.unseen, options.panel_side)

@@ -12,7 +12,7 @@ from zeroshot.cache import dump, index, maps, sampling, shard_plan
 from zeroshot.datasets import splits
 from zeroshot.images import grids, image_files, views
 from zeroshot.networks import backbone
-from zeroshot.pixel_classifiers import pixel_classifier
+from zeroshot.pixel_classifiers import labelling, pixel_classifier
 
 root = dump_sources.root
 
@@ -99,7 +99,7 @@ def test_predictions_from_cached_maps_match_the_network(root, tmp_path, network,
         with torch.inference_mode():
             logits = grids.upsample(network(pixels), pixels.shape[-2:], 4)[0]
         expected = np.array(split.seen)[logits.argmax(0).numpy()]
-        predicted = pixel_classifier.predict_maps(classifier, read.features, read.mask.shape, stride=4)["generalised"]
+        predicted = labelling.predict_maps(classifier, read.features, read.mask.shape, stride=4)["generalised"]
         agreeing.append((predicted == expected).ravel())
         predictions.append(expected.ravel())
     # The comparison needs a network that predicts every seen class.

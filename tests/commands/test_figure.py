@@ -18,7 +18,7 @@ from zeroshot.commands import __main__ as commands
 from zeroshot.datasets import splits
 from zeroshot.figures import colours, overlays
 from zeroshot.images import label_ids
-from zeroshot.pixel_classifiers import pixel_classifier
+from zeroshot.pixel_classifiers import labelling, pixel_classifier
 
 N_MAPS, BIAS = 4, 4.0
 
@@ -77,7 +77,7 @@ def test_the_svg_has_names_and_ious_of_every_model(run, world, tmp_path):
     run("--ids", "val1", "--models", "zs3net", "devise", "mine", "--width", 12, "--out", tmp_path / "figure.svg")
     (item,) = maps.read(world / "features/val", ["val1"])
     model = pixel_classifier.load(world / "models/classifiers/zs3net.pt")[0]
-    answers = pixel_classifier.predict_maps(model, item.features, item.mask.shape, stride=4)
+    answers = labelling.predict_maps(model, item.features, item.mask.shape, stride=4)
     expected = []
     # DeViSE is the method without a seen bias in the comparison, so its column shows the answer without it.
     for protocol in ("generalised", "without_bias", "generalised"):

@@ -10,7 +10,7 @@ from zeroshot.base import errors, params
 from zeroshot.cache import index, maps
 from zeroshot.datasets import splits
 from zeroshot.evaluation import metrics, protocols
-from zeroshot.pixel_classifiers import pixel_classifier
+from zeroshot.pixel_classifiers import labelling
 
 CLASSES = ("background", "cow", "dog")
 SPLIT = splits.Split(CLASSES, (0, 1), (2,), "images", (), (), ())
@@ -25,7 +25,7 @@ def totals(confusions):
 
 
 def confusions(model, feature_maps, *arguments):
-    predict = functools.partial(pixel_classifier.predict_maps, model, stride=4)
+    predict = functools.partial(labelling.predict_maps, model, stride=4)
     return totals(protocols.confusions(predict, feature_maps, *arguments))
 
 
@@ -49,7 +49,7 @@ def by_hand(model):
 
 
 def test_each_image_has_its_own_matrix_in_the_order_of_the_cache():
-    predict = functools.partial(pixel_classifier.predict_maps, classifier(0.7), stride=4)
+    predict = functools.partial(labelling.predict_maps, classifier(0.7), stride=4)
     every = protocols.confusions(predict, cache(), SPLIT, None, 2)
     assert every.images == ("image0", "image1")
     for row, item in enumerate(cache()):

@@ -6,7 +6,7 @@ import torch
 
 from zeroshot.images import grids
 from zeroshot.networks import deeplab
-from zeroshot.pixel_classifiers import pixel_classifier
+from zeroshot.pixel_classifiers import labelling, pixel_classifier
 
 SIDES = range(32, 97)
 
@@ -47,7 +47,7 @@ def probe(network):
 
 def place(network, model, image, axis):
     """Return the median, over the lines across the edge, of the number of pixels before it."""
-    label_map = pixel_classifier.predict_maps(model, features(network, image), image.shape[:2], stride=network.stride)
+    label_map = labelling.predict_maps(model, features(network, image), image.shape[:2], stride=network.stride)
     return np.median((label_map["generalised"] == 0).sum(axis=axis))
 
 

@@ -9,7 +9,7 @@ from zeroshot.base import checkpoints, user_files
 from zeroshot.datasets import splits
 from zeroshot.images import grids
 from zeroshot.networks import backbone
-from zeroshot.pixel_classifiers import pixel_classifier
+from zeroshot.pixel_classifiers import labelling, pixel_classifier
 
 
 def model(seen_bias=0.0):
@@ -125,7 +125,7 @@ def test_classifier_is_immutable():
 @pytest.mark.parametrize("seen_bias", [0.0, 0.7])
 def test_label_maps_equal_those_of_independently_resized_logits(image, size, seen_bias):
     classifier, cells = resized_logits.classifier(seen_bias), resized_logits.features(3, 4)
-    label_maps = pixel_classifier.predict_maps(classifier, cells, size or image, image, stride=4)
+    label_maps = labelling.predict_maps(classifier, cells, size or image, image, stride=4)
     size = size or image
     assert set(label_maps) == {"generalised", "without_bias", "vanilla"}
     assert all(labels.dtype == np.int64 and labels.shape == size for labels in label_maps.values())
@@ -154,9 +154,9 @@ def many_classes(n_classes, dim=4):
 def test_strips_give_the_labels_of_the_whole_image(monkeypatch, image, size, values):
     cells = np.random.default_rng(0).integers(-3, 4, (-(-image[0] // 4), -(-image[1] // 4), 4)).astype(np.float16)
     classifier = many_classes(11)
-    whole = pixel_classifier.predict_maps(classifier, cells, size or image, image, stride=4)
+    whole = labelling.predict_maps(classifier, cells, size or image, image, stride=4)
     monkeypatch.setattr(grids, "STRIP_VALUES", values)
-    strips = pixel_classifier.predict_maps(classifier, cells, size or image, image, stride=4)
+    strips = labelling.predict_maps(classifier, cells, size or image, image, stride=4)
     assert list(strips) == list(whole) == ["generalised", "without_bias", "vanilla"]
     for name in whole:
         np.testing.assert_array_equal(strips[name], whole[name])
@@ -183,7 +183,7 @@ def test_memory_for_logits_is_bounded_for_more_rows_and_classes(monkeypatch, res
         cells = np.ones((height // 4, 10, 1), np.float16)
         size = (90, 30) if resized else (height, 40)
         with LargestTensor() as largest:
-            pixel_classifier.predict_maps(many_classes(n_classes, 1), cells, size, (height, 40), stride=4)
+            labelling.predict_maps(many_classes(n_classes, 1), cells, size, (height, 40), stride=4)
         peaks[height, n_classes] = largest.values
     # The whole images have 40,000, 160,000 and 640,000 values.
     assert 0 < max(peaks.values()) <= 50_000, peaks
@@ -191,7 +191,7 @@ def test_memory_for_logits_is_bounded_for_more_rows_and_classes(monkeypatch, res
 
 def test_there_is_no_vanilla_protocol_without_unseen_classes():
     classifier = dataclasses.replace(resized_logits.classifier(0.7), unseen=torch.zeros(3, dtype=torch.bool))
-    label_maps = pixel_classifier.predict_maps(classifier, resized_logits.features(3, 4), (12, 16), stride=4)
+    label_maps = labelling.predict_maps(classifier, resized_logits.features(3, 4), (12, 16), stride=4)
     expected = resized_logits.label_map(classifier, resized_logits.features(3, 4), (12, 16))
     assert set(label_maps) == {"generalised", "without_bias"}
     for labels in label_maps.values():

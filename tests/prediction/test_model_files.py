@@ -19,7 +19,7 @@ from zeroshot.cache import maps
 from zeroshot.commands import __main__ as cli
 from zeroshot.datasets import splits
 from zeroshot.images import image_files
-from zeroshot.pixel_classifiers import pixel_classifier
+from zeroshot.pixel_classifiers import labelling, pixel_classifier
 from zeroshot.prediction import extension, model, segmenter
 
 # The corpus of the toy has the words of this class, which no image shows.
@@ -51,7 +51,7 @@ def test_a_model_predicts_what_is_evaluated(content):
     classifier, _ = pixel_classifier.load("models/classifiers/zs3net.pt")
     for item, cached in zip(split.val, maps.read("features/val"), strict=True):
         image = image_files.read_image(f"data/toy/{item.image}")
-        expected = pixel_classifier.predict_maps(classifier, cached.features, image.shape[:2], stride=4)["generalised"]
+        expected = labelling.predict_maps(classifier, cached.features, image.shape[:2], stride=4)["generalised"]
         found = segmenter.predict(image, loaded).labels
         # The cache has 16-bit features.
         assert np.mean(found == expected) > 0.99

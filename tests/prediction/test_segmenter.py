@@ -8,7 +8,7 @@ import torch
 
 from zeroshot.base import errors
 from zeroshot.images import grids
-from zeroshot.pixel_classifiers import pixel_classifier
+from zeroshot.pixel_classifiers import labelling, pixel_classifier
 from zeroshot.prediction import segmenter
 from zeroshot.prediction.model import Model
 
@@ -45,7 +45,7 @@ def test_labels_are_those_of_the_evaluation(model):
     image = np.random.default_rng(1).integers(0, 256, (45, 70, 3), dtype=np.uint8)
     model = dataclasses.replace(model, classifier=dataclasses.replace(model.classifier, seen_bias=0.7))
     features = mean_colour(torch.from_numpy(image.transpose(2, 0, 1).copy())[None])[0].permute(1, 2, 0).numpy()
-    expected = pixel_classifier.predict_maps(model.classifier, features, (45, 70), stride=4)["generalised"]
+    expected = labelling.predict_maps(model.classifier, features, (45, 70), stride=4)["generalised"]
     found = segmenter.predict(image, model)
     assert found.labels.dtype == np.uint16 and np.array_equal(found.labels, expected)
     assert found.confidence.min() > 0.25 and found.confidence.max() <= 1

@@ -12,7 +12,7 @@ from tests.support import pixel_world, quick_sections, stage_files
 from zeroshot.cache import index, maps
 from zeroshot.datasets import splits
 from zeroshot.evaluation import image_confusions, metrics, protocols, results_table
-from zeroshot.pixel_classifiers import pixel_classifier
+from zeroshot.pixel_classifiers import labelling, pixel_classifier
 
 
 def write(folder, seen_bias=1.0, n_maps=3, side=5):
@@ -30,7 +30,7 @@ def expected_confusion(folder, model):
     """Return the confusion matrix, computed with functions of the library that have separate tests."""
     total = 0
     for item in maps.read(folder / "features/val"):
-        predicted = pixel_classifier.predict_maps(model, item.features, item.mask.shape, stride=4)["generalised"]
+        predicted = labelling.predict_maps(model, item.features, item.mask.shape, stride=4)["generalised"]
         total = total + metrics.confusion(item.mask, predicted, len(pixel_world.CLASSES))
     return total
 
@@ -164,7 +164,7 @@ def test_the_protocol_follows_the_parameters_and_is_recorded(tmp_path, monkeypat
     stage_files.run(tmp_path, monkeypatch, "evaluate", evaluation={"short_side": 40, "absent_classes": "zero"})
     values = json.loads((tmp_path / "metrics/zs3net.json").read_text())
     assert values["evaluation"] == {"short_side": 40, "absent_classes": "zero", "image_short_side": None}
-    predict = functools.partial(pixel_classifier.predict_maps, model, stride=4)
+    predict = functools.partial(labelling.predict_maps, model, stride=4)
     matrix = protocols.confusions(predict, maps.read("features/val"), pixel_world.split(), 40).total("generalised")
     summary = {name: value for name, value in values["generalised"].items() if name not in ("hIoU_low", "hIoU_high")}
     assert summary == metrics.summarise(matrix, pixel_world.SEEN, pixel_world.UNSEEN, "zero")

@@ -13,7 +13,7 @@ from zeroshot.cache import maps
 from zeroshot.datasets import splits
 from zeroshot.evaluation import example_images
 from zeroshot.images import image_files, pictures
-from zeroshot.pixel_classifiers import pixel_classifier
+from zeroshot.pixel_classifiers import labelling, pixel_classifier
 
 N_MAPS, SIDE = 6, 5
 SECTION = quick_sections.visualise_section()
@@ -51,7 +51,7 @@ def test_draws_the_truth_and_all_predictions_of_the_chosen_images(tmp_path, monk
     assert set(written) == {f"{image}.png" for image in chosen(tmp_path)} and 0 < len(written) < N_MAPS
     for item in maps.read(tmp_path / "features/val", chosen(tmp_path)):
         answers = {
-            name: pixel_classifier.predict_maps(model, item.features, item.mask.shape, stride=4)["generalised"]
+            name: labelling.predict_maps(model, item.features, item.mask.shape, stride=4)["generalised"]
             for name, model in models.items()
         }
         assert not np.array_equal(answers["seen_only"], answers["zs3net"])

@@ -13,7 +13,7 @@ from zeroshot.datasets import splits
 from zeroshot.evaluation import example_images, metrics
 from zeroshot.figures import near_names
 from zeroshot.images import image_files, label_ids
-from zeroshot.pixel_classifiers import pixel_classifier
+from zeroshot.pixel_classifiers import labelling, pixel_classifier
 
 
 @dataclasses.dataclass(frozen=True)
@@ -119,9 +119,7 @@ def read(
     for item in maps.read(folder, set(ids)):
         predictions = []
         for model, classifier in zip(models, classifiers, strict=True):
-            label_maps = pixel_classifier.predict_maps(
-                classifier, item.features, item.mask.shape, stride=described.stride
-            )
+            label_maps = labelling.predict_maps(classifier, item.features, item.mask.shape, stride=described.stride)
             predictions.append(_scored(label_maps, model.protocol, item.mask, split))
         image = image_files.read_image(files[item.image])
         rows[item.image] = Example(item.image, image, item.mask, tuple(predictions))

@@ -1,20 +1,16 @@
 """The last 1x1 convolution as a linear classifier of pixel features: the only layer that zero-shot learning changes."""
 
 import dataclasses
-import math
 import pathlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
-import numpy as np
 import pydantic
 import torch
 import typing_extensions
-from torch.nn import functional
 
 from zeroshot.base import checkpoints, errors, user_files
 from zeroshot.datasets import splits
-from zeroshot.images import grids
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,9 +31,27 @@ class PixelClassifier:
     unseen: torch.Tensor
     seen_bias: float = 0.0
 
+    @property
+    def device(self) -> torch.device:
+        """The device to compute on."""
+        return self.weight.device
+
     def logits(self, features: torch.Tensor) -> torch.Tensor:
         """Return calibrated logits (m, n) of features (m, d)."""
         return torch.addmm(self.bias - self.seen_bias * ~self.unseen, features, self.weight.T)
+
+    def sides(self, features: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Compare the best seen and the best unseen class of features (m, d); the seen bias is not used.
+
+        Returns:
+            label ids (m,) int64 of the best seen and of the best unseen class, and the difference of their logits (m,) float32.
+        """
+        logits = dataclasses.replace(self, seen_bias=0.0).logits(features)
+        best = [logits[:, self.unseen == flag].max(1) for flag in (False, True)]
+        seen, unseen = (
+            self.labels[self.unseen == flag][side.indices] for flag, side in zip((False, True), best, strict=True)
+        )
+        return seen, unseen, best[0].values - best[1].values
 
     def of(self, labels: Sequence[int]) -> "PixelClassifier":
         """Return the rows of some label ids."""
@@ -79,6 +93,7 @@ class _Fields(typing_extensions.TypedDict):
     seen_bias: float
 
 
+# A classifier in a checkpoint, with checked shapes.
 Entries = Annotated[_Fields, pydantic.AfterValidator(_check_shapes)]
 
 
@@ -103,96 +118,6 @@ def of_layer(weight: torch.Tensor, bias: torch.Tensor, seen: Sequence[int]) -> P
     )
 
 
-@torch.inference_mode()
-def predict_maps(
-    classifier: PixelClassifier,
-    features: np.ndarray,
-    size: tuple[int, int],
-    image_size: tuple[int, int] | None = None,
-    *,
-    stride: int,
-) -> dict[str, np.ndarray]:
-    """Label an image under each protocol, from logits that are bilinearly upsampled once.
-
-    Pixels are labelled in strips of rows, so that memory for logits hardly grows with the size of the image.
-
-    Args:
-        classifier: C classes, on the device to compute on.
-        features: (h, w, d) of any float type.
-        size: H and W of the label maps.
-        image_size: height and width of the image that the features are of; None if it is `size`. If it differs, logits are resized
-            to `size` after they were upsampled to the image.
-        stride: pixels of the image between neighbouring cells.
-
-    Returns:
-        label maps (H, W) int64 by protocol: `generalised`, with the seen bias; `without_bias`; and, if the classifier has an unseen
-        class, `vanilla`, which chooses among unseen classes only.
-    """
-    device, image_size = classifier.weight.device, image_size or size
-    cells = torch.from_numpy(features)
-    unbiased = dataclasses.replace(classifier, seen_bias=0.0)
-    # Rows of the classifier: of seen classes, and of unseen classes if there are any.
-    groups = [torch.nonzero(group).flatten() for group in (~classifier.unseen, classifier.unseen) if group.any()]
-    order, sizes = torch.cat(groups), [len(group) for group in groups]
-
-    def logits(rows: slice) -> torch.Tensor:
-        """Return the logits (1, C, rows, w) of rows of cells, in `order`."""
-        part = cells[rows].to(device).float()
-        h, w, d = part.shape
-        return unbiased.logits(part.reshape(-1, d)).T.reshape(1, -1, h, w)[:, order]
-
-    if image_size == size:
-        strips = (
-            (rows, [_largest([group]) for group in pixels[0].split(sizes)])
-            for rows, pixels in grids.upsample_strips(logits, len(order), size, stride)
-        )
-    else:
-        # A strip of a resized image has no rows of cells of its own, so these logits are divided by class.
-        parts = logits(slice(None)).split(sizes, dim=1)
-        strips = [(slice(None), [_largest(_resized(group, image_size, size, stride)) for group in parts])]
-
-    names = ("generalised", "without_bias", *(["vanilla"] if classifier.unseen.any() else []))
-    label_maps = {name: np.empty(size, np.int64) for name in names}
-    for rows, largest in strips:
-        logit = [values for values, _ in largest]
-        label = [classifier.labels[group][row] for group, (_, row) in zip(groups, largest, strict=True)]
-        if "vanilla" in label_maps:
-            labels_by_name = {
-                # The bias is the same for all pixels, so it can be subtracted after upsampling.
-                "generalised": torch.where(logit[1] > logit[0] - classifier.seen_bias, label[1], label[0]),
-                "without_bias": torch.where(logit[1] > logit[0], label[1], label[0]),
-                "vanilla": label[1],
-            }
-        else:
-            labels_by_name = dict.fromkeys(names, label[0])
-        for name, labels in labels_by_name.items():
-            label_maps[name][rows] = labels.cpu().numpy()
-    return label_maps
-
-
-def _resized(
-    logits: torch.Tensor, image_size: tuple[int, int], size: tuple[int, int], stride: int
-) -> Iterator[torch.Tensor]:
-    """Yield logits (1, C, h, w) upsampled to the image and then resized, (c, *size), for blocks of c classes in their order."""
-    most = max(1, grids.STRIP_VALUES // max(math.prod(image_size), math.prod(size)))
-    for block in logits.split(most, dim=1):
-        pixels = grids.upsample(block, image_size, stride)
-        yield functional.interpolate(pixels, size=size, mode="bilinear", align_corners=False)[0]
-
-
-def _largest(blocks: Iterable[torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the largest value (H, W) of all channels of one or more blocks (c, H, W), and the number of its channel."""
-    remaining = iter(blocks)
-    block = next(remaining)
-    (highest, channel), n_before = block.max(0), len(block)
-    for block in remaining:
-        values, index = block.max(0)
-        better = values > highest
-        highest, channel = torch.where(better, values, highest), torch.where(better, index + n_before, channel)
-        n_before += len(block)
-    return highest, channel
-
-
 def save(path: str | pathlib.Path, classifier: PixelClassifier, **metadata: Any) -> None:
     """Write a classifier with its `metadata`: plain values such as class names and the configuration that made it."""
     checkpoints.save(path, {**metadata, "classifier": dataclasses.asdict(classifier)})
@@ -212,10 +137,21 @@ def load(path: str | pathlib.Path, split: splits.Split | None = None, dim: int |
     """
     metadata = checkpoints.load(path, _Checkpoint)
     classifier = PixelClassifier(**metadata.pop("classifier"))
+    check_fits(path, classifier, metadata, split, dim)
+    return classifier, metadata
+
+
+def check_fits(
+    path: str | pathlib.Path,
+    classifier: PixelClassifier,
+    metadata: Mapping[str, Any],
+    split: splits.Split | None,
+    dim: int | None,
+) -> None:
+    """Check that a classifier fits the features of length `dim` and the split; arguments and error are those of `load`."""
     fault = _misfit(classifier, metadata, split, dim)
     if fault:
         raise checkpoints.CheckpointError(f"{path}: is a classifier of another run: {fault}; {user_files.REMEDY}")
-    return classifier, metadata
 
 
 def _misfit(

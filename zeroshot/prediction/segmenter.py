@@ -75,7 +75,7 @@ def check(options: Options) -> None:
 def predict(image: np.ndarray, model: Model, options: Options = Options()) -> Segmentation:
     """Segment an image.
 
-    With default options the labels are those of the generalised protocol of `pixel_classifier.predict_maps`, up to twice the typical side.
+    With default options the labels are those of the generalised protocol of `labelling.predict_maps`, up to twice the typical side.
 
     Args:
         image: (H, W, 3) uint8, RGB.

@@ -10,7 +10,7 @@ from zeroshot.base import progress
 from zeroshot.cache import maps
 from zeroshot.evaluation import example_images, image_confusions
 from zeroshot.images import image_files, label_ids
-from zeroshot.pixel_classifiers import pixel_classifier
+from zeroshot.pixel_classifiers import labelling
 from zeroshot.report import blocks, image_browser, model_sections, workspace
 
 # Largest number of images in the browser.
@@ -93,9 +93,9 @@ def _images(
     for item in progress.track(maps.read(found.folder, chosen), "report (images)", total=len(chosen)):
         size = (item.mask.shape[0], item.mask.shape[1])
         predictions = {
-            model: pixel_classifier.predict_maps(
-                found.classifiers[model], item.features, size, stride=found.index.stride
-            )["generalised"].astype(label_ids.DTYPE)
+            model: labelling.predict_maps(found.classifiers[model], item.features, size, stride=found.index.stride)[
+                "generalised"
+            ].astype(label_ids.DTYPE)
             for model in models
         }
         yield item.image, image_files.read_image(files[item.image]), item.mask, predictions

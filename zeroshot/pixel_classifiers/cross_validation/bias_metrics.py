@@ -1,25 +1,47 @@
 """Metrics of a classifier by seen bias, for all biases in one pass over the features."""
 
-import dataclasses
 from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
 import torch
 
 from zeroshot.cache import rows
 from zeroshot.evaluation import metrics
-from zeroshot.pixel_classifiers import pixel_classifier
+
+
+class Sided(Protocol):
+    """A classifier that compares the best class of two sides: `PixelClassifier` or `MaskedClassifier`."""
+
+    @property
+    def labels(self) -> torch.Tensor:
+        """The label id (n,) int64 of each class."""
+        ...
+
+    @property
+    def unseen(self) -> torch.Tensor:
+        """Whether each class is unseen, (n,) bool."""
+        ...
+
+    @property
+    def device(self) -> torch.device:
+        """The device to compute on."""
+        ...
+
+    def sides(self, features: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Return label ids (m,) of the best class of each side of features (m, d), and the margin (m,) of the seen side."""
+        ...
 
 
 def by_bias(
-    classifier: pixel_classifier.PixelClassifier, scored: rows.Rows, biases: Sequence[float], chunk: int = 65536
+    classifier: Sided, scored: rows.Rows, biases: Sequence[float], chunk: int = 65536
 ) -> list[dict[str, float | None]]:
     """Score a classifier of seen classes and classes that act as unseen, at several seen biases.
 
     Args:
         classifier: of all classes of `scored`; its own seen bias is ignored.
         scored: `features` (n, d) float16 of real pixels, `label` (n,) uint16, and `weight` (n,) float32, how many cells a row represents.
-        biases: subtracted from the seen logits.
+        biases: a row is on the seen side where the margin is at least the bias.
         chunk: rows processed at a time.
 
     Returns:
@@ -27,7 +49,8 @@ def by_bias(
     """
     seen, unseen = (classifier.labels[classifier.unseen == flag].tolist() for flag in (False, True))
     size = int(classifier.labels.max()) + 1
-    best_seen, best_unseen, margin = _best(classifier, scored["features"], chunk)
+    # A bias changes neither the best seen nor the best unseen class, so these serve for all biases.
+    best_seen, best_unseen, margin = _sides(classifier, scored["features"], chunk)
     table = []
     for bias in biases:
         predicted = np.where(margin >= bias, best_seen, best_unseen)
@@ -38,19 +61,11 @@ def by_bias(
 
 
 @torch.inference_mode()
-def _best(
-    classifier: pixel_classifier.PixelClassifier, features: np.ndarray, chunk: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the best seen and the best unseen label of each row, (n,) int64, and the difference of their logits, (n,) float32.
-
-    A bias on seen logits does not change which seen class is best, so these serve for all biases.
-    """
-    plain = dataclasses.replace(classifier, seen_bias=0.0)
-    parts = []
-    for start in range(0, len(features), chunk):
-        logits = plain.logits(torch.from_numpy(features[start : start + chunk]).to(plain.weight.device).float())
-        best = [(plain.labels[plain.unseen == flag], logits[:, plain.unseen == flag].max(1)) for flag in (False, True)]
-        (seen_labels, seen), (unseen_labels, unseen) = best
-        parts.append((seen_labels[seen.indices], unseen_labels[unseen.indices], seen.values - unseen.values))
-    best_seen, best_unseen, margin = (torch.cat(column).cpu().numpy() for column in zip(*parts, strict=True))
-    return best_seen, best_unseen, margin
+def _sides(classifier: Sided, features: np.ndarray, chunk: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return what `classifier.sides` does of features (n, d) float16, `chunk` rows at a time."""
+    parts = [
+        classifier.sides(torch.from_numpy(features[start : start + chunk]).to(classifier.device).float())
+        for start in range(0, len(features), chunk)
+    ]
+    seen, unseen, margin = (torch.cat(column).cpu().numpy() for column in zip(*parts, strict=True))
+    return seen, unseen, margin

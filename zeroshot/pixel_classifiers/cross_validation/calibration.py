@@ -3,14 +3,14 @@
 import dataclasses
 import functools
 from collections.abc import Callable, Iterable, Sequence
-from typing import Annotated, Any, Protocol, TypeVar
+from typing import Annotated, Any, Generic, Protocol, TypeVar
 
 import numpy as np
 import pydantic
 
 from zeroshot.base import parallel, params
 from zeroshot.cache import rows
-from zeroshot.pixel_classifiers import pixel_classifier
+from zeroshot.pixel_classifiers import masked_classifier, pixel_classifier
 from zeroshot.pixel_classifiers.cross_validation import bias_metrics
 
 # Columns of `Calibration.table`.
@@ -37,6 +37,7 @@ class Named(Protocol):
 
 
 Fold = TypeVar("Fold", bound=Named)
+Classifier = TypeVar("Classifier", pixel_classifier.PixelClassifier, masked_classifier.MaskedClassifier)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,7 +51,7 @@ class TrainedFold:
         models: further models of the fold for the caller; None if there are none.
     """
 
-    classifier: pixel_classifier.PixelClassifier
+    classifier: bias_metrics.Sided
     scored: rows.Rows
     unit: float = 1.0
     models: Any = None
@@ -61,7 +62,7 @@ class TrainedFold:
 
 
 @dataclasses.dataclass(frozen=True)
-class Calibration:
+class Calibration(Generic[Classifier]):
     """The result of cross-validating the seen bias.
 
     Attributes:
@@ -72,7 +73,7 @@ class Calibration:
         models: `TrainedFold.models` of each fold that was scored, in the order of the folds.
     """
 
-    classifier: pixel_classifier.PixelClassifier
+    classifier: Classifier
     bias: float | None
     table: list[dict[str, str | float]]
     warnings: list[str]
@@ -80,7 +81,7 @@ class Calibration:
 
 
 def calibrate(
-    classifier: pixel_classifier.PixelClassifier,
+    classifier: Classifier,
     folds: Sequence[Fold],
     train_fold: Callable[[Fold], TrainedFold | None],
     biases: Sequence[float],
@@ -89,7 +90,7 @@ def calibrate(
     unit: float = 1.0,
     workers: int = 1,
     track: Callable[..., Iterable[Any]] | None = None,
-) -> Calibration:
+) -> Calibration[Classifier]:
     """Choose the seen bias of a classifier by training and scoring a classifier of the same kind in every fold.
 
     Args:

@@ -1,0 +1,173 @@
+"""From the cached features of an image to its label maps: logits are upsampled to pixels and then compared."""
+
+import dataclasses
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from zeroshot.images import grids
+from zeroshot.pixel_classifiers import masked_classifier, pixel_classifier
+
+# Values (H, W) and channel numbers (H, W) of the largest of a group of upsampled logits.
+Largest = tuple[torch.Tensor, torch.Tensor]
+Decide = Callable[[list[Largest]], Mapping[str, torch.Tensor]]
+
+
+@torch.inference_mode()
+def predict_maps(
+    classifier: pixel_classifier.PixelClassifier,
+    features: np.ndarray,
+    size: tuple[int, int],
+    image_size: tuple[int, int] | None = None,
+    *,
+    stride: int,
+) -> dict[str, np.ndarray]:
+    """Label an image under each protocol, from logits that are bilinearly upsampled once.
+
+    Pixels are labelled in strips of rows, so that memory for logits hardly grows with the size of the image.
+
+    Args:
+        classifier: C classes, on the device to compute on.
+        features: (h, w, d) of any float type.
+        size: H and W of the label maps.
+        image_size: height and width of the image that the features are of; None if it is `size`. If it differs, logits are resized
+            to `size` after they were upsampled to the image.
+        stride: pixels of the image between neighbouring cells.
+
+    Returns:
+        label maps (H, W) int64 by protocol: `generalised`, with the seen bias; `without_bias`; and, if the classifier has an unseen
+        class, `vanilla`, which chooses among unseen classes only.
+    """
+    # Rows of the classifier: of seen classes, and of unseen classes if there are any.
+    groups = [torch.nonzero(group).flatten() for group in (~classifier.unseen, classifier.unseen) if group.any()]
+    names = ("generalised", "without_bias", *(["vanilla"] if classifier.unseen.any() else []))
+
+    def decide(largest: list[Largest]) -> Mapping[str, torch.Tensor]:
+        label = [classifier.labels[group][row] for group, (_, row) in zip(groups, largest, strict=True)]
+        if "vanilla" not in names:
+            return dict.fromkeys(names, label[0])
+        logit = [values for values, _ in largest]
+        return {
+            # The bias is the same for all pixels, so it can be subtracted after upsampling.
+            "generalised": torch.where(logit[1] > logit[0] - classifier.seen_bias, label[1], label[0]),
+            "without_bias": torch.where(logit[1] > logit[0], label[1], label[0]),
+            "vanilla": label[1],
+        }
+
+    order = torch.cat(groups)
+    unbiased = dataclasses.replace(classifier, seen_bias=0.0)
+    return _decided(
+        decide, lambda cells: unbiased.logits(cells)[:, order], list(map(len, groups)), features, classifier.weight.device,
+        size, image_size or size, stride,
+    )  # fmt: skip
+
+
+@torch.inference_mode()
+def predict_masked_maps(
+    masked: masked_classifier.MaskedClassifier,
+    features: np.ndarray,
+    size: tuple[int, int],
+    image_size: tuple[int, int] | None = None,
+    *,
+    stride: int,
+) -> dict[str, np.ndarray]:
+    """Label an image with a seen mask: each pixel gets the best class of the side that the mask chooses (SZN).
+
+    Logits of classes and of the mask are upsampled and then compared. Arguments are those of `predict_maps`.
+
+    Returns:
+        label maps (H, W) int64: `generalised`, with the threshold of the mask; `without_bias`, where the mask chooses the likelier
+        side; `vanilla`, the best unseen class; `seen_side` and `unseen_side`, the best class of each side.
+    """
+    classifier = masked.classifier
+    on_unseen_side = masked.unseen_side
+    groups = [torch.nonzero(group).flatten() for group in (~on_unseen_side, on_unseen_side, classifier.unseen)]
+
+    def decide(largest: list[Largest]) -> Mapping[str, torch.Tensor]:
+        *sides, (log_odds, _) = largest
+        seen, unseen, vanilla = (classifier.labels[group][row] for group, (_, row) in zip(groups, sides, strict=True))
+        return {
+            "generalised": torch.where(log_odds >= masked.seen_bias, seen, unseen),
+            "without_bias": torch.where(log_odds >= 0, seen, unseen),
+            "vanilla": vanilla,
+            "seen_side": seen,
+            "unseen_side": unseen,
+        }
+
+    order = torch.cat(groups)
+    weight = torch.cat([classifier.weight[order], masked.mask_weight[None]])
+    bias = torch.cat([classifier.bias[order], masked.mask_bias[None]])
+    return _decided(
+        decide, lambda cells: torch.addmm(bias, cells, weight.T), [*map(len, groups), 1], features, weight.device,
+        size, image_size or size, stride,
+    )  # fmt: skip
+
+
+def _decided(
+    decide: Decide,
+    layer: Callable[[torch.Tensor], torch.Tensor],
+    sizes: Sequence[int],
+    features: np.ndarray,
+    device: torch.device,
+    size: tuple[int, int],
+    image_size: tuple[int, int],
+    stride: int,
+) -> dict[str, np.ndarray]:
+    """Return the label maps (H, W) int64 that `decide` makes of the largest logit in each group of rows.
+
+    Args:
+        decide: maps the largest logit and its channel, for each group, to label ids by the name of the label map.
+        layer: maps cells (m, d) to their logits (m, n), group after group.
+        sizes: number of logits in each group.
+        device: the device to compute on.
+        features, size, image_size, stride: as in `predict_maps`.
+    """
+    cells = torch.from_numpy(features)
+
+    def logits(rows: slice) -> torch.Tensor:
+        """Return the logits (1, n, rows, w) of rows of cells."""
+        part = cells[rows].to(device).float()
+        h, w, d = part.shape
+        return layer(part.reshape(-1, d)).T.reshape(1, -1, h, w)
+
+    if image_size == size:
+        strips = (
+            (rows, [_largest([group]) for group in pixels[0].split(list(sizes))])
+            for rows, pixels in grids.upsample_strips(logits, sum(sizes), size, stride)
+        )
+    else:
+        # A strip of a resized image has no rows of cells of its own, so these logits are divided by class.
+        parts = logits(slice(None)).split(list(sizes), dim=1)
+        strips = [(slice(None), [_largest(_resized(group, image_size, size, stride)) for group in parts])]
+
+    label_maps: dict[str, np.ndarray] = {}
+    for rows, largest in strips:
+        for name, labels in decide(largest).items():
+            label_maps.setdefault(name, np.empty(size, np.int64))[rows] = labels.cpu().numpy()
+    return label_maps
+
+
+def _resized(
+    logits: torch.Tensor, image_size: tuple[int, int], size: tuple[int, int], stride: int
+) -> Iterator[torch.Tensor]:
+    """Yield logits (1, C, h, w) upsampled to the image and then resized, (c, *size), for blocks of c classes in their order."""
+    most = max(1, grids.STRIP_VALUES // max(math.prod(image_size), math.prod(size)))
+    for block in logits.split(most, dim=1):
+        pixels = grids.upsample(block, image_size, stride)
+        yield functional.interpolate(pixels, size=size, mode="bilinear", align_corners=False)[0]
+
+
+def _largest(blocks: Iterable[torch.Tensor]) -> Largest:
+    """Return the largest value (H, W) of all channels of one or more blocks (c, H, W), and the number of its channel."""
+    remaining = iter(blocks)
+    block = next(remaining)
+    (highest, channel), n_before = block.max(0), len(block)
+    for block in remaining:
+        values, index = block.max(0)
+        better = values > highest
+        highest, channel = torch.where(better, values, highest), torch.where(better, index + n_before, channel)
+        n_before += len(block)
+    return highest, channel
