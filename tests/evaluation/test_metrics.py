@@ -9,6 +9,7 @@ from hypothesis.extra import numpy as arrays
 from zeroshot.evaluation import metrics
 
 C = 4
+FIGURES = ("PA", "MA", "mIoU", "fwIoU")
 labels = arrays.arrays(np.uint16, (6, 5), elements=st.integers(0, C - 1))
 labels_or_ignore = arrays.arrays(np.uint16, (6, 5), elements=st.sampled_from([*range(C), 65535]))
 quick = settings(max_examples=60, deadline=None)
@@ -72,7 +73,7 @@ def test_integer_weights_match_repeated_pixels(truth, prediction, times):
     np.testing.assert_array_equal(weighted, repeated)
 
 
-def test_pa_ma_and_miou_match_their_formulas():
+def test_the_metrics_match_their_formulas():
     matrix = np.array([[50, 5, 0, 5], [10, 20, 0, 0], [0, 8, 2, 0], [1, 0, 0, 9]])
     summary = metrics.summarise(matrix, seen=[0, 1, 2], unseen=[3])
     assert summary["seen"]["PA"] == pytest.approx(100 * (50 + 20 + 2) / (60 + 30 + 10))
@@ -80,7 +81,9 @@ def test_pa_ma_and_miou_match_their_formulas():
     seen_ious = [50 / (60 + 61 - 50), 20 / (30 + 33 - 20), 2 / (10 + 2 - 2)]
     assert summary["seen"]["mIoU"] == pytest.approx(100 * sum(seen_ious) / 3)
     unseen_iou = 9 / (10 + 14 - 9)
-    for name, expected in {"PA": 90.0, "MA": 90.0, "mIoU": 100 * unseen_iou}.items():
+    weighted = (60 * seen_ious[0] + 30 * seen_ious[1] + 10 * seen_ious[2]) / 100
+    assert summary["seen"]["fwIoU"] == pytest.approx(100 * weighted)
+    for name, expected in {"PA": 90.0, "MA": 90.0, "mIoU": 100 * unseen_iou, "fwIoU": 100 * unseen_iou}.items():
         assert summary["unseen"][name] == pytest.approx(expected)
     assert summary["all"]["PA"] == pytest.approx(100 * 81 / 110)
     assert summary["all"]["mIoU"] == pytest.approx(100 * (sum(seen_ious) + unseen_iou) / 4)
@@ -93,7 +96,7 @@ def test_absent_classes_are_none_not_zero():
     matrix = np.array([[6, 2, 0], [0, 0, 0], [0, 1, 3]])
     assert np.isnan(metrics.iou(matrix)[1]) and np.isnan(metrics.accuracy(matrix)[1])
     summary = metrics.summarise(matrix, seen=[0, 2], unseen=[1])
-    assert summary["unseen"] == {"PA": None, "MA": None, "mIoU": None} and summary["hIoU"] is None
+    assert summary["unseen"] == dict.fromkeys(FIGURES) and summary["hIoU"] is None
     assert summary["all"] == summary["seen"]
     assert summary["seen"]["mIoU"] == pytest.approx(100 * (6 / 8 + 3 / 4) / 2)
 
@@ -107,7 +110,7 @@ def test_absent_classes_count_as_zero_on_request():
     assert summary["unseen"]["mIoU"] == summary["unseen"]["MA"] == summary["hIoU"] == 0.0
     assert summary["unseen"]["PA"] is None
     assert summary["seen"]["PA"] == metrics.summarise(matrix, [0, 2, 3], [1])["seen"]["PA"]
-    assert metrics.summarise(matrix, [0, 2], [], "zero")["unseen"] == dict.fromkeys(("PA", "MA", "mIoU"))
+    assert metrics.summarise(matrix, [0, 2], [], "zero")["unseen"] == dict.fromkeys(FIGURES)
 
 
 @pytest.mark.parametrize("matrix", [np.zeros((C, C), int), np.diag([1, 0, 0, 0]), np.eye(C)])
@@ -137,3 +140,22 @@ def test_hiou_is_symmetric_and_between_its_arguments(seen, unseen):
 def test_percent():
     assert metrics.percent(np.float64(0.25)) == 25.0 and type(metrics.percent(np.float64(0.25))) is float
     assert metrics.percent(np.nan) is None
+
+
+def test_the_thesis_restricts_the_matrix_to_the_pixels_of_a_group():
+    """Classes 3 and 4 are unseen. The three seen classes that are predicted at pixels of class 4 count in the thesis' mean (trap T6)."""
+    matrix = np.zeros((5, 5), np.int64)
+    matrix[3, 3] = 10
+    matrix[4] = [2, 2, 2, 0, 4]
+    assert metrics.summarise(matrix, [0, 1, 2], [3, 4])["unseen"]["mIoU"] == pytest.approx(100 * (1.0 + 0.4) / 2)
+    thesis = metrics.restricted(matrix, [3, 4])
+    assert thesis["mIoU"] == pytest.approx(100 * (1.0 + 0.4) / 5)
+    assert thesis == pytest.approx({"PA": 70.0, "MA": 70.0, "mIoU": 28.0, "fwIoU": 70.0})
+    # Pixels of other groups that are predicted as class 3 are false positives for us and not for the thesis.
+    matrix[0, 3] = 30
+    assert metrics.summarise(matrix, [0, 1, 2], [3, 4])["unseen"]["mIoU"] == pytest.approx(100 * (0.25 + 0.4) / 2)
+    assert metrics.restricted(matrix, [3, 4]) == thesis
+
+
+def test_the_thesis_metrics_of_a_group_without_a_pixel_are_none():
+    assert metrics.restricted(np.diag([4, 5, 0]), [2]) == dict.fromkeys(FIGURES)

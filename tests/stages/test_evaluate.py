@@ -54,7 +54,7 @@ def test_writes_metrics_and_tables(tmp_path, monkeypatch):
     assert values["evaluation"] == {"short_side": None, "absent_classes": "skip", "image_short_side": None}
     # With only the two unseen classes, the nearest mean is nearly always correct.
     assert values["vanilla"]["mIoU"] > values["generalised"]["unseen"]["mIoU"] + 5
-    assert set(values["vanilla"]) == {"PA", "MA", "mIoU"}
+    assert set(values["vanilla"]) == {"PA", "MA", "mIoU", "fwIoU"}
 
     classes = pandas.read_csv("metrics/zs3net_classes.csv")
     assert classes["class"].tolist() == list(pixel_world.CLASSES)
@@ -112,7 +112,7 @@ def test_a_model_of_seen_classes_only_is_scored_on_all(tmp_path, monkeypatch):
     stage_files.run(tmp_path, monkeypatch, "evaluate")
     values = json.loads((tmp_path / "metrics/zs3net.json").read_text())
     assert values["generalised"] == values["without_bias"]
-    assert values["generalised"]["unseen"] == {"PA": 0.0, "MA": 0.0, "mIoU": 0.0}
+    assert values["generalised"]["unseen"] == dict.fromkeys(("PA", "MA", "mIoU", "fwIoU"), 0.0)
     assert values["generalised"]["hIoU"] == 0.0 < values["generalised"]["seen"]["mIoU"]
     assert values["vanilla"] is None
 

@@ -76,7 +76,8 @@ def summarise(
             released code does.
 
     Returns:
-        {seen: {PA, MA, mIoU}, unseen: {...}, all: {...}, hIoU}; None where a group has no class to average over.
+        {seen: {PA, MA, mIoU, fwIoU}, unseen: {...}, all: {...}, hIoU}; None where a group has no class to average over. The
+        frequency-weighted IoU (fwIoU) weighs the IoU of each class of the group by its true pixels.
     """
     groups = {"seen": list(seen), "unseen": list(unseen), "all": sorted([*seen, *unseen])}
     ious, accuracies = iou(matrix), accuracy(matrix)
@@ -87,9 +88,40 @@ def summarise(
             "PA": percent(np.diag(matrix)[labels].sum() / pixels if pixels else np.nan),
             "MA": percent(_mean(accuracies[labels], absent)),
             "mIoU": percent(_mean(ious[labels], absent)),
+            "fwIoU": percent(_frequency_weighted(matrix[labels].sum(axis=1), ious[labels])),
         }
     summary["hIoU"] = hiou(summary["seen"]["mIoU"], summary["unseen"]["mIoU"])
     return summary
+
+
+def restricted(matrix: np.ndarray, labels: Sequence[int]) -> dict[str, float | None]:
+    """Return PA, MA, mIoU and fwIoU in per cent of the pixels whose true class is in a group, as SZN's code computes them.
+
+    It restricts the matrix to the rows of the group. So pixels of other groups are never false positives, which raises the IoU; and a
+    class of another group that is predicted at a pixel of this one counts in the mean with an IoU of 0, which lowers it. `summarise`
+    has the usual definition.
+
+    Args:
+        matrix: (C, C), true classes in rows.
+        labels: label ids of the group.
+    """
+    rows = np.zeros_like(matrix)
+    rows[list(labels)] = matrix[list(labels)]
+    hits, truth, predicted = np.diag(rows), rows.sum(axis=1), rows.sum(axis=0)
+    union = truth + predicted - hits
+    ious = np.divide(hits, union, out=np.full(len(rows), np.nan), where=union > 0)
+    return {
+        "PA": percent(hits.sum() / truth.sum() if truth.any() else np.nan),
+        "MA": percent(_mean(accuracy(rows), "skip")),
+        "mIoU": percent(_mean(ious, "skip")),
+        "fwIoU": percent(_frequency_weighted(truth, ious)),
+    }
+
+
+def _frequency_weighted(truth: np.ndarray, ious: np.ndarray) -> float:
+    """Return the mean of the IoU of each class, weighted by its true pixels; nan if there are none."""
+    shown = truth > 0
+    return float((truth[shown] * ious[shown]).sum() / truth.sum()) if shown.any() else np.nan
 
 
 def _mean(values: np.ndarray, absent: str) -> float:
