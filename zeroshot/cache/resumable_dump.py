@@ -1,0 +1,147 @@
+"""Dumping the features of several lists of images with one network, so that a killed run goes on at its first missing shard."""
+
+import dataclasses
+import functools
+import json
+import pathlib
+import shutil
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+
+from zeroshot.base import endings, params, progress, resuming, runtime, storage
+from zeroshot.cache import dump, graphs, index, shard_plan
+from zeroshot.datasets import splits
+
+
+@dataclasses.dataclass(frozen=True)
+class Extraction:
+    """A trained network, ready to compute features.
+
+    Attributes:
+        network: its properties.
+        extract: maps images (b, 3, H, W) uint8 to features (b, d, h, w).
+        lr_key: the parameter with its learning rate, for errors.
+        provenance: facts about it for the index of every cache, as plain values.
+    """
+
+    network: shard_plan.Network
+    extract: Callable[[torch.Tensor], torch.Tensor]
+    lr_key: str
+    provenance: Mapping[str, Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """What decides the bytes of a dump, besides the images and masks.
+
+    Attributes:
+        stage: the stage's name, for bars and the folder of unfinished work.
+        section: the name of the section of `options`, for advice.
+        options: the section.
+        settings: the section `runtime`.
+        device: the device of the network.
+        inputs: the contents of the files that the stage read, such as the image lists and the network.
+    """
+
+    stage: str
+    section: str
+    options: shard_plan.Params
+    settings: runtime.Params
+    device: torch.device
+    inputs: tuple[bytes, ...]
+
+
+def write(
+    run: Run, extraction: Extraction, lists: splits.Images, outs: Mapping[pathlib.Path, shard_plan.Source]
+) -> None:
+    """Write the cache of every source.
+
+    Args:
+        run: options and inputs.
+        extraction: the network.
+        lists: gives the classes.
+        outs: folder -> the images whose features it gets; the folder is replaced.
+
+    Raises:
+        shard_plan.DumpError: if a seen class has no cell in a labelled list, or features are of no use.
+        errors.DiskError: if the features do not fit on the disk.
+    """
+    options, sources = run.options, list(outs.values())
+    plans = [
+        shard_plan.plan(
+            source,
+            options,
+            functools.partial(progress.track, what=f"plan {run.section}/{source.name}"),
+            run.settings.workers,
+        )
+        for source in sources
+    ]
+    for source, shards in zip(sources, plans, strict=True):
+        if source.name == "train":
+            shard_plan.check_classes(shards, lists, options)
+    work = resuming.folder(
+        run.settings.scratch,
+        run.stage,
+        json.dumps(params.to_dict(options)).encode(),
+        *run.inputs,
+        json.dumps([source.name for source in sources]).encode(),
+        *(resuming.fingerprint(map(source.mask_path, source.items)) for source in sources if source.masks),
+        f"{torch.__version__} {run.device} {torch.get_num_threads()}".encode(),
+    )
+    pending = [
+        (work / source.name / f"shard-{number:05d}.h5", source, jobs)
+        for source, shards in zip(sources, plans, strict=True)
+        for number, jobs in enumerate(shards)
+    ]
+    missing = [entry for entry in pending if not entry[0].exists()]
+    expected = sum(job.bytes for _, _, jobs in missing for job in jobs)
+    advice = f"lower {run.section}.pixels_per_class or {run.section}.scales"
+    print(storage.check_room(work, expected, "features", advice), file=sys.stderr, flush=True)
+    for (folder, source), shards in zip(outs.items(), plans, strict=True):
+        if not storage.on_one_disk(work, folder):
+            n_bytes = sum(job.bytes for jobs in shards for job in jobs)
+            storage.check_room(folder, n_bytes, f"{run.section}/{source.name}", advice)
+    with endings.keeping(
+        lambda: (
+            f"{sum(path.exists() for path, _, _ in pending)} of {len(pending)} shards are kept in {work}; run again to go on"
+        )
+    ):
+        for path, source, jobs in progress.track(
+            missing, f"{run.stage} (shards)", total=len(pending), initial=len(pending) - len(missing)
+        ):
+            dump.write_shard(path, source, jobs, extraction.extract, options, run.settings.workers, extraction.lr_key)
+        for folder, source in outs.items():
+            shards = [path for path, owner, _ in pending if owner is source]
+            _publish(run, extraction, lists, source, shards, work / source.name, folder)
+    shutil.rmtree(work)
+
+
+def _publish(
+    run: Run,
+    extraction: Extraction,
+    lists: splits.Images,
+    source: shard_plan.Source,
+    shards: list[pathlib.Path],
+    work: pathlib.Path,
+    folder: pathlib.Path,
+) -> None:
+    """Write the graphs and the index of a cache, and replace `folder` by it."""
+    graphs_path = work / graphs.NAME if source.name == "train" else None
+    if graphs_path and not graphs_path.exists():
+        track = functools.partial(progress.track, what="component graphs")
+        dump.write_graphs(graphs_path, source, track, run.settings.workers)
+    cache = index.Index(
+        source.kind,
+        extraction.network.feature_dim,
+        extraction.network.stride,
+        list(lists.classes),
+        [item.id for item in source.items],
+        [index.entry(path, source.kind, len(lists.classes)) for path in shards],
+        {**extraction.provenance, "features": source.recipe(run.options)},
+        graphs.describe(graphs_path) if graphs_path else None,
+        index.presence(shards, len(source.items)) if source.name == "train" else None,
+    )
+    dump.publish(work, folder, cache)
