@@ -130,6 +130,20 @@ def test_sample_of_any_cache(tmp_path_factory, labels, per_class, seed):
     assert (np.diff(sample["label"].astype(int)) >= 0).all()
 
 
+@pytest.mark.parametrize("per_class", [1, 2, 100])
+def test_ignored_pixels_are_sampled_on_request_as_one_more_class(tmp_path, per_class):
+    folder = caches.write_rows(tmp_path, tables())
+    labelled, both = rows.sample(folder, per_class, 3), rows.sample(folder, per_class, 3, ignored=True)
+    n_labelled = len(labelled["label"])
+    assert set(labelled["label"].tolist()) == {0, 1, 2}
+    for name, column in labelled.items():
+        np.testing.assert_array_equal(both[name][:n_labelled], column, err_msg=name)
+    assert both["label"][n_labelled:].tolist() == [rows.UNLABELLED] * min(per_class, 2)
+    everything = joined(tables())
+    weights = everything["weight"][everything["label"] == rows.UNLABELLED]
+    assert both["weight"][n_labelled:].sum() == pytest.approx(weights.sum())
+
+
 def test_every_row_of_every_shard_is_sampled_about_equally_often(tmp_path):
     tables = [caches.table([1] * n, seed=n) for n in (2, 5, 3)]
     for columns, numbers in zip(tables, np.split(np.arange(10), [2, 7]), strict=True):

@@ -2,7 +2,7 @@
 
 import itertools
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -46,8 +46,13 @@ def write(path: pathlib.Path, rows: Rows) -> None:
 
 def counts(index: shard_index.Index) -> np.ndarray:
     """Return the number of rows of each class, (C,) int64."""
-    offsets = np.array([shard.get("offsets") for shard in index.shards], dtype=np.int64)
-    return np.diff(offsets.reshape(len(index.shards), len(index.classes) + 1), axis=1).sum(axis=0)
+    return _counts([shard.get("offsets", []) for shard in index.shards], len(index.classes))
+
+
+def _counts(offsets: Sequence[Sequence[int]], n_groups: int) -> np.ndarray:
+    """Return the number of rows (n_groups,) int64 of each group, of the offsets (n_groups + 1) of each shard."""
+    table = np.array(offsets, dtype=np.int64).reshape(len(offsets), n_groups + 1)
+    return np.diff(table, axis=1).sum(axis=0)
 
 
 def read(folder: str | pathlib.Path) -> Iterator[Rows]:
@@ -62,7 +67,7 @@ def read(folder: str | pathlib.Path) -> Iterator[Rows]:
             yield {name: file[name][:] for name in ("features", *COLUMNS)}
 
 
-def sample(folder: str | pathlib.Path, per_class: int, seed: int) -> Rows:
+def sample(folder: str | pathlib.Path, per_class: int, seed: int, ignored: bool = False) -> Rows:
     """Sample at most `per_class` rows of every class, without replacement, from all images together.
 
     Peak memory is the size of the result plus twice one class of one shard. It does not depend on the size of the cache.
@@ -71,6 +76,7 @@ def sample(folder: str | pathlib.Path, per_class: int, seed: int) -> Rows:
         folder: a cache of rows.
         per_class: largest number of rows of one class.
         seed: the only source of randomness; a class's rows do not depend on the other classes.
+        ignored: sample rows of ignored pixels too, as one more class, whose `label` is `UNLABELLED`.
 
     Returns:
         `features` (n, d) float16, `label`, `image`, `view`, `component` and `weight` (n,), sorted by class. The weights of a
@@ -81,7 +87,9 @@ def sample(folder: str | pathlib.Path, per_class: int, seed: int) -> Rows:
     """
     folder = pathlib.Path(folder)
     index = shard_index.read(folder, "rows")
-    totals = counts(index)
+    # Rows are sorted by label, and that of ignored pixels is the largest.
+    offsets = [[*shard.get("offsets", []), *([shard["rows"]] if ignored else [])] for shard in index.shards]
+    totals = _counts(offsets, len(index.classes) + ignored)
     chosen = [_choose(total, per_class, seed, label) for label, total in enumerate(totals)]
     first = np.cumsum([0, *map(len, chosen)])
     if first[-1] == 0:
@@ -92,9 +100,9 @@ def sample(folder: str | pathlib.Path, per_class: int, seed: int) -> Rows:
     }
     n_before = np.zeros(len(totals), dtype=np.int64)
     cells = np.zeros(len(totals))
-    for shard in index.shards:
+    for shard, starts in zip(index.shards, offsets, strict=True):
         with hdf5.reading(shard_index.verify(folder, shard)) as file:
-            for label, (start, stop) in enumerate(itertools.pairwise(shard.get("offsets", ()))):
+            for label, (start, stop) in enumerate(itertools.pairwise(starts)):
                 low, high = np.searchsorted(chosen[label], [n_before[label], n_before[label] + stop - start])
                 row_numbers = chosen[label][low:high] - n_before[label]
                 n_before[label] += stop - start

@@ -21,21 +21,24 @@ def label_cells(mask: np.ndarray, stride: int) -> np.ndarray:
     return grids.downsample(mask, stride)
 
 
-def count_labelled(labels: np.ndarray, pixels_per_class: int) -> dict[int, int]:
+def count_labelled(labels: np.ndarray, pixels_per_class: int, ignored: bool = False) -> dict[int, int]:
     """Return the number of rows of each label id that `sample_labelled` returns for `labels` (h, w), without those that have none."""
-    present, counts = np.unique(labels[labels != rows.UNLABELLED], return_counts=True)
+    present, counts = np.unique(labels if ignored else labels[labels != rows.UNLABELLED], return_counts=True)
     return dict(zip(present.tolist(), np.minimum(counts, pixels_per_class).tolist(), strict=True))
 
 
-def sample_labelled(labels: np.ndarray, pixels_per_class: int, seed: int, image_id: str, view: int) -> rows.Rows:
+def sample_labelled(
+    labels: np.ndarray, pixels_per_class: int, seed: int, image_id: str, view: int, ignored: bool = False
+) -> rows.Rows:
     """Sample at most `pixels_per_class` cells of every class of one image, without replacement.
 
     Args:
-        labels: (h, w) uint16; cells with `rows.UNLABELLED` are never sampled.
+        labels: (h, w) uint16; `rows.UNLABELLED` for ignored pixels.
         pixels_per_class: largest number of cells of one class.
         seed: seeds the sample, together with `image_id` and `view`, so that other images have no influence.
         image_id: id of the image.
         view: number of the augmented pass.
+        ignored: sample ignored pixels too, as if they were one more class.
 
     Returns:
         the columns `label`, `position`, `component`, `weight` of the sampled rows, sorted by class and then in raster order.
@@ -44,7 +47,7 @@ def sample_labelled(labels: np.ndarray, pixels_per_class: int, seed: int, image_
     components = component_graphs.components(labels)
     flat = labels.ravel()
     cells, weights = [], []
-    for label in np.unique(flat[flat != rows.UNLABELLED]):
+    for label in np.unique(flat if ignored else flat[flat != rows.UNLABELLED]):
         candidates = np.flatnonzero(flat == label)
         chosen = np.sort(rng.choice(candidates, size=min(len(candidates), pixels_per_class), replace=False))
         cells.append(chosen)

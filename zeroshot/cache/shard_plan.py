@@ -94,6 +94,7 @@ class Source:
         views: the views of each image, one forward pass each.
         dim: length of a feature.
         stride: pixels between neighbouring cells of a feature map.
+        samples_ignored: whether rows of a labelled list include ignored pixels.
     """
 
     name: str
@@ -103,6 +104,7 @@ class Source:
     views: Sequence[views.View]
     dim: int
     stride: int
+    samples_ignored: bool = False
 
     @property
     def kind(self) -> str:
@@ -143,7 +145,9 @@ class Source:
             whole = grids.map_size(*self._image_size(job), self.stride)
             return sampling.sample_unlabelled(whole, options.unlabelled_pixels, options.seed, item.id)
         labels = sampling.label_cells(self.read_mask(job), self.stride)
-        return sampling.sample_labelled(labels, options.pixels_per_class, options.seed, item.id, job.view)
+        return sampling.sample_labelled(
+            labels, options.pixels_per_class, options.seed, item.id, job.view, self.samples_ignored
+        )
 
     def cells(self, job: Job, position: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return y and x on the job's feature map, (n,) int64 each, of the positions (n, 2) that `draw` returned."""
@@ -214,7 +218,7 @@ def _job(source: Source, image: int, view: int, options: Params) -> Job:
         n_rows = min(math.prod(grids.map_size(height, width, source.stride)), options.unlabelled_pixels)
     else:
         labels = sampling.label_cells(source.read_mask(job), source.stride)
-        counts = sampling.count_labelled(labels, options.pixels_per_class)
+        counts = sampling.count_labelled(labels, options.pixels_per_class, source.samples_ignored)
         job, n_rows = dataclasses.replace(job, labels=tuple(counts)), sum(counts.values())
     return dataclasses.replace(job, rows=n_rows, bytes=n_rows * (feature_bytes + rows.ROW_BYTES))
 
