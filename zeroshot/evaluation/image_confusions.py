@@ -30,6 +30,23 @@ class ImageConfusions:
         return np.asarray(self.counts[protocol].sum(axis=0), np.int64).reshape(self.n_classes, self.n_classes)
 
 
+def by_truth(confusions: ImageConfusions, labels_of: Mapping[str, Sequence[int]]) -> scipy.sparse.csr_matrix:
+    """Return the matrices (n, C * C) int64 that take the rows of some true classes from one protocol, and those of others from another.
+
+    Args:
+        confusions: the matrices.
+        labels_of: protocol -> the label ids of the true classes that are taken from it.
+    """
+    total = scipy.sparse.csr_matrix((len(confusions.images), confusions.n_classes**2), dtype=np.int64)
+    for protocol, labels in labels_of.items():
+        counts = confusions.counts[protocol].tocoo()
+        kept = np.isin(counts.col // confusions.n_classes, list(labels))
+        total = total + scipy.sparse.csr_matrix(
+            (counts.data[kept], (counts.row[kept], counts.col[kept])), shape=counts.shape, dtype=np.int64
+        )
+    return total
+
+
 def stack(
     images: Sequence[str], matrices: Sequence[Mapping[str, scipy.sparse.csr_matrix]], n_classes: int
 ) -> ImageConfusions:

@@ -80,28 +80,33 @@ def predict_masked_maps(
 
     Returns:
         label maps (H, W) int64: `generalised`, with the threshold of the mask; `without_bias`, where the mask chooses the likelier
-        side; `vanilla`, the best unseen class; `seen_side` and `unseen_side`, the best class of each side.
+        side; `seen_side` and `unseen_side`, the best class of each side (the seen one where no class is on the unseen side); and, if
+        there is an unseen class, `vanilla`, the best of those.
     """
-    classifier = masked.classifier
-    on_unseen_side = masked.unseen_side
-    groups = [torch.nonzero(group).flatten() for group in (~on_unseen_side, on_unseen_side, classifier.unseen)]
+    classifier, on_unseen_side = masked.classifier, masked.unseen_side
+    groups = {
+        "seen_side": ~on_unseen_side,
+        **({"unseen_side": on_unseen_side} if on_unseen_side.any() else {}),
+        **({"vanilla": classifier.unseen} if classifier.unseen.any() else {}),
+    }
+    rows = [torch.nonzero(group).flatten() for group in groups.values()]
 
     def decide(largest: list[Largest]) -> Mapping[str, torch.Tensor]:
-        *sides, (log_odds, _) = largest
-        seen, unseen, vanilla = (classifier.labels[group][row] for group, (_, row) in zip(groups, sides, strict=True))
+        *best, (log_odds, _) = largest
+        labels = {name: classifier.labels[group][row] for name, group, (_, row) in zip(groups, rows, best, strict=True)}
+        seen = labels["seen_side"]
+        unseen = labels.setdefault("unseen_side", seen)
         return {
             "generalised": torch.where(log_odds >= masked.seen_bias, seen, unseen),
             "without_bias": torch.where(log_odds >= 0, seen, unseen),
-            "vanilla": vanilla,
-            "seen_side": seen,
-            "unseen_side": unseen,
+            **labels,
         }
 
-    order = torch.cat(groups)
+    order = torch.cat(rows)
     weight = torch.cat([classifier.weight[order], masked.mask_weight[None]])
     bias = torch.cat([classifier.bias[order], masked.mask_bias[None]])
     return _decided(
-        decide, lambda cells: torch.addmm(bias, cells, weight.T), [*map(len, groups), 1], features, weight.device,
+        decide, lambda cells: torch.addmm(bias, cells, weight.T), [*map(len, rows), 1], features, weight.device,
         size, image_size or size, stride,
     )  # fmt: skip
 

@@ -1,0 +1,76 @@
+"""Train the seen mask on the cached features, choose its threshold, and save SZN."""
+
+import pathlib
+
+from zeroshot.base import command_line
+
+
+def main(
+    *,
+    split_path: pathlib.Path,
+    features_dir: pathlib.Path,
+    joint_path: pathlib.Path,
+    szn_path: pathlib.Path,
+    curve_path: pathlib.Path,
+    calibration_path: pathlib.Path,
+) -> None:
+    """Train the seen mask on the cached features, choose its threshold, and save SZN.
+
+    Args:
+        split_path: the split with its three roles.
+        features_dir: cache of training pixels.
+        joint_path: FCN-JE, the classifier of all classes by their vectors.
+        szn_path: out: FCN-JE with the seen mask.
+        curve_path: out: loss by epoch.
+        calibration_path: out: hIoU by threshold and fold.
+    """
+    import functools
+    import sys
+
+    import torch
+
+    from zeroshot.base import errors, params, progress, runtime, storage
+    from zeroshot.cache import pools, rows
+    from zeroshot.datasets import splits
+    from zeroshot.pixel_classifiers import masked_classifier, pixel_classifier
+    from zeroshot.pixel_classifiers.cross_validation import calibration
+    from zeroshot.szn import joint_embedding, seen_mask, seen_mask_folds
+
+    options = params.load("szn/params.yaml", "seen_mask", seen_mask.Params)
+    machine = params.load("params.yaml", "runtime", runtime.Params)
+    device = runtime.start(machine)
+    split = splits.read(split_path)
+    void = options.void == "unseen"
+    if split.unseen and not split.train_unseen and not void:
+        raise errors.UserError(
+            "split.train_unseen: is empty, so nothing teaches the seen mask what an unseen class looks like; name some classes"
+        )
+    joint = pixel_classifier.load(joint_path, split)[0].to(device)
+    sampled = rows.sample(features_dir, options.pool_per_class, options.seed, ignored=void)
+    chosen = []
+    if options.calibration.enabled and split.unseen:
+        chosen = seen_mask_folds.draw(rows.presence(features_dir), split, options)
+
+    train_seen = [label for label in split.seen if label not in split.train_unseen]
+    labels = [*split.seen, *([rows.UNLABELLED] if void else [])]
+    epochs = seen_mask.fit(pools.select(sampled, labels), train_seen, options, device)
+    curve = storage.Curve(curve_path)
+    weight, bias = progress.train(epochs, "train_seenmask", options.epochs, curve)
+    include = options.candidates == "unseen_and_train_unseen"
+    masked = joint_embedding.with_mask(joint, split, include, weight, bias)
+
+    train = functools.partial(seen_mask_folds.train_fold, sampled=sampled, joint=joint, split=split, options=options)
+    calibrated = calibration.calibrate(
+        masked, chosen, train, options.calibration.thresholds, key="seen_mask.calibration.thresholds",
+        workers=runtime.processes(machine, device), track=progress.track,
+    )  # fmt: skip
+    for warning in calibrated.warnings:
+        print(warning, file=sys.stderr)
+    model = calibrated.classifier.to(torch.device("cpu"))
+    recipe = {"config": params.to_dict(options), "void": options.void}
+    masked_classifier.save(szn_path, model, **splits.roles(split), **recipe)
+    storage.write_csv(calibration_path, calibrated.table, calibration.COLUMNS)
+
+
+if __name__ == "__main__":
+    command_line.run(main)
