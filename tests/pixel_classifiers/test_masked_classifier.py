@@ -33,7 +33,7 @@ def cells():
 
 
 def pixels(values):
-    """Upsample a map (h, w, n) by bilinear interpolation, with SciPy's rule of edges replaced by PyTorch's."""
+    """Upsample a map (h, w, n) bilinearly to pixels."""
     tensor = torch.from_numpy(values).float().permute(2, 0, 1)[None]
     return functional.interpolate(tensor, scale_factor=STRIDE, mode="bilinear")[0].permute(1, 2, 0).numpy()
 
