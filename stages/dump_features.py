@@ -115,6 +115,7 @@ def main(
                 {**provenance, "features": source.recipe(options)},
                 graphs.describe(graphs_path) if graphs_path else None,
                 index.presence(shards, len(source.items)) if source.name == "train" else None,
+                network.margin,
             )
             dump.publish(work / source.name, outs[source.name], cache)
     shutil.rmtree(work)

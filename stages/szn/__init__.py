@@ -1,0 +1,1 @@
+"""The stages of SZN (szn/dvc.yaml), one short script per stage."""
