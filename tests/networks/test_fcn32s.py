@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from tests.support import small_vgg as small
 from zeroshot.images import grids
-from zeroshot.networks import fcn32s, weights
+from zeroshot.networks import fcn32s, supervised_training, weights
 
 small_vgg = small.small_vgg
 
@@ -243,3 +243,20 @@ def test_the_name_of_torchvisions_weights_selects_those_of_vgg16(tmp_path, monke
     (tmp_path / "V3").touch()
     with pytest.raises(weights.WeightsError, match=r"weights of vgg16_fcn32s; set network.weights to .*IMAGENET1K_V1"):
         weights.read(tmp_path / "V3", "vgg16_fcn32s", "network")
+
+
+@pytest.mark.parametrize("loss_at", ["image", "features"])
+def test_the_loss_of_training_is_that_of_the_image_without_its_margin(small_vgg, loss_at):
+    network, images = build(), random_images(70, 91, n=2)
+    target = torch.from_numpy(np.random.default_rng(1).choice([0, 1, 2, 65535], (2, 70, 91)))
+    with torch.no_grad():
+        logits = network(images)
+        with_margin = grids.add_margin(target, network.margin)
+        loss = supervised_training._loss(logits, with_margin, 32, loss_at, supervised_training.cross_entropy)
+        if loss_at == "image":
+            outputs = grids.upsample(logits, (76, 97), 32)[..., 3:-3, 3:-3]
+        else:
+            # The centres of the last cells are beyond the image's 70 rows, at pixel 77, and at pixel 109 of its 91 columns.
+            outputs, target = logits[:, :, :2, :3], target[:, 13::32, 13::32]
+        expected = functional.cross_entropy(outputs, target, ignore_index=65535)
+    assert loss.item() == pytest.approx(expected.item(), rel=1e-5)
