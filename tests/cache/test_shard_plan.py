@@ -77,7 +77,7 @@ def test_source_has_the_images_and_views_of_its_list(root):
     options = dump_sources.options(
         scales=[1.0, 0.5], flip=True, unlabelled_views={"scales": [0.6], "flip": False}, val_short_side=30
     )
-    network = types.SimpleNamespace(feature_dim=7, stride=8)
+    network = types.SimpleNamespace(feature_dim=7, stride=8, margin=2)
     expected = {
         "train": views.passes((1.0, 0.5), flip=True),
         "unlabelled": views.around_whole((0.6,), flip=False),
@@ -86,7 +86,7 @@ def test_source_has_the_images_and_views_of_its_list(root):
     for name, passes in expected.items():
         masks = None if name == "unlabelled" else root / "masks" / name
         source = shard_plan.source(name, split, root / "toy", masks, options, network)
-        assert source == shard_plan.Source(name, getattr(split, name), root / "toy", masks, passes, 7, 8)
+        assert source == shard_plan.Source(name, getattr(split, name), root / "toy", masks, passes, 7, 8, 2)
 
 
 @pytest.mark.parametrize(("dim", "stride"), [(256, 4), (512, 4), (256, 8), (32, 16)])

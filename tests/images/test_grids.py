@@ -74,3 +74,16 @@ def test_padding_is_below_and_to_the_right(height, width, multiple):
     assert padded.shape[2] % multiple == padded.shape[3] % multiple == 0
     assert 0 <= padded.shape[2] - height < multiple and 0 <= padded.shape[3] - width < multiple
     assert torch.equal(padded[..., :height, :width], images) and padded.sum() == images.sum()
+
+
+@given(side, side, st.integers(0, 5))
+def test_a_margin_is_ignored_pixels_around_the_labels(height, width, margin):
+    labels = np.random.default_rng(0).integers(0, 9, (2, height, width)).astype(np.uint16)
+    result = grids.add_margin(labels, margin)
+    assert result.dtype == np.uint16 and result.shape == (2, height + 2 * margin, width + 2 * margin)
+    inside = (slice(None), slice(margin, margin + height), slice(margin, margin + width))
+    np.testing.assert_array_equal(result[inside], labels)
+    result_as_tensor = grids.add_margin(torch.from_numpy(labels.astype(np.int64)), margin)
+    np.testing.assert_array_equal(result_as_tensor.numpy(), result)
+    result[inside] = 65535
+    assert (result == 65535).all()

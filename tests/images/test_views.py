@@ -164,3 +164,27 @@ def test_passes_are_every_scale_followed_by_its_mirror_image():
         views.View(0.5, False),
         views.View(0.5, True),
     ]
+
+
+@settings(deadline=None)
+@given(
+    size=st.tuples(st.integers(1, 70), st.integers(1, 70)),
+    margin=st.integers(0, 5),
+    stride=st.sampled_from([4, 8, 32]),
+    view=st.sampled_from(VIEWS),
+)
+def test_cells_with_a_margin_exist_in_every_view_and_are_their_own_in_the_unchanged_image(size, margin, stride, view):
+    def map_of(side):
+        return -(-(side + 2 * margin) // stride)
+
+    shape = tuple(map(map_of, size))
+    places = np.stack(np.unravel_index(np.arange(shape[0] * shape[1]), shape), axis=1).astype(np.uint16)
+    np.testing.assert_array_equal(np.stack(views.View().cells(places, size, stride, margin), axis=1), places)
+    for cells, side in zip(view.cells(places, size, stride, margin), view.size(*size), strict=True):
+        assert cells.min() >= 0 and cells.max() < map_of(side)
+
+
+def test_a_place_in_the_margin_keeps_its_distance_from_the_image():
+    """A mirrored image of 90 pixels, stride 32, margin 3: cells are centred at pixels 13, 45 and 77, and mirrored at 76, 44 and 12."""
+    x = views.View(flip=True).cells(np.array([[0, 0], [0, 1], [0, 2]]), (90, 90), 32, 3)[1]
+    assert x.tolist() == [(76 + 3) // 32, (44 + 3) // 32, (12 + 3) // 32]

@@ -1,6 +1,7 @@
 import collections
 import dataclasses
 import math
+import types
 
 import numpy as np
 import pytest
@@ -125,3 +126,15 @@ def test_images_are_sampled_with_their_probabilities():
             counts[index] += 1
     # Counts are binomial; the tolerance is 4 standard deviations.
     assert (np.abs(counts - 2000 * probabilities) < 4 * np.sqrt(2000 * probabilities * (1 - probabilities))).all()
+
+
+def test_without_augmentation_images_are_whole_and_unchanged(folder):
+    options = types.SimpleNamespace(augmentation=None, batch_size=1, seed=0, repeat_threshold=0.0)
+    only = dataclasses.replace(blocks.split(), train=blocks.split().train[:1])
+    dataset = training_images.TrainingImages(only, folder / "data/blocks", folder / "data/masks/train", options)
+    for key in ((0, 0, 0), (3, 5, 0)):
+        image, target = dataset[key]
+        expected = image_files.read_image(folder / "data/blocks/JPEGImages/a.png")
+        np.testing.assert_array_equal(image.permute(1, 2, 0).numpy(), expected)
+        row_of = {0: 0, 2: 1, 3: 2, 4: 3, 65535: 255}
+        np.testing.assert_array_equal(target.numpy(), np.vectorize(row_of.get)(blocks.mask(blocks.TRAIN["a"])))

@@ -17,7 +17,7 @@ MAIN = "dvc.yaml"
 # Pipelines beside the main one. Their stages have `wdir: ..`, so all paths are relative to the repository's root.
 OPTIONAL = ("whole_network/dvc.yaml",)
 # Flags whose values are not paths.
-CHOICES = {"--method", "--dataset"}
+CHOICES = {"--method", "--dataset", "--target"}
 # Dependencies with the checksums of the images of `data.root` that a stage reads.
 CHECKSUMS = {"data/training.json", "data/images.json"}
 

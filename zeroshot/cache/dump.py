@@ -11,7 +11,6 @@ from zeroshot.base import parallel, storage
 from zeroshot.cache import graphs, maps, rows, shard_plan
 from zeroshot.cache import index as shard_index
 from zeroshot.datasets import splits
-from zeroshot.images import image_files
 
 # Larger magnitudes are refused. The largest finite float16 is 65504.
 FLOAT16_LIMIT = 6e4
@@ -88,7 +87,7 @@ def write_graphs(
     """
 
     def read(item: splits.Item) -> np.ndarray:
-        return source.views[0].mask(image_files.read_mask(source.mask_path(item)))
+        return source.view_mask(item, 0)
 
     masks = parallel.in_order(read, track(source.items), workers)
     graphs.write(path, graphs.of_masks(masks, source.stride))

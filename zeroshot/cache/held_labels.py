@@ -8,7 +8,7 @@ import numpy as np
 from zeroshot.base import hdf5
 from zeroshot.cache import index as shard_index
 from zeroshot.cache import rows, sampling
-from zeroshot.images import image_files, label_ids, views
+from zeroshot.images import grids, image_files, label_ids, views
 
 
 def of_rows(image: np.ndarray, position: np.ndarray, index: shard_index.Index, masks: pathlib.Path) -> np.ndarray:
@@ -24,7 +24,7 @@ def of_rows(image: np.ndarray, position: np.ndarray, index: shard_index.Index, m
     for number in np.unique(image):
         of_image = image == number
         y, x = position[of_image].T
-        mask = image_files.read_mask(masks / f"{index.images[number]}.png")
+        mask = grids.add_margin(image_files.read_mask(masks / f"{index.images[number]}.png"), index.margin)
         truth[of_image] = sampling.label_cells(mask, index.stride)[y, x]
     return truth
 

@@ -61,6 +61,7 @@ class Index:
         provenance: the parameters and inputs that made the features, as plain values.
         graphs: for labelled rows, the `file`, `nodes`, `edges`, `bytes` and `sha256` of their component graphs.
         presence: for labelled rows, the label ids that have a row in each image, ascending.
+        margin: pixels that a feature map covers on each side of its image, as in `networks/segmentation_network.py`. Masks have it too.
     """
 
     kind: Annotated[str, pydantic.Field(pattern="^(rows|maps)$")]
@@ -72,6 +73,7 @@ class Index:
     provenance: dict[str, Any]
     graphs: GraphsFile | None = None
     presence: list[list[_Number]] | None = None
+    margin: _Number = 0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,7 +89,11 @@ _LAYOUT = pydantic.TypeAdapter(_Layout)
 
 def write(folder: pathlib.Path, index: Index) -> None:
     """Write the index of `folder`. It is written last, so a folder with an index is complete."""
-    storage.write_json(folder / NAME, {"layout": LAYOUT, **dataclasses.asdict(index)})
+    content = dataclasses.asdict(index)
+    if not index.margin:
+        # A cache without a margin keeps the bytes that it had before there were margins.
+        del content["margin"]
+    storage.write_json(folder / NAME, {"layout": LAYOUT, **content})
 
 
 def read(folder: str | pathlib.Path, kind: str | None = None) -> Index:

@@ -13,7 +13,7 @@ from zeroshot.images import label_ids
 
 @dataclasses.dataclass(frozen=True)
 class Map:
-    """The features (h, w, d) float16 and the mask (H, W) uint16 of one image."""
+    """The features (h, w, d) float16 and the mask (H, W) uint16 of one image, with the margin of `Index` if there is one."""
 
     image: str
     features: np.ndarray

@@ -143,5 +143,6 @@ def _publish(
         {**extraction.provenance, "features": source.recipe(run.options)},
         graphs.describe(graphs_path) if graphs_path else None,
         index.presence(shards, len(source.items)) if source.name == "train" else None,
+        extraction.network.margin,
     )
     dump.publish(work, folder, cache)

@@ -51,6 +51,7 @@ class Network(Protocol):
 
     feature_dim: int
     stride: int
+    margin: int
 
 
 # Keys of the section that affect the features of one list only.
@@ -94,6 +95,7 @@ class Source:
         views: the views of each image, one forward pass each.
         dim: length of a feature.
         stride: pixels between neighbouring cells of a feature map.
+        margin: pixels that a feature map covers on each side of the image. Masks get as many ignored pixels.
         samples_ignored: whether rows of a labelled list include ignored pixels.
     """
 
@@ -104,6 +106,7 @@ class Source:
     views: Sequence[views.View]
     dim: int
     stride: int
+    margin: int = 0
     samples_ignored: bool = False
 
     @property
@@ -125,8 +128,16 @@ class Source:
         return self.views[job.view].image(image_files.read_image(self.root / self.items[job.image].image))
 
     def read_mask(self, job: Job) -> np.ndarray:
-        """Return the mask of a job (H, W) uint16."""
-        return self.views[job.view].mask(image_files.read_mask(self.mask_path(self.items[job.image])))
+        """Return the mask of a job (H + 2 m, W + 2 m) uint16, with the margin m."""
+        return self.view_mask(self.items[job.image], job.view)
+
+    def view_mask(self, item: splits.Item, view: int) -> np.ndarray:
+        """Return the mask of the view of this number of an image, as in `read_mask`."""
+        return grids.add_margin(self.views[view].mask(image_files.read_mask(self.mask_path(item))), self.margin)
+
+    def map_size(self, size: tuple[int, int]) -> tuple[int, int]:
+        """Return the height and width in cells of the feature map of a view of `size` (height, width) in pixels."""
+        return grids.map_size(*self.mask_size(size), self.stride)
 
     def mask_path(self, item: splits.Item) -> pathlib.Path:
         """Return the path of an image's mask.
@@ -142,7 +153,7 @@ class Source:
         """Sample the cells of a job to cache and return their columns; unlabelled images have the same positions in every view."""
         item = self.items[job.image]
         if self.masks is None:
-            whole = grids.map_size(*self._image_size(job), self.stride)
+            whole = self.map_size(self._image_size(job))
             return sampling.sample_unlabelled(whole, options.unlabelled_pixels, options.seed, item.id)
         labels = sampling.label_cells(self.read_mask(job), self.stride)
         return sampling.sample_labelled(
@@ -152,8 +163,12 @@ class Source:
     def cells(self, job: Job, position: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return y and x on the job's feature map, (n,) int64 each, of the positions (n, 2) that `draw` returned."""
         if self.masks is None:
-            return self.views[job.view].cells(position, self._image_size(job), self.stride)
+            return self.views[job.view].cells(position, self._image_size(job), self.stride, self.margin)
         return tuple(position.astype(np.int64).T)
+
+    def mask_size(self, size: tuple[int, int]) -> tuple[int, int]:
+        """Return the height and width in pixels of the mask of a view of `size`."""
+        return size[0] + 2 * self.margin, size[1] + 2 * self.margin
 
     def _image_size(self, job: Job) -> tuple[int, int]:
         """Return the height and width in pixels of the job's image, before the view changes it."""
@@ -174,7 +189,16 @@ def source(
         "unlabelled": views.around_whole(options.unlabelled_views.scales, options.unlabelled_views.flip),
         "val": [views.View(short_side=options.val_short_side)],
     }
-    return Source(name, getattr(lists, name), root, masks, views_of_list[name], network.feature_dim, network.stride)
+    return Source(
+        name,
+        getattr(lists, name),
+        root,
+        masks,
+        views_of_list[name],
+        network.feature_dim,
+        network.stride,
+        network.margin,
+    )
 
 
 def plan(
@@ -210,12 +234,14 @@ def _job(source: Source, image: int, view: int, options: Params) -> Job:
     height, width = image_files.read_size(source.root / source.items[image].image)
     size = source.views[view].size(height, width)
     job = Job(image, view, size, rows=0, bytes=0)
-    h, w = grids.map_size(*size, source.stride)
+    h, w = source.map_size(size)
     feature_bytes, mask_bytes = 2 * source.dim, np.dtype(label_ids.DTYPE).itemsize
     if source.kind == "maps":
-        return dataclasses.replace(job, rows=h * w, bytes=h * w * feature_bytes + size[0] * size[1] * mask_bytes)
+        return dataclasses.replace(
+            job, rows=h * w, bytes=h * w * feature_bytes + math.prod(source.mask_size(size)) * mask_bytes
+        )
     if source.masks is None:
-        n_rows = min(math.prod(grids.map_size(height, width, source.stride)), options.unlabelled_pixels)
+        n_rows = min(math.prod(source.map_size((height, width))), options.unlabelled_pixels)
     else:
         labels = sampling.label_cells(source.read_mask(job), source.stride)
         counts = sampling.count_labelled(labels, options.pixels_per_class, source.samples_ignored)

@@ -93,7 +93,7 @@ def _on_photograph(contents: Contents, size: tuple[int, int]) -> np.ndarray:
         view = passes[number] if number < len(passes) else views.View()
         of_view = numbers == number
         y, x = (
-            (grids.centres(side, index.stride)[cells] + 0.5) / side
+            (grids.centres(side + 2 * index.margin, index.stride)[cells] - index.margin + 0.5) / side
             for side, cells in zip(view.size(*size), positions[of_view].T, strict=True)
         )
         x = 1 - x if view.flip else x

@@ -1,5 +1,6 @@
 """The grid of feature cells of an image, and the one rule for places: cell (i, j) of a map of stride s covers the pixels from (s i, s j)
-up to, not including, (s i + s, s j + s), for every image size. The last cells may reach beyond the image."""
+up to, not including, (s i + s, s j + s), for every image size. The last cells may reach beyond the image. The map of a network with a
+margin is that of the image with this margin on each side, whose pixels are ignored (`add_margin`)."""
 
 import typing
 from collections.abc import Callable, Iterator
@@ -7,11 +8,13 @@ from typing import TypeVar
 
 import numpy as np
 
+from zeroshot.images import label_ids
+
 if typing.TYPE_CHECKING:
     import torch
 
 Labels = TypeVar("Labels", "torch.Tensor", np.ndarray)
-# Stride of the feature map of every network here (networks/deeplab.py).
+# Stride of the feature map of DeepLabv3+ (networks/deeplab.py).
 STRIDE = 4
 # Largest number of upsampled values in memory at a time: 64 MiB of float32.
 STRIP_VALUES = 2**24
@@ -29,6 +32,18 @@ def centres(side: int, stride: int) -> np.ndarray:
     The pixel that stands for a cell is at s i + s // 2. If it is beyond the image, the last pixel stands for the cell.
     """
     return np.minimum(np.arange(-(-side // stride)) * stride + stride // 2, side - 1)
+
+
+def add_margin(labels: Labels, margin: int) -> Labels:
+    """Surround labels (..., H, W) by ignored pixels; return (..., H + 2 m, W + 2 m), and `labels` itself for a margin m of 0."""
+    if margin == 0:
+        return labels
+    if isinstance(labels, np.ndarray):
+        widths = [(0, 0)] * (labels.ndim - 2) + [(margin, margin)] * 2
+        return np.pad(labels, widths, constant_values=label_ids.IGNORE_INDEX)
+    from torch.nn import functional
+
+    return functional.pad(labels, (margin,) * 4, value=label_ids.IGNORE_INDEX)
 
 
 def pad(images: "torch.Tensor", multiple: int) -> "torch.Tensor":

@@ -36,26 +36,33 @@ class View:
         height, width = self.size(*mask.shape)
         return self._mirror(mask if (height, width) == mask.shape else resize_mask(mask, (width, height)))
 
-    def cells(self, position: np.ndarray, image: tuple[int, int], stride: int) -> tuple[np.ndarray, np.ndarray]:
+    def cells(
+        self, position: np.ndarray, image: tuple[int, int], stride: int, margin: int = 0
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Return the cells of this view's feature map that show the same places as cells of the unchanged image.
 
         Args:
             position: (n, 2) integers, cells (y, x) of the feature map of the unchanged image.
             image: height and width of the unchanged image in pixels.
             stride: pixels between neighbouring cells.
+            margin: pixels that both feature maps cover on each side of their images.
 
         Returns:
-            Rows and columns, (n,) int64 each, of the cells that contain the centres of the given cells.
+            Rows and columns, (n,) int64 each, of the cells that contain the centres of the given cells; for a centre beyond the other map,
+            as one in the margin can be, the nearest cell.
         """
         size = self.size(*image)
         # The middle of the pixel at the centre of each cell, from 0 to 1 across the image.
         y, x = (
-            (grids.centres(side, stride)[cells.astype(np.int64)] + 0.5) / side
+            (grids.centres(side + 2 * margin, stride)[cells.astype(np.int64)] - margin + 0.5) / side
             for side, cells in zip(image, position.T, strict=True)
         )
         if self.flip:
             x = 1 - x
-        rows, columns = ((place * side).astype(np.int64) // stride for place, side in zip((y, x), size, strict=True))
+        rows, columns = (
+            np.clip(place * side + margin, 0, side + 2 * margin - 1).astype(np.int64) // stride
+            for place, side in zip((y, x), size, strict=True)
+        )
         return rows, columns
 
     def size(self, height: int, width: int) -> tuple[int, int]:

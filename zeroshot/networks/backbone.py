@@ -1,15 +1,24 @@
-"""The backbone: parameters, construction, loading, and feature extraction (paper section 2.2, step 0, and section 3.1)."""
+"""The backbone's parameters (paper section 2.2, step 0, and section 3.1); construction, loading and features of any network."""
 
 import pathlib
 from collections.abc import Callable
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Protocol
 
 import pydantic
 import torch
 import typing_extensions
 
 from zeroshot.base import checkpoints, params, training
-from zeroshot.networks import augmentation, deeplab, pretraining, semantic_head, weights
+from zeroshot.networks import (
+    augmentation,
+    deeplab,
+    fcn32s,
+    optimisation,
+    pretraining,
+    segmentation_network,
+    semantic_head,
+    weights,
+)
 
 # The parameter with the learning rate of a network, unless its checkpoint names another one.
 LR_KEY = "backbone.lr"
@@ -39,6 +48,32 @@ class Params:
     repeat_threshold: params.Fraction
     precision: Literal["float32", "bfloat16"]
 
+    def recipe(self) -> optimisation.Recipe:
+        """Return the recipe of training."""
+        return optimisation.polynomial_sgd(self.lr, self.head_lr_multiplier, self.momentum, self.weight_decay)
+
+
+class Architecture(Protocol):
+    """The keys of a network's section that `new_network` needs."""
+
+    @property
+    def encoder(self) -> weights.Encoder: ...
+    @property
+    def output_stride(self) -> int: ...
+    @property
+    def separable(self) -> bool: ...
+    @property
+    def dropout(self) -> float: ...
+
+
+class Options(Architecture, Protocol):
+    """The keys of a network's section that `build` needs."""
+
+    @property
+    def pretraining(self) -> pretraining.Pretraining: ...
+    @property
+    def seed(self) -> int: ...
+
 
 def _check_last_layer(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     """Return a state dict that has the last layer, which other stages read by name."""
@@ -63,29 +98,34 @@ class Checkpoint(Entries):
     side: int
 
 
-def build(options: Params, n_outputs: int, weights_path: pathlib.Path) -> deeplab.DeepLabV3Plus:
+def build(
+    options: Options, n_outputs: int, weights_path: pathlib.Path, section: str = "backbone"
+) -> segmentation_network.SegmentationNetwork:
     """Build the network for training, with random weights from the seed and the initial weights of `weights_path` in its encoder.
 
     Args:
-        options: the section `backbone`.
+        options: the network's section of params.yaml.
         n_outputs: number of outputs of the last layer.
         weights_path: a file as in `weights.read`.
+        section: name of the section, for errors.
 
     Raises:
         weights.WeightsError: if the weights cannot be read or do not fit.
         errors.UserError: if `options.pretraining` cannot be true of the weights.
     """
-    pretraining.check(options.pretraining, weights_path)
+    pretraining.check(options.pretraining, weights_path, section)
     training.seed_torch(options.seed)
     network = new_network(options, n_outputs)
-    state = weights.read(weights_path, options.encoder)
+    state = weights.read(weights_path, options.encoder, section)
     if state is not None:
-        weights.load_encoder(network, options.encoder, state, str(weights_path))
+        weights.load_encoder(network, options.encoder, state, str(weights_path), section)
     return network
 
 
-def new_network(options: Params, n_outputs: int) -> deeplab.DeepLabV3Plus:
+def new_network(options: Architecture, n_outputs: int) -> segmentation_network.SegmentationNetwork:
     """Return the network with random weights."""
+    if options.encoder == "vgg16_fcn32s":
+        return fcn32s.FCN32s(n_outputs, options.dropout)
     return deeplab.DeepLabV3Plus(options.encoder, options.output_stride, n_outputs, options.separable, options.dropout)
 
 
@@ -95,18 +135,27 @@ def build_semantic_head(classes: torch.Tensor, options: Params) -> semantic_head
     return semantic_head.SemanticHead(classes, deeplab.FEATURE_DIM, options.semantic)
 
 
-def load(checkpoint: dict[str, Any]) -> deeplab.DeepLabV3Plus:
-    """Rebuild a trained network from its checkpoint, in evaluation mode."""
-    options = params.build(checkpoint["config"], Params, "backbone", "backbone checkpoint")
+def load(
+    checkpoint: dict[str, Any], cls: type[Architecture] = Params, section: str = "backbone"
+) -> segmentation_network.SegmentationNetwork:
+    """Rebuild a trained network from its checkpoint, in evaluation mode.
+
+    Args:
+        checkpoint: the entries of `Entries`.
+        cls: the dataclass of its configuration.
+        section: the name of that section, for errors.
+    """
+    where = f"{section} checkpoint"
+    options = params.build(checkpoint["config"], cls, section, where)
     network = new_network(options, len(checkpoint["network"]["classifier.bias"]))
-    checkpoints.load_weights(network, checkpoint["network"], "backbone checkpoint")
+    checkpoints.load_weights(network, checkpoint["network"], where)
     return network.eval()
 
 
 def extractor(
-    network: deeplab.DeepLabV3Plus, device: torch.device, precision: str
+    network: segmentation_network.SegmentationNetwork, device: torch.device, precision: str
 ) -> Callable[[torch.Tensor], torch.Tensor]:
-    """Return the function from images (b, 3, H, W) uint8 to features (b, 256, h, w), without gradients."""
+    """Return the function from images (b, 3, H, W) uint8 to features (b, d, h, w), without gradients."""
     network = network.to(device).to(memory_format=torch.channels_last).eval()
 
     @torch.inference_mode()

@@ -7,15 +7,15 @@ from torch import nn
 from torch.nn import functional
 
 from zeroshot.images import grids
+from zeroshot.networks import segmentation_network
 
 Encoder = Literal["resnet18", "resnet34", "resnet50", "resnet101", "mobilenet_v2"]
 FEATURE_DIM = 256
 _LOW_LEVEL_DIM = 48
-_MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
-class DeepLabV3Plus(nn.Module):
-    """Segmentation network whose last layer is a linear classifier of single pixel features.
+class DeepLabV3Plus(segmentation_network.SegmentationNetwork):
+    """DeepLabv3+: an encoder, atrous spatial pyramid pooling and a decoder at stride 4.
 
     Args:
         encoder: name of the torchvision classification network that serves as encoder.
@@ -28,6 +28,7 @@ class DeepLabV3Plus(nn.Module):
 
     feature_dim = FEATURE_DIM
     stride = grids.STRIDE
+    margin = 0
 
     def __init__(self, encoder: Encoder, output_stride: int, n_classes: int, separable: bool, dropout: float) -> None:
         # Importing torchvision takes seconds, so it is imported only where a network is built.
@@ -49,32 +50,17 @@ class DeepLabV3Plus(nn.Module):
         )
         self.dropout = nn.Dropout(dropout)
         self.classifier = nn.Conv2d(FEATURE_DIM, n_classes, 1)
-        self.mean: torch.Tensor
-        self.std: torch.Tensor
-        self.register_buffer("mean", torch.tensor(_MEAN).view(1, 3, 1, 1), persistent=False)
-        self.register_buffer("std", torch.tensor(_STD).view(1, 3, 1, 1), persistent=False)
 
     def features(self, images: torch.Tensor) -> torch.Tensor:
-        """Return the input of the last layer.
-
-        Args:
-            images: (b, 3, H, W) uint8, RGB.
-
-        Returns:
-            (b, 256, ceil(H / 4), ceil(W / 4)) float, non-negative (after a ReLU).
-        """
+        """Return the input of the last layer, (b, 256, ceil(H / 4), ceil(W / 4)) float, of images (b, 3, H, W) uint8."""
         height, width = images.shape[-2:]
         # At sides that are no multiple of the output stride the two resolutions below would not show the same places. A padded pixel has
         # the ImageNet mean colour.
-        low = self.stem(grids.pad((images / 255 - self.mean) / self.std, self.output_stride))
+        low = self.stem(grids.pad(self.normalise(images), self.output_stride))
         context = self.aspp(self.trunk(low))
         context = functional.interpolate(context, size=low.shape[-2:], mode="bilinear", align_corners=False)
         h, w = grids.map_size(height, width, grids.STRIDE)
         return self.decoder(torch.cat([context, self.low_level(low)], dim=1))[..., :h, :w]
-
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Return logits (b, n_classes, ceil(H / 4), ceil(W / 4)) of uint8 images (b, 3, H, W)."""
-        return self.classifier(self.dropout(self.features(images)))
 
 
 def cut_encoder(encoder: Encoder, network: Any, output_stride: int) -> tuple[nn.Module, nn.Module, int, int]:

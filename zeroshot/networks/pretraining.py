@@ -18,12 +18,13 @@ SENTENCES: Mapping[Pretraining, str] = {
 _NO_WEIGHTS = "none"
 
 
-def check(pretraining: Pretraining, weights_path: pathlib.Path) -> None:
+def check(pretraining: Pretraining, weights_path: pathlib.Path, section: str = "backbone") -> None:
     """Check that the record can be true of the weights.
 
     Args:
-        pretraining: `backbone.pretraining`.
-        weights_path: `backbone.weights`; the name of an empty file selects the weights (`weights.read`). A missing file has no fault here.
+        pretraining: the key `pretraining` of the network's section.
+        weights_path: the key `weights`; the name of an empty file selects the weights (`weights.read`). A missing file has no fault here.
+        section: name of the section, for the text.
 
     Raises:
         errors.UserError: if random weights are said to be pretrained, loaded weights to be random, or torchvision's weights, which learnt
@@ -43,6 +44,6 @@ def check(pretraining: Pretraining, weights_path: pathlib.Path) -> None:
     if pretraining not in possible:
         kind = "random weights" if random else "torchvision's weights" if empty else "weights from a file"
         raise errors.UserError(
-            f"backbone.pretraining: is {pretraining}, and backbone.weights, {weights_path}, selects {kind};"
+            f"{section}.pretraining: is {pretraining}, and {section}.weights, {weights_path}, selects {kind};"
             f" set it to {' or '.join(possible)}"
         )

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch.nn import functional
@@ -10,7 +10,7 @@ from torch.utils import data
 
 from zeroshot.base import errors, training
 from zeroshot.images import grids, label_ids
-from zeroshot.networks import backbone, deeplab, semantic_head, training_images
+from zeroshot.networks import backbone, optimisation, segmentation_network, semantic_head, training_images
 
 # Maps outputs (b, c, h, w) and targets (b, h, w) int64, indices of outputs or IGNORE_INDEX, to the summed loss of all other pixels.
 Criterion = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
@@ -21,10 +21,24 @@ def cross_entropy(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
     return functional.cross_entropy(logits, target, ignore_index=label_ids.IGNORE_INDEX, reduction="sum")
 
 
+class Options(training_images.Options, Protocol):
+    """The keys that a section of params.yaml needs for training, and its recipe."""
+
+    @property
+    def freeze(self) -> str: ...
+    @property
+    def epochs(self) -> int: ...
+    @property
+    def loss_at(self) -> str: ...
+    @property
+    def precision(self) -> str: ...
+    def recipe(self) -> optimisation.Recipe: ...
+
+
 def fit(
-    network: deeplab.DeepLabV3Plus,
+    network: segmentation_network.SegmentationNetwork,
     dataset: training_images.TrainingImages,
-    options: backbone.Params,
+    options: Options,
     device: torch.device,
     workers: int,
     state: dict[str, Any] | None = None,
@@ -33,12 +47,12 @@ def fit(
     name: str = "training",
     lr_key: str = backbone.LR_KEY,
 ) -> Iterator[tuple[dict[str, float], dict[str, Any]]]:
-    """Train with SGD and polynomial decay, by default with cross-entropy.
+    """Train by the recipe of `options`, by default with cross-entropy.
 
     Args:
         network: trained in place.
         dataset: indexed by (epoch, position, index).
-        options: the section `backbone`.
+        options: a network's section of params.yaml.
         device: the device to train on.
         workers: loader processes; they do not change the result.
         state: the last state that an interrupted call yielded. Training resumes after its epoch, and the result is the same as without
@@ -47,7 +61,7 @@ def fit(
         semantic: head of the semantic loss, trained together with the network. Its cross-entropy is added with its weight. None:
             no semantic loss.
         name: the training's name in errors.
-        lr_key: the parameter that `options.lr` comes from, for errors.
+        lr_key: the parameter with the learning rate, for errors.
 
     Yields:
         After each epoch, a row {epoch, loss, lr} and the state to resume from. The loss is the weighted sum of all losses.
@@ -63,15 +77,13 @@ def fit(
         module.to(device).to(memory_format=torch.channels_last).train()
     for module in _frozen(network, options.freeze):
         module.requires_grad_(False).eval()
-    encoder = [*network.stem.parameters(), *network.trunk.parameters()]
-    encoder_ids = {id(parameter) for parameter in encoder}
-    parameters = [parameter for module in modules.values() for parameter in module.parameters()]
-    head = [parameter for parameter in parameters if id(parameter) not in encoder_ids]
-    optimizer = torch.optim.SGD(
-        [{"params": encoder, "scale": 1.0}, {"params": head, "scale": options.head_lr_multiplier}],
-        lr=options.lr, momentum=options.momentum, weight_decay=options.weight_decay,
-    )  # fmt: skip
-    first_epoch, lr = 0, options.lr
+    encoder = [*network.stem.named_parameters(), *network.trunk.named_parameters()]
+    encoder_ids = {id(parameter) for _, parameter in encoder}
+    parameters = [named for module in modules.values() for named in module.named_parameters()]
+    head = [(key, parameter) for key, parameter in parameters if id(parameter) not in encoder_ids]
+    recipe = options.recipe()
+    optimizer = recipe.optimizer(encoder, head)
+    first_epoch, lr = 0, recipe.lr(0, 1)
     if state is not None:
         for part, module in modules.items():
             module.load_state_dict(state[part])
@@ -84,7 +96,7 @@ def fit(
         loader = data.DataLoader(dataset, batch_sampler=batches, num_workers=workers, pin_memory=device.type == "cuda")
         total = torch.zeros((), device=device)
         for step, (batch, target) in enumerate(_loaded(loader)):
-            lr = options.lr * training.poly(epoch * len(batches) + step, options.epochs * len(batches))
+            lr = recipe.lr(epoch * len(batches) + step, options.epochs * len(batches))
             for group in optimizer.param_groups:
                 group["lr"] = lr * group["scale"]
             batch = batch.to(device, memory_format=torch.channels_last)
@@ -93,7 +105,7 @@ def fit(
                 heads = [(1.0, network.classifier(features), criterion)]
                 if semantic is not None:
                     heads.append((semantic.weight, semantic(features), cross_entropy))
-            target = training_images.targets(target.to(device))
+            target = grids.add_margin(training_images.targets(target.to(device)), network.margin)
             losses = [
                 weight * _loss(outputs.float(), target, network.stride, options.loss_at, head_criterion)
                 for weight, outputs, head_criterion in heads
@@ -140,13 +152,16 @@ def _loaded(loader: data.DataLoader) -> Iterator[tuple[torch.Tensor, torch.Tenso
         ) from error
 
 
-def _frozen(network: deeplab.DeepLabV3Plus, freeze: str) -> list[torch.nn.Module]:
+def _frozen(network: segmentation_network.SegmentationNetwork, freeze: str) -> list[torch.nn.Module]:
     """Return the modules whose weights and batch statistics training does not change."""
     return {"nothing": [], "stem": [network.stem], "encoder": [network.stem, network.trunk]}[freeze]
 
 
 def _loss(outputs: torch.Tensor, target: torch.Tensor, stride: int, loss_at: str, criterion: Criterion) -> torch.Tensor:
-    """Return the mean loss over valid pixels of the image, or of the feature map, which needs about a twentieth of the operations."""
+    """Return the mean loss over valid pixels of the image, or of the feature map, which needs about a twentieth of the operations.
+
+    Both have the margin of the network.
+    """
     if loss_at == "image":
         outputs = grids.upsample(outputs, (target.shape[-2], target.shape[-1]), stride)
     else:

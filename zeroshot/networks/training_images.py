@@ -20,7 +20,7 @@ class Options(Protocol):
     @property
     def seed(self) -> int: ...
     @property
-    def augmentation(self) -> augmentation.Params: ...
+    def augmentation(self) -> augmentation.Params | None: ...
     @property
     def batch_size(self) -> int: ...
     @property
@@ -37,13 +37,18 @@ class Listed(Protocol):
 
 
 class TrainingImages(data.Dataset):
-    """Augmented training images. The augmentation depends on (seed, epoch, position) only, so the number of workers has no effect."""
+    """Augmented training images, or whole ones where the section has no augmentation.
+
+    The augmentation depends on (seed, epoch, position) only, so the number of workers has no effect.
+    """
 
     def __init__(self, split: Listed, root: pathlib.Path, masks: pathlib.Path, options: Options) -> None:
-        if len(split.train) < 2:
+        if len(split.train) < 2 and options.batch_size > 1:
             raise errors.UserError(
                 f"the training list has {len(split.train)} image(s); batch normalisation needs at least 2; add images"
             )
+        if not split.train:
+            raise errors.UserError("the training list is empty; add images that show seen classes only")
         self.paths = [(root / item.image, masks / f"{item.id}.png") for item in split.train]
         self.options = options
         self.n_classes = max(split.seen) + 1
@@ -53,7 +58,7 @@ class TrainingImages(data.Dataset):
         self.row_of_label[list(split.seen)] = np.arange(len(split.seen))
 
     def __getitem__(self, key: tuple[int, int, int]) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return an image (3, crop, crop) uint8 and its targets (crop, crop), which `targets` decodes.
+        """Return an image (3, crop, crop) or (3, H, W) uint8 and its targets of the same size, which `targets` decodes.
 
         Loader processes send both through shared memory, which is small in a container. As int64 the targets would be most of it.
         So they are uint8, or uint16 where uint8 has too few numbers.
@@ -63,10 +68,10 @@ class TrainingImages(data.Dataset):
         """
         epoch, position, index = key
         image_path, mask_path = self.paths[index]
-        rng = np.random.default_rng([self.options.seed, epoch, position])
-        image, mask = augmentation.augment(
-            image_files.read_image(image_path), image_files.read_mask(mask_path), self.options.augmentation, rng
-        )
+        image, mask = image_files.read_image(image_path), image_files.read_mask(mask_path)
+        if self.options.augmentation is not None:
+            rng = np.random.default_rng([self.options.seed, epoch, position])
+            image, mask = augmentation.augment(image, mask, self.options.augmentation, rng)
         return torch.from_numpy(image).permute(2, 0, 1), torch.from_numpy(self.row_of_label[mask])
 
 

@@ -5,14 +5,15 @@ import functools
 import pathlib
 import typing
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import torch
 from torch import nn
 
 from zeroshot.base import checkpoints, errors
-from zeroshot.networks import deeplab
+from zeroshot.networks import deeplab, fcn32s, segmentation_network
 
+Encoder = deeplab.Encoder | fcn32s.Encoder
 # Entries of a training checkpoint that hold the network, best first. DINO evaluates the teacher; the others have one network.
 _ENTRIES = ("state_dict", "model", "teacher", "student")
 # Prefixes that DataParallel, DistributedDataParallel and torch.compile add.
@@ -20,7 +21,7 @@ _WRAPPERS = ("module.", "_orig_mod.")
 # Prefixes of the encoder, best first: MoCo v1 and v2; MoCo v3; DINO, VICReg, Barlow Twins and SSCD; the second networks of MoCo v3 and
 # of MoCo v1 and v2; torchvision, SwAV, and published files with the encoder alone.
 _PREFIXES = ("encoder_q.", "base_encoder.", "backbone.", "momentum_encoder.", "encoder_k.", "")
-# First parts of the names of torchvision's encoders, ResNet and MobileNet.
+# First parts of the names of torchvision's encoders, ResNet, MobileNet and VGG.
 _TRUNKS = ("conv1.", "bn1.", "layer1.", "layer2.", "layer3.", "layer4.", "features.")
 # First parts of the names beside an encoder, which are not needed: heads, second networks, and MoCo's queue.
 _HEADS = frozenset(
@@ -38,8 +39,8 @@ class WeightsError(errors.UserError):
     """Raised when weights cannot be read or do not fit; the message says what they are, or names some that are wrong."""
 
 
-def read(path: pathlib.Path, encoder: deeplab.Encoder) -> dict[str, torch.Tensor] | None:
-    """Return the weights that the file of `backbone.weights` selects, None for random weights.
+def read(path: pathlib.Path, encoder: Encoder, section: str = "backbone") -> dict[str, torch.Tensor] | None:
+    """Return the weights that the file of the key `weights` of a network's section selects, None for random weights.
 
     The name of an empty file selects the weights: `none` for random weights, or the name of torchvision's weights, for example
     `IMAGENET1K_V1`. Any other file is a state dict.
@@ -48,11 +49,11 @@ def read(path: pathlib.Path, encoder: deeplab.Encoder) -> dict[str, torch.Tensor
         WeightsError: if the weights cannot be read, or if the name of an empty file selects no weights.
     """
     if path.is_file() and path.stat().st_size == 0:
-        return None if path.name == "none" else read_torchvision(encoder, path.name, path)
-    return read_file(path)
+        return None if path.name == "none" else read_torchvision(encoder, path.name, path, section)
+    return read_file(path, section)
 
 
-def read_file(path: str | pathlib.Path) -> dict[str, torch.Tensor]:
+def read_file(path: str | pathlib.Path, section: str = "backbone") -> dict[str, torch.Tensor]:
     """Read the state dict of an encoder, alone or in a training checkpoint, as `load_encoder` needs it.
 
     The entry of the network is unwrapped; prefixes of wrappers and of the encoder are removed. Layouts: torchvision, MoCo v1 to v3,
@@ -64,7 +65,7 @@ def read_file(path: str | pathlib.Path) -> dict[str, torch.Tensor]:
     if _is_torchscript(path):
         raise WeightsError(
             f"{path}: is a TorchScript file, which holds code; if you trust it, save its weights alone, "
-            f"`torch.save(torch.jit.load({str(path)!r}).state_dict(), 'weights.pth')`, and set backbone.weights to that file"
+            f"`torch.save(torch.jit.load({str(path)!r}).state_dict(), 'weights.pth')`, and set {section}.weights to that file"
         )
     try:
         # DINO's checkpoints have the command line's arguments, a class without code of its own.
@@ -72,7 +73,7 @@ def read_file(path: str | pathlib.Path) -> dict[str, torch.Tensor]:
             state = checkpoints.read(path)
     except checkpoints.CheckpointError as error:
         raise WeightsError(
-            f"{error}; set backbone.weights to a state dict that torch.save wrote, and download a damaged file again"
+            f"{error}; set {section}.weights to a state dict that torch.save wrote, and download a damaged file again"
         ) from error
     if isinstance(state, dict):
         state = next((state[entry] for entry in _ENTRIES if isinstance(state.get(entry), dict)), state)
@@ -85,59 +86,97 @@ def read_file(path: str | pathlib.Path) -> dict[str, torch.Tensor]:
     return _encoder_alone(state)
 
 
-def read_torchvision(encoder: deeplab.Encoder, enum: str, path: pathlib.Path) -> dict[str, torch.Tensor]:
+def read_torchvision(
+    encoder: Encoder, enum: str, path: pathlib.Path, section: str = "backbone"
+) -> dict[str, torch.Tensor]:
     """Return weights of torchvision, for example `IMAGENET1K_V2`; torchvision downloads them on first use.
 
     Args:
-        encoder: torchvision's name of the encoder.
+        encoder: name of the encoder.
         enum: torchvision's name of the weights.
         path: the empty file of that name, for error messages.
+        section: name of the network's section, for error messages.
 
     Raises:
         WeightsError: if torchvision has no such weights (the message lists their names), or if the download fails.
     """
     import torchvision
 
-    members = torchvision.models.get_model_weights(encoder)
+    members = torchvision.models.get_model_weights(_torchvision_name(encoder))
     if enum not in members.__members__:
         raise WeightsError(
-            f"{path}: is empty, and its name is not the name of any weights of {encoder}; set backbone.weights to a state dict, "
+            f"{path}: is empty, and its name is not the name of any weights of {encoder}; set {section}.weights to a state dict, "
             f"or to an empty file named none or like torchvision's weights: {', '.join(members.__members__)}"
         )
     try:
         return members[enum].get_state_dict(progress=False, check_hash=True)
     except (OSError, RuntimeError) as error:
         raise WeightsError(
-            f"{encoder} {enum}: cannot be downloaded: {error}; download the file yourself and set backbone.weights to its path"
+            f"{encoder} {enum}: cannot be downloaded: {error}; download the file yourself and set {section}.weights to its path"
         ) from error
 
 
 def load_encoder(
-    network: deeplab.DeepLabV3Plus, encoder: deeplab.Encoder, state: Mapping[str, torch.Tensor], where: str
+    network: segmentation_network.SegmentationNetwork,
+    encoder: Encoder,
+    state: Mapping[str, torch.Tensor],
+    where: str,
+    section: str = "backbone",
 ) -> None:
     """Copy the weights of a torchvision classification network into the encoder of `network` (`stem` and `trunk`).
 
     Args:
         network: changed in place.
-        encoder: torchvision's name of the encoder.
+        encoder: name of the encoder.
         state: state dict with all weights of stem and trunk; heads are ignored.
         where: the file or the name of the weights, for messages.
+        section: name of the network's section, for messages.
 
     Raises:
-        WeightsError: if weights of stem or trunk are missing or misshapen, or others are there that are not those of a known head. If
-            they are those of another encoder, the text names it; else it has up to `_MAX_NAMES` of the names.
+        WeightsError: if weights of stem or trunk are missing, misshapen or not finite, or others are there that are not those of a known
+            head. If they are those of another encoder, the text names it; else it has up to `_MAX_NAMES` of the names.
     """
+    if isinstance(network, fcn32s.FCN32s):
+        views = fcn32s.torchvision_views(network)
+        _check(state, {name: view.shape for name, view in views.items()}, views.keys(), encoder, where, section)
+        for name, view in views.items():
+            view.copy_(state[name])
+        return
+    assert isinstance(network, deeplab.DeepLabV3Plus) and encoder != "vgg16_fcn32s"
     import torchvision
 
     template = torchvision.models.get_model(encoder)
     stem, trunk, _, _ = deeplab.cut_encoder(encoder, template, network.output_stride)
     names = _trunk_names(template, stem, trunk)
     shapes = {name: template.state_dict()[name].shape for name in names}
-    missing = [name for name in names if name not in state and not _is_counter(name)]
+    _check(state, shapes, template.state_dict().keys(), encoder, where, section)
+    template.load_state_dict({name: state[name] for name in names if name in state}, strict=False)
+    network.stem.load_state_dict(stem.state_dict())
+    network.trunk.load_state_dict(trunk.state_dict())
+
+
+def _check(
+    state: Mapping[str, torch.Tensor],
+    shapes: Mapping[str, torch.Size],
+    known: Collection[str],
+    encoder: Encoder,
+    where: str,
+    section: str,
+) -> None:
+    """Check that a state dict has the needed weights.
+
+    Args:
+        state: the state dict.
+        shapes: name of each needed weight -> its shape.
+        known: names that may be there, apart from those of heads.
+        encoder, where, section: as in `load_encoder`.
+
+    Raises:
+        WeightsError: for the reasons of `load_encoder`.
+    """
+    missing = [name for name in shapes if name not in state and not _is_counter(name)]
     unexpected = [
-        name
-        for name in state
-        if name not in template.state_dict() and name.partition(".")[0] not in _HEADS | _SECOND_NETWORKS
+        name for name in state if name not in known and name.partition(".")[0] not in _HEADS | _SECOND_NETWORKS
     ]
     misshapen = [
         f"{name} {tuple(state[name].shape)} where {tuple(shape)} is needed"
@@ -146,10 +185,13 @@ def load_encoder(
     ]
     faults = {"missing": missing, "unexpected": unexpected, "misshapen": misshapen}
     if any(faults.values()):
-        raise WeightsError(f"{where}: {_describe(faults, encoder, state)}")
-    template.load_state_dict({name: state[name] for name in names if name in state}, strict=False)
-    network.stem.load_state_dict(stem.state_dict())
-    network.trunk.load_state_dict(trunk.state_dict())
+        raise WeightsError(f"{where}: {_describe(faults, encoder, state, section)}")
+    # Torchvision's IMAGENET1K_FEATURES of VGG-16 has NaN in the layers that it lacks.
+    not_finite = [name for name in shapes if name in state and not state[name].isfinite().all()]
+    if not_finite:
+        raise WeightsError(
+            f"{where}: values of {', '.join(not_finite[:_MAX_NAMES])} are not finite; set {section}.weights to other weights"
+        )
 
 
 def _is_torchscript(path: str | pathlib.Path) -> bool:
@@ -185,12 +227,18 @@ def _is_counter(name: str) -> bool:
     return name.endswith(".num_batches_tracked")
 
 
-def _describe(faults: Mapping[str, list[str]], encoder: str, state: Mapping[str, torch.Tensor]) -> str:
+def _torchvision_name(encoder: Encoder) -> str:
+    return fcn32s.TORCHVISION if encoder in typing.get_args(fcn32s.Encoder) else encoder
+
+
+def _describe(
+    faults: Mapping[str, list[str]], encoder: Encoder, state: Mapping[str, torch.Tensor], section: str
+) -> str:
     """Return the encoder that the weights look like if it is not `encoder`, else a line for each kind of fault."""
     similar = {name: _similarity(name, state) for name in typing.get_args(deeplab.Encoder)}
     best = max(similar, key=lambda name: similar[name])
     if best != encoder and similar[best] > _LOOKS_LIKE:
-        return f"looks like {best}, but backbone.encoder is {encoder}; change one of them"
+        return f"looks like {best}, but {section}.encoder is {encoder}; change one of them"
     kinds = {kind: names for kind, names in faults.items() if names}
     shown = _MAX_NAMES // len(kinds)
     lines = [
@@ -199,10 +247,10 @@ def _describe(faults: Mapping[str, list[str]], encoder: str, state: Mapping[str,
     ]
     return "\n".join(
         [
-            f"does not fit {encoder}, the encoder of backbone.encoder",
+            f"does not fit {encoder}, the encoder of {section}.encoder",
             *lines,
-            "  backbone.weights needs all weights of the encoder, named as in torchvision, MoCo, DINO, SwAV, VICReg, Barlow Twins or SSCD; "
-            "a head is not needed",
+            f"  {section}.weights needs all weights of the encoder, named as in torchvision, MoCo, DINO, SwAV, VICReg, Barlow Twins or "
+            "SSCD; a head is not needed",
         ]
     )
 

@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn import functional
 
 from zeroshot.base import storage
-from zeroshot.networks import backbone, deeplab
+from zeroshot.networks import backbone, segmentation_network
 from zeroshot.pixel_classifiers import pixel_classifier
 
 # Sides that the exported network accepts, in pixels.
@@ -27,7 +27,9 @@ class Segmenter(nn.Module):
     bias: torch.Tensor
     labels: torch.Tensor
 
-    def __init__(self, network: deeplab.DeepLabV3Plus, classifier: pixel_classifier.PixelClassifier) -> None:
+    def __init__(
+        self, network: segmentation_network.SegmentationNetwork, classifier: pixel_classifier.PixelClassifier
+    ) -> None:
         super().__init__()
         self.network = network
         self.register_buffer("weight", classifier.weight[:, :, None, None])

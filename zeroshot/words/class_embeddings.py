@@ -137,6 +137,29 @@ def read_of(path: pathlib.Path, names: Sequence[str]) -> np.ndarray | None:
     return embeddings.vectors
 
 
+def read_rows(path: pathlib.Path, names: Sequence[str]) -> np.ndarray:
+    """Read the vectors of some classes by name.
+
+    Args:
+        path: a file made by `write`, which may have more classes.
+        names: c class names.
+
+    Returns:
+        (c, d) float32.
+
+    Raises:
+        EmbeddingsError: for the reasons of `read`, or if the file lacks a class; the text names all that it lacks.
+    """
+    embeddings = read(path)
+    rows = {name: row for row, name in enumerate(embeddings.names)}
+    missing = [name for name in names if name not in rows]
+    if missing:
+        raise EmbeddingsError(
+            f"{path}: contains no vectors of {', '.join(missing[: errors.MAX_LISTED])}; make it again with `dvc repro embed_classes`"
+        )
+    return embeddings.vectors[[rows[name] for name in names]]
+
+
 NEIGHBOUR_COLUMNS = ("class", "rank", "neighbour", "cosine")
 
 

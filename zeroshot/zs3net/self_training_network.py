@@ -4,7 +4,7 @@ import dataclasses
 from typing import Any
 
 from zeroshot.base import checkpoints, params
-from zeroshot.networks import backbone, deeplab
+from zeroshot.networks import backbone, segmentation_network
 from zeroshot.pixel_classifiers import pixel_classifier
 
 # The parameter with the learning rate.
@@ -26,7 +26,9 @@ def recipe(checkpoint: dict[str, Any], options: Params) -> backbone.Params:
     return dataclasses.replace(original, freeze="nothing", epochs=options.epochs, lr=options.lr, seed=options.seed)
 
 
-def build(checkpoint: dict[str, Any], start: pixel_classifier.PixelClassifier) -> deeplab.DeepLabV3Plus:
+def build(
+    checkpoint: dict[str, Any], start: pixel_classifier.PixelClassifier
+) -> segmentation_network.SegmentationNetwork:
     """Return the network of a checkpoint; its last layer is that of `start`, with its rows sorted by label."""
     order = start.labels.argsort()
     options = params.build(checkpoint["config"], backbone.Params, "backbone", "backbone checkpoint")
@@ -40,7 +42,7 @@ def build(checkpoint: dict[str, Any], start: pixel_classifier.PixelClassifier) -
 
 
 def last_layer(
-    network: deeplab.DeepLabV3Plus, start: pixel_classifier.PixelClassifier
+    network: segmentation_network.SegmentationNetwork, start: pixel_classifier.PixelClassifier
 ) -> pixel_classifier.PixelClassifier:
     """Return the last layer of a network from `build` as a classifier on the CPU, with the seen bias of `start`."""
     order, state = start.labels.argsort(), network.state_dict()
