@@ -13,7 +13,7 @@ from zeroshot.images import image_files, label_ids
 
 
 def build(root, workers=0, **changes):
-    return partition.check(root, root / "labels", voc_tree.settings(**changes), workers)[0]
+    return partition.check(root, root / "labels", voc_tree.settings(**changes), workers).split
 
 
 def fault_of(root, **changes):
@@ -147,7 +147,7 @@ def test_a_data_set_without_background_has_label_0_in_no_role(tmp_path):
     for path in (root / "SegmentationClass").iterdir():
         mask = image_files.read_mask(path)
         image_files.write_mask(path, np.where(mask == 0, 65535, mask).astype(np.uint16))
-    split, _ = partition.check(root, tmp_path / "labels", voc_tree.settings(background=None), workers=0)
+    split = partition.check(root, tmp_path / "labels", voc_tree.settings(background=None), workers=0).split
     assert (split.seen, split.unseen) == ((2, 3), (1,)) and len(split.train) == 2
 
 
@@ -168,7 +168,7 @@ def test_image_without_labelled_pixels_is_not_in_train(tmp_path):
 @pytest.mark.parametrize("workers", [0, 2])
 def test_check_returns_all_entries(tmp_path, workers):
     root = voc_tree.make(tmp_path)
-    _, entries = partition.check(root, root / "labels", voc_tree.settings(), workers)
+    entries = partition.check(root, root / "labels", voc_tree.settings(), workers).entries
     assert sorted(entries) == ["a", "b", "c", "d", "v"]
     assert entries["a"] == layout.Entry("a", "JPEGImages/a.png", root / "SegmentationClass/a.png")
 
@@ -204,7 +204,7 @@ def test_split_sizes_of_voc_equal_the_documented_ones():
     counts = {}
     for n_unseen, choice in settings.items():
         unseen = tuple(sorted(map(classes.index, layout.unseen_names(choice))))
-        split = partition.build(choice, classes, unseen, train, [], [])
+        split = partition.build(choice, classes, partition.Roles(unseen), train, [], [])
         partition.check_training(split, train, faults)
         counts[n_unseen] = (len(split.train), len(split.unlabelled))
     palettes.check([(entry.mask, result.colours) for entry, result in train], [label_ids.IGNORE_INDEX], faults)
@@ -366,7 +366,7 @@ def test_label_ids_above_255_are_checked_like_others(tmp_path):
         image_files.write_mask(path, np.where(mask < 4, np.array([*used, 0], np.uint16)[mask % 4], mask))
     faults, settings = errors.Faults(), voc_tree.settings(unseen=["class 256"])
     train = list(inspection.inspect(root, layout.find_train(root, root / "labels", settings, faults), 400, 0))
-    split = partition.build(settings, tuple(names), (256,), train, [], [])
+    split = partition.build(settings, tuple(names), partition.Roles((256,)), train, [], [])
     assert (ids(split.train), ids(split.unlabelled)) == ("ab", "cd")
     text = fault_of(root, unseen=["class 256"])
     assert "seen class without a pixel in train" in text and "class 1 (label 1)" in text

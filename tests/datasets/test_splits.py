@@ -32,6 +32,7 @@ def test_file_has_the_documented_schema(tmp_path):
         "train": [{"id": "a", "image": "JPEGImages/a.jpg"}, {"id": "b", "image": "JPEGImages/b.png"}],
         "unlabelled": [],
         "val": [{"id": "v", "image": "JPEGImages/v.jpg"}],
+        "train_unseen": [],
     }
 
 
@@ -39,7 +40,7 @@ SHA256 = {"JPEGImages/a.jpg": "1", "JPEGImages/b.png": "2", "JPEGImages/v.jpg": 
 
 
 def test_the_part_for_training_has_nothing_about_unseen_classes_and_other_images(tmp_path):
-    part = splits.training_part(SPLIT, 500, SHA256)
+    part = splits.training_part(SPLIT, SPLIT.train, 500, SHA256)
     assert part == splits.Training(
         seen=(0, 2),
         names=("background", "dög"),
@@ -51,7 +52,7 @@ def test_the_part_for_training_has_nothing_about_unseen_classes_and_other_images
     splits.write(tmp_path / "training.json", part)
     assert splits.read_training(tmp_path / "training.json") == part
     others = dataclasses.replace(SPLIT, classes=("background", "ox", "dög", "elk"), unseen=(1, 3), val=())
-    assert splits.training_part(others, 500, SHA256) == part
+    assert splits.training_part(others, others.train, 500, SHA256) == part
 
 
 def test_the_part_for_dumping_features_ends_with_the_last_class_that_an_image_shows(tmp_path):
@@ -116,6 +117,7 @@ def test_roles_contain_classes_and_policy_of_exclusion_but_no_images():
     assert splits.roles(SPLIT) == {
         "classes": ["background", "cow", "dög"],
         "seen": [0, 2],
+        "train_unseen": [],
         "unseen": [1],
         "exclude": "images",
     }

@@ -38,6 +38,7 @@ class Params:
     exclude: Literal["images", "pixels"]
     n_unseen: Literal[0, 2, 4, 6, 8, 10] | None
     unseen: tuple[Name, ...] | None
+    train_unseen: tuple[Name, ...]
     train_list: Inside
     unlabelled_list: Inside | None
     val_list: Inside
