@@ -99,6 +99,61 @@ def test_message_of_a_short_name_suggests_the_class_that_contains_it(tmp_path):
     assert "`tv`; did you mean `tvmonitor`?" in text
 
 
+def checked(root, **changes):
+    return partition.check(root, root / "labels", voc_tree.settings(**changes), 0)
+
+
+def test_images_that_show_a_train_unseen_class_are_in_train_but_do_not_train_the_network(tmp_path):
+    root = voc_tree.make(tmp_path)
+    result = checked(root, train_unseen=["sheep"])
+    assert (ids(result.split.train), ids(result.stage_one), ids(result.split.unlabelled)) == ("ab", "a", "cd")
+    assert (result.split.seen, result.split.train_seen, result.split.train_unseen) == ((0, 2, 3), (0, 2), (3,))
+    # With `pixels`, b stays, since it shows background too.
+    result = checked(root, train_unseen=["sheep"], exclude="pixels")
+    assert (ids(result.split.train), ids(result.stage_one)) == ("abc", "abc")
+    image_files.write_mask(root / "SegmentationClass/b.png", voc_tree.mask((3,) * 8))
+    result = checked(root, train_unseen=["sheep"], exclude="pixels")
+    assert (ids(result.split.train), ids(result.stage_one)) == ("abc", "ac")
+
+
+@pytest.mark.parametrize("exclude", ["images", "pixels"])
+def test_without_train_unseen_classes_all_training_images_train_the_network(tmp_path, exclude):
+    result = checked(voc_tree.make(tmp_path), exclude=exclude)
+    assert result.stage_one == result.split.train and result.split.train_seen == result.split.seen
+
+
+def test_the_network_needs_images_pixels_and_cells_of_its_classes(tmp_path):
+    root = voc_tree.make(tmp_path)
+    text = fault_of(root, unseen=[], train_unseen=["cow", "dog", "sheep"])
+    assert text.startswith(f"{root}: 1 fault\n") and "no training image is left for the network" in text
+    assert "4 of 4 images contain a train_unseen class; declare fewer classes train_unseen, or set data.exclude" in text
+    # Only c and d show a cow, and c shows it beside a dog.
+    voc_tree.add_list(root / "ImageSets/Segmentation/train.txt", ["a", "b", "c"])
+    kind = "seen class without a pixel in the training images without a train_unseen class"
+    text = fault_of(root, unseen=[], train_unseen=["dog"])
+    assert f"{kind} (declare it unseen or give it images) (1):\n    cow (label 1)" in text
+    set_pixels(root, "b", 3, (2, 2))
+    text = fault_of(root, train_unseen=["dog"])
+    assert "seen class with fewer than 2 cells of the feature map in the training images without" in text
+    assert "sheep (label 3): 1 pixels, 1 cells" in text
+
+
+def test_a_train_unseen_class_needs_pixels_in_the_training_images(tmp_path):
+    root = voc_tree.make(tmp_path)
+    voc_tree.add_list(root / "ImageSets/Segmentation/train.txt", ["a", "d"])
+    text = fault_of(root, train_unseen=["sheep"])
+    assert text.startswith(f"{root}: 1 fault\n")
+    assert "train_unseen class without a pixel in train (declare it unseen or give it images) (1):\n    sheep" in text
+
+
+def test_names_of_train_unseen_classes_are_checked(tmp_path):
+    text = fault_of(voc_tree.make(tmp_path), train_unseen=["shep", "background", "dog", "dog", "cow"])
+    assert "train_unseen class is not in the class list (1):\n    `shep`; did you mean `sheep`?" in text
+    assert "the background (label 0) cannot be train_unseen (1):\n    `background`" in text
+    assert "train_unseen class named twice (1):\n    `dog`" in text
+    assert "class that is both unseen and train_unseen (it can have one role) (1):\n    `cow`" in text
+
+
 def test_empty_train_list_is_a_fault(tmp_path):
     root = voc_tree.make(tmp_path)
     with pytest.raises(errors.DatasetError, match="no training image is left") as caught:

@@ -170,7 +170,9 @@ def _read(path: str | pathlib.Path, part: type[Part]) -> Part:
         found, cause = None, error.cause
     if found is None or cause:
         kind = "a split" if part is Split else f"the part of a split for {part.__name__.lower()}"
-        raise errors.UserError(f"{path}: is not {kind} ({cause}); make it with `dvc repro prepare_split`")
+        raise errors.UserError(
+            f"{path}: is not {kind} ({cause}); make it with `dvc repro prepare_split`, that of SZN with `dvc repro szn/dvc.yaml:split`"
+        )
     return found
 
 
