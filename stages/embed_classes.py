@@ -47,9 +47,9 @@ def main(
     whole = {"source_sha256": storage.sha256(source.file), "words": json.dumps(source.words)}
     class_embeddings.write(embeddings_path, classes, provenance | whole)
     # This file has no checksum of the source, because that would depend on the vectors of unseen classes.
-    names = tuple(split.classes[label] for label in split.seen)
-    seen = class_embeddings.ClassEmbeddings(names, finish(source.vectors[list(split.seen)], names))
-    seen_words = {"words": json.dumps([source.words[label] for label in split.seen])}
+    names = tuple(split.classes[label] for label in split.train_seen)
+    seen = class_embeddings.ClassEmbeddings(names, finish(source.vectors[list(split.train_seen)], names))
+    seen_words = {"words": json.dumps([source.words[label] for label in split.train_seen])}
     class_embeddings.write(seen_path, seen, provenance | seen_words)
     storage.write_json(recipe_path, params.to_dict(options))
     storage.write_text(neighbours_path, class_embeddings.neighbours_csv(classes))

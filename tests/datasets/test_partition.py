@@ -13,7 +13,7 @@ from zeroshot.images import image_files, label_ids
 
 
 def build(root, workers=0, **changes):
-    return partition.check(root, root / "labels", voc_tree.settings(**changes), workers)[0]
+    return partition.check(root, root / "labels", voc_tree.settings(**changes), workers).split
 
 
 def fault_of(root, **changes):
@@ -99,6 +99,61 @@ def test_message_of_a_short_name_suggests_the_class_that_contains_it(tmp_path):
     assert "`tv`; did you mean `tvmonitor`?" in text
 
 
+def checked(root, **changes):
+    return partition.check(root, root / "labels", voc_tree.settings(**changes), 0)
+
+
+def test_images_that_show_a_train_unseen_class_are_in_train_but_do_not_train_the_network(tmp_path):
+    root = voc_tree.make(tmp_path)
+    result = checked(root, train_unseen=["sheep"])
+    assert (ids(result.split.train), ids(result.stage_one), ids(result.split.unlabelled)) == ("ab", "a", "cd")
+    assert (result.split.seen, result.split.train_seen, result.split.train_unseen) == ((0, 2, 3), (0, 2), (3,))
+    # With `pixels`, b stays, since it shows background too.
+    result = checked(root, train_unseen=["sheep"], exclude="pixels")
+    assert (ids(result.split.train), ids(result.stage_one)) == ("abc", "abc")
+    image_files.write_mask(root / "SegmentationClass/b.png", voc_tree.mask((3,) * 8))
+    result = checked(root, train_unseen=["sheep"], exclude="pixels")
+    assert (ids(result.split.train), ids(result.stage_one)) == ("abc", "ac")
+
+
+@pytest.mark.parametrize("exclude", ["images", "pixels"])
+def test_without_train_unseen_classes_all_training_images_train_the_network(tmp_path, exclude):
+    result = checked(voc_tree.make(tmp_path), exclude=exclude)
+    assert result.stage_one == result.split.train and result.split.train_seen == result.split.seen
+
+
+def test_the_network_needs_images_pixels_and_cells_of_its_classes(tmp_path):
+    root = voc_tree.make(tmp_path)
+    text = fault_of(root, unseen=[], train_unseen=["cow", "dog", "sheep"])
+    assert text.startswith(f"{root}: 1 fault\n") and "no training image is left for the network" in text
+    assert "4 of 4 images contain a train_unseen class; declare fewer classes train_unseen, or set data.exclude" in text
+    # Only c and d show a cow, and c shows it beside a dog.
+    voc_tree.add_list(root / "ImageSets/Segmentation/train.txt", ["a", "b", "c"])
+    kind = "seen class without a pixel in the training images without a train_unseen class"
+    text = fault_of(root, unseen=[], train_unseen=["dog"])
+    assert f"{kind} (declare it unseen or give it images) (1):\n    cow (label 1)" in text
+    set_pixels(root, "b", 3, (2, 2))
+    text = fault_of(root, train_unseen=["dog"])
+    assert "seen class with fewer than 2 cells of the feature map in the training images without" in text
+    assert "sheep (label 3): 1 pixels, 1 cells" in text
+
+
+def test_a_train_unseen_class_needs_pixels_in_the_training_images(tmp_path):
+    root = voc_tree.make(tmp_path)
+    voc_tree.add_list(root / "ImageSets/Segmentation/train.txt", ["a", "d"])
+    text = fault_of(root, train_unseen=["sheep"])
+    assert text.startswith(f"{root}: 1 fault\n")
+    assert "train_unseen class without a pixel in train (declare it unseen or give it images) (1):\n    sheep" in text
+
+
+def test_names_of_train_unseen_classes_are_checked(tmp_path):
+    text = fault_of(voc_tree.make(tmp_path), train_unseen=["shep", "background", "dog", "dog", "cow"])
+    assert "train_unseen class is not in the class list (1):\n    `shep`; did you mean `sheep`?" in text
+    assert "the background (label 0) cannot be train_unseen (1):\n    `background`" in text
+    assert "train_unseen class named twice (1):\n    `dog`" in text
+    assert "class that is both unseen and train_unseen (it can have one role) (1):\n    `cow`" in text
+
+
 def test_empty_train_list_is_a_fault(tmp_path):
     root = voc_tree.make(tmp_path)
     with pytest.raises(errors.DatasetError, match="no training image is left") as caught:
@@ -147,7 +202,7 @@ def test_a_data_set_without_background_has_label_0_in_no_role(tmp_path):
     for path in (root / "SegmentationClass").iterdir():
         mask = image_files.read_mask(path)
         image_files.write_mask(path, np.where(mask == 0, 65535, mask).astype(np.uint16))
-    split, _ = partition.check(root, tmp_path / "labels", voc_tree.settings(background=None), workers=0)
+    split = partition.check(root, tmp_path / "labels", voc_tree.settings(background=None), workers=0).split
     assert (split.seen, split.unseen) == ((2, 3), (1,)) and len(split.train) == 2
 
 
@@ -168,7 +223,7 @@ def test_image_without_labelled_pixels_is_not_in_train(tmp_path):
 @pytest.mark.parametrize("workers", [0, 2])
 def test_check_returns_all_entries(tmp_path, workers):
     root = voc_tree.make(tmp_path)
-    _, entries = partition.check(root, root / "labels", voc_tree.settings(), workers)
+    entries = partition.check(root, root / "labels", voc_tree.settings(), workers).entries
     assert sorted(entries) == ["a", "b", "c", "d", "v"]
     assert entries["a"] == layout.Entry("a", "JPEGImages/a.png", root / "SegmentationClass/a.png")
 
@@ -204,7 +259,7 @@ def test_split_sizes_of_voc_equal_the_documented_ones():
     counts = {}
     for n_unseen, choice in settings.items():
         unseen = tuple(sorted(map(classes.index, layout.unseen_names(choice))))
-        split = partition.build(choice, classes, unseen, train, [], [])
+        split = partition.build(choice, classes, partition.Roles(unseen), train, [], [])
         partition.check_training(split, train, faults)
         counts[n_unseen] = (len(split.train), len(split.unlabelled))
     palettes.check([(entry.mask, result.colours) for entry, result in train], [label_ids.IGNORE_INDEX], faults)
@@ -366,7 +421,7 @@ def test_label_ids_above_255_are_checked_like_others(tmp_path):
         image_files.write_mask(path, np.where(mask < 4, np.array([*used, 0], np.uint16)[mask % 4], mask))
     faults, settings = errors.Faults(), voc_tree.settings(unseen=["class 256"])
     train = list(inspection.inspect(root, layout.find_train(root, root / "labels", settings, faults), 400, 0))
-    split = partition.build(settings, tuple(names), (256,), train, [], [])
+    split = partition.build(settings, tuple(names), partition.Roles((256,)), train, [], [])
     assert (ids(split.train), ids(split.unlabelled)) == ("ab", "cd")
     text = fault_of(root, unseen=["class 256"])
     assert "seen class without a pixel in train" in text and "class 1 (label 1)" in text

@@ -32,7 +32,7 @@ def test_no_entries_give_an_empty_folder(tmp_path):
 
 def test_counts_equal_those_computed_by_hand(tmp_path):
     root = voc_tree.make(tmp_path)
-    split, _ = partition.check(root, root / "labels", voc_tree.settings(), 0)
+    split = partition.check(root, root / "labels", voc_tree.settings(), 0).split
     counts = {"train": [], "unlabelled": []}
     for name in counts:
         for item in getattr(split, name):
@@ -56,7 +56,8 @@ def test_an_image_without_a_mask_gets_one_that_is_ignored_everywhere(tmp_path):
     root = voc_tree.make(tmp_path / "data")
     voc_tree.add_list(root / "unlabelled.txt", ["u"])
     voc_tree.add_image(root / "JPEGImages/u.png", size=(5, 9))
-    _, entries = partition.check(root, root / "labels", voc_tree.settings(unlabelled_list="unlabelled.txt"), 0)
+    settings = voc_tree.settings(unlabelled_list="unlabelled.txt")
+    entries = partition.check(root, root / "labels", settings, 0).entries
     written = list(split_masks.write(root, tmp_path / "masks", [entries["u"]], (), 0))
     np.testing.assert_array_equal(image_files.read_mask(tmp_path / "masks/u.png"), np.full((5, 9), 65535))
     assert written == [("u", {65535: 45})]

@@ -32,6 +32,7 @@ def test_file_has_the_documented_schema(tmp_path):
         "train": [{"id": "a", "image": "JPEGImages/a.jpg"}, {"id": "b", "image": "JPEGImages/b.png"}],
         "unlabelled": [],
         "val": [{"id": "v", "image": "JPEGImages/v.jpg"}],
+        "train_unseen": [],
     }
 
 
@@ -39,7 +40,7 @@ SHA256 = {"JPEGImages/a.jpg": "1", "JPEGImages/b.png": "2", "JPEGImages/v.jpg": 
 
 
 def test_the_part_for_training_has_nothing_about_unseen_classes_and_other_images(tmp_path):
-    part = splits.training_part(SPLIT, 500, SHA256)
+    part = splits.training_part(SPLIT, SPLIT.train, 500, SHA256)
     assert part == splits.Training(
         seen=(0, 2),
         names=("background", "dög"),
@@ -51,7 +52,27 @@ def test_the_part_for_training_has_nothing_about_unseen_classes_and_other_images
     splits.write(tmp_path / "training.json", part)
     assert splits.read_training(tmp_path / "training.json") == part
     others = dataclasses.replace(SPLIT, classes=("background", "ox", "dög", "elk"), unseen=(1, 3), val=())
-    assert splits.training_part(others, 500, SHA256) == part
+    assert splits.training_part(others, others.train, 500, SHA256) == part
+
+
+def test_the_part_for_training_lacks_train_unseen_classes_and_images_that_show_them(tmp_path):
+    held_out = dataclasses.replace(SPLIT, train_unseen=(2,))
+    assert held_out.train_seen == (0,) and SPLIT.train_seen == SPLIT.seen
+    part = splits.training_part(held_out, SPLIT.train[1:], 400, SHA256)
+    assert (part.seen, part.names, part.train) == ((0,), ("background",), SPLIT.train[1:])
+    assert part.sha256 == {"JPEGImages/b.png": "2"}
+    assert splits.images_part(held_out, {0, 1, 2}, SHA256) == splits.images_part(SPLIT, {0, 1, 2}, SHA256)
+    splits.write(tmp_path / "split.json", held_out)
+    assert splits.read(tmp_path / "split.json") == held_out
+    assert splits.roles(held_out)["train_unseen"] == [2]
+
+
+def test_a_split_of_an_older_version_has_no_train_unseen_class(tmp_path):
+    splits.write(tmp_path / "split.json", SPLIT)
+    document = json.loads((tmp_path / "split.json").read_text())
+    del document["train_unseen"]
+    (tmp_path / "split.json").write_text(json.dumps(document))
+    assert splits.read(tmp_path / "split.json") == SPLIT
 
 
 def test_the_part_for_dumping_features_ends_with_the_last_class_that_an_image_shows(tmp_path):
@@ -99,6 +120,10 @@ def test_other_files_are_refused_with_what_to_do(tmp_path, text):
         ({"unseen": [3]}, "seen, unseen: contain a label id that is not one of 3 classes"),
         ({"seen": [-1, 0, 2]}, "seen, unseen: contain a label id that is not one of 3 classes"),
         ({"unseen": [2]}, "seen, unseen: contain a label id twice"),
+        ({"train_unseen": [2, 2]}, "train_unseen: contains a label id twice"),
+        ({"train_unseen": [1]}, "train_unseen: contains a label id that is not in seen"),
+        ({"train_unseen": [9]}, "train_unseen: contains a label id that is not in seen"),
+        ({"train_unseen": None}, "train_unseen: Input should be a valid array"),
     ],
     ids=str,
 )
@@ -109,13 +134,14 @@ def test_entries_of_another_type_or_value_are_named(tmp_path, changes, fault):
     with pytest.raises(errors.UserError) as caught:
         splits.read(path)
     text = str(caught.value)
-    assert text.startswith(f"{path}: is not a split ({fault}") and text.endswith("dvc repro prepare_split`")
+    assert text.startswith(f"{path}: is not a split ({fault}") and "; make it with `dvc repro prepare_split`" in text
 
 
 def test_roles_contain_classes_and_policy_of_exclusion_but_no_images():
     assert splits.roles(SPLIT) == {
         "classes": ["background", "cow", "dög"],
         "seen": [0, 2],
+        "train_unseen": [],
         "unseen": [1],
         "exclude": "images",
     }

@@ -10,7 +10,7 @@ from torch.utils import data
 
 from tests.support import blocks
 from zeroshot.datasets import splits
-from zeroshot.images import image_files
+from zeroshot.images import image_files, label_ids
 from zeroshot.networks import training_images
 
 folder = blocks.folder
@@ -84,6 +84,24 @@ def test_image_weights_are_lvis_repeat_factors(folder):
             repeats.append(max(max(1.0, math.sqrt(threshold / share)) for share in shares))
         probabilities = training_images.image_weights(blocks.dataset(folder), threshold)
         np.testing.assert_allclose(probabilities, np.array(repeats) / sum(repeats))
+
+
+def test_labels_that_the_network_does_not_know_are_ignored(folder):
+    """Whether they are larger than its own or lie between them, as those of train_unseen classes with data.exclude: pixels do."""
+    for unknown in (4, 2):
+        known = tuple(label for label in blocks.SEEN if label != unknown)
+        split = dataclasses.replace(blocks.split(), seen=known)
+        paths = (folder / "data/blocks", folder / "data/masks/train")
+        dataset = training_images.TrainingImages(split, *paths, blocks.options())
+        shown = [{*quarters} & {*known} for quarters in blocks.TRAIN.values()]
+        repeats = [
+            max(max(1.0, math.sqrt(0.5 * len(shown) / sum(label in other for other in shown))) for label in labels)
+            for labels in shown
+        ]
+        weights = training_images.image_weights(dataset, 0.5)
+        np.testing.assert_allclose(weights, np.array(repeats) / sum(repeats))
+        encoded = torch.cat([dataset[0, 0, index][1].unique() for index in range(len(shown))])
+        assert {*training_images.targets(encoded).tolist()} <= {*range(len(known)), label_ids.IGNORE_INDEX}
 
 
 def test_image_weights_are_uniform_for_threshold_0(folder, monkeypatch):

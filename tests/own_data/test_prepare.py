@@ -70,7 +70,7 @@ def test_photographs_in_bmp_without_a_background_become_a_data_set_that_prepare_
     section = {key: value for key, value in data.items() if key != "root"} | {"root": str(tmp_path / "out")}
     from zeroshot.base import params
 
-    split, _ = partition.check(tmp_path / "out", tmp_path / "none", params.build(section, layout.Params, "data"), 0)
+    split = partition.check(tmp_path / "out", tmp_path / "none", params.build(section, layout.Params, "data"), 0).split
     assert split.classes == ("(no background)", *NAMES)
     assert (split.seen, split.unseen) == ((1, 2, 3, 4), (5, 6))
     assert (len(split.train), len(split.val), len(split.unlabelled)) == (8, 2, 2)

@@ -30,7 +30,7 @@ def test_training_masks_have_no_unseen_label(base, pixels_base):
 def test_the_split_has_only_names_and_lists(base):
     document = json.loads((base.folder / "data/split.json").read_text())
     lists = {"train", "unlabelled", "val"}
-    assert set(document) == {"classes", "seen", "unseen", "exclude"} | lists
+    assert set(document) == {"classes", "seen", "train_unseen", "unseen", "exclude"} | lists
     assert all(set(item) == {"id", "image"} for name in lists for item in document[name])
 
 

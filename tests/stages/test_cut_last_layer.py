@@ -10,7 +10,8 @@ from zeroshot.datasets import splits
 from zeroshot.networks import backbone
 from zeroshot.pixel_classifiers import pixel_classifier
 
-ROLES = {"classes": list(blocks.CLASSES), "seen": list(blocks.SEEN), "unseen": list(blocks.UNSEEN), "exclude": "images"}
+LISTS = {"classes": list(blocks.CLASSES), "seen": list(blocks.SEEN), "train_unseen": [], "unseen": list(blocks.UNSEEN)}
+ROLES = {**LISTS, "exclude": "images"}
 
 
 @pytest.fixture

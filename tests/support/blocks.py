@@ -94,7 +94,7 @@ def make(folder: pathlib.Path, workers: int = 0, **changes: object) -> pathlib.P
 def write_training(folder: pathlib.Path) -> None:
     """Write the part of the split for training, with the checksums of the images that are in `folder` now."""
     sha256 = image_facts.checksums(folder / "data/blocks", split(), workers=0)
-    splits.write(folder / "data/training.json", splits.training_part(split(), 40, sha256))
+    splits.write(folder / "data/training.json", splits.training_part(split(), split().train, 40, sha256))
 
 
 @pytest.fixture(scope="module")

@@ -83,6 +83,7 @@ def section() -> dict[str, object]:
         "sbd": None,
         "n_unseen": None,
         "unseen": ["cow"],
+        "train_unseen": [],
         "exclude": "images",
     }
 

@@ -38,12 +38,21 @@ class Params:
     exclude: Literal["images", "pixels"]
     n_unseen: Literal[0, 2, 4, 6, 8, 10] | None
     unseen: tuple[Name, ...] | None
+    train_unseen: tuple[Name, ...]
     train_list: Inside
     unlabelled_list: Inside | None
     val_list: Inside
     train_masks: Inside | None
     val_masks: Inside | None
     sbd: Inside | None
+
+    @pydantic.field_validator("background")
+    @classmethod
+    def _null_if_the_classes_have_none(cls, background: str | None, info: pydantic.ValidationInfo) -> str | None:
+        dataset = published.DATASETS.get(info.data.get("classes", ""))
+        if dataset and not dataset.has_background and background:
+            raise ValueError(f"must be null where classes is {info.data['classes']}, which has no background")
+        return background
 
     @pydantic.field_validator("unseen")
     @classmethod
@@ -57,9 +66,11 @@ class Params:
             raise ValueError(f"must be null where n_unseen is given (n_unseen is {n_unseen})")
         if n_unseen is None and unseen is None:
             raise ValueError("must be a list of class names where n_unseen is null ([] for no unseen class)")
-        if n_unseen and info.data.get("classes", "voc") not in published.DATASETS:
+        listed = [name for name, dataset in published.DATASETS.items() if dataset.unseen]
+        if n_unseen and (classes := info.data.get("classes", "voc")) not in listed:
+            kind = classes if classes in published.DATASETS else "a file"
             raise ValueError(
-                f"must list the names where `classes` is a file; n_unseen has lists for {' and '.join(published.DATASETS)} only"
+                f"must list the names where `classes` is {kind}; n_unseen has lists for {' and '.join(listed)} only"
             )
         return unseen
 

@@ -1,4 +1,8 @@
-"""Published data sets: classes in label order, and the unseen classes of Bucher et al. 2019 (section 3.1)."""
+"""Published data sets: classes in label order, and the roles of their classes in two publications.
+
+The unseen classes of `Dataset` are those of ZS3Net (Bucher et al. 2019, section 3.1). `SZN` has the roles in the configuration files of SZN
+(Doshi, "Zero-Shot Semantic Segmentation", 2018).
+"""
 
 import dataclasses
 import re
@@ -12,11 +16,13 @@ class Dataset:
 
     Attributes:
         classes: class names in label order, the background first.
-        unseen: unseen classes; the split with K unseen classes uses the first K.
+        unseen: unseen classes; the split with K unseen classes uses the first K. Empty where no such list is published.
+        has_background: whether label 0 is the background; if not, its name is a mere place holder.
     """
 
     classes: tuple[str, ...]
     unseen: tuple[str, ...]
+    has_background: bool = True
 
 
 VOC = Dataset(
@@ -94,7 +100,59 @@ CONTEXT = Dataset(
     unseen=("cow", "motorbike", "sofa", "cat", "boat", "fence", "bird", "tvmonitor", "keyboard", "aeroplane"),
 )
 
-DATASETS = {"voc": VOC, "context": CONTEXT}
+# Pascal-Context reduced to 33 labels, as SZN uses it; pixels of other classes are ignored. Since label 0 is a place holder, label v is the
+# value v of the published masks (`33_context_labels`).
+CONTEXT_33 = Dataset(
+    classes=(
+        *VOC.classes,
+        "sky",
+        "grass",
+        "ground",
+        "road",
+        "building",
+        "tree",
+        "water",
+        "mountain",
+        "wall",
+        "floor",
+        "track",
+        "keyboard",
+        "ceiling",
+    ),
+    unseen=(),
+    has_background=False,
+)
+
+DATASETS = {"voc": VOC, "context": CONTEXT, "context_33": CONTEXT_33}
+
+
+@dataclasses.dataclass(frozen=True)
+class Roles:
+    """The roles of the classes of a data set; the classes in neither list are train_seen.
+
+    Attributes:
+        dataset: a key of `DATASETS`.
+        train_unseen: classes with masks that the network is not trained on.
+        unseen: classes without a mask in training.
+    """
+
+    dataset: str
+    train_unseen: tuple[str, ...]
+    unseen: tuple[str, ...]
+
+
+# The name counts the train_seen, train_unseen and unseen classes. SZN calls the last split (31, 2, 2), but 31 is the number of all
+# annotated classes: it trains on 29 of the 33.
+SZN = {
+    "voc_9_2_10": Roles(
+        "voc",
+        ("aeroplane", "horse"),
+        ("bus", "car", "cow", "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor"),
+    ),
+    "voc_17_2_2": Roles("voc", ("aeroplane", "horse"), ("sheep", "train")),
+    "voc_21_0_0": Roles("voc", (), ()),
+    "context33_29_2_2": Roles("context_33", ("aeroplane", "horse"), ("sheep", "train")),
+}
 
 # Other spellings of class names in published class lists, in other lists and in word vectors.
 SPELLINGS = {

@@ -61,7 +61,7 @@ def write_counts(path: str | pathlib.Path, split: splits.Split, counts: dict[str
             images.update(of_label.keys())
             pixels.update(of_label)
         for label, class_name in enumerate(split.classes):
-            role = "unseen" if label in split.unseen else "seen"
+            role = next((name for name in ("unseen", "train_unseen") if label in getattr(split, name)), "seen")
             totals = {"images": images[label], "pixels": pixels[label]}
             rows.append({"class": class_name, "role": role, "list": name, **totals})
     storage.write_csv(path, rows)

@@ -2,11 +2,14 @@
 
 Stages that run the network read only the part that they need, `Training` or `Images`. So a class that is added by its name alone, which
 no image shows, leaves the network and its features as they are.
+
+The seen classes have two roles: the network is trained on those of `train_seen`. It never sees those of `train_unseen`, though masks show
+them, so they teach later stages what a class looks like that the network does not know.
 """
 
 import dataclasses
 import pathlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, TypeVar
 
 import pydantic
@@ -43,6 +46,8 @@ class Split:
         train: training images, whose written masks contain seen classes only; sorted by id.
         unlabelled: images of the training lists with an unseen class, sorted by id. Their masks are for reports, never for training.
         val: images for evaluation, with masks of all classes; sorted by id.
+        train_unseen: label ids in ascending order, those of `seen` that the network is not trained on. Files of older versions lack
+            this entry, and it is empty then.
     """
 
     classes: tuple[str, ...]
@@ -52,18 +57,24 @@ class Split:
     train: tuple[Item, ...]
     unlabelled: tuple[Item, ...]
     val: tuple[Item, ...]
+    train_unseen: tuple[int, ...] = ()
+
+    @property
+    def train_seen(self) -> tuple[int, ...]:
+        """The label ids of the classes that the network is trained on, in ascending order, including the background."""
+        return tuple(label for label in self.seen if label not in self.train_unseen)
 
 
 @pydantic.with_config(_CONFIG)
 @dataclasses.dataclass(frozen=True)
 class Training:
-    """The part of a split for training the network.
+    """The part of a split for training the network (stage one of SZN).
 
     Attributes:
-        seen: label ids in ascending order, including the background.
-        names: the name of each seen class.
-        exclude: as in `Split`.
-        train: as in `Split`.
+        seen: label ids of `Split.train_seen`, so without those of `train_unseen`.
+        names: the name of each class of `seen`.
+        exclude: as in `Split`; with `pixels`, masks of these images may show classes of `train_unseen`, which are to be ignored.
+        train: the images of `Split.train` that this training may use (`partition.stage_one`), sorted by id.
         side: the median of the longest sides of these images in pixels.
         sha256: path of each image, as in `Item.image` -> the checksum of its file.
     """
@@ -99,15 +110,22 @@ class Images:
 Part = TypeVar("Part", Split, Training, Images)
 
 
-def training_part(split: Split, side: int, sha256: Mapping[str, str]) -> Training:
-    """Return the part for training the network; `side` is that of `Training`, and `sha256` that of `Images`."""
+def training_part(split: Split, stage_one: Sequence[Item], side: int, sha256: Mapping[str, str]) -> Training:
+    """Return the part for training the network.
+
+    Args:
+        split: the split.
+        stage_one: `train` of the part; all of `split.train` if there are no classes of `train_unseen`.
+        side: `side` of the part.
+        sha256: path of each image -> the checksum of its file; those of other images are left out.
+    """
     return Training(
-        split.seen,
-        tuple(split.classes[label] for label in split.seen),
+        split.train_seen,
+        tuple(split.classes[label] for label in split.train_seen),
         split.exclude,
-        split.train,
+        tuple(stage_one),
         side,
-        {item.image: sha256[item.image] for item in split.train},
+        {item.image: sha256[item.image] for item in stage_one},
     )
 
 
@@ -152,7 +170,9 @@ def _read(path: str | pathlib.Path, part: type[Part]) -> Part:
         found, cause = None, error.cause
     if found is None or cause:
         kind = "a split" if part is Split else f"the part of a split for {part.__name__.lower()}"
-        raise errors.UserError(f"{path}: is not {kind} ({cause}); make it with `dvc repro prepare_split`")
+        raise errors.UserError(
+            f"{path}: is not {kind} ({cause}); make it with `dvc repro prepare_split`, that of SZN with `dvc repro szn/dvc.yaml:split`"
+        )
     return found
 
 
@@ -167,6 +187,11 @@ def _fault(part: Split | Training | Images) -> str | None:
         )
     if not all(0 <= label < len(part.classes) for label in labels):
         return f"seen, unseen: contain a label id that is not one of {len(part.classes)} classes"
+    if isinstance(part, Split):
+        if len(set(part.train_unseen)) < len(part.train_unseen):
+            return "train_unseen: contains a label id twice"
+        if not set(part.train_unseen) <= set(part.seen):
+            return "train_unseen: contains a label id that is not in seen"
     return None
 
 
@@ -176,6 +201,6 @@ def write(path: str | pathlib.Path, part: Split | Training | Images) -> None:
 
 
 def roles(split: Split) -> dict[str, Any]:
-    """Return the entries of a checkpoint about classes: names, seen and unseen label ids, and the policy of exclusion."""
-    lists = {name: list(getattr(split, name)) for name in ("classes", "seen", "unseen")}
+    """Return the entries of a checkpoint about classes: names, label ids of each role, and the policy of exclusion."""
+    lists = {name: list(getattr(split, name)) for name in ("classes", "seen", "train_unseen", "unseen")}
     return {**lists, "exclude": split.exclude}

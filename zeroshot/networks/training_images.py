@@ -51,11 +51,11 @@ class TrainingImages(data.Dataset):
             raise errors.UserError("the training list is empty; add images that show seen classes only")
         self.paths = [(root / item.image, masks / f"{item.id}.png") for item in split.train]
         self.options = options
-        self.n_classes = max(split.seen) + 1
-        # The largest number of the type means an ignored pixel.
-        dtype = np.min_scalar_type(len(split.seen))
+        self.n_classes = len(split.seen)
+        # The largest number of the type means an ignored pixel. Pixels of all other classes are ignored too.
+        dtype = np.min_scalar_type(self.n_classes)
         self.row_of_label = np.full(label_ids.N_IDS, np.iinfo(dtype).max, dtype)
-        self.row_of_label[list(split.seen)] = np.arange(len(split.seen))
+        self.row_of_label[list(split.seen)] = np.arange(self.n_classes)
 
     def __getitem__(self, key: tuple[int, int, int]) -> tuple[torch.Tensor, torch.Tensor]:
         """Return an image (3, crop, crop) or (3, H, W) uint8 and its targets of the same size, which `targets` decodes.
@@ -94,8 +94,8 @@ def image_weights(dataset: TrainingImages, threshold: float) -> np.ndarray:
         return np.full(len(dataset.paths), 1 / len(dataset.paths))
     present = np.zeros((len(dataset.paths), dataset.n_classes), bool)
     for image, (_, path) in enumerate(dataset.paths):
-        labels = np.unique(image_files.read_mask(path))
-        present[image, labels[labels != label_ids.IGNORE_INDEX]] = True
+        rows = np.unique(dataset.row_of_label[image_files.read_mask(path)])
+        present[image, rows[rows < dataset.n_classes]] = True
     share = present.mean(axis=0)
     factor = np.sqrt(np.divide(threshold, share, out=np.ones_like(share), where=share > 0)).clip(min=1)
     repeats = np.where(present, factor, 1).max(axis=1)
