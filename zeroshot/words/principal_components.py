@@ -179,5 +179,5 @@ def check_classes(full: np.ndarray, reduced: np.ndarray, names: Sequence[str], w
         return None
     return (
         f"{len(alike)} of {len(names)} classes have the direction of another class in {reduced.shape[1]} dimension"
-        f"{'s' if reduced.shape[1] > 1 else ''}, so the nearest class by cosine is never some of them; more dimensions tell them apart"
+        f"{'s' if reduced.shape[1] > 1 else ''}, so cosines cannot tell them apart; more dimensions can"
     )
