@@ -38,9 +38,7 @@ def main(
     if options.source == "matrix":
         released_vectors.check_order(source.vectors, split.classes, str(source_path))
     finish = functools.partial(normalisation.finish, background=options.background, normalise=options.normalise)
-    provenance = {"source": options.source, "background": options.background, "normalise": options.normalise}
-    if source.package:
-        provenance["package"] = source.package
+    provenance = source.provenance(options)
 
     classes = class_embeddings.ClassEmbeddings(split.classes, finish(source.vectors, split.classes))
     normalisation.check_distinct(classes.vectors, split.classes, str(source_path))

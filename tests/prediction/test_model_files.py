@@ -174,13 +174,16 @@ def test_other_word_vectors_are_refused(content, tmp_path):
         extension.add(content, [NEW], {}, corpus)
 
 
-def test_models_without_a_generator_and_with_a_matrix_cannot_learn_classes(content):
+def test_models_without_a_generator_or_without_word_vectors_cannot_learn_classes(content):
     with pytest.raises(errors.UserError, match="has no generator"):
         extension.add({**content, "ingredients": None}, [NEW], {}, None)
     ingredients = content["ingredients"]
-    embeddings = {**ingredients["embeddings"], "source": "matrix"}
-    with pytest.raises(errors.UserError, match="a matrix of class vectors"):
-        extension.add({**content, "ingredients": {**ingredients, "embeddings": embeddings}}, [NEW], {}, None)
+    for change in ({"source": "matrix"}, {"source": "one_hot", "path": "data/pretrained/none"}):
+        embeddings = {**ingredients["embeddings"], **change}
+        with pytest.raises(
+            errors.UserError, match=f"from embeddings.source={change['source']}, which has no other words"
+        ):
+            extension.add({**content, "ingredients": {**ingredients, "embeddings": embeddings}}, [NEW], {}, None)
 
 
 def test_a_removed_class_is_never_predicted_and_label_ids_stay(content):

@@ -38,6 +38,10 @@ def test_section_is_built_with_aliases():
             {"source": "glove"},
             "embeddings.path: source `glove` .* must be data/pretrained/none, .* not data/toy/corpus.txt",
         ),
+        (
+            {"source": "one_hot"},
+            "embeddings.path: source `one_hot` makes the vectors itself, so path must be data/pretrained/none",
+        ),
         ({"source": "downloader"}, "embeddings.name.*downloader` needs the name"),
         ({"aliases": {"sofa": []}}, "embeddings.aliases.sofa"),
         ({"aliases": {"sofa": 3}}, "embeddings.aliases.sofa"),

@@ -6,6 +6,7 @@ import gensim.models
 import numpy as np
 import pytest
 
+from zeroshot.base import errors
 from zeroshot.words import vector_files, word_vectors
 
 WORDS = ["cat", "dog", "dining_table", "Bäume", "tv"]
@@ -66,6 +67,31 @@ def test_first_of_two_equal_words_is_used(tmp_path):
 def test_entries_of_several_words_are_not_read_as_their_first_word(tmp_path):
     (tmp_path / "a.txt").write_text("the 1 2\nat home 3 4\nat 5 6\n")
     np.testing.assert_array_equal(vector_files.read(tmp_path / "a.txt", ["at"]).vectors["at"], [5, 6])
+
+
+def test_all_vectors_are_handed_over_but_those_of_entries_of_several_words(tmp_path):
+    (tmp_path / "a.txt").write_text("the 1 2\nat home 3 4\nat 5 6\nthe 7 8\n")
+    blocks = []
+    words = vector_files.read(tmp_path / "a.txt", ["the"], consume=blocks.append)
+    np.testing.assert_array_equal(words.vectors["the"], [1, 2])
+    assert all(block.shape == (1, 2) and block.dtype == np.float32 for block in blocks)
+    np.testing.assert_array_equal(np.concatenate(blocks), [[1, 2], [5, 6], [7, 8]])
+
+
+@pytest.mark.parametrize("word", ["cat", "cow"])
+def test_number_that_cannot_be_read_is_a_fault_of_any_word_if_all_are_handed_over(tmp_path, word):
+    (tmp_path / "a.txt").write_text("dog 1 2\ncow 3 x\ncat 4 5\n")
+    with pytest.raises(word_vectors.WordVectorError, match="damaged at word 2"):
+        vector_files.read(tmp_path / "a.txt", [word], consume=lambda block: None)
+
+
+def test_error_of_the_consumer_is_not_taken_for_damage(tmp_path):
+    def refuse(block):
+        raise errors.UserError("too few dimensions")
+
+    (tmp_path / "a.txt").write_text("dog 1 2\n")
+    with pytest.raises(errors.UserError, match="^too few dimensions$"):
+        vector_files.read(tmp_path / "a.txt", ["dog"], consume=refuse)
 
 
 def test_vocabulary_for_suggestions_is_limited(tmp_path, monkeypatch):

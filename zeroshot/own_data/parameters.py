@@ -19,7 +19,7 @@ _COMMENTS = {
     "data.train_list": "List of training ids.",
     "data.train_masks": "Folder of the training masks, <id>.png.",
     "embeddings.source": "Source of the vectors. `glove` is the installed package of 400,000 words; the other sources are `word2vec`,"
-    " `vectors`, `matrix` and `downloader`.",
+    " `vectors`, `matrix`, `downloader` and `one_hot`.",
     "embeddings.path": "File of the source; `glove` needs none, so this is an empty file.",
     "embeddings.normalise": "Length of the class vectors. `unit` makes it 1, `largest` divides all by the longest, `none` leaves it.",
     "backbone.weights": "Initial weights of the encoder: an empty file of the name of torchvision's weights, which are downloaded once,"

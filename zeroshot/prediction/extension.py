@@ -161,9 +161,10 @@ def _vectors(
     if not new:
         return checkpoint["embeddings"].numpy(), {}
     options = params.build(_with_aliases(embeddings, aliases), class_embeddings.Params, "embeddings", "model file")
-    if options.source == "matrix":
+    if options.source in embedding_sources.WITHOUT_VOCABULARY:
         raise errors.UserError(
-            "this model was trained with a matrix of class vectors, which has no other words; train it with word vectors to add classes"
+            f"this model was trained with class vectors from embeddings.source={options.source}, which has no other words; train it with "
+            "word vectors to add classes"
         )
     try:
         source = embedding_sources.load([*old, *new], path or options.path, options, track)

@@ -13,6 +13,12 @@ import pydantic
 
 from zeroshot.base import errors, hdf5, params, storage, text_files
 
+# Sources that read no file -> what they do instead. DVC needs a path, so theirs is that of an empty file.
+WITHOUT_FILE = {
+    "glove": "reads an installed package (source `vectors` reads a file of GloVe)",
+    "one_hot": "makes the vectors itself",
+}
+
 Words = Annotated[tuple[str, ...], pydantic.Field(min_length=1)]
 
 
@@ -20,7 +26,7 @@ Words = Annotated[tuple[str, ...], pydantic.Field(min_length=1)]
 class Params:
     """The `embeddings` section of params.yaml, which documents every key."""
 
-    source: Literal["word2vec", "glove", "vectors", "downloader", "matrix"]
+    source: Literal["word2vec", "glove", "vectors", "downloader", "matrix", "one_hot"]
     path: params.DataPath
     name: str | None
     normalise: Literal["none", "unit", "largest"]
@@ -35,11 +41,11 @@ class Params:
 
     @pydantic.field_validator("path")
     @classmethod
-    def _none_with_glove(cls, path: str, info: pydantic.ValidationInfo) -> str:
-        if info.data.get("source") == "glove" and pathlib.PurePath(path).name != "none":
+    def _none_without_file(cls, path: str, info: pydantic.ValidationInfo) -> str:
+        source = info.data.get("source")
+        if source in WITHOUT_FILE and pathlib.PurePath(path).name != "none":
             raise ValueError(
-                f"source `glove` reads an installed package, so path must be data/pretrained/none, an empty file, not {path}; "
-                "source `vectors` reads a file of GloVe"
+                f"source `{source}` {WITHOUT_FILE[source]}, so path must be data/pretrained/none, an empty file, not {path}"
             )
         return path
 

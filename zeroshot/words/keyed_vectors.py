@@ -19,8 +19,10 @@ _STAND_INS = {
 }
 
 
-def read(path: str | pathlib.Path, lookup_words: Collection[str]) -> word_vectors.WordVectors:
-    """Read the vectors of the given words.
+def read(
+    path: str | pathlib.Path, lookup_words: Collection[str], consume: word_vectors.Consumer | None = None
+) -> word_vectors.WordVectors:
+    """Read the vectors of the given words, and hand those of all words to `consume`.
 
     gensim saves large arrays in `<file>.vectors.npy` in the same folder. Such a pair is refused, because `embeddings.path` names one
     file, and DVC would not notice when the other one changes.
@@ -48,6 +50,8 @@ def read(path: str | pathlib.Path, lookup_words: Collection[str]) -> word_vector
     matrix = arrays[0]
     if matrix.ndim != 2 or len(matrix) < len(words):
         raise word_vectors.WordVectorError(f"{path}: contains {len(words)} words but vectors of shape {matrix.shape}")
+    if consume is not None:
+        consume(matrix[: len(words)])
     rows = {word: row for row, word in enumerate(words)}
     return word_vectors.WordVectors(
         vectors={word: np.array(matrix[rows[word]], dtype=np.float32) for word in lookup_words if word in rows},

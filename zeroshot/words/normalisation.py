@@ -113,16 +113,11 @@ def check_distinct(vectors: np.ndarray, names: Sequence[str], where: str) -> Non
         class_vectors.ClassVectorError: if a class other than the background has a zero vector, or classes have the same direction up to
             rounding; the text lists them all.
     """
-    norms = np.linalg.norm(vectors.astype(np.float64), axis=1, keepdims=True)
-    faults = [
-        f"{name!r} has a zero vector"
-        for label, name in enumerate(names)
-        if not norms[label] and label != label_ids.BACKGROUND
+    faults = [f"{name!r} has a zero vector" for name in without_direction(vectors, names)]
+    faults += [
+        f"{first!r} and {second!r} have the same vector, up to its length"
+        for first, second in same_direction(vectors, names)
     ]
-    labels = np.flatnonzero(norms)
-    unit = vectors[labels] / norms[labels]
-    for first, second in _close_pairs(unit, SAME_DIRECTION):
-        faults.append(f"{names[labels[first]]!r} and {names[labels[second]]!r} have the same vector, up to its length")
     if faults:
         listing = "\n".join(f"  {fault}" for fault in faults[: errors.MAX_LISTED])
         more = f"\n  and {len(faults) - errors.MAX_LISTED} more" if len(faults) > errors.MAX_LISTED else ""
@@ -130,6 +125,23 @@ def check_distinct(vectors: np.ndarray, names: Sequence[str], where: str) -> Non
             f"{where}: classes cannot be told apart, {len(faults)} fault{'s' if len(faults) > 1 else ''}:\n{listing}{more}\n"
             "Correct the source, or give these classes other words in embeddings.aliases; two names of one thing are one class"
         )
+
+
+def without_direction(vectors: np.ndarray, names: Sequence[str]) -> list[str]:
+    """Return the classes, other than the background, with a zero vector among the vectors (C, d)."""
+    return [
+        name
+        for label, (name, row) in enumerate(zip(names, vectors, strict=True))
+        if not row.any() and label != label_ids.BACKGROUND
+    ]
+
+
+def same_direction(vectors: np.ndarray, names: Sequence[str]) -> list[tuple[str, str]]:
+    """Return the pairs of classes whose vectors (C, d) have the same direction up to rounding, in label order."""
+    norms = np.linalg.norm(vectors.astype(np.float64), axis=1, keepdims=True)
+    labels = np.flatnonzero(norms).tolist()
+    pairs = _close_pairs(vectors[labels] / norms[labels], SAME_DIRECTION)
+    return [(names[labels[first]], names[labels[second]]) for first, second in pairs]
 
 
 def _close_pairs(points: np.ndarray, distance: float) -> list[list[int]]:

@@ -14,7 +14,7 @@ from typing import BinaryIO, cast
 
 import numpy as np
 
-from zeroshot.base import user_files
+from zeroshot.base import errors, user_files
 from zeroshot.words import keyed_vectors, word_vectors
 
 # Bytes per read. The first block decides the format, so it must hold a first line with thousands of numbers.
@@ -28,7 +28,10 @@ FASTTEXT_MAGIC = (793712314).to_bytes(4, "little")
 
 
 def read(
-    path: str | pathlib.Path, lookup_words: Collection[str], track: word_vectors.Track = iter
+    path: str | pathlib.Path,
+    lookup_words: Collection[str],
+    track: word_vectors.Track = iter,
+    consume: word_vectors.Consumer | None = None,
 ) -> word_vectors.WordVectors:
     """Read the vectors of the given words.
 
@@ -39,6 +42,7 @@ def read(
         path: the file.
         lookup_words: the words to look up.
         track: called with the lines of the file, for a progress bar.
+        consume: called with the vectors of all words, in the same pass. GloVe's entries of several words are left out.
 
     Raises:
         WordVectorError: if the file has none of these formats or is damaged.
@@ -52,7 +56,7 @@ def read(
     except _DAMAGE as error:
         raise word_vectors.WordVectorError(f"{path}: cannot be decompressed: {error}") from None
     if path.suffix == ".kv" or head.startswith(b"\x80"):
-        return keyed_vectors.read(path, lookup_words)
+        return keyed_vectors.read(path, lookup_words, consume)
     if head.startswith(FASTTEXT_MAGIC):
         raise word_vectors.WordVectorError(
             f"{path}: is a fastText .bin file; use the .vec file that is published with it"
@@ -90,10 +94,19 @@ def read(
                 n_rows += 1
                 if len(vocabulary) < word_vectors.NEAR_VOCABULARY:
                     vocabulary.append(key[:MAX_WORD].decode(errors="replace"))
-                if key in keys and keys[key] not in vectors:
-                    vector = np.frombuffer(numbers, "<f4") if binary else _parse(numbers, dim)
-                    if vector is not None:
-                        vectors[keys[key]] = vector.astype(np.float32)
+                looked_up = key in keys and keys[key] not in vectors
+                if not looked_up and consume is None:
+                    continue
+                values = np.frombuffer(numbers, "<f4") if binary else _parse(numbers, dim)
+                if values is None:
+                    continue
+                vector = values.astype(np.float32)
+                if looked_up:
+                    vectors[keys[key]] = vector
+                if consume is not None:
+                    consume(vector[None])
+        except errors.UserError:
+            raise
         except _DAMAGE as error:
             raise word_vectors.WordVectorError(f"{path}: is damaged at word {n_rows or 1}: {error}") from None
     if count is not None and n_rows != count:
@@ -134,7 +147,7 @@ def _parse(numbers: bytes, dim: int) -> np.ndarray | None:
 
 
 def _text_rows(file: BinaryIO) -> Iterator[tuple[bytes, bytes]]:
-    """Yield (word, rest of the line). The numbers are not parsed, because most words are not looked up."""
+    """Yield (word, rest of the line). The numbers are not parsed, because most words are usually not looked up."""
     for line in word_vectors.lines(file):
         fields = line.split(maxsplit=1)
         if fields:

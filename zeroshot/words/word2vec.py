@@ -56,6 +56,7 @@ def train(
     negative: int,
     seed: int,
     track: word_vectors.Track = iter,
+    consume: word_vectors.Consumer | None = None,
 ) -> word_vectors.WordVectors:
     """Train skip-gram vectors on the corpus at `path` and return those of the given words.
 
@@ -71,6 +72,7 @@ def train(
         negative: noise words per context word.
         seed: seed of the initial vectors, the window sizes and the noise words.
         track: called with the epochs, for a progress bar.
+        consume: called with the vectors of all words.
 
     Raises:
         WordVectorError: if the corpus cannot be read or no word occurs `min_count` times.
@@ -104,6 +106,8 @@ def train(
             start_alpha=alphas[epoch],
             end_alpha=alphas[epoch + 1],
         )
+    if consume is not None:
+        consume(model.wv.vectors)
     return word_vectors.WordVectors(
         vectors={word: model.wv[word] for word in lookup_words if word in model.wv},
         vocabulary=tuple(map(str, model.wv.index_to_key[: word_vectors.NEAR_VOCABULARY])),

@@ -21,6 +21,8 @@ COMPOUND_VOCABULARY = 100_000
 MAX_LINE = 16 * 2**20
 
 Track = Callable[[Iterable[Any]], Iterable[Any]]
+# Receives the vectors of all words of a source, (n, d) at a time, in the order of the source; from a file in n = 1 rows of float32.
+Consumer = Callable[[np.ndarray], None]
 
 
 class WordVectorError(errors.UserError):
