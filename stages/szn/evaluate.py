@@ -25,7 +25,7 @@ def main(
         dataset: root of the data set; only its name is recorded.
         split_path: the split with its three roles.
         features_dir: cache of whole feature maps with their masks.
-        model_path: the model of the variant; that of szn for szn_ps.
+        model_path: the model of the variant.
         metrics_path: out: the metrics, in per cent.
         classes_path: out: IoU and accuracy by class.
         confusion_path: out: the confusion matrix, one row for each pair of classes.
@@ -59,7 +59,7 @@ def main(
         sides = task.confusions(predict, workers)
         if variant == "szn":
             confusions, threshold = variants.predicted_mask(sides), masked.seen_bias
-            facts["void"] = recipe["void"]
+            facts["void"] = recipe["config"]["void"]
             facts["mask_accuracy"] = variants.mask_accuracy(confusions.total("generalised"), masked, split)
         else:
             confusions, threshold = variants.perfect_mask(sides, split), 0.0

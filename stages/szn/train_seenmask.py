@@ -11,6 +11,7 @@ def main(
     features_dir: pathlib.Path,
     joint_path: pathlib.Path,
     szn_path: pathlib.Path,
+    szn_ps_path: pathlib.Path,
     curve_path: pathlib.Path,
     calibration_path: pathlib.Path,
 ) -> None:
@@ -21,6 +22,7 @@ def main(
         features_dir: cache of training pixels.
         joint_path: FCN-JE, the classifier of all classes by their vectors.
         szn_path: out: FCN-JE with the seen mask.
+        szn_ps_path: out: FCN-JE with a place for the true mask, the upper bound.
         curve_path: out: loss by epoch.
         calibration_path: out: hIoU by threshold and fold.
     """
@@ -66,9 +68,12 @@ def main(
     )  # fmt: skip
     for warning in calibrated.warnings:
         print(warning, file=sys.stderr)
-    model = calibrated.classifier.to(torch.device("cpu"))
-    recipe = {"config": params.to_dict(options), "void": options.void}
-    masked_classifier.save(szn_path, model, **splits.roles(split), **recipe)
+    recipe = {**splits.roles(split), "config": params.to_dict(options)}
+    for path, model in (
+        (szn_path, calibrated.classifier),
+        (szn_ps_path, joint_embedding.with_mask(joint, split, include)),
+    ):
+        masked_classifier.save(path, model.to(torch.device("cpu")), **recipe)
     storage.write_csv(calibration_path, calibrated.table, calibration.COLUMNS)
 
 

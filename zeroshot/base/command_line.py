@@ -21,7 +21,8 @@ def run(main: Callable[..., Any], argv: Sequence[str] | None = None) -> Any:
     """Call `main` with the arguments on the command line.
 
     A parameter `split_path` is the flag `--split-path`; its help is its entry under `Args:`. An output's entry starts with `out:`.
-    An argument `@data.root` stands for the path that params.yaml has at that key, so no shell reads the path.
+    An argument `@data.root` stands for the path that params.yaml has at that key, so no shell reads the path; and
+    `@szn/params.yaml:network.weights` for that of another file of parameters.
 
     Args:
         main: a function with annotated parameters.
@@ -76,10 +77,14 @@ def _as_process(whole: bool) -> Iterator[None]:
 
 
 def _from_params(words: Sequence[str]) -> list[str]:
-    """Replace each argument `@key` by the path at that key of params.yaml."""
+    """Replace each argument `@key` by the path at that key of params.yaml, and `@file:key` by that of another file."""
     from zeroshot.base import params
 
-    return [params.data_path("params.yaml", word[1:]) if word.startswith("@") else word for word in words]
+    def path(word: str) -> str:
+        file, _, key = word[1:].rpartition(":")
+        return params.data_path(file or "params.yaml", key)
+
+    return [path(word) if word.startswith("@") else word for word in words]
 
 
 def _alone(main: Callable[..., Any]) -> Callable[..., Any]:

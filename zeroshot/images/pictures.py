@@ -29,6 +29,7 @@ def compare(
     classes: Sequence[str],
     unseen: Sequence[int],
     panel_side: int,
+    binary_maps: Mapping[str, np.ndarray] | None = None,
 ) -> PIL.Image.Image:
     """Draw an image and its label maps in a row, each with a caption above it, and a legend of all classes in the maps below.
 
@@ -38,6 +39,7 @@ def compare(
         classes: names in label order.
         unseen: label ids, marked "(unseen)" in the legend.
         panel_side: longer side of each panel, in pixels. Maps are resized by nearest neighbour, the image bilinearly.
+        binary_maps: caption -> (h, w) bool, drawn after the label maps: white where true, black elsewhere. None: none.
     """
     height, width = image.shape[:2]
     size = (
@@ -48,6 +50,9 @@ def compare(
     panels = {"image": PIL.Image.fromarray(image).resize(size, PIL.Image.Resampling.BILINEAR)}
     for caption, labels in label_maps.items():
         panels[caption] = PIL.Image.fromarray(palette[labels]).resize(size, PIL.Image.Resampling.NEAREST)
+    for caption, mask in (binary_maps or {}).items():
+        grey = np.where(mask[..., None], 255, 0).astype(np.uint8).repeat(3, axis=-1)
+        panels[caption] = PIL.Image.fromarray(grey).resize(size, PIL.Image.Resampling.NEAREST)
     style = _Style()
     full_width = style.margin + len(panels) * (size[0] + style.margin)
     body = PIL.Image.new("RGB", (full_width, style.margin + style.line + size[1]), "white")

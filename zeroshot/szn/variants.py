@@ -42,6 +42,11 @@ def _vanilla(confusions: image_confusions.ImageConfusions) -> dict[str, scipy.sp
     return {name: counts for name, counts in confusions.counts.items() if name == "vanilla"}
 
 
+def is_untrained(truth: np.ndarray, split: splits.Split) -> np.ndarray:
+    """Return where the network was not trained on the class of a pixel: the true mask of label ids (H, W) uint16, as (H, W) bool."""
+    return np.isin(truth, [*split.unseen, *split.train_unseen])
+
+
 def thesis_metrics(matrix: np.ndarray, split: splits.Split) -> dict[str, Mapping[str, float | None]]:
     """Return the metrics as the thesis' code computes them, which the usual ones differ from (`metrics.restricted`, trap T6)."""
     groups = {"overall": [*split.seen, *split.unseen], "seen": split.seen, "unseen": split.unseen}
