@@ -37,8 +37,8 @@ class Reduction:
 
     scikit-learn's `IncrementalPCA` keeps all d components after every batch. So the result is that of its `PCA` over the whole
     vocabulary, up to rounding in float64, and GoogleNews (3 million words, 3.6 GB) needs the memory of a batch and, on one slow core,
-    five minutes. The batches have a fixed size, so that equal vectors give equal bytes, no matter in what portions they arrive. Each component has a fixed sign: its
-    coordinate with the largest absolute value is positive.
+    five minutes. The batches have a fixed size, so that equal vectors give equal bytes, no matter in what portions they arrive. Each
+    component has a fixed sign: its coordinate with the largest absolute value is positive.
 
     With j = d nothing is fitted, and vectors stay as they are.
     """
