@@ -208,3 +208,15 @@ def test_matrix_must_have_one_row_per_class():
     for wrong in (np.ones(3), np.ones((2, 3), int), np.ones((2, 0)), np.ones((2, 3, 1))):
         with pytest.raises(class_vectors.ClassVectorError, match="needs a matrix of floats.*found shape"):
             class_vectors.from_matrix(wrong, NAMES, "m.npy")
+
+
+def test_matrix_needs_no_row_for_a_background_that_has_no_vector_of_its_own():
+    matrix = np.arange(1.0, 7.0, dtype=np.float32).reshape(3, 2)
+    for rule in ("zero", "mean"):
+        result = class_vectors.from_matrix(matrix, ["background", "a", "b", "c"], "m.npy", rule)
+        np.testing.assert_array_equal(result, [[0, 0], [1, 2], [3, 4], [5, 6]])
+        whole = class_vectors.from_matrix(matrix, ["background", "a", "b"], "m.npy", rule)
+        np.testing.assert_array_equal(whole, matrix)
+    for names, rule in ((["background", "a", "b", "c"], "vector"), (["background", "a", "b", "c", "d"], "zero")):
+        with pytest.raises(class_vectors.ClassVectorError, match=f"m.npy: has 3 rows for {len(names)} classes"):
+            class_vectors.from_matrix(matrix, names, "m.npy", rule)

@@ -79,13 +79,19 @@ def combine(
     return vectors, used
 
 
-def from_matrix(matrix: np.ndarray, names: Sequence[str], where: str) -> np.ndarray:
+def from_matrix(
+    matrix: np.ndarray,
+    names: Sequence[str],
+    where: str,
+    background: Literal["vector", "zero", "mean"] = "vector",
+) -> np.ndarray:
     """Check a given class matrix, whose rows must be in label order.
 
     Args:
-        matrix: (C, d) of any float type.
+        matrix: (C, d) of any float type; with a `background` of `zero` or `mean` also (C - 1, d), without a row for label 0.
         names: C class names.
         where: the file, for messages.
+        background: as in `combine`; a missing row 0 becomes zero.
 
     Returns:
         (C, d) float32.
@@ -97,10 +103,13 @@ def from_matrix(matrix: np.ndarray, names: Sequence[str], where: str) -> np.ndar
         raise ClassVectorError(
             f"{where}: needs a matrix of floats, one row per class; found shape {matrix.shape} of type {matrix.dtype}"
         )
+    if len(matrix) == len(names) - 1 and background != "vector":
+        matrix = np.concatenate([np.zeros_like(matrix, shape=(1, matrix.shape[1])), matrix])
     if len(matrix) != len(names):
         raise ClassVectorError(
             f"{where}: has {len(matrix)} rows for {len(names)} classes ({names[0]} to {names[-1]}); "
-            "it needs one row per class, in label order, the background first"
+            "it needs one row per class, in label order, the background first; with embeddings.background zero or mean it needs none for "
+            "the background"
         )
     return matrix.astype(np.float32)
 

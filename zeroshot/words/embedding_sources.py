@@ -75,7 +75,7 @@ def load(
             f"{path}: is not empty, as a file named none must be; `git restore` brings it back"
         )
     if params.source == "matrix":
-        matrix = class_vectors.from_matrix(arrays.read(path), names, str(path))
+        matrix = class_vectors.from_matrix(arrays.read(path), names, str(path), params.background)
         return Source(matrix, [[] for _ in names], path)
     if params.source == "one_hot":
         return Source(np.eye(len(names), dtype=np.float32), [[] for _ in names], path)

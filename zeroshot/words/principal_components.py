@@ -1,7 +1,9 @@
 """Class vectors reduced to few dimensions by principal components of the whole vocabulary (Doshi 2018, who has j = 20).
 
 The thesis fits them on all vectors of word2vec, not on its classes. Its tool is unknown, and its own files for different j agree only
-roughly in their first coordinates. Here the components for a smaller j are the first ones for a larger j.
+roughly in their first coordinates; here the components for a smaller j are the first ones for a larger j. Vectors are taken relative to
+the mean of the vocabulary, as scikit-learn does. So does the thesis, it seems: at j = 200 its classes have a lower mean cosine (0.175 on
+VOC) than their raw vectors (0.188).
 """
 
 from collections.abc import Sequence
@@ -34,9 +36,9 @@ class Reduction:
     """Principal components of a vocabulary, fitted while its source is read, and the reduction of class vectors to the first j.
 
     scikit-learn's `IncrementalPCA` keeps all d components after every batch. So the result is that of its `PCA` over the whole
-    vocabulary, up to rounding in float64, and GoogleNews (3 million words, 3.6 GB) needs the memory of a batch. The batches have a fixed
-    size, so that equal vectors give equal bytes, no matter in what portions they arrive. Each component has a fixed sign: its
-    coordinate with the largest absolute value is positive.
+    vocabulary, up to rounding in float64, and GoogleNews (3 million words, 3.6 GB) needs the memory of a batch and, on one slow core,
+    five minutes. The batches have a fixed size, so that equal vectors give equal bytes, no matter in what portions they arrive. Each
+    component has a fixed sign: its coordinate with the largest absolute value is positive.
 
     With j = d nothing is fitted, and vectors stay as they are.
     """
