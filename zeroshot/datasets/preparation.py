@@ -84,6 +84,8 @@ def _describe(checked: partition.Partition, absent: tuple[int, ...]) -> list[str
         )
         images = {"stage one (for the network)": checked.stage_one, **images}
     lines.append(", ".join(f"{name}: {len(items):,} images" for name, items in images.items()))
+    if checked.n_dropped:
+        lines.append(f"left out, since some of their pixels have no label: {checked.n_dropped:,} images")
     if absent:
         lines.append(
             "no evaluation image shows these unseen classes, so their IoU will be missing, and hIoU too if there are no others: "
