@@ -20,7 +20,7 @@ def main(
         split_path: the split, for the class names.
         source_path: the corpus, vector file, class matrix, download folder or empty file of `embeddings.path`.
         embeddings_path: out: vectors of all classes, HDF5.
-        seen_path: out: vectors of the seen classes alone, HDF5.
+        seen_path: out: vectors of the classes that the network is trained on alone, HDF5.
         neighbours_path: out: table of the nearest classes of each class, CSV.
         recipe_path: out: the section `embeddings`, from which vectors of further classes can be made, JSON.
     """

@@ -163,6 +163,17 @@ def test_n_unseen_selects_the_published_names_of_the_dataset(classes, first):
     assert layout.unseen_names(voc_tree.settings(classes=classes, n_unseen=4, unseen=None)) == first
 
 
+def test_the_33_classes_of_context_have_no_background_and_no_list_of_unseen_classes():
+    fields = {"classes": "context_33", "background": None, "unseen": None}
+    assert layout.unseen_names(voc_tree.settings(**fields, n_unseen=0)) == ()
+    with pytest.raises(params.ParamsError, match="data.background: must be null where classes is context_33"):
+        voc_tree.settings(**fields | {"background": "label_0"}, n_unseen=0)
+    with pytest.raises(
+        params.ParamsError, match="must list the names where `classes` is context_33; n_unseen has lists"
+    ):
+        voc_tree.settings(**fields, n_unseen=2)
+
+
 @pytest.mark.parametrize("classes", ["voc", "context", "classes.txt"])
 def test_n_unseen_0_is_valid_with_every_class_list(classes):
     assert layout.unseen_names(voc_tree.settings(classes=classes, n_unseen=0, unseen=None)) == ()

@@ -112,6 +112,41 @@ def test_files_without_a_label_map_are_refused(tmp_path, content, message):
         pascal_context.read_mat(tmp_path / "x.mat")
 
 
+# Copied from section 4 of the description of SZN: the 33 classes in the order of its masks, whose value v means class v - 1.
+NAMES_33 = [
+    "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow", "diningtable", "dog",
+    "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor", "sky", "grass", "ground",
+    "road", "building", "tree", "water", "mountain", "wall", "floor", "track", "keyboard", "ceiling",
+]  # fmt: skip
+
+
+def test_the_33_classes_are_those_of_szn_in_the_order_of_its_masks():
+    assert list(published.CONTEXT_33.classes[1:]) == NAMES_33 and not published.CONTEXT_33.has_background
+
+
+def test_tables_are_reduced_to_the_33_classes_by_name(tmp_path):
+    names = ["table" if name == "diningtable" else name for name in NAMES_33]
+    expected = {name: names.index(name) + 1 if name in names else 65535 for name in context_tree.IDS}
+    label_table = pascal_context.reduced(table(tmp_path, context_tree.names())[0])
+    assert {name: int(label_table[id]) for name, id in context_tree.IDS.items()} == expected
+    others = np.setdiff1d(np.arange(460), list(context_tree.IDS.values()))
+    assert set(label_table[others]) == {65535}
+    for ids, order in (("0-59", "alphabetical"), ("0-58", "listed")):
+        whole = pascal_context.table_png(ids, order)
+        reduced = pascal_context.reduced(whole)
+        assert [reduced[value] for value in range(256) if 0 < whole[value] < 60] == [
+            expected[CLASSES[label]] for label in whole if 0 < label < 60
+        ]
+        assert set(reduced[whole == 0]) == {65535} and np.array_equal(reduced < 0, whole < 0)
+
+
+def test_masks_of_33_classes_keep_their_values_and_0_is_ignored():
+    for order in ("listed", "alphabetical"):
+        label_table = pascal_context.table_png("0-33", order)
+        assert label_table[:34].tolist() == [65535, *range(1, 34)] and label_table[255] == 65535
+        assert set(label_table[34:255]) == {-1}
+
+
 def test_every_convention_of_converted_pngs_has_each_class_once():
     alphabetical = sorted(context_tree.IDS)
     for order, names in {"listed": CLASSES[1:], "alphabetical": alphabetical}.items():

@@ -88,3 +88,28 @@ def test_names_that_differ_in_spelling_only_are_alike():
         "ox",
     ]
     assert list(published.alike(names)) == [(1, 3), (2, 5), (4, 6), (2, 7)]
+
+
+@pytest.mark.parametrize(
+    ("name", "counts"),
+    [
+        ("voc_9_2_10", (9, 2, 10)),
+        ("voc_17_2_2", (17, 2, 2)),
+        ("voc_21_0_0", (21, 0, 0)),
+        ("context33_29_2_2", (29, 2, 2)),
+    ],
+)
+def test_roles_of_szn_have_the_published_counts(name, counts):
+    roles = published.SZN[name]
+    dataset = published.DATASETS[roles.dataset]
+    named = [*roles.train_unseen, *roles.unseen]
+    assert len(set(named)) == len(named) and set(named) <= set(dataset.classes[1:])
+    n_annotated = len(dataset.classes) - (not dataset.has_background) - len(named)
+    assert (n_annotated, len(roles.train_unseen), len(roles.unseen)) == counts
+
+
+def test_the_train_seen_classes_of_szn_on_voc_are_the_published_ones():
+    """Section 4 of its description lists them for (9, 2, 10) alone."""
+    roles = published.SZN["voc_9_2_10"]
+    rest = set(published.VOC.classes) - {*roles.train_unseen, *roles.unseen}
+    assert rest == {"background", "bicycle", "bird", "boat", "bottle", "cat", "chair", "diningtable", "dog"}

@@ -115,6 +115,31 @@ def test_too_few_seen_classes_for_cross_validation_are_named_with_the_keys_befor
     schema.check(path)
 
 
+@pytest.mark.parametrize(
+    ("labels", "classes", "needed"),
+    [
+        ({"format": "context_mat", "reduce": "context_33", "names": "labels.txt"}, "context", "context_33"),
+        ({"format": "context_png", "ids": "0-33"}, "context", "context_33"),
+        ({"format": "context_png"}, "context_33", "context"),
+        ({"format": "context_png", "reduce": "context_33"}, "context_33", None),
+        ({"format": "context_png"}, "context", None),
+    ],
+)
+def test_classes_that_are_not_those_of_the_converted_masks_are_named(tmp_path, document, labels, classes, needed):
+    document["labels"] |= {"folder": "masks", **labels}
+    background = None if classes == "context_33" else "label_0"
+    document["data"] |= {"root": str(tmp_path), "classes": classes, "background": background, "train_masks": None}
+    document["data"] |= {"unseen": ["sheep"]}
+    if needed:
+        assert (
+            f"data.classes: is {classes}, and section `labels` makes masks of {needed}"
+            in refusal(tmp_path, document)[1]
+        )
+    else:
+        (tmp_path / "params.yaml").write_text(yaml.safe_dump(document))
+        schema.check(tmp_path / "params.yaml")
+
+
 def test_a_record_of_pretraining_that_cannot_be_true_is_named_before_any_stage(tmp_path, document):
     (tmp_path / "none").touch()
     document["backbone"] |= {"weights": str(tmp_path / "none"), "pretraining": "labels"}

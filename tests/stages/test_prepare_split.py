@@ -80,6 +80,26 @@ def test_excluded_pixels_are_ignored_in_training_masks_only(tmp_path, monkeypatc
     assert not any((image_files.read_mask(path) == 1).any() for path in (tmp_path / "data/masks/train").iterdir())
 
 
+@pytest.mark.parametrize(("exclude", "trains"), [("images", "a"), ("pixels", "abc")])
+def test_train_unseen_classes_are_in_the_masks_but_not_in_the_part_for_the_network(
+    tmp_path, monkeypatch, capsys, exclude, trains
+):
+    voc_tree.make(tmp_path / "data/toy")
+    run(tmp_path, monkeypatch, exclude=exclude)
+    without = content(tmp_path)
+    capsys.readouterr()
+    run(tmp_path, monkeypatch, exclude=exclude, train_unseen=["sheep"])
+    changed = {name for name, written in content(tmp_path).items() if written != without[name]}
+    assert changed == {"data/split.json", "data/training.json", "metrics/split.csv"}
+    part = splits.read_training("data/training.json")
+    assert ("".join(item.id for item in part.train), part.seen, part.names) == (trains, (0, 2), ("background", "dog"))
+    assert part.sha256.keys() == {item.image for item in part.train}
+    np.testing.assert_array_equal(mask(tmp_path, "train/b"), voc_tree.mask(voc_tree.TRAIN["b"]))
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "classes: 2 train_seen, 1 train_unseen (sheep), 1 unseen"
+    assert lines[1].startswith(f"stage one (for the network): {len(trains)} images, train: ")
+
+
 def test_masks_of_8_and_of_16_bits_give_the_same_outputs(tmp_path, monkeypatch):
     results = []
     for bits in (8, 16):

@@ -32,6 +32,14 @@ SHOWN = {
 LISTS = {"train": "ImageSets/Main/train.txt", "val": "ImageSets/Main/val.txt"}
 
 
+def add_image(root: pathlib.Path, id: str, ids: list[int]) -> None:
+    """Write an image and its MATLAB file, which has 8 columns of the labels `ids` among the 459."""
+    voc_tree.add_image(root / f"JPEGImages/{id}.jpg", len(id), size=(24, 32))
+    label_map = enlarged(np.repeat(np.array([ids], dtype=np.uint16), 6, axis=0))
+    (root / "trainval").mkdir(exist_ok=True)
+    scipy.io.savemat(root / f"trainval/{id}.mat", {"LabelMap": label_map}, do_compression=True)
+
+
 def names(**renamed: str) -> list[str]:
     """Return the 459 names in the order of their ids; `renamed` gives other names to some of the 59 classes."""
     of_id = {id: renamed.get(name, name) for name, id in IDS.items()} | {1: "accordion"}
@@ -70,10 +78,10 @@ def make(root: pathlib.Path) -> pathlib.Path:
 
 
 def add_pngs(root: pathlib.Path, order: list[str], first: int, other: int) -> None:
-    """Write the masks as PNG files; the label of a class is `first` plus its position in `order`, `other` for all other labels."""
+    """Write the masks as PNG files; the label of a class is `first` plus its position in `order`, `other` for all others."""
     for id, shown in {**SHOWN["train"], **SHOWN["val"]}.items():
         labels = np.full((6, 8), other, dtype=np.uint8)
-        labels[:, : len(shown)] = [order.index(name) + first for name in shown]
+        labels[:, : len(shown)] = [order.index(name) + first if name in order else other for name in shown]
         (root / "pngs").mkdir(exist_ok=True)
         PIL.Image.fromarray(enlarged(labels)).save(root / f"pngs/{id}.png")
 

@@ -81,6 +81,7 @@ def section() -> dict[str, object]:
         "train_masks": "SegmentationClass",
         "val_masks": "SegmentationClass",
         "sbd": None,
+        "drop_partly_labelled": False,
         "n_unseen": None,
         "unseen": ["cow"],
         "train_unseen": [],
@@ -90,4 +91,5 @@ def section() -> dict[str, object]:
 
 def labels(**changes: object) -> dict[str, object]:
     """Return the `labels` section of a params.yaml, with nothing to convert."""
-    return {"format": "none", "folder": None, "names": None, "ids": "0-59", "order": "listed", **changes}
+    section = {"format": "none", "folder": None, "names": None, "ids": "0-59", "order": "listed", "reduce": None}
+    return section | changes

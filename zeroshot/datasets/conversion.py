@@ -20,8 +20,9 @@ class Params:
     format: Literal["none", "sbd", "context_mat", "context_png"]
     folder: layout.Inside | None
     names: layout.Inside | None
-    ids: Literal["0-59", "0-58"]
+    ids: Literal["0-59", "0-58", "0-33"]
     order: Literal["listed", "alphabetical"]
+    reduce: Literal["context_33"] | None
 
     @pydantic.field_validator("folder", "names")
     @classmethod
@@ -31,6 +32,16 @@ class Params:
         if kind is not None and is_read != (path is not None):
             raise ValueError(f"must be {'a path' if is_read else 'null'} where format is {kind}")
         return path
+
+    @pydantic.field_validator("reduce")
+    @classmethod
+    def _null_if_nothing_to_reduce(cls, reduce: str | None, info: pydantic.ValidationInfo) -> str | None:
+        kind, ids = info.data.get("format", "context_mat"), info.data.get("ids")
+        if reduce and kind not in ("context_mat", "context_png"):
+            raise ValueError(f"must be null where format is {kind}; the 33 classes are some of Pascal-Context's")
+        if reduce and kind == "context_png" and ids == "0-33":
+            raise ValueError("must be null where ids is 0-33, since such masks have the 33 classes already")
+        return reduce
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,14 +68,13 @@ def converter(root: pathlib.Path, settings: Params, faults: errors.Faults) -> Co
         faults: receives the faults in the list of names, and linked folders.
     """
     layout.check_links(root, (settings.folder, settings.names), faults)
+    reduced = pascal_context.reduced if settings.reduce else lambda table: table
     if settings.format == "context_mat":
-        return Converter(
-            ".mat",
-            _without_palette(pascal_context.read_mat),
-            pascal_context.table_459(root, str(settings.names), faults),
-        )
+        table = pascal_context.table_459(root, str(settings.names), faults)
+        return Converter(".mat", _without_palette(pascal_context.read_mat), reduced(table))
     if settings.format == "context_png":
-        return Converter(".png", image_files.read_stored_ids, pascal_context.table_png(settings.ids, settings.order))
+        table = pascal_context.table_png(settings.ids, settings.order)
+        return Converter(".png", image_files.read_stored_ids, reduced(table))
     table = np.arange(label_ids.IGNORE_IN_8_BITS + 1)
     table[label_ids.IGNORE_IN_8_BITS] = label_ids.IGNORE_INDEX
     return Converter(".mat", _without_palette(matlab.read_sbd_mask), table)

@@ -45,6 +45,7 @@ class Params:
     train_masks: Inside | None
     val_masks: Inside | None
     sbd: Inside | None
+    drop_partly_labelled: bool
 
     @pydantic.field_validator("background")
     @classmethod

@@ -12,7 +12,7 @@ def read_classes(root: pathlib.Path, name: str, faults: errors.Faults) -> tuple[
 
     Args:
         root: the data root.
-        name: a published dataset (`voc` or `context`), or a file below the data root.
+        name: a published dataset (a key of `published.DATASETS`), or a file below the data root.
         faults: receives the faults in the file.
 
     Returns:

@@ -31,11 +31,13 @@ class Partition:
         split: its split.
         stage_one: the training images for the network, sorted by id.
         entries: the entries by id.
+        n_dropped: number of images that are left out, since their masks have ignored pixels (`data.drop_partly_labelled`).
     """
 
     split: splits.Split
     stage_one: tuple[splits.Item, ...]
     entries: dict[str, layout.Entry]
+    n_dropped: int
 
 
 def check(root: pathlib.Path, labels: pathlib.Path, settings: layout.Params, workers: int) -> Partition:
@@ -70,13 +72,26 @@ def check(root: pathlib.Path, labels: pathlib.Path, settings: layout.Params, wor
             faults.add(kind, str(entry.mask))
     colours = ((entry.mask, result.colours) for entry, result in inspected)
     agree = palettes.check(colours, [label_ids.IGNORE_INDEX], faults)
-    training = inspected[: len(train)]
-    split = build(settings, classes, roles, training, val, unlabelled)
+    lists_of = {"training": inspected[: len(train)], "evaluation": inspected[len(train) : len(train) + len(val)]}
+    if settings.drop_partly_labelled:
+        lists_of = {name: _whole(name, items, faults) for name, items in lists_of.items()}
+    training, evaluation = lists_of["training"], lists_of["evaluation"]
+    split = build(settings, classes, roles, training, [entry for entry, _ in evaluation], unlabelled)
     # A mask that numbers the classes differently seems to lack some of them.
-    if complete and agree and not any(result.faults for _, result in training):
+    if complete and agree and training and not any(result.faults for _, result in training):
         check_training(split, training, faults)
     faults.raise_any(str(root))
-    return Partition(split, stage_one(split, training), {entry.id: entry for entry in entries})
+    kept = {entry.id: entry for entry in (*(entry for entry, _ in (*training, *evaluation)), *unlabelled)}
+    return Partition(split, stage_one(split, training), kept, len(entries) - len(kept))
+
+
+def _whole(name: str, inspected: inspection.Inspected, faults: errors.Faults) -> inspection.Inspected:
+    """Return those of the images `name` whose masks have no ignored pixel; it is a fault if there are none, though there are images."""
+    whole = [(entry, result) for entry, result in inspected if label_ids.IGNORE_INDEX not in result.pixels]
+    if inspected and not whole:
+        kind = "every mask has an ignored pixel, and data.drop_partly_labelled leaves such images out (set it to false)"
+        faults.add(kind, f"all {len(inspected)} {name} images")
+    return whole
 
 
 def build(

@@ -1,7 +1,7 @@
 """Pascal-Context's annotations: MATLAB files with 459 labels, and PNGs with 59 or 60 labels that others derived from them.
 
 All conventions are converted to one: labels 1 to 59 in the order of `published.CONTEXT`, and label 0 for all other pixels. As in the
-released code, label 0 is a class.
+released code of ZS3Net, label 0 is a class. SZN uses 33 of the 59 classes and no background (`published.CONTEXT_33`).
 """
 
 import difflib
@@ -60,9 +60,15 @@ def table_png(ids: str, order: str) -> np.ndarray:
     """Return the label id for each value that a converted 8-bit PNG stores: (256,) int64, -1 for values that are not allowed.
 
     Args:
-        ids: `0-59` if the classes are 1 to 59 and 0 means none of them; `0-58` if the classes are 0 to 58 and 255 means none.
-        order: order of the classes, `listed` as in `published.CONTEXT` or `alphabetical`.
+        ids: `0-59` if the classes are 1 to 59 and 0 means none of them; `0-58` if the classes are 0 to 58 and 255 means none; `0-33` if the
+            classes are 1 to 33 in the order of `published.CONTEXT_33`, and 0 means none, which is ignored.
+        order: order of the 59 classes, `listed` as in `published.CONTEXT` or `alphabetical`.
     """
+    if ids == "0-33":
+        table = np.full(256, -1)
+        table[: len(published.CONTEXT_33.classes)] = np.arange(len(published.CONTEXT_33.classes))
+        table[[label_ids.BACKGROUND, label_ids.IGNORE_IN_8_BITS]] = label_ids.IGNORE_INDEX
+        return table
     names = sorted(CLASSES[1:]) if order == "alphabetical" else CLASSES[1:]
     labels = [CLASSES.index(name) for name in names]
     table = np.full(256, -1)
@@ -73,6 +79,26 @@ def table_png(ids: str, order: str) -> np.ndarray:
         table[: len(labels)] = labels
         table[label_ids.IGNORE_IN_8_BITS] = label_ids.BACKGROUND
     return table
+
+
+def reduced(table: np.ndarray) -> np.ndarray:
+    """Return a table of labels of `published.CONTEXT` as one of labels of `published.CONTEXT_33`, which has 33 of its classes, by name.
+
+    The background and the other 26 classes become ignored.
+
+    Args:
+        table: (n,) label of each source id, as from `table_459` or `table_png`; -1 for a source id that is not allowed.
+
+    Returns:
+        (n,) int64.
+    """
+    labels = np.full(len(CLASSES), label_ids.IGNORE_INDEX)
+    for label, name in enumerate(published.CONTEXT_33.classes[1:], 1):
+        labels[next(place for place, other in enumerate(CLASSES) if published.same(name, other))] = label
+    result = table.astype(np.int64)
+    is_class = (result >= 0) & (result < len(CLASSES))
+    result[is_class] = labels[result[is_class]]
+    return result
 
 
 def _read_labels(root: pathlib.Path, name: str, faults: errors.Faults) -> list[str]:

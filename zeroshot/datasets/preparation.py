@@ -4,7 +4,6 @@ import dataclasses
 import itertools
 import pathlib
 from collections.abc import Mapping
-from typing import Literal
 
 from zeroshot.base import progress
 from zeroshot.datasets import image_facts, layout, partition, split_masks, splits
@@ -18,14 +17,14 @@ class Outputs:
     Attributes:
         split, training, images: JSON files of `splits.Split`, `splits.Training` and `splits.Images`.
         counts: table of images and pixels by class and list, for human readers.
-        masks: list of the split -> the folder of its masks. Masks of a list that is not in it are not written.
+        masks: `train`, `val` and perhaps `unlabelled` -> the folder of the masks of that list of the split.
     """
 
     split: pathlib.Path
     training: pathlib.Path
     images: pathlib.Path
     counts: pathlib.Path
-    masks: Mapping[Literal["train", "unlabelled", "val"], pathlib.Path]
+    masks: Mapping[str, pathlib.Path]
 
 
 def prepare(
@@ -84,6 +83,8 @@ def _describe(checked: partition.Partition, absent: tuple[int, ...]) -> list[str
         )
         images = {"stage one (for the network)": checked.stage_one, **images}
     lines.append(", ".join(f"{name}: {len(items):,} images" for name, items in images.items()))
+    if checked.n_dropped:
+        lines.append(f"left out, since some of their pixels have no label: {checked.n_dropped:,} images")
     if absent:
         lines.append(
             "no evaluation image shows these unseen classes, so their IoU will be missing, and hIoU too if there are no others: "

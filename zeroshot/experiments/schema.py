@@ -7,7 +7,7 @@ from typing import Any
 
 from zeroshot.base import errors, params, runtime
 from zeroshot.cache import shard_plan
-from zeroshot.datasets import conversion, layout, lists
+from zeroshot.datasets import conversion, layout, lists, published
 from zeroshot.datasets.toy import scenes
 from zeroshot.evaluation import example_images, protocols
 from zeroshot.networks import backbone, pretraining
@@ -53,7 +53,10 @@ def check(path: str | pathlib.Path) -> None:
     if unknown:
         faults.append(f"{path}: unknown sections: {', '.join(unknown)}; choose from {', '.join(SECTIONS)}")
     if not faults:
-        faults += [f"{path}: {fault}" for fault in [*_pretraining(loaded["backbone"]), *_cross_validation(loaded)]]
+        faults += [
+            f"{path}: {fault}"
+            for fault in [*_pretraining(loaded["backbone"]), *_classes(loaded), *_cross_validation(loaded)]
+        ]
     if faults:
         raise params.ParamsError("\n".join(faults))
 
@@ -76,6 +79,22 @@ def _pretraining(options: backbone.Params) -> list[str]:
     except errors.UserError as error:
         return [str(error)]
     return []
+
+
+def _classes(loaded: Mapping[str, Any]) -> list[str]:
+    """Return the fault of `data.classes`, if its published list is not that of the masks that convert_labels makes."""
+    labels, data = loaded["labels"], loaded["data"]
+    is_used = data.train_masks is None or data.val_masks is None
+    if not is_used or data.classes not in published.DATASETS or not labels.format.startswith("context"):
+        return []
+    is_reduced = labels.reduce or labels.format == "context_png" and labels.ids == "0-33"
+    classes = "context_33" if is_reduced else "context"
+    if data.classes == classes:
+        return []
+    return [
+        f"data.classes: is {data.classes}, and section `labels` makes masks of {classes}: their label ids mean other classes; set "
+        f"data.classes: {classes}, or change labels.reduce or labels.ids"
+    ]
 
 
 def _cross_validation(loaded: Mapping[str, Any]) -> list[str]:

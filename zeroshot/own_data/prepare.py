@@ -124,9 +124,8 @@ def make(root: pathlib.Path, out: pathlib.Path, options: Options) -> report.Summ
 
 def _check_as_stages_do(unfinished: pathlib.Path, root: pathlib.Path, section: dict[str, Any]) -> None:
     """Check the data set as prepare_split will; the messages name the folder of the user."""
-    settings = params.build(
-        {**section, "root": unfinished.as_posix(), "train_unseen": [], "sbd": None}, layout.Params, "data", str(root)
-    )
+    rest = {"root": unfinished.as_posix(), "train_unseen": [], "sbd": None, "drop_partly_labelled": False}
+    settings = params.build({**section, **rest}, layout.Params, "data", str(root))
     try:
         partition.check(unfinished, unfinished / "none", settings, workers=0)
     except errors.DatasetError as error:

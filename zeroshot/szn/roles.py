@@ -74,4 +74,4 @@ def draw(number: int, names: Sequence[str], seed: int) -> tuple[str, ...]:
             "left for the network"
         )
     order = np.random.default_rng(seed).permutation(len(names))
-    return tuple(names[place] for place in order[:number])
+    return tuple(names[int(place)] for place in order[:number])
