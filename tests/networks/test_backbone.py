@@ -18,7 +18,7 @@ def test_initial_weights_follow_from_the_seed(folder):
 
 def test_build_loads_the_weights_of_the_given_file(tmp_path, monkeypatch):
     calls = []
-    monkeypatch.setattr(weights, "read_file", lambda path: calls.append(path) or {"from": "file"})
+    monkeypatch.setattr(weights, "read_file", lambda *names: calls.append(names) or {"from": "file"})
     monkeypatch.setattr(weights, "read_torchvision", lambda *names: calls.append(names) or {"from": "torchvision"})
     monkeypatch.setattr(weights, "load_encoder", lambda _, *arguments: calls.append(arguments))
     none, state_dict, named = (tmp_path / name for name in ("none", "w.pth", "IMAGENET1K_V2"))
@@ -28,12 +28,12 @@ def test_build_loads_the_weights_of_the_given_file(tmp_path, monkeypatch):
     backbone.build(blocks.options(), 4, none)
     assert calls == []
     backbone.build(blocks.options(pretraining="self_supervised"), 4, state_dict)
-    backbone.build(blocks.options(pretraining="labels"), 4, named)
+    backbone.build(blocks.options(pretraining="labels"), 4, named, "network")
     assert calls == [
-        state_dict,
-        ("mobilenet_v2", {"from": "file"}, str(state_dict)),
-        ("mobilenet_v2", "IMAGENET1K_V2", named),
-        ("mobilenet_v2", {"from": "torchvision"}, str(named)),
+        (state_dict, "backbone"),
+        ("mobilenet_v2", {"from": "file"}, str(state_dict), "backbone"),
+        ("mobilenet_v2", "IMAGENET1K_V2", named, "network"),
+        ("mobilenet_v2", {"from": "torchvision"}, str(named), "network"),
     ]
 
 

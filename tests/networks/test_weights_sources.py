@@ -88,7 +88,7 @@ def test_empty_files_of_the_repository_select_their_weights(monkeypatch):
     assert weights.read(folder / "none", "resnet101") is None
     monkeypatch.setattr(weights, "read_torchvision", lambda *arguments: arguments)
     for name in ("IMAGENET1K_V1", "IMAGENET1K_V2"):
-        assert weights.read(folder / name, "resnet101") == ("resnet101", name, folder / name)
+        assert weights.read(folder / name, "resnet101") == ("resnet101", name, folder / name, "backbone")
         assert name in torchvision.models.get_model_weights("resnet101").__members__
 
 
