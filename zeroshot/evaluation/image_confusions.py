@@ -41,9 +41,8 @@ def by_truth(confusions: ImageConfusions, labels_of: Mapping[str, Sequence[int]]
     for protocol, labels in labels_of.items():
         counts = confusions.counts[protocol].tocoo()
         kept = np.isin(counts.col // confusions.n_classes, list(labels))
-        total = total + scipy.sparse.csr_matrix(
-            (counts.data[kept], (counts.row[kept], counts.col[kept])), shape=counts.shape, dtype=np.int64
-        )
+        entries = (counts.data[kept], (counts.row[kept], counts.col[kept]))
+        total = total + scipy.sparse.csr_matrix(entries, shape=counts.shape)
     return total
 
 

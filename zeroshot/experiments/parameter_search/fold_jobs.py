@@ -80,7 +80,7 @@ def fit_classifier(
     trained = fold_models.fit_classifier(
         fold, sampled, inputs.split.seen, _start(inputs.start), trained_generator, options
     )
-    pixel_classifier.save(out, trained.classifier)
+    pixel_classifier.save(out, trained.models.classifier)
     return trained.metrics(options.calibration.biases)
 
 
