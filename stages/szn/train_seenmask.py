@@ -44,11 +44,11 @@ def main(
     split = splits.read(split_path)
     void = options.void == "unseen"
     if split.unseen and not split.train_unseen and not void:
-        raise errors.UserError(
-            "split.train_unseen: is empty, so nothing teaches the seen mask what an unseen class looks like; name some classes"
-        )
+        raise errors.UserError(f"szn/params.yaml: {seen_mask.NO_TRAIN_UNSEEN}")
     joint = pixel_classifier.load(joint_path, split)[0].to(device)
     sampled = rows.sample(features_dir, options.pool_per_class, options.seed, ignored=void)
+    if void and not (sampled["label"] == rows.UNLABELLED).any():
+        raise errors.UserError(f"szn/params.yaml: {seen_mask.NO_IGNORED_PIXELS}")
     chosen = []
     if options.calibration.enabled and split.unseen:
         chosen = seen_mask_folds.draw(rows.presence(features_dir), split, options)

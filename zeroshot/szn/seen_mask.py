@@ -45,6 +45,14 @@ class Params:
 LogOdds = tuple[torch.Tensor, torch.Tensor]
 UNSEEN, SEEN = 0, 1
 
+# Faults of the parameters, named by `zeroshot check` before the network is trained, and by stage two.
+NO_TRAIN_UNSEEN = (
+    "split.train_unseen: is empty, so nothing teaches the seen mask what an unseen class looks like; name some classes"
+)
+NO_IGNORED_PIXELS = (
+    "seen_mask.void: is unseen, but no ignored pixel is cached; set features.ignored_pixels: true, or void to ignored"
+)
+
 
 def fit(
     real: pools.Pool, train_seen: Sequence[int], options: Params, device: torch.device
