@@ -28,6 +28,9 @@ def main(
         unlabelled_dir: out: a sample of pixels without labels.
         val_dir: out: whole feature maps with their masks.
     """
+    import functools
+    import sys
+
     from zeroshot.base import checkpoints, errors, params, runtime, storage
     from zeroshot.cache import resumable_dump, shard_plan
     from zeroshot.datasets import splits
@@ -57,7 +60,9 @@ def main(
     }
     extract = backbone.extractor(network, device, options.precision)
     run = resumable_dump.Run("dump_features", "features", options, settings, device, inputs)
-    resumable_dump.write(run, resumable_dump.Extraction(network, extract, lr_key, provenance), lists, sources)
+    extraction = resumable_dump.Extraction(network, extract, lr_key, provenance)
+    tell = functools.partial(print, file=sys.stderr, flush=True)
+    resumable_dump.write(run, extraction, lists, sources, tell)
 
 
 if __name__ == "__main__":

@@ -15,9 +15,11 @@ STAGES = dag.stages(files=dag.ALL)
 SZN_STAGES = {name: stage for name, stage in STAGES.items() if stage.file == dag.SZN}
 # Stages with another name than their module: that of what they make, which people type, or of what they make it for.
 PACKED = dict.fromkeys(("zs3net", "zs5net", "baselines"), "pack_models")
-NAMED = (
-    PACKED | {f"szn/{name}_softmax": name for name in ("dump", "evaluate")} | {"szn/train_softmax": "train_embedding"}
-)
+NAMED = PACKED | {
+    **{f"szn/{name}_softmax": name for name in ("dump", "evaluate")},
+    **{f"szn/cut_{head}": "cut_head" for head in ("embedding", "softmax")},
+    "szn/train_softmax": "train_embedding",
+}
 ROOT_OF_DATA = dag.document(dag.PARAMS)["data"]["root"]
 stages = pytest.mark.parametrize("stage", STAGES.values(), ids=STAGES)
 
