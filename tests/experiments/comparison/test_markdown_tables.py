@@ -131,7 +131,7 @@ def test_differences_have_an_interval_and_a_verdict():
     low, high = [3 + i % 2 for i in range(30)], [6 + i % 2 for i in range(30)]
 
     def body(first, second):
-        images = {("ZS3Net", 2): scored(first), ("GAN", 2): scored(second)}
+        images = {("ZS3Net", 2, None): scored(first), ("GAN", 2, None): scored(second)}
         return rows(markdown_tables.differences(dataclasses.replace(table_data(values), scored=images)))[2:]
 
     below, missing = body(low, high)
@@ -142,17 +142,21 @@ def test_differences_have_an_interval_and_a_verdict():
     assert body([*low[:15], *high[15:]], [*high[:15], *low[15:]])[0][5] == "not separable"
     assert missing == ["4", "ZS3Net", "GAN", "—", "—", ""]
     # Without the images of one of them there is a difference and no verdict.
-    alone = dataclasses.replace(table_data(values), scored={("GAN", 2): scored(high)})
+    alone = dataclasses.replace(table_data(values), scored={("GAN", 2, None): scored(high)})
     assert rows(markdown_tables.differences(alone))[2] == ["2", "ZS3Net", "GAN", "-2.5", "—", ""]
 
 
 def test_hiou_has_the_interval_of_its_images():
-    data = dataclasses.replace(table_data({("ZS3Net", 2, 0, None): 10.0}), scored={("ZS3Net", 2): scored([5, 6] * 15)})
+    data = dataclasses.replace(
+        table_data({("ZS3Net", 2, 0, None): 10.0}), scored={("ZS3Net", 2, None): scored([5, 6] * 15)}
+    )
     assert re.fullmatch(r"19\.0 \[\d+\.\d, \d+\.\d\]", table(data, "ZS3Net")[2][12])
 
 
 def test_missing_hiou_has_no_interval():
-    data = dataclasses.replace(table_data({("ZS3Net", 2, 0, None): 10.0}), scored={("ZS3Net", 2): scored([5, 6] * 15)})
+    data = dataclasses.replace(
+        table_data({("ZS3Net", 2, 0, None): 10.0}), scored={("ZS3Net", 2, None): scored([5, 6] * 15)}
+    )
     for result in data.results.values():
         result.metrics["hIoU"] = None
     assert table(data, "ZS3Net")[2][12] == markdown_tables.MISSING
@@ -162,7 +166,7 @@ def test_images_without_an_unseen_class_give_no_interval_and_no_verdict():
     counts = scipy.sparse.csr_matrix([[10, 1, 0, 0]] * 30)
     unshown = bootstrap.Scored(tuple(map(str, range(30))), [counts], (0,), (1,), "skip")
     values = {("ZS3Net", 2, 0, None): 10.0, ("GAN", 2, 0, None): 12.5}
-    data = dataclasses.replace(table_data(values), scored={("ZS3Net", 2): unshown, ("GAN", 2): unshown})
+    data = dataclasses.replace(table_data(values), scored={("ZS3Net", 2, None): unshown, ("GAN", 2, None): unshown})
     assert table(data, "ZS3Net")[2][12] == "19.0"
     assert rows(markdown_tables.differences(data))[2][4:] == [markdown_tables.MISSING, ""]
 
@@ -187,7 +191,7 @@ def test_metrics_that_dvc_omits_are_none():
     assert set(body) == {*collect.COLUMNS, collect.VANILLA}
 
 
-SWEEP = {"method": "GAN", "k": 2, "parameter": "gmmn.seed", "values": [1, 5, 9]}
+SWEEP = {"methods": ["GAN"], "k": 2, "parameter": "gmmn.seed", "values": [1, 5, 9]}
 
 
 def test_the_curve_has_three_lines_and_is_reproducible():
