@@ -30,7 +30,16 @@ EMBEDDINGS = {
     "negative": 3,
     "seed": 5,
 }
-FLAGS = ["--split-path", "split.json", "--embeddings-path", "classes.h5", "--neighbours-path", "neighbours.csv"]
+FLAGS = [
+    "--split-path",
+    "split.json",
+    "--embeddings-path",
+    "classes.h5",
+    "--neighbours-path",
+    "neighbours.csv",
+    "--recipe-path",
+    "recipe.json",
+]
 
 
 def write_params(dim, **section):
