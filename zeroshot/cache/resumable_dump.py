@@ -5,7 +5,6 @@ import functools
 import json
 import pathlib
 import shutil
-import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -99,7 +98,7 @@ def write(
     missing = [entry for entry in pending if not entry[0].exists()]
     expected = sum(job.bytes for _, _, jobs in missing for job in jobs)
     advice = f"lower {run.section}.pixels_per_class or {run.section}.scales"
-    print(storage.check_room(work, expected, "features", advice), file=sys.stderr, flush=True)
+    progress.say(storage.check_room(work, expected, "features", advice))
     for (folder, source), shards in zip(outs.items(), plans, strict=True):
         if not storage.on_one_disk(work, folder):
             n_bytes = sum(job.bytes for jobs in shards for job in jobs)
