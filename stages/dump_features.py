@@ -28,9 +28,6 @@ def main(
         unlabelled_dir: out: a sample of pixels without labels.
         val_dir: out: whole feature maps with their masks.
     """
-    import functools
-    import sys
-
     from zeroshot.base import checkpoints, errors, params, runtime, storage
     from zeroshot.cache import resumable_dump, sources
     from zeroshot.datasets import splits
@@ -61,8 +58,7 @@ def main(
     extract = backbone.extractor(network, device, options.precision)
     run = resumable_dump.Run("dump_features", "features", options, settings, device, inputs)
     extraction = resumable_dump.Extraction(network, extract, lr_key, provenance)
-    tell = functools.partial(print, file=sys.stderr, flush=True)
-    resumable_dump.write(run, extraction, lists, listed, tell)
+    resumable_dump.write(run, extraction, lists, listed)
 
 
 if __name__ == "__main__":

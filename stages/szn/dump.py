@@ -26,9 +26,6 @@ def main(
         train_dir: out: a balanced sample of the pixels of classes with masks.
         val_dir: out: whole feature maps with their masks.
     """
-    import functools
-    import sys
-
     from zeroshot.base import checkpoints, errors, params, runtime, storage
     from zeroshot.cache import resumable_dump
     from zeroshot.datasets import splits
@@ -57,8 +54,7 @@ def main(
     )
     inputs = (images_path.read_bytes(), network_path.read_bytes(), str(options.ignored_pixels).encode())
     run = resumable_dump.Run(f"dump_{checkpoint['target']}", features.SECTION, options.plan(), settings, device, inputs)
-    tell = functools.partial(print, file=sys.stderr, flush=True)
-    resumable_dump.write(run, extraction, lists, listed, tell)
+    resumable_dump.write(run, extraction, lists, listed)
 
 
 if __name__ == "__main__":

@@ -58,7 +58,6 @@ def write(
     extraction: Extraction,
     lists: splits.Images,
     outs: Mapping[pathlib.Path, sources.Source],
-    tell: Callable[[str], None],
 ) -> None:
     """Write the cache of every source.
 
@@ -67,7 +66,6 @@ def write(
         extraction: the network.
         lists: gives the classes.
         outs: folder -> the images whose features it gets; the folder is replaced.
-        tell: called with the size of what will be written and the free disk, before the network runs.
 
     Raises:
         shard_plan.DumpError: if a seen class has no cell in a labelled list, or features are of no use.
@@ -103,7 +101,7 @@ def write(
     missing = [entry for entry in pending if not entry[0].exists()]
     expected = sum(job.bytes for _, _, jobs in missing for job in jobs)
     advice = f"lower {run.section}.pixels_per_class or {run.section}.scales"
-    tell(storage.check_room(work, expected, "features", advice))
+    progress.say(storage.check_room(work, expected, "features", advice))
     for (folder, source), shards in zip(outs.items(), plans, strict=True):
         if not storage.on_one_disk(work, folder):
             n_bytes = sum(job.bytes for jobs in shards for job in jobs)
