@@ -82,6 +82,10 @@ NONE = {"unseen": ["cow"], "train_unseen": []}
         ({"seen_mask": {"void": "unseen"}}, ["seen_mask.void: is unseen, but no ignored pixel is cached"]),
         ({"seen_mask": {"void": "unseen"}, "features": {"ignored_pixels": True}}, []),
         (
+            {"seen_mask": {"void": "unseen"}, "features": {"ignored_pixels": True}, "data": {"exclude": "pixels"}},
+            ["seen_mask.void: is unseen, but with data.exclude: pixels"],
+        ),
+        (
             {"split": NONE},
             [
                 "split.train_unseen: is empty, so nothing teaches the seen mask",
@@ -104,7 +108,7 @@ NONE = {"unseen": ["cow"], "train_unseen": []}
         ({"split": PUBLISHED, "data": {"classes": "context", "unseen": []}}, ["split.published: voc_17_2_2 has roles"]),
         (
             {"embeddings": {"source": "one_hot", "path": "data/pretrained/none"}},
-            ["pca.dim: is 20, but embeddings.source=one_hot has no vocabulary"],
+            ["pca.dim: is 20, but embeddings.source=one_hot has"],
         ),
         ({"network": {"pretraining": "labels"}}, ["network.pretraining: is labels, and network.weights"]),
     ],

@@ -143,6 +143,8 @@ def _seen_mask(loaded: Mapping[str, Any], data: layout.Params) -> list[str]:
     faults = []
     if options.void == "unseen" and not loaded["features"].ignored_pixels:
         faults.append(seen_mask.NO_IGNORED_PIXELS)
+    if options.void == "unseen" and data.exclude == "pixels" and n_unseen:
+        faults.append(seen_mask.UNSEEN_AMONG_IGNORED)
     if n_unseen and not n_train_unseen and options.void != "unseen":
         faults.append(seen_mask.NO_TRAIN_UNSEEN)
     if n_unseen and options.calibration.enabled:

@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn import functional
 
 from zeroshot.base import params, training
-from zeroshot.cache import pools
+from zeroshot.cache import pools, rows
 
 
 @params.section
@@ -52,6 +52,15 @@ NO_TRAIN_UNSEEN = (
 NO_IGNORED_PIXELS = (
     "seen_mask.void: is unseen, but no ignored pixel is cached; set features.ignored_pixels: true, or void to ignored"
 )
+UNSEEN_AMONG_IGNORED = (
+    "seen_mask.void: is unseen, but with data.exclude: pixels the ignored pixels are those of unseen classes, so the mask would learn "
+    "from their labels; set void to ignored, or data.exclude: images"
+)
+
+
+def learnt_labels(seen: Sequence[int], options: Params) -> list[int]:
+    """Return the labels of the rows that teach the mask: those of the classes with masks and, where `void` says so, of ignored pixels."""
+    return [*seen, *([rows.UNLABELLED] if options.void == "unseen" else [])]
 
 
 def fit(
