@@ -23,13 +23,8 @@ class Params:
     """The `split` section of szn/params.yaml, which documents every key."""
 
     published: Literal["voc_9_2_10", "voc_17_2_2", "voc_21_0_0", "context33_29_2_2"] | None
-<<<<<<< HEAD
-    unseen: tuple[layout.Name, ...] | None
     train_unseen: NamesOrNumber | None
-=======
-    train_unseen: tuple[layout.Name, ...] | Annotated[int, pydantic.Field(ge=0)] | None
     unseen: tuple[layout.Name, ...] | None
->>>>>>> 0afeac079376ade74d6421887e15e26035e0c4df
     seed: params.Seed
 
     @pydantic.field_validator("unseen", "train_unseen")
