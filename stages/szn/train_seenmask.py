@@ -55,9 +55,8 @@ def main(
     if options.calibration.enabled and split.unseen:
         chosen = seen_mask_folds.draw(rows.presence(features_dir), split, options)
 
-    train_seen = [label for label in split.seen if label not in split.train_unseen]
     real = pools.select(sampled, seen_mask.learnt_labels(split.seen, options))
-    epochs = seen_mask.fit(real, train_seen, options, device)
+    epochs = seen_mask.fit(real, split.train_seen, options, device)
     curve = storage.Curve(curve_path)
     weight, bias = progress.train(epochs, "train_seenmask", options.epochs, curve)
     include = options.candidates == "unseen_and_train_unseen"

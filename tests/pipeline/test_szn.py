@@ -69,7 +69,7 @@ def test_which_unseen_class_a_training_pixel_has_changes_nothing(base, tmp_path)
     assert leak_runs.relabel(masks, dict(zip(base.split.unseen, base.split.unseen[::-1], strict=True))) > 0
     tiny.run(folder, *stages)
     # The counts by class are a table for people. That all else is equal shows too that two runs give equal bytes.
-    assert szn_runs.changed(base, folder, *stages) == {"metrics/szn/split.csv"}
+    assert szn_runs.changed(base, folder, *stages) <= {"metrics/szn/split.csv"}
 
 
 def test_stages_one_and_two_depend_on_no_unlabelled_image_and_no_label_of_val(base, tmp_path):

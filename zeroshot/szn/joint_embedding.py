@@ -57,10 +57,9 @@ def with_mask(
         mask_weight: (d,) float32; None for a mask that is not used, because the true one is (SZN-PS).
         mask_bias: () float32.
     """
-    train_seen = [label for label in split.seen if label not in split.train_unseen]
-    kept = [*train_seen, *(split.train_unseen if candidates_include_train_unseen else ()), *split.unseen]
+    kept = [*split.train_seen, *(split.train_unseen if candidates_include_train_unseen else ()), *split.unseen]
     candidates = joint.of(kept)
-    trained = torch.isin(candidates.labels, torch.tensor(train_seen, device=joint.device))
+    trained = torch.isin(candidates.labels, torch.tensor(split.train_seen, device=joint.device))
     if mask_weight is None or mask_bias is None:
         mask_weight, mask_bias = torch.zeros_like(joint.weight[0]), torch.zeros_like(joint.bias[0])
     return masked_classifier.MaskedClassifier(candidates, ~trained, mask_weight, mask_bias)

@@ -33,8 +33,7 @@ def draw(presence: np.ndarray, split: splits.Split, options: seen_mask.Params) -
         errors.UserError: if there are too few classes to hold out.
     """
     chosen = options.calibration
-    train_seen = tuple(label for label in split.seen if label not in split.train_unseen)
-    candidates = split.train_unseen if chosen.hold_out == "train_unseen" else train_seen
+    candidates = split.train_unseen if chosen.hold_out == "train_unseen" else split.train_seen
     return folds.draw(
         presence, dataclasses.replace(split, seen=candidates), chosen.folds, chosen.held_out, options.seed, KEYS
     )
@@ -62,12 +61,11 @@ def train_fold(
         None if no image of the fold shows pixels that teach "unseen".
     """
     smaller = acting(split, fold.held_out)
-    train_seen = [label for label in smaller.seen if label not in smaller.train_unseen]
     labels = seen_mask.learnt_labels(smaller.seen, options)
     real = pools.select(folds.training_rows(fold, sampled, labels), labels)
-    if np.isin(real.labels.numpy(), train_seen).all():
+    if np.isin(real.labels.numpy(), smaller.train_seen).all():
         return None
-    *_, (_, (weight, bias)) = seen_mask.fit(real, train_seen, options, joint.device)
+    *_, (_, (weight, bias)) = seen_mask.fit(real, smaller.train_seen, options, joint.device)
     fold_joint = dataclasses.replace(joint, unseen=_isin(joint.labels, fold.held_out)).of(
         [*smaller.seen, *smaller.unseen]
     )

@@ -23,9 +23,8 @@ def perfect_mask(confusions: image_confusions.ImageConfusions, split: splits.Spl
         confusions: with the protocols of `labelling.predict_masked_maps`.
         split: gives the roles of the classes.
     """
-    untrained = {*split.unseen, *split.train_unseen}
-    trained = [label for label in range(len(split.classes)) if label not in untrained]
-    matrices = image_confusions.by_truth(confusions, {"seen_side": trained, "unseen_side": sorted(untrained)})
+    sides = {"seen_side": split.train_seen, "unseen_side": [*split.train_unseen, *split.unseen]}
+    matrices = image_confusions.by_truth(confusions, sides)
     return dataclasses.replace(
         confusions, counts={"generalised": matrices, "without_bias": matrices} | _vanilla(confusions)
     )
@@ -67,7 +66,7 @@ def mask_accuracy(
     """
     on_unseen_side = masked.labels[masked.unseen_side].tolist()
     roles = {
-        "train_seen": [label for label in split.seen if label not in split.train_unseen],
+        "train_seen": list(split.train_seen),
         "train_unseen": list(split.train_unseen),
         "unseen": list(split.unseen),
     }

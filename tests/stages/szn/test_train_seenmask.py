@@ -115,7 +115,7 @@ def test_what_cannot_work_is_refused_before_the_mask_is_trained(world, section, 
 
 
 @pytest.mark.parametrize(
-    ("path", "message"), [("fcn_je.pt", r"fcn_je\.pt: does not exist"), ("split.json", r"split\.json: is not a split")]
+    ("path", "message"), [("fcn_je.pt", r"fcn_je\.pt: No such file"), ("split.json", r"split\.json: is not a split")]
 )
 def test_a_missing_file_is_named(world, path, message):
     pathlib.Path(path).unlink()
