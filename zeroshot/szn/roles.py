@@ -69,6 +69,21 @@ def apply(options: Params, classes: Sequence[str], data: layout.Params) -> layou
     return dataclasses.replace(data, n_unseen=None, unseen=unseen, train_unseen=train_unseen)
 
 
+def count(options: Params, classes: Sequence[str], data: layout.Params) -> tuple[int, int, int | None]:
+    """Return the numbers of unseen, train_unseen and train_seen classes, the last without the background.
+
+    Without class names, which a stage may still have to write, nothing is drawn and the number of train_seen classes is None; other
+    arguments and errors are those of `apply`.
+    """
+    if classes:
+        named = apply(options, classes, data)
+        n_unseen, n_train_unseen = len(named.unseen or ()), len(named.train_unseen)
+        return n_unseen, n_train_unseen, len(classes) - 1 - n_unseen - n_train_unseen
+    listed = published.SZN[options.published] if options.published else options
+    train_unseen = listed.train_unseen or 0
+    return len(listed.unseen or ()), train_unseen if isinstance(train_unseen, int) else len(train_unseen), None
+
+
 def draw(number: int, names: Sequence[str], seed: int) -> tuple[str, ...]:
     """Return `number` of `names`, drawn without replacement. With the same seed, a larger number contains the smaller.
 
