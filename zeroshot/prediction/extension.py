@@ -156,10 +156,10 @@ def _by_vectors(content: dict[str, Any], request: _Request) -> Extended:
         request.aliases, request.vectors_path, request.track, ingredients["pca"],
     )  # fmt: skip
     vectors = torch.from_numpy(made)
-    head = [content["backbone"]["network"][f"classifier.{name}"] for name in ("weight", "bias")]
+    head = content["backbone"]["network"]
     unseen = [label for label in labels if label not in {*ingredients["train_seen"], *content["train_unseen"]}]
     seen = [label for label in labels if label not in unseen]
-    rows = joint_embedding.of_labels(*head, vectors, seen, unseen)
+    rows = joint_embedding.of_labels(head["classifier.weight"], head["classifier.bias"], vectors, seen, unseen)
     on_unseen_side = ~torch.isin(rows.labels, torch.tensor(ingredients["train_seen"]))
     extended = _joined(old, rows, on_unseen_side)
     changed = {

@@ -1,5 +1,6 @@
 """Vectors of new classes, from the source that the vectors of a model's classes came from."""
 
+import functools
 import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -65,13 +66,14 @@ def make(
         raise errors.UserError(
             f"{error}\nFor a new class, give the words in --words, and the place of the vectors in --vectors"
         ) from error
-    where, n, rules = str(path or options.path), len(old), (options.background, options.normalise)
+    where, n = str(path or options.path), len(old)
+    finish = functools.partial(normalisation.finish, background=options.background, normalise=options.normalise)
     vectors = source.vectors
     fits = components is None or vectors.shape[1] == len(components["mean"])
     if components is not None and fits:
         mean, axes = components["mean"].numpy(), components["components"].numpy()
         vectors = ((vectors - mean) @ axes.T).astype(np.float32)
-    found = normalisation.finish(vectors[:n], old, *rules)
+    found = finish(vectors[:n], old)
     if not fits or found.shape != stored.shape:
         raise errors.UserError(f"{where}: has vectors of another length than the model was trained with; {_REMEDY}")
     cosines = (found * stored).sum(1) / np.maximum(
@@ -85,8 +87,8 @@ def make(
         raise errors.UserError(
             f"{where}: has other vectors than the model was trained with, for example for `{old[int(cosines.argmin())]}`; {_REMEDY}"
         )
-    further = normalisation.finish_further(vectors[n:], new, vectors[:n], *rules)
+    further = normalisation.finish_further(vectors[n:], new, vectors[:n], options.background, options.normalise)
     # Few principal components may give different words one direction, which is no fault of the source.
-    whole = np.concatenate([normalisation.finish(source.vectors[:n], old, *rules), source.vectors[n:]])
+    whole = np.concatenate([finish(source.vectors[:n], old), source.vectors[n:]])
     normalisation.check_distinct(whole, [*old, *new], where)
     return np.concatenate([stored, further]), dict(zip(new, source.words[n:], strict=True))

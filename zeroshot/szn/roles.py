@@ -23,8 +23,8 @@ class Params:
     """The `split` section of szn/params.yaml, which documents every key."""
 
     published: Literal["voc_9_2_10", "voc_17_2_2", "voc_21_0_0", "context33_29_2_2"] | None
-    unseen: tuple[layout.Name, ...] | None
     train_unseen: NamesOrNumber | None
+    unseen: tuple[layout.Name, ...] | None
     seed: params.Seed
 
     @pydantic.field_validator("unseen", "train_unseen")

@@ -34,11 +34,11 @@ class Params:
     steps_per_epoch: params.Count
     batch_size: params.Count
     lr: params.Positive
-    weight_decay: params.NonNegative
-    dropout: params.Fraction
-    pool_per_class: params.Count
     seed: params.Seed
     calibration: Calibration
+    dropout: params.Fraction
+    weight_decay: params.NonNegative
+    pool_per_class: params.Count
 
 
 # The log-odds of "seen": weight (d,) and bias (), float32.

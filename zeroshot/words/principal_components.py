@@ -105,7 +105,10 @@ class Reduction:
         """Return what `reduce` did, as plain numbers: the `mean` (d) and `components` (j, d); None where vectors stay as they are."""
         if not self.n_words:
             return None
-        return {"mean": self._pca.mean_.tolist(), "components": self._pca.components_[: self.dim].tolist()}
+        return {
+            "mean": np.asarray(self._pca.mean_).tolist(),
+            "components": np.asarray(self._pca.components_)[: self.dim].tolist(),
+        }
 
     def describe(self) -> str:
         """Return in words what `reduce` did."""
