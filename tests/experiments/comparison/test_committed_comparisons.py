@@ -2,7 +2,6 @@
 
 import pathlib
 import shlex
-import typing
 
 import pytest
 import yaml
@@ -12,25 +11,13 @@ from zeroshot.base import errors, params
 from zeroshot.datasets import layout, published
 from zeroshot.datasets.toy import scenes
 from zeroshot.evaluation import metrics
-from zeroshot.experiments import presets
-from zeroshot.experiments.comparison import catalogue, overrides, published_results, run_list
-from zeroshot.szn import features, network, roles, seen_mask, variants
-from zeroshot.words import class_embeddings, principal_components
+from zeroshot.experiments import presets, schema
+from zeroshot.experiments.comparison import catalogue, model_files, overrides, published_results, run_list
+from zeroshot.szn import roles
 
 FOLDER = dag.ROOT / "presets" / "comparison"
 METHODS = catalogue.methods(FOLDER)
 MAIN, SZN = "params.yaml", "szn/params.yaml"
-SECTIONS = {
-    MAIN: dag.sections(),
-    SZN: {
-        "split": roles.Params,
-        "embeddings": class_embeddings.Params,
-        "pca": principal_components.Params,
-        "network": network.Params,
-        "features": features.Params,
-        "seen_mask": seen_mask.Params,
-    },
-}
 NAMES = list(params.read(FOLDER / "tables.yaml"))
 NAMES_OF_SZN = [name for name in NAMES if name.startswith("szn")]
 PUBLISHED = [row for dataset in ("voc", "context") for row in published_results.read(FOLDER / "published.csv", dataset)]
@@ -50,7 +37,7 @@ def test_every_run_is_a_valid_parameter_file(name):
     for run in run_list.runs(name, cells, METHODS, {}):
         assert run.params.keys() == {MAIN, SZN} if run.target == "szn/dvc.yaml" else {MAIN}
         for path, content in run.params.items():
-            sections = SECTIONS[path]
+            sections = schema.FILES[path]
             assert content.keys() == sections.keys()
             for section, cls in sections.items():
                 params.build(content[section], cls, section)
@@ -85,10 +72,10 @@ def class_names(data):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_model_is_scored_by_the_pipeline(name):
-    stages = dag.stages(files=(dag.MAIN, *dag.OPTIONAL)).values()
-    scored = {stage.name.partition("@")[2] for stage in stages if stage.module == "stages.evaluate"}
-    scored |= {f"szn/{variant}" for variant in typing.get_args(variants.Variant)}
-    assert {METHODS[method].model for method in catalogue.comparison(FOLDER, name, METHODS).methods} <= scored
+    written = {out for stage in dag.stages(files=dag.ALL).values() for out in stage.outs}
+    models = {METHODS[method].model for method in catalogue.comparison(FOLDER, name, METHODS).methods}
+    assert {model_files.metrics(model) for model in models} <= written
+    assert {model_files.image_confusions(model) for model in models} <= written
 
 
 def test_flags_of_methods_need_no_quotation_marks_in_a_shell():

@@ -36,6 +36,22 @@ def test_origin_has_parameters_and_code_of_all_stages_up_to_the_file():
     )
 
 
+def test_sections_of_the_same_name_in_two_files_are_kept_apart():
+    stages = copy.deepcopy(STAGES)
+    stages["evaluate@a"]["params"] = {"szn/params.yaml": {"data": {"k": 3}}, "params.yaml": {"evaluation": "x"}}
+    recorded = provenance.origin(list(stages.values()), "metrics/a.json")
+    assert recorded is not None and recorded.params == {
+        "data": {"k": 2},
+        "backbone.seed": 1,
+        "szn/params.yaml:data": {"k": 3},
+        "evaluation": "x",
+    }
+    main = {"data": {"k": 2}, "backbone": {"seed": 1}, "evaluation": "x"}
+    assert provenance.matches(recorded.params, {"params.yaml": main, "szn/params.yaml": {"data": {"k": 3}}})
+    assert not provenance.matches(recorded.params, {"params.yaml": main, "szn/params.yaml": {"data": {"k": 2}}})
+    assert not provenance.matches(recorded.params, {"params.yaml": main})
+
+
 @pytest.mark.parametrize("path", ["metrics/b.json", "metrics/a"])
 def test_a_file_that_no_stage_wrote_has_no_origin(path):
     assert provenance.origin(list(STAGES.values()), path) is None

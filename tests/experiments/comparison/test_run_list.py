@@ -123,3 +123,37 @@ def test_a_k_may_have_more_seeds():
         (3, 6),
     ]
     assert chosen.all_seeds == [0, 5, 6]
+
+
+def test_a_run_has_the_parameter_files_that_its_pipeline_reads():
+    methods = METHODS | {
+        name: params.build(entry, catalogue.Method, name) for name, entry in comparison_repo.SZN_METHODS.items()
+    }
+    tables = [{"title": "All", "methods": ["ZS3Net", "Supervised", "FCN-JE", "SZN", "SZN, MSE"]}]
+    splits = {2: {"data.unseen": ["a"], "szn/params.yaml:split.unseen": ["a"]}}
+    chosen = comparison(tables=tables, splits=splits, seeds=[3], fixed_seeds=["szn/params.yaml:split"])
+    selected = run_list.runs("tiny", run_list.cells(chosen, methods, comparison_repo.FILES), methods, {})
+    filled = {tuple(cell.method for cell in run.cells): run.params for run in selected}
+    assert list(filled) == [("ZS3Net",), ("Supervised",), ("FCN-JE", "SZN"), ("SZN, MSE",)]
+    assert filled["ZS3Net",].keys() == {"params.yaml"}
+    for methods_of_run, loss in ((("FCN-JE", "SZN"), "cosine"), (("SZN, MSE",), "mse")):
+        files = filled[methods_of_run]
+        assert files["params.yaml"]["data"]["unseen"] == ["a"] and files["params.yaml"]["backbone"]["seed"] == 3
+        assert files["szn/params.yaml"] == {
+            "split": {"unseen": ["a"], "train_unseen": 3, "seed": 0},
+            "network": {"loss": loss, "seed": 3},
+        }
+
+
+@pytest.mark.parametrize(
+    ("target", "files"),
+    [
+        (None, ("params.yaml",)),
+        ("evaluate@zs3net", ("params.yaml",)),
+        ("szn/dvc.yaml", ("params.yaml", "szn/params.yaml")),
+        ("szn/dvc.yaml:evaluate@szn", ("params.yaml", "szn/params.yaml")),
+    ],
+)
+def test_a_pipeline_has_the_parameter_file_beside_its_dvc_yaml(target, files):
+    method = params.build(comparison_repo.METHODS["GAN"] | {"target": target}, catalogue.Method, "GAN")
+    assert method.parameter_files == files

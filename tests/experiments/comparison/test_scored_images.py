@@ -1,5 +1,6 @@
 """The images behind a row of the tables are found in DVC's cache by the hashes of the run's lock."""
 
+import dataclasses
 import hashlib
 import subprocess
 
@@ -37,17 +38,19 @@ def cached(root, write):
     return md5
 
 
-def result(root, hits, images=("a", "b"), unseen=(1,)):
-    """Return a run that has `hits` correct pixels of class 1 in each image."""
+def result(
+    root, hits, images=("a", "b"), unseen=(1,), matrices="metrics/zs3net_images.h5", split_path="data/split.json"
+):
+    """Return a run that has `hits` correct pixels of class 1 in each image, in the files `matrices` and `split_path`."""
     counts = scipy.sparse.csr_matrix([[5, 0, 9 - one, one] for one in hits])
     confusions = image_confusions.ImageConfusions(images, 2, {"generalised": counts, "without_bias": 2 * counts})
     split = splits.Split(("background", "cow"), (0,), unseen, "images", (), (), ())
     outs = [
         {
-            "path": "metrics/zs3net_images.h5",
+            "path": matrices,
             "md5": cached(root, lambda path: image_confusions.write(path, confusions)),
         },
-        {"path": "data/split.json", "md5": cached(root, lambda path: splits.write(path, split))},
+        {"path": split_path, "md5": cached(root, lambda path: splits.write(path, split))},
     ]
     stages = [{"outs": outs}, {"params": {"params.yaml": {"evaluation": {"absent_classes": "zero"}}}}]
     return collect.Result({}, None, dvc_experiments.Experiment("run", "rev", "", "", "done", {}, stages), ())
@@ -58,6 +61,16 @@ def test_runs_are_read_with_the_protocol_of_the_row_and_the_roles_of_their_split
     assert (scored.images, scored.seen, scored.unseen, scored.absent) == (("a", "b"), (0,), (1,), "zero")
     expected = [[[10, 0, 12, 6], [10, 0, 10, 8]], [[10, 0, 8, 10], [10, 0, 6, 12]]]
     np.testing.assert_array_equal([counts.toarray() for counts in scored.counts], expected)
+
+
+def test_a_model_of_another_pipeline_has_the_files_of_that_pipeline(root):
+    method = dataclasses.replace(METHOD, model="szn/fcn_je")
+    own = {"matrices": "metrics/szn/fcn_je_images.h5", "split_path": "data/szn/split.json"}
+    scored = scored_images.read(root, method, [result(root, [3, 4], **own)])
+    assert scored is not None and scored.images == ("a", "b")
+    assert scored_images.read(root, method, [result(root, [3, 4])]) is None
+    mixed = own | {"split_path": "data/split.json"}
+    assert scored_images.read(root, method, [result(root, [3, 4], **mixed)]) is None
 
 
 def test_there_is_nothing_to_resample_without_runs_or_files_or_with_different_images(root):
