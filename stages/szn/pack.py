@@ -33,17 +33,20 @@ def main(
 
     from zeroshot.base import checkpoints
     from zeroshot.pixel_classifiers import masked_classifier, pixel_classifier
-    from zeroshot.prediction import packing
+    from zeroshot.prediction import model, packing
     from zeroshot.words import class_embeddings
 
     load = masked_classifier.load if variant == "szn" else pixel_classifier.load
     loaded = load(classifier_path)
     recipe, metadata = json.loads(recipe_path.read_bytes()), loaded[1]
-    components = {key: torch.tensor(value, dtype=torch.float64) for key, value in (recipe["pca"] or {}).items()}
+    pca = None
+    if recipe["pca"]:
+        mean, components = (torch.tensor(recipe["pca"][key], dtype=torch.float64) for key in ("mean", "components"))
+        pca = model.Components(mean=mean, components=components)
     untrained = {*metadata["train_unseen"], *metadata["unseen"]}
-    ingredients = {
+    ingredients: model.VectorIngredients = {
         "embeddings": recipe["embeddings"],
-        "pca": components or None,
+        "pca": pca,
         "vectors": torch.from_numpy(class_embeddings.read_rows(embeddings_path, metadata["classes"])),
         "train_seen": [label for label in metadata["seen"] if label not in untrained],
     }
