@@ -1,1 +1,1 @@
-"""The stages of SZN, in the order of szn/dvc.yaml: from `split` and `embed` over the networks, the mask and evaluation to `pictures`."""
+"""The stages of SZN, in order: split, embed, train_embedding, cut_head, dump, train_seenmask, evaluate, pack, pictures."""

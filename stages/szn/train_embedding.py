@@ -40,7 +40,7 @@ def main(
     from zeroshot.words import class_embeddings
 
     stage = f"train_embedding ({target})"
-    options = params.load("szn/params.yaml", szn_network.SECTION, szn_network.Params)
+    options = params.load("szn/params.yaml", "network", szn_network.Params)
     settings = params.load("params.yaml", "runtime", runtime.Params)
     device = runtime.start(settings, settings.threads)
     split = splits.read_training(training_path)

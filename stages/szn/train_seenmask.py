@@ -44,18 +44,20 @@ def main(
     split = splits.read(split_path)
     void = options.void == "unseen"
     if split.unseen and not split.train_unseen and not void:
-        raise errors.UserError(
-            "split.train_unseen: is empty, so nothing teaches the seen mask what an unseen class looks like; name some classes"
-        )
+        raise errors.UserError(f"szn/params.yaml: {seen_mask.NO_TRAIN_UNSEEN}")
+    if void and split.exclude == "pixels" and split.unseen:
+        raise errors.UserError(f"szn/params.yaml: {seen_mask.UNSEEN_AMONG_IGNORED}")
     joint = pixel_classifier.load(joint_path, split)[0].to(device)
     sampled = rows.sample(features_dir, options.pool_per_class, options.seed, ignored=void)
+    if void and not (sampled["label"] == rows.UNLABELLED).any():
+        raise errors.UserError(f"szn/params.yaml: {seen_mask.NO_IGNORED_PIXELS}")
     chosen = []
     if options.calibration.enabled and split.unseen:
         chosen = seen_mask_folds.draw(rows.presence(features_dir), split, options)
 
     train_seen = [label for label in split.seen if label not in split.train_unseen]
-    labels = [*split.seen, *([rows.UNLABELLED] if void else [])]
-    epochs = seen_mask.fit(pools.select(sampled, labels), train_seen, options, device)
+    real = pools.select(sampled, seen_mask.learnt_labels(split.seen, options))
+    epochs = seen_mask.fit(real, train_seen, options, device)
     curve = storage.Curve(curve_path)
     weight, bias = progress.train(epochs, "train_seenmask", options.epochs, curve)
     include = options.candidates == "unseen_and_train_unseen"

@@ -9,7 +9,7 @@ import torch
 
 from tests.support import dump_sources
 from tests.support import small_vgg as small
-from zeroshot.cache import dump, graphs, held_labels, index, maps, shard_plan
+from zeroshot.cache import dump, graphs, held_labels, index, maps, sources
 from zeroshot.datasets import splits
 from zeroshot.images import grids, image_files, views
 from zeroshot.networks import backbone, fcn32s
@@ -125,5 +125,5 @@ def test_predictions_from_cached_maps_are_those_of_the_network_and_the_margin_is
 
 def test_a_source_takes_the_margin_of_the_network(root, network):
     split = splits.read(root / "split.json")
-    source = shard_plan.source("val", split, root / "toy", root / "masks/val", dump_sources.options(), network)
+    source = sources.source("val", split, root / "toy", root / "masks/val", dump_sources.options(), network)
     assert (source.dim, source.stride, source.margin) == (small.FEATURE_DIM, 32, 3)

@@ -9,15 +9,17 @@ from zeroshot.commands import parameters
 from zeroshot.experiments import parameters_page, presets, schema
 
 
-def test_the_committed_page_is_up_to_date(capsys, monkeypatch):
+@pytest.mark.parametrize(("pipeline", "page"), [("main", "parameters.md"), ("szn", "szn_parameters.md")])
+def test_the_committed_page_is_up_to_date(capsys, monkeypatch, pipeline, page):
     monkeypatch.chdir(dag.ROOT)
-    parameters.main()
-    assert capsys.readouterr().out == (dag.ROOT / "docs" / "parameters.md").read_text()
+    parameters.main(pipeline)
+    assert capsys.readouterr().out == (dag.ROOT / "docs" / page).read_text()
 
 
-def test_every_key_is_on_the_page_with_its_comment():
-    default = presets.text(presets.DEFAULT, dag.ROOT / "presets")
-    page = " ".join(parameters_page.make(default, schema.SECTIONS).replace("&lt;", "<").split())
+@pytest.mark.parametrize(("path", "sections"), schema.FILES.items(), ids=schema.FILES)
+def test_every_key_is_on_the_page_with_its_comment(path, sections):
+    default = (dag.ROOT / path).read_text()
+    page = " ".join(parameters_page.make(default, sections).replace("&lt;", "<").split())
     for key, comment in presets.comments(default).items():
         assert f"`{key}`" in page and comment in page
 
@@ -34,6 +36,9 @@ def test_allowed_values_come_from_the_schema():
         "`embeddings.aliases`** (mapping from text to text or list of text; default `{}`)",
     ):
         assert words in page
+    page = " ".join((dag.ROOT / "docs" / "szn_parameters.md").read_text().split())
+    assert "`mobilenet_v2` or `vgg16_fcn32s`; default" in page
+    assert "`network.augmentation`** (or null): " in page and "`network.augmentation.crop`** (whole number" in page
 
 
 def test_a_key_without_comment_is_named():

@@ -3,6 +3,7 @@
 import dataclasses
 import difflib
 import pathlib
+import types
 import typing
 
 import pytest
@@ -11,7 +12,7 @@ from dvc.utils import hydra, serialize
 
 from tests.support import dag
 from zeroshot.base import errors, params
-from zeroshot.experiments import presets
+from zeroshot.experiments import presets, schema
 from zeroshot.experiments.comparison import overrides
 
 FOLDER = dag.ROOT / "presets"
@@ -53,6 +54,9 @@ b:
 def keys(cls: type, prefix: str) -> list[str]:
     """Return the keys of a section and its sub-sections, in the order of the fields."""
     result = [prefix]
+    if isinstance(cls, types.UnionType):
+        # A sub-section, or null.
+        cls = next((choice for choice in typing.get_args(cls) if dataclasses.is_dataclass(choice)), cls)
     for name, kind in typing.get_type_hints(cls).items() if dataclasses.is_dataclass(cls) else ():
         result += keys(kind, f"{prefix}.{name}")
     return result
@@ -277,3 +281,36 @@ def test_an_overlay_that_is_not_utf8_is_refused_with_its_name(tmp_path):
         presets.text("mine", tmp_path)
     (tmp_path / "mine.yaml").write_bytes("# Bäume.\n\na:\n  one: 2\n".encode("utf-8-sig"))
     assert presets.text("mine", tmp_path).startswith("# Bäume.\n\n")
+
+
+SZN = (dag.ROOT / dag.SZN_PARAMS).read_text()
+
+
+def test_every_key_of_szn_has_a_comment_and_lines_are_short():
+    expected = {key for section, cls in schema.SZN_SECTIONS.items() for key in keys(cls, section)}
+    comments = presets.comments(SZN)
+    assert comments.keys() == expected
+    for section, cls in schema.SZN_SECTIONS.items():
+        listed = keys(cls, section)
+        assert list(leaves(yaml.safe_load(SZN)[section], f"{section}.")) == [
+            key for key in listed if not any(other.startswith(f"{key}.") for other in listed)
+        ]
+    assert [line for line in SZN.splitlines() if len(line) > 120] == []
+    assert not [key for key, comment in comments.items() if comment.startswith(("As ", "... "))]
+
+
+def test_dvc_changes_one_line_of_szn_for_each_key_and_keeps_the_comments_of_lists(tmp_path):
+    path = tmp_path / "params.yaml"
+    path.write_text(SZN)
+    with serialize.modify_yaml(path):
+        pass
+    assert path.read_text() == SZN
+    values = {key: value for key, value in leaves(yaml.safe_load(SZN)).items() if value != {}}
+    single = {key: value for key, value in values.items() if not isinstance(value, list)}
+    hydra.apply_overrides(path, [f"{key}={other(value)}" for key, value in single.items()])
+    after = path.read_text()
+    changed = [old for old, new in zip(SZN.splitlines(), after.splitlines(), strict=True) if old != new]
+    assert [line.partition(":")[0].strip() for line in changed] == [key.rpartition(".")[2] for key in single]
+    hydra.apply_overrides(path, [f"{key}=[1.5,2.5]" for key in values if key not in single])
+    assert presets.comments(path.read_text()) == presets.comments(SZN)
+    assert len(single) < len(values)

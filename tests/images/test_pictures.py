@@ -121,3 +121,16 @@ def test_equal_pictures_are_written_byte_identically(tmp_path):
     with PIL.Image.open(tmp_path / "one.png") as picture:
         np.testing.assert_array_equal(np.asarray(picture), draw({"truth": TRUTH}))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["one.png", "two.png"]
+
+
+def test_binary_maps_come_after_the_label_maps_white_where_true_and_without_a_legend():
+    mask = np.array([[True, False, False], [False, True, True]])
+    binary = {"seen mask": mask, "true mask": ~mask}
+    picture = np.asarray(pictures.compare(IMAGE, {"truth": TRUTH}, CLASSES, (1,), SIDE, binary))
+    white = np.kron(
+        np.where(mask[..., None], 255, 0).astype(np.uint8).repeat(3, axis=-1), np.ones((20, 20, 1), np.uint8)
+    )
+    np.testing.assert_array_equal(panel(picture, 1), enlarged(TRUTH))
+    np.testing.assert_array_equal(panel(picture, 2), white)
+    np.testing.assert_array_equal(panel(picture, 3), 255 - white)
+    assert len(swatches(picture)) == len(swatches(draw({"truth": TRUTH})))

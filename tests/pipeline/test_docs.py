@@ -90,6 +90,9 @@ NOT_RUN = {
     "zeroshot report --classes red-striped,red-plain": "needs results; tests/report runs the like",
     "dvc exp run --queue -S pseudo_labels.p=10,25,50,75": "tests/experiments queues runs",
     "zeroshot tables toy": "asks DVC for all experiments; tests/experiments does in a small repository",
+    "zeroshot queue szn_toy": "starts hours of work; tests/experiments queues runs",
+    "zeroshot queue szn_toy --dry-run": "asks DVC for all experiments; tests/experiments does in a small repository",
+    "zeroshot tables szn_toy": "asks DVC for all experiments; tests/experiments does in a small repository",
 }
 
 

@@ -7,7 +7,6 @@ import dataclasses
 import pathlib
 import shutil
 
-import numpy as np
 import pytest
 import yaml
 
@@ -44,50 +43,29 @@ def changed(run: leak_runs.Run, folder: pathlib.Path) -> set[str]:
     return {out for out in leak_runs.TRAINED if any(pathlib.PurePath(path).is_relative_to(out) for path in differing)}
 
 
-def relabel(paths, labels: dict[int, int]) -> int:
-    """Overwrite labels in masks and return the number of pixels that changed."""
-    table = np.arange(label_ids.N_IDS, dtype=np.uint16)
-    table[list(labels)] = list(labels.values())
-    count = 0
-    for path in paths:
-        mask = image_files.read_mask(path)
-        image_files.write_mask(path, table[mask])
-        count += np.count_nonzero(table[mask] != mask)
-    return count
-
-
-def rotate(paths) -> int:
-    """Give every file the content of the next and return the number of files that changed."""
-    paths = list(paths)
-    contents = [path.read_bytes() for path in paths]
-    for path, content in zip(paths, contents[1:] + contents[:1], strict=True):
-        path.write_bytes(content)
-    return sum(a != b for a, b in zip(contents, contents[1:] + contents[:1], strict=True))
-
-
 def training_masks(folder):
     return [*(folder / SOURCE_MASKS).glob("train_*.png"), *(folder / leak_runs.MASKS / "unlabelled").glob("*.png")]
 
 
 def unseen_become_ignored(folder, split):
-    return relabel(training_masks(folder), {label: label_ids.IGNORE_INDEX for label in split.unseen})
+    return leak_runs.relabel(training_masks(folder), {label: label_ids.IGNORE_INDEX for label in split.unseen})
 
 
 def unseen_become_other_unseen(folder, split):
-    return relabel(training_masks(folder), dict(zip(split.unseen, split.unseen[::-1], strict=True)))
+    return leak_runs.relabel(training_masks(folder), dict(zip(split.unseen, split.unseen[::-1], strict=True)))
 
 
 def unlabelled_images_permuted(folder, split):
-    return rotate(folder / "data/toy" / item.image for item in split.unlabelled)
+    return leak_runs.rotate(folder / "data/toy" / item.image for item in split.unlabelled)
 
 
 def val_labels_changed(folder, split):
     masks = [*(folder / SOURCE_MASKS).glob("val_*.png"), *(folder / leak_runs.MASKS / "val").glob("*.png")]
-    return relabel(masks, {label: (label + 1) % len(split.classes) for label in range(len(split.classes))})
+    return leak_runs.relabel(masks, {label: (label + 1) % len(split.classes) for label in range(len(split.classes))})
 
 
 def val_images_permuted(folder, split):
-    return rotate(folder / "data/toy" / item.image for item in split.val)
+    return leak_runs.rotate(folder / "data/toy" / item.image for item in split.val)
 
 
 @pytest.mark.parametrize(
@@ -137,7 +115,7 @@ def test_training_depends_on_seen_labels(base, tmp_path):
     masks = sorted((folder / leak_runs.MASKS / "train").glob("*.png"))
     shown = [path for path in masks if (image_files.read_mask(path) == label).any()]
     # A seen class without a cell is refused, so one image keeps it.
-    assert relabel(shown[1:], {label: label_ids.IGNORE_INDEX}) > 0
+    assert leak_runs.relabel(shown[1:], {label: label_ids.IGNORE_INDEX}) > 0
     tiny.run(folder, *leak_runs.TRAINING, *leak_runs.SELF_TRAINING)
     # The counts of pseudo-labels are rounded, and equal if the tiny networks predict only background before and after.
     constant = {"features/val", "features/unlabelled", "metrics/pseudo_counts.csv"}

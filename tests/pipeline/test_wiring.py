@@ -1,4 +1,4 @@
-"""dvc.yaml agrees with every stage: its code, parameters, paths and description."""
+"""dvc.yaml and the pipelines beside it agree with every stage: its code, parameters, paths and description."""
 
 import ast
 import configparser
@@ -7,20 +7,27 @@ import pathlib
 import re
 
 import pytest
-import yaml
 
 from tests.support import dag, source_code
+from zeroshot.experiments import schema
 
-STAGES = dag.stages(files=(dag.MAIN, *dag.OPTIONAL))
-SECTIONS = tuple(yaml.safe_load((dag.ROOT / "params.yaml").read_text()))
-# Stages with the name of what they make, which people type.
-NAMED = dict.fromkeys(("zs3net", "zs5net", "baselines"), "pack_models")
-ROOT_OF_DATA = yaml.safe_load((dag.ROOT / "params.yaml").read_text())["data"]["root"]
+STAGES = dag.stages(files=dag.ALL)
+SZN_STAGES = {name: stage for name, stage in STAGES.items() if stage.file == dag.SZN}
+# Stages with another name than their module: that of what they make, which people type, or of what they make it for.
+PACKED = dict.fromkeys(("zs3net", "zs5net", "baselines"), "pack_models") | dict.fromkeys(
+    ("szn/szn", "szn/fcn_je"), "pack"
+)
+NAMED = PACKED | {
+    **{f"szn/{name}_softmax": name for name in ("dump", "evaluate")},
+    **{f"szn/cut_{head}": "cut_head" for head in ("embedding", "softmax")},
+    "szn/train_softmax": "train_embedding",
+}
+ROOT_OF_DATA = dag.document(dag.PARAMS)["data"]["root"]
 stages = pytest.mark.parametrize("stage", STAGES.values(), ids=STAGES)
 
 
-# These two stages are expensive, so they depend on single files. Cheap stages depend on folders.
-DEAR = {"train_backbone", "dump_features", "train_devise_network", "self_train_network"}
+# These stages are expensive, so they depend on single files. Cheap stages depend on folders.
+DEAR = {"train_backbone", "dump_features", "train_devise_network", "self_train_network", "train_embedding", "dump"}
 
 
 def imported_files(module: str) -> set[str]:
@@ -45,11 +52,24 @@ def imported_files(module: str) -> set[str]:
 
 
 def sections_loaded(path: pathlib.Path) -> dict[str, str]:
-    """Return the sections that a file loads by `params.load("params.yaml", "section", module.Params)`, and the class named."""
-    calls = [node for node in ast.walk(source_code.parsed(path)) if isinstance(node, ast.Call)]
-    loads = [call for call in calls if ast.unparse(call.func) == "params.load"]
-    assert all(ast.literal_eval(call.args[0]) == "params.yaml" for call in loads)
-    return {ast.literal_eval(call.args[1]): ast.unparse(call.args[2]) for call in loads}
+    """Return the sections that a file loads by `params.load("params.yaml", "section", module.Params)`, and the full name of the class.
+
+    The names of the sections are those of `dag.Stage.params`.
+    """
+    tree = source_code.parsed(path)
+    modules = {
+        alias.asname or alias.name: f"{node.module}.{alias.name}"
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+    loads = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and ast.unparse(node.func) == "params.load"]
+    loaded = {}
+    for call in loads:
+        file, section = map(ast.literal_eval, call.args[:2])
+        module, _, name = ast.unparse(call.args[2]).rpartition(".")
+        loaded[section if file == dag.PARAMS else f"{file}:{section}"] = f"{modules[module]}.{name}"
+    return loaded
 
 
 def overlap(path: str, other: str) -> bool:
@@ -68,22 +88,34 @@ def test_every_file_of_stages_is_in_dvc_yaml_and_runs_as_a_module():
     for stage in STAGES.values():
         assert stage.words[:2] == ["python", "-m"]
         name = stage.name.partition("@")[0]
-        assert stage.module.rpartition(".")[2] == NAMED.get(name, name)
+        assert stage.module.rpartition(".")[2] == NAMED.get(name, name.removeprefix("szn/"))
 
 
 def test_the_main_pipeline_does_not_depend_on_optional_ones():
     main = dag.stages()
     assert all(stage.module.count(".") == 1 for stage in main.values())
-    outs = [out for name, stage in STAGES.items() if name not in main for out in stage.outs]
-    assert outs and not [dep for stage in main.values() for dep in stage.data for out in outs if overlap(dep, out)]
+    for file in dag.OPTIONAL:
+        outs = [out for stage in STAGES.values() if stage.file == file for out in stage.outs]
+        others = [stage for stage in STAGES.values() if stage.file != file]
+        assert outs and not [dep for stage in others for dep in stage.data for out in outs if overlap(dep, out)]
 
 
 @pytest.mark.parametrize("file", dag.OPTIONAL)
 def test_optional_pipelines_run_from_the_repositorys_folder(file):
-    document = yaml.safe_load((dag.ROOT / file).read_text())
+    document = dag.document(file)
     up = os.path.relpath(dag.ROOT, (dag.ROOT / file).parent)
-    assert document["vars"] == [f"{up}/params.yaml"]
+    # With a params.yaml of its own, a pipeline takes the data set alone from that of the main one.
+    assert document["vars"] == [f"{up}/params.yaml:data" if file == dag.SZN else f"{up}/params.yaml"]
     assert {stage["wdir"] for stage in document["stages"].values()} == {up}
+
+
+def test_the_main_pipeline_gives_szn_its_data_set_and_nothing_that_depends_on_its_roles():
+    main = {out for stage in dag.stages().values() for out in stage.outs}
+    read = {dep for stage in SZN_STAGES.values() for dep in stage.data if any(overlap(dep, out) for out in main)}
+    settings = dag.document(dag.SZN_PARAMS)
+    assert read == {ROOT_OF_DATA, "data/labels", settings["embeddings"]["path"]}
+    folders = ("data/szn/", "features/szn/", "models/szn/", "metrics/szn/", "plots/szn/")
+    assert all(out.startswith(folders) for stage in SZN_STAGES.values() for out in stage.outs)
 
 
 @stages
@@ -106,17 +138,24 @@ def test_params_are_the_sections_that_the_stage_loads(stage):
     loaded = sections_loaded(source_code.source(stage.module))
     assert sorted(stage.params) == sorted(section for section in loaded if section != "runtime")
     for section, name in loaded.items():
-        cls = dag.sections()[section]
-        assert name == f"{cls.__module__.rpartition('.')[2]}.{cls.__name__}"
+        path, _, key = section.rpartition(":")
+        cls = schema.FILES[path or dag.PARAMS][key]
+        assert name == f"{cls.__module__}.{cls.__name__}"
 
 
 def test_each_section_is_tracked_by_one_stage_and_runtime_by_none():
     """A stage counts once, even if it runs for each item of a matrix or in an optional pipeline too."""
-    tracked = [section for section, _ in {(s, stage.module) for stage in STAGES.values() for s in stage.params}]
-    assert sorted([*tracked, "runtime"]) == sorted(SECTIONS)
-    assert "runtime" in {
-        section for stage in STAGES.values() for section in sections_loaded(source_code.source(stage.module))
-    }
+
+    def tracked(stages) -> list[str]:
+        return sorted(section for section, _ in {(s, stage.module) for stage in stages for s in stage.params})
+
+    main = [stage for stage in STAGES.values() if stage.file != dag.SZN]
+    assert sorted([*tracked(main), "runtime"]) == sorted(dag.document(dag.PARAMS))
+    # SZN has some sections in common with the main pipeline; each of those too is tracked by one stage.
+    own = [f"{dag.SZN_PARAMS}:{section}" for section in dag.document(dag.SZN_PARAMS)]
+    assert tracked(SZN_STAGES.values()) == sorted([*own, "data", "evaluation", "visualise"])
+    for stages in (main, SZN_STAGES.values()):
+        assert "runtime" in {section for one in stages for section in sections_loaded(source_code.source(one.module))}
 
 
 @stages
@@ -128,24 +167,26 @@ def test_paths_on_the_command_line_are_the_data_and_the_outs(stage):
 
 
 def test_paths_that_users_choose_may_have_spaces():
-    settings = yaml.safe_load((dag.ROOT / "params.yaml").read_text())
-    chosen = [("data", "root"), ("embeddings", "path"), ("backbone", "weights")]
-    for section, key in chosen:
-        settings[section][key] = f"my {section}/of today"
-    stages = dag.stages(settings, (dag.MAIN, *dag.OPTIONAL)).values()
+    settings, szn = dag.document(dag.PARAMS), dag.document(dag.SZN_PARAMS)
+    chosen = [(settings, "data", "root"), (settings, "embeddings", "path"), (settings, "backbone", "weights")]
+    chosen += [(szn, "embeddings", "path"), (szn, "network", "weights")]
+    for number, (document, section, key) in enumerate(chosen):
+        document[section][key] = f"my {section}/of day {number}"
+    stages = dag.stages(settings, dag.ALL, szn).values()
     for stage in stages:
         images = [settings["data"]["root"]] if stage.listed else []
         assert sorted(stage.paths) == sorted({*stage.data, *images, *stage.outs})
-    assert {f"my {section}/of today" for section, _ in chosen} <= {path for stage in stages for path in stage.paths}
+    paths = {path for stage in stages for path in stage.paths}
+    assert {document[section][key] for document, section, key in chosen} <= paths
 
 
 def test_the_expensive_stages_depend_on_the_checksums_of_their_images_and_not_on_the_whole_data_set():
-    main = dag.stages()
-    assert main["train_backbone"].listed == ["data/training.json"] and main["dump_features"].listed == [
-        "data/images.json"
-    ]
-    for name in ("train_backbone", "dump_features"):
-        assert not {"data/split.json", ROOT_OF_DATA} & set(main[name].deps)
+    listed = {"train_backbone": "data/training.json", "dump_features": "data/images.json"}
+    listed |= dict.fromkeys(("szn/train_embedding", "szn/train_softmax"), "data/szn/training.json")
+    listed |= dict.fromkeys(("szn/dump", "szn/dump_softmax"), "data/szn/images.json")
+    for name, path in listed.items():
+        assert STAGES[name].listed == [path]
+        assert not {"data/split.json", "data/szn/split.json", ROOT_OF_DATA} & set(STAGES[name].deps)
 
 
 @stages
@@ -182,7 +223,7 @@ def test_help_describes_every_argument(stage):
 
 def test_the_network_depends_on_no_vectors_of_unseen_classes():
     """Without the semantic loss it depends on no vectors; with it, on a file of seen classes only."""
-    settings = yaml.safe_load((dag.ROOT / "params.yaml").read_text())
+    settings = dag.document(dag.PARAMS)
     vectors = {out for out in STAGES["embed_classes"].outs if out.startswith("data/")}
     assert not vectors & set(STAGES["train_backbone"].data)
     settings["backbone"]["semantic"]["vectors"] = "data/seen_embeddings.h5"
@@ -192,7 +233,7 @@ def test_the_network_depends_on_no_vectors_of_unseen_classes():
 
 def test_only_evaluation_depends_on_labels_of_unseen_classes():
     """docs/protocol.md: the protocol is in the data flow."""
-    assert readers("data/labels") == {"prepare_split"}
+    assert readers("data/labels") == {"prepare_split", "szn/split"}
     evaluations = {name for name in STAGES if name.startswith("evaluate@")} | {"visualise"}
     networks = {"devise_network", "zs5net_network"}
     assert readers("data/masks/val") == {"dump_features", *(f"dump_features@{name}" for name in networks)}
@@ -210,9 +251,35 @@ def test_only_evaluation_depends_on_labels_of_unseen_classes():
         *baselines,
     }
     assert readers("features/unlabelled") == {"pseudo_label", "report_pseudo_labels", "self_train", "feature_oracle"}
-    summaries = {*NAMED, "summarise"}
-    assert readers("metrics") == summaries and readers("plots") == set()
+    summaries = {*PACKED, "summarise"}
+    assert readers("metrics") == summaries | {"szn/summarise"} and readers("plots") == set()
     assert not any(readers(out) - summaries for name in summaries for out in STAGES[name].outs)
+
+
+def test_of_szn_too_only_evaluation_depends_on_labels_of_unseen_classes():
+    networks = {"szn/train_embedding", "szn/train_softmax"}
+    dumps = {"szn/dump", "szn/dump_softmax"}
+    assert readers("data/szn/masks/val") == dumps
+    assert readers("data/szn/masks/train") == {*networks, "szn/dump"}
+    assert readers("data/szn/training.json") == networks
+    variants = {f"szn/evaluate@{variant}" for variant in ("fcn_je", "szn", "szn_ps")}
+    assert readers("features/szn/train") == {"szn/train_seenmask"}
+    assert readers("features/szn/val") == {*variants, "szn/pictures"}
+    assert readers("features/szn/softmax_val") == {"szn/evaluate_softmax", "szn/pictures"}
+    packed = {"szn/szn", "szn/fcn_je"}
+    assert readers("metrics/szn") == {"szn/summarise", *packed} and readers("plots/szn") == set()
+    reports = {*variants, "szn/evaluate_softmax", "szn/pictures", "szn/summarise"}
+    assert {name for report in reports for out in STAGES[report].outs for name in readers(out)} == {
+        "szn/summarise",
+        *packed,
+    }
+    assert not any(readers(out) for name in packed for out in STAGES[name].outs)
+
+
+def test_the_network_of_szn_reads_class_vectors_and_the_one_with_softmax_does_not():
+    vectors = set(STAGES["szn/embed"].outs)
+    assert vectors & set(STAGES["szn/train_embedding"].data) == {"data/szn/class_embeddings.h5"}
+    assert not vectors & set(STAGES["szn/train_softmax"].data)
 
 
 def test_labels_of_unlabelled_images_reach_only_metrics():
@@ -225,31 +292,47 @@ def test_labels_of_unlabelled_images_reach_only_metrics():
     assert set().union(*map(readers, STAGES["summarise"].outs)) == set()
 
 
-def test_the_summary_is_the_only_metric_and_has_every_model_of_the_matrix():
+def test_the_summary_is_the_only_metric_of_a_pipeline_and_has_every_model():
     """More metrics would make `dvc exp show` wider than a terminal."""
-    documents = [yaml.safe_load((dag.ROOT / file).read_text()) for file in (dag.MAIN, *dag.OPTIONAL)]
-    metrics = [
-        out for document in documents for stage in document["stages"].values() for out in stage.get("metrics", [])
-    ]
-    assert metrics == [{"metrics/summary.json": {"cache": False}}]
-    models = documents[0]["stages"]["evaluate"]["matrix"]["model"]
+    metrics = {
+        file: [out for stage in dag.document(file)["stages"].values() for out in stage.get("metrics", [])]
+        for file in dag.ALL
+    }
+    assert metrics.pop("whole_network/dvc.yaml") == []
+    assert metrics == {
+        dag.MAIN: [{"metrics/summary.json": {"cache": False}}],
+        dag.SZN: [{"metrics/szn/summary.json": {"cache": False}}],
+    }
+    models = dag.document(dag.MAIN)["stages"]["evaluate"]["matrix"]["model"]
     assert STAGES["summarise"].data == ["data/split.json", *(f"metrics/{model}.json" for model in models)]
+    written = [f"metrics/szn/{name}.json" for name in ("fcn_s", "fcn_je", "szn", "szn_ps")]
+    assert STAGES["szn/summarise"].data == ["data/szn/split.json", *written]
+    assert all(any(path in stage.outs for stage in SZN_STAGES.values()) for path in written)
+
+
+def test_a_variant_of_szn_is_scored_with_its_own_model():
+    for name in ("fcn_s", "fcn_je", "szn", "szn_ps"):
+        stage = STAGES["szn/evaluate_softmax" if name == "fcn_s" else f"szn/evaluate@{name}"]
+        flags = dict(zip(stage.argv[::2], stage.argv[1::2], strict=True))
+        assert flags["--variant"] == name and flags["--model-path"] == f"models/szn/classifiers/{name}.pt"
+        assert flags["--metrics-path"] == f"metrics/szn/{name}.json"
 
 
 def test_stages_that_open_the_dataset():
-    settings = yaml.safe_load((dag.ROOT / "params.yaml").read_text())
-    corpus = settings["embeddings"]["path"]
+    corpora = {dag.document(file)["embeddings"]["path"] for file in (dag.PARAMS, dag.SZN_PARAMS)}
     readers_of_data = {
         name
         for name, stage in STAGES.items()
-        if any(overlap(dep, settings["data"]["root"]) for dep in stage.data if dep != corpus)
+        if any(overlap(dep, ROOT_OF_DATA) for dep in stage.data if dep not in corpora)
     }
-    assert {STAGES[name].module.rpartition(".")[2] for name in readers_of_data} == {
+    assert {STAGES[name].module.removeprefix("stages.") for name in readers_of_data} == {
         "convert_labels",
         "prepare_split",
-        "train_devise_network",
-        "self_train_network",
+        "whole_network.train_devise_network",
+        "whole_network.self_train_network",
         "visualise",
+        "szn.split",
+        "szn.pictures",
     }
 
 

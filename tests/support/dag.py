@@ -1,11 +1,11 @@
-"""The stages of dvc.yaml, with templates and matrices expanded."""
+"""The stages of dvc.yaml and of the pipelines beside it, with templates and matrices expanded."""
 
 import dataclasses
 import itertools
 import pathlib
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import yaml
@@ -15,11 +15,16 @@ from zeroshot.experiments import schema
 ROOT = pathlib.Path(__file__).parents[2]
 MAIN = "dvc.yaml"
 # Pipelines beside the main one. Their stages have `wdir: ..`, so all paths are relative to the repository's root.
-OPTIONAL = ("whole_network/dvc.yaml",)
+SZN = "szn/dvc.yaml"
+OPTIONAL = ("whole_network/dvc.yaml", SZN)
+ALL = (MAIN, *OPTIONAL)
+# Parameter files, by their paths in the repository.
+PARAMS = "params.yaml"
+SZN_PARAMS = "szn/params.yaml"
 # Flags whose values are not paths.
-CHOICES = {"--method", "--dataset", "--target"}
+CHOICES = {"--method", "--dataset", "--target", "--variant"}
 # Dependencies with the checksums of the images of `data.root` that a stage reads.
-CHECKSUMS = {"data/training.json", "data/images.json"}
+CHECKSUMS = {"data/training.json", "data/images.json", "data/szn/training.json", "data/szn/images.json"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,16 +32,18 @@ class Stage:
     """One stage that DVC runs.
 
     Attributes:
-        name: as in dvc.lock, with the item of its matrix: `evaluate@zs3net`.
+        name: as in dvc.lock, with the item of its matrix: `evaluate@zs3net`. One of SZN has its pipeline before it: `szn/evaluate@szn`.
+        file: the DVC file.
         desc: its description.
         cmd: its command line.
         deps: paths of its code and data.
-        params: the sections of params.yaml that it depends on.
+        params: the sections that it depends on, of params.yaml as `data`, of another file as `szn/params.yaml:split`.
         outs: paths of all its outputs, including metrics and plots.
-        argv: the arguments of the module's `main`; the path at its key of params.yaml is in the place of `@key`.
+        argv: the arguments of the module's `main`; the path at its key is in the place of `@key` and `@file:key`.
     """
 
     name: str
+    file: str
     desc: str
     cmd: str
     deps: tuple[str, ...]
@@ -82,21 +89,45 @@ class Stage:
         return [path for path in self.deps if path not in self.code]
 
 
-def stages(settings: dict[str, Any] | None = None, files: Sequence[str] = (MAIN,)) -> dict[str, Stage]:
-    """Return the stages of DVC files by name, in order; `settings` is the content of params.yaml, by default that of the repository."""
-    values: dict[str, Any] = yaml.safe_load((ROOT / "params.yaml").read_text()) if settings is None else settings
+def stages(
+    settings: dict[str, Any] | None = None, files: Sequence[str] = (MAIN,), szn: dict[str, Any] | None = None
+) -> dict[str, Stage]:
+    """Return the stages of DVC files by name, in order.
+
+    Args:
+        settings: the content of params.yaml, by default that of the repository.
+        files: the DVC files.
+        szn: the content of szn/params.yaml, by default that of the repository.
+    """
+    given = {PARAMS: settings, SZN_PARAMS: szn}
+    documents = {file: document(file) if values is None else values for file, values in given.items()}
     expanded = [
-        _stage(name, _filled(body, {**values, **item}), item.get("item", {}), values)
+        _stage(name, file, _filled(body, {**_templates(file, documents), **item}), item.get("item", {}), documents)
         for file in files
-        for name, body in yaml.safe_load((ROOT / file).read_text())["stages"].items()
+        for name, body in document(file)["stages"].items()
         for item in _items(body)
     ]
     return {stage.name: stage for stage in expanded}
 
 
+def document(file: str) -> dict[str, Any]:
+    """Return the content of a YAML file of the repository."""
+    return yaml.safe_load((ROOT / file).read_text())
+
+
 def sections() -> dict[str, type]:
     """Return the dataclass of each section of params.yaml."""
     return schema.SECTIONS
+
+
+def _templates(file: str, documents: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
+    """Return the values of templates in a DVC file: its `vars`, and params.yaml in its folder."""
+    values: dict[str, Any] = {}
+    for entry in document(file).get("vars", []):
+        path, _, section = entry.removeprefix("../").partition(":")
+        values |= {section: documents[path][section]} if section else documents[path]
+    beside = str(pathlib.PurePosixPath(file).with_name(PARAMS))
+    return values | documents.get(beside, {})
 
 
 def _items(body: dict[str, Any]) -> list[dict[str, Any]]:
@@ -120,16 +151,32 @@ def _value(key: str, values: Any) -> str:
     return str(values)
 
 
-def _stage(name: str, body: dict[str, Any], item: dict[str, Any], settings: dict[str, Any]) -> Stage:
+def _stage(
+    name: str, file: str, body: dict[str, Any], item: dict[str, Any], documents: Mapping[str, dict[str, Any]]
+) -> Stage:
     written = [out for kind in ("outs", "metrics", "plots") for out in body.get(kind, [])]
+    tracked = [entry if isinstance(entry, dict) else {PARAMS: [entry]} for entry in body.get("params", [])]
+    full_name = "@".join([name, "-".join(item.values())]) if item else name
     return Stage(
-        name="@".join([name, "-".join(item.values())]) if item else name,
+        name=f"szn/{full_name}" if file == SZN else full_name,
+        file=file,
         desc=body["desc"],
         cmd=body["cmd"],
         deps=tuple(body["deps"]),
-        params=tuple(body.get("params", [])),
-        outs=tuple(out if isinstance(out, str) else next(iter(out)) for out in written),
-        argv=tuple(
-            _value(word[1:], settings) if word.startswith("@") else word for word in shlex.split(body["cmd"])[3:]
+        params=tuple(
+            section if path == PARAMS else f"{path}:{section}"
+            for entry in tracked
+            for path, listed in entry.items()
+            for section in listed
         ),
+        outs=tuple(out if isinstance(out, str) else next(iter(out)) for out in written),
+        argv=tuple(_argument(word, documents) for word in shlex.split(body["cmd"])[3:]),
     )
+
+
+def _argument(word: str, documents: Mapping[str, dict[str, Any]]) -> str:
+    """Return a word of a command line; `@key` and `@file:key` stand for a path in a parameter file."""
+    if not word.startswith("@"):
+        return word
+    path, _, key = word[1:].rpartition(":")
+    return _value(key, documents[path or PARAMS])

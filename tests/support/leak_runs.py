@@ -5,13 +5,16 @@ import functools
 import pathlib
 import shutil
 import sys
+from collections.abc import Iterable
 
 import h5py
+import numpy as np
 import pytest
 import yaml
 
 from tests.support import dag, tiny
 from zeroshot.datasets import splits
+from zeroshot.images import image_files, label_ids
 
 STAGES = dag.stages(tiny.settings())
 PREPARATION = ("make_toy", "convert_labels", "prepare_split", "embed_classes")
@@ -82,6 +85,27 @@ def finish(folder: pathlib.Path, names: tuple[str, ...]) -> Run:
 def copied(run: Run, folder: pathlib.Path) -> pathlib.Path:
     """Copy a run without the outputs of training."""
     return shutil.copytree(run.folder, folder, ignore=shutil.ignore_patterns("work", "models", "features", "metrics"))
+
+
+def relabel(paths: Iterable[pathlib.Path], labels: dict[int, int]) -> int:
+    """Overwrite labels in masks and return the number of pixels that changed."""
+    table = np.arange(label_ids.N_IDS, dtype=np.uint16)
+    table[list(labels)] = list(labels.values())
+    count = 0
+    for path in paths:
+        mask = image_files.read_mask(path)
+        image_files.write_mask(path, table[mask])
+        count += np.count_nonzero(table[mask] != mask)
+    return count
+
+
+def rotate(paths: Iterable[pathlib.Path]) -> int:
+    """Give every file the content of the next and return the number of files that changed."""
+    paths = list(paths)
+    contents = [path.read_bytes() for path in paths]
+    for path, content in zip(paths, contents[1:] + contents[:1], strict=True):
+        path.write_bytes(content)
+    return sum(a != b for a, b in zip(contents, contents[1:] + contents[:1], strict=True))
 
 
 @functools.cache

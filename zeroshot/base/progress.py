@@ -39,6 +39,11 @@ def track(items: Iterable[T], what: str, total: int | None = None, initial: int 
             print(f"{what}: {initial + n_done}/{total or '?'}, {rate:.3g}/s{remaining}", file=sys.stderr, flush=True)
 
 
+def say(text: str) -> None:
+    """Print a line about the work that follows, on standard error."""
+    print(text, file=sys.stderr, flush=True)
+
+
 def train(epochs: Iterable[tuple[Mapping[str, Any], T]], what: str, total: int, curve: storage.Curve) -> T:
     """Run all epochs of a training, write the curve after each, and return the result of the last.
 

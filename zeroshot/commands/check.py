@@ -23,6 +23,8 @@ def main(
 ) -> None:
     """Check every section of a parameter file, or a folder of images and masks, before any stage runs.
 
+    With params.yaml, szn/params.yaml beside it is checked too; its faults do not fail this command.
+
     A folder is read as people have it: `images` and `masks`, or both in one folder; index, palette or RGB masks, or JSON of COCO or
     labelme; a class list; lists or none (docs/own_data.md). All faults of files are named together. If there is none, a data set in
     VOC's layout and a parameter file are written, and names without a word vector are named. All options are for a folder.
@@ -45,9 +47,7 @@ def main(
     if not path.is_dir():
         if not path.exists():
             raise errors.UserError(f"{path}: is no parameter file and no folder")
-        schema.check(path)
-        schema.check_weights(path)
-        print(f"{path}: all {len(schema.SECTIONS)} sections are valid")
+        _check_parameters(path)
         return
     from zeroshot.base import params as sections
     from zeroshot.base import storage, text_files
@@ -84,3 +84,27 @@ def main(
     embeddings = sections.load(params, "embeddings", class_embeddings.Params)
     embedding_sources.load(summary.numbering.names, embeddings.path, embeddings)
     print("next: dvc repro zs3net, then: zeroshot predict IMAGE --model models/zs3net.pt --out predictions")
+
+
+def _check_parameters(path: pathlib.Path) -> None:
+    """Check a parameter file, and with that of the main pipeline that of SZN in the folder beside it, whose faults are only printed."""
+    import sys
+
+    from zeroshot.base import params
+    from zeroshot.experiments import schema
+
+    if path.resolve().parent.name == "szn":
+        schema.check_szn(path, path.resolve().parents[1] / path.name)
+        schema.check_weights(path, "network")
+        print(f"{path}: all {len(schema.SZN_SECTIONS)} sections are valid")
+        return
+    schema.check(path)
+    schema.check_weights(path)
+    print(f"{path}: all {len(schema.SECTIONS)} sections are valid")
+    szn = path.parent / "szn" / path.name
+    if szn.exists():
+        try:
+            _check_parameters(szn)
+        except params.ParamsError as error:
+            # People with a data set of their own need not run SZN.
+            print(f"{error}\nOnly `dvc repro szn/dvc.yaml` reads {szn}; the main pipeline can run.", file=sys.stderr)

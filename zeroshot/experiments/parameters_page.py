@@ -1,4 +1,4 @@
-"""docs/parameters.md: every key of params.yaml with its values, its default and its comment."""
+"""docs/parameters.md and docs/szn_parameters.md: every key of a parameter file with its values, its default and its comment."""
 
 import textwrap
 from collections.abc import Iterator, Mapping
@@ -9,7 +9,7 @@ import pydantic
 from zeroshot.base import errors, params
 from zeroshot.experiments import presets
 
-_HEAD = """\
+MAIN_HEAD = """\
 <!-- Made by `zeroshot parameters > docs/parameters.md`. Do not edit by hand: a test compares. -->
 
 # Parameters
@@ -17,6 +17,16 @@ _HEAD = """\
 `params.yaml` has these keys, a section for each stage. Change one there, or for one run by
 `dvc exp run -S gmmn.lr=0.001`. A change reruns the stage and what follows from it. `zeroshot preset NAME` writes the
 parameters of a preset, such as `voc_small`, to `params.yaml`.
+"""
+
+SZN_HEAD = """\
+<!-- Made by `zeroshot parameters szn > docs/szn_parameters.md`. Do not edit by hand: a test compares. -->
+
+# Parameters of SZN
+
+`szn/params.yaml` has these keys, a section for each stage of `szn/dvc.yaml`. Change one there, or for one run by
+`dvc exp run -S szn/params.yaml:pca.dim=50 szn/dvc.yaml`. The data set and the evaluation are those of `params.yaml`
+([parameters.md](parameters.md)). `zeroshot check szn/params.yaml` names faults before a stage runs.
 """
 
 # Keyword of JSON schema -> word on the page. Exclusive upper limits are not shown; they only keep seeds below 2^31.
@@ -30,12 +40,13 @@ _KINDS = {
 }
 
 
-def make(default: str, sections: Mapping[str, type]) -> str:
+def make(default: str, sections: Mapping[str, type], head: str = MAIN_HEAD) -> str:
     """Return the page in Markdown.
 
     Args:
         default: text of the default parameter file.
         sections: section -> its dataclass.
+        head: the text above the sections.
 
     Raises:
         errors.UserError: if a key has no comment.
@@ -44,7 +55,7 @@ def make(default: str, sections: Mapping[str, type]) -> str:
     uncommented = sorted(set(_keys(values)) - comments.keys())
     if uncommented:
         raise errors.UserError(f"no comment explains {', '.join(uncommented)}; write one above or beside the key")
-    parts = [_HEAD]
+    parts = [head]
     for name in values:
         schema = pydantic.TypeAdapter(sections[name]).json_schema()
         entries = _entries(name, values[name], schema, schema, comments)
@@ -65,9 +76,10 @@ def _entries(
     """Yield the lines of all keys of a section and its sub-sections, in the order of the file."""
     for key, value in values.items():
         entry, full = _resolved(node["properties"][key], schema), f"{prefix}.{key}"
-        if "properties" in entry:
-            yield from _wrapped(f"**`{full}`**: {comments[full]}", "* ")
-            yield from _entries(full, value, entry, schema, comments)
+        choices = [_resolved(item, schema) for item in entry.get("anyOf", [entry])]
+        if isinstance(value, dict) and "properties" in choices[0]:
+            yield from _wrapped(f"**`{full}`**{' (or null)' if len(choices) > 1 else ''}: {comments[full]}", "* ")
+            yield from _entries(full, value, choices[0], schema, comments)
         else:
             text = f"**`{full}`** ({_kind(entry, schema)}; default `{_text(value)}`): {comments[full]}"
             yield from _wrapped(text, "* ")
@@ -76,10 +88,10 @@ def _entries(
 def _kind(entry: dict[str, Any], schema: dict[str, Any]) -> str:
     """Return a description of the values that a JSON schema allows."""
     entry = _resolved(entry, schema)
-    if "anyOf" in entry:
-        return " or ".join(_kind(item, schema) for item in entry["anyOf"])
-    if "enum" in entry:
-        return ", ".join(f"`{_text(item)}`" for item in entry["enum"])
+    if kinds := entry.get("anyOf") or entry.get("oneOf"):
+        return " or ".join(_kind(item, schema) for item in kinds)
+    if "enum" in entry or "const" in entry:
+        return ", ".join(f"`{_text(item)}`" for item in entry.get("enum", [entry.get("const")]))
     if entry["type"] == "array":
         items = entry.get("prefixItems") or [entry["items"]]
         return f"list of {'two ' if len(items) == 2 else ''}{_kind(items[0], schema)}"

@@ -1,18 +1,19 @@
-"""The dataclass of every section of params.yaml, and a check of all sections before any stage runs."""
+"""The dataclass of every section of params.yaml and of szn/params.yaml, and a check of all sections before any stage runs."""
 
 import pathlib
 import typing
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from zeroshot.base import errors, params, runtime
-from zeroshot.cache import shard_plan
+from zeroshot.cache import sources
 from zeroshot.datasets import conversion, layout, lists, published
 from zeroshot.datasets.toy import scenes
 from zeroshot.evaluation import example_images, protocols
 from zeroshot.networks import backbone, pretraining
 from zeroshot.pixel_classifiers.cross_validation import folds
-from zeroshot.words import class_embeddings
+from zeroshot.szn import features, network, roles, seen_mask, seen_mask_folds
+from zeroshot.words import class_embeddings, principal_components
 from zeroshot.zs3net import self_training_network
 from zeroshot.zs3net.classifiers import baselines, fine_tuning, self_training
 from zeroshot.zs3net.generators import registry
@@ -24,7 +25,7 @@ SECTIONS = {
     "data": layout.Params,
     "embeddings": class_embeddings.Params,
     "backbone": backbone.Params,
-    "features": shard_plan.Params,
+    "features": sources.Params,
     "gmmn": registry.Params,
     "classifier": fine_tuning.Params,
     "pseudo_labels": selection.Params,
@@ -35,6 +36,17 @@ SECTIONS = {
     "visualise": example_images.Params,
     "runtime": runtime.Params,
 }
+# Sections of szn/params.yaml. Everything else about a run of SZN is in params.yaml.
+SZN_SECTIONS = {
+    "split": roles.Params,
+    "embeddings": class_embeddings.Params,
+    "pca": principal_components.Params,
+    "network": network.Params,
+    "features": features.Params,
+    "seen_mask": seen_mask.Params,
+}
+# Parameter file, by its path in the repository -> its sections.
+FILES = {"params.yaml": SECTIONS, "szn/params.yaml": SZN_SECTIONS}
 
 
 def check(path: str | pathlib.Path) -> None:
@@ -43,42 +55,107 @@ def check(path: str | pathlib.Path) -> None:
     Raises:
         params.ParamsError: with all errors of all sections, and the unknown sections.
     """
-    faults, loaded = [], {}
-    for name, cls in SECTIONS.items():
-        try:
-            loaded[name] = params.load(path, name, cls)
-        except params.ParamsError as error:
-            faults.append(str(error))
-    unknown = [name for name in params.read(path) if name not in SECTIONS]
-    if unknown:
-        faults.append(f"{path}: unknown sections: {', '.join(unknown)}; choose from {', '.join(SECTIONS)}")
-    if not faults:
-        faults += [
-            f"{path}: {fault}"
-            for fault in [*_pretraining(loaded["backbone"]), *_classes(loaded), *_cross_validation(loaded)]
-        ]
-    if faults:
-        raise params.ParamsError("\n".join(faults))
+    loaded = _load(path, SECTIONS)
+    _refuse(path, [*_pretraining(loaded["backbone"], "backbone"), *_classes(loaded), *_cross_validation(loaded)])
 
 
-def check_weights(path: str | pathlib.Path) -> None:
-    """Check that the file of `backbone.weights` exists, which no stage makes.
+def check_szn(path: str | pathlib.Path, main: str | pathlib.Path) -> None:
+    """Do as `check` does for the parameters of SZN; the rules of its seen mask are named here, before the network is trained.
+
+    Args:
+        path: szn/params.yaml.
+        main: the parameter file of the main pipeline, whose section `data` SZN uses.
+
+    Raises:
+        params.ParamsError: with all errors of all sections, and the unknown sections.
+    """
+    loaded = _load(path, SZN_SECTIONS)
+    data = params.load(main, "data", layout.Params)
+    _refuse(
+        path,
+        [
+            *_pretraining(loaded["network"], "network"),
+            *_reduction(loaded["embeddings"], loaded["pca"]),
+            *_seen_mask(loaded, data),
+        ],
+    )
+
+
+def check_weights(path: str | pathlib.Path, section: str = "backbone") -> None:
+    """Check that the file of the key `weights` of a network's section exists, which no stage makes.
 
     Raises:
         params.ParamsError: if it does not.
     """
-    weights = pathlib.Path(params.load(path, "backbone", backbone.Params).weights)
+    weights = pathlib.Path(params.data_path(path, f"{section}.weights"))
     if not weights.exists():
-        raise params.ParamsError(f"{path}: backbone.weights: {weights} does not exist")
+        raise params.ParamsError(f"{path}: {section}.weights: {weights} does not exist")
 
 
-def _pretraining(options: backbone.Params) -> list[str]:
-    """Return the fault of `backbone.pretraining`, if it cannot be true of the weights."""
+def _load(path: str | pathlib.Path, sections: Mapping[str, type]) -> dict[str, Any]:
+    """Return every section of the file by name; one error names all faults and the unknown sections."""
+    faults, loaded = [], {}
+    for name, cls in sections.items():
+        try:
+            loaded[name] = params.load(path, name, cls)
+        except params.ParamsError as error:
+            faults.append(str(error))
+    unknown = [name for name in params.read(path) if name not in sections]
+    if unknown:
+        faults.append(f"{path}: unknown sections: {', '.join(unknown)}; choose from {', '.join(sections)}")
+    if faults:
+        raise params.ParamsError("\n".join(faults))
+    return loaded
+
+
+def _refuse(path: str | pathlib.Path, faults: Sequence[str]) -> None:
+    """Raise an error with a line for each fault of the file, if there is one."""
+    if faults:
+        raise params.ParamsError("\n".join(f"{path}: {fault}" for fault in faults))
+
+
+def _pretraining(options: backbone.Params | network.Params, section: str) -> list[str]:
+    """Return the fault of the key `pretraining` of a network's section, if it cannot be true of the weights."""
     try:
-        pretraining.check(options.pretraining, pathlib.Path(options.weights))
+        pretraining.check(options.pretraining, pathlib.Path(options.weights), section)
     except errors.UserError as error:
         return [str(error)]
     return []
+
+
+def _reduction(embeddings: class_embeddings.Params, pca: principal_components.Params) -> list[str]:
+    """Return the fault of `pca.dim`, if the source of the vectors has no vocabulary."""
+    try:
+        principal_components.start(pca, embeddings.source, embeddings.path)
+    except errors.UserError as error:
+        return [str(error)]
+    return []
+
+
+def _seen_mask(loaded: Mapping[str, Any], data: layout.Params) -> list[str]:
+    """Return the faults of the seen mask, and of the roles of classes that it learns from, as far as the class list is at hand yet."""
+    options = loaded["seen_mask"]
+    classes = lists.read_classes(pathlib.Path(data.root), data.classes, errors.Faults())
+    try:
+        n_unseen, n_train_unseen, n_train_seen = roles.count(loaded["split"], classes, data)
+    except errors.UserError as error:
+        return [str(error).removeprefix("szn/params.yaml: ")]
+    faults = []
+    if options.void == "unseen" and not loaded["features"].ignored_pixels:
+        faults.append(seen_mask.NO_IGNORED_PIXELS)
+    if options.void == "unseen" and data.exclude == "pixels" and n_unseen:
+        faults.append(seen_mask.UNSEEN_AMONG_IGNORED)
+    if n_unseen and not n_train_unseen and options.void != "unseen":
+        faults.append(seen_mask.NO_TRAIN_UNSEEN)
+    if n_unseen and options.calibration.enabled:
+        role = options.calibration.hold_out
+        held_out = n_train_unseen if role == "train_unseen" else n_train_seen
+        if held_out is not None and held_out < folds.LEAST_CLASSES:
+            faults.append(
+                f"seen_mask.calibration.hold_out: is {role}, which needs {folds.LEAST_CLASSES} {role} classes besides the background, "
+                f"and section `split` leaves {held_out}; {seen_mask_folds.KEYS.without}, or choose other classes"
+            )
+    return faults
 
 
 def _classes(loaded: Mapping[str, Any]) -> list[str]:

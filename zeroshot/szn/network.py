@@ -37,13 +37,13 @@ class Params:
     loss: Literal["cosine", "mse"]
     optimizer: Literal["adam", "sgd"]
     lr: params.Positive
-    bias_lr_multiplier: params.Positive
-    momentum: params.Fraction
-    weight_decay: params.NonNegative
     epochs: params.Count
     batch_size: params.Count
     seed: params.Seed
     augmentation: augmentation.Params | None
+    bias_lr_multiplier: params.Positive
+    momentum: params.Fraction
+    weight_decay: params.NonNegative
     dropout: params.Fraction
     loss_at: Literal["image", "features"]
     repeat_threshold: params.Fraction

@@ -10,14 +10,21 @@ import pydantic
 from zeroshot.base import errors, params
 from zeroshot.datasets import layout, published
 
+# Names, or a number of names to draw. With the tags, messages have the faults of one kind, not of both.
+NamesOrNumber = Annotated[
+    Annotated[tuple[layout.Name, ...], pydantic.Tag("names")]
+    | Annotated[int, pydantic.Field(ge=0), pydantic.Tag("number")],
+    pydantic.Discriminator(lambda value: "number" if isinstance(value, int | float) else "names"),
+]
+
 
 @params.section
 class Params:
     """The `split` section of szn/params.yaml, which documents every key."""
 
     published: Literal["voc_9_2_10", "voc_17_2_2", "voc_21_0_0", "context33_29_2_2"] | None
+    train_unseen: NamesOrNumber | None
     unseen: tuple[layout.Name, ...] | None
-    train_unseen: tuple[layout.Name, ...] | Annotated[int, pydantic.Field(ge=0)] | None
     seed: params.Seed
 
     @pydantic.field_validator("unseen", "train_unseen")
@@ -60,6 +67,21 @@ def apply(options: Params, classes: Sequence[str], data: layout.Params) -> layou
     if isinstance(train_unseen, int):
         train_unseen = draw(train_unseen, [name for name in classes[1:] if name not in unseen], options.seed)
     return dataclasses.replace(data, n_unseen=None, unseen=unseen, train_unseen=train_unseen)
+
+
+def count(options: Params, classes: Sequence[str], data: layout.Params) -> tuple[int, int, int | None]:
+    """Return the numbers of unseen, train_unseen and train_seen classes, the last without the background.
+
+    Without class names, which a stage may still have to write, nothing is drawn and the number of train_seen classes is None; other
+    arguments and errors are those of `apply`.
+    """
+    if classes:
+        named = apply(options, classes, data)
+        n_unseen, n_train_unseen = len(named.unseen or ()), len(named.train_unseen)
+        return n_unseen, n_train_unseen, len(classes) - 1 - n_unseen - n_train_unseen
+    listed = published.SZN[options.published] if options.published else options
+    train_unseen = listed.train_unseen or 0
+    return len(listed.unseen or ()), train_unseen if isinstance(train_unseen, int) else len(train_unseen), None
 
 
 def draw(number: int, names: Sequence[str], seed: int) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn import functional
 
 from zeroshot.base import params, training
-from zeroshot.cache import pools
+from zeroshot.cache import pools, rows
 
 
 @params.section
@@ -34,16 +34,33 @@ class Params:
     steps_per_epoch: params.Count
     batch_size: params.Count
     lr: params.Positive
-    weight_decay: params.NonNegative
-    dropout: params.Fraction
-    pool_per_class: params.Count
     seed: params.Seed
     calibration: Calibration
+    dropout: params.Fraction
+    weight_decay: params.NonNegative
+    pool_per_class: params.Count
 
 
 # The log-odds of "seen": weight (d,) and bias (), float32.
 LogOdds = tuple[torch.Tensor, torch.Tensor]
 UNSEEN, SEEN = 0, 1
+
+# Faults of the parameters, named by `zeroshot check` before the network is trained, and by stage two.
+NO_TRAIN_UNSEEN = (
+    "split.train_unseen: is empty, so nothing teaches the seen mask what an unseen class looks like; name some classes"
+)
+NO_IGNORED_PIXELS = (
+    "seen_mask.void: is unseen, but no ignored pixel is cached; set features.ignored_pixels: true, or void to ignored"
+)
+UNSEEN_AMONG_IGNORED = (
+    "seen_mask.void: is unseen, but with data.exclude: pixels the ignored pixels are those of unseen classes, so the mask would learn "
+    "from their labels; set void to ignored, or data.exclude: images"
+)
+
+
+def learnt_labels(seen: Sequence[int], options: Params) -> list[int]:
+    """Return the labels of the rows that teach the mask: those of the classes with masks and, where `void` says so, of ignored pixels."""
+    return [*seen, *([rows.UNLABELLED] if options.void == "unseen" else [])]
 
 
 def fit(

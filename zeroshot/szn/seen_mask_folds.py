@@ -52,18 +52,20 @@ def train_fold(
 
     Args:
         fold: the classes and images.
-        sampled: real features of the classes with masks, sorted by class, with their weights and images.
+        sampled: real features of the classes with masks, and of ignored pixels if those teach "unseen", sorted by class, with their
+            weights and images.
         joint: FCN-JE of all classes, on the device to compute on.
         split: the split.
         options: the section `seen_mask`.
 
     Returns:
-        None if no image of the fold shows a class that teaches "unseen".
+        None if no image of the fold shows pixels that teach "unseen".
     """
     smaller = acting(split, fold.held_out)
     train_seen = [label for label in smaller.seen if label not in smaller.train_unseen]
-    real = pools.select(folds.training_rows(fold, sampled, smaller.seen), smaller.seen)
-    if not np.isin(real.labels.numpy(), smaller.train_unseen).any():
+    labels = seen_mask.learnt_labels(smaller.seen, options)
+    real = pools.select(folds.training_rows(fold, sampled, labels), labels)
+    if np.isin(real.labels.numpy(), train_seen).all():
         return None
     *_, (_, (weight, bias)) = seen_mask.fit(real, train_seen, options, joint.device)
     fold_joint = dataclasses.replace(joint, unseen=_isin(joint.labels, fold.held_out)).of(

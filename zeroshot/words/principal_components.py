@@ -102,7 +102,7 @@ class Reduction:
         return self._pca.transform(vectors.astype(np.float64))[:, : self.dim].astype(np.float32)
 
     def components(self) -> dict[str, list[Any]] | None:
-        """Return what `reduce` did in plain numbers: the `mean` (d) and the first `components` (j, d); None if vectors stay as they are."""
+        """Return what `reduce` did, as plain numbers: the `mean` (d) and `components` (j, d); None where vectors stay as they are."""
         if not self.n_words:
             return None
         return {
