@@ -64,8 +64,8 @@ def _job(source: sources.Source, image: int, view: int, options: sources.Params)
     if source.masks is None:
         n_rows = min(math.prod(source.map_size((height, width))), options.unlabelled_pixels)
     else:
-        labels = sampling.label_cells(source.read_mask(job), source.stride)
-        counts = sampling.count_labelled(labels, options.pixels_per_class, source.samples_ignored)
+        labels, sampled = source.cell_labels(job)
+        counts = sampling.count_labelled(labels, options.pixels_per_class, sampled)
         job, n_rows = dataclasses.replace(job, labels=tuple(counts)), sum(counts.values())
     return dataclasses.replace(job, rows=n_rows, bytes=n_rows * (feature_bytes + rows.ROW_BYTES))
 
