@@ -53,7 +53,9 @@ def main(
         network, backbone.extractor(network, device, options.precision), szn_network.LR_KEY, provenance
     )
     inputs = (images_path.read_bytes(), network_path.read_bytes(), str(options.ignored_pixels).encode())
-    run = resumable_dump.Run(f"dump_{checkpoint['target']}", features.SECTION, options.plan(), settings, device, inputs)
+    run = resumable_dump.Run(
+        f"dump_{checkpoint['target']}", features.SECTION, options.plan(), settings, device, inputs, has_scales=False
+    )
     resumable_dump.write(run, extraction, lists, listed)
 
 

@@ -73,6 +73,29 @@ def test_a_row_has_the_label_of_the_pixel_at_32_i_plus_13(root, tmp_path, networ
     assert n_cells > n_rows > 30
 
 
+@pytest.mark.parametrize("margin", [0, 3])
+def test_ignored_pixels_are_sampled_of_the_image_and_never_of_the_margin(root, margin):
+    source = dataclasses.replace(
+        dump_sources.source(root, "train", views.passes((1.0, 1.8), flip=True)),
+        stride=32, margin=margin, samples_ignored=True,
+    )  # fmt: skip
+    n_ignored, n_beyond = 0, 0
+    for job in dump_sources.jobs_of(source):
+        mask = source.views[job.view].mask(image_files.read_mask(source.mask_path(source.items[job.image])))
+        labels = grids.downsample(grids.add_margin(mask, margin), 32)
+        # Without a margin the last pixel stands for a cell whose centre is beyond the image.
+        y, x = (np.arange(n) * 32 + 16 - margin for n in labels.shape)
+        beyond = np.add.outer(y >= mask.shape[0], x >= mask.shape[1]) & (margin > 0)
+        expected = set(map(tuple, np.argwhere((labels == 65535) & ~beyond).tolist()))
+        drawn = source.draw(job, dump_sources.options(pixels_per_class=1000))
+        ignored = drawn["label"] == 65535
+        assert set(map(tuple, drawn["position"][ignored].tolist())) == expected
+        assert job.rows == len(source.draw(job, dump_sources.options())["label"])
+        assert (~ignored).sum() == (labels != 65535).sum()
+        n_ignored, n_beyond = n_ignored + len(expected), n_beyond + beyond.sum()
+    assert n_ignored > 0 and (n_beyond > 0) == (margin > 0)
+
+
 def test_unlabelled_rows_exist_in_every_view_and_have_true_labels(root, tmp_path, network):
     passes = views.around_whole((0.6, 1.7), flip=True)
     source = source_of(root, "unlabelled", network, passes)

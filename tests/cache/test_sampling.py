@@ -49,14 +49,15 @@ def test_sample_has_at_most_n_different_cells_of_each_class(labels, n, seed, vie
 @settings(max_examples=60, deadline=None)
 @given(labels=LABEL_MAPS, n=st.integers(1, 12))
 def test_ignored_pixels_are_sampled_on_request_and_change_no_other_row(labels, n):
-    labelled, both = sample(labels, n), sampling.sample_labelled(labels, n, 0, "2007_000032", 0, ignored=True)
+    everywhere = np.ones(labels.shape, bool)
+    labelled, both = sample(labels, n), sampling.sample_labelled(labels, n, 0, "2007_000032", 0, everywhere)
     n_labelled = len(labelled["label"])
     for name, column in labelled.items():
         np.testing.assert_array_equal(both[name][:n_labelled], column)
     n_ignored = int((labels == 65535).sum())
     assert both["label"][n_labelled:].tolist() == [65535] * min(n, n_ignored)
     assert both["weight"][n_labelled:].sum() == pytest.approx(n_ignored)
-    assert len(both["label"]) == sum(sampling.count_labelled(labels, n, ignored=True).values())
+    assert len(both["label"]) == sum(sampling.count_labelled(labels, n, everywhere).values())
 
 
 @settings(max_examples=60, deadline=None)

@@ -127,6 +127,17 @@ def test_every_seen_class_without_a_row_is_named_with_the_scales(root):
     )
 
 
+def test_classes_without_a_row_of_a_section_without_scales_need_smaller_cells(root):
+    with pytest.raises(shard_plan.DumpError) as caught:
+        shard_plan.check_classes(
+            plan_of([(0,)]), splits.read(root / "split.json"), dump_sources.options(), has_scales=False
+        )
+    text = str(caught.value)
+    assert text.startswith("no cell of a training image ") and text.endswith(
+        "; choose an encoder with smaller cells, or declare the classes unseen"
+    )
+
+
 def test_list_of_classes_without_a_row_is_cut(root):
     names = tuple(f"c{label}" for label in range(30))
     split = dataclasses.replace(splits.read(root / "split.json"), classes=names, seen=tuple(range(30)), unseen=())

@@ -15,6 +15,8 @@ from zeroshot.images import label_ids
 NAME = "index.json"
 # Version of the layout of a cache: 2 has label ids of 16 bits; older caches have 8 bits and no version in their index.
 LAYOUT = 2
+# What makes the cache of a pipeline again.
+_DUMP = "`dvc repro dump_features`, that of SZN with `dvc repro szn/dvc.yaml:dump`"
 
 
 class ShardError(errors.UserError):
@@ -156,7 +158,7 @@ def _check(index: Index) -> None:
 
 
 def _unreadable(folder: pathlib.Path, cause: str) -> ShardError:
-    return ShardError(f"{folder}: no readable {NAME} ({cause}); make it with `dvc repro dump_features`")
+    return ShardError(f"{folder}: no readable {NAME} ({cause}); make it with {_DUMP}")
 
 
 def entry(path: pathlib.Path, kind: str, n_classes: int) -> Shard:
@@ -207,4 +209,4 @@ def verify(folder: pathlib.Path, shard: Shard | GraphsFile) -> pathlib.Path:
 
 
 def _remedy(folder: pathlib.Path) -> str:
-    return f"  restore it with `rm -r {folder}` and `dvc checkout {folder}`, or make it again with `dvc repro dump_features`"
+    return f"  restore it with `rm -r {folder}` and `dvc checkout {folder}`, or make it again with {_DUMP}"

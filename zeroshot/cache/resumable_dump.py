@@ -43,6 +43,7 @@ class Run:
         settings: the section `runtime`.
         device: the device of the network.
         inputs: the contents of the files that the stage read, such as the image lists and the network.
+        has_scales: whether the user's section has the key `scales`, for advice.
     """
 
     stage: str
@@ -51,6 +52,7 @@ class Run:
     settings: runtime.Params
     device: torch.device
     inputs: tuple[bytes, ...]
+    has_scales: bool = True
 
 
 def write(
@@ -83,7 +85,7 @@ def write(
     ]
     for source, shards in zip(listed, plans, strict=True):
         if source.name == "train":
-            shard_plan.check_classes(shards, lists, options)
+            shard_plan.check_classes(shards, lists, options, run.has_scales)
     work = resuming.folder(
         run.settings.scratch,
         run.stage,
@@ -100,7 +102,7 @@ def write(
     ]
     missing = [entry for entry in pending if not entry[0].exists()]
     expected = sum(job.bytes for _, _, jobs in missing for job in jobs)
-    advice = f"lower {run.section}.pixels_per_class or {run.section}.scales"
+    advice = f"lower {run.section}.pixels_per_class" + (f" or {run.section}.scales" if run.has_scales else "")
     progress.say(storage.check_room(work, expected, "features", advice))
     for (folder, source), shards in zip(outs.items(), plans, strict=True):
         if not storage.on_one_disk(work, folder):

@@ -21,14 +21,19 @@ def label_cells(mask: np.ndarray, stride: int) -> np.ndarray:
     return grids.downsample(mask, stride)
 
 
-def count_labelled(labels: np.ndarray, pixels_per_class: int, ignored: bool = False) -> dict[int, int]:
+def count_labelled(labels: np.ndarray, pixels_per_class: int, sampled: np.ndarray | None = None) -> dict[int, int]:
     """Return the number of rows of each label id that `sample_labelled` returns for `labels` (h, w), without those that have none."""
-    present, counts = np.unique(labels if ignored else labels[labels != rows.UNLABELLED], return_counts=True)
+    present, counts = np.unique(labels[_sampled(labels, sampled)], return_counts=True)
     return dict(zip(present.tolist(), np.minimum(counts, pixels_per_class).tolist(), strict=True))
 
 
 def sample_labelled(
-    labels: np.ndarray, pixels_per_class: int, seed: int, image_id: str, view: int, ignored: bool = False
+    labels: np.ndarray,
+    pixels_per_class: int,
+    seed: int,
+    image_id: str,
+    view: int,
+    sampled: np.ndarray | None = None,
 ) -> rows.Rows:
     """Sample at most `pixels_per_class` cells of every class of one image, without replacement.
 
@@ -38,17 +43,17 @@ def sample_labelled(
         seed: seeds the sample, together with `image_id` and `view`, so that other images have no influence.
         image_id: id of the image.
         view: number of the augmented pass.
-        ignored: sample ignored pixels too, as if they were one more class.
+        sampled: (h, w) bool, the cells to choose from, where ignored pixels are as if they were one more class. None: those with a label.
 
     Returns:
         the columns `label`, `position`, `component`, `weight` of the sampled rows, sorted by class and then in raster order.
     """
     rng = _generator(seed, image_id, view)
     components = component_graphs.components(labels)
-    flat = labels.ravel()
+    flat, chosen_from = labels.ravel(), _sampled(labels, sampled).ravel()
     cells, weights = [], []
-    for label in np.unique(flat if ignored else flat[flat != rows.UNLABELLED]):
-        candidates = np.flatnonzero(flat == label)
+    for label in np.unique(flat[chosen_from]):
+        candidates = np.flatnonzero((flat == label) & chosen_from)
         chosen = np.sort(rng.choice(candidates, size=min(len(candidates), pixels_per_class), replace=False))
         cells.append(chosen)
         weights.append(np.full(len(chosen), len(candidates) / len(chosen)))
@@ -61,6 +66,10 @@ def sample_unlabelled(size: tuple[int, int], pixels: int, seed: int, image_id: s
     chosen = np.sort(_generator(seed, image_id, 0).choice(n_cells, size=min(n_cells, pixels), replace=False))
     labels = np.full(n_cells, rows.UNLABELLED)
     return _columns(size, labels, np.zeros(n_cells, np.int32), [chosen], [np.full(len(chosen), n_cells / len(chosen))])
+
+
+def _sampled(labels: np.ndarray, sampled: np.ndarray | None) -> np.ndarray:
+    return labels != rows.UNLABELLED if sampled is None else sampled
 
 
 def _generator(seed: int, image_id: str, view: int) -> np.random.Generator:

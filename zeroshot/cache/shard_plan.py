@@ -64,21 +64,25 @@ def _job(source: sources.Source, image: int, view: int, options: sources.Params)
     if source.masks is None:
         n_rows = min(math.prod(source.map_size((height, width))), options.unlabelled_pixels)
     else:
-        labels = sampling.label_cells(source.read_mask(job), source.stride)
-        counts = sampling.count_labelled(labels, options.pixels_per_class, source.samples_ignored)
+        labels, sampled = source.cell_labels(job)
+        counts = sampling.count_labelled(labels, options.pixels_per_class, sampled)
         job, n_rows = dataclasses.replace(job, labels=tuple(counts)), sum(counts.values())
     return dataclasses.replace(job, rows=n_rows, bytes=n_rows * (feature_bytes + rows.ROW_BYTES))
 
 
-def check_classes(shards: Iterable[Iterable[sources.Job]], lists: splits.Images, options: sources.Params) -> None:
+def check_classes(
+    shards: Iterable[Iterable[sources.Job]], lists: splits.Images, options: sources.Params, has_scales: bool = True
+) -> None:
     """Check that the plan of the training images adds a row of every seen class.
 
-    prepare_split has counted the cells at scale 1. At a smaller scale, small objects can lie between the centres of all cells.
+    prepare_split has counted the cells of stride 4 at scale 1. At a smaller scale or a larger stride, small objects can lie between the
+    centres of all cells.
 
     Args:
         shards: the plan of the list `train`.
         lists: gives the seen classes and the names.
         options: the section `features`.
+        has_scales: whether the user's section has the key `scales`, for the text of the error.
 
     Raises:
         DumpError: with the names of all seen classes without a row.
@@ -87,7 +91,9 @@ def check_classes(shards: Iterable[Iterable[sources.Job]], lists: splits.Images,
     absent = [lists.classes[label] for label in lists.seen if label not in present]
     if absent:
         more = f" and {len(absent) - errors.MAX_LISTED} more" if len(absent) > errors.MAX_LISTED else ""
+        where = f"features.scales: at {list(options.scales)} " if has_scales else ""
+        remedy = "add a larger scale such as 1.0" if has_scales else "choose an encoder with smaller cells"
         raise DumpError(
-            f"features.scales: at {list(options.scales)} no cell of a training image has its centre on an object of these seen classes: "
-            f"{', '.join(absent[: errors.MAX_LISTED])}{more}; add a larger scale such as 1.0, or declare the classes unseen"
+            f"{where}no cell of a training image has its centre on an object of these seen classes: "
+            f"{', '.join(absent[: errors.MAX_LISTED])}{more}; {remedy}, or declare the classes unseen"
         )

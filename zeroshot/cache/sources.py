@@ -11,7 +11,7 @@ import pydantic
 from zeroshot.base import params
 from zeroshot.cache import rows, sampling
 from zeroshot.datasets import splits
-from zeroshot.images import grids, image_files, views
+from zeroshot.images import grids, image_files, label_ids, views
 
 
 @params.section
@@ -88,7 +88,7 @@ class Source:
         dim: length of a feature.
         stride: pixels between neighbouring cells of a feature map.
         margin: pixels that a feature map covers on each side of the image. Masks get as many ignored pixels.
-        samples_ignored: whether rows of a labelled list include ignored pixels.
+        samples_ignored: whether rows of a labelled list include ignored pixels of the image; those of the margin never are.
     """
 
     name: str
@@ -147,10 +147,21 @@ class Source:
         if self.masks is None:
             whole = self.map_size(self._image_size(job))
             return sampling.sample_unlabelled(whole, options.unlabelled_pixels, options.seed, item.id)
-        labels = sampling.label_cells(self.read_mask(job), self.stride)
-        return sampling.sample_labelled(
-            labels, options.pixels_per_class, options.seed, item.id, job.view, self.samples_ignored
-        )
+        labels, sampled = self.cell_labels(job)
+        return sampling.sample_labelled(labels, options.pixels_per_class, options.seed, item.id, job.view, sampled)
+
+    def cell_labels(self, job: Job) -> tuple[np.ndarray, np.ndarray | None]:
+        """Return the labels (h, w) uint16 of the cells of a job, and which cells (h, w) bool may be sampled; None: those with a label.
+
+        A cell whose centre is in the margin has the label of ignored pixels, but is none of the image's ignored pixels.
+        """
+        mask = self.read_mask(job)
+        labels = sampling.label_cells(mask, self.stride)
+        if not self.samples_ignored:
+            return labels, None
+        height, width = (side - 2 * self.margin for side in mask.shape)
+        inside = grids.add_margin(np.zeros((height, width), label_ids.DTYPE), self.margin)
+        return labels, sampling.label_cells(inside, self.stride) == 0
 
     def cells(self, job: Job, position: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return y and x on the job's feature map, (n,) int64 each, of the positions (n, 2) that `draw` returned."""

@@ -13,6 +13,8 @@ import pydantic
 
 from zeroshot.base import errors, hdf5, params, storage, text_files
 
+# What makes a file of class vectors again.
+_REMEDY = "`dvc repro embed_classes`, that of SZN with `dvc repro szn/dvc.yaml:embed`"
 # Sources that read no file -> what they do instead. DVC needs a path, so theirs is that of an empty file.
 WITHOUT_FILE = {
     "glove": "reads an installed package (source `vectors` reads a file of GloVe)",
@@ -109,13 +111,11 @@ def read(path: str | pathlib.Path) -> ClassEmbeddings:
     except hdf5.HDF5Error as error:
         raise EmbeddingsError(str(error)) from None
     except (TypeError, ValueError) as error:
-        raise EmbeddingsError(
-            f"{path}: contains no class embeddings ({error}); make it with `dvc repro embed_classes`"
-        ) from None
+        raise EmbeddingsError(f"{path}: contains no class embeddings ({error}); make it with {_REMEDY}") from None
     if vectors.ndim != 2 or len(vectors) != len(names):
         raise EmbeddingsError(
             f"{path}: contains {len(names)} names but vectors of shape {vectors.shape}; make it again with "
-            "`dvc repro --force --single-item embed_classes`"
+            "`dvc repro --force --single-item embed_classes`, that of SZN with `dvc repro --force --single-item szn/dvc.yaml:embed`"
         )
     return ClassEmbeddings(names, vectors)
 
@@ -161,7 +161,7 @@ def read_rows(path: pathlib.Path, names: Sequence[str]) -> np.ndarray:
     missing = [name for name in names if name not in rows]
     if missing:
         raise EmbeddingsError(
-            f"{path}: contains no vectors of {', '.join(missing[: errors.MAX_LISTED])}; make it again with `dvc repro embed_classes`"
+            f"{path}: contains no vectors of {', '.join(missing[: errors.MAX_LISTED])}; make it again with {_REMEDY}"
         )
     return embeddings.vectors[[rows[name] for name in names]]
 

@@ -195,7 +195,8 @@ def test_vectors_that_cannot_be_learnt_are_refused(tmp_path):
     fewer = class_embeddings.ClassEmbeddings(embeddings.names[:3], embeddings.vectors[:3])
     class_embeddings.write(folder / "data/vectors.h5", fewer, {})
     assert refusal(folder) == (
-        "data/vectors.h5: contains no vectors of sheep, gull; make it again with `dvc repro embed_classes`"
+        "data/vectors.h5: contains no vectors of sheep, gull; make it again with `dvc repro embed_classes`, that of "
+        "SZN with `dvc repro szn/dvc.yaml:embed`"
     )
 
 
