@@ -29,14 +29,14 @@ def main(
         val_dir: out: whole feature maps with their masks.
     """
     from zeroshot.base import checkpoints, errors, params, runtime, storage
-    from zeroshot.cache import resumable_dump, shard_plan
+    from zeroshot.cache import resumable_dump, sources
     from zeroshot.datasets import splits
     from zeroshot.networks import backbone
 
     for name, out, masks in (("train", train_dir, train_masks_dir), ("val", val_dir, val_masks_dir)):
         if out and not masks:
             raise errors.UserError(f"dump_features: --{name}-dir needs --{name}-masks-dir")
-    options = params.load("params.yaml", "features", shard_plan.Params)
+    options = params.load("params.yaml", "features", sources.Params)
     settings = params.load("params.yaml", "runtime", runtime.Params)
     device = runtime.start(settings, settings.threads)
     lists = splits.read_images(images_path)
@@ -45,8 +45,8 @@ def main(
 
     outs = {"train": train_dir, "unlabelled": unlabelled_dir, "val": val_dir}
     masks_dirs = {"train": train_masks_dir, "unlabelled": None, "val": val_masks_dir}
-    sources = {
-        out: shard_plan.source(name, lists, data_root, masks_dirs[name], options, network)
+    listed = {
+        out: sources.source(name, lists, data_root, masks_dirs[name], options, network)
         for name, out in outs.items()
         if out
     }
@@ -57,7 +57,8 @@ def main(
     }
     extract = backbone.extractor(network, device, options.precision)
     run = resumable_dump.Run("dump_features", "features", options, settings, device, inputs)
-    resumable_dump.write(run, resumable_dump.Extraction(network, extract, lr_key, provenance), lists, sources)
+    extraction = resumable_dump.Extraction(network, extract, lr_key, provenance)
+    resumable_dump.write(run, extraction, lists, listed)
 
 
 if __name__ == "__main__":

@@ -69,7 +69,8 @@ def main(
     if settings.enabled and len(unseen.labels):
         ids = (index.read(features_dir, "rows").images, index.read(unlabelled_dir, "rows").images)
         folds = oracle_folds.split_images(sampled, revealed, ids, split.unseen, settings.folds, options.seed)
-    shared = {"sampled": sampled, "revealed": revealed, "start": start, "unseen": split.unseen, "options": options}
+    shared = {"sampled": sampled, "revealed": revealed, "start": start, "options": options}
+    shared |= {"seen": split.seen, "unseen": split.unseen}
     train = functools.partial(oracle_folds.train_fold, **shared, device=device)
     key = "classifier.calibration.biases"
     calibrated = calibration.calibrate(

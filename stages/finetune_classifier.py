@@ -63,7 +63,7 @@ def main(
     epochs = fine_tuning.fit(start, pools.select(sampled, split.seen), generator, split.unseen, options)
     model = progress.train(epochs, "finetune_classifier", options.epochs, storage.Curve(curve_path))
 
-    shared = {"sampled": sampled, "start": start, "like": generator, "options": options}
+    shared = {"sampled": sampled, "seen": split.seen, "start": start, "like": generator, "options": options}
     train = functools.partial(fold_models.train, **shared, graphs=shard_graphs.read(features_dir))
     key = "classifier.calibration.biases"
     calibrated = calibration.calibrate(

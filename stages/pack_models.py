@@ -34,16 +34,17 @@ def main(
 
     from zeroshot.base import checkpoints, errors
     from zeroshot.pixel_classifiers import pixel_classifier
-    from zeroshot.prediction import packing
+    from zeroshot.prediction import generator_ingredients, packing
 
     if not len(classifier_paths) == len(metrics_paths) == len(model_paths):
         raise errors.UserError("pack_models: needs as many metrics and model files as classifiers")
     ingredients = None
     if gmmn_path and features_dir and recipe_path and embeddings_path:
         recipe, embeddings = pixel_classifier.load(recipe_path), json.loads(embeddings_path.read_bytes())
-        ingredients = packing.ingredients(gmmn_path, features_dir, recipe, embeddings)
+        ingredients = generator_ingredients.read(gmmn_path, features_dir, recipe, embeddings)
     for classifier_path, metrics_path, model_path in zip(classifier_paths, metrics_paths, model_paths, strict=True):
-        content = packing.pack(backbone_path, classifier_path, metrics_path, ingredients)
+        loaded = pixel_classifier.load(classifier_path)
+        content = packing.pack("zs3net", backbone_path, classifier_path, loaded, metrics_path, ingredients)
         checkpoints.save(model_path, content)
 
 

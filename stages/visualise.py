@@ -44,7 +44,8 @@ def main(
                 predicted = labelling.predict_maps(model, item.features, item.mask.shape, stride=described.stride)
                 label_maps[name] = predicted["generalised"].astype(label_ids.DTYPE)
             image = image_files.read_image(files[item.image])
-            picture = pictures.compare(image, label_maps, split.classes, split.unseen, options.panel_side)
+            shown = {name: pictures.cut_margin(labels, described.margin) for name, labels in label_maps.items()}
+            picture = pictures.compare(image, shown, split.classes, split.unseen, options.panel_side)
             pictures.write(folder / f"{item.image}.png", picture)
 
 

@@ -1,1 +1,1 @@
-"""The stages of SZN, in the order of szn/dvc.yaml: split, embed, train_embedding, cut_heads, dump, train_seenmask, evaluate, pictures."""
+"""The stages of SZN, in order: split, embed, train_embedding, cut_head, dump, train_seenmask, evaluate, pack, pictures."""

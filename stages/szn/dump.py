@@ -42,9 +42,9 @@ def main(
     checkpoint = checkpoints.load(network_path, szn_network.Checkpoint)
     network = szn_network.load(checkpoint)
 
-    sources = {val_dir: features.source("val", lists, data_root, val_masks_dir, options, network)}
+    listed = {val_dir: features.source("val", lists, data_root, val_masks_dir, options, network)}
     if train_dir and train_masks_dir:
-        sources = {train_dir: features.source("train", lists, data_root, train_masks_dir, options, network)} | sources
+        listed = {train_dir: features.source("train", lists, data_root, train_masks_dir, options, network)} | listed
     provenance = {
         "backbone_sha256": storage.sha256(network_path),
         "pretraining": checkpoint["config"]["pretraining"],
@@ -54,7 +54,7 @@ def main(
     )
     inputs = (images_path.read_bytes(), network_path.read_bytes(), str(options.ignored_pixels).encode())
     run = resumable_dump.Run(f"dump_{checkpoint['target']}", features.SECTION, options.plan(), settings, device, inputs)
-    resumable_dump.write(run, extraction, lists, sources)
+    resumable_dump.write(run, extraction, lists, listed)
 
 
 if __name__ == "__main__":

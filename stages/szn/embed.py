@@ -6,7 +6,12 @@ from zeroshot.base import command_line
 
 
 def main(
-    *, split_path: pathlib.Path, source_path: pathlib.Path, embeddings_path: pathlib.Path, neighbours_path: pathlib.Path
+    *,
+    split_path: pathlib.Path,
+    source_path: pathlib.Path,
+    embeddings_path: pathlib.Path,
+    neighbours_path: pathlib.Path,
+    recipe_path: pathlib.Path,
 ) -> None:
     """Compute a vector for every class name, reduced by principal components of the vocabulary, or one-hot vectors.
 
@@ -15,6 +20,7 @@ def main(
         source_path: the corpus, vector file, class matrix, download folder or empty file of `embeddings.path`.
         embeddings_path: out: vectors of all classes, HDF5.
         neighbours_path: out: table of the nearest classes of each class, CSV.
+        recipe_path: out: the section `embeddings` and the principal components, from which vectors of further classes can be made, JSON.
     """
     import functools
     import json
@@ -51,6 +57,8 @@ def main(
     }
     class_embeddings.write(embeddings_path, classes, provenance)
     storage.write_text(neighbours_path, class_embeddings.neighbours_csv(classes))
+    components = reduction.components() if reduction else None
+    storage.write_json(recipe_path, {"embeddings": params.to_dict(options), "pca": components})
     print(f"{len(names)} classes, {reduced.shape[1]}-d vectors from {options.source}: {reduced_by}")
 
 

@@ -28,6 +28,8 @@ def main(
         szn_path: the classifier with the seen mask.
         pictures_dir: out: folder with a PNG for each image.
     """
+    import functools
+
     import numpy as np
 
     from zeroshot.base import params, runtime, storage
@@ -65,14 +67,14 @@ def main(
                 name: one["generalised"].astype(label_ids.DTYPE) for name, one in predicted.items()
             }
             masks = {"seen mask": on_unseen_side, "true mask": untrained}
-            shown = np.s_[cache.margin : size[0] - cache.margin, cache.margin : size[1] - cache.margin]
+            cut = functools.partial(pictures.cut_margin, margin=cache.margin)
             picture = pictures.compare(
                 image_files.read_image(files[item.image]),
-                {name: labels[shown] for name, labels in panels.items()},
+                {name: cut(labels) for name, labels in panels.items()},
                 split.classes,
                 split.unseen,
                 options.panel_side,
-                {name: ~mask[shown] for name, mask in masks.items()},
+                {name: ~cut(mask) for name, mask in masks.items()},
             )
             pictures.write(folder / f"{item.image}.png", picture)
 

@@ -46,7 +46,8 @@ def main(
     split = splits.read_training(training_path)
 
     if target == "softmax":
-        # One output for each class of train_seen; the original has always 21, so it cannot run on Pascal-Context.
+        # One output for each class of train_seen; the original has always 21, so it cannot run on Pascal-Context. Its loss is the sum over
+        # the pixels, and here it is their mean: with SGD, its rate of 1e-10 is about 2e-5 here, for an image of 366 x 500 pixels.
         n_outputs, criterion = len(split.seen), supervised_training.cross_entropy
     elif embeddings_path is None:
         raise errors.UserError("train_embedding: --target embedding needs --embeddings-path")

@@ -8,7 +8,7 @@ import torch
 
 from tests.support import block_dataset, dump_sources
 from zeroshot.base import checkpoints
-from zeroshot.cache import dump, index, maps, sampling, shard_plan
+from zeroshot.cache import dump, index, maps, sampling, shard_plan, sources
 from zeroshot.datasets import splits
 from zeroshot.images import grids, image_files, views
 from zeroshot.networks import backbone
@@ -85,7 +85,7 @@ def test_predictions_from_cached_maps_match_the_network(root, tmp_path, network,
     """At least 99.9 % of all pixels have the same predicted class."""
     split = splits.read(root / "split.json")
     items = (*split.train, *split.unlabelled, *split.val)
-    source = shard_plan.Source("val", items, root / "toy", root / "toy/SegmentationClass", dump_sources.WHOLE, 256, 4)
+    source = sources.Source("val", items, root / "toy", root / "toy/SegmentationClass", dump_sources.WHOLE, 256, 4)
     dump.write_shard(tmp_path / "s.h5", source, dump_sources.jobs_of(source), extract, dump_sources.options())
     entry = index.entry(tmp_path / "s.h5", "maps", 4)
     cache = index.Index("maps", 256, 4, list(split.classes), [item.id for item in items], [entry], {})

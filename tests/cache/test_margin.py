@@ -9,11 +9,11 @@ import torch
 
 from tests.support import dump_sources
 from tests.support import small_vgg as small
-from zeroshot.cache import dump, graphs, held_labels, index, maps, shard_plan
+from zeroshot.cache import dump, graphs, held_labels, index, maps, sources
 from zeroshot.datasets import splits
 from zeroshot.images import grids, image_files, views
 from zeroshot.networks import backbone, fcn32s
-from zeroshot.pixel_classifiers import pixel_classifier
+from zeroshot.pixel_classifiers import labelling, pixel_classifier
 
 root = dump_sources.root
 small_vgg = small.small_vgg
@@ -117,7 +117,7 @@ def test_predictions_from_cached_maps_are_those_of_the_network_and_the_margin_is
         with torch.inference_mode():
             logits = grids.upsample(network(pixels), read.mask.shape, 32)[0, :, 3:-3, 3:-3]
         expected = np.array(split.seen)[logits.argmax(0).numpy()]
-        label_maps = pixel_classifier.predict_maps(classifier, read.features, read.mask.shape, stride=32)
+        label_maps = labelling.predict_maps(classifier, read.features, read.mask.shape, stride=32)
         assert (label_maps["generalised"][3:-3, 3:-3] == expected).mean() > 0.99
         predicted_classes |= set(np.unique(expected).tolist())
     assert len(predicted_classes) > 1
@@ -125,5 +125,5 @@ def test_predictions_from_cached_maps_are_those_of_the_network_and_the_margin_is
 
 def test_a_source_takes_the_margin_of_the_network(root, network):
     split = splits.read(root / "split.json")
-    source = shard_plan.source("val", split, root / "toy", root / "masks/val", dump_sources.options(), network)
+    source = sources.source("val", split, root / "toy", root / "masks/val", dump_sources.options(), network)
     assert (source.dim, source.stride, source.margin) == (small.FEATURE_DIM, 32, 3)

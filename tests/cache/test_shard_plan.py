@@ -5,7 +5,7 @@ import types
 import pytest
 
 from tests.support import block_dataset, dump_sources
-from zeroshot.cache import sampling, shard_plan
+from zeroshot.cache import sampling, shard_plan, sources
 from zeroshot.datasets import splits
 from zeroshot.images import image_files, views
 
@@ -85,8 +85,8 @@ def test_source_has_the_images_and_views_of_its_list(root):
     }
     for name, passes in expected.items():
         masks = None if name == "unlabelled" else root / "masks" / name
-        source = shard_plan.source(name, split, root / "toy", masks, options, network)
-        assert source == shard_plan.Source(name, getattr(split, name), root / "toy", masks, passes, 7, 8, 2)
+        source = sources.source(name, split, root / "toy", masks, options, network)
+        assert source == sources.Source(name, getattr(split, name), root / "toy", masks, passes, 7, 8, 2)
 
 
 @pytest.mark.parametrize(("dim", "stride"), [(256, 4), (512, 4), (256, 8), (32, 16)])
@@ -113,7 +113,7 @@ def test_labels_of_jobs_are_those_of_their_cells(root):
 
 
 def plan_of(labels_of_jobs):
-    return [[shard_plan.Job(0, 0, (4, 4), 1, 1, labels) for labels in labels_of_jobs]]
+    return [[sources.Job(0, 0, (4, 4), 1, 1, labels) for labels in labels_of_jobs]]
 
 
 def test_every_seen_class_without_a_row_is_named_with_the_scales(root):

@@ -23,6 +23,17 @@ def test_the_preset_does_not_depend_on_the_present_file(tmp_path, monkeypatch, c
     assert out.read_text() == (dag.ROOT / "params.yaml").read_text()
 
 
+def test_a_preset_of_another_pipeline_is_written_to_its_own_file(tmp_path, monkeypatch, capsys):
+    (tmp_path / "presets").symlink_to(dag.ROOT / "presets")
+    (tmp_path / "szn").mkdir()
+    monkeypatch.chdir(tmp_path)
+    preset.main("voc_small", pipeline="szn")
+    assert pathlib.Path("szn/params.yaml").read_text() == presets.text("voc_small", dag.ROOT / "presets/szn")
+    assert capsys.readouterr().out == "szn/params.yaml: preset voc_small\n" and not pathlib.Path("params.yaml").exists()
+    with pytest.raises(errors.UserError, match=r"^presets/szn: has no preset `voc`; choose from `toy`, `voc_small`$"):
+        preset.main("voc", pipeline="szn")
+
+
 def test_an_unknown_preset_writes_nothing(tmp_path, monkeypatch):
     monkeypatch.chdir(dag.ROOT)
     with pytest.raises(errors.UserError, match="has no preset `vok`"):

@@ -8,7 +8,7 @@ import pytest
 
 from tests.support import voc_tree
 from zeroshot.base import errors, params
-from zeroshot.datasets import inspection, layout, palettes, partition, published, split_masks
+from zeroshot.datasets import class_roles, coverage, inspection, layout, palettes, partition, published, split_masks
 from zeroshot.images import image_files, label_ids
 
 
@@ -259,8 +259,8 @@ def test_split_sizes_of_voc_equal_the_documented_ones():
     counts = {}
     for n_unseen, choice in settings.items():
         unseen = tuple(sorted(map(classes.index, layout.unseen_names(choice))))
-        split = partition.build(choice, classes, partition.Roles(unseen), train, [], [])
-        partition.check_training(split, train, faults)
+        split = partition.build(choice, classes, class_roles.Roles(unseen), train, [], [])
+        coverage.check(split, partition.stage_one(split, train), train, faults)
         counts[n_unseen] = (len(split.train), len(split.unlabelled))
     palettes.check([(entry.mask, result.colours) for entry, result in train], [label_ids.IGNORE_INDEX], faults)
     faults.raise_any(str(root))
@@ -421,7 +421,7 @@ def test_label_ids_above_255_are_checked_like_others(tmp_path):
         image_files.write_mask(path, np.where(mask < 4, np.array([*used, 0], np.uint16)[mask % 4], mask))
     faults, settings = errors.Faults(), voc_tree.settings(unseen=["class 256"])
     train = list(inspection.inspect(root, layout.find_train(root, root / "labels", settings, faults), 400, 0))
-    split = partition.build(settings, tuple(names), partition.Roles((256,)), train, [], [])
+    split = partition.build(settings, tuple(names), class_roles.Roles((256,)), train, [], [])
     assert (ids(split.train), ids(split.unlabelled)) == ("ab", "cd")
     text = fault_of(root, unseen=["class 256"])
     assert "seen class without a pixel in train" in text and "class 1 (label 1)" in text

@@ -73,6 +73,7 @@ def test_unknown_and_missing_sections_are_named(write):
 VOC = {"classes": "voc"}
 PUBLISHED = {"published": "voc_17_2_2", "unseen": None, "train_unseen": None}
 NONE = {"unseen": ["cow"], "train_unseen": []}
+HOLD_OUT = {"calibration": {"hold_out": "train_unseen"}}
 
 
 @pytest.mark.parametrize(
@@ -86,7 +87,7 @@ NONE = {"unseen": ["cow"], "train_unseen": []}
             ["seen_mask.void: is unseen, but with data.exclude: pixels"],
         ),
         (
-            {"split": NONE},
+            {"split": NONE, "seen_mask": HOLD_OUT},
             [
                 "split.train_unseen: is empty, so nothing teaches the seen mask",
                 "seen_mask.calibration.hold_out: is train_unseen, which needs 2 train_unseen classes",
@@ -99,7 +100,7 @@ NONE = {"unseen": ["cow"], "train_unseen": []}
         # Without an unseen class there is nothing to find.
         ({"split": {"unseen": [], "train_unseen": []}}, []),
         (
-            {"split": {"train_unseen": 1}},
+            {"split": {"train_unseen": 1}, "seen_mask": HOLD_OUT},
             ["seen_mask.calibration.hold_out: is train_unseen, which needs 2 train_unseen classes"],
         ),
         ({"split": {"train_unseen": ["cow"]}, "seen_mask": {"calibration": {"hold_out": "train_seen"}}}, []),
@@ -131,7 +132,7 @@ def test_with_the_class_list_at_hand_train_seen_classes_are_counted(write):
 
 
 def test_faults_of_szn_do_not_stop_the_main_pipeline(write, capsys):
-    path = write(split={"train_unseen": 1})
+    path = write(split={"train_unseen": 1}, seen_mask=HOLD_OUT)
     main = path.parents[1] / "params.yaml"
     commands.main(["check", str(main)])
     out, error = capsys.readouterr()

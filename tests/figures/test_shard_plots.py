@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from tests.support import caches
-from zeroshot.cache import index
+from zeroshot.cache import index, maps
+from zeroshot.datasets import splits
 from zeroshot.figures import shard_contents, shard_plots
 from zeroshot.images import grids
 
@@ -74,3 +75,21 @@ def test_the_features_kept_are_evenly_spaced(tmp_path, monkeypatch):
     np.testing.assert_allclose(
         contents(tmp_path, "cow").norms, np.linalg.norm(everything.astype(np.float32), axis=1), rtol=1e-6
     )
+
+
+@pytest.mark.parametrize("margin", [0, 3])
+def test_a_map_lies_on_the_photograph_without_its_margin(tmp_path, margin):
+    image, features, mask = caches.scene("a", 3, 4)
+    caches.write_maps(tmp_path, [[(image, features, mask)]])
+    index.write(tmp_path, dataclasses.replace(index.read(tmp_path), margin=margin))
+    (item,) = maps.read(tmp_path)
+    height, width = (side - 2 * margin for side in mask.shape)
+    split = splits.Split(tuple(caches.CLASSES), (0, 1), (2,), "images", (), (), ())
+    photograph = np.zeros((height, width, 3), np.uint8)
+    figure = shard_plots.map_figure(contents(tmp_path, image="a"), item, photograph, split)
+    _, truth, components = figure.axes
+    assert truth.images[0].get_array().shape[:2] == (height, width)
+    # Cells of 4 pixels, of which the first begins `margin` pixels before the image.
+    start = -margin - 0.5
+    assert components.images[0].get_extent() == [start, start + 16, start + 12, start]
+    assert components.get_xlim() == (-0.5, width - 0.5) and components.get_ylim() == (height - 0.5, -0.5)

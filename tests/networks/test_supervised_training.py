@@ -189,7 +189,7 @@ class Changed(torch.utils.data.Dataset):
 
     def __init__(self, images, change):
         self.images, self.change = images, change
-        self.paths, self.n_classes = images.paths, images.n_classes
+        self.paths, self.n_classes, self.row_of_label = images.paths, images.n_classes, images.row_of_label
 
     def __getitem__(self, key):
         return self.change(*self.images[key])

@@ -43,6 +43,9 @@ NOT_RUN = {
     "zeroshot add-class okapi --model models/zs3net.pt --out models/more.pt": _MODEL,
     "zeroshot add-class okapi 'traffic cone' --model models/zs3net.pt --out models/more.pt": _MODEL,
     "zeroshot remove-class okapi --model models/more.pt --out models/less.pt": _MODEL,
+    "dvc repro szn/dvc.yaml:szn": _MINUTES,
+    "zeroshot predict photo.jpg --model models/szn/szn.pt --out predictions": _MODEL,
+    "zeroshot add-class okapi --model models/szn/szn.pt --out models/szn/more.pt": _MODEL,
     "zeroshot figure --out figure.pdf": _RESULTS,
     "zeroshot figure --ids val_00194 val_00276 --models seen_only zs3net zs5net --names --width 7 --out figure.pdf figure.png": _RESULTS,
     "zeroshot shards features/train --class red-plain": _RESULTS,
@@ -86,6 +89,9 @@ NOT_RUN = {
     "zeroshot report --classes red-striped,red-plain": "needs results; tests/report runs the like",
     "dvc exp run --queue -S pseudo_labels.p=10,25,50,75": "tests/experiments queues runs",
     "zeroshot tables toy": "asks DVC for all experiments; tests/experiments does in a small repository",
+    "zeroshot queue szn_toy": "starts hours of work; tests/experiments queues runs",
+    "zeroshot queue szn_toy --dry-run": "asks DVC for all experiments; tests/experiments does in a small repository",
+    "zeroshot tables szn_toy": "asks DVC for all experiments; tests/experiments does in a small repository",
 }
 
 

@@ -14,10 +14,14 @@ from zeroshot.experiments import schema
 STAGES = dag.stages(files=dag.ALL)
 SZN_STAGES = {name: stage for name, stage in STAGES.items() if stage.file == dag.SZN}
 # Stages with another name than their module: that of what they make, which people type, or of what they make it for.
-PACKED = dict.fromkeys(("zs3net", "zs5net", "baselines"), "pack_models")
-NAMED = (
-    PACKED | {f"szn/{name}_softmax": name for name in ("dump", "evaluate")} | {"szn/train_softmax": "train_embedding"}
+PACKED = dict.fromkeys(("zs3net", "zs5net", "baselines"), "pack_models") | dict.fromkeys(
+    ("szn/szn", "szn/fcn_je"), "pack"
 )
+NAMED = PACKED | {
+    **{f"szn/{name}_softmax": name for name in ("dump", "evaluate")},
+    **{f"szn/cut_{head}": "cut_head" for head in ("embedding", "softmax")},
+    "szn/train_softmax": "train_embedding",
+}
 ROOT_OF_DATA = dag.document(dag.PARAMS)["data"]["root"]
 stages = pytest.mark.parametrize("stage", STAGES.values(), ids=STAGES)
 
@@ -262,9 +266,14 @@ def test_of_szn_too_only_evaluation_depends_on_labels_of_unseen_classes():
     assert readers("features/szn/train") == {"szn/train_seenmask"}
     assert readers("features/szn/val") == {*variants, "szn/pictures"}
     assert readers("features/szn/softmax_val") == {"szn/evaluate_softmax", "szn/pictures"}
-    assert readers("metrics/szn") == {"szn/summarise"} and readers("plots/szn") == set()
+    packed = {"szn/szn", "szn/fcn_je"}
+    assert readers("metrics/szn") == {"szn/summarise", *packed} and readers("plots/szn") == set()
     reports = {*variants, "szn/evaluate_softmax", "szn/pictures", "szn/summarise"}
-    assert {name for report in reports for out in STAGES[report].outs for name in readers(out)} == {"szn/summarise"}
+    assert {name for report in reports for out in STAGES[report].outs for name in readers(out)} == {
+        "szn/summarise",
+        *packed,
+    }
+    assert not any(readers(out) for name in packed for out in STAGES[name].outs)
 
 
 def test_the_network_of_szn_reads_class_vectors_and_the_one_with_softmax_does_not():

@@ -1,6 +1,7 @@
 """Segmentation against the evaluation's own label maps, and against transformations of the image that have a known answer."""
 
 import dataclasses
+import functools
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ import torch
 
 from zeroshot.base import errors
 from zeroshot.images import grids
-from zeroshot.pixel_classifiers import labelling, pixel_classifier
+from zeroshot.pixel_classifiers import labelling, masked_classifier, pixel_classifier
 from zeroshot.prediction import segmenter
 from zeroshot.prediction.model import Model
 
@@ -16,43 +17,83 @@ COLOURS = np.array([[0, 0, 0], [250, 20, 20], [20, 250, 20], [20, 20, 250]], np.
 CLASSES = ("background", "red", "green", "blue")
 
 
-def mean_colour(images):
+def mean_colour(images, stride=4, margin=0):
     """Features of an image whose network is an average over cells."""
+    beyond = [-(side + 2 * margin) % stride for side in images.shape[2:]]
     padded = torch.nn.functional.pad(
-        images.float(), (0, -images.shape[3] % 4, 0, -images.shape[2] % 4), mode="replicate"
+        images.float(), (margin, margin + beyond[1], margin, margin + beyond[0]), mode="replicate"
     )
-    return torch.nn.functional.avg_pool2d(padded, 4) / 255
+    return torch.nn.functional.avg_pool2d(padded, stride) / 255
 
 
-@pytest.fixture
-def model():
+def plain():
     centres = torch.from_numpy(COLOURS).float() / 255
-    weight = 20 * centres
-    bias = -10 * (centres**2).sum(1)
     unseen = torch.tensor([False, False, False, True])
-    classifier = pixel_classifier.PixelClassifier(weight, bias, torch.arange(4), unseen)
-    return Model(CLASSES, classifier, mean_colour, 4, COLOURS, side=100, pretraining="none", figures=None)
+    return pixel_classifier.PixelClassifier(20 * centres, -10 * (centres**2).sum(1), torch.arange(4), unseen)
 
 
-def squares(height, width, side=16):
-    """An image of squares in the colours of the classes, and its labels."""
-    y, x = np.mgrid[:height, :width] // side
+def masked():
+    """The same classes with a seen mask: green and blue are on the unseen side, black and red on the other.
+
+    The log-odds less the threshold of 0.2 are zero in the middle between red and blue.
+    """
+    unseen_side = torch.tensor([False, False, True, True])
+    return masked_classifier.MaskedClassifier(
+        plain(), unseen_side, torch.tensor([0.0, -12.0, -12.0]), torch.tensor(7.5), 0.2
+    )
+
+
+@pytest.fixture(params=[(plain, 4, 0), (masked, 4, 0), (masked, 32, 3)], ids=["plain", "masked", "margin"])
+def model(request):
+    classifier, stride, margin = request.param
+    extract = functools.partial(mean_colour, stride=stride, margin=margin)
+    side = 25 * stride
+    return Model(CLASSES, classifier(), extract, stride, COLOURS, side, "none", figures=None, margin=margin)
+
+
+def evaluated(model, image):
+    """The label map of the evaluation."""
+    features = model.extract(torch.from_numpy(image.transpose(2, 0, 1).copy())[None])[0].permute(1, 2, 0).numpy()
+    is_masked = isinstance(model.classifier, masked_classifier.MaskedClassifier)
+    predict = labelling.predict_masked_maps if is_masked else labelling.predict_maps
+    size = tuple(side + 2 * model.margin for side in image.shape[:2])
+    labels = predict(model.classifier, features, size, stride=model.stride)["generalised"]
+    return labels[model.margin : size[0] - model.margin, model.margin : size[1] - model.margin]
+
+
+def squares(model, height, width, side=16):
+    """An image of squares in the colours of the classes, and its labels; lengths are in quarters of the model's stride."""
+    y, x = np.mgrid[: height * model.stride // 4, : width * model.stride // 4] // (side * model.stride // 4)
     labels = ((y + 2 * x) % 4).astype(np.uint16)
     return COLOURS[labels], labels
 
 
-def test_labels_are_those_of_the_evaluation(model):
-    image = np.random.default_rng(1).integers(0, 256, (45, 70, 3), dtype=np.uint8)
-    model = dataclasses.replace(model, classifier=dataclasses.replace(model.classifier, seen_bias=0.7))
-    features = mean_colour(torch.from_numpy(image.transpose(2, 0, 1).copy())[None])[0].permute(1, 2, 0).numpy()
-    expected = labelling.predict_maps(model.classifier, features, (45, 70), stride=4)["generalised"]
+@pytest.mark.parametrize("bias", [0.0, 0.7, -2.0])
+@pytest.mark.parametrize("size", [(45, 70), (33, 94)])
+def test_labels_are_those_of_the_evaluation(model, size, bias):
+    image = np.random.default_rng(1).integers(0, 256, (*size, 3), dtype=np.uint8)
+    model = dataclasses.replace(model, classifier=dataclasses.replace(model.classifier, seen_bias=bias))
     found = segmenter.predict(image, model)
-    assert found.labels.dtype == np.uint16 and np.array_equal(found.labels, expected)
-    assert found.confidence.min() > 0.25 and found.confidence.max() <= 1
+    assert found.labels.dtype == np.uint16 and np.array_equal(found.labels, evaluated(model, image))
+    assert found.confidence.min() > 0.249 and found.confidence.max() <= 1
+
+
+def test_the_confidence_under_a_mask_is_that_of_the_side_times_that_of_the_class_in_it():
+    image = np.random.default_rng(2).integers(0, 256, (1, 1, 3), dtype=np.uint8)
+    model = Model(CLASSES, masked(), functools.partial(mean_colour, stride=1), 1, COLOURS, 100, "none", figures=None)
+    found = segmenter.predict(image, model)
+    colour = image[0, 0] / 255
+    logits = 20 * (COLOURS / 255) @ colour - 10 * (COLOURS / 255) ** 2 @ np.ones(3)
+    seen = 1 / (1 + np.exp(-(7.5 - 12 * (colour[1] + colour[2]) - 0.2)))
+    sides = [(seen, [0, 1]), (1 - seen, [2, 3])]
+    share, rows = max(sides, key=lambda side: side[0])
+    among = np.exp(logits[rows]) / np.exp(logits[rows]).sum()
+    assert found.labels[0, 0] == rows[int(among.argmax())]
+    assert found.confidence[0, 0] == pytest.approx(share * among.max(), rel=1e-4)
 
 
 def test_strips_do_not_change_the_answer(model, monkeypatch):
-    image, _ = squares(90, 61)
+    image, _ = squares(model, 90, 61)
     whole = segmenter.predict(image, model)
     monkeypatch.setattr(grids, "STRIP_VALUES", 1)
     strips = segmenter.predict(image, model)
@@ -62,20 +103,23 @@ def test_strips_do_not_change_the_answer(model, monkeypatch):
 @pytest.mark.parametrize("width", [64, 61])
 @pytest.mark.parametrize("options", [{"flip": True}, {"scales": (1.0, 1.5)}, {"scales": (0.75, 2.0), "flip": True}])
 def test_averaging_over_views_keeps_places(model, width, options):
-    image, labels = squares(48, width)
+    image, labels = squares(model, 48, width)
     found = segmenter.predict(image, model, segmenter.Options(**options))
     assert np.mean(found.labels == labels) > 0.9
 
 
 def test_an_image_of_many_tiles(model):
-    image, labels = squares(150, 131)
-    found = segmenter.predict(image, model, segmenter.Options(tile=64, overlap=16))
-    assert np.array_equal(found.labels, segmenter.predict(image, model).labels)
+    image, labels = squares(model, 150, 131)
+    side = 16 * model.stride
+    found = segmenter.predict(image, model, segmenter.Options(side=0, tile=side, overlap=side // 4))
+    equal = np.mean(found.labels == segmenter.predict(image, model, segmenter.Options(side=0)).labels)
+    # With a margin, the first cells of a tile show some pixels beyond it.
+    assert equal == 1 if model.margin == 0 else equal > 0.99
     assert np.mean(found.labels == labels) > 0.9
 
 
 def test_only_chosen_classes_and_the_background_compete(model):
-    image, labels = squares(32, 64)
+    image, labels = squares(model, 32, 64)
     found = segmenter.predict(image, model, segmenter.Options(classes=("blue",)))
     assert set(np.unique(found.labels)) == {0, 3}
     assert np.mean(found.labels[labels == 3] == 3) > 0.9
@@ -83,13 +127,28 @@ def test_only_chosen_classes_and_the_background_compete(model):
         segmenter.predict(image, model, segmenter.Options(classes=("yellow",)))
 
 
+@pytest.mark.parametrize(("left", "expected"), [([2, 3], {2, 3}), ([0, 1], {0, 1})])
+def test_without_a_class_on_one_side_of_the_mask_all_pixels_are_on_the_other(left, expected):
+    both = masked()
+    model = Model(CLASSES, both.of(left), mean_colour, 4, COLOURS, 100, "none", figures=None)
+    image, _ = squares(model, 48, 64)
+    for regions in (0, 16):
+        found = segmenter.predict(image, model, segmenter.Options(regions=regions))
+        assert set(np.unique(found.labels)) == expected and found.confidence.min() >= 0.5
+
+
 def test_regions_remove_what_is_smaller_than_a_region(model):
-    image, labels = squares(64, 64, 32)
-    image[12:16, 12:16] = COLOURS[(labels[14, 14] + 1) % 4]
-    by_pixel, by_region = (
-        segmenter.predict(image, model, segmenter.Options(regions=regions)).labels[13, 13] for regions in (0, 16)
-    )
-    assert by_pixel == (labels[14, 14] + 1) % 4 and by_region == labels[14, 14]
+    image, labels = squares(model, 64, 64, 32)
+    middle = 14 * model.stride // 4
+    image[middle - 2 : middle + 2, middle - 2 : middle + 2] = COLOURS[(labels[middle, middle] + 1) % 4]
+    if model.stride == 4:
+        by_pixel, by_region = (
+            segmenter.predict(image, model, segmenter.Options(regions=regions)).labels[13, 13] for regions in (0, 16)
+        )
+        assert by_pixel == (labels[14, 14] + 1) % 4 and by_region == labels[14, 14]
+    else:
+        found = segmenter.predict(image, model, segmenter.Options(regions=64, side=0)).labels
+        assert np.mean(found == labels) > 0.9
 
 
 @pytest.mark.parametrize("image", [np.zeros((4, 4), np.uint8), np.zeros((4, 4, 3)), np.zeros((0, 4, 3), np.uint8)])
@@ -100,14 +159,22 @@ def test_what_is_no_image_is_refused(model, image):
 
 def test_a_shrunk_image_and_its_mirror_image_have_the_same_places(model):
     """The middle of a vertical edge, from both views of an image whose shrunk width is no multiple of the stride."""
-    image = np.zeros((120, 246, 3), np.uint8)
+    unit = model.stride // 4
+    image = np.zeros((120 * unit, 246 * unit, 3), np.uint8)
     image[:] = COLOURS[1]
-    image[:, 123:] = COLOURS[3]
+    image[:, 123 * unit :] = COLOURS[3]
     for options in ({}, {"flip": True}):
-        labels = segmenter.predict(image, model, segmenter.Options(side=82, **options)).labels
-        edge = (labels[60] == 1).sum()
-        assert abs(edge - 123) <= 4, options
-    assert model.side == 100
+        labels = segmenter.predict(image, model, segmenter.Options(side=82 * unit + 1, **options)).labels
+        edge = (labels[60 * unit] == 1).sum()
+        assert abs(edge - 123 * unit) <= 4 * unit, options
+
+
+def test_tiles_of_fcn_32s_are_multiples_of_32_pixels():
+    classifier, extract = masked(), functools.partial(mean_colour, stride=32, margin=3)
+    model = Model(CLASSES, classifier, extract, 32, COLOURS, 100, "none", figures=None, margin=3)
+    for options in ({"tile": 208}, {"overlap": 16}):
+        with pytest.raises(errors.UserError, match=f"{next(iter(options))}: needs a multiple of 32 .*for this model"):
+            segmenter.predict(np.zeros((32, 32, 3), np.uint8), model, segmenter.Options(**options))
 
 
 @pytest.mark.parametrize(

@@ -73,7 +73,7 @@ def comparison(tmp_path):
         "ZS5Net,4,0,,90,80,85\nZS5Net,4,0,75.0,90,80,85\nZS5Net,4,1,75.0,92,82,87\nZS5Net,4,0,25.0,88,60,\n"
         "ZS5Net,4,1,25.0,88,60,71\nZS5Net,2,0,25.0,1,1,1\nALE,4,0,25.0,1,1,1\n"
     )
-    return tmp_path, overrides.merged(presets.read("toy", tmp_path / "presets"), toy.splits[4])
+    return tmp_path, overrides.merged(presets.read_files("toy", tmp_path), toy.splits[4])["params.yaml"]
 
 
 def test_a_comparison_on_the_same_data_and_classes_is_a_curve(comparison):
@@ -89,7 +89,7 @@ def test_a_comparison_with_other_unseen_classes_or_of_an_unknown_name_is_no_curv
     (root / "metrics/comparison/toy").rename(root / "metrics/comparison/mine")
     assert sweeps.of_comparisons(run(root), current) == []
     (root / "metrics/comparison/mine").rename(root / "metrics/comparison/toy")
-    other = overrides.merged(current, {"data.unseen": ["red-striped"]})
+    other = overrides.merged({"params.yaml": current}, {"data.unseen": ["red-striped"]})["params.yaml"]
     assert sweeps.of_comparisons(run(root), other) == []
 
 

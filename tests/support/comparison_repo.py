@@ -1,4 +1,4 @@
-"""A DVC repository of quick stages in place of the pipeline: a `backbone`, metrics of models that share it, and a plot."""
+"""A DVC repository of quick stages in place of the pipelines: a `backbone`, models that share it, a plot, and a second pipeline."""
 
 import pathlib
 import subprocess
@@ -13,10 +13,14 @@ BASE = {
     "evaluation": {"size": "mask"},
     "runtime": {"device": "cpu"},
 }
+SZN_BASE = {"split": {"unseen": ["a", "b"], "train_unseen": 3, "seed": 0}, "network": {"loss": "cosine", "seed": 0}}
+# The parameter files of the preset.
+FILES = {"params.yaml": BASE, "szn/params.yaml": SZN_BASE}
 # Every metric is a sum of parameters, so that tests can compute the expected values.
 _SCRIPT = """
     import json, os, sys, yaml
     settings = yaml.safe_load(open("params.yaml"))
+    szn = yaml.safe_load(open("szn/params.yaml"))
     if sys.argv[1] == "backbone":
         with open(LOG, "a") as file:
             file.write(f"{settings['backbone']['seed']} {len(settings['data']['unseen'])}\\n")
@@ -25,9 +29,17 @@ _SCRIPT = """
     elif sys.argv[1] == "visualise":
         os.mkdir("plots/pictures")
         open("plots/pictures/one.png", "w").write(f"{settings['gmmn']['generator']} {settings['gmmn']['seed']}")
+    elif sys.argv[1] == "split":
+        open("data/szn/split.json", "w").write(f"{szn['split']} {settings['data']}")
+    elif sys.argv[1] == "szn_pictures":
+        os.makedirs("plots/szn/pictures")
+        open("plots/szn/pictures/one.png", "w").write(szn["network"]["loss"])
     else:
         value = int(open("backbone.txt").read()) + (0 if sys.argv[1] == "seen_only" else settings["gmmn"]["seed"])
         value += 0.5 * (sys.argv[1] == "zs3net" and settings["gmmn"]["generator"] == "gan")
+        if sys.argv[1].startswith("szn/"):
+            value = 10 * szn["split"]["train_unseen"] + szn["network"]["seed"]
+            value += 0.5 * (szn["network"]["loss"] == "mse") - 5 * (sys.argv[1] == "szn/fcn_je")
         group = {"PA": value, "MA": value, "mIoU": value}
         block = {"seen": group, "unseen": group, "all": group, "hIoU": value}
         content = {"generalised": block, "vanilla": group, "pretraining": "other_labels"}
@@ -54,18 +66,86 @@ _STAGES = {
         "outs": [{"metrics/${item.model}.json": {"cache": False}}],
     },
 }
+_SZN_STAGES = {
+    "split": {
+        "wdir": "..",
+        "cmd": "python score.py split",
+        "deps": ["score.py"],
+        "params": ["data", {"szn/params.yaml": ["split"]}],
+        "outs": ["data/szn/split.json"],
+    },
+    "pictures": {
+        "wdir": "..",
+        "cmd": "python score.py szn_pictures",
+        "deps": ["score.py", "models/szn/classifiers/szn.pt"],
+        "params": [{"szn/params.yaml": ["network"]}],
+        "outs": ["plots/szn/pictures"],
+    },
+    "evaluate": {
+        "matrix": {"variant": ["fcn_je", "szn"]},
+        "wdir": "..",
+        "cmd": "python score.py szn/${item.variant}",
+        "deps": ["score.py", "backbone.txt", "data/szn/split.json"],
+        "params": ["evaluation", {"szn/params.yaml": ["network"]}],
+        "outs": [{"metrics/szn/${item.variant}.json": {"cache": False}}],
+    },
+}
 METHODS = {
     "Supervised": {
         "model": "seen_only",
         "figures": "generalised",
         "set": {"data.unseen": []},
         "target": None,
+        "reads_unseen": False,
         "note": ".",
     },
-    "ZS3Net": {"model": "zs3net", "figures": "generalised", "set": {}, "target": None, "note": "."},
-    "GAN": {"model": "zs3net", "figures": "generalised", "set": {"gmmn.generator": "gan"}, "target": None, "note": "."},
-    "DeViSE": {"model": "devise", "figures": "generalised", "set": {}, "target": None, "note": "."},
-    "Later": {"model": "zs3net", "figures": "generalised", "set": {"later.key": 1}, "target": None, "note": "."},
+    "ZS3Net": {
+        "model": "zs3net",
+        "figures": "generalised",
+        "set": {},
+        "target": None,
+        "reads_unseen": False,
+        "note": ".",
+    },
+    "GAN": {
+        "model": "zs3net",
+        "figures": "generalised",
+        "set": {"gmmn.generator": "gan"},
+        "target": None,
+        "reads_unseen": False,
+        "note": ".",
+    },
+    "DeViSE": {
+        "model": "devise",
+        "figures": "generalised",
+        "set": {},
+        "target": None,
+        "reads_unseen": False,
+        "note": ".",
+    },
+    "Later": {
+        "model": "zs3net",
+        "figures": "generalised",
+        "set": {"later.key": 1},
+        "target": None,
+        "reads_unseen": False,
+        "note": ".",
+    },
+}
+SZN_METHODS = {
+    name: {
+        "model": model,
+        "figures": "generalised",
+        "set": changes,
+        "target": "szn/dvc.yaml",
+        "reads_unseen": name == "SZN",
+        "note": ".",
+    }
+    for name, model, changes in (
+        ("FCN-JE", "szn/fcn_je", {}),
+        ("SZN", "szn/szn", {}),
+        ("SZN, MSE", "szn/szn", {"szn/params.yaml:network.loss": "mse"}),
+    )
 }
 COMPARISON = {
     "title": "Tiny",
@@ -91,13 +171,17 @@ def make(root: pathlib.Path) -> pathlib.Path:
     (root / "score.py").write_text(f"LOG = {str(log)!r}\n" + textwrap.dedent(_SCRIPT))
     write(root / "params.yaml", BASE)
     write(root / "presets" / "toy.yaml", BASE)
+    write(root / "szn" / "params.yaml", SZN_BASE)
+    write(root / "presets" / "szn" / "toy.yaml", SZN_BASE)
     write(root / "dvc.yaml", {"stages": _STAGES})
+    write(root / "szn" / "dvc.yaml", {"stages": _SZN_STAGES})
     write(root / "presets" / "comparison" / "methods.yaml", METHODS)
     write(root / "presets" / "comparison" / "tables.yaml", {"tiny": COMPARISON})
-    (root / "models/classifiers").mkdir(parents=True)
-    (root / "models/classifiers/zs3net.pt").write_text("what is drawn")
-    for folder in ("metrics", "plots"):
-        (root / folder).mkdir()
+    for path in ("models/classifiers/zs3net.pt", "models/szn/classifiers/szn.pt"):
+        (root / path).parent.mkdir(parents=True)
+        (root / path).write_text("what is drawn")
+    for folder in ("metrics", "metrics/szn", "plots", "plots/szn", "data/szn"):
+        (root / folder).mkdir(parents=True, exist_ok=True)
         (root / folder / ".gitignore").write_text("")
     for command in (
         "git init -q -b main .",

@@ -6,7 +6,7 @@ import pytest
 
 from tests.support import block_dataset
 from zeroshot.base import params
-from zeroshot.cache import shard_plan
+from zeroshot.cache import shard_plan, sources
 from zeroshot.datasets import splits
 from zeroshot.images import grids, views
 from zeroshot.networks import deeplab
@@ -24,14 +24,14 @@ def root(tmp_path_factory):
 
 def options(**changes):
     """Return the section `features`, updated by `changes`."""
-    return params.build(block_dataset.settings(**changes), shard_plan.Params, "features")
+    return params.build(block_dataset.settings(**changes), sources.Params, "features")
 
 
 def source(root, name, passes=WHOLE):
     """Return the source of the list `name` of the data set in `root`, with the views `passes`."""
     split = splits.read(root / "split.json")
     masks = None if name == "unlabelled" else root / "masks" / name
-    return shard_plan.Source(name, getattr(split, name), root / "toy", masks, passes, deeplab.FEATURE_DIM, grids.STRIDE)
+    return sources.Source(name, getattr(split, name), root / "toy", masks, passes, deeplab.FEATURE_DIM, grids.STRIDE)
 
 
 def jobs_of(source):

@@ -68,7 +68,10 @@ def test_a_class_must_be_left_for_the_network(number):
         ({"published": "voc_21_0_0", "unseen": None}, "split.train_unseen: must be null where `published` is given"),
         ({"unseen": None}, "split.unseen: must be a list of class names where `published` is null"),
         ({"train_unseen": None}, "split.train_unseen: must be a list of class names or a number of classes where"),
-        ({"train_unseen": -1}, "Input should be greater than or equal to 0"),
+        ({"train_unseen": -1}, "split.train_unseen.number: Input should be greater than or equal to 0"),
+        ({"train_unseen": "cow"}, "split.train_unseen.names: Input should be a valid array (found 'cow')"),
+        ({"train_unseen": 2.5}, "split.train_unseen.number: Input should be a valid integer"),
+        ({"train_unseen": True}, "split.train_unseen.number: Input should be a valid integer"),
         ({"published": "voc_9_2_2"}, "split.published: Input should be 'voc_9_2_10', 'voc_17_2_2', 'voc_21_0_0' or"),
     ],
     ids=str,
@@ -76,4 +79,4 @@ def test_a_class_must_be_left_for_the_network(number):
 def test_wrong_values_are_explained(changes, message):
     with pytest.raises(params.ParamsError) as caught:
         options(**changes)
-    assert message in str(caught.value)
+    assert message in str(caught.value) and len(str(caught.value).splitlines()) == 2

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from zeroshot.base import parallel, storage
-from zeroshot.cache import graphs, maps, rows, shard_plan
+from zeroshot.cache import graphs, maps, rows, shard_plan, sources
 from zeroshot.cache import index as shard_index
 from zeroshot.datasets import splits
 
@@ -21,10 +21,10 @@ BATCH_PIXELS = 16 * (2 * 513) ** 2
 
 def write_shard(
     path: pathlib.Path,
-    source: shard_plan.Source,
-    jobs: list[shard_plan.Job],
+    source: sources.Source,
+    jobs: list[sources.Job],
     extract: Callable[[torch.Tensor], torch.Tensor],
-    options: shard_plan.Params,
+    options: sources.Params,
     workers: int = 0,
     lr_key: str = "backbone.lr",
 ) -> None:
@@ -57,9 +57,7 @@ def write_shard(
         rows.write(path, table)
 
 
-def _sample(
-    source: shard_plan.Source, job: shard_plan.Job, cells: torch.Tensor, options: shard_plan.Params
-) -> rows.Rows:
+def _sample(source: sources.Source, job: sources.Job, cells: torch.Tensor, options: sources.Params) -> rows.Rows:
     """Return the rows sampled from a job's features (h, w, d)."""
     columns = source.draw(job, options)
     y, x = source.cells(job, columns["position"])
@@ -73,7 +71,7 @@ def _sample(
 
 def write_graphs(
     path: pathlib.Path,
-    source: shard_plan.Source,
+    source: sources.Source,
     track: Callable[[Sequence[splits.Item]], Iterable[splits.Item]] = lambda items: items,
     workers: int = 0,
 ) -> None:
@@ -106,8 +104,8 @@ def publish(scratch: pathlib.Path, folder: pathlib.Path, index: shard_index.Inde
 
 
 def extract_maps(
-    source: shard_plan.Source,
-    jobs: list[shard_plan.Job],
+    source: sources.Source,
+    jobs: list[sources.Job],
     extract: Callable[[torch.Tensor], torch.Tensor],
     batch_size: int,
     workers: int = 0,

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from zeroshot.base import endings, params, progress, resuming, runtime, storage
-from zeroshot.cache import dump, graphs, index, shard_plan
+from zeroshot.cache import dump, graphs, index, shard_plan, sources
 from zeroshot.datasets import splits
 
 
@@ -26,7 +26,7 @@ class Extraction:
         provenance: facts about it for the index of every cache, as plain values.
     """
 
-    network: shard_plan.Network
+    network: sources.Network
     extract: Callable[[torch.Tensor], torch.Tensor]
     lr_key: str
     provenance: Mapping[str, Any]
@@ -47,14 +47,17 @@ class Run:
 
     stage: str
     section: str
-    options: shard_plan.Params
+    options: sources.Params
     settings: runtime.Params
     device: torch.device
     inputs: tuple[bytes, ...]
 
 
 def write(
-    run: Run, extraction: Extraction, lists: splits.Images, outs: Mapping[pathlib.Path, shard_plan.Source]
+    run: Run,
+    extraction: Extraction,
+    lists: splits.Images,
+    outs: Mapping[pathlib.Path, sources.Source],
 ) -> None:
     """Write the cache of every source.
 
@@ -68,7 +71,7 @@ def write(
         shard_plan.DumpError: if a seen class has no cell in a labelled list, or features are of no use.
         errors.DiskError: if the features do not fit on the disk.
     """
-    options, sources = run.options, list(outs.values())
+    options, listed = run.options, list(outs.values())
     plans = [
         shard_plan.plan(
             source,
@@ -76,9 +79,9 @@ def write(
             functools.partial(progress.track, what=f"plan {run.section}/{source.name}"),
             run.settings.workers,
         )
-        for source in sources
+        for source in listed
     ]
-    for source, shards in zip(sources, plans, strict=True):
+    for source, shards in zip(listed, plans, strict=True):
         if source.name == "train":
             shard_plan.check_classes(shards, lists, options)
     work = resuming.folder(
@@ -86,13 +89,13 @@ def write(
         run.stage,
         json.dumps(params.to_dict(options)).encode(),
         *run.inputs,
-        json.dumps([source.name for source in sources]).encode(),
-        *(resuming.fingerprint(map(source.mask_path, source.items)) for source in sources if source.masks),
+        json.dumps([source.name for source in listed]).encode(),
+        *(resuming.fingerprint(map(source.mask_path, source.items)) for source in listed if source.masks),
         f"{torch.__version__} {run.device} {torch.get_num_threads()}".encode(),
     )
     pending = [
         (work / source.name / f"shard-{number:05d}.h5", source, jobs)
-        for source, shards in zip(sources, plans, strict=True)
+        for source, shards in zip(listed, plans, strict=True)
         for number, jobs in enumerate(shards)
     ]
     missing = [entry for entry in pending if not entry[0].exists()]
@@ -122,7 +125,7 @@ def _publish(
     run: Run,
     extraction: Extraction,
     lists: splits.Images,
-    source: shard_plan.Source,
+    source: sources.Source,
     shards: list[pathlib.Path],
     work: pathlib.Path,
     folder: pathlib.Path,

@@ -3,17 +3,14 @@
 import dataclasses
 import itertools
 import math
-import pathlib
-from collections.abc import Callable, Iterable, Sequence
-from typing import Annotated, Any, Literal, Protocol
+from collections.abc import Callable, Iterable
 
 import numpy as np
-import pydantic
 
-from zeroshot.base import errors, parallel, params
-from zeroshot.cache import rows, sampling
+from zeroshot.base import errors, parallel
+from zeroshot.cache import rows, sampling, sources
 from zeroshot.datasets import splits
-from zeroshot.images import grids, image_files, label_ids, views
+from zeroshot.images import image_files, label_ids
 
 MIB = 2**20
 
@@ -22,188 +19,12 @@ class DumpError(errors.UserError):
     """Raised when features are of no use: beyond the range of float16, all 0, or none of a seen class."""
 
 
-@params.section
-class UnlabelledViews:
-    """The section `features.unlabelled_views`; see params.yaml."""
-
-    scales: tuple[params.Positive, ...]
-    flip: bool
-
-
-@params.section
-class Params:
-    """The section `features`; see params.yaml."""
-
-    pixels_per_class: params.Count
-    unlabelled_pixels: params.Count
-    scales: Annotated[tuple[params.Positive, ...], pydantic.Field(min_length=1)]
-    flip: bool
-    val_short_side: views.ShortSide
-    seed: params.Seed
-    unlabelled_views: UnlabelledViews
-    shard_mib: params.Count
-    batch_size: params.Count
-    precision: Literal["float32", "bfloat16"]
-
-
-class Network(Protocol):
-    """The properties of a network that the cache depends on."""
-
-    feature_dim: int
-    stride: int
-    margin: int
-
-
-# Keys of the section that affect the features of one list only.
-_KEYS_OF_LIST = {
-    "train": ("pixels_per_class", "scales", "flip"),
-    "unlabelled": ("unlabelled_pixels", "unlabelled_views"),
-    "val": ("val_short_side",),
-}
-
-
-@dataclasses.dataclass(frozen=True)
-class Job:
-    """One forward pass of the network over one view of one image.
-
-    Attributes:
-        image: position of the image in its list.
-        view: number of the view.
-        size: height and width of the view in pixels.
-        rows: number of rows, or of cells of a whole map, that it adds to the cache.
-        bytes: number of bytes that it adds to the cache.
-        labels: label ids of the rows that it adds, ascending; empty for a list without labels and for whole maps.
-    """
-
-    image: int
-    view: int
-    size: tuple[int, int]
-    rows: int
-    bytes: int
-    labels: tuple[int, ...] = ()
-
-
-@dataclasses.dataclass(frozen=True)
-class Source:
-    """One list of the split, with the views of its images that are cached.
-
-    Attributes:
-        name: `train`, `unlabelled` or `val`.
-        items: the images of the list.
-        root: folder of the data set.
-        masks: folder of the masks, None for a list whose labels must not be read.
-        views: the views of each image, one forward pass each.
-        dim: length of a feature.
-        stride: pixels between neighbouring cells of a feature map.
-        margin: pixels that a feature map covers on each side of the image. Masks get as many ignored pixels.
-        samples_ignored: whether rows of a labelled list include ignored pixels.
-    """
-
-    name: str
-    items: Sequence[splits.Item]
-    root: pathlib.Path
-    masks: pathlib.Path | None
-    views: Sequence[views.View]
-    dim: int
-    stride: int
-    margin: int = 0
-    samples_ignored: bool = False
-
-    @property
-    def kind(self) -> str:
-        """`maps` for the evaluation images, `rows` for the others."""
-        return "maps" if self.name == "val" else "rows"
-
-    def recipe(self, options: Params) -> dict[str, Any]:
-        """Return the options that affect this list, as plain values.
-
-        Options that affect another list only are left out. Dumping again after a change of them gives equal bytes, if the network is
-        byte-reproducible.
-        """
-        foreign = {key for name, keys in _KEYS_OF_LIST.items() if name != self.name for key in keys}
-        return {key: value for key, value in params.to_dict(options).items() if key not in foreign}
-
-    def read_image(self, job: Job) -> np.ndarray:
-        """Return the image of a job (H, W, 3) uint8."""
-        return self.views[job.view].image(image_files.read_image(self.root / self.items[job.image].image))
-
-    def read_mask(self, job: Job) -> np.ndarray:
-        """Return the mask of a job (H + 2 m, W + 2 m) uint16, with the margin m."""
-        return self.view_mask(self.items[job.image], job.view)
-
-    def view_mask(self, item: splits.Item, view: int) -> np.ndarray:
-        """Return the mask of the view of this number of an image, as in `read_mask`."""
-        return grids.add_margin(self.views[view].mask(image_files.read_mask(self.mask_path(item))), self.margin)
-
-    def map_size(self, size: tuple[int, int]) -> tuple[int, int]:
-        """Return the height and width in cells of the feature map of a view of `size` (height, width) in pixels."""
-        return grids.map_size(*self.mask_size(size), self.stride)
-
-    def mask_path(self, item: splits.Item) -> pathlib.Path:
-        """Return the path of an image's mask.
-
-        Raises:
-            TypeError: for a list whose labels must not be read.
-        """
-        if self.masks is None:
-            raise TypeError(f"{self.name} has no masks")
-        return self.masks / f"{item.id}.png"
-
-    def draw(self, job: Job, options: Params) -> rows.Rows:
-        """Sample the cells of a job to cache and return their columns; unlabelled images have the same positions in every view."""
-        item = self.items[job.image]
-        if self.masks is None:
-            whole = self.map_size(self._image_size(job))
-            return sampling.sample_unlabelled(whole, options.unlabelled_pixels, options.seed, item.id)
-        labels = sampling.label_cells(self.read_mask(job), self.stride)
-        return sampling.sample_labelled(
-            labels, options.pixels_per_class, options.seed, item.id, job.view, self.samples_ignored
-        )
-
-    def cells(self, job: Job, position: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return y and x on the job's feature map, (n,) int64 each, of the positions (n, 2) that `draw` returned."""
-        if self.masks is None:
-            return self.views[job.view].cells(position, self._image_size(job), self.stride, self.margin)
-        return tuple(position.astype(np.int64).T)
-
-    def mask_size(self, size: tuple[int, int]) -> tuple[int, int]:
-        """Return the height and width in pixels of the mask of a view of `size`."""
-        return size[0] + 2 * self.margin, size[1] + 2 * self.margin
-
-    def _image_size(self, job: Job) -> tuple[int, int]:
-        """Return the height and width in pixels of the job's image, before the view changes it."""
-        return image_files.read_size(self.root / self.items[job.image].image)
-
-
-def source(
-    name: str,
-    lists: splits.Images,
-    root: pathlib.Path,
-    masks: pathlib.Path | None,
-    options: Params,
-    network: Network,
-) -> Source:
-    """Return the list `name` (train, unlabelled or val), with the views that `options` set for it."""
-    views_of_list = {
-        "train": views.passes(options.scales, options.flip),
-        "unlabelled": views.around_whole(options.unlabelled_views.scales, options.unlabelled_views.flip),
-        "val": [views.View(short_side=options.val_short_side)],
-    }
-    return Source(
-        name,
-        getattr(lists, name),
-        root,
-        masks,
-        views_of_list[name],
-        network.feature_dim,
-        network.stride,
-        network.margin,
-    )
-
-
 def plan(
-    source: Source, options: Params, track: Callable[[range], Iterable[int]] = lambda images: images, workers: int = 0
-) -> list[list[Job]]:
+    source: sources.Source,
+    options: sources.Params,
+    track: Callable[[range], Iterable[int]] = lambda images: images,
+    workers: int = 0,
+) -> list[list[sources.Job]]:
     """Group the forward passes over `source` into shards of at most `shard_mib`; one larger pass fills a shard alone.
 
     The masks of a labelled list and the headers of the images are read. No network is run.
@@ -215,11 +36,11 @@ def plan(
         workers: threads that read masks and headers.
     """
 
-    def of_image(image: int) -> list[Job]:
+    def of_image(image: int) -> list[sources.Job]:
         return [_job(source, image, view, options) for view in range(len(source.views))]
 
     jobs = itertools.chain.from_iterable(parallel.in_order(of_image, track(range(len(source.items))), workers))
-    shards: list[list[Job]] = []
+    shards: list[list[sources.Job]] = []
     room = 0
     for job in jobs:
         if job.bytes > room or not shards:
@@ -230,10 +51,10 @@ def plan(
     return shards
 
 
-def _job(source: Source, image: int, view: int, options: Params) -> Job:
+def _job(source: sources.Source, image: int, view: int, options: sources.Params) -> sources.Job:
     height, width = image_files.read_size(source.root / source.items[image].image)
     size = source.views[view].size(height, width)
-    job = Job(image, view, size, rows=0, bytes=0)
+    job = sources.Job(image, view, size, rows=0, bytes=0)
     h, w = source.map_size(size)
     feature_bytes, mask_bytes = 2 * source.dim, np.dtype(label_ids.DTYPE).itemsize
     if source.kind == "maps":
@@ -249,7 +70,7 @@ def _job(source: Source, image: int, view: int, options: Params) -> Job:
     return dataclasses.replace(job, rows=n_rows, bytes=n_rows * (feature_bytes + rows.ROW_BYTES))
 
 
-def check_classes(shards: Iterable[Iterable[Job]], lists: splits.Images, options: Params) -> None:
+def check_classes(shards: Iterable[Iterable[sources.Job]], lists: splits.Images, options: sources.Params) -> None:
     """Check that the plan of the training images adds a row of every seen class.
 
     prepare_split has counted the cells at scale 1. At a smaller scale, small objects can lie between the centres of all cells.

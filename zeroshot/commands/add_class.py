@@ -17,8 +17,9 @@ def main(
 ) -> None:
     """Add classes to a trained model by their names. No image is needed.
 
-    The generator makes features from the word vector of each new class, and its row of the last layer is trained on them against all
-    classes. The rows of the old classes do not change. A table shows the accuracy of all classes before and after.
+    zs3net and zs5net: the generator makes features from the word vector of each new class, and its row of the last layer is trained on
+    them against all classes. A table shows the accuracy of all classes before and after. szn: the row follows from the word vector, and
+    the table shows the nearest other class. The rows of the old classes do not change.
 
     Args:
         names: names of the new classes; in quotes if a name has several words.

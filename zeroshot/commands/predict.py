@@ -39,8 +39,9 @@ def main(
         regions: give all pixels of a superpixel the same class, with about so many superpixels in an image; 0: off.
         side: shrink a larger image until its longest side has so many pixels; 0: never. The default is twice the longest side of a
             typical training image.
-        tile: longest side in pixels that the network sees at once, a multiple of 16. A larger image is cut into tiles.
-        overlap: of neighbouring tiles in pixels, a multiple of 16. Tiles are blended there.
+        tile: longest side in pixels that the network sees at once, a multiple of 16, and of 32 for FCN-32s. A larger image is cut into
+            tiles.
+        overlap: of neighbouring tiles in pixels, a multiple of the same number. Tiles are blended there.
         device: where to compute; auto takes the first GPU, if there is one.
         threads: threads of the computation.
     """

@@ -29,4 +29,4 @@ def main(
         raise errors.UserError("remove-class: name a class")
     content = extension.remove(model_file.read(model), [text_files.normalise(name) for name in names])
     checkpoints.save(out, content)
-    print(f"{out}: {len(content['classifier']['labels'])} classes are left")
+    print(f"{out}: {len(model_file.classifier_of(content).labels)} classes are left")

@@ -1,26 +1,13 @@
 """Checking a dataset and sorting its images into train, unlabelled and val (docs/protocol.md)."""
 
-import collections
 import dataclasses
-import difflib
 import pathlib
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 from typing import Literal
 
 from zeroshot.base import errors, progress
-from zeroshot.datasets import inspection, layout, lists, palettes, splits
-from zeroshot.images import grids, label_ids
-
-# A class with fewer cells of the feature map than a distance between two features needs cannot be learnt.
-MIN_CELLS = 2
-
-
-@dataclasses.dataclass(frozen=True)
-class Roles:
-    """The label ids of classes with a role of their own, in ascending order; all others are `train_seen` (`splits.Split`)."""
-
-    unseen: tuple[int, ...]
-    train_unseen: tuple[int, ...] = ()
+from zeroshot.datasets import class_roles, coverage, inspection, layout, lists, palettes, splits
+from zeroshot.images import label_ids
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,7 +42,7 @@ def check(root: pathlib.Path, labels: pathlib.Path, settings: layout.Params, wor
     faults = errors.Faults()
     layout.check_links(root, layout.paths(settings), faults)
     classes = lists.read_classes(root, settings.classes, faults)
-    roles = _roles(classes, settings, faults) if classes else Roles(())
+    roles = class_roles.find(classes, settings, faults) if classes else class_roles.Roles(())
     train = layout.find_train(root, labels, settings, faults)
     # Images that cannot be used may be the ones that a class needs.
     complete = not faults
@@ -77,12 +64,13 @@ def check(root: pathlib.Path, labels: pathlib.Path, settings: layout.Params, wor
         lists_of = {name: _whole(name, items, faults) for name, items in lists_of.items()}
     training, evaluation = lists_of["training"], lists_of["evaluation"]
     split = build(settings, classes, roles, training, [entry for entry, _ in evaluation], unlabelled)
+    first = stage_one(split, training)
     # A mask that numbers the classes differently seems to lack some of them.
     if complete and agree and training and not any(result.faults for _, result in training):
-        check_training(split, training, faults)
+        coverage.check(split, first, training, faults)
     faults.raise_any(str(root))
     kept = {entry.id: entry for entry in (*(entry for entry, _ in (*training, *evaluation)), *unlabelled)}
-    return Partition(split, stage_one(split, training), kept, len(entries) - len(kept))
+    return Partition(split, first, kept, len(entries) - len(kept))
 
 
 def _whole(name: str, inspected: inspection.Inspected, faults: errors.Faults) -> inspection.Inspected:
@@ -97,7 +85,7 @@ def _whole(name: str, inspected: inspection.Inspected, faults: errors.Faults) ->
 def build(
     settings: layout.Params,
     classes: tuple[str, ...],
-    roles: Roles,
+    roles: class_roles.Roles,
     train: inspection.Inspected,
     val: Iterable[layout.Entry],
     unlabelled: Iterable[layout.Entry],
@@ -150,36 +138,6 @@ def stage_one(split: splits.Split, train: inspection.Inspected) -> tuple[splits.
     return tuple(item for item in split.train if item.id in ids)
 
 
-def check_training(split: splits.Split, train: inspection.Inspected, faults: errors.Faults) -> None:
-    """Check that training images are left, and that every seen class has pixels and enough cells in them.
-
-    The classes of `train_seen` need them in the images of stage one.
-
-    Args:
-        split: the split of `train`.
-        train: entries of the training lists and their inspections.
-        faults: receives all faults.
-    """
-    ids = {item.id for item in split.train}
-    used = [result for entry, result in train if entry.id in ids]
-    if not used:
-        cause = _describe_unused("unseen", split.unseen, split.seen, [result for _, result in train])
-        faults.add("no training image is left", cause)
-        return
-    if not split.train_unseen:
-        _check_shown(split.classes, split.seen, used, "seen class{} in train", faults)
-        return
-    _check_shown(split.classes, split.train_unseen, used, "train_unseen class{} in train", faults)
-    ids = {item.id for item in stage_one(split, train)}
-    if not ids:
-        cause = _describe_unused("train_unseen", split.train_unseen, split.train_seen, used)
-        faults.add("no training image is left for the network", cause)
-        return
-    first = [result for entry, result in train if entry.id in ids]
-    where = "seen class{} in the training images without a train_unseen class"
-    _check_shown(split.classes, split.train_seen, first, where, faults)
-
-
 def _is_usable(
     result: inspection.Inspection,
     labels: Collection[int],
@@ -189,86 +147,6 @@ def _is_usable(
     """Return whether an image teaches classes `labels`: it shows one of them and, if whole images are excluded, none of `others`."""
     shown = result.pixels.keys()
     return not shown.isdisjoint(labels) and (exclude == "pixels" or shown.isdisjoint(others))
-
-
-def _check_shown(
-    classes: Sequence[str],
-    labels: Iterable[int],
-    results: Iterable[inspection.Inspection],
-    kind: str,
-    faults: errors.Faults,
-) -> None:
-    """Check that each of `labels` has pixels and enough cells in `results`; `kind` says which class where, with `{}` for what it lacks."""
-    pixels, cells = collections.Counter[int](), collections.Counter[int]()
-    for result in results:
-        pixels.update(result.pixels)
-        cells.update(result.cells)
-    for label in labels:
-        name = f"{classes[label]} (label {label})"
-        if not pixels[label]:
-            faults.add(f"{kind.format(' without a pixel')} (declare it unseen or give it images)", name)
-        elif cells[label] < MIN_CELLS:
-            too_few = kind.format(f" with fewer than {MIN_CELLS} cells of the feature map")
-            faults.add(
-                f"{too_few}, since its objects are too small (a cell "
-                f"has {grids.STRIDE} x {grids.STRIDE} pixels and the label of its centre; give the class larger objects or more "
-                "images, enlarge images and masks, or join the class to another)",
-                f"{name}: {pixels[label]:,} pixels, {cells[label]} cells",
-            )
-
-
-def _describe_unused(
-    role: str, others: Collection[int], labels: Collection[int], results: Sequence[inspection.Inspection]
-) -> str:
-    """Return why no training image can be used, and what to do.
-
-    Args:
-        role: role of `others`.
-        others: label ids of the classes whose images are excluded.
-        labels: label ids of the classes to be learnt.
-        results: the inspection of each training image.
-    """
-    shown = [result.pixels.keys() for result in results]
-    n_others = sum(not of_image.isdisjoint(others) for of_image in shown)
-    n_ignored = sum(of_image <= {label_ids.IGNORE_INDEX} for of_image in shown)
-    causes = []
-    if n_others:
-        has_both = any(not of_image.isdisjoint(others) and not of_image.isdisjoint(labels) for of_image in shown)
-        # With `exclude: pixels`, no image has both.
-        remedy = f"declare fewer classes {role}" + (", or set data.exclude: pixels" if has_both else "")
-        article = "an" if role == "unseen" else "a"
-        causes.append(f"{n_others} of {len(shown)} images contain {article} {role} class; {remedy}")
-    if n_ignored:
-        causes.append(
-            f"{n_ignored} of {len(shown)} masks are ignored everywhere; write the label ids of their classes into them"
-        )
-    return ". ".join(causes)
-
-
-def _roles(classes: tuple[str, ...], settings: layout.Params, faults: errors.Faults) -> Roles:
-    unseen = _labels("unseen", classes, layout.unseen_names(settings), faults)
-    train_unseen = _labels("train_unseen", classes, settings.train_unseen, faults)
-    for label in sorted({*unseen} & {*train_unseen}):
-        faults.add("class that is both unseen and train_unseen (it can have one role)", f"`{classes[label]}`")
-    return Roles(unseen, tuple(label for label in train_unseen if label not in unseen))
-
-
-def _labels(role: str, classes: tuple[str, ...], names: Iterable[str], faults: errors.Faults) -> tuple[int, ...]:
-    """Return the label ids, in ascending order, of the classes with a role; names that are wrong are faults."""
-    labels = []
-    for name in names:
-        if name not in classes:
-            containing = [class_name for class_name in classes if name and name.lower() in class_name]
-            close = containing or difflib.get_close_matches(name, classes, n=1)
-            hint = f"; did you mean `{close[0]}`?" if close else ""
-            faults.add(f"{role} class is not in the class list", f"`{name}`{hint}")
-        elif classes.index(name) == label_ids.BACKGROUND:
-            faults.add(f"the background (label 0) cannot be {role}", f"`{name}`")
-        elif classes.index(name) in labels:
-            faults.add(f"{role} class named twice", f"`{name}`")
-        else:
-            labels.append(classes.index(name))
-    return tuple(sorted(labels))
 
 
 def _items(entries: Iterable[layout.Entry]) -> tuple[splits.Item, ...]:

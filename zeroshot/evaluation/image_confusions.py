@@ -35,16 +35,15 @@ def by_truth(confusions: ImageConfusions, labels_of: Mapping[str, Sequence[int]]
 
     Args:
         confusions: the matrices.
-        labels_of: protocol -> the label ids of the true classes that are taken from it.
+        labels_of: protocol -> the label ids of the true classes that are taken from it; at least one protocol.
     """
-    total = scipy.sparse.csr_matrix((len(confusions.images), confusions.n_classes**2), dtype=np.int64)
+    parts = []
     for protocol, labels in labels_of.items():
         counts = confusions.counts[protocol].tocoo()
         kept = np.isin(counts.col // confusions.n_classes, list(labels))
-        total = total + scipy.sparse.csr_matrix(
-            (counts.data[kept], (counts.row[kept], counts.col[kept])), shape=counts.shape, dtype=np.int64
-        )
-    return total
+        entries = (counts.data[kept], (counts.row[kept], counts.col[kept]))
+        parts.append(scipy.sparse.csr_matrix(entries, shape=counts.shape))
+    return sum(parts[1:], parts[0])
 
 
 def stack(

@@ -88,8 +88,8 @@ def _entries(
 def _kind(entry: dict[str, Any], schema: dict[str, Any]) -> str:
     """Return a description of the values that a JSON schema allows."""
     entry = _resolved(entry, schema)
-    if "anyOf" in entry:
-        return " or ".join(_kind(item, schema) for item in entry["anyOf"])
+    if kinds := entry.get("anyOf") or entry.get("oneOf"):
+        return " or ".join(_kind(item, schema) for item in kinds)
     if "enum" in entry or "const" in entry:
         return ", ".join(f"`{_text(item)}`" for item in entry.get("enum", [entry.get("const")]))
     if entry["type"] == "array":

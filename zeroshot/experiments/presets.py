@@ -3,6 +3,8 @@
 An overlay has only the keys that differ from the default. The merged preset is the text of the default with the values and comments of the
 overlay; keys without a comment in the overlay keep that of the default. The first comment of the overlay becomes the first comment of the
 merged file.
+
+The parameter file of another pipeline has presets of its own, in a folder of its name: presets/szn/ has those of szn/params.yaml.
 """
 
 import io
@@ -18,6 +20,8 @@ from ruamel.yaml import comments as yaml_comments
 from zeroshot.base import errors, params, text_files
 
 FOLDER = pathlib.Path("presets")
+# Path of each parameter file -> the folder of its presets.
+FOLDERS = {"params.yaml": FOLDER, "szn/params.yaml": FOLDER / "szn"}
 DEFAULT = "toy"
 
 # The start of a comment after a value; no value of a parameter file contains this.
@@ -50,6 +54,37 @@ def read(name: str, folder: pathlib.Path = FOLDER) -> dict[str, Any]:
         errors.UserError: if `text` raises it.
     """
     return params.parse(text(name, folder), f"preset {name}")
+
+
+def read_files(name: str, root: pathlib.Path = pathlib.Path()) -> dict[str, dict[str, Any]]:
+    """Return the parameters of a preset of params.yaml, and of those other parameter files that have one of that name.
+
+    Args:
+        name: name of the preset.
+        root: the repository.
+
+    Returns:
+        path of each parameter file -> its parameters as plain values, without validation.
+
+    Raises:
+        errors.UserError: if `text` raises it.
+    """
+    return {
+        path: read(name, root / folder)
+        for path, folder in FOLDERS.items()
+        if folder == FOLDER or name in names(root / folder)
+    }
+
+
+def current_files(root: pathlib.Path) -> dict[str, dict[str, Any]]:
+    """Return the present content of the parameter files of the repository, by path.
+
+    Raises:
+        params.ParamsError: if a file is not valid YAML, or there is no params.yaml.
+    """
+    return {
+        path: params.read(root / path) for path, folder in FOLDERS.items() if folder == FOLDER or (root / path).exists()
+    }
 
 
 def merge(default: str, overlay: str, source: str = "overlay") -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from zeroshot.base import errors, params, runtime
-from zeroshot.cache import shard_plan
+from zeroshot.cache import sources
 from zeroshot.datasets import conversion, layout, lists, published
 from zeroshot.datasets.toy import scenes
 from zeroshot.evaluation import example_images, protocols
@@ -25,7 +25,7 @@ SECTIONS = {
     "data": layout.Params,
     "embeddings": class_embeddings.Params,
     "backbone": backbone.Params,
-    "features": shard_plan.Params,
+    "features": sources.Params,
     "gmmn": registry.Params,
     "classifier": fine_tuning.Params,
     "pseudo_labels": selection.Params,

@@ -2,7 +2,7 @@
 
 import dataclasses
 import pathlib
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 import numpy as np
 import torch
@@ -12,7 +12,7 @@ from zeroshot.cache import index, maps
 from zeroshot.datasets import splits
 from zeroshot.evaluation import example_images, metrics
 from zeroshot.figures import near_names
-from zeroshot.images import image_files, label_ids
+from zeroshot.images import image_files, label_ids, pictures
 from zeroshot.pixel_classifiers import labelling, pixel_classifier
 
 
@@ -117,12 +117,13 @@ def read(
     files = {item.id: data_root / item.image for item in split.val}
     rows = {}
     for item in maps.read(folder, set(ids)):
-        predictions = []
+        truth, predictions = pictures.cut_margin(item.mask, described.margin), []
         for model, classifier in zip(models, classifiers, strict=True):
             label_maps = labelling.predict_maps(classifier, item.features, item.mask.shape, stride=described.stride)
-            predictions.append(_scored(label_maps, model.protocol, item.mask, split))
+            labels = pictures.cut_margin(label_maps[model.protocol], described.margin)
+            predictions.append(_scored(labels.astype(label_ids.DTYPE), truth, split))
         image = image_files.read_image(files[item.image])
-        rows[item.image] = Example(item.image, image, item.mask, tuple(predictions))
+        rows[item.image] = Example(item.image, image, truth, tuple(predictions))
     return [rows[name] for name in dict.fromkeys(ids)]
 
 
@@ -168,8 +169,7 @@ def check(folder: pathlib.Path, described: index.Index, split: splits.Split) -> 
         )
 
 
-def _scored(label_maps: Mapping[str, np.ndarray], protocol: str, truth: np.ndarray, split: splits.Split) -> Prediction:
-    labels = label_maps[protocol].astype(label_ids.DTYPE)
+def _scored(labels: np.ndarray, truth: np.ndarray, split: splits.Split) -> Prediction:
     scores = metrics.summarise(metrics.confusion(truth, labels, len(split.classes)), split.seen, split.unseen)
     return Prediction(labels, scores["seen"]["mIoU"], scores["unseen"]["mIoU"])
 

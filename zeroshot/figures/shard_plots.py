@@ -10,7 +10,7 @@ from zeroshot.cache import maps
 from zeroshot.datasets import splits
 from zeroshot.figures import colours, output, overlays
 from zeroshot.figures.shard_contents import Contents, in_mask
-from zeroshot.images import grids, label_ids, views
+from zeroshot.images import grids, label_ids, pictures, views
 
 # Inches.
 WIDTH, HEIGHT, PANEL = 7.0, 2.8, 2.6
@@ -107,11 +107,13 @@ def map_figure(contents: Contents, item: maps.Map, image: np.ndarray, split: spl
 
     Args:
         contents: of the image, and of one class if one is selected.
-        item: the map.
+        item: the map, with the margin of the cache.
         image: the photograph, (h, w, 3) uint8.
         split: gives names and roles.
     """
-    height, width = item.mask.shape
+    index = contents.selection.index
+    labels = in_mask(pictures.cut_margin(item.mask, index.margin), contents.selection.label)
+    height, width = labels.shape
     figure = _new(contents, (3 * PANEL + 1.3, PANEL * min(1.5, height / width) + 0.65))
     photograph, mask, components = figure.subplots(1, 3)
     for axes in (photograph, mask, components):
@@ -119,13 +121,13 @@ def map_figure(contents: Contents, item: maps.Map, image: np.ndarray, split: spl
     photograph.imshow(image)
     photograph.set_title("image", fontsize=TITLE)
     palette = colours.colours(len(split.classes))
-    labels = in_mask(item.mask, contents.selection.label)
     overlays.draw(mask, image, labels, split.unseen, palette, "auto")
     mask.set_title("mask", fontsize=TITLE)
     picture, share = principal_components(item.features)
-    # A cell covers `stride` pixels in both directions; those of the last row and column may reach beyond the image.
-    rows, columns = (n * contents.selection.index.stride - 0.5 for n in item.features.shape[:2])
-    components.imshow(picture, extent=(-0.5, columns, rows, -0.5), interpolation="nearest")
+    # A cell covers `stride` pixels in both directions; those at the edges may reach beyond the image.
+    start = -index.margin - 0.5
+    rows, columns = (start + n * index.stride for n in item.features.shape[:2])
+    components.imshow(picture, extent=(start, columns, rows, start), interpolation="nearest")
     components.set_xlim(-0.5, width - 0.5)
     components.set_ylim(height - 0.5, -0.5)
     components.set_title("principal components 1 to 3", fontsize=TITLE)

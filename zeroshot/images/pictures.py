@@ -85,6 +85,11 @@ def overlay(
     return _with_legend(body, _legend(np.unique(labels), classes, unseen), colours, style)
 
 
+def cut_margin(labels: np.ndarray, margin: int) -> np.ndarray:
+    """Return a label map (H + 2 m, W + 2 m) of a network with a margin m as that of its image, (H, W), as a view."""
+    return labels[margin : labels.shape[0] - margin, margin : labels.shape[1] - margin]
+
+
 def _with_legend(
     body: PIL.Image.Image, entries: Sequence[tuple[int, str]], colours: np.ndarray, style: "_Style"
 ) -> PIL.Image.Image:

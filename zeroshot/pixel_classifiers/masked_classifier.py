@@ -2,6 +2,7 @@
 
 import dataclasses
 import pathlib
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import pydantic
@@ -61,10 +62,19 @@ class MaskedClassifier:
         )
         return seen, unseen, self.log_odds(features)
 
+    def of(self, labels: Sequence[int]) -> "MaskedClassifier":
+        """Return the classes of some label ids, with the same mask."""
+        rows = torch.isin(self.labels, torch.tensor(labels, device=self.labels.device))
+        return dataclasses.replace(self, classifier=self.classifier.of(labels), unseen_side=self.unseen_side[rows])
+
     def to(self, device: torch.device) -> "MaskedClassifier":
         """Return a copy on `device`."""
         tensors = {name: getattr(self, name).to(device) for name in ("unseen_side", "mask_weight", "mask_bias")}
         return dataclasses.replace(self, classifier=self.classifier.to(device), **tensors)
+
+
+# A classifier of pixels of either kind.
+Classifier = pixel_classifier.PixelClassifier | MaskedClassifier
 
 
 def _check_shapes(entries: dict[str, Any]) -> dict[str, Any]:
@@ -92,9 +102,13 @@ class _Fields(typing_extensions.TypedDict):
     seen_bias: float
 
 
+# A masked classifier in a checkpoint, with checked shapes.
+Entries = Annotated[_Fields, pydantic.AfterValidator(_check_shapes)]
+
+
 class _Checkpoint(typing_extensions.TypedDict):
     __pydantic_config__ = checkpoints.ENTRIES  # type: ignore[misc]
-    masked: Annotated[_Fields, pydantic.AfterValidator(_check_shapes)]
+    masked: Entries
 
 
 def save(path: str | pathlib.Path, masked: MaskedClassifier, **metadata: Any) -> None:
@@ -107,7 +121,12 @@ def load(
 ) -> tuple[MaskedClassifier, dict[str, Any]]:
     """Read a masked classifier and the metadata saved with it; arguments and errors are those of `pixel_classifier.load`."""
     metadata = checkpoints.load(path, _Checkpoint)
-    fields = metadata.pop("masked")
-    classifier = pixel_classifier.PixelClassifier(**fields.pop("classifier"))
-    pixel_classifier.check_fits(path, classifier, metadata, split, dim)
-    return MaskedClassifier(classifier=classifier, **fields), metadata
+    masked = of_entries(metadata.pop("masked"))
+    pixel_classifier.check_fits(path, masked.classifier, metadata, split, dim)
+    return masked, metadata
+
+
+def of_entries(entries: dict[str, Any]) -> MaskedClassifier:
+    """Return the classifier of `Entries`, which `dataclasses.asdict` gives."""
+    classifier = pixel_classifier.PixelClassifier(**entries["classifier"])
+    return MaskedClassifier(**{**entries, "classifier": classifier})

@@ -10,8 +10,19 @@ from zeroshot.prediction import extension
 def render(extended: extension.Extended) -> str:
     """Return the accuracy of each class before and after, as a table, a line on what was measured, and warnings.
 
-    There is a warning for each old class of `Extended.losses`, and a last line that says what to do.
+    There is a warning for each old class of `Extended.losses`, and a last line that says what to do. For a model of szn the table has
+    the nearest other class of each new one, since no features are measured.
     """
+    if extended.nearest:
+        near = [
+            (name, ", ".join(extended.words[name]), other, cosine) for name, (other, cosine) in extended.nearest.items()
+        ]
+        table = tabulate.tabulate(near, ("new class", "word vector of", "nearest class", "cosine"), floatfmt=".2f")
+        return (
+            f"{table}\n"
+            "A pixel gets the class with the nearest vector, so of two classes with a cosine near 1 each takes pixels of the other. Only "
+            "masks can show how well a new class is found."
+        )
     rows = [
         (name, extended.before.get(name), share, ", ".join(extended.words.get(name, [])))
         for name, share in extended.after.items()

@@ -6,22 +6,22 @@ import pathlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import torch
+from torch.nn import functional
 
 from zeroshot.base import errors, params
 from zeroshot.cache import pools
 from zeroshot.figures import colours
 from zeroshot.images import label_ids
-from zeroshot.pixel_classifiers import pixel_classifier
-from zeroshot.prediction import accuracy, model
-from zeroshot.words import class_embeddings, embedding_sources, normalisation, word_vectors
+from zeroshot.pixel_classifiers import masked_classifier, pixel_classifier
+from zeroshot.prediction import accuracy, model, new_vectors
+from zeroshot.szn import joint_embedding
+from zeroshot.words import word_vectors
 from zeroshot.zs3net.classifiers import fine_tuning, new_classes
 from zeroshot.zs3net.generators import registry
 
-# Least cosine of the vector of an old class with the one that the model was trained with. Other sources, and sources trained with other
-# options, are below; rounding is far above.
-_SAME_SOURCE = 0.99
+# Called with the epochs of a training and their number, for a progress bar.
+Follow = Callable[[Iterator[Any], int], Iterator[Any]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,9 +31,10 @@ class Extended:
     Attributes:
         content: the entries of its model file.
         words: name of each new class -> the words whose mean is its vector; a class that comes back has the vector that it had.
-        before: name of each old class -> share of its features that the old model labels right, in per cent.
+        before: name of each old class -> share of its features that the old model labels right, in per cent; empty for szn.
         after: the same for all classes and the new model.
         losses: of old classes to new ones, as in `accuracy.losses`.
+        nearest: of models of szn, name of each new class -> the other class with the nearest vector, and the cosine of the two.
     """
 
     content: dict[str, Any]
@@ -41,6 +42,29 @@ class Extended:
     before: dict[str, float]
     after: dict[str, float]
     losses: tuple[accuracy.Loss, ...]
+    nearest: dict[str, tuple[str, float]] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Request:
+    """The classes to add.
+
+    Attributes:
+        names: of the new classes.
+        labels: their label ids; a class that was removed comes back with its own.
+        everyone: the names of all classes, old, removed and new, in label order.
+        further: the names that the model never had.
+        aliases, vectors_path, track, follow: as in `add`.
+    """
+
+    names: Sequence[str]
+    labels: list[int]
+    everyone: list[str]
+    further: list[str]
+    aliases: Mapping[str, tuple[str, ...]]
+    vectors_path: pathlib.Path | None
+    track: word_vectors.Track
+    follow: Follow
 
 
 def add(
@@ -49,14 +73,17 @@ def add(
     aliases: Mapping[str, tuple[str, ...]],
     vectors_path: pathlib.Path | None,
     track: word_vectors.Track = iter,
-    follow: Callable[[Iterator[Any], int], Iterator[Any]] = lambda epochs, n: epochs,
+    follow: Follow = lambda epochs, n: epochs,
 ) -> Extended:
-    """Add classes to a model: word vector, synthetic features, rows of the last layer, bias (paper section 2.2, step 2).
+    """Add classes to a model by their names. The rows of the old classes stay as they are.
 
-    A class that was removed comes back with its label id.
+    A class that was removed comes back with its label id. In models of zs3net it is then a class without masks.
 
-    The rows of the old classes stay as they are. The new classes get the bias that cross-validation found for classes which are known from
-    synthetic features alone.
+    zs3net: word vector, synthetic features, rows of the last layer, bias (paper section 2.2, step 2). The new classes get the bias that
+    cross-validation found for classes which are known from synthetic features alone.
+
+    szn: a row is the product of the class vector and the embedding head, and nothing is trained. A new class is on the unseen side; one
+    that comes back has the role that it had.
 
     Args:
         content: the entries of the model file.
@@ -72,47 +99,123 @@ def add(
     ingredients = content["ingredients"]
     if ingredients is None:
         raise errors.UserError(
-            "this model has no generator, so it cannot learn a class from its name; use the model of zs3net or zs5net"
+            "this model has no generator and no class vectors, so it cannot learn a class from its name; use the model of zs3net, zs5net "
+            "or szn"
         )
-    old = pixel_classifier.PixelClassifier(**content["classifier"])
-    old_names = content["names"]
-    _check_names([old_names[label] for label in sorted(old.labels.tolist())], names)
+    classifier, old_names = model.classifier_of(content), content["names"]
+    _check_names([old_names[label] for label in sorted(classifier.labels.tolist())], names)
     further = [name for name in names if name not in old_names]
     back = [name for name in aliases if name not in further]
     if back:
         raise errors.UserError(
             f"--words: `{back[0]}` comes back with the vector that it had; add it under another name"
         )
+    everyone = [*old_names, *further]
+    labels = [everyone.index(name) for name in names]
+    request = _Request(names, labels, everyone, further, aliases, vectors_path, track, follow)
+    return _by_vectors(content, request) if "vectors" in ingredients else _by_generator(content, request)
+
+
+def _by_generator(content: dict[str, Any], request: _Request) -> Extended:
+    """Add classes to a model of zs3net."""
+    ingredients, labels, everyone = content["ingredients"], request.labels, request.everyone
+    old = pixel_classifier.PixelClassifier(**content["classifier"])
     checkpoint = ingredients["generator"]
-    vectors, words = _vectors(ingredients["embeddings"], old_names, further, aliases, vectors_path, checkpoint, track)
-    generator = registry.load_dict({**checkpoint, "embeddings": torch.from_numpy(vectors)}, torch.device("cpu"))
+    made, words = new_vectors.make(
+        ingredients["embeddings"], checkpoint["embeddings"].numpy(), content["names"], request.further,
+        request.aliases, request.vectors_path, request.track,
+    )  # fmt: skip
+    vectors = torch.from_numpy(made)
+    generator = registry.load_dict({**checkpoint, "embeddings": vectors}, torch.device("cpu"))
     pool = pools.Pool(**ingredients["pool"])
     real = pools.restrict(pool, torch.isin(pool.labels.repeat_interleave(pool.starts.diff()), old.labels))
     options = params.build(ingredients["classifier"], fine_tuning.Params, "classifier", "model file")
-    everyone = [*old_names, *further]
-    labels = [everyone.index(name) for name in names]
-    epochs = follow(new_classes.add(old, real, generator, labels, options), options.epochs)
+    epochs = request.follow(new_classes.add(old, real, generator, labels, options), options.epochs)
     ((_, trained),) = collections.deque(epochs, maxlen=1)
     trained = _with_bias(trained, labels, ingredients["seen_bias"] - old.seen_bias)
     changed = {
-        "names": everyone,
-        "colours": torch.from_numpy(colours.colours(len(everyone)).copy()),
-        "classifier": dataclasses.asdict(trained),
-        "figures": None,
-        "ingredients": {
-            **ingredients,
-            "generator": {**checkpoint, "embeddings": torch.from_numpy(vectors)},
-            "embeddings": _with_aliases(ingredients["embeddings"], aliases),
-        },
+        "generator": {**checkpoint, "embeddings": vectors},
+        "embeddings": new_vectors.with_aliases(ingredients["embeddings"], request.aliases),
     }
     features = accuracy.features(trained.labels.tolist(), real, generator)
     return Extended(
-        {**content, **changed},
-        {name: words.get(name, []) for name in names},
+        _changed(content, everyone, trained, changed),
+        {name: words.get(name, []) for name in request.names},
         accuracy.shares(old, features, everyone),
         accuracy.shares(trained, features, everyone),
-        tuple(accuracy.losses(old, trained, features, everyone, torch.from_numpy(vectors))),
+        tuple(accuracy.losses(old, trained, features, everyone, vectors)),
     )
+
+
+def _by_vectors(content: dict[str, Any], request: _Request) -> Extended:
+    """Add classes to a model of szn."""
+    ingredients, labels = content["ingredients"], request.labels
+    old = model.classifier_of(content)
+    made, words = new_vectors.make(
+        ingredients["embeddings"], ingredients["vectors"].numpy(), content["names"], request.further,
+        request.aliases, request.vectors_path, request.track, ingredients["pca"],
+    )  # fmt: skip
+    vectors = torch.from_numpy(made)
+    head = content["backbone"]["network"]
+    unseen = [label for label in labels if label not in {*ingredients["train_seen"], *content["train_unseen"]}]
+    seen = [label for label in labels if label not in unseen]
+    rows = joint_embedding.of_labels(head["classifier.weight"], head["classifier.bias"], vectors, seen, unseen)
+    on_unseen_side = ~torch.isin(rows.labels, torch.tensor(ingredients["train_seen"]))
+    extended = _joined(old, rows, on_unseen_side)
+    changed = {
+        "vectors": vectors,
+        "embeddings": new_vectors.with_aliases(ingredients["embeddings"], request.aliases),
+    }
+    return Extended(
+        _changed(content, request.everyone, extended, changed),
+        {name: words.get(name, []) for name in request.names},
+        {},
+        {},
+        (),
+        _nearest(request, vectors, extended.labels),
+    )
+
+
+def _joined(
+    old: masked_classifier.Classifier, rows: pixel_classifier.PixelClassifier, on_unseen_side: torch.Tensor
+) -> masked_classifier.Classifier:
+    """Return a classifier with the rows of further classes, which are on the unseen side where `on_unseen_side` (n,) bool is true."""
+    if isinstance(old, masked_classifier.MaskedClassifier):
+        joined = _joined(old.classifier, rows, on_unseen_side)
+        return dataclasses.replace(old, classifier=joined, unseen_side=torch.cat([old.unseen_side, on_unseen_side]))
+    tensors = {
+        name: torch.cat([getattr(old, name), getattr(rows, name)]) for name in ("weight", "bias", "labels", "unseen")
+    }
+    return dataclasses.replace(old, **tensors)
+
+
+def _nearest(request: _Request, vectors: torch.Tensor, present: torch.Tensor) -> dict[str, tuple[str, float]]:
+    """Return `Extended.nearest` of vectors (C, j) in label order and the label ids (n,) of the model."""
+    unit = functional.normalize(vectors, dim=1)
+    found = {}
+    for name, label in zip(request.names, request.labels, strict=True):
+        others = present[present != label]
+        cosines = unit[others] @ unit[label]
+        best = int(cosines.argmax())
+        found[name] = (request.everyone[int(others[best])], float(cosines[best]))
+    return found
+
+
+def _changed(
+    content: dict[str, Any],
+    names: Sequence[str],
+    classifier: masked_classifier.Classifier,
+    ingredients: dict[str, Any],
+) -> dict[str, Any]:
+    """Return the entries of a model with other classes and changed ingredients."""
+    return {
+        **content,
+        "names": list(names),
+        "colours": torch.from_numpy(colours.colours(len(names)).copy()),
+        "classifier": dataclasses.asdict(classifier),
+        "figures": None,
+        "ingredients": {**content["ingredients"], **ingredients},
+    }
 
 
 def remove(content: dict[str, Any], names: Sequence[str]) -> dict[str, Any]:
@@ -121,7 +224,7 @@ def remove(content: dict[str, Any], names: Sequence[str]) -> dict[str, Any]:
     Raises:
         errors.UserError: if the model has no class of a name, or one is the background.
     """
-    classifier = pixel_classifier.PixelClassifier(**content["classifier"])
+    classifier = model.classifier_of(content)
     present = sorted(classifier.labels.tolist())
     gone = model.labels_of(content["names"], present, names)
     if label_ids.BACKGROUND in gone:
@@ -139,60 +242,6 @@ def _check_names(old: Sequence[str], new: Sequence[str]) -> None:
         )
     if twice or not all(new):
         raise errors.UserError(f"each new class needs a name of its own, found {', '.join(map(repr, new))}")
-
-
-def _with_aliases(embeddings: dict[str, Any], aliases: Mapping[str, tuple[str, ...]]) -> dict[str, Any]:
-    return {
-        **embeddings,
-        "aliases": {**embeddings["aliases"], **{name: list(words) for name, words in aliases.items()}},
-    }
-
-
-def _vectors(
-    embeddings: dict[str, Any],
-    old: Sequence[str],
-    new: Sequence[str],
-    aliases: Mapping[str, tuple[str, ...]],
-    path: pathlib.Path | None,
-    checkpoint: dict[str, Any],
-    track: word_vectors.Track,
-) -> tuple[np.ndarray, dict[str, list[str]]]:
-    """Return the vectors (C + n, d_a) float32 of the old and the new classes, and the words of each new class by name."""
-    if not new:
-        return checkpoint["embeddings"].numpy(), {}
-    options = params.build(_with_aliases(embeddings, aliases), class_embeddings.Params, "embeddings", "model file")
-    if options.source in embedding_sources.WITHOUT_VOCABULARY:
-        raise errors.UserError(
-            f"this model was trained with class vectors from embeddings.source={options.source}, which has no other words; train it with "
-            "word vectors to add classes"
-        )
-    try:
-        source = embedding_sources.load([*old, *new], path or options.path, options, track)
-    except errors.UserError as error:
-        raise errors.UserError(
-            f"{error}\nFor a new class, give the words in --words, and the place of the vectors in --vectors"
-        ) from error
-    n = len(old)
-    found = normalisation.finish(source.vectors[:n], old, options.background, options.normalise)
-    stored = checkpoint["embeddings"].numpy()
-    cosines = (found * stored).sum(1) / np.maximum(
-        np.linalg.norm(found, axis=1) * np.linalg.norm(stored, axis=1), 1e-12
-    )
-    cosines[np.linalg.norm(stored, axis=1) == 0] = 1.0
-    if options.background == "mean":
-        # The mean was taken over the classes of the training.
-        cosines[label_ids.BACKGROUND] = 1.0
-    if found.shape != stored.shape or cosines.min() < _SAME_SOURCE:
-        raise errors.UserError(
-            f"{path or options.path}: has other vectors than the model was trained with, for example for `{old[int(cosines.argmin())]}`; "
-            "give the same source in --vectors"
-        )
-    further = normalisation.finish_further(
-        source.vectors[n:], new, source.vectors[:n], options.background, options.normalise
-    )
-    vectors = np.concatenate([stored, further])
-    normalisation.check_distinct(vectors, [*old, *new], str(path or options.path))
-    return vectors, dict(zip(new, source.words[n:], strict=True))
 
 
 def _with_bias(

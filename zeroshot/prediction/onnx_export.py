@@ -10,8 +10,9 @@ from torch import nn
 from torch.nn import functional
 
 from zeroshot.base import storage
-from zeroshot.networks import backbone, segmentation_network
-from zeroshot.pixel_classifiers import pixel_classifier
+from zeroshot.networks import segmentation_network
+from zeroshot.pixel_classifiers import masked_classifier, pixel_classifier
+from zeroshot.prediction import model
 
 # Sides that the exported network accepts, in pixels.
 LEAST_SIDE, LARGEST_SIDE = 16, 4096
@@ -28,21 +29,48 @@ class Segmenter(nn.Module):
     labels: torch.Tensor
 
     def __init__(
-        self, network: segmentation_network.SegmentationNetwork, classifier: pixel_classifier.PixelClassifier
+        self, network: segmentation_network.SegmentationNetwork, classifier: masked_classifier.Classifier
     ) -> None:
         super().__init__()
         self.network = network
-        self.register_buffer("weight", classifier.weight[:, :, None, None])
-        self.register_buffer("bias", classifier.bias - classifier.seen_bias * ~classifier.unseen)
-        self.register_buffer("labels", classifier.labels)
-        self.stride = network.stride
+        self.n_on_sides, weight, bias, labels = _outputs(classifier)
+        self.register_buffer("weight", weight[:, :, None, None])
+        self.register_buffer("bias", bias)
+        self.register_buffer("labels", labels)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Return the label ids (1, H, W) int64 of an image (1, 3, H, W) uint8, RGB."""
         height, width = images.shape[-2:]
-        logits = functional.conv2d(self.network.features(images), self.weight, self.bias)
-        pixels = functional.interpolate(logits, scale_factor=float(self.stride), mode="bilinear", align_corners=False)
-        return self.labels[pixels[..., :height, :width].argmax(1)]
+        stride, margin = self.network.stride, self.network.margin
+        outputs = functional.conv2d(self.network.features(images), self.weight, self.bias)
+        pixels = functional.interpolate(outputs, scale_factor=float(stride), mode="bilinear", align_corners=False)
+        pixels = pixels[..., margin : margin + height, margin : margin + width]
+        if self.n_on_sides is None:
+            return self.labels[pixels.argmax(1)]
+        seen, unseen, log_odds = pixels.split([*self.n_on_sides, 1], dim=1)
+        rows = torch.where(log_odds[:, 0] >= 0, seen.argmax(1), self.n_on_sides[0] + unseen.argmax(1))
+        return self.labels[rows]
+
+
+def _outputs(
+    classifier: masked_classifier.Classifier,
+) -> tuple[tuple[int, int] | None, torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Return the outputs of a classifier: the number of classes on each side, weights (k, d), biases (k,) and label ids (n,).
+
+    With a seen mask, the classes of the seen side come first, then those of the unseen side, and the last output is the log-odds less the
+    threshold. The first entry is None if all classes compete: without a mask, or without a class on one of its sides.
+    """
+    if isinstance(classifier, pixel_classifier.PixelClassifier):
+        bias = classifier.bias - classifier.seen_bias * ~classifier.unseen
+        return None, classifier.weight, bias, classifier.labels
+    order = torch.argsort(classifier.unseen_side.int(), stable=True)
+    weight, bias = classifier.classifier.weight[order], classifier.classifier.bias[order]
+    n_seen, n_unseen = int((~classifier.unseen_side).sum()), int(classifier.unseen_side.sum())
+    if not n_seen or not n_unseen:
+        return None, weight, bias, classifier.labels[order]
+    weight = torch.cat([weight, classifier.mask_weight[None]])
+    bias = torch.cat([bias, (classifier.mask_bias - classifier.seen_bias)[None]])
+    return (n_seen, n_unseen), weight, bias, classifier.labels[order]
 
 
 def write(path: str | pathlib.Path, content: dict[str, Any]) -> None:
@@ -52,15 +80,13 @@ def write(path: str | pathlib.Path, content: dict[str, Any]) -> None:
 
     The file's metadata have the entry `classes`, the names in label order as JSON.
     """
-    network = backbone.load(content["backbone"])
-    classifier = pixel_classifier.PixelClassifier(**content["classifier"])
     sides = {
         2: torch.export.Dim("height", min=LEAST_SIDE, max=LARGEST_SIDE),
         3: torch.export.Dim("width", min=LEAST_SIDE, max=LARGEST_SIDE),
     }
     example = torch.zeros((1, 3, 72, 88), dtype=torch.uint8)
     program = torch.onnx.export(
-        Segmenter(network, classifier).eval(),
+        Segmenter(model.network_of(content), model.classifier_of(content)).eval(),
         (example,),
         input_names=["images"],
         output_names=["labels"],

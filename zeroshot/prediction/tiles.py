@@ -1,5 +1,6 @@
 """Tiles of a large image: where they lie, and how their maps are blended into one."""
 
+import math
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -8,8 +9,7 @@ import torch
 
 from zeroshot.images import grids
 
-# Tiles start at multiples of this number of pixels. It is a multiple of every output stride, so the cells of a tile are cells of the
-# whole image.
+# Tiles start at multiples of this number of pixels, and of the stride of the map.
 GRAIN = 16
 
 
@@ -20,25 +20,31 @@ class Span(NamedTuple):
     stop: int
 
 
-def spans(side: int, tile: int, overlap: int) -> list[Span]:
+def grain(stride: int) -> int:
+    """Return what tiles of a map of this stride start at multiples of, in pixels, so that the cells of a tile are cells of the image."""
+    return math.lcm(GRAIN, stride)
+
+
+def spans(side: int, tile: int, overlap: int, grain: int = GRAIN) -> list[Span]:
     """Return the tiles along a side of an image.
 
     Neighbouring tiles share `overlap` pixels or more. All tiles are `tile` pixels long, except the last one, which ends with the image
-    and is up to 15 pixels shorter.
+    and is shorter by less than `grain`.
 
     Args:
         side: length of the side in pixels. One tile covers it if it is not longer than `tile`.
-        tile: length of a tile in pixels, a multiple of 16.
-        overlap: in pixels, a multiple of 16 below `tile`.
+        tile: length of a tile in pixels, a multiple of `grain`.
+        overlap: in pixels, a multiple of `grain` below `tile`.
+        grain: what tiles start at multiples of, in pixels.
 
     Raises:
         ValueError: if `tile` or `overlap` is not as described.
     """
-    if tile % GRAIN or overlap % GRAIN or not 0 <= overlap < tile:
-        raise ValueError(f"a tile of {tile} pixels with an overlap of {overlap}: both must be multiples of {GRAIN}")
+    if tile % grain or overlap % grain or not 0 <= overlap < tile:
+        raise ValueError(f"a tile of {tile} pixels with an overlap of {overlap}: both must be multiples of {grain}")
     starts = [0]
     while starts[-1] + tile < side:
-        last = -(-(side - tile) // GRAIN) * GRAIN
+        last = -(-(side - tile) // grain) * grain
         starts.append(min(starts[-1] + tile - overlap, last))
     return [Span(start, min(start + tile, side)) for start in starts]
 
@@ -50,6 +56,7 @@ def blend(
     tile: int,
     overlap: int,
     stride: int,
+    margin: int = 0,
 ) -> torch.Tensor:
     """Compute a map of a large image tile by tile.
 
@@ -58,22 +65,29 @@ def blend(
 
     Args:
         image: (H, W, 3) uint8.
-        infer: returns the map (c, ceil(h / stride), ceil(w / stride)) float32 of a tile (h, w, 3).
-        tile: longest side of a tile in pixels, a multiple of 16.
-        overlap: of neighbouring tiles in pixels, a multiple of 16 below `tile`.
-        stride: pixels between neighbouring cells, a divisor of 16.
+        infer: returns the map (c, ceil((h + 2 m) / stride), ceil((w + 2 m) / stride)) float32 of a tile (h, w, 3), with the margin m.
+        tile: longest side of a tile in pixels, a multiple of `grain(stride)`.
+        overlap: of neighbouring tiles in pixels, a multiple of `grain(stride)` below `tile`.
+        stride: pixels between neighbouring cells.
+        margin: m, pixels that a map covers on each side of its image.
 
     Returns:
-        the map of the image, (c, ceil(H / stride), ceil(W / stride)) float32.
+        the map of the image, (c, ceil((H + 2 m) / stride), ceil((W + 2 m) / stride)) float32.
     """
     height, width = image.shape[:2]
-    rows, columns = spans(height, tile, overlap), spans(width, tile, overlap)
+    rows, columns = (spans(side, tile, overlap, grain(stride)) for side in (height, width))
     if len(rows) == len(columns) == 1:
         return infer(image)
-    total, weights = None, torch.zeros(grids.map_size(height, width, stride))
+    total, weights = None, torch.zeros(grids.map_size(height + 2 * margin, width + 2 * margin, stride))
     for row in rows:
         for column in columns:
             cells = infer(image[row.start : row.stop, column.start : column.stop])
+            # With a margin, a tile has a cell that is centred beyond it. That of the next tile is better.
+            n_rows, n_columns = (
+                (span.stop - span.start) // stride if span.stop < side else None
+                for span, side in ((row, height), (column, width))
+            )
+            cells = cells[:, :n_rows, :n_columns]
             weight = torch.outer(
                 _ramp(row, height, overlap, stride, cells.shape[1]),
                 _ramp(column, width, overlap, stride, cells.shape[2]),

@@ -9,7 +9,7 @@ import numpy as np
 from zeroshot.base import progress
 from zeroshot.cache import maps
 from zeroshot.evaluation import example_images, image_confusions
-from zeroshot.images import image_files, label_ids
+from zeroshot.images import image_files, label_ids, pictures
 from zeroshot.pixel_classifiers import labelling
 from zeroshot.report import blocks, image_browser, model_sections, workspace
 
@@ -92,10 +92,13 @@ def _images(
     files = {item.id: data_root / item.image for item in run.split.val}
     for item in progress.track(maps.read(found.folder, chosen), "report (images)", total=len(chosen)):
         size = (item.mask.shape[0], item.mask.shape[1])
-        predictions = {
-            model: labelling.predict_maps(found.classifiers[model], item.features, size, stride=found.index.stride)[
-                "generalised"
-            ].astype(label_ids.DTYPE)
+        stride, margin = found.index.stride, found.index.margin
+        label_maps = {
+            model: labelling.predict_maps(found.classifiers[model], item.features, size, stride=stride)["generalised"]
             for model in models
         }
-        yield item.image, image_files.read_image(files[item.image]), item.mask, predictions
+        predictions = {
+            model: pictures.cut_margin(labels, margin).astype(label_ids.DTYPE) for model, labels in label_maps.items()
+        }
+        truth = pictures.cut_margin(item.mask, margin)
+        yield item.image, image_files.read_image(files[item.image]), truth, predictions

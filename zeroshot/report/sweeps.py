@@ -109,15 +109,15 @@ def _of_comparison(
     sweep = comparison.sweep
     if sweep is None or sweep.parameter != PARAMETER:
         return None
-    preset = presets.read(comparison.preset, root / presets.FOLDER)
-    goal = overrides.merged(preset, {**comparison.set, **comparison.splits[sweep.k]})
+    preset = presets.read_files(comparison.preset, root)
+    goal = overrides.merged(preset, {**comparison.set, **comparison.splits[sweep.k]})[overrides.MAIN]
     same = [overrides.same(goal.get(name), current.get(name)) for name in ("data", "toy", "labels", "evaluation")]
     if not all(same):
         return None
     points: Points = {metric: {} for metric in COLUMNS}
     for row in workspace.table(path, ("method", "k", "swept", *COLUMNS.values())):
         value = workspace.number(path, row, "swept")
-        if (row["method"], row["k"]) != (sweep.method, str(sweep.k)) or value is None:
+        if row["method"] not in sweep.methods or row["k"] != str(sweep.k) or value is None:
             continue
         for metric, column in COLUMNS.items():
             score = workspace.number(path, row, column)

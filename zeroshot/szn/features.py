@@ -5,7 +5,7 @@ import pathlib
 from typing import Literal
 
 from zeroshot.base import params
-from zeroshot.cache import shard_plan
+from zeroshot.cache import sources
 from zeroshot.datasets import splits
 
 SECTION = "features"
@@ -22,11 +22,11 @@ class Params:
     batch_size: params.Count
     precision: Literal["float32", "bfloat16"]
 
-    def plan(self) -> shard_plan.Params:
+    def plan(self) -> sources.Params:
         """Return the options of a cache: every image once and whole, and no unlabelled image."""
-        return shard_plan.Params(
+        return sources.Params(
             pixels_per_class=self.pixels_per_class, unlabelled_pixels=1, scales=(1.0,), flip=False, val_short_side=None,
-            seed=self.seed, unlabelled_views=shard_plan.UnlabelledViews(scales=(), flip=False),
+            seed=self.seed, unlabelled_views=sources.UnlabelledViews(scales=(), flip=False),
             shard_mib=self.shard_mib, batch_size=self.batch_size, precision=self.precision,
         )  # fmt: skip
 
@@ -37,8 +37,8 @@ def source(
     root: pathlib.Path,
     masks: pathlib.Path,
     options: Params,
-    network: shard_plan.Network,
-) -> shard_plan.Source:
-    """Return the images of a list with their masks, as `shard_plan.source` does; ignored pixels are sampled where the options say so."""
-    listed = shard_plan.source(name, lists, root, masks, options.plan(), network)
+    network: sources.Network,
+) -> sources.Source:
+    """Return the images of a list with their masks, as `sources.source` does; ignored pixels are sampled where the options say so."""
+    listed = sources.source(name, lists, root, masks, options.plan(), network)
     return dataclasses.replace(listed, samples_ignored=options.ignored_pixels and name == "train")

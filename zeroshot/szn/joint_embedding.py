@@ -1,5 +1,7 @@
 """FCN-JE: the embedding head and the vectors of all classes as one classifier of pixel features (Doshi 2018, "joint embeddings")."""
 
+from collections.abc import Sequence
+
 import torch
 
 from zeroshot.datasets import splits
@@ -21,12 +23,19 @@ def classifier(
         vectors: (C, j) float32 of all classes in label order, as the network was trained on, of any length.
         split: gives the roles of the classes.
     """
+    return of_labels(weight, bias, vectors, split.seen, split.unseen)
+
+
+def of_labels(
+    weight: torch.Tensor, bias: torch.Tensor, vectors: torch.Tensor, seen: Sequence[int], unseen: Sequence[int]
+) -> pixel_classifier.PixelClassifier:
+    """Return the rows of `classifier` of some seen and some unseen label ids, in this order; the other arguments are those of it."""
     directions = semantic_head.directions(vectors)
     if directions.shape[1] > weight.shape[0]:
         # A zero vector has a dimension of its own. A network that was trained without that class has no output for it.
         weight = torch.cat([weight, torch.zeros_like(weight[:1])])
         bias = torch.cat([bias, torch.zeros_like(bias[:1])])
-    return compatibility.classifier(weight.float()[:, :, 0, 0], bias.float(), directions, split.seen, split.unseen)
+    return compatibility.classifier(weight.float()[:, :, 0, 0], bias.float(), directions, seen, unseen)
 
 
 def with_mask(

@@ -10,13 +10,20 @@ import pydantic
 from zeroshot.base import errors, params
 from zeroshot.datasets import layout, published
 
+# Names, or a number of names to draw. With the tags, messages have the faults of one kind, not of both.
+NamesOrNumber = Annotated[
+    Annotated[tuple[layout.Name, ...], pydantic.Tag("names")]
+    | Annotated[int, pydantic.Field(ge=0), pydantic.Tag("number")],
+    pydantic.Discriminator(lambda value: "number" if isinstance(value, int | float) else "names"),
+]
+
 
 @params.section
 class Params:
     """The `split` section of szn/params.yaml, which documents every key."""
 
     published: Literal["voc_9_2_10", "voc_17_2_2", "voc_21_0_0", "context33_29_2_2"] | None
-    train_unseen: tuple[layout.Name, ...] | Annotated[int, pydantic.Field(ge=0)] | None
+    train_unseen: NamesOrNumber | None
     unseen: tuple[layout.Name, ...] | None
     seed: params.Seed
 

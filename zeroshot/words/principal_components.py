@@ -7,6 +7,7 @@ VOC) than their raw vectors (0.188).
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import sklearn.decomposition
@@ -99,6 +100,15 @@ class Reduction:
                 f"{f'set at most {rank}, or ' if rank else ''}null for the vectors as they are, or use a source with more words"
             )
         return self._pca.transform(vectors.astype(np.float64))[:, : self.dim].astype(np.float32)
+
+    def components(self) -> dict[str, list[Any]] | None:
+        """Return what `reduce` did, as plain numbers: the `mean` (d) and `components` (j, d); None where vectors stay as they are."""
+        if not self.n_words:
+            return None
+        return {
+            "mean": np.asarray(self._pca.mean_).tolist(),
+            "components": np.asarray(self._pca.components_)[: self.dim].tolist(),
+        }
 
     def describe(self) -> str:
         """Return in words what `reduce` did."""

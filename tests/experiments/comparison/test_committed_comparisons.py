@@ -2,19 +2,37 @@
 
 import pathlib
 import shlex
+import typing
 
 import pytest
 import yaml
 
 from tests.support import dag
 from zeroshot.base import errors, params
+from zeroshot.datasets import layout, published
+from zeroshot.datasets.toy import scenes
 from zeroshot.evaluation import metrics
 from zeroshot.experiments import presets
 from zeroshot.experiments.comparison import catalogue, overrides, published_results, run_list
+from zeroshot.szn import features, network, roles, seen_mask, variants
+from zeroshot.words import class_embeddings, principal_components
 
 FOLDER = dag.ROOT / "presets" / "comparison"
 METHODS = catalogue.methods(FOLDER)
+MAIN, SZN = "params.yaml", "szn/params.yaml"
+SECTIONS = {
+    MAIN: dag.sections(),
+    SZN: {
+        "split": roles.Params,
+        "embeddings": class_embeddings.Params,
+        "pca": principal_components.Params,
+        "network": network.Params,
+        "features": features.Params,
+        "seen_mask": seen_mask.Params,
+    },
+}
 NAMES = list(params.read(FOLDER / "tables.yaml"))
+NAMES_OF_SZN = [name for name in NAMES if name.startswith("szn")]
 PUBLISHED = [row for dataset in ("voc", "context") for row in published_results.read(FOLDER / "published.csv", dataset)]
 
 
@@ -26,24 +44,56 @@ def test_every_method_is_in_a_table_and_every_table_has_known_methods():
 @pytest.mark.parametrize("name", NAMES)
 def test_every_run_is_a_valid_parameter_file(name):
     comparison = catalogue.comparison(FOLDER, name, METHODS)
-    base = presets.read(comparison.preset, dag.ROOT / presets.FOLDER)
+    base = presets.read_files(comparison.preset, dag.ROOT)
     cells = run_list.cells(comparison, METHODS, base)
     assert {cell.method: cell.missing_keys for cell in cells if cell.missing_keys} == {}
     for run in run_list.runs(name, cells, METHODS, {}):
-        for section, cls in dag.sections().items():
-            params.build(run.params[section], cls, section)
+        assert run.params.keys() == {MAIN, SZN} if run.target == "szn/dvc.yaml" else {MAIN}
+        for path, content in run.params.items():
+            sections = SECTIONS[path]
+            assert content.keys() == sections.keys()
+            for section, cls in sections.items():
+                params.build(content[section], cls, section)
+
+
+def runs_of_szn(name):
+    """Return the parameter files of each run of SZN in a comparison."""
+    comparison = catalogue.comparison(FOLDER, name, METHODS)
+    cells = run_list.cells(comparison, METHODS, presets.read_files(comparison.preset, dag.ROOT))
+    return [run.params for run in run_list.runs(name, cells, METHODS, {}) if SZN in run.params]
+
+
+@pytest.mark.parametrize("name", NAMES_OF_SZN)
+def test_runs_of_szn_have_the_unseen_classes_and_the_encoder_of_the_other_systems(name):
+    for files in runs_of_szn(name):
+        data = params.build(files[MAIN]["data"], layout.Params, "data")
+        split = params.build(files[SZN]["split"], roles.Params, "split")
+        applied = roles.apply(split, class_names(data), data)
+        assert set(applied.unseen) == set(layout.unseen_names(data))
+        assert len(applied.train_unseen) >= 2 and data.train_unseen == ()
+        for key in ("encoder", "weights", "pretraining", "freeze"):
+            assert files[SZN]["network"][key] == files[MAIN]["backbone"][key], key
+        # On VOC SZN has its author's file, word2vec like that of ZS3Net.
+        for key in ("source", "aliases", "background"):
+            assert files[SZN]["embeddings"][key] == files[MAIN]["embeddings"][key], key
+
+
+def class_names(data):
+    """Return the class names of a data set of a preset in label order."""
+    return published.DATASETS[data.classes].classes if data.classes in published.DATASETS else scenes.class_names()
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_model_is_scored_by_the_pipeline(name):
     stages = dag.stages(files=(dag.MAIN, *dag.OPTIONAL)).values()
     scored = {stage.name.partition("@")[2] for stage in stages if stage.module == "stages.evaluate"}
+    scored |= {f"szn/{variant}" for variant in typing.get_args(variants.Variant)}
     assert {METHODS[method].model for method in catalogue.comparison(FOLDER, name, METHODS).methods} <= scored
 
 
 def test_flags_of_methods_need_no_quotation_marks_in_a_shell():
     for method in METHODS.values():
-        for flag in overrides.flags({}, method.set):
+        for flag in overrides.flags({}, {MAIN: method.set}):
             assert shlex.split(flag) == [flag]
 
 

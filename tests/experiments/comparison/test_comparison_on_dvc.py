@@ -134,9 +134,11 @@ def test_the_report_has_results_and_the_commands_of_missing_runs(inside, capsys)
 
 
 def test_runs_share_networks_with_each_other_and_with_finished_runs():
-    runs = [{"backbone": {"seed": seed}, "gmmn": {"lr": lr}} for seed in (0, 1, 2.0) for lr in (1, 2)]
+    runs = [{"params.yaml": {"backbone": {"seed": seed}, "gmmn": {"lr": lr}}} for seed in (0, 1, 2.0) for lr in (1, 2)]
     assert run_status.n_networks(runs, [], {"backbone"}) == 3
-    assert run_status.n_networks(runs, [{"backbone": {"seed": 2}, "gmmn": {"lr": 9}}], {"backbone"}) == 2
+    assert (
+        run_status.n_networks(runs, [{"params.yaml": {"backbone": {"seed": 2}, "gmmn": {"lr": 9}}}], {"backbone"}) == 2
+    )
     assert run_status.n_networks(runs, [], {"backbone", "gmmn"}) == 6
 
 
@@ -171,7 +173,7 @@ def test_images_older_than_the_metrics_are_not_shown(repository, tmp_path, monke
     subprocess.run("dvc repro -q && git add -A && git commit -q -m whole", shell=True, check=True)
     command = "dvc exp run -q -n partly -S backbone.seed=1 -S gmmn.seed=1 evaluate@zs3net"
     subprocess.run(command, shell=True, check=True)
-    subprocess.run("git checkout -q -f . && dvc checkout -q -f", shell=True, check=True)
+    subprocess.run("git checkout -q -f . && dvc checkout -q -f dvc.yaml", shell=True, check=True)
     comparison = comparison_repo.COMPARISON | {"seeds": [1]}
     comparison_repo.write(pathlib.Path("presets/comparison/tables.yaml"), {"tiny": comparison})
     printed(capsys, "tables", "tiny")

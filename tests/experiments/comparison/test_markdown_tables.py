@@ -131,7 +131,7 @@ def test_differences_have_an_interval_and_a_verdict():
     low, high = [3 + i % 2 for i in range(30)], [6 + i % 2 for i in range(30)]
 
     def body(first, second):
-        images = {("ZS3Net", 2): scored(first), ("GAN", 2): scored(second)}
+        images = {("ZS3Net", 2, None): scored(first), ("GAN", 2, None): scored(second)}
         return rows(markdown_tables.differences(dataclasses.replace(table_data(values), scored=images)))[2:]
 
     below, missing = body(low, high)
@@ -142,17 +142,21 @@ def test_differences_have_an_interval_and_a_verdict():
     assert body([*low[:15], *high[15:]], [*high[:15], *low[15:]])[0][5] == "not separable"
     assert missing == ["4", "ZS3Net", "GAN", "—", "—", ""]
     # Without the images of one of them there is a difference and no verdict.
-    alone = dataclasses.replace(table_data(values), scored={("GAN", 2): scored(high)})
+    alone = dataclasses.replace(table_data(values), scored={("GAN", 2, None): scored(high)})
     assert rows(markdown_tables.differences(alone))[2] == ["2", "ZS3Net", "GAN", "-2.5", "—", ""]
 
 
 def test_hiou_has_the_interval_of_its_images():
-    data = dataclasses.replace(table_data({("ZS3Net", 2, 0, None): 10.0}), scored={("ZS3Net", 2): scored([5, 6] * 15)})
+    data = dataclasses.replace(
+        table_data({("ZS3Net", 2, 0, None): 10.0}), scored={("ZS3Net", 2, None): scored([5, 6] * 15)}
+    )
     assert re.fullmatch(r"19\.0 \[\d+\.\d, \d+\.\d\]", table(data, "ZS3Net")[2][12])
 
 
 def test_missing_hiou_has_no_interval():
-    data = dataclasses.replace(table_data({("ZS3Net", 2, 0, None): 10.0}), scored={("ZS3Net", 2): scored([5, 6] * 15)})
+    data = dataclasses.replace(
+        table_data({("ZS3Net", 2, 0, None): 10.0}), scored={("ZS3Net", 2, None): scored([5, 6] * 15)}
+    )
     for result in data.results.values():
         result.metrics["hIoU"] = None
     assert table(data, "ZS3Net")[2][12] == markdown_tables.MISSING
@@ -162,7 +166,7 @@ def test_images_without_an_unseen_class_give_no_interval_and_no_verdict():
     counts = scipy.sparse.csr_matrix([[10, 1, 0, 0]] * 30)
     unshown = bootstrap.Scored(tuple(map(str, range(30))), [counts], (0,), (1,), "skip")
     values = {("ZS3Net", 2, 0, None): 10.0, ("GAN", 2, 0, None): 12.5}
-    data = dataclasses.replace(table_data(values), scored={("ZS3Net", 2): unshown, ("GAN", 2): unshown})
+    data = dataclasses.replace(table_data(values), scored={("ZS3Net", 2, None): unshown, ("GAN", 2, None): unshown})
     assert table(data, "ZS3Net")[2][12] == "19.0"
     assert rows(markdown_tables.differences(data))[2][4:] == [markdown_tables.MISSING, ""]
 
@@ -187,7 +191,7 @@ def test_metrics_that_dvc_omits_are_none():
     assert set(body) == {*collect.COLUMNS, collect.VANILLA}
 
 
-SWEEP = {"method": "GAN", "k": 2, "parameter": "gmmn.seed", "values": [1, 5, 9]}
+SWEEP = {"methods": ["GAN"], "k": 2, "parameter": "gmmn.seed", "values": [1, 5, 9]}
 
 
 def test_the_curve_has_three_lines_and_is_reproducible():
@@ -202,3 +206,51 @@ def test_the_curve_has_three_lines_and_is_reproducible():
 def test_there_is_no_curve_without_a_sweep_or_a_run_of_it():
     assert curve.draw(table_data({})) is None
     assert curve.draw(table_data({("GAN", 2, 0, None): 3.0}, sweep=SWEEP)) is None
+
+
+SEVERAL = {"methods": ["ZS3Net", "GAN"], "k": 2, "parameter": "gmmn.seed", "values": [1, 5, 9]}
+
+
+def test_curves_of_several_methods_have_a_panel_for_each_metric_and_one_for_differences():
+    values = {("ZS3Net", 2, 0, 1): 30.0, ("ZS3Net", 2, 0, 9): 35.0, ("GAN", 2, 0, 1): 20.0, ("GAN", 2, 0, 9): 33.0}
+    text = curve.draw(table_data(values, sweep=SEVERAL))
+    assert text == curve.draw(table_data(values, sweep=SEVERAL))
+    shown = re.findall(">([^<>]+)</text>", text)
+    assert {"seen mIoU", "unseen mIoU", "hIoU", "differences of hIoU", "ZS3Net - GAN"} <= set(shown)
+    assert shown.count("GAN") == shown.count("ZS3Net") == 3 and shown.count("gmmn.seed") == 4
+    alone = curve.draw(table_data(values, sweep=SEVERAL, differences=[["ZS3Net", "DeViSE"]]))
+    assert "differences of hIoU" not in alone and alone.count(">gmmn.seed</text>") == 3
+
+
+def test_the_table_of_a_sweep_has_a_row_for_each_value_and_method():
+    values = {("ZS3Net", 2, 0, 1): 30.0, ("ZS3Net", 2, 1, 1): 30.0, ("GAN", 2, 0, 1): 20.0}
+    data = table_data(values, sweep=SEVERAL)
+    head, _, *body = rows(markdown_tables.swept_table(data, data.comparison.sweep))
+    assert head == ["`gmmn.seed`", "Model", "n", "Seen mIoU", "Unseen mIoU", "hIoU", "Vanilla mIoU"]
+    assert body[:3] == [
+        ["1", "ZS3Net", "2", "32.0 ± 0.0", "35.0 ± 0.0", "39.0 ± 0.0", "40.0 ± 0.0"],
+        ["", "GAN", "1 of 2", "22.0", "25.0", "29.0", "30.0"],
+        ["5", "ZS3Net", "0 of 2", *["—"] * 4],
+    ]
+
+
+def test_differences_at_the_values_of_a_sweep_have_the_intervals_of_their_runs():
+    values = {("ZS3Net", 2, 0, 1): 10.0, ("GAN", 2, 0, 1): 12.5}
+    low, high = scored([3, 4] * 15), scored([6, 7] * 15)
+    images = {("ZS3Net", 2, 1): low, ("GAN", 2, 1): high, ("ZS3Net", 2, None): high, ("GAN", 2, None): low}
+    pairs = [["ZS3Net", "GAN"], ["ZS3Net", "DeViSE"]]
+    data = dataclasses.replace(table_data(values, sweep=SEVERAL, differences=pairs), scored=images)
+    body = rows(markdown_tables.swept_differences(data, data.comparison.sweep))[2:]
+    assert [row[:4] for row in body] == [
+        ["1", "ZS3Net", "GAN", "-2.5"],
+        ["5", "ZS3Net", "GAN", "—"],
+        ["9", "ZS3Net", "GAN", "—"],
+    ]
+    assert body[0][5] == "below"
+
+
+def test_a_method_that_reads_labels_of_unseen_classes_is_marked():
+    marked = dataclasses.replace(METHODS["GAN"], reads_unseen=True)
+    data = dataclasses.replace(table_data({}), methods=METHODS | {"GAN": marked})
+    assert [row[1] for row in table(data, "ZS3Net", "GAN")[2:4]] == ["ZS3Net", "GAN †"]
+    assert "GAN †" in markdown_tables.protocols(data) and "GAN †" in markdown_tables.differences(data)

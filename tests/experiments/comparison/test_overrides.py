@@ -1,5 +1,6 @@
 """Dotted keys, and the flags of `dvc exp run` compared with their effect in DVC."""
 
+import copy
 import pathlib
 
 import pytest
@@ -17,7 +18,7 @@ def through_dvc(folder: pathlib.Path, current: dict, goal: dict) -> dict:
     """Return the parameters after DVC applied the flags from `current` to `goal`."""
     path = folder / "params.yaml"
     path.write_text(yaml.safe_dump(current))
-    hydra.apply_overrides(path, overrides.flags(current, goal))
+    hydra.apply_overrides(path, overrides.flags({"params.yaml": current}, {"params.yaml": goal}))
     return serialize.load_yaml(path)
 
 
@@ -26,7 +27,7 @@ def through_dvc(folder: pathlib.Path, current: dict, goal: dict) -> dict:
 def test_flags_turn_any_preset_into_any_other(tmp_path, first, second):
     current, goal = (presets.read(name, dag.ROOT / presets.FOLDER) for name in (first, second))
     assert through_dvc(tmp_path, current, goal) == goal
-    assert bool(overrides.flags(current, goal)) == (current != goal)
+    assert bool(overrides.flags({"params.yaml": current}, {"params.yaml": goal})) == (current != goal)
 
 
 @pytest.mark.parametrize(
@@ -44,18 +45,21 @@ def test_values_are_unchanged_by_the_flags(tmp_path, value):
 
 def test_keys_of_only_one_file_are_added_and_removed(tmp_path):
     current, goal = {"s": {"removed": 1, "same": 2}}, {"s": {"same": 2, "new": [1]}}
-    assert overrides.flags(current, goal) == ["~s.removed", "+s.new=[1]"]
+    assert overrides.flags({"params.yaml": current}, {"params.yaml": goal}) == ["~s.removed", "+s.new=[1]"]
     assert through_dvc(tmp_path, current, goal) == goal
 
 
 def test_merged_does_not_change_its_argument_and_lists_all_unknown_keys():
-    base = {"a": {"b": 1, "c": {"d": [1]}}}
-    result = overrides.merged(base, {"a.c.d": [2], "a.b": 3})
-    assert result == {"a": {"b": 3, "c": {"d": [2]}}}
-    assert base == {"a": {"b": 1, "c": {"d": [1]}}}
+    base = {"params.yaml": {"a": {"b": 1, "c": {"d": [1]}}}, "szn/params.yaml": {"a": {"b": 1}}}
+    before = copy.deepcopy(base)
+    result = overrides.merged(base, {"a.c.d": [2], "a.b": 3, "szn/params.yaml:a.b": 4})
+    assert result == {"params.yaml": {"a": {"b": 3, "c": {"d": [2]}}}, "szn/params.yaml": {"a": {"b": 4}}}
+    assert base == before
     with pytest.raises(KeyError) as caught:
-        overrides.merged(base, {"a.b": 1, "a.x": 1, "a.b.c": 1, "z": 1})
-    assert caught.value.args == ("a.x", "a.b.c", "z")
+        overrides.merged(
+            base, {"a.b": 1, "a.x": 1, "a.b.c": 1, "z": 1, "szn/params.yaml:a.c": 1, "own/params.yaml:a": 1}
+        )
+    assert caught.value.args == ("a.x", "a.b.c", "z", "szn/params.yaml:a.c", "own/params.yaml:a")
 
 
 @pytest.mark.parametrize(
@@ -78,5 +82,7 @@ def test_equality_of_values(first, second, expected):
 
 
 def test_seed_keys_are_those_outside_of_fixed_sections():
-    base = {"toy": {"seed": 0}, "gmmn": {"seed": 0, "lr": 1, "gan": {"seed": 1}}, "runtime": {"device": "cpu"}}
-    assert overrides.seed_keys(base, ("toy",)) == ["gmmn.seed", "gmmn.gan.seed"]
+    main = {"toy": {"seed": 0}, "gmmn": {"seed": 0, "lr": 1, "gan": {"seed": 1}}, "runtime": {"device": "cpu"}}
+    base = {"params.yaml": main, "szn/params.yaml": {"toy": {"seed": 0}, "gmmn": {"seed": 0}}}
+    keys = ["gmmn.seed", "gmmn.gan.seed", "szn/params.yaml:toy.seed"]
+    assert overrides.seed_keys(base, ("toy", "szn/params.yaml:gmmn")) == keys

@@ -60,7 +60,7 @@ def test_metrics_older_than_their_model_have_no_origin():
 )
 def test_all_parameters_of_the_origin_must_match(params, expected):
     origin = provenance.origin(list(STAGES.values()), "metrics/a.json")
-    assert provenance.matches(origin.params, params) is expected
+    assert provenance.matches(origin.params, {"params.yaml": params}) is expected
 
 
 def test_code_with_two_versions_has_two_entries():
@@ -72,8 +72,10 @@ def test_code_with_two_versions_has_two_entries():
 
 
 def test_unchanged_code_then_equal_parameters_then_the_newest_run_is_preferred(tmp_path):
-    methods = {"A": catalogue.Method("a", "generalised", {}, None, ".")}
-    cell = run_list.Cell("A", 2, 0, None, {"data": {"k": 2}, "backbone": {"seed": 1}, "other": {"x": 1}})
+    methods = {"A": catalogue.Method("a", "generalised", {}, None, False, ".")}
+    cell = run_list.Cell(
+        "A", 2, 0, None, {"params.yaml": {"data": {"k": 2}, "backbone": {"seed": 1}, "other": {"x": 1}}}
+    )
     for name, digest_of in (("split", "p"), ("train", "q")):
         path = tmp_path / f"stages/{name}.py"
         path.parent.mkdir(exist_ok=True)

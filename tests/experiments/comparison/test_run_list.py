@@ -14,7 +14,7 @@ def comparison(**changes):
     return params.build(comparison_repo.COMPARISON | {"splits": SPLITS} | changes, catalogue.Comparison, "tiny")
 
 
-def runs(chosen, base=comparison_repo.BASE, **keys):
+def runs(chosen, base=comparison_repo.FILES, **keys):
     return run_list.runs("tiny", run_list.cells(chosen, METHODS, base), METHODS, keys)
 
 
@@ -48,7 +48,7 @@ def test_cells_share_a_run_if_their_metrics_do_not_depend_on_the_difference():
 
 def test_every_seed_is_set_except_in_fixed_sections():
     seeds = {
-        (run.params["backbone"]["seed"], run.params["gmmn"]["seed"])
+        (run.params["params.yaml"]["backbone"]["seed"], run.params["params.yaml"]["gmmn"]["seed"])
         for run in runs(comparison(seeds=[3, 4], fixed_seeds=["backbone"]))
     }
     assert seeds == {(0, 3), (0, 4)}
@@ -56,9 +56,9 @@ def test_every_seed_is_set_except_in_fixed_sections():
 
 def test_runs_of_one_backbone_are_consecutive():
     settings = [
-        (run.params["backbone"]["seed"], len(run.params["data"]["unseen"]))
-        for run in runs(comparison())
-        if run.params["data"]["unseen"]
+        (content["backbone"]["seed"], len(content["data"]["unseen"]))
+        for content in (run.params["params.yaml"] for run in runs(comparison()))
+        if content["data"]["unseen"]
     ]
     assert settings == sorted(settings, key=lambda pair: (pair[1], pair[0]))
 
@@ -66,12 +66,14 @@ def test_runs_of_one_backbone_are_consecutive():
 def test_names_are_valid_for_branches_and_differ_with_the_parameters():
     names = [run.name for run in runs(comparison())]
     assert [name[:-7] for name in names[:3]] == ["tiny-any-k-s0-supervised", "tiny-k2-s0-defaults", "tiny-k2-s0-gan"]
-    other = [run.name for run in runs(comparison(), comparison_repo.BASE | {"evaluation": {"size": "half"}})]
+    other = [
+        run.name for run in runs(comparison(), {"params.yaml": comparison_repo.BASE | {"evaluation": {"size": "half"}}})
+    ]
     assert len({*names, *other}) == len(names) + len(other)
 
 
 def test_the_sweep_adds_a_run_for_each_value_except_the_default():
-    swept = comparison(sweep={"method": "GAN", "k": 2, "parameter": "gmmn.seed", "values": [0.0, 7]})
+    swept = comparison(sweep={"methods": ["GAN"], "k": 2, "parameter": "gmmn.seed", "values": [0.0, 7]})
     extra = {run.name[:-7] for run in runs(swept)} - {run.name[:-7] for run in runs(comparison())}
     assert extra == {"tiny-k2-s0-gan-at-7", "tiny-k2-s1-gan-at-0", "tiny-k2-s1-gan-at-7"}
 
@@ -79,7 +81,7 @@ def test_the_sweep_adds_a_run_for_each_value_except_the_default():
 def test_a_missing_key_is_recorded_for_a_method_and_refused_for_a_split():
     missing_keys = {
         cell.missing_keys
-        for cell in run_list.cells(comparison(), METHODS, comparison_repo.BASE)
+        for cell in run_list.cells(comparison(), METHODS, comparison_repo.FILES)
         if cell.method == "Later"
     }
     assert missing_keys == {("later.key",)}
@@ -96,7 +98,7 @@ def test_runs_are_selected_by_method_k_and_seed():
 def test_methods_of_another_pipeline_have_separate_runs():
     other = params.build(comparison_repo.METHODS["DeViSE"] | {"target": "other/dvc.yaml"}, catalogue.Method, "DeViSE")
     methods = METHODS | {"DeViSE": other}
-    cells = run_list.cells(comparison(seeds=[0], splits={2: {"data.unseen": ["a"]}}), methods, comparison_repo.BASE)
+    cells = run_list.cells(comparison(seeds=[0], splits={2: {"data.unseen": ["a"]}}), methods, comparison_repo.FILES)
     selected = run_list.runs("tiny", cells, methods, {})
     assert [(run.target, [cell.method for cell in run.cells]) for run in selected] == [
         (None, ["Supervised"]),
@@ -113,7 +115,7 @@ def test_a_k_may_have_more_seeds():
         splits={2: {"data.unseen": ["a"]}, 3: {"data.unseen": ["b"]}}, seeds=[0], more_seeds={3: [5, 6]}
     )
     assert [
-        (cell.k, cell.seed) for cell in run_list.cells(chosen, METHODS, comparison_repo.BASE) if cell.method == "GAN"
+        (cell.k, cell.seed) for cell in run_list.cells(chosen, METHODS, comparison_repo.FILES) if cell.method == "GAN"
     ] == [
         (2, 0),
         (3, 0),

@@ -13,7 +13,9 @@ from zeroshot.evaluation import image_confusions
 from zeroshot.experiments.comparison import catalogue, collect, dvc_experiments, scored_images
 
 METHOD = params.build(
-    {"model": "zs3net", "figures": "without_bias", "set": {}, "target": None, "note": "."}, catalogue.Method, "method"
+    {"model": "zs3net", "figures": "without_bias", "set": {}, "target": None, "reads_unseen": False, "note": "."},
+    catalogue.Method,
+    "method",
 )
 
 

@@ -30,7 +30,10 @@ EMBEDDINGS = {
     "negative": 3,
     "seed": 5,
 }
-FLAGS = ["--split-path", "split.json", "--embeddings-path", "classes.h5", "--neighbours-path", "neighbours.csv"]
+FLAGS = [
+    "--split-path", "split.json", "--embeddings-path", "classes.h5", "--neighbours-path", "neighbours.csv",
+    "--recipe-path", "recipe.json",
+]  # fmt: skip
 
 
 def write_params(dim, **section):
@@ -85,6 +88,11 @@ def test_vectors_are_the_first_principal_components_of_the_words_scaled_by_the_l
     assert printed.out == f"4 classes, 2-d vectors from vectors: {attributes['pca']}\n" and not printed.err
     assert len(pathlib.Path("neighbours.csv").read_text().splitlines()) == 1 + 4 * 3
 
+    recipe = json.loads(pathlib.Path("recipe.json").read_text())
+    assert recipe["embeddings"] == EMBEDDINGS
+    again = (raw - recipe["pca"]["mean"]) @ np.array(recipe["pca"]["components"]).T
+    np.testing.assert_allclose(again, reduced, atol=1e-5)
+
 
 @pytest.mark.parametrize("dim", [None, 6])
 def test_all_dimensions_are_the_vectors_of_the_file(words, dim):
@@ -92,6 +100,7 @@ def test_all_dimensions_are_the_vectors_of_the_file(words, dim):
     np.testing.assert_allclose(run(dim).vectors, raw / np.linalg.norm(raw, axis=1).max(), rtol=1e-5)
     with h5py.File("classes.h5") as file:
         assert file["vectors"].attrs["pca"] == "vectors as they are, without principal components"
+    assert json.loads(pathlib.Path("recipe.json").read_text())["pca"] is None
 
 
 def test_background_of_zeros_stays_zero_after_the_reduction(words):

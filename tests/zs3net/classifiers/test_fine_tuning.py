@@ -65,6 +65,24 @@ def test_rows_are_those_of_the_start_followed_by_unseen_classes():
     assert models[-1].seen_bias == 0
 
 
+@pytest.mark.parametrize("trained_rows", ["unseen", "all"])
+@pytest.mark.parametrize("distillation", [0.0, 0.5])
+def test_a_seen_class_that_the_network_did_not_learn_gets_a_row_from_its_real_features(trained_rows, distillation):
+    """The class is one of data.train_unseen: the start has no row for it, and its row always learns."""
+    whole = pixel_world.start()
+    untaught = pixel_world.SEEN[2]
+    start = whole.of([label for label in pixel_world.SEEN if label != untaught])
+    _, models = fit(start, epochs=4, lr=0.05, trained_rows=trained_rows, distillation=distillation)
+    model = models[-1]
+    assert model.labels.tolist() == [*start.labels.tolist(), untaught, *pixel_world.UNSEEN]
+    assert model.unseen.tolist() == [False] * len(pixel_world.SEEN) + [True] * len(pixel_world.UNSEEN)
+    n_taught = len(start.labels)
+    assert torch.equal(model.weight[:n_taught], start.weight) == (trained_rows == "unseen")
+    features = torch.from_numpy(pixel_world.features(np.full(200, untaught), seed=9)).float()
+    predicted = model.labels[model.logits(features).argmax(1)]
+    assert (predicted == untaught).float().mean() > 0.8
+
+
 def test_training_is_correct_for_any_order_of_the_rows_of_the_start():
     """With reversed rows the cross-entropy is the same, so the accuracy must be high and the labels reversed."""
     start = zero_start()

@@ -8,7 +8,6 @@ from tests.support import graph_world, pixel_world, quick_sections
 from zeroshot.base import checkpoints
 from zeroshot.cache import pools
 from zeroshot.datasets import splits
-from zeroshot.pixel_classifiers import pixel_classifier
 from zeroshot.pixel_classifiers.cross_validation import bias_metrics, calibration, folds
 from zeroshot.zs3net.classifiers import fine_tuning
 from zeroshot.zs3net.fold_training import fold_models
@@ -32,6 +31,7 @@ def train(table=None, embeddings=None, gmmn_changes=None, exclude="images", **ch
     chosen = folds.draw(pixel_world.presence(table), split, settings.folds, settings.held_out, options.seed)
     arguments = {
         "sampled": table,
+        "seen": pixel_world.SEEN,
         "start": pixel_world.start(),
         "like": registry.build(quick_sections.gmmn_options(**(gmmn_changes or {})), embeddings, pixel_world.DIM, CPU),
         "options": options,
@@ -165,15 +165,12 @@ def test_graphs_of_images_with_a_held_out_class_are_excluded_from_its_fold(monke
     monkeypatch.setattr(
         graph.GraphContext, "fit", lambda self, real, context: fit_arguments.append((real, context)) or iter(())
     )
-    start = pixel_classifier.PixelClassifier(
-        torch.zeros(5, 4), torch.zeros(5), torch.tensor(graph_world.SEEN), torch.zeros(5, dtype=torch.bool)
-    )
     masks = {"near": "data/pretrained/none", "true_masks": "data/masks/unlabelled"}[context]
     section = quick_sections.gmmn_section()["graph"] | {"masks": masks, "contexts_per_class": 9}
     options = quick_sections.gmmn_options(generator="graph", graph=section)
     split = splits.Split(tuple("abcdef"), tuple(graph_world.SEEN), (), "pixels", (), (), ())
     for fold in folds.draw(presence, split, 3, 1, 0):
-        fold_models.fit_generator(fold, table, start, graph_world.EMBEDDINGS, options, CPU, graphs)
+        fold_models.fit_generator(fold, table, graph_world.SEEN, graph_world.EMBEDDINGS, options, CPU, graphs)
         real, row_places = fit_arguments.pop()
         (held_out,) = fold.held_out
         shown = np.isin(table["image"], graphs.image[graphs.label == held_out])

@@ -101,6 +101,7 @@ def cross_validate(sampled, revealed, images, **changes):
         sampled=sampled,
         revealed=revealed,
         start=pixel_world.start(),
+        seen=pixel_world.SEEN,
         unseen=UNSEEN,
         options=options,
         device=CPU,

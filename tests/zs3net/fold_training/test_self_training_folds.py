@@ -32,6 +32,7 @@ def zs3net(cache):
     trained = fold_models.train(
         fold,
         sampled=sampled,
+        seen=pixel_world.SEEN,
         start=pixel_world.start(),
         like=registry.build(
             quick_sections.gmmn_options(epochs=1), torch.from_numpy(pixel_world.vectors()), pixel_world.DIM, CPU

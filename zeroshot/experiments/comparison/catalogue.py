@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, TypeVar
 import pydantic
 
 from zeroshot.base import errors, params
+from zeroshot.experiments.comparison import overrides
 
 Named = TypeVar("Named")
 # Relative to the repository.
@@ -20,9 +21,10 @@ class Method:
     Attributes:
         model: name of the model; its metrics are in metrics/<model>.json.
         figures: block of that file: `generalised` (with the model's seen bias) or `without_bias`.
-        set: dotted keys of params.yaml and their values.
+        set: keys of the parameter files (`overrides`) and their values.
         target: target of `dvc exp run`: another dvc.yaml, or the stage of the main pipeline that a run ends with; None for all of the main
             pipeline.
+        reads_unseen: whether it reads labels of unseen classes, so that it is no zero-shot method; the tables mark it.
         note: one sentence for readers of the tables.
     """
 
@@ -30,7 +32,14 @@ class Method:
     figures: Literal["generalised", "without_bias"]
     set: dict[str, Any]
     target: str | None
+    reads_unseen: bool
     note: str
+
+    @property
+    def parameter_files(self) -> tuple[str, ...]:
+        """The parameter files that a run reads: params.yaml, and the one beside another dvc.yaml."""
+        own = pathlib.PurePosixPath(self.target or "dvc.yaml").with_name(overrides.MAIN)
+        return tuple(dict.fromkeys((overrides.MAIN, str(own))))
 
 
 @params.section
@@ -43,9 +52,9 @@ class Table:
 
 @params.section
 class Sweep:
-    """The curve of one method at one K against the values of one parameter."""
+    """The curves of methods at one K against the values of one parameter."""
 
-    method: str
+    methods: Annotated[tuple[str, ...], pydantic.Field(min_length=1)]
     k: int
     parameter: str
     values: Annotated[tuple[int | float, ...], pydantic.Field(min_length=1)]
@@ -70,9 +79,9 @@ class Comparison:
 
     Attributes:
         title: heading of the report.
-        preset: the preset that every run starts from.
-        set: dotted keys of params.yaml and their values, the same in every run of the comparison.
-        splits: K -> dotted keys and values that choose the unseen classes.
+        preset: the preset of all parameter files that every run starts from.
+        set: keys of the parameter files and their values, the same in every run of the comparison.
+        splits: K -> keys and values that choose the unseen classes.
         hours: how long runs take; None if unknown.
         seeds: the seeds; each run sets every `seed` of the preset, except in `fixed_seeds`, to one of them.
         more_seeds: K -> further seeds there.
@@ -80,7 +89,7 @@ class Comparison:
         tables: in the order of the report.
         differences: pairs of methods whose difference of hIoU gets an interval over evaluation images.
         pictures_at: the K of the example images.
-        sweep: the curve; None for no curve.
+        sweep: the curves; None for no curve.
         published: name of the dataset in published.csv; None if no published value is comparable.
     """
 
@@ -157,7 +166,7 @@ def comparison(folder: str | pathlib.Path, name: str, known: dict[str, Method]) 
     path = pathlib.Path(folder) / "tables.yaml"
     entries = _entries(path, Comparison)
     result = pick(entries, name, f"{path}: no comparison")
-    for method in [*result.methods, *([result.sweep.method] if result.sweep else [])]:
+    for method in [*result.methods, *(result.sweep.methods if result.sweep else [])]:
         pick(known, method, f"{path}: {name}: no method")
     for method in dict.fromkeys(method for pair in result.differences for method in pair):
         if method not in result.methods:

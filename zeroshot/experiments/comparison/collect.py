@@ -7,7 +7,14 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from zeroshot.evaluation import metrics_files
-from zeroshot.experiments.comparison import catalogue, dvc_experiments, provenance, run_list
+from zeroshot.experiments.comparison import (
+    catalogue,
+    dvc_experiments,
+    model_files,
+    overrides,
+    provenance,
+    run_list,
+)
 
 COLUMNS = (*(f"{group}.{name}" for group in metrics_files.GROUPS for name in metrics_files.FIGURES), "hIoU")
 VANILLA = "vanilla.mIoU"
@@ -30,11 +37,6 @@ class Result:
     changed: tuple[str, ...]
 
 
-def metrics_path(model: str) -> str:
-    """Return the path of the metrics file of a model."""
-    return f"metrics/{model}.json"
-
-
 def results(
     root: pathlib.Path,
     cells: Iterable[run_list.Cell],
@@ -44,7 +46,7 @@ def results(
     """Return the result of every cell that has one, by method, K, seed and swept value.
 
     An experiment matches a cell if all parameters on which its metrics depend have the values of the cell (`provenance`). Among several
-    matches, one with unchanged code is preferred, then one whose other parameters match too, then the newest.
+    matches, one with unchanged code is preferred, then one whose other parameters in the same files match too, then the newest.
 
     Args:
         root: the repository, with the present code.
@@ -61,17 +63,21 @@ def results(
             continue
         method = methods[cell.method]
         matches = [
-            (not one.changed, provenance.matches(one.all_params, cell.params), number, one)
+            (not one.changed, provenance.matches(_of_files(one.all_params, cell.params), cell.params), number, one)
             for number, one in enumerate(candidates[method.model])
             if provenance.matches(one.origin.params, cell.params)
         ]
         if matches:
             *_, best = max(matches, key=lambda item: item[:3])
-            content = best.experiment.metrics[metrics_path(method.model)]
+            content = best.experiment.metrics[model_files.metrics(method.model)]
             best_results[key(cell)] = Result(
                 metrics(content, method.figures), content.get("pretraining"), best.experiment, best.changed
             )
     return best_results
+
+
+def _of_files(values: dict[str, Any], files: overrides.Files) -> dict[str, Any]:
+    return {name: values[name] for name in overrides.of_files(values, files)}
 
 
 def key(cell: run_list.Cell) -> tuple[str, int, int, Any]:
@@ -110,9 +116,9 @@ def _candidates(root: pathlib.Path, model: str, experiments: Iterable[dvc_experi
     digests: dict[str, str | None] = {}
     candidates = []
     for experiment in experiments:
-        if experiment.state != "done" or metrics_path(model) not in experiment.metrics:
+        if experiment.state != "done" or model_files.metrics(model) not in experiment.metrics:
             continue
-        origin = provenance.origin(experiment.stages, metrics_path(model))
+        origin = provenance.origin(experiment.stages, model_files.metrics(model))
         if origin is not None:
             digests.update({path: _md5(root / path) for path, _ in origin.code if path not in digests})
             changed = sorted({path for path, digest in origin.code if digests[path] != digest})

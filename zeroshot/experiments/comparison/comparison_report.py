@@ -55,11 +55,10 @@ def write(status: run_status.RunStatus, command: str) -> pathlib.Path:
     folder = status.root / "plots" / "comparison" / status.name
     published = published_results.read(status.root / catalogue.FOLDER / "published.csv", status.comparison.published)
     data = markdown_tables.TableData(status.comparison, status.methods, status.results, published)
-    scored = {
-        (method, k): scored_images.read(status.root, status.methods[method], data.runs(method, k))
-        for method in status.comparison.methods
-        for k in status.comparison.splits
-    }
+    rows = [(method, k, None) for method in status.comparison.methods for k in status.comparison.splits]
+    if sweep := status.comparison.sweep:
+        rows += [(method, sweep.k, value) for method in sweep.methods for value in sweep.values]
+    scored = {row: scored_images.read(status.root, status.methods[row[0]], data.runs(*row)) for row in rows}
     data = dataclasses.replace(data, scored={key: runs for key, runs in scored.items() if runs is not None})
     report = make(status, data, gallery.fetch(status.root, data, folder / "pictures"), folder, command)
     runs = pandas.DataFrame(markdown_tables.run_rows(data), columns=list(markdown_tables.RUN_COLUMNS))
@@ -91,12 +90,12 @@ def make(
         f"# {status.comparison.title}",
         _origin(status, command),
         *(f"## {table.title}\n\n{markdown_tables.main_table(data, table)}" for table in status.comparison.tables),
-        _notes(status),
+        _notes(status, data),
         f"## Differences of hIoU\n\n{_DIFFERENCES}\n\n{markdown_tables.differences(data)}"
         if status.comparison.differences
         else "",
         f"## Generalised and vanilla evaluation, mIoU of unseen classes\n\n{markdown_tables.protocols(data)}",
-        _curve(status, svg),
+        _curve(data, svg),
         _example_images(status, examples, folder),
         f"## As published\n\n{_PUBLISHED}\n\n{markdown_tables.published_table(data)}" if data.published else "",
         _missing(status),
@@ -130,17 +129,25 @@ def _origin(status: run_status.RunStatus, command: str) -> str:
     return "\n\n".join(lines)
 
 
-def _notes(status: run_status.RunStatus) -> str:
-    notes = {name: status.methods[name].note for name in status.comparison.methods}
-    return "\n".join(f"* **{name}** ({status.methods[name].model}): {note}" for name, note in notes.items())
+def _notes(status: run_status.RunStatus, data: markdown_tables.TableData) -> str:
+    methods = [(name, status.methods[name]) for name in status.comparison.methods]
+    lines = [f"* **{data.marked(name)}** ({method.model}): {method.note}" for name, method in methods]
+    if any(method.reads_unseen for _, method in methods):
+        lines.append(f"\n{markdown_tables.READS_UNSEEN} reads labels of unseen classes, so it is no zero-shot method.")
+    return "\n".join(lines)
 
 
-def _curve(status: run_status.RunStatus, svg: str | None) -> str:
-    sweep = status.comparison.sweep
+def _curve(data: markdown_tables.TableData, svg: str | None) -> str:
+    sweep = data.comparison.sweep
     if sweep is None:
         return ""
-    shown = f"![{sweep.method} against {sweep.parameter}](curve.svg)" if svg else "Not run yet."
-    return f"## {sweep.method} against {sweep.parameter}, K = {sweep.k}\n\n{shown}"
+    what = f"{', '.join(sweep.methods)} against {sweep.parameter}"
+    parts = [f"## {what}, K = {sweep.k}", f"![{what}](curve.svg)" if svg else "Not run yet."]
+    if svg:
+        parts.append(markdown_tables.swept_table(data, sweep))
+    if svg and markdown_tables.swept_pairs(data.comparison, sweep):
+        parts.append(markdown_tables.swept_differences(data, sweep))
+    return "\n\n".join(parts)
 
 
 def _example_images(

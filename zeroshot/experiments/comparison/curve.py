@@ -1,47 +1,77 @@
-"""The paper's figure 5: mIoU and hIoU against the swept parameter."""
+"""The paper's figure 5: mIoU and hIoU against the swept parameter, of one method or of several."""
 
 import io
+from collections.abc import Mapping, Sequence
 
 import matplotlib
+import matplotlib.axes
 import matplotlib.figure
 
-from zeroshot.experiments.comparison import markdown_tables
+from zeroshot.experiments.comparison import catalogue, markdown_tables
 
-_LINES = {"seen.mIoU": "seen mIoU", "unseen.mIoU": "unseen mIoU", "hIoU": "hIoU"}
+_COLUMNS = {"seen.mIoU": "seen mIoU", "unseen.mIoU": "unseen mIoU", "hIoU": "hIoU"}
+# The points of one line: the swept value, and the mean and deviation there.
+_Points = Sequence[tuple[float, markdown_tables.Spread]]
 
 
 def draw(data: markdown_tables.TableData) -> str | None:
-    """Return the curve of `data.comparison.sweep` as SVG: means over seeds, error bars of one standard deviation.
+    """Return the curves of `data.comparison.sweep` as SVG: means over seeds, error bars of one standard deviation.
 
-    The same metrics give the same text. Return None if there is no sweep or no run of it yet.
+    One method has a line for each metric. Several have a panel for each metric with a line for each method, and a panel for the differences
+    of hIoU of `data.comparison.differences`. The same metrics give the same text. Return None if there is no sweep or no run of it yet.
     """
     sweep = data.comparison.sweep
     if sweep is None:
         return None
-    points = {
-        column: [
-            (value, spread)
-            for value in sweep.values
-            if (spread := data.spread(sweep.method, sweep.k, column, value)) is not None
-        ]
-        for column in _LINES
-    }
-    if not any(points.values()):
+    points = {column: {name: _points(data, sweep, name, column) for name in sweep.methods} for column in _COLUMNS}
+    if not any(line for lines in points.values() for line in lines.values()):
         return None
+    if len(sweep.methods) == 1:
+        title = f"{sweep.methods[0]}, K = {sweep.k}"
+        panels = {title: {_COLUMNS[column]: lines[sweep.methods[0]] for column, lines in points.items()}}
+    else:
+        panels = {_COLUMNS[column]: lines for column, lines in points.items()}
+    pairs = markdown_tables.swept_pairs(data.comparison, sweep)
     with matplotlib.rc_context({"svg.hashsalt": "zs3", "svg.fonttype": "none"}):
-        figure = matplotlib.figure.Figure(figsize=(5, 3.2), layout="constrained")
-        axes = figure.subplots()
-        for column, spreads in points.items():
-            axes.errorbar(
-                [value for value, _ in spreads],
-                [spread.mean for _, spread in spreads],
-                [spread.deviation or 0 for _, spread in spreads],
-                marker="o",
-                capsize=3,
-                label=_LINES[column],
-            )
-        axes.set(xlabel=sweep.parameter, ylabel="per cent", ylim=(0, 100), title=f"{sweep.method}, K = {sweep.k}")
-        axes.legend()
+        n_panels = len(panels) + bool(pairs)
+        figure = matplotlib.figure.Figure(figsize=(1 + 4 * n_panels, 3.2), layout="constrained")
+        axes = figure.subplots(1, n_panels, squeeze=False)[0]
+        for (title, lines), one in zip(panels.items(), axes, strict=False):
+            _panel(one, lines)
+            one.set(xlabel=sweep.parameter, ylabel="per cent", ylim=(0, 100), title=title)
+        if pairs:
+            differences = {f"{first} - {second}": _gaps(points["hIoU"], first, second) for first, second in pairs}
+            _panel(axes[-1], differences)
+            axes[-1].axhline(0, color="0.7", linewidth=1)
+            axes[-1].set(xlabel=sweep.parameter, ylabel="points", title="differences of hIoU")
         text = io.StringIO()
         figure.savefig(text, format="svg", metadata={"Date": None})
     return text.getvalue()
+
+
+def _points(data: markdown_tables.TableData, sweep: catalogue.Sweep, method: str, column: str) -> _Points:
+    spreads = [(value, data.spread(method, sweep.k, column, value)) for value in sweep.values]
+    return [(value, spread) for value, spread in spreads if spread is not None]
+
+
+def _gaps(lines: Mapping[str, _Points], first: str, second: str) -> _Points:
+    """Return the differences of the means at the values that both lines have; they have no deviation."""
+    others = dict(lines[second])
+    return [
+        (value, markdown_tables.Spread(spread.mean - others[value].mean, None))
+        for value, spread in lines[first]
+        if value in others
+    ]
+
+
+def _panel(axes: matplotlib.axes.Axes, lines: Mapping[str, _Points]) -> None:
+    for label, points in lines.items():
+        axes.errorbar(
+            [value for value, _ in points],
+            [spread.mean for _, spread in points],
+            [spread.deviation or 0 for _, spread in points],
+            marker="o",
+            capsize=3,
+            label=label,
+        )
+    axes.legend()

@@ -5,6 +5,7 @@ import functools
 import hashlib
 import io
 import json
+import os
 import pathlib
 import subprocess
 import sys
@@ -18,7 +19,7 @@ import dvc.repo.graph
 import yaml
 
 from zeroshot.base import errors
-from zeroshot.evaluation import metrics_files
+from zeroshot.experiments.comparison import model_files, overrides
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,7 +99,9 @@ def workspace(root: pathlib.Path) -> Experiment | None:
     locks = [path for path in (root / "dvc.lock", *root.glob("*/dvc.lock")) if path.exists()]
     stages = _stages_of([path.read_text(encoding="utf-8") for path in locks])
     recorded = {out["path"]: out.get("md5") for stage in stages for out in stage.get("outs", [])}
-    contents = {path: (root / path).read_bytes() for path in recorded if is_metrics(path) and (root / path).exists()}
+    contents = {
+        path: (root / path).read_bytes() for path in recorded if model_files.is_metrics(path) and (root / path).exists()
+    }
     metrics = {
         path: json.loads(content)
         for path, content in contents.items()
@@ -112,19 +115,13 @@ def workspace(root: pathlib.Path) -> Experiment | None:
 
 def _metrics(root: str | pathlib.Path, rev: str) -> dict[str, Any]:
     """Return the content of the metrics files of a commit by path. They are plain files of Git: DVC's metrics are only their summary."""
-    paths = [path for path in _files(str(root), rev) if is_metrics(path)]
+    paths = [path for path in _files(str(root), rev) if model_files.is_metrics(path)]
     if not paths:
         return {}
     words = ["git", "archive", "--format=tar", rev, "--", *paths]
     archive = subprocess.run(words, cwd=root, capture_output=True, check=True).stdout
     with tarfile.open(fileobj=io.BytesIO(archive)) as files:
         return {path: json.load(cast(IO[bytes], files.extractfile(path))) for path in paths}
-
-
-def is_metrics(path: str) -> bool:
-    """Return whether `path`, relative to the repository, is a metrics file of a model."""
-    pure = pathlib.PurePosixPath(path)
-    return str(pure.parent) == "metrics" and pure.suffix == ".json" and pure.name != metrics_files.SUMMARY
 
 
 @functools.cache
@@ -144,23 +141,23 @@ def _stages_of(locks: list[str]) -> list[dict[str, Any]]:
 
 
 def metric_parameters(root: pathlib.Path) -> dict[str, frozenset[str]]:
-    """Return, for every metrics file of the repository at `root`, the keys of params.yaml (usually sections) that it depends on.
+    """Return, for every metrics file of the repository at `root`, the keys of parameter files (usually sections) that it depends on.
 
-    The result is valid for the present params.yaml: the path of a dependency may be a parameter (`backbone.semantic.vectors`), and another
-    value of it may add dependencies.
+    The result is valid for the present parameter files: the path of a dependency may be a parameter (`backbone.semantic.vectors`), and
+    another value of it may add dependencies.
     """
     with dvc.repo.Repo(str(root)) as repo:
         graph = repo.index.graph
         return {
             out.def_path: frozenset(
-                key
+                overrides.key(os.path.relpath(dep.fs_path, repo.root_dir), name)
                 for stage in dvc.repo.graph.get_subgraph_of_nodes(graph, [out.stage])
                 for dep in stage.deps
                 if isinstance(dep, dvc.dependency.param.ParamsDependency)
-                for key in dep.params
+                for name in dep.params
             )
             for out in repo.index.outs
-            if is_metrics(out.def_path)
+            if model_files.is_metrics(out.def_path)
         }
 
 

@@ -7,21 +7,24 @@ several jobs, two runs could train the same backbone at the same time.
 
 import pathlib
 import subprocess
-from typing import Any
 
-from zeroshot.base import errors, params
+from zeroshot.base import errors
+from zeroshot.experiments import presets
 from zeroshot.experiments.comparison import catalogue, overrides, run_list
 
 
-def command(run: run_list.Run, current: dict[str, Any], queue: bool = True) -> list[str]:
+def command(run: run_list.Run, current: overrides.Files, queue: bool = True) -> list[str]:
     """Return the command that queues a run (or runs it in the workspace).
 
     Args:
         run: the run.
-        current: the present content of params.yaml. Its `runtime` is kept, because it describes the machine.
+        current: the present content of the parameter files. `runtime` is kept, because it describes the machine.
         queue: queue the run instead of starting it.
     """
-    goal = {**run.params, "runtime": current["runtime"]} if "runtime" in current else run.params
+    goal = {
+        path: {**content, "runtime": current[path]["runtime"]} if "runtime" in current[path] else content
+        for path, content in run.params.items()
+    }
     flags = [word for flag in overrides.flags(current, goal) for word in ("-S", flag)]
     return [
         "dvc",
@@ -41,21 +44,21 @@ def queue(root: pathlib.Path, run: run_list.Run) -> None:
     Raises:
         errors.UserError: if DVC fails; its message is on the terminal.
     """
-    _execute(root, command(run, params.read(root / "params.yaml")))
+    _execute(root, command(run, presets.current_files(root)))
 
 
 def run_here(root: pathlib.Path, run: run_list.Run) -> None:
-    """Run in the workspace, which has the links and files that Git does not track, and restore params.yaml afterwards.
+    """Run in the workspace, which has the links and files that Git does not track, and restore the parameter files afterwards.
 
     Raises:
         errors.UserError: if the run fails; the message of DVC is on the terminal.
     """
-    path = root / "params.yaml"
-    original = path.read_bytes()
+    originals = {path: (root / path).read_bytes() for path in run.params}
     try:
-        _execute(root, command(run, params.read(path), queue=False))
+        _execute(root, command(run, presets.current_files(root), queue=False))
     finally:
-        path.write_bytes(original)
+        for path, content in originals.items():
+            (root / path).write_bytes(content)
 
 
 def _execute(root: pathlib.Path, words: list[str]) -> None:
@@ -64,14 +67,14 @@ def _execute(root: pathlib.Path, words: list[str]) -> None:
 
 
 def flags(root: pathlib.Path, name: str) -> str:
-    """Return the `-S` flags and the target of `dvc exp run` that turn params.yaml of the repository at `root` into a method.
+    """Return the `-S` flags and the target of `dvc exp run` that turn the parameter files of the repository at `root` into a method.
 
     Raises:
         errors.UserError: if there is no method of that name.
     """
     folder = root / catalogue.FOLDER
     method = catalogue.pick(catalogue.methods(folder), name, f"{folder / 'methods.yaml'}: no method")
-    current = params.read(root / "params.yaml")
+    current = presets.current_files(root)
     # No quotation marks: a shell does not remove those that $(...) prints.
     words = [f"-S {flag}" for flag in overrides.flags(current, overrides.merged(current, method.set))]
     return " ".join([*words, *([method.target] if method.target else [])])

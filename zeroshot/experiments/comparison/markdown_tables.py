@@ -7,10 +7,13 @@ from typing import Any
 import pandas
 
 from zeroshot.evaluation import bootstrap
-from zeroshot.experiments.comparison import catalogue, collect, published_results
+from zeroshot.experiments.comparison import catalogue, collect, overrides, published_results
 
 MISSING = "—"
+# Mark of a method that reads labels of unseen classes.
+READS_UNSEEN = "†"
 _TITLES = {"seen": "Seen", "unseen": "Unseen", "all": "Overall", "vanilla": "Vanilla"}
+_DIFFERENCE = ("Model", "Compared with", "Difference", "95 %", "So it is")
 _PUBLISHED_COLUMNS = ("seen.mIoU", "unseen.mIoU", "hIoU")
 RUN_COLUMNS = (
     *("method", "k", "seed", "swept"),
@@ -45,34 +48,34 @@ class TableData:
         methods: by name.
         results: by method, K, seed and swept value.
         published: the published rows of the dataset.
-        scored: the runs by method and K, image by image; without those whose images are not at hand.
+        scored: the runs by method, K and swept value, image by image; without those whose images are not at hand.
     """
 
     comparison: catalogue.Comparison
     methods: dict[str, catalogue.Method]
     results: dict[tuple[str, int, int, Any], collect.Result]
     published: Sequence[published_results.Published]
-    scored: Mapping[tuple[str, int], bootstrap.Scored] = dataclasses.field(default_factory=dict)
+    scored: Mapping[tuple[str, int, Any], bootstrap.Scored] = dataclasses.field(default_factory=dict)
 
     def runs(self, method: str, k: int, swept: Any = None) -> list[collect.Result]:
         """Return the results of a method in the order of the seeds; a run that serves several seeds is listed once."""
         results = [self.results.get((method, k, seed, swept)) for seed in self.comparison.seeds_at(k)]
         return list({result.experiment.rev: result for result in results if result is not None}.values())
 
-    def n_missing_runs(self, method: str, k: int) -> int:
+    def n_missing_runs(self, method: str, k: int, swept: Any = None) -> int:
         """Return the number of seeds for which a method has no result."""
-        return sum((method, k, seed, None) not in self.results for seed in self.comparison.seeds_at(k))
+        return sum((method, k, seed, swept) not in self.results for seed in self.comparison.seeds_at(k))
 
     def spread(self, method: str, k: int, column: str, swept: Any = None) -> Spread | None:
         """Return mean and standard deviation of one column over the runs; None if no run has a value."""
         return spread(result.metrics[column] for result in self.runs(method, k, swept))
 
-    def interval(self, method: str, k: int, other: str | None = None) -> bootstrap.Interval | None:
+    def interval(self, method: str, k: int, other: str | None = None, swept: Any = None) -> bootstrap.Interval | None:
         """Return the interval over evaluation images of hIoU, or of the difference to `other`; None if images are not at hand."""
-        scored = self.scored.get((method, k))
+        scored = self.scored.get((method, k, swept))
         if other is None:
             return None if scored is None else bootstrap.interval(scored)
-        compared = self.scored.get((other, k))
+        compared = self.scored.get((other, k, swept))
         return None if scored is None or compared is None else bootstrap.interval(scored, compared)
 
     def published_metrics(self, method: str, k: int | None) -> dict[str, float]:
@@ -81,8 +84,14 @@ class TableData:
         return rows[0] if rows else {}
 
     def is_independent_of_k(self, method: str) -> bool:
-        """Return whether a method has the same result at every K, because it sets all keys that the splits set."""
-        return all(changes.keys() <= self.methods[method].set.keys() for changes in self.comparison.splits.values())
+        """Return whether a method has the same result at every K, because it sets all keys of its files that the splits set."""
+        chosen = self.methods[method]
+        keys = {key for changes in self.comparison.splits.values() for key in changes}
+        return chosen.set.keys() >= set(overrides.of_files(keys, chosen.parameter_files))
+
+    def marked(self, method: str) -> str:
+        """Return the name of a method, with a mark if it reads labels of unseen classes."""
+        return f"{method} {READS_UNSEEN}" if self.methods[method].reads_unseen else method
 
 
 def main_table(data: TableData, table: catalogue.Table) -> str:
@@ -100,7 +109,7 @@ def main_table(data: TableData, table: catalogue.Table) -> str:
 
 def _row(data: TableData, method: str, k: int, label: int | None) -> list[str]:
     spreads = [data.spread(method, k, column) for column in collect.COLUMNS]
-    row = ["" if label is None else str(label), method, _runs(data, method, k), *map(cell, spreads)]
+    row = ["" if label is None else str(label), data.marked(method), _runs(data, method, k), *map(cell, spreads)]
     interval = data.interval(method, k)
     if interval is not None and spreads[-1] is not None:
         row[-1] += f" {bounds(interval)}"
@@ -113,19 +122,50 @@ def _row(data: TableData, method: str, k: int, label: int | None) -> list[str]:
 
 def differences(data: TableData) -> str:
     """Return a table of the differences of hIoU of `data.comparison.differences`, with intervals over evaluation images."""
+    rows = [
+        ["" if position else str(k), *_difference(data, method, other, k)]
+        for k in data.comparison.splits
+        for position, (method, other) in enumerate(data.comparison.differences)
+    ]
+    return markdown(["K", *_DIFFERENCE], rows)
+
+
+def swept_differences(data: TableData, sweep: catalogue.Sweep) -> str:
+    """Return the table of `differences` at the values of a sweep: of those pairs whose methods both have a curve."""
+    pairs = swept_pairs(data.comparison, sweep)
+    rows = [
+        ["" if position else str(value), *_difference(data, method, other, sweep.k, value)]
+        for value in sweep.values
+        for position, (method, other) in enumerate(pairs)
+    ]
+    return markdown([f"`{sweep.parameter}`", *_DIFFERENCE], rows)
+
+
+def swept_pairs(comparison: catalogue.Comparison, sweep: catalogue.Sweep) -> list[tuple[str, str]]:
+    """Return the pairs of `comparison.differences` whose methods both have a curve."""
+    return [pair for pair in comparison.differences if set(pair) <= set(sweep.methods)]
+
+
+def _difference(data: TableData, method: str, other: str, k: int, swept: Any = None) -> list[str]:
+    means = [data.spread(name, k, "hIoU", swept) for name in (method, other)]
+    interval = data.interval(method, k, other, swept)
+    names = [data.marked(method), data.marked(other)]
+    if means[0] is None or means[1] is None:
+        return [*names, MISSING, MISSING, ""]
+    shown = [MISSING, ""] if interval is None else [bounds(interval), _verdict(interval)]
+    return [*names, f"{means[0].mean - means[1].mean:+.1f}", *shown]
+
+
+def swept_table(data: TableData, sweep: catalogue.Sweep) -> str:
+    """Return a table with a row for each value of a sweep and method: the metrics of the curves, and vanilla evaluation."""
+    columns = ("seen.mIoU", "unseen.mIoU", "hIoU", collect.VANILLA)
     rows = []
-    for k in data.comparison.splits:
-        for position, (method, other) in enumerate(data.comparison.differences):
-            means = [data.spread(name, k, "hIoU") for name in (method, other)]
-            interval = data.interval(method, k, other)
-            row = ["" if position else str(k), method, other]
-            if means[0] is None or means[1] is None:
-                row += [MISSING, MISSING, ""]
-            else:
-                row.append(f"{means[0].mean - means[1].mean:+.1f}")
-                row += [MISSING, ""] if interval is None else [bounds(interval), _verdict(interval)]
+    for value in sweep.values:
+        for position, method in enumerate(sweep.methods):
+            row = ["" if position else str(value), data.marked(method), _runs(data, method, sweep.k, value)]
+            row += [cell(data.spread(method, sweep.k, column, value)) for column in columns]
             rows.append(row)
-    return markdown(["K", "Model", "Compared with", "Difference", "95 %", "So it is"], rows)
+    return markdown([f"`{sweep.parameter}`", "Model", "n", *map(title, columns)], rows)
 
 
 def _verdict(interval: bootstrap.Interval) -> str:
@@ -144,7 +184,7 @@ def protocols(data: TableData) -> str:
     methods = [method for method in data.comparison.methods if not data.is_independent_of_k(method)]
     for k in data.comparison.splits:
         for method in methods:
-            row = [str(k) if method == methods[0] else "", method, _runs(data, method, k)]
+            row = [str(k) if method == methods[0] else "", data.marked(method), _runs(data, method, k)]
             row += [cell(data.spread(method, k, column)) for column in columns]
             if data.published:
                 row += [number(data.published_metrics(method, k).get(column)) for column in columns]
@@ -208,9 +248,9 @@ def number(value: float | None) -> str:
     return MISSING if value is None else f"{value:.1f}"
 
 
-def _runs(data: TableData, method: str, k: int) -> str:
+def _runs(data: TableData, method: str, k: int, swept: Any = None) -> str:
     """Return the number of runs of a row, as in `3`, or `2 of 3` if one is missing."""
-    n, missing = len(data.runs(method, k)), data.n_missing_runs(method, k)
+    n, missing = len(data.runs(method, k, swept)), data.n_missing_runs(method, k, swept)
     return f"{n} of {n + missing}" if missing else str(n)
 
 

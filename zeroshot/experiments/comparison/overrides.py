@@ -1,52 +1,88 @@
-"""Parameter files as plain values: setting dotted keys, and the `-S` flags of `dvc exp run` that turn one file into another."""
+"""Parameter files as plain values: setting keys, and the `-S` flags of `dvc exp run` that turn some files into others.
+
+A key is a dotted key of params.yaml (`gmmn.lr`), or that of another file after its path and a colon (`szn/params.yaml:network.lr`), as DVC
+writes them.
+"""
 
 import copy
 import json
 import re
+from collections.abc import Iterable
 from typing import Any
 
+MAIN = "params.yaml"
+# Path of each parameter file, relative to the repository -> its content.
+Files = dict[str, dict[str, Any]]
 # Text that needs no quotation marks in Hydra's override grammar.
 _PLAIN = re.compile(r"[A-Za-z_/][\w./-]*")
 _HYDRA_CONSTANTS = {"null", "true", "false", "nan", "inf"}
 
 
-def merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
-    """Return a copy of `base` in which each dotted key of `changes` has its value; `base` must contain the key.
+def key(file: str, dotted: str) -> str:
+    """Return the key of the dotted key `dotted` of a parameter file."""
+    return dotted if file == MAIN else f"{file}:{dotted}"
+
+
+def split(key: str) -> tuple[str, str]:
+    """Return the path of the parameter file that a key belongs to, and the dotted key in it."""
+    file, _, dotted = key.rpartition(":")
+    return file or MAIN, dotted
+
+
+def of_files(keys: Iterable[str], files: Iterable[str]) -> list[str]:
+    """Return those of `keys` that belong to the parameter files `files`."""
+    return [one for one in keys if split(one)[0] in files]
+
+
+def merged(base: Files, changes: dict[str, Any]) -> Files:
+    """Return a copy of `base` in which each key of `changes` has its value; `base` must contain the key.
 
     Raises:
         KeyError: with all keys that are missing in `base`.
     """
-    missing = [key for key in changes if not _has(base, key)]
+    missing = [name for name in changes if not _has(base, name)]
     if missing:
         raise KeyError(*missing)
     result = copy.deepcopy(base)
-    for key, value in changes.items():
-        parent, _, last = key.rpartition(".")
-        at(result, parent)[last] = copy.deepcopy(value)
+    for name, value in changes.items():
+        file, dotted = split(name)
+        parent, _, last = dotted.rpartition(".")
+        at(result, key(file, parent))[last] = copy.deepcopy(value)
     return result
 
 
-def at(values: dict[str, Any], key: str) -> Any:
-    """Return the value at a dotted key; for an empty key, all of `values`.
+def at(files: Files, key: str) -> Any:
+    """Return the value at a key; all values of the file if the dotted part is empty.
 
     Raises:
         KeyError: if the key does not exist.
     """
-    for part in key.split(".") if key else []:
+    file, dotted = split(key)
+    values: Any = files[file]
+    for part in dotted.split(".") if dotted else []:
         if not isinstance(values, dict):
             raise KeyError(key)
         values = values[part]
     return values
 
 
-def seed_keys(base: dict[str, Any], fixed: tuple[str, ...]) -> list[str]:
-    """Return the dotted key of every `seed` in `base`, except in the sections `fixed`."""
-    return [key for name in base if name not in fixed for key in _keys(base[name], name) if key.endswith(".seed")]
+def seed_keys(base: Files, fixed: tuple[str, ...]) -> list[str]:
+    """Return the key of every `seed` in `base`, except in the sections `fixed`."""
+    return [
+        key(file, dotted)
+        for file, values in base.items()
+        for section, content in values.items()
+        if key(file, section) not in fixed
+        for dotted in _keys(content, section)
+        if dotted.endswith(".seed")
+    ]
 
 
-def flags(current: dict[str, Any], goal: dict[str, Any]) -> list[str]:
-    """Return the overrides, in Hydra's grammar as `-S` takes it, that turn `current` into `goal`."""
-    return list(_differences(current, goal, ""))
+def flags(current: Files, goal: Files) -> list[str]:
+    """Return the overrides, in Hydra's grammar as `-S` takes it, that turn `current` into `goal`; files that `goal` lacks stay."""
+    return [
+        key(file, flag) for file, values in goal.items() for flag in _differences(current.get(file, {}), values, "")
+    ]
 
 
 def _differences(current: dict[str, Any], goal: dict[str, Any], prefix: str) -> list[str]:
@@ -93,9 +129,9 @@ def _grammar(value: Any) -> str:
     return json.dumps(value)
 
 
-def _has(values: dict[str, Any], key: str) -> bool:
+def _has(files: Files, key: str) -> bool:
     try:
-        at(values, key)
+        at(files, key)
     except KeyError:
         return False
     return True

@@ -17,7 +17,7 @@ class Origin:
     """The parameters and code that a file depends on.
 
     Attributes:
-        params: key of params.yaml (usually a section) -> its value, for the stage that wrote the file and all stages before it.
+        params: key of a parameter file (usually a section) -> its value, for the stage that wrote the file and all stages before it.
         code: path and MD5 of each .py file that those stages depend on; two entries if two stages ran with different versions.
     """
 
@@ -45,8 +45,7 @@ def origin(stages: Sequence[dict[str, Any]], path: str) -> Origin | None:
         if stage in visited:
             continue
         visited.append(stage)
-        for values in stage.get("params", {}).values():
-            result.params.update(values)
+        result.params.update(_values(stage))
         for dep in stage.get("deps", []):
             if dep["path"] in hashes and hashes[dep["path"]] != dep.get("md5"):
                 return None
@@ -60,13 +59,20 @@ def origin(stages: Sequence[dict[str, Any]], path: str) -> Origin | None:
 
 def parameters(stages: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Return the parameters of all stages, by key."""
+    return {key: value for stage in stages for key, value in _values(stage).items()}
+
+
+def _values(stage: dict[str, Any]) -> dict[str, Any]:
+    """Return the parameters of one stage, by key."""
     return {
-        key: value for stage in stages for values in stage.get("params", {}).values() for key, value in values.items()
+        overrides.key(path, name): value
+        for path, values in stage.get("params", {}).items()
+        for name, value in values.items()
     }
 
 
-def matches(recorded: dict[str, Any], params: dict[str, Any]) -> bool:
-    """Return whether every parameter in `recorded` (dotted key -> value) has the same value in the parameter file `params`."""
+def matches(recorded: dict[str, Any], params: overrides.Files) -> bool:
+    """Return whether every parameter in `recorded` (key -> value) has the same value in the parameter files `params`."""
     try:
         return all(overrides.same(overrides.at(params, key), value) for key, value in recorded.items())
     except KeyError:

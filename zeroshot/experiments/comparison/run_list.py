@@ -20,15 +20,15 @@ class Cell:
         k: number of unseen classes.
         seed: the seed of all stages.
         swept: the value of the sweep's parameter; None in the tables.
-        params: the whole parameter file; None if it lacks a key that the method sets.
-        missing_keys: the keys that it lacks.
+        params: all parameter files that the method reads; None if one lacks a key that the method sets.
+        missing_keys: the keys that they lack.
     """
 
     method: str
     k: int
     seed: int
     swept: Any
-    params: dict[str, Any] | None
+    params: overrides.Files | None
     missing_keys: tuple[str, ...] = ()
 
 
@@ -37,7 +37,7 @@ class Run:
     """One run of the main pipeline, or of the pipeline or up to the stage `target`, and the cells that it fills."""
 
     name: str
-    params: dict[str, Any]
+    params: overrides.Files
     target: str | None
     cells: tuple[Cell, ...]
 
@@ -53,13 +53,13 @@ class Run:
         )
 
 
-def cells(comparison: catalogue.Comparison, methods: dict[str, catalogue.Method], base: dict[str, Any]) -> list[Cell]:
+def cells(comparison: catalogue.Comparison, methods: dict[str, catalogue.Method], base: overrides.Files) -> list[Cell]:
     """Return every cell of a comparison, by K, then by seed, then in the order of the methods.
 
     Args:
         comparison: the comparison.
         methods: all methods by name.
-        base: the parameter file that the runs start from.
+        base: the parameter files that the runs start from.
 
     Raises:
         errors.UserError: if `base` lacks a key that the comparison sets. A missing key of a method is in `Cell.missing_keys` instead.
@@ -76,22 +76,25 @@ def cells(comparison: catalogue.Comparison, methods: dict[str, catalogue.Method]
     for k, split in splits.items():
         for seed in comparison.seeds_at(k):
             start = overrides.merged(split, dict.fromkeys(seeds, seed))
-            result += [_cell(start, name, k, seed, None, methods[name].set) for name in comparison.methods]
+            result += [_cell(start, name, methods[name], k, seed, None, {}) for name in comparison.methods]
             sweep = comparison.sweep
             if sweep and sweep.k == k:
-                changes = methods[sweep.method].set
                 result += [
-                    _cell(start, sweep.method, k, seed, value, changes | {sweep.parameter: value})
+                    _cell(start, name, methods[name], k, seed, value, {sweep.parameter: value})
                     for value in sweep.values
+                    for name in sweep.methods
                 ]
     return result
 
 
-def _cell(start: dict[str, Any], method: str, k: int, seed: int, swept: Any, changes: dict[str, Any]) -> Cell:
+def _cell(
+    start: overrides.Files, name: str, method: catalogue.Method, k: int, seed: int, swept: Any, changes: dict[str, Any]
+) -> Cell:
     try:
-        return Cell(method, k, seed, swept, overrides.merged(start, changes))
+        files = overrides.merged(start, method.set | changes)
     except KeyError as error:
-        return Cell(method, k, seed, swept, None, error.args)
+        return Cell(name, k, seed, swept, None, error.args)
+    return Cell(name, k, seed, swept, {path: files[path] for path in method.parameter_files if path in files})
 
 
 def runs(
@@ -110,7 +113,7 @@ def runs(
             digits of a hash of the parameters, so that runs with different parameters have different names.
         requested: the cells; those with missing keys are skipped.
         methods: all methods by name.
-        keys: model -> the keys of the parameter file that its metrics depend on; None or absent if they depend on all.
+        keys: model -> the keys of the parameter files that its metrics depend on; None or absent if they depend on all.
     """
     groups: dict[str, list[Cell]] = {}
     for cell in requested:
@@ -143,16 +146,20 @@ def _equivalent_run(
     if relevant is None or cell.params is None:
         return None
     for key, others in distinct.items():
+        if methods[others[0].method].target != method.target:
+            continue
         other = others[0].params or {}
-        same = all(overrides.same(overrides.at(cell.params, name), overrides.at(other, name)) for name in relevant)
-        if same and methods[others[0].method].target == method.target:
+        if all(overrides.same(overrides.at(cell.params, name), overrides.at(other, name)) for name in relevant):
             return key
     return None
 
 
-def _key(params: dict[str, Any], target: str | None) -> str:
+def _key(params: overrides.Files, target: str | None) -> str:
     """Return a text that is equal for equal runs; `runtime` is left out because no result depends on it."""
-    tracked = {section: values for section, values in params.items() if section != "runtime"}
+    tracked = {
+        path: {section: values for section, values in content.items() if section != "runtime"}
+        for path, content in params.items()
+    }
     return text_of([tracked, target])
 
 

@@ -2,12 +2,14 @@
 
 import dataclasses
 import pathlib
-from collections.abc import Collection, Container, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
-from zeroshot.base import params
 from zeroshot.experiments import presets
-from zeroshot.experiments.comparison import catalogue, collect, dvc_experiments, overrides, run_list
+from zeroshot.experiments.comparison import catalogue, collect, dvc_experiments, model_files, overrides, run_list
+
+# Pipeline -> a model whose metrics depend on its network alone.
+_NETWORKS = {"": "seen_only", "szn": "szn/fcn_je"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,12 +23,13 @@ class RunStatus:
         methods: all methods by name.
         results: results by method, K, seed and swept value.
         missing: runs with at least one cell without a result.
-        networks: number of networks that the missing runs train; runs with the same parameters up to the network share one.
+        networks: number of networks that the missing runs train, of both pipelines; runs with the same parameters up to the network
+            share one.
         queued: names of the missing runs that are in DVC's queue.
         unavailable: method -> the reason why the pipeline cannot run it.
         unused: names of finished experiments that no cell uses.
         failed: number of failed experiments.
-        current: content of params.yaml.
+        current: content of the parameter files.
     """
 
     root: pathlib.Path
@@ -40,7 +43,7 @@ class RunStatus:
     unavailable: dict[str, str]
     unused: list[str]
     failed: int
-    current: dict[str, Any]
+    current: overrides.Files
 
 
 def read(root: pathlib.Path, name: str, *, workspace: bool) -> RunStatus:
@@ -58,16 +61,17 @@ def read(root: pathlib.Path, name: str, *, workspace: bool) -> RunStatus:
     folder = root / catalogue.FOLDER
     methods = catalogue.methods(folder)
     comparison = catalogue.comparison(folder, name, methods)
-    current = params.read(root / "params.yaml")
-    cells = run_list.cells(comparison, methods, presets.read(comparison.preset, root / presets.FOLDER))
+    current = presets.current_files(root)
+    cells = run_list.cells(comparison, methods, presets.read_files(comparison.preset, root))
     experiments = dvc_experiments.read(root)
     present = dvc_experiments.workspace(root) if workspace else None
     results = collect.results(root, cells, methods, [*([present] if present else []), *experiments])
     models = {method.model for method in methods.values()}
     keys = dvc_experiments.metric_parameters(root)
-    unavailable = _unavailable(root, cells, methods, keys)
+    unavailable = _unavailable(root, comparison.preset, cells, methods, keys)
     unfilled = [cell for cell in cells if cell.method not in unavailable and collect.key(cell) not in results]
-    missing = run_list.runs(name, unfilled, methods, {model: keys.get(collect.metrics_path(model)) for model in models})
+    finished = [cell for cell in cells if cell.params is not None and collect.key(cell) in results]
+    missing = run_list.runs(name, unfilled, methods, {model: keys.get(model_files.metrics(model)) for model in models})
     used = {result.experiment.rev for result in results.values()}
     return RunStatus(
         root=root,
@@ -76,10 +80,13 @@ def read(root: pathlib.Path, name: str, *, workspace: bool) -> RunStatus:
         methods=methods,
         results=results,
         missing=missing,
-        networks=n_networks(
-            [run.params for run in missing],
-            [cell.params for cell in cells if cell.params is not None and collect.key(cell) in results],
-            keys.get(collect.metrics_path("seen_only"), frozenset()),
+        networks=sum(
+            n_networks(
+                [run.params for run in missing if _pipeline(run.cells[0], methods) == pipeline],
+                [cell.params or {} for cell in finished if _pipeline(cell, methods) == pipeline],
+                keys.get(model_files.metrics(model), frozenset()),
+            )
+            for pipeline, model in _NETWORKS.items()
         ),
         queued={experiment.name for experiment in experiments if experiment.state == "waiting"}
         & {run.name for run in missing},
@@ -92,7 +99,13 @@ def read(root: pathlib.Path, name: str, *, workspace: bool) -> RunStatus:
     )
 
 
-def n_networks(missing: Iterable[dict[str, Any]], finished: Iterable[dict[str, Any]], relevant: Collection[str]) -> int:
+def _pipeline(cell: run_list.Cell, methods: dict[str, catalogue.Method]) -> str:
+    return model_files.pipeline(methods[cell.method].model)
+
+
+def n_networks(
+    missing: Iterable[overrides.Files], finished: Iterable[overrides.Files], relevant: Collection[str]
+) -> int:
     """Return the number of different networks of the missing runs that no finished run has trained.
 
     Args:
@@ -109,18 +122,21 @@ def n_networks(missing: Iterable[dict[str, Any]], finished: Iterable[dict[str, A
 
 def _unavailable(
     root: pathlib.Path,
+    preset: str,
     cells: list[run_list.Cell],
     methods: dict[str, catalogue.Method],
-    scored: Container[str],
+    keys: Mapping[str, Collection[str]],
 ) -> dict[str, str]:
-    """Return method -> the reason why it cannot run: a missing key, a missing pipeline, or no stage that scores its model."""
+    """Return method -> the reason why it cannot run: a missing key, pipeline or preset, or no stage that scores its model."""
     reasons = {}
     for cell in cells:
-        path, target = collect.metrics_path(methods[cell.method].model), methods[cell.method].target
-        if cell.missing_keys:
+        path, target = model_files.metrics(methods[cell.method].model), methods[cell.method].target
+        if cell.params is None:
             reasons[cell.method] = f"the parameter file has no key {', '.join(cell.missing_keys)}"
         elif target and target.endswith(".yaml") and not (root / target).exists():
             reasons[cell.method] = f"{target} does not exist"
-        elif path not in scored:
+        elif path not in keys:
             reasons[cell.method] = f"no stage writes {path}"
+        elif absent := {overrides.split(key)[0] for key in keys[path]} - cell.params.keys():
+            reasons[cell.method] = f"{', '.join(sorted(absent))} has no preset `{preset}`"
     return reasons

@@ -8,7 +8,7 @@ import dvc.repo
 
 from zeroshot.datasets import splits
 from zeroshot.evaluation import bootstrap, image_confusions
-from zeroshot.experiments.comparison import catalogue, collect
+from zeroshot.experiments.comparison import catalogue, collect, model_files
 
 
 def read(root: pathlib.Path, method: catalogue.Method, results: Sequence[collect.Result]) -> bootstrap.Scored | None:
@@ -21,8 +21,8 @@ def read(root: pathlib.Path, method: catalogue.Method, results: Sequence[collect
     """
     runs, images, roles = [], set(), set()
     for result in results:
-        matrices_path = _cached(root, result, f"metrics/{method.model}_images.h5")
-        split_path = _cached(root, result, "data/split.json")
+        matrices_path = _cached(root, result, model_files.image_confusions(method.model))
+        split_path = _cached(root, result, model_files.split(method.model))
         if matrices_path is None or split_path is None:
             return None
         confusions, split = image_confusions.read(matrices_path), splits.read(split_path)

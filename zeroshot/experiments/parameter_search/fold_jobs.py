@@ -64,7 +64,7 @@ def fit_generator(inputs: Inputs, number: int, options: registry.Params, out: pa
     vectors = torch.from_numpy(class_embeddings.read(inputs.embeddings).vectors)
     device = torch.device(inputs.device)
     image_graphs = graphs.read(inputs.features)
-    generator = fold_models.fit_generator(fold, sampled, _start(inputs.start), vectors, options, device, image_graphs)
+    generator = fold_models.fit_generator(fold, sampled, inputs.split.seen, vectors, options, device, image_graphs)
     checkpoints.save(out, registry.save_dict(generator))
 
 
@@ -77,8 +77,10 @@ def fit_classifier(
     options = fine_tuning.with_steps(options, len(index.read(inputs.features, "rows").images))
     checkpoint = checkpoints.load(generator, registry.Checkpoint)
     trained_generator = registry.load_dict(checkpoint, torch.device(inputs.device))
-    trained = fold_models.fit_classifier(fold, sampled, _start(inputs.start), trained_generator, options)
-    pixel_classifier.save(out, trained.classifier)
+    trained = fold_models.fit_classifier(
+        fold, sampled, inputs.split.seen, _start(inputs.start), trained_generator, options
+    )
+    pixel_classifier.save(out, trained.models.classifier)
     return trained.metrics(options.calibration.biases)
 
 

@@ -59,9 +59,8 @@ def fit(
     """Train a classifier of seen and unseen classes with cross-entropy.
 
     Args:
-        start: the backbone's last layer over the seen classes of `real`. It gives the initial rows of seen classes, unless `init`
-            is `uniform`.
-        real: features of the seen classes.
+        start: the backbone's last layer. It gives the initial rows of the classes that the network learnt, unless `init` is `uniform`.
+        real: features of the seen classes. A class that `start` does not have, of `data.train_unseen`, gets a row that always learns.
         source: gives new features of the unseen classes at every step, and the device to train on.
         unseen: label ids without real features.
         options: with a number of steps (`with_steps`). Seen classes are sampled in proportion to real.sizes ** class_balance (0:
@@ -81,8 +80,10 @@ def fit(
     if n_synthetic:
         parts.append(batches.of_source(source, dict.fromkeys(unseen, 1.0), n_synthetic))
     seen_classifier = start.to(source.device)
+    untaught = [label for label in real.labels.tolist() if label not in start.labels.tolist()]
+    model = _initial(seen_classifier, untaught, unseen, options)
     yield from last_layer.train(
-        _initial(seen_classifier, unseen, options),
+        model,
         parts,
         options,
         "classifier",
@@ -91,6 +92,7 @@ def fit(
         teacher=seen_classifier,
         distillation=options.distillation,
         among_unseen=options.among_unseen,
+        frozen=_learnt(model, seen_classifier) & (options.trained_rows == "unseen"),
     )
 
 
@@ -103,13 +105,18 @@ def unit(labels: torch.Tensor, odds: torch.Tensor, options: Params) -> float:
 
 
 def _initial(
-    start: pixel_classifier.PixelClassifier, unseen: Sequence[int], options: Params
+    start: pixel_classifier.PixelClassifier, untaught: Sequence[int], unseen: Sequence[int], options: Params
 ) -> pixel_classifier.PixelClassifier:
-    """Return `start` extended by a row of zeros for each unseen class; with `init: uniform` all trained rows are from U[0, 1)."""
-    model = last_layer.extend(start, unseen)
+    """Return `start` with a row for each further seen and unseen class: zeros, or with `init: uniform` U[0, 1) in all trained rows."""
+    model = last_layer.extend(last_layer.extend(start, untaught, unseen=False), unseen)
     if options.init == "uniform":
         random = torch.Generator().manual_seed(options.seed)
-        trained = model.unseen if options.trained_rows == "unseen" else torch.ones_like(model.unseen)
+        trained = ~_learnt(model, start) if options.trained_rows == "unseen" else torch.ones_like(model.unseen)
         for rows in (model.weight, model.bias):
             rows[trained] = torch.rand(rows.shape, generator=random).to(rows.device)[trained]
     return model
+
+
+def _learnt(model: pixel_classifier.PixelClassifier, start: pixel_classifier.PixelClassifier) -> torch.Tensor:
+    """Return which rows (n,) bool of a model are of classes of `start`."""
+    return torch.isin(model.labels, start.labels)

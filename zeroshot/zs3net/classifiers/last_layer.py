@@ -58,8 +58,8 @@ def train(
         name: the section of params.yaml, which errors name.
         optimizer_name: AdamW at a constant rate, or stochastic gradient descent with DeepLab's momentum and decay, as in the released code.
         unseen_weight: weight of unseen classes in the cross-entropy; seen classes have weight 1.
-        teacher: classifier of the seen classes of `start`; needed for distillation.
-        distillation: weight of the divergence from the teacher's probabilities of seen classes, on features of the first part.
+        teacher: classifier of some classes of `start`; needed for distillation.
+        distillation: weight of the divergence from the teacher's probabilities of its classes, on features of the first part.
         among_unseen: weight of a second cross-entropy, of the features of unseen classes over the rows of unseen classes alone. It tells
             unseen classes apart, whatever the logits of seen classes are.
         frozen: (n,) bool, rows that stay exactly those of `start`. None: those of seen classes with trained_rows `unseen`, else none.
@@ -81,9 +81,9 @@ def train(
     class_weights = torch.where(start.unseen, unseen_weight, 1.0)
     row_of_label = torch.full((int(start.labels.max()) + 1,), -1)
     row_of_label[start.labels.cpu()] = torch.arange(len(start.labels))
-    seen = ~start.unseen
     if frozen is None:
-        frozen = seen & (options.trained_rows == "unseen")
+        frozen = ~start.unseen & (options.trained_rows == "unseen")
+    taught = None if teacher is None else torch.isin(start.labels, teacher.labels)
     row_among_unseen = torch.cumsum(start.unseen, 0) - 1
     untrained, lr_key = None, f"{name}.lr"
     for epoch in range(options.epochs):
@@ -98,9 +98,9 @@ def train(
             if among_unseen and unseen.any():
                 inner = functional.cross_entropy(logits[unseen][:, start.unseen], row_among_unseen[target[unseen]])
                 loss = loss + among_unseen * inner
-            if teacher is not None and distillation:
+            if teacher is not None and taught is not None and distillation:
                 teacher_logits = torch.addmm(teacher.bias, features[0], teacher.weight.T)
-                loss = loss + distillation * _divergence(logits[: len(teacher_logits), seen], teacher_logits)
+                loss = loss + distillation * _divergence(logits[: len(teacher_logits), taught], teacher_logits)
             total += training.check_finite(loss.item(), name, epoch, step, lr_key)
             untrained = loss.item() if untrained is None else untrained
             optimizer.zero_grad()
@@ -126,14 +126,16 @@ def _optimizer_and_schedule(
     return optimizer, torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: training.poly(step, total_steps))
 
 
-def extend(start: pixel_classifier.PixelClassifier, unseen: Sequence[int]) -> pixel_classifier.PixelClassifier:
-    """Return `start` with a row of zeros appended for each unseen class."""
-    zeros = start.weight.new_zeros(len(unseen), start.weight.shape[1])
+def extend(
+    start: pixel_classifier.PixelClassifier, labels: Sequence[int], unseen: bool = True
+) -> pixel_classifier.PixelClassifier:
+    """Return `start` with a row of zeros appended for each of `labels`, which are all `unseen` or all seen."""
+    zeros = start.weight.new_zeros(len(labels), start.weight.shape[1])
     return pixel_classifier.PixelClassifier(
         weight=torch.cat([start.weight, zeros]),
         bias=torch.cat([start.bias, zeros.sum(1)]),
-        labels=torch.cat([start.labels, torch.tensor(list(unseen), dtype=torch.int64, device=zeros.device)]),
-        unseen=torch.cat([start.unseen, torch.ones(len(unseen), dtype=torch.bool, device=zeros.device)]),
+        labels=torch.cat([start.labels, torch.tensor(list(labels), dtype=torch.int64, device=zeros.device)]),
+        unseen=torch.cat([start.unseen, torch.full((len(labels),), unseen, device=zeros.device)]),
     )
 
 

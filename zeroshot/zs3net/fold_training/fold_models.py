@@ -88,6 +88,7 @@ def train(
     fold: folds.Fold,
     *,
     sampled: rows.Rows,
+    seen: Sequence[int],
     start: pixel_classifier.PixelClassifier,
     like: feature_generator.Generator,
     options: fine_tuning.Params,
@@ -101,7 +102,8 @@ def train(
     Args:
         fold: the classes and images.
         sampled: real features of seen classes, sorted by class, with their weights and images.
-        start: the backbone's last layer over the seen classes.
+        seen: label ids of the seen classes.
+        start: the backbone's last layer over those that it learnt.
         like: the generator of all seen classes. The fold trains a new one with its options and embeddings, on its device.
         options: how the classifier is trained.
         graphs: component graphs of the images that the rows come from; an image that shows a held-out class is not used.
@@ -109,14 +111,14 @@ def train(
     Returns:
         the classifier, rows of evaluation images to score it, and `FoldModels`.
     """
-    generator = fit_generator(fold, sampled, start, like.embeddings, like.options, like.device, graphs)
-    return fit_classifier(fold, sampled, start, generator, options)
+    generator = fit_generator(fold, sampled, seen, like.embeddings, like.options, like.device, graphs)
+    return fit_classifier(fold, sampled, seen, start, generator, options)
 
 
 def fit_generator(
     fold: folds.Fold,
     sampled: rows.Rows,
-    start: pixel_classifier.PixelClassifier,
+    seen: Sequence[int],
     embeddings: torch.Tensor,
     options: feature_generator.Options,
     device: torch.device,
@@ -127,7 +129,7 @@ def fit_generator(
     The class embeddings are (C, d_a) float32, in label order; the other arguments are as in `train`.
     """
     generator = registry.build(options, embeddings, sampled["features"].shape[1], device)
-    labels = fold.seen(start.labels.tolist())
+    labels = fold.seen(seen)
     for _ in generator.fit(_pool(fold, sampled, labels), _context(fold, sampled, labels, graphs, generator)):
         pass
     return generator
@@ -136,12 +138,13 @@ def fit_generator(
 def fit_classifier(
     fold: folds.Fold,
     sampled: rows.Rows,
+    seen: Sequence[int],
     start: pixel_classifier.PixelClassifier,
     generator: feature_generator.Generator,
     options: fine_tuning.Params,
 ) -> calibration.TrainedFold:
     """Train a classifier with the generator of a fold; arguments and result are as in `train`."""
-    labels = fold.seen(start.labels.tolist())
+    labels = fold.seen(seen)
     real = _pool(fold, sampled, labels)
     *_, (_, classifier) = fine_tuning.fit(start.of(labels), real, generator, fold.held_out, options)
     scored = folds.evaluation_rows(fold, sampled, classifier.labels.tolist())

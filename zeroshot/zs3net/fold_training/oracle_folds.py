@@ -75,6 +75,7 @@ def train_fold(
     sampled: rows.Rows,
     revealed: rows.Rows,
     start: pixel_classifier.PixelClassifier,
+    seen: Sequence[int],
     unseen: Sequence[int],
     options: fine_tuning.Params,
     device: torch.device,
@@ -86,6 +87,7 @@ def train_fold(
         sampled: real features of seen classes in the training images.
         revealed: real features of all classes in the unlabelled images, with their true labels.
         start: the backbone's last layer.
+        seen: label ids.
         unseen: label ids.
         options: how the classifier is trained.
         device: where to train.
@@ -94,11 +96,11 @@ def train_fold(
         the classifier and the rows that score it. None if the scored images lack a seen class, or an unseen class that the training
         images show too.
     """
-    real = pools.select(rows.keep(sampled, fold.train[0]), start.labels.tolist())
+    real = pools.select(rows.keep(sampled, fold.train[0]), seen)
     real_unseen = pools.select(rows.keep(revealed, fold.train[1]), unseen)
     tables = [rows.keep(table, chosen) for table, chosen in zip((sampled, revealed), fold.evaluation, strict=True)]
     scored = {name: np.concatenate([table[name] for table in tables]) for name in ("features", "label", "weight")}
-    scored = rows.keep(scored, np.isin(scored["label"], [*start.labels.tolist(), *real_unseen.labels.tolist()]))
+    scored = rows.keep(scored, np.isin(scored["label"], [*seen, *real_unseen.labels.tolist()]))
     is_unseen = np.isin(scored["label"], real_unseen.labels)
     if not len(real.labels) or not is_unseen.any() or is_unseen.all():
         return None
