@@ -30,6 +30,7 @@ def main(
         target: what the outputs are, class vectors or scores of classes.
     """
     import functools
+    import sys
 
     import torch
 
@@ -54,6 +55,8 @@ def main(
     else:
         vectors = torch.from_numpy(class_embeddings.read_rows(embeddings_path, split.names))
         n_outputs, criterion = vectors.shape[1], szn_network.criterion(options.loss, vectors.to(device), split.names)
+        if warning := szn_network.warning(options.loss, n_outputs):
+            print(warning, file=sys.stderr)
     network = backbone.build(options, n_outputs, weights_path, szn_network.SECTION)
     dataset = training_images.TrainingImages(split, data_root, masks_dir, options)
     masks = (masks_dir / f"{item.id}.png" for item in split.train)

@@ -102,6 +102,16 @@ def criterion(loss: str, vectors: torch.Tensor, names: tuple[str, ...]) -> super
     return compatibility.cosine_criterion(functional.normalize(vectors, dim=1))
 
 
+def warning(loss: str, dim: int) -> str | None:
+    """Return a warning if outputs of this length cannot learn class vectors, else None.
+
+    The cosine of two numbers is 1 or -1, so it has no gradient.
+    """
+    if loss == "cosine" and dim == 1:
+        return f"{SECTION}.loss: is cosine, which has no gradient for vectors of length 1, so nothing is learnt; set pca.dim to 2 or more"
+    return None
+
+
 def load(checkpoint: dict[str, Any]) -> segmentation_network.SegmentationNetwork:
     """Rebuild a trained network from its checkpoint, in evaluation mode."""
     return backbone.load(checkpoint, Params, SECTION)
