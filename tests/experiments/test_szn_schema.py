@@ -83,6 +83,14 @@ HOLD_OUT = {"calibration": {"hold_out": "train_unseen"}}
         ({"seen_mask": {"void": "unseen"}}, ["seen_mask.void: is unseen, but no ignored pixel is cached"]),
         ({"seen_mask": {"void": "unseen"}, "features": {"ignored_pixels": True}}, []),
         (
+            {
+                "seen_mask": {"void": "unseen"},
+                "features": {"ignored_pixels": True},
+                "data": {"drop_partly_labelled": True},
+            },
+            ["seen_mask.void: is unseen, but no ignored pixel is cached"],
+        ),
+        (
             {"seen_mask": {"void": "unseen"}, "features": {"ignored_pixels": True}, "data": {"exclude": "pixels"}},
             ["seen_mask.void: is unseen, but with data.exclude: pixels"],
         ),

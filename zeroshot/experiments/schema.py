@@ -141,7 +141,7 @@ def _seen_mask(loaded: Mapping[str, Any], data: layout.Params) -> list[str]:
     except errors.UserError as error:
         return [str(error).removeprefix("szn/params.yaml: ")]
     faults = []
-    if options.void == "unseen" and not loaded["features"].ignored_pixels:
+    if options.void == "unseen" and (not loaded["features"].ignored_pixels or data.drop_partly_labelled):
         faults.append(seen_mask.NO_IGNORED_PIXELS)
     if options.void == "unseen" and data.exclude == "pixels" and n_unseen:
         faults.append(seen_mask.UNSEEN_AMONG_IGNORED)

@@ -50,7 +50,8 @@ NO_TRAIN_UNSEEN = (
     "split.train_unseen: is empty, so nothing teaches the seen mask what an unseen class looks like; name some classes"
 )
 NO_IGNORED_PIXELS = (
-    "seen_mask.void: is unseen, but no ignored pixel is cached; set features.ignored_pixels: true, or void to ignored"
+    "seen_mask.void: is unseen, but no ignored pixel is cached; set features.ignored_pixels: true and, in params.yaml, "
+    "data.drop_partly_labelled: false, or void to ignored"
 )
 UNSEEN_AMONG_IGNORED = (
     "seen_mask.void: is unseen, but with data.exclude: pixels the ignored pixels are those of unseen classes, so the mask would learn "
