@@ -155,7 +155,7 @@ def test_an_optional_pipeline_continues_the_main_one_and_writes_its_own_metrics(
         pathlib.Path(out).stem: json.loads((folder / out).read_text())
         for stage in stages.values()
         for out in stage.outs
-        if out.endswith(".json")
+        if out.startswith("metrics/") and out.endswith(".json")
     }
     if file == dag.SZN:
         assert set(found.pop("summary")["seen"]) == set(found) == {"fcn_s", "fcn_je", "szn", "szn_ps"}
@@ -171,7 +171,8 @@ def test_an_optional_pipeline_continues_the_main_one_and_writes_its_own_metrics(
     assert tiny.digests(folder, *OUTS) == first[2]
     for words in ([], [file]):
         assert stages_run(dvc(folder, "repro", *words)) == []
-    dvc(folder, "checkout")
+    # The other optional pipeline has not run in this folder.
+    dvc(folder, "checkout", "--allow-missing")
 
 
 def test_checkout_works_without_outputs_of_optional_pipelines(first, tmp_path):
