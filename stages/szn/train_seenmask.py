@@ -39,8 +39,7 @@ def main(
     from zeroshot.szn import joint_embedding, seen_mask, seen_mask_folds
 
     options = params.load("szn/params.yaml", "seen_mask", seen_mask.Params)
-    machine = params.load("params.yaml", "runtime", runtime.Params)
-    device = runtime.start(machine)
+    device = runtime.start(params.load("params.yaml", "runtime", runtime.Params))
     split = splits.read(split_path)
     void = options.void == "unseen"
     if split.unseen and not split.train_unseen and not void:
@@ -63,10 +62,9 @@ def main(
     masked = joint_embedding.with_mask(joint, split, include, weight, bias)
 
     train = functools.partial(seen_mask_folds.train_fold, sampled=sampled, joint=joint, split=split, options=options)
-    calibrated = calibration.calibrate(
-        masked, chosen, train, options.calibration.thresholds, key="seen_mask.calibration.thresholds",
-        workers=runtime.processes(machine, device), track=progress.track,
-    )  # fmt: skip
+    # A fold trains a linear layer, which takes less time than a process needs to start.
+    key, thresholds = "seen_mask.calibration.thresholds", options.calibration.thresholds
+    calibrated = calibration.calibrate(masked, chosen, train, thresholds, key=key, workers=1, track=progress.track)
     for warning in calibrated.warnings:
         print(warning, file=sys.stderr)
     recipe = {**splits.roles(split), "config": params.to_dict(options)}
