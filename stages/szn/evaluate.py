@@ -52,7 +52,7 @@ def main(
     if variant in ("fcn_s", "fcn_je"):
         classifier = pixel_classifier.load(model_path, split, described.dim)[0]
         predict = functools.partial(labelling.predict_maps, classifier.to(device), stride=described.stride)
-        confusions, threshold = task.confusions(predict, workers), 0.0
+        confusions, threshold = task.confusions(predict, workers), classifier.seen_bias
     else:
         masked, recipe = masked_classifier.load(model_path, split, described.dim)
         predict = functools.partial(labelling.predict_masked_maps, masked.to(device), stride=described.stride)
@@ -66,7 +66,8 @@ def main(
             facts["upper_bound"] = "the seen mask is the true one, so labels of unseen classes are read"
         facts["candidates"] = recipe["config"]["candidates"]
     facts["train_unseen"] = [split.classes[label] for label in split.train_unseen]
-    facts["thesis"] = variants.thesis_metrics(confusions.total("generalised"), split)
+    # The thesis has neither a bias nor a threshold.
+    facts["thesis"] = variants.thesis_metrics(confusions.total("without_bias"), split)
     files = scoring.Files(metrics_path, classes_path, confusion_path, images_path)
     scoring.write(files, task, confusions, threshold, **facts)
 

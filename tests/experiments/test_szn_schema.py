@@ -23,6 +23,8 @@ def write(tmp_path):
         if classes:
             (tmp_path / "data").mkdir(exist_ok=True)
             (tmp_path / "data" / "classes.txt").write_text("\n".join(classes))
+        # Only a case that is about it has it, since it needs two train_unseen classes.
+        szn["joint_embedding"]["calibrated"] = "joint_embedding" in sections
         for name, changes in sections.items():
             calibration = szn["seen_mask"]["calibration"] | changes.get("calibration", {})
             szn[name] |= changes
@@ -48,7 +50,7 @@ def faults(path):
 def test_the_file_of_the_repository_is_valid(capsys, monkeypatch):
     monkeypatch.chdir(dag.ROOT)
     commands.main(["check", "szn/params.yaml"])
-    assert capsys.readouterr() == ("szn/params.yaml: all 6 sections are valid\n", "")
+    assert capsys.readouterr() == ("szn/params.yaml: all 7 sections are valid\n", "")
     assert list(SZN) == list(schema.SZN_SECTIONS)
 
 
@@ -113,6 +115,11 @@ HOLD_OUT = {"calibration": {"hold_out": "train_unseen"}}
         ),
         ({"split": {"train_unseen": ["cow"]}, "seen_mask": {"calibration": {"hold_out": "train_seen"}}}, []),
         ({"split": {"train_unseen": 1}, "seen_mask": {"calibration": {"enabled": False}}}, []),
+        (
+            {"split": {"train_unseen": 1}, "joint_embedding": {}},
+            ["joint_embedding.hold_out: is train_unseen, which needs 2 train_unseen classes"],
+        ),
+        ({"split": {"train_unseen": 1}, "joint_embedding": {"hold_out": "train_seen"}}, []),
         ({"split": PUBLISHED, "data": VOC}, []),
         ({"split": PUBLISHED, "data": {"classes": "context", "unseen": []}}, ["split.published: voc_17_2_2 has roles"]),
         (

@@ -263,7 +263,7 @@ def test_of_szn_too_only_evaluation_depends_on_labels_of_unseen_classes():
     assert readers("data/szn/masks/train") == {*networks, "szn/dump"}
     assert readers("data/szn/training.json") == networks
     variants = {f"szn/evaluate@{variant}" for variant in ("fcn_je", "szn", "szn_ps")}
-    assert readers("features/szn/train") == {"szn/train_seenmask"}
+    assert readers("features/szn/train") == {"szn/calibrate", "szn/train_seenmask"}
     assert readers("features/szn/val") == {*variants, "szn/pictures"}
     assert readers("features/szn/softmax_val") == {"szn/evaluate_softmax", "szn/pictures"}
     packed = {"szn/szn", "szn/fcn_je"}

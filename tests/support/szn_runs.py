@@ -18,7 +18,7 @@ STAGES = {
 DATA = ("make_toy", "convert_labels")
 PREPARATION = ("szn/split", "szn/embed")
 STAGE_ONE = ("szn/train_embedding", "szn/train_softmax", "szn/cut_embedding", "szn/cut_softmax")
-STAGE_TWO = ("szn/dump", "szn/dump_softmax", "szn/train_seenmask")
+STAGE_TWO = ("szn/dump", "szn/dump_softmax", "szn/calibrate", "szn/train_seenmask")
 # Evaluation, and what is made of models and metrics.
 EVALUATION = tuple(name for name in STAGES if name not in (*PREPARATION, *STAGE_ONE, *STAGE_TWO))
 VARIANTS = ("fcn_s", "fcn_je", "szn", "szn_ps")

@@ -112,6 +112,7 @@ SZN_CHANGES: dict[str, Any] = {
         "precision": "float32",
     },
     "features": {"pixels_per_class": 8, "shard_mib": 1},
+    "joint_embedding": {"biases": [0, 0.5, 1], "folds": 1, "held_out": 1, "pool_per_class": 16},
     "seen_mask": {
         "epochs": 1,
         "steps_per_epoch": 4,

@@ -23,14 +23,6 @@ def trained(fold, sampled=SAMPLED, **changes):
     )
 
 
-@pytest.mark.parametrize(
-    ("role", "labels"), [("train_unseen", szn_world.TRAIN_UNSEEN), ("train_seen", szn_world.TRAIN_SEEN)]
-)
-def test_classes_of_the_role_act_as_unseen(role, labels):
-    drawn = folds(calibration={"hold_out": role, "folds": 9})
-    assert {label for fold in drawn for label in fold.held_out} == set(labels) - {0}
-
-
 def test_too_few_classes_to_hold_out_are_named():
     split = dataclasses.replace(szn_world.split(), train_unseen=(3,))
     with pytest.raises(errors.UserError, match=r"set seen_mask\.calibration\.enabled: false"):

@@ -12,7 +12,7 @@ from zeroshot.datasets.toy import scenes
 from zeroshot.evaluation import example_images, protocols
 from zeroshot.networks import backbone, pretraining
 from zeroshot.pixel_classifiers.cross_validation import folds
-from zeroshot.szn import features, network, roles, seen_mask, seen_mask_folds
+from zeroshot.szn import features, joint_embedding_bias, network, roles, seen_mask, seen_mask_folds
 from zeroshot.words import class_embeddings, principal_components
 from zeroshot.zs3net import self_training_network
 from zeroshot.zs3net.classifiers import baselines, fine_tuning, self_training
@@ -43,6 +43,7 @@ SZN_SECTIONS = {
     "pca": principal_components.Params,
     "network": network.Params,
     "features": features.Params,
+    "joint_embedding": joint_embedding_bias.Params,
     "seen_mask": seen_mask.Params,
 }
 # Parameter file, by its path in the repository -> its sections.
@@ -133,7 +134,7 @@ def _reduction(embeddings: class_embeddings.Params, pca: principal_components.Pa
 
 
 def _seen_mask(loaded: Mapping[str, Any], data: layout.Params) -> list[str]:
-    """Return the faults of the seen mask, and of the roles of classes that it learns from, as far as the class list is at hand yet."""
+    """Return the faults of the seen mask and of both calibrations, and of the roles of classes, as far as the class list is at hand yet."""
     options = loaded["seen_mask"]
     classes = lists.read_classes(pathlib.Path(data.root), data.classes, errors.Faults())
     try:
@@ -147,13 +148,21 @@ def _seen_mask(loaded: Mapping[str, Any], data: layout.Params) -> list[str]:
         faults.append(seen_mask.UNSEEN_AMONG_IGNORED)
     if n_unseen and not n_train_unseen and options.void != "unseen":
         faults.append(seen_mask.NO_TRAIN_UNSEEN)
-    if n_unseen and options.calibration.enabled:
-        role = options.calibration.hold_out
+    joint = loaded["joint_embedding"]
+    for key, enabled, role, without in (
+        ("joint_embedding.hold_out", joint.calibrated, joint.hold_out, joint_embedding_bias.KEYS.without),
+        (
+            "seen_mask.calibration.hold_out",
+            options.calibration.enabled,
+            options.calibration.hold_out,
+            seen_mask_folds.KEYS.without,
+        ),
+    ):
         held_out = n_train_unseen if role == "train_unseen" else n_train_seen
-        if held_out is not None and held_out < folds.LEAST_CLASSES:
+        if n_unseen and enabled and held_out is not None and held_out < folds.LEAST_CLASSES:
             faults.append(
-                f"seen_mask.calibration.hold_out: is {role}, which needs {folds.LEAST_CLASSES} {role} classes besides the background, "
-                f"and section `split` leaves {held_out}; {seen_mask_folds.KEYS.without}, or choose other classes"
+                f"{key}: is {role}, which needs {folds.LEAST_CLASSES} {role} classes besides the background, "
+                f"and section `split` leaves {held_out}; {without}, or choose other classes"
             )
     return faults
 

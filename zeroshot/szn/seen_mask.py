@@ -10,6 +10,7 @@ from torch.nn import functional
 
 from zeroshot.base import params, training
 from zeroshot.cache import pools, rows
+from zeroshot.szn import role_folds
 
 
 @params.section
@@ -17,7 +18,7 @@ class Calibration:
     """The section `seen_mask.calibration`; see szn/params.yaml."""
 
     enabled: bool
-    hold_out: Literal["train_seen", "train_unseen"]
+    hold_out: role_folds.Role
     thresholds: Annotated[tuple[params.Float, ...], pydantic.Field(min_length=1)]
     folds: params.Count
     held_out: params.Count

@@ -7,36 +7,20 @@ import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
-import torch
 
 from zeroshot.cache import pools, rows
 from zeroshot.datasets import splits
 from zeroshot.pixel_classifiers import pixel_classifier
 from zeroshot.pixel_classifiers.cross_validation import calibration, folds
-from zeroshot.szn import joint_embedding, seen_mask
+from zeroshot.szn import joint_embedding, role_folds, seen_mask
 
 KEYS = folds.Keys("seen_mask.calibration.held_out", "set seen_mask.calibration.enabled: false")
 
 
 def draw(presence: np.ndarray, split: splits.Split, options: seen_mask.Params) -> list[folds.Fold]:
-    """Choose the classes and images of each fold.
-
-    With `hold_out: train_seen` a fold holds out classes that the network was trained on, so it knows them better than it will know the
-    unseen ones. With `train_unseen` it holds out classes that the network never saw, of which there must be two or more.
-
-    Args:
-        presence: (n_images, C) bool, which training images show which classes.
-        split: the split.
-        options: the section `seen_mask`.
-
-    Raises:
-        errors.UserError: if there are too few classes to hold out.
-    """
+    """Choose the classes and images of each fold as `role_folds.draw` does; `options` is the section `seen_mask`."""
     chosen = options.calibration
-    candidates = split.train_unseen if chosen.hold_out == "train_unseen" else split.train_seen
-    return folds.draw(
-        presence, dataclasses.replace(split, seen=candidates), chosen.folds, chosen.held_out, options.seed, KEYS
-    )
+    return role_folds.draw(presence, split, chosen.hold_out, chosen.folds, chosen.held_out, options.seed, KEYS)
 
 
 def train_fold(
@@ -66,9 +50,7 @@ def train_fold(
     if np.isin(real.labels.numpy(), smaller.train_seen).all():
         return None
     *_, (_, (weight, bias)) = seen_mask.fit(real, smaller.train_seen, options, joint.device)
-    fold_joint = dataclasses.replace(joint, unseen=_isin(joint.labels, fold.held_out)).of(
-        [*smaller.seen, *smaller.unseen]
-    )
+    fold_joint = role_folds.acting(joint, [*smaller.seen, *smaller.unseen], fold.held_out)
     include = options.candidates == "unseen_and_train_unseen"
     masked = joint_embedding.with_mask(fold_joint, smaller, include, weight, bias)
     # Pixels of train_unseen classes count even where they are no candidates, as in evaluation: then each is a false positive.
@@ -84,7 +66,3 @@ def acting(split: splits.Split, held_out: Sequence[int]) -> splits.Split:
         train_unseen=tuple(label for label in split.train_unseen if label not in held_out),
         unseen=tuple(held_out),
     )
-
-
-def _isin(labels: torch.Tensor, some: Sequence[int]) -> torch.Tensor:
-    return torch.isin(labels, torch.tensor(list(some), device=labels.device))

@@ -8,7 +8,7 @@ from typing import Any
 from zeroshot.experiments import presets
 from zeroshot.experiments.comparison import catalogue, collect, dvc_experiments, model_files, overrides, run_list
 
-# Pipeline -> a model whose metrics depend on its network alone.
+# Pipeline -> a model whose metrics depend on its network, and on nothing else that a comparison varies.
 _NETWORKS = {"": "seen_only", "szn": "szn/fcn_je"}
 
 

@@ -10,7 +10,7 @@ from torch import nn
 from zeroshot.base import params, training
 from zeroshot.cache import pools, rows
 from zeroshot.networks import semantic_head
-from zeroshot.pixel_classifiers import compatibility, pixel_classifier
+from zeroshot.pixel_classifiers import compatibility, logit_spread, pixel_classifier
 from zeroshot.pixel_classifiers.cross_validation import calibration, folds
 
 Method = Literal["devise", "ale", "spnet"]
@@ -111,15 +111,8 @@ def fit(
 
 
 def spread(model: pixel_classifier.PixelClassifier, real: pools.Pool, options: Params) -> float:
-    """Return the standard deviation of the logits of seen classes at one pixel: the unit of `options.biases`.
-
-    The scale of logits differs a hundredfold between methods, and between backbones for one method. This unit makes biases comparable.
-    It is the root of the variance over seen classes, averaged over features that are sampled as in training.
-    """
-    random = torch.Generator().manual_seed(options.seed)
-    class_indices = torch.multinomial(real.sizes**options.class_balance, 4096, replacement=True, generator=random)
-    logits = model.logits(pools.draw(real, class_indices, random).to(model.weight.device))[:, ~model.unseen]
-    return logits.var(dim=1, correction=0).mean().sqrt().item()
+    """Return the unit of `options.biases`: the spread of the logits of seen classes, which are sampled as in training."""
+    return logit_spread.of(model, real, real.sizes**options.class_balance, options.seed)
 
 
 def train_fold(
