@@ -94,12 +94,16 @@ class Params:
 
 
 class Checkpoint(checkpoints.Configured):
-    """The file of a trained detector; classes, category ids and labels are those of `class_list.InstanceClasses`."""
+    """The file of a trained detector.
+
+    Classes, category ids and labels are those of `class_list.InstanceClasses`. `facts` is what metrics have to say of the detector.
+    """
 
     classes: list[str]
     category_ids: list[int | None]
     seen: list[int]
     unseen: list[int]
+    facts: dict[str, Any]
     network: dict[str, torch.Tensor]
 
 
@@ -244,6 +248,14 @@ def checkpoint(detector: Detector, options: Params, classes: class_list.Instance
         "category_ids": list(classes.category_ids),
         "seen": list(classes.seen),
         "unseen": list(classes.unseen),
+        "facts": {
+            "encoder": options.encoder,
+            "pretraining": options.pretraining,
+            "background_aware_rpn": options.rpn.background_aware,
+            "sync_background": params.to_dict(options.sync_background),
+            "regression": options.box_head.regression,
+            "reconstruction": {"box": options.box_head.reconstruction, "mask": options.mask_head.reconstruction},
+        },
         "network": detector.state_dict(),
     }
 

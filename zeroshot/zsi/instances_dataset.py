@@ -44,6 +44,10 @@ class TrainingInstances(data.Dataset[Example]):
         self.flip = flip
         self.seed = seed
 
+    def paths(self) -> list[pathlib.Path]:
+        """Return the files of the images."""
+        return [self.images_dir / image["file_name"] for image in self.images]
+
     def __len__(self) -> int:
         return len(self.images)
 
