@@ -111,20 +111,20 @@ def test_boxes_and_masks_follow_the_regressor_of_the_label(detector):
         nearest = (candidates - box).abs().sum(dim=1).argmin()
         torch.testing.assert_close(candidates[nearest], box)
         with torch.no_grad():
-            maps = detector.mask_head.maps(regions.mask_features(box[None]))[0]
+            maps = detector.mask_head.maps(regions.mask_features(nearest[None], box[None]))[0]
         logits = (detector.mask_head.vectors[label][:, None, None] * maps).sum(dim=0)
         torch.testing.assert_close(logits.sigmoid(), mask, rtol=1e-3, atol=1e-4)
 
 
 def test_cached_regions_need_no_image(detector):
     regions = inference.regions(detector, image())
-    pooled = regions.mask_features(regions.boxes)
+    pooled = regions.mask_features(torch.arange(len(regions.boxes)), regions.boxes)
     cached = inference.Regions(
         regions.boxes.clone(),
         regions.features.clone(),
         regions.resized,
         regions.size,
-        lambda chosen: pooled[torch.cdist(chosen, regions.boxes).argmin(dim=1)],
+        lambda index, chosen: pooled[torch.cdist(chosen, regions.boxes).argmin(dim=1)],
     )
     options = disks_and_squares.detection()
     one, other = (inference.detect(detector, of, [("mix", "gzsi")], options)[0] for of in (regions, cached))

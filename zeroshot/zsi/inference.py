@@ -20,6 +20,8 @@ _MASKS_AT_ONCE = 64
 _MIN_SIDE = 0.01
 # A scoring and a protocol.
 Variant = tuple[scoring.Scoring, scoring.Protocol]
+# Maps indices of boxes (m,), as in `refined_boxes` flattened, and these boxes (m, 4) to pooled maps (m, map_dim, 14, 14).
+MaskFeatures = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 
 @params.section
@@ -41,14 +43,27 @@ class Regions:
         features: (n, hidden_dim) float32 of `BoxHead.features`.
         resized: height and width of the resized image.
         size: height and width of the image.
-        mask_features: returns pooled maps (m, map_dim, 14, 14) of boxes (m, 4) in pixels of the resized image.
+        mask_features: gives the pooled maps of refined boxes.
     """
 
     boxes: torch.Tensor
     features: torch.Tensor
     resized: tuple[int, int]
     size: tuple[int, int]
-    mask_features: Callable[[torch.Tensor], torch.Tensor]
+    mask_features: MaskFeatures
+
+
+@dataclasses.dataclass(frozen=True)
+class Labelling:
+    """How regions get labels and masks.
+
+    Attributes:
+        lists: the lists of classes that postprocessing cuts separately, as `scoring.class_lists` returns them.
+        mask_vectors: (k, d) float32, whose products with a semantic map are the mask logits of the classes.
+    """
+
+    lists: Sequence[tuple[range, torch.Tensor]]
+    mask_vectors: torch.Tensor
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,25 +102,29 @@ class Detections:
 
 
 @torch.no_grad()
-def regions(detector: zsi_detector.Detector, image: torch.Tensor) -> Regions:
+def regions(detector: zsi_detector.Detector, image: torch.Tensor, further: torch.Tensor | None = None) -> Regions:
     """Run the encoder, the RPN and the shared layers of the box head on one image; Sync-bg is done.
 
     Args:
         detector: in evaluation mode.
         image: (3, H, W) uint8, RGB, on the detector's device. Images go one by one, because padding to the largest one of a batch would
             change the results.
+        further: (m, 4) float32 boxes in pixels of the image, which become regions after the proposals.
     """
     batch = detector.prepare(image)
     maps = detector.maps(batch.tensors)
     (boxes,), _ = detector.rpn(batch, maps)
     detector.sync_background()
+    if further is not None:
+        size = (image.shape[1], image.shape[2])
+        boxes = torch.cat([boxes, transform.resize_boxes(further.to(boxes), size, batch.image_sizes[0])])
     features = detector.box_head.features(detector.box_pool(maps, [boxes], batch.image_sizes))
     return Regions(
         boxes,
         features,
         batch.image_sizes[0],
         (image.shape[1], image.shape[2]),
-        lambda chosen: detector.mask_pool(maps, [chosen], batch.image_sizes),
+        lambda index, chosen: detector.mask_pool(maps, [chosen], batch.image_sizes),
     )
 
 
@@ -154,21 +173,49 @@ def detect(
         variants: scoring and protocol of each result.
         options: the section.
     """
-    head = detector.box_head
-    semantics, deltas = head.semantics(of_image.features), head.deltas(of_image.features)
-    boxes = detector.matching.box_coder.decode(deltas.flatten(1), [of_image.boxes]).view(-1, head.n_columns, 4)
-    boxes = box_ops.clip_boxes_to_image(boxes, of_image.resized)
-    selections = [
-        select(
-            scoring.class_lists(semantics, head.vectors, head.n_seen, kind, protocol), boxes, head.columns, options
+    head, masks = detector.box_head, detector.mask_head
+    semantics = head.semantics(of_image.features)
+    labellings = [
+        Labelling(
+            scoring.class_lists(semantics, head.vectors, head.n_seen, kind, protocol),
+            scoring.mask_vectors(masks.vectors, masks.projection, masks.n_seen, kind),
         )
         for kind, protocol in variants
     ]
+    return find(detector, of_image, labellings, options)
+
+
+def refined_boxes(detector: zsi_detector.Detector, of_image: Regions) -> torch.Tensor:
+    """Return the boxes (n, r, 4) float32 of each region by regressor, inside the resized image."""
+    head = detector.box_head
+    deltas = head.deltas(of_image.features)
+    boxes = detector.matching.box_coder.decode(deltas.flatten(1), [of_image.boxes]).view(-1, head.n_columns, 4)
+    return box_ops.clip_boxes_to_image(boxes, of_image.resized)
+
+
+@torch.no_grad()
+def find(
+    detector: zsi_detector.Detector, of_image: Regions, labellings: Sequence[Labelling], options: Params
+) -> list[Detections]:
+    """Return the instances of one image by several labellings; a mask that several need is computed once.
+
+    Args:
+        detector: in evaluation mode; its box regressor and its mask head are used.
+        of_image: the regions of the image.
+        labellings: scores of the regions and vectors of the masks.
+        options: the section.
+    """
+    head = detector.box_head
+    boxes = refined_boxes(detector, of_image)
+    selections = [select(labelling.lists, boxes, head.columns, options) for labelling in labellings]
     # The mask of a box depends on the region and the regressor alone, not on the class.
     keys = [selection.regions * head.n_columns + head.columns(selection.labels) for selection in selections]
     unique, positions = torch.cat(keys).unique(return_inverse=True)
     places = positions.split([len(part) for part in keys])
-    masks = _masks(detector, of_image, boxes.flatten(0, 1)[unique], variants, selections, places)
+    vectors = [
+        labelling.mask_vectors[selection.labels] for labelling, selection in zip(labellings, selections, strict=True)
+    ]
+    masks = _masks(detector, of_image, unique, boxes.flatten(0, 1)[unique], vectors, places)
     return [
         Detections(
             transform.resize_boxes(selection.boxes, of_image.resized, of_image.size),
@@ -184,21 +231,20 @@ def detect(
 def _masks(
     detector: zsi_detector.Detector,
     of_image: Regions,
+    index: torch.Tensor,
     boxes: torch.Tensor,
-    variants: Sequence[Variant],
-    selections: Sequence[Selection],
+    vectors: Sequence[torch.Tensor],
     places: Sequence[torch.Tensor],
 ) -> list[torch.Tensor]:
-    """Return mask probabilities (m, 28, 28) of each selection; `places` has the index in `boxes` of each of its detections."""
+    """Return mask probabilities (m, 28, 28) for each list of the mask vectors (m, d) of detections.
+
+    `index` (b,) and `boxes` (b, 4) are those of `MaskFeatures`; `places` has the position in them of each detection, list by list.
+    """
     head = detector.mask_head
-    vectors = [
-        scoring.mask_vectors(head.vectors, head.projection, head.n_seen, kind)[selection.labels]
-        for (kind, _), selection in zip(variants, selections, strict=True)
-    ]
-    masks = [boxes.new_zeros(len(selection.labels), mask_head.SIZE, mask_head.SIZE) for selection in selections]
+    masks = [boxes.new_zeros(len(weights), mask_head.SIZE, mask_head.SIZE) for weights in vectors]
     for start in range(0, len(boxes), _MASKS_AT_ONCE):
         chunk = boxes[start : start + _MASKS_AT_ONCE]
-        maps = head.maps(of_image.mask_features(chunk))  # (c, d, 28, 28)
+        maps = head.maps(of_image.mask_features(index[start : start + _MASKS_AT_ONCE], chunk))  # (c, d, 28, 28)
         for place, of_variant, weights in zip(places, masks, vectors, strict=True):
             inside = torch.nonzero((place >= start) & (place < start + len(chunk)))[:, 0]
             logits = torch.einsum("nd,ndhw->nhw", weights[inside], maps[place[inside] - start])

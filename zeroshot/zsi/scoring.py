@@ -32,18 +32,32 @@ def class_lists(
     Returns:
         For each list its labels and scores (n, number of labels) float32.
     """
-    seen, unseen = range(1, n_seen + 1), range(n_seen + 1, len(vectors))
     if scoring == "direct":
-        candidates = [0, *([] if protocol == "zsi" else seen), *unseen]
-        probabilities = box_head.scores(semantics, vectors[candidates]).softmax(dim=1)
-        scores = torch.zeros(len(semantics), len(vectors), device=semantics.device)
-        scores[:, candidates] = probabilities
-    else:
-        known = vectors[: n_seen + 1]
-        p = box_head.scores(semantics, known).softmax(dim=1)  # (n, s + 1)
-        if scoring == "mix_without_background":
-            p, known = p[:, 1:], known[1:]
-        scores = p @ known @ vectors.T
+        return of_logits(box_head.scores(semantics, vectors), n_seen, protocol)
+    known = vectors[: n_seen + 1]
+    p = box_head.scores(semantics, known).softmax(dim=1)  # (n, s + 1)
+    if scoring == "mix_without_background":
+        p, known = p[:, 1:], known[1:]
+    return _cut(p @ known @ vectors.T, n_seen, protocol)
+
+
+def of_logits(logits: torch.Tensor, n_seen: int, protocol: Protocol) -> list[tuple[range, torch.Tensor]]:
+    """Return lists as `class_lists` does, of the softmax over the background and all classes that the protocol can predict.
+
+    Args:
+        logits: (n, k) float32 of background, s seen classes and unseen classes.
+        n_seen: s.
+        protocol: as there.
+    """
+    if protocol == "zsi":
+        logits = logits.clone()
+        logits[:, 1 : n_seen + 1] = -torch.inf
+    return _cut(logits.softmax(dim=1), n_seen, protocol)
+
+
+def _cut(scores: torch.Tensor, n_seen: int, protocol: Protocol) -> list[tuple[range, torch.Tensor]]:
+    """Cut scores (n, k) of all classes into the lists of a protocol."""
+    seen, unseen = range(1, n_seen + 1), range(n_seen + 1, scores.shape[1])
     labels = [unseen] if protocol == "zsi" else [seen, unseen]
     return [(part, scores[:, part.start : part.stop]) for part in labels]
 
