@@ -162,6 +162,11 @@ class InstanceSplit:
     seen: tuple[str, ...]
     unseen: tuple[str, ...]
 
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """All class names in that order, the background first."""
+        return ("background", *self.seen, *self.unseen)
+
 
 def _listed(names: str) -> tuple[str, ...]:
     return tuple(names.split(", "))
