@@ -89,7 +89,9 @@ class Params:
     @classmethod
     def _something_to_sync(cls, sync: SyncBackground, info: pydantic.ValidationInfo) -> SyncBackground:
         if (sync.box or sync.mask) and "rpn" in info.data and not info.data["rpn"].background_aware:
-            raise ValueError("needs rpn.background_aware: true, whose background vector it copies; set box and mask to false")
+            raise ValueError(
+                "needs rpn.background_aware: true, whose background vector it copies; set box and mask to false"
+            )
         return sync
 
 
@@ -148,11 +150,7 @@ class Detector(nn.Module):
 
     def sync_background(self) -> None:
         """Overwrite row 0 of the heads' word vectors with v_b of the RPN (Sync-bg), where it is on."""
-        heads = [
-            head
-            for head, is_on in ((self.box_head, self._sync.box), (self.mask_head, self._sync.mask))
-            if is_on
-        ]
+        heads = [head for head, is_on in ((self.box_head, self._sync.box), (self.mask_head, self._sync.mask)) if is_on]
         with torch.no_grad():
             for head in heads:
                 head.vectors[0] = self.rpn.head.background()
@@ -217,7 +215,9 @@ def _proposal_network(options: Params, background: torch.Tensor) -> rpn.RegionPr
     )
 
 
-def build(options: Params, vectors: torch.Tensor, classes: class_list.InstanceClasses, weights_path: pathlib.Path) -> Detector:
+def build(
+    options: Params, vectors: torch.Tensor, classes: class_list.InstanceClasses, weights_path: pathlib.Path
+) -> Detector:
     """Build the detector for training, with random weights from the seed and the initial weights of `weights_path` in its encoder.
 
     Args:

@@ -159,9 +159,7 @@ def detect(
     boxes = detector.matching.box_coder.decode(deltas.flatten(1), [of_image.boxes]).view(-1, head.n_columns, 4)
     boxes = box_ops.clip_boxes_to_image(boxes, of_image.resized)
     selections = [
-        select(
-            scoring.class_lists(semantics, head.vectors, head.n_seen, kind, protocol), boxes, head.columns, options
-        )
+        select(scoring.class_lists(semantics, head.vectors, head.n_seen, kind, protocol), boxes, head.columns, options)
         for kind, protocol in variants
     ]
     # The mask of a box depends on the region and the regressor alone, not on the class.

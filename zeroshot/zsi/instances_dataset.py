@@ -72,7 +72,9 @@ class TrainingInstances(data.Dataset[Example]):
             boxes[:, [0, 2]] = width - boxes[:, [2, 0]]
         target = {
             "boxes": torch.from_numpy(boxes),
-            "labels": torch.tensor([self.classes.label_of(one["category_id"]) for one in annotations], dtype=torch.int64),
+            "labels": torch.tensor(
+                [self.classes.label_of(one["category_id"]) for one in annotations], dtype=torch.int64
+            ),
             "masks": torch.from_numpy(np.ascontiguousarray(masks)),
         }
         return torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1), target
