@@ -24,8 +24,8 @@ def main(
     from zeroshot.base import checkpoints, params, progress, runtime, storage
     from zeroshot.evaluation.instances import detections
     from zeroshot.images import image_files
-    from zeroshot.zsi import detector as zsi_detector
     from zeroshot.zsi import coco_results, inference, scoring
+    from zeroshot.zsi import detector as zsi_detector
 
     options = params.load("zsi/params.yaml", "detection", inference.Params)
     settings = params.load("params.yaml", "runtime", runtime.Params)

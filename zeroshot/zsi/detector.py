@@ -153,6 +153,9 @@ class Detector(nn.Module):
         heads = [head for head, is_on in ((self.box_head, self._sync.box), (self.mask_head, self._sync.mask)) if is_on]
         with torch.no_grad():
             for head in heads:
+                assert isinstance(
+                    self.rpn.head, background_rpn.BackgroundAwareHead
+                )  # `Params` refuses Sync-bg without.
                 head.vectors[0] = self.rpn.head.background()
 
     def maps(self, images: torch.Tensor) -> dict[str, torch.Tensor]:

@@ -169,7 +169,7 @@ def detect(
     masks = _masks(detector, of_image, boxes.flatten(0, 1)[unique], variants, selections, places)
     return [
         Detections(
-            transform.resize_boxes(selection.boxes, of_image.resized, of_image.size),
+            transform.resize_boxes(selection.boxes, [*of_image.resized], [*of_image.size]),
             selection.labels,
             selection.scores,
             of_variant,
