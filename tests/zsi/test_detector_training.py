@@ -19,7 +19,7 @@ def fit(folder, detector=None, state=None, **changes):
     """Return the detector, and the rows and states of its training."""
     options = disks_and_squares.options(**changes)
     images = instances_dataset.TrainingInstances(
-        folder / "data/zsi/train.json", folder / "data/images/train", disks_and_squares.CLASSES, options.flip, 0
+        folder / "data/zsi/train.json", folder / "data/images/train", disks_and_squares.CLASSES, options
     )
     detector = detector or disks_and_squares.new_detector(**changes)
     epochs = detector_training.fit(detector, images, options, torch.device("cpu"), 0, state)

@@ -10,7 +10,7 @@ from stages.zsi import detect, train_detector
 from tests.support import disks_and_squares
 from zeroshot.base import checkpoints, command_line
 from zeroshot.evaluation.instances import detections
-from zeroshot.zsi import detector
+from zeroshot.zsi import detector_files
 
 TRAIN = {
     "--training-path": "data/zsi/train.json",
@@ -162,5 +162,5 @@ def test_a_model_of_another_kind_is_refused(whole, tmp_path):
 
 
 def test_the_trained_detector_loads(whole):
-    loaded, classes = detector.load(checkpoints.load(whole / OUTS[0], detector.Checkpoint))
+    loaded, classes = detector_files.load(checkpoints.load(whole / OUTS[0], detector_files.Checkpoint))
     assert classes == disks_and_squares.CLASSES and not loaded.training
