@@ -218,7 +218,7 @@ def find(
     masks = _masks(detector, of_image, unique, boxes.flatten(0, 1)[unique], vectors, places)
     return [
         Detections(
-            transform.resize_boxes(selection.boxes, of_image.resized, of_image.size),
+            transform.resize_boxes(selection.boxes, [*of_image.resized], [*of_image.size]),
             selection.labels,
             selection.scores,
             of_variant,
