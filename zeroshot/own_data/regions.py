@@ -1,10 +1,9 @@
 """Masks from the regions that annotation tools store: polygons and run lengths, painted as label ids."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import pycocotools.mask
 
 from zeroshot.images import label_ids, run_lengths
 from zeroshot.own_data import annotations, class_list
@@ -32,7 +31,7 @@ def paint(
     for region in outlines.regions:
         fault = _fault(region, size)
         if fault is None:
-            runs = region.runs or _fill(region.polygons, size)
+            runs = region.runs or run_lengths.compress([list(polygon) for polygon in region.polygons], size)["counts"]
             counts = run_lengths.decode(runs) if isinstance(runs, str) else runs
             if counts is None:
                 fault = "damaged run lengths"
@@ -65,11 +64,3 @@ def _fault(region: annotations.Region, size: tuple[int, int]) -> str | None:
             if min(values) < -side or max(values) > 2 * side:
                 return f"polygon far outside of the image, which is {width} x {height}"
     return None
-
-
-def _fill(polygons: Sequence[Sequence[float]], size: tuple[int, int]) -> str:
-    """Return compressed run lengths of the union of polygons."""
-    # The type stubs of pycocotools know whole numbers only, and text where there are bytes.
-    corners: Any = [list(polygon) for polygon in polygons]
-    counts: Any = pycocotools.mask.merge(pycocotools.mask.frPyObjects(corners, *size))["counts"]
-    return counts.decode()

@@ -5,12 +5,12 @@ import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import pycocotools.mask
 import pydantic
 import typing_extensions
 
 from zeroshot.base import errors, text_files, user_files
 from zeroshot.datasets.instances import class_list
+from zeroshot.images import run_lengths
 
 
 class _Image(typing_extensions.TypedDict):
@@ -28,7 +28,7 @@ class _RunLengths(typing_extensions.TypedDict):
 class _Annotation(typing_extensions.TypedDict):
     image_id: int
     category_id: int
-    bbox: list[float]
+    bbox: tuple[float, float, float, float]
     segmentation: list[list[float]] | _RunLengths
     iscrowd: int
 
@@ -63,7 +63,7 @@ class Instance:
 
     image: int
     label: int
-    box: Sequence[float]
+    box: tuple[float, float, float, float]
     mask: Mapping[str, Any]
     crowd: bool
 
@@ -124,19 +124,8 @@ def _truth(path: str | pathlib.Path, content: _File, classes: class_list.Instanc
                 "the category is no class of the data set", f"annotations.{number}: category {one['category_id']}"
             )
         if image is not None and label is not None:
-            mask = _compressed(one["segmentation"], image.size)
+            mask = run_lengths.compress(one["segmentation"], image.size)
             instances.append(Instance(one["image_id"], label, one["bbox"], mask, bool(one["iscrowd"])))
     faults.raise_any(f"{path}, which `dvc repro` makes again")
     instances.sort(key=lambda one: (one.image, one.label, one.crowd, tuple(one.box), one.mask["counts"]))
     return Truth(dict(sorted(images.items())), instances)
-
-
-def _compressed(segmentation: Any, size: tuple[int, int]) -> dict[str, Any]:
-    """Return polygons or run lengths as compressed run lengths."""
-    if isinstance(segmentation, list):
-        runs: Any = pycocotools.mask.merge(pycocotools.mask.frPyObjects(segmentation, *size))
-    elif isinstance(segmentation["counts"], list):
-        runs = pycocotools.mask.frPyObjects(segmentation, *size)
-    else:
-        return dict(segmentation)
-    return {"size": list(runs["size"]), "counts": runs["counts"].decode()}
