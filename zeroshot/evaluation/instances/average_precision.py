@@ -92,15 +92,17 @@ def evaluate(
     """
     labels = {category: label for label, category in categories.items()}
     images = sorted(set(images))
+    # COCOeval takes an empty list of images for all.
+    evaluated = set(images)
     annotations: list[dict[str, Any]] = [
         {
             "image_id": one.image, "category_id": categories[one.label], "bbox": list(one.box), "segmentation": dict(one.mask),
             "area": 0, "iscrowd": int(one.crowd),
         }
         for one in instances
-        if one.label in categories
+        if one.label in categories and one.image in evaluated
     ]  # fmt: skip
-    results = [dict(one, area=0) for one in detected if one["category_id"] in labels]
+    results = [dict(one, area=0) for one in detected if one["category_id"] in labels and one["image_id"] in evaluated]
     evaluation: Any = pycocotools.cocoeval.COCOeval(iouType=regions)
     # pycocotools prints what it does.
     with contextlib.redirect_stdout(io.StringIO()):
