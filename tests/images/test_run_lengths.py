@@ -42,14 +42,3 @@ def test_runs_that_do_not_fill_the_image():
     assert not run_lengths.fills("", (4, 5)) and len(run_lengths.decode("")) == 0
     # -1 and 21.
     assert run_lengths.decode("Oe0").tolist() == [-1, 21] and not run_lengths.fills("Oe0", (4, 5))
-
-
-def test_polygons_and_lists_of_runs_are_compressed():
-    """Two squares that overlap are one mask; the list has the same pixels."""
-    mask = np.zeros((6, 7), bool)
-    mask[1:3, 1:3] = mask[2:5, 2:6] = True
-    expected = {"size": [6, 7], "counts": pycocotools.mask.encode(np.asfortranarray(mask, np.uint8))["counts"].decode()}
-    squares = [[1, 1, 3, 1, 3, 3, 1, 3], [2, 2, 6, 2, 6, 5, 2, 5]]
-    runs = run_lengths.decode(expected["counts"]).tolist()
-    for segmentation in (squares, {"size": [6, 7], "counts": runs}, expected):
-        assert run_lengths.compress(segmentation, (6, 7)) == expected

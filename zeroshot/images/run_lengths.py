@@ -1,34 +1,11 @@
 """COCO's masks as compressed run lengths, read with the checks that pycocotools lacks: of damaged ones it returns memory nobody wrote."""
 
-from typing import Any
-
 import numpy as np
-import pycocotools.mask
 
 # Six bits of a character: five of the number, and one that says that more characters follow.
 _OFFSET, _BITS, _MORE, _NEGATIVE = 48, 5, 32, 16
 # pycocotools has numbers of 32 bits.
 _MAX_CHARACTERS = 7
-
-
-def compress(segmentation: Any, size: tuple[int, int]) -> dict[str, Any]:
-    """Return a segmentation of COCO's layout as compressed run lengths.
-
-    Args:
-        segmentation: polygons [[x, y, ...], ...], of which the union is meant, or {size, counts}, where counts is a list or compressed.
-        size: (height, width) of the image, for polygons.
-
-    Returns:
-        {size: [height, width], counts: text}.
-    """
-    if isinstance(segmentation, list):
-        # The type stubs of pycocotools know whole numbers only, and text where there are bytes.
-        runs: Any = pycocotools.mask.merge(pycocotools.mask.frPyObjects(segmentation, *size))
-    elif isinstance(segmentation["counts"], list):
-        runs = pycocotools.mask.frPyObjects(segmentation, *segmentation["size"])
-    else:
-        return {"size": list(segmentation["size"]), "counts": segmentation["counts"]}
-    return {"size": list(runs["size"]), "counts": runs["counts"].decode()}
 
 
 def decode(counts: str) -> np.ndarray | None:

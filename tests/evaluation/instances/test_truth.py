@@ -31,12 +31,6 @@ def test_a_file_in_any_order_is_the_same_truth(tmp_path):
     assert list(TRUTH.sizes) == [1, 2, 3]
 
 
-def test_polygons_are_masks(tmp_path):
-    document = world.coco_document(TRUTH)
-    document["annotations"][0]["segmentation"] = [[0, 0, 10, 0, 10, 10, 0, 10]]
-    assert truth.read(write(tmp_path / "val.json", document), world.CLASSES) == TRUTH
-
-
 def test_images_that_show_a_class():
     assert TRUTH.showing((world.DISK, world.BOX)) == (1, 2)
     # A crowd region is no object.

@@ -3,14 +3,13 @@
 import dataclasses
 import pathlib
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import pydantic
 import typing_extensions
 
 from zeroshot.base import errors, text_files, user_files
 from zeroshot.datasets.instances import class_list
-from zeroshot.images import run_lengths
+from zeroshot.evaluation.instances import detections
 
 
 class _Image(typing_extensions.TypedDict):
@@ -20,16 +19,11 @@ class _Image(typing_extensions.TypedDict):
     width: int
 
 
-class _RunLengths(typing_extensions.TypedDict):
-    size: list[int]
-    counts: str | list[int]
-
-
 class _Annotation(typing_extensions.TypedDict):
     image_id: int
     category_id: int
     bbox: tuple[float, float, float, float]
-    segmentation: list[list[float]] | _RunLengths
+    segmentation: detections.RunLengths
     iscrowd: int
 
 
@@ -57,14 +51,14 @@ class Instance:
         image: id of the image.
         label: label of its class.
         box: [x, y, width, height] in pixels.
-        mask: compressed run lengths {size, counts}.
+        mask: compressed run lengths.
         crowd: whether it is a region with many objects of the class, which counts neither as an object nor as a false detection.
     """
 
     image: int
     label: int
     box: tuple[float, float, float, float]
-    mask: Mapping[str, Any]
+    mask: detections.RunLengths
     crowd: bool
 
 
@@ -124,8 +118,7 @@ def _truth(path: str | pathlib.Path, content: _File, classes: class_list.Instanc
                 "the category is no class of the data set", f"annotations.{number}: category {one['category_id']}"
             )
         if image is not None and label is not None:
-            mask = run_lengths.compress(one["segmentation"], image.size)
-            instances.append(Instance(one["image_id"], label, one["bbox"], mask, bool(one["iscrowd"])))
+            instances.append(Instance(one["image_id"], label, one["bbox"], one["segmentation"], bool(one["iscrowd"])))
     faults.raise_any(f"{path}, which `dvc repro` makes again")
     instances.sort(key=lambda one: (one.image, one.label, one.crowd, tuple(one.box), one.mask["counts"]))
     return Truth(dict(sorted(images.items())), instances)
