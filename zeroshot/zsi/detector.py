@@ -125,8 +125,9 @@ class Detector(nn.Module):
         super().__init__()
         self._sync = options.sync_background
         # Padded to multiples of the largest stride that has a map of its own.
+        stride = 4 if encoders.n_levels(options.encoder) == 1 else 32
         self.transform = transform.GeneralizedRCNNTransform(
-            options.min_side, options.max_side, [0.485, 0.456, 0.406], [0.229, 0.224, 0.225], size_divisible=32
+            options.min_side, options.max_side, [0.485, 0.456, 0.406], [0.229, 0.224, 0.225], size_divisible=stride
         )
         # Each part has a seed of its own, so that parts which an ablation leaves as they are have the same initial weights.
         training.seed_torch(options.seed, 0)

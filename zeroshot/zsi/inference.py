@@ -86,7 +86,7 @@ class Detections:
             yield (pasted[0, 0] > threshold).numpy()
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def regions(detector: zsi_detector.Detector, image: torch.Tensor) -> Regions:
     """Run the encoder, the RPN and the shared layers of the box head on one image; Sync-bg is done.
 
@@ -142,7 +142,7 @@ def select(
     )
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def detect(
     detector: zsi_detector.Detector, of_image: Regions, variants: Sequence[Variant], options: Params
 ) -> list[Detections]:

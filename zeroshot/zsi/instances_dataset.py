@@ -22,7 +22,7 @@ class TrainingInstances(data.Dataset[Example]):
     """Training images, each mirrored with a probability that depends on (seed, epoch, position) only, not on the number of workers.
 
     Args:
-        path: the file that prepare makes: images, and annotations of seen classes alone.
+        path: the file that prepare makes: images, and annotations of seen classes alone, with compressed run lengths.
         images_dir: the folder of the images.
         classes: the classes.
         flip: probability of a mirror image.
@@ -64,7 +64,7 @@ class TrainingInstances(data.Dataset[Example]):
         annotations = self.annotations[entry["id"]]
         masks = np.zeros((len(annotations), height, width), np.uint8)
         for mask, annotation in zip(masks, annotations, strict=True):
-            mask[:] = decode(annotation["segmentation"], height, width)
+            mask[:] = run_lengths.decode(annotation["segmentation"])
         boxes = np.array([annotation["bbox"] for annotation in annotations], np.float32).reshape(-1, 4)
         boxes[:, 2:] += boxes[:, :2]
         if np.random.default_rng([self.seed, epoch, position]).random() < self.flip:
@@ -83,15 +83,6 @@ class TrainingInstances(data.Dataset[Example]):
         keys = [(epoch, position, int(index)) for position, index in enumerate(order)]
         size = min(batch_size, len(keys))
         return [keys[start : start + size] for start in range(0, len(keys) - size + 1, size)]
-
-
-def decode(segmentation: Any, height: int, width: int) -> np.ndarray:
-    """Return the mask (height, width) uint8 of COCO's polygons, of run lengths, or of compressed run lengths."""
-    if isinstance(segmentation, list):
-        segmentation = run_lengths.merge(run_lengths.frPyObjects(segmentation, height, width))
-    elif isinstance(segmentation["counts"], list):
-        segmentation = run_lengths.frPyObjects(segmentation, height, width)
-    return run_lengths.decode(segmentation)
 
 
 def collate(examples: Sequence[Example]) -> tuple[list[torch.Tensor], list[dict[str, torch.Tensor]]]:

@@ -54,10 +54,13 @@ class _File(pydantic.BaseModel):
 
 def of_roles(seen: Sequence[tuple[str, int]], unseen: Sequence[tuple[str, int]]) -> InstanceClasses:
     """Return the list of seen and then unseen classes, each a pair of name and category id, in the given order."""
-    names, ids = zip(*seen, *unseen, strict=True)
+    listed = [*seen, *unseen]
     first = len(seen) + 1
     return InstanceClasses(
-        (BACKGROUND, *names), (None, *ids), tuple(range(1, first)), tuple(range(first, first + len(unseen)))
+        (BACKGROUND, *(name for name, _ in listed)),
+        (None, *(id for _, id in listed)),
+        tuple(range(1, first)),
+        tuple(range(first, len(listed) + 1)),
     )
 
 
