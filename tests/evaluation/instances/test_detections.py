@@ -48,6 +48,10 @@ def test_numbers_that_are_no_numbers_are_not_written(tmp_path):
             json.dumps({"scoring": "mix", "facts": {}, "zsi": [], "gzsi": [{**RING, "bbox": [1, 2, 3]}]}),
             "gzsi.0.bbox: List should have at least 4 items after validation, not 3",
         ),
+        (
+            json.dumps({"scoring": "mix", "facts": {}, "zsi": [{**RING, "segmentation": {"size": [40, 50], "counts": ""}}], "gzsi": []}),
+            "zsi.0.segmentation.counts: String should have at least 1 character",
+        ),
     ],
 )  # fmt: skip
 def test_other_files_are_refused(tmp_path, text, cause):
