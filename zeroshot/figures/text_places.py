@@ -1,5 +1,6 @@
 """Places for short texts beside the boxes that they name, none over another."""
 
+import math
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -73,14 +74,13 @@ def _best(
         # The first places are the better ones.
         costs = [_covered(corner, size, others) + 0.1 * size[0] * size[1] * rank for rank, corner in enumerate(free)]
         return free[int(np.argmin(costs))]
-    step = _STEP * size[1]
-    grid = [(x, y) for y in np.arange(0, limits[1] + 1e-9, step) for x in np.arange(0, limits[0] + 1e-9, step)]
+    columns, rows = (np.append(np.arange(0, limit, _STEP * size[1]), limit).tolist() for limit in limits)
+    grid = [(x, y) for y in rows for x in columns]
     centre = (box[0] + box[2] / 2, box[1] + box[3] / 2)
     free = [corner for corner in grid if _is_free(corner, size, placed)]
     if not free:
         return None
-    x, y = min(free, key=lambda one: np.hypot(one[0] + size[0] / 2 - centre[0], one[1] + size[1] / 2 - centre[1]))
-    return float(x), float(y)
+    return min(free, key=lambda one: math.hypot(one[0] + size[0] / 2 - centre[0], one[1] + size[1] / 2 - centre[1]))
 
 
 def _beside(box: Sequence[float], size: tuple[float, float]) -> Iterator[tuple[float, float]]:
