@@ -28,10 +28,10 @@ def main(
     from zeroshot.datasets import splits
     from zeroshot.images import label_ids
     from zeroshot.pixel_classifiers import pixel_classifier
-    from zeroshot.zsi import detector as zsi_detector
+    from zeroshot.zsi import detector_files
     from zeroshot.zsi.regions import region_classifiers
 
-    detector, classes = zsi_detector.load(checkpoints.load(detector_path, zsi_detector.Checkpoint))
+    detector, classes = detector_files.load(checkpoints.load(detector_path, detector_files.Checkpoint))
     train, val = (
         tuple(splits.Item(str(entry["id"]), entry["file_name"]) for entry in json.loads(path.read_bytes())["images"])
         for path in (training_path, images_path)

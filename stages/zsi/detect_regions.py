@@ -24,15 +24,14 @@ def main(
     from zeroshot.cache import index
     from zeroshot.evaluation.instances import detections
     from zeroshot.pixel_classifiers import pixel_classifier
-    from zeroshot.zsi import coco_results, inference
-    from zeroshot.zsi import detector as zsi_detector
+    from zeroshot.zsi import coco_results, detector_files, inference
     from zeroshot.zsi.regions import evaluation_regions, region_classifiers
 
     options = params.load("zsi/params.yaml", "detection", inference.Params)
     settings = params.load("params.yaml", "runtime", runtime.Params)
     device = runtime.start(settings, settings.threads)
-    content = checkpoints.load(detector_path, zsi_detector.Checkpoint)
-    detector, classes = zsi_detector.load(content)
+    content = checkpoints.load(detector_path, detector_files.Checkpoint)
+    detector, classes = detector_files.load(content)
     described = index.read(regions_dir, "regions")
     classifier = pixel_classifier.load(classifier_path, None, described.dim)[0].to(device)
     region_classifiers.check(classifier, classes)

@@ -35,15 +35,14 @@ def main(
     from zeroshot.base import checkpoints, params, progress, runtime
     from zeroshot.cache import rows
     from zeroshot.images import image_files
-    from zeroshot.zsi import detector as zsi_detector
-    from zeroshot.zsi import instances_dataset
+    from zeroshot.zsi import detector_files, instances_dataset
     from zeroshot.zsi.regions import evaluation_regions, region_shards, training_regions
 
     options = params.load("zsi/params.yaml", "regions", training_regions.Params)
     settings = params.load("params.yaml", "runtime", runtime.Params)
     device = runtime.start(settings, settings.threads)
-    content = checkpoints.load(detector_path, zsi_detector.Checkpoint)
-    detector, classes = zsi_detector.load(content)
+    content = checkpoints.load(detector_path, detector_files.Checkpoint)
+    detector, classes = detector_files.load(content)
     evaluation_regions.check(detector)
     detector.to(device)
     describe = functools.partial(

@@ -16,8 +16,7 @@ from zeroshot.cache import index, rows
 from zeroshot.datasets import splits
 from zeroshot.evaluation.instances import detections
 from zeroshot.pixel_classifiers import pixel_classifier
-from zeroshot.zsi import detector as zsi_detector
-from zeroshot.zsi import inference
+from zeroshot.zsi import detector_files, inference
 from zeroshot.zsi.regions import evaluation_regions
 
 REGIONS = {
@@ -62,7 +61,7 @@ def world(tmp_path, monkeypatch):
     write_params()
     detector = disks_and_squares.new_detector()
     options = disks_and_squares.options()
-    content = zsi_detector.checkpoint(detector, options, disks_and_squares.CLASSES)
+    content = detector_files.checkpoint(detector, options, disks_and_squares.CLASSES)
     checkpoints.save("detector.pt", content)
 
 
@@ -107,7 +106,7 @@ def test_annotations_of_evaluation_images_are_not_read():
 def test_the_detectors_classifier_gives_its_scores():
     run(cut_detector, CUT)
     classifier, _ = pixel_classifier.load("seen.pt", splits.read("split.json"), 32)
-    detector, classes = zsi_detector.load(checkpoints.load("detector.pt", zsi_detector.Checkpoint))
+    detector, classes = detector_files.load(checkpoints.load("detector.pt", detector_files.Checkpoint))
     detector.sync_background()
     features = torch.rand(5, 32)
     expected = detector.box_head.semantics(features) @ detector.box_head.seen_vectors().T
@@ -118,7 +117,7 @@ def test_the_detectors_classifier_gives_its_scores():
 @pytest.mark.usefixtures("world")
 def test_detection_from_the_cache_is_that_of_the_network():
     run(dump_regions, DUMP)
-    detector, _ = zsi_detector.load(checkpoints.load("detector.pt", zsi_detector.Checkpoint))
+    detector, _ = detector_files.load(checkpoints.load("detector.pt", detector_files.Checkpoint))
     image = disks_and_squares.batch(1)[0][0]
     fresh = inference.regions(detector, image)
     cached = evaluation_regions.of_image(detector, image, len(fresh.boxes))
@@ -170,7 +169,7 @@ def test_a_head_that_learnt_from_the_cache_detects_both_roles(method):
 def test_class_specific_boxes_are_refused_with_the_key():
     changes = {"box_head": {"regression": "official"}}
     detector, options = disks_and_squares.new_detector(**changes), disks_and_squares.options(**changes)
-    checkpoints.save("detector.pt", zsi_detector.checkpoint(detector, options, disks_and_squares.CLASSES))
+    checkpoints.save("detector.pt", detector_files.checkpoint(detector, options, disks_and_squares.CLASSES))
     with pytest.raises(SystemExit, match=r"detector\.box_head\.regression: is official"):
         run(dump_regions, DUMP)
 

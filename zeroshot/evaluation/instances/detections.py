@@ -10,8 +10,8 @@ import pydantic
 import typing_extensions
 
 from zeroshot.base import errors, storage, text_files, user_files
+from zeroshot.datasets import run_lengths
 from zeroshot.datasets.instances import class_list
-from zeroshot.images import run_lengths
 
 _STRICT = pydantic.ConfigDict(strict=True, allow_inf_nan=False, extra="forbid")
 
@@ -21,7 +21,7 @@ class RunLengths(typing_extensions.TypedDict):
 
     __pydantic_config__ = _STRICT  # type: ignore[misc]
     size: Annotated[list[int], pydantic.Field(min_length=2, max_length=2)]
-    counts: str
+    counts: Annotated[str, pydantic.Field(min_length=1)]
 
 
 class Detection(typing_extensions.TypedDict):
@@ -134,6 +134,9 @@ def _check(
             elif tuple(one["segmentation"]["size"]) != size:
                 detail = f"{place}: image {one['image_id']} has {size}, the mask {one['segmentation']['size']}"
                 faults.add("the mask has another size than its image", detail)
-            elif not run_lengths.fills(one["segmentation"]["counts"], size):
-                faults.add("the run lengths of the mask are damaged", f"{place}: image {one['image_id']}")
+            else:
+                try:
+                    run_lengths.count((), one["segmentation"]["counts"], size, size)
+                except run_lengths.OutlineError:
+                    faults.add("the run lengths of the mask are damaged", f"{place}: image {one['image_id']}")
     faults.raise_any(f"{path}, which `dvc repro` makes again")
