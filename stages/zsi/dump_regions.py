@@ -27,7 +27,6 @@ def main(
         val_dir: out: all regions of evaluation images.
     """
     import functools
-    import json
 
     import numpy as np
     import torch
@@ -35,6 +34,7 @@ def main(
     from zeroshot.base import checkpoints, params, progress, runtime
     from zeroshot.cache import rows
     from zeroshot.images import image_files
+    from zeroshot.zsi import detector as zsi_detector
     from zeroshot.zsi import detector_files, instances_dataset
     from zeroshot.zsi.regions import evaluation_regions, region_shards, training_regions
 
@@ -53,17 +53,18 @@ def main(
         shard_bytes=options.shard_mib * 2**20,
     )
 
-    dataset = instances_dataset.TrainingInstances(training_path, train_images_dir, classes, 0.0, options.seed)
+    trained = params.build(content["config"], zsi_detector.Params, zsi_detector.SECTION, str(detector_path))
+    dataset = instances_dataset.TrainingInstances(training_path, train_images_dir, classes, trained)
 
     def training(number: int) -> rows.Rows:
-        image, target = dataset[0, 0, number]
+        image, target = dataset.example(number)
         return training_regions.of_image(detector, image.to(device), target, number, options)
 
     numbers = progress.track(range(len(dataset)), "dump_regions (train)")
     described = describe(images=[str(entry["id"]) for entry in dataset.images])
     region_shards.write_rows(train_dir, described, map(training, numbers))
 
-    entries = json.loads(images_path.read_bytes())["images"]
+    entries = instances_dataset.read(images_path, trained.max_side)["images"]
 
     def evaluation(number: int) -> evaluation_regions.EvaluationRegions:
         pixels = image_files.read_image(val_images_dir / entries[number]["file_name"])

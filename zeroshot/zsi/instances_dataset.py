@@ -93,19 +93,22 @@ class TrainingInstances(data.Dataset[Example]):
             key: (epoch, position, index): epoch, position in the epoch, and index of the image.
         """
         epoch, position, index = key
+        return self.example(index, mirrored=np.random.default_rng([self.seed, epoch, position]).random() < self.flip)
+
+    def example(self, index: int, mirrored: bool = False) -> Example:
+        """Return an image and its target, as they are or as their mirror images."""
         entry = self.images[index]
         image = image_files.read_image(self.images_dir / entry["file_name"])
         height, width = image.shape[:2]
         annotations = self.annotations[entry["id"]]
         masks = np.zeros((len(annotations), height, width), np.uint8)
         for mask, annotation in zip(masks, annotations, strict=True):
-            runs: Any = annotation[
-                "segmentation"
-            ]  # The type stubs of pycocotools have another type than its function takes.
+            # The type stubs of pycocotools have another type than its function takes.
+            runs: Any = annotation["segmentation"]
             mask[:] = run_lengths.decode(runs)
         boxes = np.array([annotation["bbox"] for annotation in annotations], np.float32).reshape(-1, 4)
         boxes[:, 2:] += boxes[:, :2]
-        if np.random.default_rng([self.seed, epoch, position]).random() < self.flip:
+        if mirrored:
             image, masks = image[:, ::-1], masks[:, :, ::-1]
             boxes[:, [0, 2]] = width - boxes[:, [2, 0]]
         target = {
