@@ -59,11 +59,12 @@ class Labelling:
 
     Attributes:
         lists: the lists of classes that postprocessing cuts separately, as `scoring.class_lists` returns them.
-        mask_vectors: (k, d) float32, whose products with a semantic map are the mask logits of the classes.
+        mask_vectors: maps regions (m,) and labels (m,) of detections to vectors (m, d) float32, whose products with the semantic map of
+            the region are its mask logits.
     """
 
     lists: Sequence[tuple[range, torch.Tensor]]
-    mask_vectors: torch.Tensor
+    mask_vectors: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -178,11 +179,16 @@ def detect(
     labellings = [
         Labelling(
             scoring.class_lists(semantics, head.vectors, head.n_seen, kind, protocol),
-            scoring.mask_vectors(masks.vectors, masks.projection, masks.n_seen, kind),
+            _of_labels(scoring.mask_vectors(masks.vectors, masks.projection, masks.n_seen, kind)),
         )
         for kind, protocol in variants
     ]
     return find(detector, of_image, labellings, options)
+
+
+def _of_labels(vectors: torch.Tensor) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:
+    """Return `Labelling.mask_vectors` for vectors (k, d) that depend on the label alone."""
+    return lambda regions, labels: vectors[labels]
 
 
 def refined_boxes(detector: zsi_detector.Detector, of_image: Regions) -> torch.Tensor:
@@ -213,7 +219,8 @@ def find(
     unique, positions = torch.cat(keys).unique(return_inverse=True)
     places = positions.split([len(part) for part in keys])
     vectors = [
-        labelling.mask_vectors[selection.labels] for labelling, selection in zip(labellings, selections, strict=True)
+        labelling.mask_vectors(selection.regions, selection.labels)
+        for labelling, selection in zip(labellings, selections, strict=True)
     ]
     masks = _masks(detector, of_image, unique, boxes.flatten(0, 1)[unique], vectors, places)
     return [

@@ -31,7 +31,8 @@ def labellings(
 ) -> list[inference.Labelling]:
     """Return how a classifier labels regions, for each protocol of `scoring.Protocol`.
 
-    The masks are those of the detector's mask head with direct products.
+    A mask is that of the detector's mask head for a seen class: of the label, or, if that is unseen, of the seen class that the
+    classifier finds likeliest in the region. What an object covers hardly depends on its class, and the mask head knows seen ones.
 
     Args:
         classifier: of background, seen and unseen classes in label order, with its seen bias. The background counts as seen.
@@ -40,9 +41,13 @@ def labellings(
     """
     logits = classifier.logits(features)
     n_seen = detector.box_head.n_seen
-    vectors = scoring.mask_vectors(detector.mask_head.vectors, detector.mask_head.projection, n_seen, "direct")
+    likeliest_seen = 1 + logits[:, 1 : n_seen + 1].argmax(dim=1)
+
+    def mask_vectors(regions: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        return detector.mask_head.vectors[torch.where(labels > n_seen, likeliest_seen[regions], labels)]
+
     return [
-        inference.Labelling(scoring.of_logits(logits, n_seen, protocol), vectors)
+        inference.Labelling(scoring.of_logits(logits, n_seen, protocol), mask_vectors)
         for protocol in typing.get_args(scoring.Protocol)
     ]
 
