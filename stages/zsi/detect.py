@@ -16,7 +16,6 @@ def main(
         detector_path: the detector.
         detections_dir: out: a file of detections for each scoring.
     """
-    import json
     import typing
 
     import torch
@@ -24,17 +23,16 @@ def main(
     from zeroshot.base import checkpoints, params, progress, runtime, storage
     from zeroshot.evaluation.instances import detections
     from zeroshot.images import image_files
-    from zeroshot.zsi import detector as zsi_detector
-    from zeroshot.zsi import coco_results, inference, scoring
+    from zeroshot.zsi import coco_results, detector_files, inference, instances_dataset, scoring
 
     options = params.load("zsi/params.yaml", "detection", inference.Params)
     settings = params.load("params.yaml", "runtime", runtime.Params)
     device = runtime.start(settings, settings.threads)
 
-    content = checkpoints.load(detector_path, zsi_detector.Checkpoint)
-    detector, classes = zsi_detector.load(content)
+    content = checkpoints.load(detector_path, detector_files.Checkpoint)
+    detector, classes = detector_files.load(content)
     detector.to(device)
-    entries = json.loads(images_path.read_bytes())["images"]
+    entries = instances_dataset.read(images_path, detector.transform.max_size)["images"]
     variants = [
         (kind, protocol) for kind in typing.get_args(scoring.Scoring) for protocol in typing.get_args(scoring.Protocol)
     ]

@@ -34,7 +34,7 @@ def main(
     from zeroshot.datasets.instances import class_list
     from zeroshot.words import class_embeddings
     from zeroshot.zsi import detector as zsi_detector
-    from zeroshot.zsi import detector_training, instances_dataset
+    from zeroshot.zsi import detector_files, detector_training, instances_dataset
 
     options = params.load("zsi/params.yaml", "detector", zsi_detector.Params)
     settings = params.load("params.yaml", "runtime", runtime.Params)
@@ -43,13 +43,13 @@ def main(
     classes = class_list.read(classes_path)
     vectors = torch.from_numpy(class_embeddings.read_rows(embeddings_path, classes.classes))
     detector = zsi_detector.build(options, vectors, classes, weights_path)
-    dataset = instances_dataset.TrainingInstances(training_path, images_dir, classes, options.flip, options.seed)
+    dataset = instances_dataset.TrainingInstances(training_path, images_dir, classes, options)
     inputs = (training_path, classes_path, embeddings_path, weights_path, *dataset.paths())
     state_file = resuming.state_file(settings.scratch, "train_detector", options, device, inputs)
     train = functools.partial(detector_training.fit, detector, dataset, options, device, settings.workers)
     resuming.run(state_file, train, "train_detector", options.epochs, curve_path)
 
-    checkpoints.save(detector_path, zsi_detector.checkpoint(detector, options, classes))
+    checkpoints.save(detector_path, detector_files.checkpoint(detector, options, classes))
     state_file.unlink()
 
 

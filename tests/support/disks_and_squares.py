@@ -84,7 +84,7 @@ def detection(**changes: Any) -> inference.Params:
 
 
 def vectors() -> np.ndarray:
-    """Return word vectors (9, DIM) float32: an axis for the shape, a circle for the hue, all of length 0.77; the background's is their mean."""
+    """Return word vectors (9, DIM) float32 of length 0.77: an axis for the shape, a circle for the hue; the background's is their mean."""
     rotation = np.linalg.qr(np.random.default_rng(0).normal(size=(DIM, DIM)))[0][:, :3]
     rows = []
     for shape, hue in LOOKS.values():

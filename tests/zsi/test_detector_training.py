@@ -19,7 +19,7 @@ def fit(folder, detector=None, state=None, **changes):
     """Return the detector, and the rows and states of its training."""
     options = disks_and_squares.options(**changes)
     images = instances_dataset.TrainingInstances(
-        folder / "data/zsi/train.json", folder / "data/images/train", disks_and_squares.CLASSES, options.flip, 0
+        folder / "data/zsi/train.json", folder / "data/images/train", disks_and_squares.CLASSES, options
     )
     detector = detector or disks_and_squares.new_detector(**changes)
     epochs = detector_training.fit(detector, images, options, torch.device("cpu"), 0, state)
@@ -68,7 +68,9 @@ def test_a_loss_that_is_not_finite_stops_the_training_and_names_the_key(folder):
         fit(folder, lr=1e30, optimizer="sgd", clip_norm=1e30)
 
 
-@pytest.mark.parametrize(("freeze", "trained"), [("nothing", (True, True)), ("stem", (False, True)), ("encoder", (False, False))])
+@pytest.mark.parametrize(
+    ("freeze", "trained"), [("nothing", (True, True)), ("stem", (False, True)), ("encoder", (False, False))]
+)
 def test_frozen_layers_do_not_change(folder, freeze, trained):
     initial = disks_and_squares.new_detector().state_dict()
     detector, _, _ = fit(folder, freeze=freeze, epochs=1)

@@ -18,9 +18,12 @@ def folder(tmp_path_factory):
     return disks_and_squares.write(tmp_path_factory.mktemp("disks"))
 
 
-def dataset(folder, flip=0.0, name="train.json"):
+def dataset(folder, flip=0.0, name="train.json", max_side=64):
     return instances_dataset.TrainingInstances(
-        folder / "data/zsi" / name, folder / "data/images/train", disks_and_squares.CLASSES, flip, seed=0
+        folder / "data/zsi" / name,
+        folder / "data/images/train",
+        disks_and_squares.CLASSES,
+        disks_and_squares.options(flip=flip, max_side=max_side),
     )
 
 
@@ -83,3 +86,22 @@ def test_a_file_without_images_is_refused(folder):
     (folder / "data/zsi/empty.json").write_text(json.dumps({"images": [], "annotations": [], "categories": []}))
     with pytest.raises(errors.UserError, match=r"empty\.json: has no images"):
         dataset(folder, name="empty.json")
+
+
+def test_images_that_would_vanish_are_listed(folder):
+    images = [{"id": i, "file_name": f"{i}.png", "height": 1, "width": width} for i, width in enumerate((64, 65, 99))]
+    (folder / "data/zsi/thin.json").write_text(json.dumps({"images": images}))
+    with pytest.raises(errors.UserError, match=r"(?s)thin\.json: 2 faults.*max_side.*1\.png: 65 x 1.*2\.png: 99 x 1"):
+        dataset(folder, name="thin.json")
+    assert len(instances_dataset.read(folder / "data/zsi/thin.json", 99)["images"]) == 3
+
+
+@pytest.mark.parametrize(
+    ("text", "cause"), [(None, "No such file"), ("[", "JSON"), ('{"images": [{"id": 1}]}', r"images\.0\.file_name")]
+)
+def test_a_missing_or_damaged_file_is_named(folder, text, cause):
+    path = folder / "data/zsi/damaged.json"
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(errors.UserError, match=rf"damaged\.json: .*{cause}.*dvc repro"):
+        dataset(folder, name="damaged.json")

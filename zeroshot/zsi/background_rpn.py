@@ -37,9 +37,8 @@ class BackgroundAwareHead(nn.Module):
         self.conv = nn.Conv2d(in_channels, in_channels, 3, padding=1)
         self.semantic = nn.Conv2d(in_channels, dim, 1)
         self.deltas = nn.Conv2d(in_channels, 4 * n_anchors, 1)
-        for layer in (self.conv, self.semantic, self.deltas):
-            nn.init.normal_(layer.weight, std=0.01)
-            nn.init.zeros_(layer.bias)
+        for name, parameter in self.named_parameters():
+            nn.init.zeros_(parameter) if name.endswith("bias") else nn.init.normal_(parameter, std=0.01)
         self.foreground_rows = nn.Parameter(torch.randn(n_anchors, dim))
         self.background_rows = nn.Parameter(background.repeat(n_anchors, 1))
 
@@ -64,7 +63,7 @@ class BackgroundAwareHead(nn.Module):
 class StockHead(rpn.RPNHead):
     """Torchvision's head of the RPN, the ablation without BA-RPN; outputs are float32 under autocast, too."""
 
-    def forward(self, maps: list[torch.Tensor]) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
+    def forward(self, x: list[torch.Tensor]) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
         """Return what `BackgroundAwareHead.forward` does."""
-        objectness, deltas = super().forward(maps)
+        objectness, deltas = super().forward(x)
         return [level.float() for level in objectness], [level.float() for level in deltas]

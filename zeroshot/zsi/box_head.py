@@ -32,9 +32,9 @@ class BoxHead(nn.Module):
 
     Scores of classes are x.w for fixed word vectors w, without bias, normalisation or temperature.
 
-    The released code puts fixed products with a vocabulary V of 4,717 words between the two layers of the encoder, and of the decoder. There
-    is no non-linearity between them, so both are linear maps all the same, and two layers without V have the same functions. V changes
-    the conditioning only, and its vectors were not published, so it is left out.
+    The released code puts a fixed product with a vocabulary V of 4,717 words between the two layers of the encoder, and of the decoder.
+    There is no non-linearity between them, so both are linear maps all the same, and two layers without V have the same functions. V
+    changes the conditioning only, and its vectors were not published, so it is left out.
 
     Args:
         in_channels: c, channels of the feature maps.
@@ -60,9 +60,8 @@ class BoxHead(nn.Module):
         self.shared = faster_rcnn.TwoMLPHead(in_channels * POOLED**2, options.hidden_dim)
         self.encoder = nn.Sequential(nn.Linear(options.hidden_dim, dim), nn.Linear(dim, dim))
         if options.init == "released":
-            for layer in self.encoder:
-                nn.init.normal_(layer.weight, std=_RELEASED_STD)
-                nn.init.zeros_(layer.bias)
+            for name, parameter in self.encoder.named_parameters():
+                nn.init.zeros_(parameter) if name.endswith("bias") else nn.init.normal_(parameter, std=_RELEASED_STD)
         self.regressor = nn.Linear(options.hidden_dim, 4 * self.n_columns)
         # The last part, so that all others have the same initial weights with and without it.
         self.decoder = None

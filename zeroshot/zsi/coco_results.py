@@ -1,5 +1,7 @@
 """Instances of an image as entries of COCO's results: boxes, scores, category ids and run lengths of masks."""
 
+from typing import Any
+
 import numpy as np
 from pycocotools import mask as run_lengths
 
@@ -28,7 +30,8 @@ def entries(
     for (left, top, right, bottom), label, score, mask in rows:
         category_id = classes.category_ids[label]
         assert category_id is not None  # The background is in no list.
-        encoded = run_lengths.encode(np.asfortranarray(mask, np.uint8))
+        # The type stubs of pycocotools have another type than its function returns.
+        encoded: Any = run_lengths.encode(np.asfortranarray(mask, np.uint8))
         result.append(
             {
                 "image_id": image_id,

@@ -1,7 +1,7 @@
 """The detector of ZSI: its parameters, its parts from torchvision, its losses and the synchronised background."""
 
 import pathlib
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import pydantic
 import torch
@@ -9,7 +9,7 @@ from torch import nn
 from torchvision.models.detection import anchor_utils, image_list, roi_heads, rpn, transform
 from torchvision.ops import poolers
 
-from zeroshot.base import checkpoints, errors, params, training
+from zeroshot.base import errors, params, training
 from zeroshot.datasets.instances import class_list
 from zeroshot.networks import pretraining
 from zeroshot.zsi import background_rpn, box_head, encoders, mask_head
@@ -89,22 +89,10 @@ class Params:
     @classmethod
     def _something_to_sync(cls, sync: SyncBackground, info: pydantic.ValidationInfo) -> SyncBackground:
         if (sync.box or sync.mask) and "rpn" in info.data and not info.data["rpn"].background_aware:
-            raise ValueError("needs rpn.background_aware: true, whose background vector it copies; set box and mask to false")
+            raise ValueError(
+                "needs rpn.background_aware: true, whose background vector it copies; set box and mask to false"
+            )
         return sync
-
-
-class Checkpoint(checkpoints.Configured):
-    """The file of a trained detector.
-
-    Classes, category ids and labels are those of `class_list.InstanceClasses`. `facts` is what metrics have to say of the detector.
-    """
-
-    classes: list[str]
-    category_ids: list[int | None]
-    seen: list[int]
-    unseen: list[int]
-    facts: dict[str, Any]
-    network: dict[str, torch.Tensor]
 
 
 class Detector(nn.Module):
@@ -148,13 +136,12 @@ class Detector(nn.Module):
 
     def sync_background(self) -> None:
         """Overwrite row 0 of the heads' word vectors with v_b of the RPN (Sync-bg), where it is on."""
-        heads = [
-            head
-            for head, is_on in ((self.box_head, self._sync.box), (self.mask_head, self._sync.mask))
-            if is_on
-        ]
+        heads = [head for head, is_on in ((self.box_head, self._sync.box), (self.mask_head, self._sync.mask)) if is_on]
         with torch.no_grad():
             for head in heads:
+                assert isinstance(
+                    self.rpn.head, background_rpn.BackgroundAwareHead
+                )  # `Params` refuses Sync-bg without.
                 head.vectors[0] = self.rpn.head.background()
 
     def maps(self, images: torch.Tensor) -> dict[str, torch.Tensor]:
@@ -217,7 +204,9 @@ def _proposal_network(options: Params, background: torch.Tensor) -> rpn.RegionPr
     )
 
 
-def build(options: Params, vectors: torch.Tensor, classes: class_list.InstanceClasses, weights_path: pathlib.Path) -> Detector:
+def build(
+    options: Params, vectors: torch.Tensor, classes: class_list.InstanceClasses, weights_path: pathlib.Path
+) -> Detector:
     """Build the detector for training, with random weights from the seed and the initial weights of `weights_path` in its encoder.
 
     Args:
@@ -239,41 +228,3 @@ def build(options: Params, vectors: torch.Tensor, classes: class_list.InstanceCl
     detector = Detector(options, vectors, n_seen)
     encoders.load_weights(detector.backbone, options, weights_path, SECTION)
     return detector
-
-
-def checkpoint(detector: Detector, options: Params, classes: class_list.InstanceClasses) -> dict[str, Any]:
-    """Return the entries of `Checkpoint`."""
-    return {
-        "config": params.to_dict(options),
-        "classes": list(classes.classes),
-        "category_ids": list(classes.category_ids),
-        "seen": list(classes.seen),
-        "unseen": list(classes.unseen),
-        "facts": {
-            "encoder": options.encoder,
-            "pretraining": options.pretraining,
-            "background_aware_rpn": options.rpn.background_aware,
-            "sync_background": params.to_dict(options.sync_background),
-            "regression": options.box_head.regression,
-            "reconstruction": {"box": options.box_head.reconstruction, "mask": options.mask_head.reconstruction},
-        },
-        "network": detector.state_dict(),
-    }
-
-
-def load(content: dict[str, Any]) -> tuple[Detector, class_list.InstanceClasses]:
-    """Rebuild a trained detector, in evaluation mode, and its classes from the entries of `Checkpoint`.
-
-    Raises:
-        errors.UserError: if the weights do not fit the configuration.
-    """
-    where = f"{SECTION} checkpoint"
-    options = params.build(content["config"], Params, SECTION, where)
-    names = ("classes", "category_ids", "seen", "unseen")
-    classes = class_list.InstanceClasses(**{name: tuple(content[name]) for name in names})
-    vectors = content["network"].get("box_head.vectors")
-    if vectors is None:
-        raise checkpoints.CheckpointError(f"{where}: its weights lack box_head.vectors")
-    detector = Detector(options, vectors, len(classes.seen))
-    checkpoints.load_weights(detector, content["network"], where)
-    return detector.eval(), classes

@@ -101,7 +101,9 @@ def learning_rate(epoch: int, step: int, options: zsi_detector.Params) -> float:
         step: of the training, counted from 0.
         options: the section.
     """
-    warmup = min(1.0, _WARMUP_START + (1 - _WARMUP_START) * step / options.warmup_steps) if options.warmup_steps else 1.0
+    warmup = (
+        min(1.0, _WARMUP_START + (1 - _WARMUP_START) * step / options.warmup_steps) if options.warmup_steps else 1.0
+    )
     return options.lr * warmup * _DECAY ** sum(epoch >= last for last in options.decay_after)
 
 

@@ -74,10 +74,10 @@ def build(options: Options) -> nn.Module:
         norm = nn.BatchNorm2d if options.pretraining == "none" else torchvision.ops.FrozenBatchNorm2d
         network = torchvision.models.get_model(options.encoder, norm_layer=norm)
         levels = _LEVELS[options.encoder]
-        body = network.features if options.encoder.startswith("mobilenet") else network
+        body: nn.Module = network.get_submodule("features" if options.encoder.startswith("mobilenet") else "")
         names = {layer: str(level) for level, layer in enumerate(levels)}
         encoder = backbone_utils.BackboneWithFPN(body, names, [*levels.values()], options.map_dim)
-        layers = dict(encoder.body.named_children())
+        layers = dict(encoder.get_submodule("body").named_children())
         first = [*layers].index(next(iter(levels))) + 1
         frozen = [*layers.values()][: {"nothing": 0, "stem": first, "encoder": len(layers)}[options.freeze]]
     for module in frozen:
@@ -109,7 +109,7 @@ def load_weights(encoder: nn.Module, options: Options, path: pathlib.Path, secti
     state = weights.read(path, options.encoder, section)
     if state is not None:
         prefix = "features." if options.encoder.startswith("mobilenet") else ""
-        weights.load_body(encoder.body, prefix, options.encoder, state, str(path), section)
+        weights.load_body(encoder.get_submodule("body"), prefix, options.encoder, state, str(path), section)
 
 
 def train_mode(encoder: nn.Module) -> None:

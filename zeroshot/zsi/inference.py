@@ -159,9 +159,7 @@ def detect(
     boxes = detector.matching.box_coder.decode(deltas.flatten(1), [of_image.boxes]).view(-1, head.n_columns, 4)
     boxes = box_ops.clip_boxes_to_image(boxes, of_image.resized)
     selections = [
-        select(
-            scoring.class_lists(semantics, head.vectors, head.n_seen, kind, protocol), boxes, head.columns, options
-        )
+        select(scoring.class_lists(semantics, head.vectors, head.n_seen, kind, protocol), boxes, head.columns, options)
         for kind, protocol in variants
     ]
     # The mask of a box depends on the region and the regressor alone, not on the class.
@@ -171,7 +169,7 @@ def detect(
     masks = _masks(detector, of_image, boxes.flatten(0, 1)[unique], variants, selections, places)
     return [
         Detections(
-            transform.resize_boxes(selection.boxes, of_image.resized, of_image.size),
+            transform.resize_boxes(selection.boxes, [*of_image.resized], [*of_image.size]),
             selection.labels,
             selection.scores,
             of_variant,

@@ -87,5 +87,4 @@ def _convolution(in_dim: int, out_dim: int) -> nn.Sequential:
     """Return a 3x3 convolution and a ReLU."""
     layer = nn.Conv2d(in_dim, out_dim, 3, padding=1)
     nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
-    nn.init.zeros_(layer.bias)
     return nn.Sequential(layer, nn.ReLU(inplace=True))
