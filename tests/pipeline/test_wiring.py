@@ -5,11 +5,13 @@ import configparser
 import os
 import pathlib
 import re
+import typing
 
 import pytest
 
 from tests.support import dag, source_code
 from zeroshot.experiments import schema
+from zeroshot.zsi import scoring as scoring_names
 
 STAGES = dag.stages(files=dag.ALL)
 SZN_STAGES = {name: stage for name, stage in STAGES.items() if stage.file == dag.SZN}
@@ -264,7 +266,7 @@ def test_only_evaluation_depends_on_labels_of_unseen_classes():
     }
     assert readers("features/unlabelled") == {"pseudo_label", "report_pseudo_labels", "self_train", "feature_oracle"}
     summaries = {*PACKED, "summarise"}
-    assert readers("metrics") == summaries | {"szn/summarise"} and readers("plots") == set()
+    assert readers("metrics") == summaries | {"szn/summarise", "zsi/summarise"} and readers("plots") == set()
     assert not any(readers(out) - summaries for name in summaries for out in STAGES[name].outs)
 
 
@@ -320,13 +322,16 @@ def test_the_summary_is_the_only_metric_of_a_pipeline_and_has_every_model():
     assert metrics == {
         dag.MAIN: [{"metrics/summary.json": {"cache": False}}],
         dag.SZN: [{"metrics/szn/summary.json": {"cache": False}}],
-        dag.ZSI: [],
+        dag.ZSI: [{"metrics/zsi/summary.json": {"cache": False}}],
     }
     models = dag.document(dag.MAIN)["stages"]["evaluate"]["matrix"]["model"]
     assert STAGES["summarise"].data == ["data/split.json", *(f"metrics/{model}.json" for model in models)]
     written = [f"metrics/szn/{name}.json" for name in ("fcn_s", "fcn_je", "szn", "szn_ps")]
     assert STAGES["szn/summarise"].data == ["data/szn/split.json", *written]
     assert all(any(path in stage.outs for stage in SZN_STAGES.values()) for path in written)
+    scorings = dag.document(dag.ZSI)["stages"]["evaluate"]["matrix"]["scoring"]
+    assert STAGES["zsi/summarise"].data == [f"metrics/zsi/{scoring}.json" for scoring in scorings]
+    assert scorings == list(typing.get_args(scoring_names.Scoring))
 
 
 def test_a_variant_of_szn_is_scored_with_its_own_model():

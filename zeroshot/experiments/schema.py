@@ -12,6 +12,8 @@ from zeroshot.datasets.instances import instance_roles
 from zeroshot.datasets.shapes import arrangements
 from zeroshot.datasets.toy import scenes
 from zeroshot.evaluation import example_images, protocols
+from zeroshot.evaluation.instances import instance_metrics
+from zeroshot.figures import instances
 from zeroshot.networks import backbone, pretraining
 from zeroshot.pixel_classifiers.cross_validation import folds
 from zeroshot.szn import features, network, roles, seen_mask, seen_mask_folds
@@ -20,6 +22,7 @@ from zeroshot.zs3net import self_training_network
 from zeroshot.zs3net.classifiers import baselines, fine_tuning, self_training
 from zeroshot.zs3net.generators import registry
 from zeroshot.zs3net.pseudo_labels import selection
+from zeroshot.zsi import detector, inference
 
 SECTIONS = {
     "toy": scenes.Params,
@@ -52,6 +55,10 @@ ZSI_SECTIONS = {
     "data": instance_roles.Params,
     "shapes": arrangements.Params,
     "embeddings": class_embeddings.Params,
+    "detector": detector.Params,
+    "detection": inference.Params,
+    "evaluation": instance_metrics.Params,
+    "pictures": instances.Params,
 }
 # Parameter file, by its path in the repository -> its sections.
 FILES = {"params.yaml": SECTIONS, "szn/params.yaml": SZN_SECTIONS, "zsi/params.yaml": ZSI_SECTIONS}

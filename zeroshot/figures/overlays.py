@@ -53,7 +53,7 @@ def tinted(image: np.ndarray, labels: np.ndarray, palette: np.ndarray) -> np.nda
 
 def light_grey(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Return a photograph (h, w, 3) uint8 in grey values from `DARKEST` to white, (H, W, 3) uint8, resized to this (height, width)."""
-    grey = PIL.Image.fromarray(image).convert("L").resize(size[::-1], PIL.Image.Resampling.BILINEAR)
+    grey = PIL.Image.fromarray(image).convert("L").resize((size[1], size[0]), PIL.Image.Resampling.BILINEAR)
     light = DARKEST + np.asarray(grey, np.float64) * (255 - DARKEST) / 255
     return np.repeat(np.round(light).astype(np.uint8)[..., None], 3, axis=2)
 

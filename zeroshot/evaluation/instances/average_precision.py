@@ -140,7 +140,8 @@ def _coco(records: list[dict[str, Any]], images: Sequence[int], categories: Coll
             one["image_id"], one["category_id"], -one.get("score", 0.0), tuple(one["bbox"]), one["segmentation"]["counts"],
         )
     )  # fmt: skip
-    coco = pycocotools.coco.COCO()
+    # The type stubs of pycocotools ask for more keys than its functions read.
+    coco: Any = pycocotools.coco.COCO()
     coco.dataset = {
         # pycocotools needs a size to fill polygons; all masks are run lengths.
         "images": [{"id": id, "height": 0, "width": 0} for id in images],
@@ -164,4 +165,4 @@ def _matches(by_image: Sequence[dict[str, Any] | None]) -> Matches:
             right.append(one["dtMatches"][half] > 0)
             ignored.append(one["dtIgnore"][half].astype(bool))
     order = np.argsort(-np.concatenate(scores), kind="stable")
-    return Matches(*(np.concatenate(parts)[order] for parts in (images, right, ignored)), objects)
+    return Matches(np.concatenate(images)[order], np.concatenate(right)[order], np.concatenate(ignored)[order], objects)
