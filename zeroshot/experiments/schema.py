@@ -1,4 +1,4 @@
-"""The dataclass of every section of params.yaml and of szn/params.yaml, and a check of all sections before any stage runs."""
+"""The dataclass of every section of params.yaml, szn/params.yaml and zsi/params.yaml, and a check of all before any stage runs."""
 
 import pathlib
 import typing
@@ -8,6 +8,8 @@ from typing import Any
 from zeroshot.base import errors, params, runtime
 from zeroshot.cache import sources
 from zeroshot.datasets import conversion, layout, lists, published
+from zeroshot.datasets.instances import instance_roles
+from zeroshot.datasets.shapes import arrangements
 from zeroshot.datasets.toy import scenes
 from zeroshot.evaluation import example_images, protocols
 from zeroshot.networks import backbone, pretraining
@@ -45,8 +47,14 @@ SZN_SECTIONS = {
     "features": features.Params,
     "seen_mask": seen_mask.Params,
 }
+# Sections of zsi/params.yaml. Of params.yaml, ZSI reads the section runtime alone.
+ZSI_SECTIONS = {
+    "data": instance_roles.Params,
+    "shapes": arrangements.Params,
+    "embeddings": class_embeddings.Params,
+}
 # Parameter file, by its path in the repository -> its sections.
-FILES = {"params.yaml": SECTIONS, "szn/params.yaml": SZN_SECTIONS}
+FILES = {"params.yaml": SECTIONS, "szn/params.yaml": SZN_SECTIONS, "zsi/params.yaml": ZSI_SECTIONS}
 
 
 def check(path: str | pathlib.Path) -> None:
@@ -79,6 +87,15 @@ def check_szn(path: str | pathlib.Path, main: str | pathlib.Path) -> None:
             *_seen_mask(loaded, data),
         ],
     )
+
+
+def check_zsi(path: str | pathlib.Path) -> None:
+    """Load every section of the parameters of ZSI, zsi/params.yaml.
+
+    Raises:
+        params.ParamsError: with all errors of all sections, and the unknown sections.
+    """
+    _load(path, ZSI_SECTIONS)
 
 
 def check_weights(path: str | pathlib.Path, section: str = "backbone") -> None:
