@@ -57,7 +57,7 @@ class Params:
     min_side: params.Count
     max_side: params.Count
     flip: params.Fraction
-    map_dim: Annotated[int, pydantic.Field(ge=8, multiple_of=8)]
+    map_dim: Annotated[int, pydantic.Field(ge=2, multiple_of=2)]
     anchors: Anchors
     rpn: background_rpn.Params
     sync_background: SyncBackground

@@ -35,10 +35,10 @@ class Options(Protocol):
 
 
 class SmallCNN(nn.Module):
-    """Five 3x3 convolutions to one map of stride 4, with group normalisation, which does not depend on the other images of a batch.
+    """Five 3x3 convolutions to one map of stride 4, without normalisation: group normalisation learns colours more slowly.
 
     Args:
-        dim: channels of the map, a multiple of 8.
+        dim: channels of the map, an even number.
     """
 
     def __init__(self, dim: int) -> None:
@@ -122,8 +122,6 @@ def train_mode(encoder: nn.Module) -> None:
 
 
 def _convolution(in_dim: int, out_dim: int, stride: int = 1) -> list[nn.Module]:
-    return [
-        nn.Conv2d(in_dim, out_dim, 3, stride, padding=1, bias=False),
-        nn.GroupNorm(4, out_dim),
-        nn.ReLU(inplace=True),
-    ]
+    layer = nn.Conv2d(in_dim, out_dim, 3, stride, padding=1)
+    nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+    return [layer, nn.ReLU(inplace=True)]
