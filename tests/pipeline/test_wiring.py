@@ -24,6 +24,10 @@ NAMED = PACKED | {
     **{f"szn/{name}_softmax": name for name in ("dump", "evaluate")},
     **{f"szn/cut_{head}": "cut_head" for head in ("embedding", "softmax")},
     "szn/train_softmax": "train_embedding",
+    "zsi/train_generator": "train_gmmn",
+    "zsi/train_last_layer": "finetune_classifier",
+    "zsi/train_head": "train_baseline",
+    "zsi/evaluate_regions": "evaluate",
 }
 ROOT_OF_DATA = dag.document(dag.PARAMS)["data"]["root"]
 stages = pytest.mark.parametrize("stage", STAGES.values(), ids=STAGES)
@@ -54,12 +58,13 @@ def imported_files(module: str) -> set[str]:
     }
 
 
-def sections_loaded(path: pathlib.Path) -> dict[str, str]:
-    """Return the sections that a file loads by `params.load("params.yaml", "section", module.Params)`, and the full name of the class.
+def sections_loaded(stage: dag.Stage) -> dict[str, str]:
+    """Return the sections that a stage loads by `params.load("params.yaml", "section", module.Params)`, and the full name of the class.
 
-    The names of the sections are those of `dag.Stage.params`.
+    The names of the sections are those of `dag.Stage.params`. A stage of several pipelines has the file from its flag `--params-path`.
     """
-    tree = source_code.parsed(path)
+    tree = source_code.parsed(source_code.source(stage.module))
+    flags = dict(zip(stage.argv[::2], stage.argv[1::2], strict=False))
     modules = {
         alias.asname or alias.name: f"{node.module}.{alias.name}"
         for node in ast.walk(tree)
@@ -69,7 +74,11 @@ def sections_loaded(path: pathlib.Path) -> dict[str, str]:
     loads = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and ast.unparse(node.func) == "params.load"]
     loaded = {}
     for call in loads:
-        file, section = map(ast.literal_eval, call.args[:2])
+        section = ast.literal_eval(call.args[1])
+        if ast.unparse(call.args[0]) == "params_path":
+            file = flags.get("--params-path", dag.PARAMS)
+        else:
+            file = ast.literal_eval(call.args[0])
         module, _, name = ast.unparse(call.args[2]).rpartition(".")
         loaded[section if file == dag.PARAMS else f"{file}:{section}"] = f"{modules[module]}.{name}"
     return loaded
@@ -147,7 +156,7 @@ def test_the_workbench_is_no_dependency():
 
 @stages
 def test_params_are_the_sections_that_the_stage_loads(stage):
-    loaded = sections_loaded(source_code.source(stage.module))
+    loaded = sections_loaded(stage)
     assert sorted(stage.params) == sorted(section for section in loaded if section != "runtime")
     for section, name in loaded.items():
         path, _, key = section.rpartition(":")
@@ -166,9 +175,11 @@ def test_each_section_is_tracked_by_one_stage_and_runtime_by_none():
     # SZN has some sections in common with the main pipeline; each of those too is tracked by one stage.
     own = [f"{dag.SZN_PARAMS}:{section}" for section in dag.document(dag.SZN_PARAMS)]
     assert tracked(SZN_STAGES.values()) == sorted([*own, "data", "evaluation", "visualise"])
-    assert tracked(ZSI_STAGES.values()) == sorted(f"{dag.ZSI_PARAMS}:{key}" for key in dag.document(dag.ZSI_PARAMS))
+    # Images and the cache of regions give detections by the same rules.
+    of_zsi = [f"{dag.ZSI_PARAMS}:{key}" for key in dag.document(dag.ZSI_PARAMS)]
+    assert tracked(ZSI_STAGES.values()) == sorted([*of_zsi, f"{dag.ZSI_PARAMS}:detection"])
     for stages in (main, SZN_STAGES.values(), ZSI_STAGES.values()):
-        assert "runtime" in {section for one in stages for section in sections_loaded(source_code.source(one.module))}
+        assert "runtime" in {section for one in stages for section in sections_loaded(one)}
 
 
 @stages
@@ -299,7 +310,9 @@ def test_the_network_of_szn_reads_class_vectors_and_the_one_with_softmax_does_no
 def test_of_zsi_only_the_preparation_reads_annotations_with_unseen_classes():
     """Training reads data/zsi/train.json, which no annotation of an unseen class changes; data/zsi/val.json is for evaluation alone."""
     assert readers("data/shapes/instances_train.json") == readers("data/shapes/instances_val.json") == {"zsi/prepare"}
-    assert readers("data/zsi/val.json") <= {"zsi/evaluate", "zsi/pictures"}
+    scored = {name for name in ZSI_STAGES if name.startswith("zsi/evaluate")}
+    assert readers("data/zsi/val.json") == scored | {"zsi/pictures"}
+    assert readers("data/zsi/val_images.json") == {"zsi/detect", "zsi/cut_detector", "zsi/dump_regions"}
 
 
 def test_labels_of_unlabelled_images_reach_only_metrics():
@@ -329,9 +342,11 @@ def test_the_summary_is_the_only_metric_of_a_pipeline_and_has_every_model():
     written = [f"metrics/szn/{name}.json" for name in ("fcn_s", "fcn_je", "szn", "szn_ps")]
     assert STAGES["szn/summarise"].data == ["data/szn/split.json", *written]
     assert all(any(path in stage.outs for stage in SZN_STAGES.values()) for path in written)
-    scorings = dag.document(dag.ZSI)["stages"]["evaluate"]["matrix"]["scoring"]
-    assert STAGES["zsi/summarise"].data == [f"metrics/zsi/{scoring}.json" for scoring in scorings]
+    document = dag.document(dag.ZSI)["stages"]
+    scorings, heads = document["evaluate"]["matrix"]["scoring"], document["evaluate_regions"]["matrix"]["head"]
+    assert STAGES["zsi/summarise"].data == [f"metrics/zsi/{name}.json" for name in (*scorings, *heads)]
     assert scorings == list(typing.get_args(scoring_names.Scoring))
+    assert heads == document["detect_regions"]["matrix"]["head"]
 
 
 def test_a_variant_of_szn_is_scored_with_its_own_model():

@@ -25,8 +25,8 @@ SZN_PARAMS = "szn/params.yaml"
 ZSI_PARAMS = "zsi/params.yaml"
 # Pipelines with parameters of their own -> the start of the names of their stages here.
 _PREFIXES = {SZN: "szn/", ZSI: "zsi/"}
-# Flags whose values are not paths.
-CHOICES = {"--method", "--dataset", "--target", "--variant"}
+# Flags whose values are no inputs or outputs.
+CHOICES = {"--params-path", "--method", "--dataset", "--target", "--variant"}
 # Dependencies with the checksums of the images of `data.root` that a stage reads.
 CHECKSUMS = {"data/training.json", "data/images.json", "data/szn/training.json", "data/szn/images.json"}
 

@@ -23,6 +23,7 @@ from zeroshot.zs3net.classifiers import baselines, fine_tuning, self_training
 from zeroshot.zs3net.generators import registry
 from zeroshot.zs3net.pseudo_labels import selection
 from zeroshot.zsi import detector, inference
+from zeroshot.zsi.regions import training_regions
 
 SECTIONS = {
     "toy": scenes.Params,
@@ -57,6 +58,10 @@ ZSI_SECTIONS = {
     "embeddings": class_embeddings.Params,
     "detector": detector.Params,
     "detection": inference.Params,
+    "regions": training_regions.Params,
+    "gmmn": registry.Params,
+    "classifier": fine_tuning.Params,
+    "baseline": baselines.Params,
     "evaluation": instance_metrics.Params,
     "pictures": instances.Params,
 }
