@@ -269,7 +269,7 @@ def has_key(document: dict, name: str) -> bool:
 
 
 def test_sections_and_keys_named_in_the_docs_exist():
-    """A parameter in backticks, as in `gmmn.kernel`, with or without a value, is a key of params.yaml, or of that of the page's pipeline."""
+    """A parameter in backticks, as in `gmmn.kernel`, with or without a value, is a key of params.yaml, or of the page's pipeline."""
     main, others = dag.document(dag.PARAMS), {"szn": dag.SZN_PARAMS, "zsi": dag.ZSI_PARAMS}
     for path in FILES:
         documents = [main, *(dag.document(file) for name, file in others.items() if path.name.startswith(name))]
