@@ -15,6 +15,7 @@ def main(
     cross_validation_path: pathlib.Path,
     curve_path: pathlib.Path,
     calibration_path: pathlib.Path,
+    params_path: pathlib.Path = pathlib.Path("params.yaml"),
 ) -> None:
     """Fine-tune the last layer on real seen and synthetic unseen features, and calibrate its bias towards seen classes.
 
@@ -27,6 +28,7 @@ def main(
         cross_validation_path: out: generator and classifier of each fold of cross-validation.
         curve_path: out: loss by epoch.
         calibration_path: out: hIoU by seen bias and fold.
+        params_path: file with the section classifier; that of the machine is always in params.yaml.
     """
     import functools
     import sys
@@ -44,9 +46,7 @@ def main(
     from zeroshot.zs3net.generators import registry
 
     described = index.read(features_dir, "rows")
-    options = fine_tuning.with_steps(
-        params.load("params.yaml", "classifier", fine_tuning.Params), len(described.images)
-    )
+    options = fine_tuning.with_steps(params.load(params_path, "classifier", fine_tuning.Params), len(described.images))
     machine = params.load("params.yaml", "runtime", runtime.Params)
     device = runtime.start(machine)
     workers = runtime.processes(machine, device)

@@ -15,6 +15,7 @@ def main(
     classifier_path: pathlib.Path,
     curve_path: pathlib.Path,
     calibration_path: pathlib.Path,
+    params_path: pathlib.Path = pathlib.Path("params.yaml"),
 ) -> None:
     """Train a zero-shot baseline, DeViSE, ALE or SPNet: a linear map from cached features to class vectors.
 
@@ -26,6 +27,7 @@ def main(
         classifier_path: out: the classifier of all classes.
         curve_path: out: loss by epoch.
         calibration_path: out: hIoU by seen bias and fold.
+        params_path: file with the section baseline; that of the machine is always in params.yaml.
     """
     import functools
     import sys
@@ -40,7 +42,7 @@ def main(
     from zeroshot.words import class_embeddings
     from zeroshot.zs3net.classifiers import baselines
 
-    options = params.load("params.yaml", "baseline", baselines.Params)
+    options = params.load(params_path, "baseline", baselines.Params)
     machine = params.load("params.yaml", "runtime", runtime.Params)
     device = runtime.start(machine)
     workers = runtime.processes(machine, device)

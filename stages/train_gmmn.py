@@ -14,6 +14,7 @@ def main(
     gmmn_path: pathlib.Path,
     curve_path: pathlib.Path,
     quality_path: pathlib.Path,
+    params_path: pathlib.Path = pathlib.Path("params.yaml"),
 ) -> None:
     """Train the feature generator on the cached features of seen classes.
 
@@ -25,6 +26,7 @@ def main(
         gmmn_path: out: the generator.
         curve_path: out: loss by epoch.
         quality_path: out: MMD on held-out images by class.
+        params_path: file with the section gmmn; that of the machine is always in params.yaml.
     """
     import dataclasses
     import sys
@@ -37,7 +39,7 @@ def main(
     from zeroshot.words import class_embeddings
     from zeroshot.zs3net.generators import graph, matching, registry, scenes
 
-    options = params.load("params.yaml", "gmmn", registry.Params)
+    options = params.load(params_path, "gmmn", registry.Params)
     device = runtime.start(params.load("params.yaml", "runtime", runtime.Params))
     split = splits.read(split_path)
     vectors = class_embeddings.read(embeddings_path).vectors

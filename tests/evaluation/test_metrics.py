@@ -121,19 +121,19 @@ def test_summary_is_json_without_nan(matrix, unseen):
     assert json.loads(text) == summary
 
 
-def test_hiou():
-    assert metrics.hiou(60.0, 20.0) == pytest.approx(30.0)
-    assert metrics.hiou(0.0, 0.0) == 0.0 and metrics.hiou(70.0, 0.0) == 0.0
-    assert metrics.hiou(None, 5.0) is None and metrics.hiou(5.0, None) is None
+def test_harmonic_mean():
+    assert metrics.harmonic_mean(60.0, 20.0) == pytest.approx(30.0)
+    assert metrics.harmonic_mean(0.0, 0.0) == 0.0 and metrics.harmonic_mean(70.0, 0.0) == 0.0
+    assert metrics.harmonic_mean(None, 5.0) is None and metrics.harmonic_mean(5.0, None) is None
     # The paper's Table 1, Pascal VOC, K=2, ZS3Net.
-    assert metrics.hiou(72.0, 35.4) == pytest.approx(47.5, abs=0.05)
+    assert metrics.harmonic_mean(72.0, 35.4) == pytest.approx(47.5, abs=0.05)
 
 
 @quick
 @given(st.floats(0, 100), st.floats(0, 100))
 def test_hiou_is_symmetric_and_between_its_arguments(seen, unseen):
-    value = metrics.hiou(seen, unseen)
-    assert value == pytest.approx(metrics.hiou(unseen, seen))
+    value = metrics.harmonic_mean(seen, unseen)
+    assert value == pytest.approx(metrics.harmonic_mean(unseen, seen))
     assert min(seen, unseen) - 1e-6 <= value <= max(seen, unseen) + 1e-6
 
 

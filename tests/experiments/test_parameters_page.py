@@ -8,8 +8,10 @@ from zeroshot.base import errors, params
 from zeroshot.commands import parameters
 from zeroshot.experiments import parameters_page, presets, schema
 
+PAGES = [("main", "parameters.md"), ("szn", "szn_parameters.md"), ("zsi", "zsi_parameters.md")]
 
-@pytest.mark.parametrize(("pipeline", "page"), [("main", "parameters.md"), ("szn", "szn_parameters.md")])
+
+@pytest.mark.parametrize(("pipeline", "page"), PAGES)
 def test_the_committed_page_is_up_to_date(capsys, monkeypatch, pipeline, page):
     monkeypatch.chdir(dag.ROOT)
     parameters.main(pipeline)

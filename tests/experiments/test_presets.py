@@ -283,34 +283,39 @@ def test_an_overlay_that_is_not_utf8_is_refused_with_its_name(tmp_path):
     assert presets.text("mine", tmp_path).startswith("# Bäume.\n\n")
 
 
-SZN = (dag.ROOT / dag.SZN_PARAMS).read_text()
+OTHERS = {path: schema.FILES[path] for path in (dag.SZN_PARAMS, dag.ZSI_PARAMS)}
+other_files = pytest.mark.parametrize(("path", "sections"), OTHERS.items(), ids=OTHERS)
 
 
-def test_every_key_of_szn_has_a_comment_and_lines_are_short():
-    expected = {key for section, cls in schema.SZN_SECTIONS.items() for key in keys(cls, section)}
-    comments = presets.comments(SZN)
+@other_files
+def test_every_key_of_other_pipelines_has_a_comment_and_lines_are_short(path, sections):
+    text = (dag.ROOT / path).read_text()
+    expected = {key for section, cls in sections.items() for key in keys(cls, section)}
+    comments = presets.comments(text)
     assert comments.keys() == expected
-    for section, cls in schema.SZN_SECTIONS.items():
+    for section, cls in sections.items():
         listed = keys(cls, section)
-        assert list(leaves(yaml.safe_load(SZN)[section], f"{section}.")) == [
+        assert list(leaves(yaml.safe_load(text)[section], f"{section}.")) == [
             key for key in listed if not any(other.startswith(f"{key}.") for other in listed)
         ]
-    assert [line for line in SZN.splitlines() if len(line) > 120] == []
+    assert [line for line in text.splitlines() if len(line) > 120] == []
     assert not [key for key, comment in comments.items() if comment.startswith(("As ", "... "))]
 
 
-def test_dvc_changes_one_line_of_szn_for_each_key_and_keeps_the_comments_of_lists(tmp_path):
+@other_files
+def test_dvc_changes_one_line_of_other_pipelines_for_each_key_and_keeps_the_comments_of_lists(tmp_path, path, sections):
+    text = (dag.ROOT / path).read_text()
     path = tmp_path / "params.yaml"
-    path.write_text(SZN)
+    path.write_text(text)
     with serialize.modify_yaml(path):
         pass
-    assert path.read_text() == SZN
-    values = {key: value for key, value in leaves(yaml.safe_load(SZN)).items() if value != {}}
+    assert path.read_text() == text
+    values = {key: value for key, value in leaves(yaml.safe_load(text)).items() if value != {}}
     single = {key: value for key, value in values.items() if not isinstance(value, list)}
     hydra.apply_overrides(path, [f"{key}={other(value)}" for key, value in single.items()])
     after = path.read_text()
-    changed = [old for old, new in zip(SZN.splitlines(), after.splitlines(), strict=True) if old != new]
+    changed = [old for old, new in zip(text.splitlines(), after.splitlines(), strict=True) if old != new]
     assert [line.partition(":")[0].strip() for line in changed] == [key.rpartition(".")[2] for key in single]
     hydra.apply_overrides(path, [f"{key}=[1.5,2.5]" for key in values if key not in single])
-    assert presets.comments(path.read_text()) == presets.comments(SZN)
+    assert presets.comments(path.read_text()) == presets.comments(text)
     assert len(single) < len(values)

@@ -35,8 +35,10 @@ def test_sections_and_classes_are_those_that_stages_load():
 def test_the_files_of_the_repository_are_valid(path, capsys):
     schema.check(path)
     commands.main(["check", str(path)])
-    szn = path.parent / "szn" / path.name
-    beside = f"{szn}: all {len(schema.SZN_SECTIONS)} sections are valid\n" if szn.exists() else ""
+    beside = ""
+    for name, sections in (("szn", schema.SZN_SECTIONS), ("zsi", schema.ZSI_SECTIONS)):
+        other = path.parent / name / path.name
+        beside += f"{other}: all {len(sections)} sections are valid\n" if other.exists() else ""
     assert capsys.readouterr() == (f"{path}: all {len(schema.SECTIONS)} sections are valid\n{beside}", "")
 
 

@@ -21,7 +21,7 @@ BAD = ["data/$(touch x).txt", "data/`touch x`", "data/'$(touch x)'b", 'a"b', "a\
 
 def documents(word=None, value=None):
     """Return the content of each parameter file by its path, with another value at the key that a command line names by `word`."""
-    contents = {path: dag.document(path) for path in (dag.PARAMS, dag.SZN_PARAMS)}
+    contents = {path: dag.document(path) for path in (dag.PARAMS, dag.SZN_PARAMS, dag.ZSI_PARAMS)}
     if word:
         path, _, key = word.rpartition(":")
         *sections, last = key.split(".")
@@ -44,13 +44,17 @@ def check(path):
     """Check all sections of a parameter file."""
     if path == dag.PARAMS:
         schema.check(path)
-    else:
+    elif path == dag.SZN_PARAMS:
         schema.check_szn(path, dag.PARAMS)
+    else:
+        schema.check_zsi(path)
 
 
 def test_keys_are_found_in_all_files():
     main = ["backbone.semantic.vectors", "backbone.weights", "data.root", "embeddings.path", "gmmn.graph.masks"]
-    assert [*main, "szn/params.yaml:embeddings.path", "szn/params.yaml:network.weights"] == KEYS
+    szn = ["szn/params.yaml:embeddings.path", "szn/params.yaml:network.weights"]
+    zsi = ["data.annotations", "data.train_images", "data.val_images", "embeddings.path"]
+    assert [*main, *szn, *(f"zsi/params.yaml:{key}" for key in zsi)] == KEYS
 
 
 @pytest.mark.parametrize("body", BODIES, ids=lambda body: re.search(r"stages\.[\w.]+", body["cmd"])[0])
@@ -60,8 +64,8 @@ def test_no_value_of_params_yaml_is_on_a_command_line_and_each_path_is_hashed(bo
     words = shlex.split(body["cmd"])
     # The other flags hand on a name, not a file that is read.
     keys = [word[1:] for flag, word in itertools.pairwise(words) if word.startswith("@") and flag not in dag.CHOICES]
-    # Templates have the keys of szn/params.yaml without its name, since it is beside the DVC file.
-    keys = [key.removeprefix(f"{dag.SZN_PARAMS}:") for key in keys]
+    # Templates have the keys of szn/params.yaml without its name, since it is beside the DVC file; and so with ZSI.
+    keys = [key.removeprefix(f"{dag.SZN_PARAMS}:").removeprefix(f"{dag.ZSI_PARAMS}:") for key in keys]
     # The checksums of the images that the stage reads are in a file of prepare_split.
     hashed = {"data.root"} if dag.CHECKSUMS & set(body["deps"]) else set()
     assert sorted(templates) == sorted(f"${{{key}}}" for key in keys if key not in hashed)

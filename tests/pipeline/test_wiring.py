@@ -5,14 +5,17 @@ import configparser
 import os
 import pathlib
 import re
+import typing
 
 import pytest
 
 from tests.support import dag, source_code
 from zeroshot.experiments import schema
+from zeroshot.zsi import scoring as scoring_names
 
 STAGES = dag.stages(files=dag.ALL)
 SZN_STAGES = {name: stage for name, stage in STAGES.items() if stage.file == dag.SZN}
+ZSI_STAGES = {name: stage for name, stage in STAGES.items() if stage.file == dag.ZSI}
 # Stages with another name than their module: that of what they make, which people type, or of what they make it for.
 PACKED = dict.fromkeys(("zs3net", "zs5net", "baselines"), "pack_models") | dict.fromkeys(
     ("szn/szn", "szn/fcn_je"), "pack"
@@ -21,6 +24,10 @@ NAMED = PACKED | {
     **{f"szn/{name}_softmax": name for name in ("dump", "evaluate")},
     **{f"szn/cut_{head}": "cut_head" for head in ("embedding", "softmax")},
     "szn/train_softmax": "train_embedding",
+    "zsi/train_generator": "train_gmmn",
+    "zsi/train_last_layer": "finetune_classifier",
+    "zsi/train_head": "train_baseline",
+    "zsi/evaluate_regions": "evaluate",
 }
 ROOT_OF_DATA = dag.document(dag.PARAMS)["data"]["root"]
 stages = pytest.mark.parametrize("stage", STAGES.values(), ids=STAGES)
@@ -51,12 +58,13 @@ def imported_files(module: str) -> set[str]:
     }
 
 
-def sections_loaded(path: pathlib.Path) -> dict[str, str]:
-    """Return the sections that a file loads by `params.load("params.yaml", "section", module.Params)`, and the full name of the class.
+def sections_loaded(stage: dag.Stage) -> dict[str, str]:
+    """Return the sections that a stage loads by `params.load("params.yaml", "section", module.Params)`, and the full name of the class.
 
-    The names of the sections are those of `dag.Stage.params`.
+    The names of the sections are those of `dag.Stage.params`. A stage of several pipelines has the file from its flag `--params-path`.
     """
-    tree = source_code.parsed(path)
+    tree = source_code.parsed(source_code.source(stage.module))
+    flags = dict(zip(stage.argv[::2], stage.argv[1::2], strict=False))
     modules = {
         alias.asname or alias.name: f"{node.module}.{alias.name}"
         for node in ast.walk(tree)
@@ -66,7 +74,11 @@ def sections_loaded(path: pathlib.Path) -> dict[str, str]:
     loads = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and ast.unparse(node.func) == "params.load"]
     loaded = {}
     for call in loads:
-        file, section = map(ast.literal_eval, call.args[:2])
+        section = ast.literal_eval(call.args[1])
+        if ast.unparse(call.args[0]) == "params_path":
+            file = flags.get("--params-path", dag.PARAMS)
+        else:
+            file = ast.literal_eval(call.args[0])
         module, _, name = ast.unparse(call.args[2]).rpartition(".")
         loaded[section if file == dag.PARAMS else f"{file}:{section}"] = f"{modules[module]}.{name}"
     return loaded
@@ -88,7 +100,7 @@ def test_every_file_of_stages_is_in_dvc_yaml_and_runs_as_a_module():
     for stage in STAGES.values():
         assert stage.words[:2] == ["python", "-m"]
         name = stage.name.partition("@")[0]
-        assert stage.module.rpartition(".")[2] == NAMED.get(name, name.removeprefix("szn/"))
+        assert stage.module.rpartition(".")[2] == NAMED.get(name, name.rpartition("/")[2])
 
 
 def test_the_main_pipeline_does_not_depend_on_optional_ones():
@@ -104,8 +116,9 @@ def test_the_main_pipeline_does_not_depend_on_optional_ones():
 def test_optional_pipelines_run_from_the_repositorys_folder(file):
     document = dag.document(file)
     up = os.path.relpath(dag.ROOT, (dag.ROOT / file).parent)
-    # With a params.yaml of its own, a pipeline takes the data set alone from that of the main one.
-    assert document["vars"] == [f"{up}/params.yaml:data" if file == dag.SZN else f"{up}/params.yaml"]
+    # With a params.yaml of its own, a pipeline takes the data set alone from that of the main one, or nothing.
+    expected = {dag.SZN: [f"{up}/params.yaml:data"], dag.ZSI: []}
+    assert document.get("vars", []) == expected.get(file, [f"{up}/params.yaml"])
     assert {stage["wdir"] for stage in document["stages"].values()} == {up}
 
 
@@ -116,6 +129,14 @@ def test_the_main_pipeline_gives_szn_its_data_set_and_nothing_that_depends_on_it
     assert read == {ROOT_OF_DATA, "data/labels", settings["embeddings"]["path"]}
     folders = ("data/szn/", "features/szn/", "models/szn/", "metrics/szn/", "plots/szn/")
     assert all(out.startswith(folders) for stage in SZN_STAGES.values() for out in stage.outs)
+
+
+def test_zsi_reads_nothing_of_the_main_pipeline_and_writes_to_folders_of_its_own():
+    others = [out for stage in STAGES.values() if stage.file != dag.ZSI for out in stage.outs]
+    assert not [dep for stage in ZSI_STAGES.values() for dep in stage.data for out in others if overlap(dep, out)]
+    folders = ("data/zsi/", "features/zsi/", "models/zsi/", "metrics/zsi/", "plots/zsi/")
+    outs = [out for stage in ZSI_STAGES.values() for out in stage.outs]
+    assert [out for out in outs if not out.startswith(folders)] == ["data/shapes"]
 
 
 @stages
@@ -135,7 +156,7 @@ def test_the_workbench_is_no_dependency():
 
 @stages
 def test_params_are_the_sections_that_the_stage_loads(stage):
-    loaded = sections_loaded(source_code.source(stage.module))
+    loaded = sections_loaded(stage)
     assert sorted(stage.params) == sorted(section for section in loaded if section != "runtime")
     for section, name in loaded.items():
         path, _, key = section.rpartition(":")
@@ -149,13 +170,16 @@ def test_each_section_is_tracked_by_one_stage_and_runtime_by_none():
     def tracked(stages) -> list[str]:
         return sorted(section for section, _ in {(s, stage.module) for stage in stages for s in stage.params})
 
-    main = [stage for stage in STAGES.values() if stage.file != dag.SZN]
+    main = [stage for stage in STAGES.values() if stage.file not in (dag.SZN, dag.ZSI)]
     assert sorted([*tracked(main), "runtime"]) == sorted(dag.document(dag.PARAMS))
     # SZN has some sections in common with the main pipeline; each of those too is tracked by one stage.
     own = [f"{dag.SZN_PARAMS}:{section}" for section in dag.document(dag.SZN_PARAMS)]
     assert tracked(SZN_STAGES.values()) == sorted([*own, "data", "evaluation", "visualise"])
-    for stages in (main, SZN_STAGES.values()):
-        assert "runtime" in {section for one in stages for section in sections_loaded(source_code.source(one.module))}
+    # Images and the cache of regions give detections by the same rules.
+    of_zsi = [f"{dag.ZSI_PARAMS}:{key}" for key in dag.document(dag.ZSI_PARAMS)]
+    assert tracked(ZSI_STAGES.values()) == sorted([*of_zsi, f"{dag.ZSI_PARAMS}:detection"])
+    for stages in (main, SZN_STAGES.values(), ZSI_STAGES.values()):
+        assert "runtime" in {section for one in stages for section in sections_loaded(one)}
 
 
 @stages
@@ -167,12 +191,13 @@ def test_paths_on_the_command_line_are_the_data_and_the_outs(stage):
 
 
 def test_paths_that_users_choose_may_have_spaces():
-    settings, szn = dag.document(dag.PARAMS), dag.document(dag.SZN_PARAMS)
+    settings, szn, zsi = map(dag.document, (dag.PARAMS, dag.SZN_PARAMS, dag.ZSI_PARAMS))
     chosen = [(settings, "data", "root"), (settings, "embeddings", "path"), (settings, "backbone", "weights")]
-    chosen += [(szn, "embeddings", "path"), (szn, "network", "weights")]
+    chosen += [(szn, "embeddings", "path"), (szn, "network", "weights"), (zsi, "embeddings", "path")]
+    chosen += [(zsi, "data", key) for key in ("annotations", "train_images", "val_images")]
     for number, (document, section, key) in enumerate(chosen):
         document[section][key] = f"my {section}/of day {number}"
-    stages = dag.stages(settings, dag.ALL, szn).values()
+    stages = dag.stages(settings, dag.ALL, szn, zsi).values()
     for stage in stages:
         images = [settings["data"]["root"]] if stage.listed else []
         assert sorted(stage.paths) == sorted({*stage.data, *images, *stage.outs})
@@ -252,7 +277,7 @@ def test_only_evaluation_depends_on_labels_of_unseen_classes():
     }
     assert readers("features/unlabelled") == {"pseudo_label", "report_pseudo_labels", "self_train", "feature_oracle"}
     summaries = {*PACKED, "summarise"}
-    assert readers("metrics") == summaries | {"szn/summarise"} and readers("plots") == set()
+    assert readers("metrics") == summaries | {"szn/summarise", "zsi/summarise"} and readers("plots") == set()
     assert not any(readers(out) - summaries for name in summaries for out in STAGES[name].outs)
 
 
@@ -282,6 +307,14 @@ def test_the_network_of_szn_reads_class_vectors_and_the_one_with_softmax_does_no
     assert not vectors & set(STAGES["szn/train_softmax"].data)
 
 
+def test_of_zsi_only_the_preparation_reads_annotations_with_unseen_classes():
+    """Training reads data/zsi/train.json, which no annotation of an unseen class changes; data/zsi/val.json is for evaluation alone."""
+    assert readers("data/shapes/instances_train.json") == readers("data/shapes/instances_val.json") == {"zsi/prepare"}
+    scored = {name for name in ZSI_STAGES if name.startswith("zsi/evaluate")}
+    assert readers("data/zsi/val.json") == scored | {"zsi/pictures"}
+    assert readers("data/zsi/val_images.json") == {"zsi/detect", "zsi/cut_detector", "zsi/dump_regions"}
+
+
 def test_labels_of_unlabelled_images_reach_only_metrics():
     """The feature oracle, an upper bound, reads them; only its evaluation may depend on its output."""
     assert readers("data/masks/unlabelled") == {"feature_oracle", "report_pseudo_labels"}
@@ -302,12 +335,18 @@ def test_the_summary_is_the_only_metric_of_a_pipeline_and_has_every_model():
     assert metrics == {
         dag.MAIN: [{"metrics/summary.json": {"cache": False}}],
         dag.SZN: [{"metrics/szn/summary.json": {"cache": False}}],
+        dag.ZSI: [{"metrics/zsi/summary.json": {"cache": False}}],
     }
     models = dag.document(dag.MAIN)["stages"]["evaluate"]["matrix"]["model"]
     assert STAGES["summarise"].data == ["data/split.json", *(f"metrics/{model}.json" for model in models)]
     written = [f"metrics/szn/{name}.json" for name in ("fcn_s", "fcn_je", "szn", "szn_ps")]
     assert STAGES["szn/summarise"].data == ["data/szn/split.json", *written]
     assert all(any(path in stage.outs for stage in SZN_STAGES.values()) for path in written)
+    document = dag.document(dag.ZSI)["stages"]
+    scorings, heads = document["evaluate"]["matrix"]["scoring"], document["evaluate_regions"]["matrix"]["head"]
+    assert STAGES["zsi/summarise"].data == [f"metrics/zsi/{name}.json" for name in (*scorings, *heads)]
+    assert scorings == list(typing.get_args(scoring_names.Scoring))
+    assert heads == document["detect_regions"]["matrix"]["head"]
 
 
 def test_a_variant_of_szn_is_scored_with_its_own_model():

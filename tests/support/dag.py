@@ -16,13 +16,17 @@ ROOT = pathlib.Path(__file__).parents[2]
 MAIN = "dvc.yaml"
 # Pipelines beside the main one. Their stages have `wdir: ..`, so all paths are relative to the repository's root.
 SZN = "szn/dvc.yaml"
-OPTIONAL = ("whole_network/dvc.yaml", SZN)
+ZSI = "zsi/dvc.yaml"
+OPTIONAL = ("whole_network/dvc.yaml", SZN, ZSI)
 ALL = (MAIN, *OPTIONAL)
 # Parameter files, by their paths in the repository.
 PARAMS = "params.yaml"
 SZN_PARAMS = "szn/params.yaml"
-# Flags whose values are not paths.
-CHOICES = {"--method", "--dataset", "--target", "--variant"}
+ZSI_PARAMS = "zsi/params.yaml"
+# Pipelines with parameters of their own -> the start of the names of their stages here.
+_PREFIXES = {SZN: "szn/", ZSI: "zsi/"}
+# Flags whose values are no inputs or outputs.
+CHOICES = {"--params-path", "--method", "--dataset", "--target", "--variant"}
 # Dependencies with the checksums of the images of `data.root` that a stage reads.
 CHECKSUMS = {"data/training.json", "data/images.json", "data/szn/training.json", "data/szn/images.json"}
 
@@ -32,7 +36,7 @@ class Stage:
     """One stage that DVC runs.
 
     Attributes:
-        name: as in dvc.lock, with the item of its matrix: `evaluate@zs3net`. One of SZN has its pipeline before it: `szn/evaluate@szn`.
+        name: as in dvc.lock, with the item of its matrix: `evaluate@zs3net`. Before one of SZN or ZSI is its pipeline: `szn/evaluate@szn`.
         file: the DVC file.
         desc: its description.
         cmd: its command line.
@@ -90,7 +94,10 @@ class Stage:
 
 
 def stages(
-    settings: dict[str, Any] | None = None, files: Sequence[str] = (MAIN,), szn: dict[str, Any] | None = None
+    settings: dict[str, Any] | None = None,
+    files: Sequence[str] = (MAIN,),
+    szn: dict[str, Any] | None = None,
+    zsi: dict[str, Any] | None = None,
 ) -> dict[str, Stage]:
     """Return the stages of DVC files by name, in order.
 
@@ -98,8 +105,9 @@ def stages(
         settings: the content of params.yaml, by default that of the repository.
         files: the DVC files.
         szn: the content of szn/params.yaml, by default that of the repository.
+        zsi: the content of zsi/params.yaml, by default that of the repository.
     """
-    given = {PARAMS: settings, SZN_PARAMS: szn}
+    given = {PARAMS: settings, SZN_PARAMS: szn, ZSI_PARAMS: zsi}
     documents = {file: document(file) if values is None else values for file, values in given.items()}
     expanded = [
         _stage(name, file, _filled(body, {**_templates(file, documents), **item}), item.get("item", {}), documents)
@@ -158,7 +166,7 @@ def _stage(
     tracked = [entry if isinstance(entry, dict) else {PARAMS: [entry]} for entry in body.get("params", [])]
     full_name = "@".join([name, "-".join(item.values())]) if item else name
     return Stage(
-        name=f"szn/{full_name}" if file == SZN else full_name,
+        name=f"{_PREFIXES.get(file, '')}{full_name}",
         file=file,
         desc=body["desc"],
         cmd=body["cmd"],

@@ -53,7 +53,7 @@ class Index:
     """The content of `index.json` in a cache folder.
 
     Attributes:
-        kind: `rows` (a sample of pixels) or `maps` (every pixel).
+        kind: `rows` (a sample of pixels or regions), `maps` (every pixel) or `regions` (all regions of an image, `zsi.regions`).
         dim: length of a feature.
         stride: pixels between neighbouring cells of a feature map.
         classes: class names in label order.
@@ -66,7 +66,7 @@ class Index:
         margin: pixels that a feature map covers on each side of its image, as in `networks/segmentation_network.py`. Masks have it too.
     """
 
-    kind: Annotated[str, pydantic.Field(pattern="^(rows|maps)$")]
+    kind: Annotated[str, pydantic.Field(pattern="^(rows|maps|regions)$")]
     dim: int
     stride: int
     classes: list[str]

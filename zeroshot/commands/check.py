@@ -23,7 +23,7 @@ def main(
 ) -> None:
     """Check every section of a parameter file, or a folder of images and masks, before any stage runs.
 
-    With params.yaml, szn/params.yaml beside it is checked too; its faults do not fail this command.
+    With params.yaml, szn/params.yaml and zsi/params.yaml beside it are checked too; their faults do not fail this command.
 
     A folder is read as people have it: `images` and `masks`, or both in one folder; index, palette or RGB masks, or JSON of COCO or
     labelme; a class list; lists or none (docs/own_data.md). All faults of files are named together. If there is none, a data set in
@@ -87,7 +87,7 @@ def main(
 
 
 def _check_parameters(path: pathlib.Path) -> None:
-    """Check a parameter file, and with that of the main pipeline that of SZN in the folder beside it, whose faults are only printed."""
+    """Check a parameter file, and with that of the main pipeline those of the others beside it, whose faults are only printed."""
     import sys
 
     from zeroshot.base import params
@@ -98,13 +98,19 @@ def _check_parameters(path: pathlib.Path) -> None:
         schema.check_weights(path, "network")
         print(f"{path}: all {len(schema.SZN_SECTIONS)} sections are valid")
         return
+    if path.resolve().parent.name == "zsi":
+        schema.check_zsi(path)
+        print(f"{path}: all {len(schema.ZSI_SECTIONS)} sections are valid")
+        return
     schema.check(path)
     schema.check_weights(path)
     print(f"{path}: all {len(schema.SECTIONS)} sections are valid")
-    szn = path.parent / "szn" / path.name
-    if szn.exists():
-        try:
-            _check_parameters(szn)
-        except params.ParamsError as error:
-            # People with a data set of their own need not run SZN.
-            print(f"{error}\nOnly `dvc repro szn/dvc.yaml` reads {szn}; the main pipeline can run.", file=sys.stderr)
+    for pipeline in ("szn", "zsi"):
+        other = path.parent / pipeline / path.name
+        if other.exists():
+            try:
+                _check_parameters(other)
+            except params.ParamsError as error:
+                # People with a data set of their own need not run the other pipelines.
+                text = f"Only `dvc repro {pipeline}/dvc.yaml` reads {other}; the main pipeline can run."
+                print(f"{error}\n{text}", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""Published data sets: classes in label order, and the roles of their classes in two publications.
+"""Published data sets: classes in label order, and the roles of their classes in three publications.
 
 The unseen classes of `Dataset` are those of ZS3Net (Bucher et al. 2019, section 3.1). `SZN` has the roles in the configuration files of SZN
 (Doshi, "Zero-Shot Semantic Segmentation", 2018).
@@ -152,6 +152,54 @@ SZN = {
     "voc_17_2_2": Roles("voc", ("aeroplane", "horse"), ("sheep", "train")),
     "voc_21_0_0": Roles("voc", (), ()),
     "context33_29_2_2": Roles("context_33", ("aeroplane", "horse"), ("sheep", "train")),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class InstanceSplit:
+    """Seen and unseen classes of COCO's instances, in the order of the columns of the released word vectors."""
+
+    seen: tuple[str, ...]
+    unseen: tuple[str, ...]
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """All class names in that order, the background first."""
+        return ("background", *self.seen, *self.unseen)
+
+
+def _listed(names: str) -> tuple[str, ...]:
+    return tuple(names.split(", "))
+
+
+# The splits of ZSI (Zheng et al. 2021), by the numbers of seen and unseen classes. 15 of COCO's 80 classes have no role in the first.
+ZSI = {
+    "coco_48_17": InstanceSplit(
+        seen=_listed(
+            "person, bicycle, car, motorcycle, truck, boat, bench, bird, horse, sheep, zebra, giraffe, backpack, "
+            "handbag, skis, kite, surfboard, bottle, spoon, bowl, banana, apple, orange, broccoli, carrot, "
+            "pizza, donut, chair, bed, tv, laptop, remote, microwave, oven, refrigerator, book, clock, vase, "
+            "toothbrush, train, bear, suitcase, frisbee, fork, sandwich, toilet, mouse, toaster"
+        ),
+        unseen=_listed(
+            "bus, dog, cow, elephant, umbrella, tie, skateboard, cup, knife, cake, couch, keyboard, sink, "
+            "scissors, airplane, cat, snowboard"
+        ),
+    ),
+    "coco_65_15": InstanceSplit(
+        seen=_listed(
+            "person, bicycle, car, motorcycle, bus, truck, boat, traffic light, fire hydrant, stop sign, bench, "
+            "bird, dog, horse, sheep, cow, elephant, zebra, giraffe, backpack, umbrella, handbag, tie, skis, "
+            "sports ball, kite, baseball bat, baseball glove, skateboard, surfboard, tennis racket, bottle, "
+            "wine glass, cup, knife, spoon, bowl, banana, apple, orange, broccoli, carrot, pizza, donut, cake, "
+            "chair, couch, potted plant, bed, dining table, tv, laptop, remote, keyboard, cell phone, microwave, "
+            "oven, sink, refrigerator, book, clock, vase, scissors, teddy bear, toothbrush"
+        ),
+        unseen=_listed(
+            "airplane, train, parking meter, cat, bear, suitcase, frisbee, snowboard, fork, sandwich, hot dog, "
+            "toilet, mouse, toaster, hair drier"
+        ),
+    ),
 }
 
 # Other spellings of class names in published class lists, in other lists and in word vectors.

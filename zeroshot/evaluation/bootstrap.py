@@ -1,7 +1,7 @@
 """Confidence intervals of hIoU over the evaluation images: would other images of the same kind give the same order of methods?"""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import scipy.sparse
@@ -10,8 +10,8 @@ from zeroshot.evaluation import metrics
 
 RESAMPLES = 2000
 CONFIDENCE = 0.95
-# Largest numbers of resampled sets of images that are scored together, and of entries in their confusion matrices, which are dense.
-# The interval does not depend on them.
+# Largest numbers of resampled sets of images that are scored together, and of numbers in memory for them, as the entries of
+# their confusion matrices, which are dense. The interval does not depend on them.
 _BATCH = 50
 _BATCH_ENTRIES = 2**24
 
@@ -73,31 +73,44 @@ def _matrices(entries: np.ndarray) -> np.ndarray:
 def interval(scored: Scored, other: Scored | None = None) -> Interval | None:
     """Return the 95 % percentile interval of hIoU, or of the difference to `other`, over resampled evaluation images.
 
-    Images are drawn with replacement (scipy.stats.bootstrap). Both methods are scored on the same resampled images, so what makes images
-    hard for both does not count (a paired comparison). The seeds are not resampled: the mean over them is scored.
+    Both methods are scored on the same resampled images, so what makes images hard for both does not count (a paired comparison). The
+    seeds are not resampled: the mean over them is scored.
 
     Returns:
         the interval in per cent; None if there are fewer than two images, if there is no hIoU (no unseen class, or no image shows one),
         or if `other` has other images.
     """
-    # scipy.stats takes half a second to import.
-    import scipy.stats
-
     n_images, n_entries = scored.counts[0].shape
     compared = [scored] if other is None else [scored, other]
     if n_images < 2 or any(one.images != scored.images or not one.has_hiou for one in compared):
         return None
 
+    def differences(image_counts: np.ndarray) -> np.ndarray:
+        values = scored.hious(image_counts)
+        return values if other is None else values - other.hious(image_counts)
+
+    return resampled(differences, n_images, RESAMPLES, n_entries)
+
+
+def resampled(score: Callable[[np.ndarray], np.ndarray], n_images: int, n_resamples: int, n_entries: int) -> Interval:
+    """Return the 95 % percentile interval of a metric over images drawn with replacement (scipy.stats.bootstrap).
+
+    Args:
+        score: returns the metric (b,) in per cent of b sets of images; its argument (b, n) says how often each image is in a set.
+        n_images: n, two or more.
+        n_resamples: number of sets.
+        n_entries: numbers that `score` keeps in memory for each set.
+    """
+    # scipy.stats takes half a second to import.
+    import scipy.stats
+
     def statistic(index: np.ndarray, axis: int) -> np.ndarray:
         sets = np.moveaxis(np.atleast_2d(index), axis, -1).reshape(-1, index.shape[axis])
         image_counts = np.stack([np.bincount(one, minlength=n_images) for one in sets])
-        values = scored.hious(image_counts)
-        if other is not None:
-            values = values - other.hious(image_counts)
-        return values.reshape(np.delete(index.shape, axis))
+        return score(image_counts).reshape(np.delete(index.shape, axis))
 
     result = scipy.stats.bootstrap(
-        (np.arange(n_images),), statistic, n_resamples=RESAMPLES, vectorized=True,
+        (np.arange(n_images),), statistic, n_resamples=n_resamples, vectorized=True,
         batch=max(1, min(_BATCH, _BATCH_ENTRIES // n_entries)),
         confidence_level=CONFIDENCE, method="percentile", rng=np.random.default_rng(0),
     )  # fmt: skip

@@ -40,8 +40,8 @@ def accuracy(matrix: np.ndarray) -> np.ndarray:
     return np.divide(np.diag(matrix), truth, out=np.full(len(truth), np.nan), where=truth > 0)
 
 
-def hiou(seen: float | None, unseen: float | None) -> float | None:
-    """Return the harmonic mean of the mIoU of seen and unseen classes; None if either is None."""
+def harmonic_mean(seen: float | None, unseen: float | None) -> float | None:
+    """Return the harmonic mean of a metric of the seen and of the unseen classes; of the mIoU it is hIoU. None if either is None."""
     if seen is None or unseen is None:
         return None
     return 2 * seen * unseen / (seen + unseen) if seen + unseen else 0.0
@@ -90,7 +90,7 @@ def summarise(
             "mIoU": percent(_mean(ious[labels], absent)),
             "fwIoU": percent(_frequency_weighted(matrix[labels].sum(axis=1), ious[labels])),
         }
-    summary["hIoU"] = hiou(summary["seen"]["mIoU"], summary["unseen"]["mIoU"])
+    summary["hIoU"] = harmonic_mean(summary["seen"]["mIoU"], summary["unseen"]["mIoU"])
     return summary
 
 

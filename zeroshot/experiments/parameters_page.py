@@ -1,4 +1,4 @@
-"""docs/parameters.md and docs/szn_parameters.md: every key of a parameter file with its values, its default and its comment."""
+"""docs/parameters.md and those of SZN and ZSI: every key of a parameter file with its values, its default and its comment."""
 
 import textwrap
 from collections.abc import Iterator, Mapping
@@ -28,6 +28,19 @@ SZN_HEAD = """\
 `dvc exp run -S szn/params.yaml:pca.dim=50 szn/dvc.yaml`. The data set and the evaluation are those of `params.yaml`
 ([parameters.md](parameters.md)). `zeroshot check szn/params.yaml` names faults before a stage runs.
 """
+
+ZSI_HEAD = """\
+<!-- Made by `zeroshot parameters zsi > docs/zsi_parameters.md`. Do not edit by hand: a test compares. -->
+
+# Parameters of ZSI
+
+`zsi/params.yaml` has these keys, a section for each stage of `zsi/dvc.yaml`. Change one there, or for one run by
+`dvc exp run -S zsi/params.yaml:shapes.seed=1 zsi/dvc.yaml`. The machine is described by section `runtime` of
+`params.yaml` ([parameters.md](parameters.md)). `zeroshot check zsi/params.yaml` names faults before a stage runs.
+"""
+
+# Other pipelines than the main one -> the text above their sections.
+HEADS = {"szn": SZN_HEAD, "zsi": ZSI_HEAD}
 
 # Keyword of JSON schema -> word on the page. Exclusive upper limits are not shown; they only keep seeds below 2^31.
 _LIMITS = {"gt": "above", "ge": "from", "minimum": "from", "le": "to", "maximum": "to"}

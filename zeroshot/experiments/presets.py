@@ -4,7 +4,8 @@ An overlay has only the keys that differ from the default. The merged preset is 
 overlay; keys without a comment in the overlay keep that of the default. The first comment of the overlay becomes the first comment of the
 merged file.
 
-The parameter file of another pipeline has presets of its own, in a folder of its name: presets/szn/ has those of szn/params.yaml.
+The parameter file of another pipeline has presets of its own, in a folder of its name: presets/szn/ has those of szn/params.yaml, and
+presets/zsi/ those of zsi/params.yaml.
 """
 
 import io
@@ -20,7 +21,7 @@ from ruamel.yaml import comments as yaml_comments
 from zeroshot.base import errors, params, text_files
 
 FOLDER = pathlib.Path("presets")
-# Path of each parameter file -> the folder of its presets.
+# Path of each parameter file that comparisons vary -> the folder of its presets.
 FOLDERS = {"params.yaml": FOLDER, "szn/params.yaml": FOLDER / "szn"}
 DEFAULT = "toy"
 

@@ -1,4 +1,4 @@
-"""The dataclass of every section of params.yaml and of szn/params.yaml, and a check of all sections before any stage runs."""
+"""The dataclass of every section of params.yaml, szn/params.yaml and zsi/params.yaml, and a check of all before any stage runs."""
 
 import pathlib
 import typing
@@ -8,8 +8,12 @@ from typing import Any
 from zeroshot.base import errors, params, runtime
 from zeroshot.cache import sources
 from zeroshot.datasets import conversion, layout, lists, published
+from zeroshot.datasets.instances import instance_roles
+from zeroshot.datasets.shapes import arrangements
 from zeroshot.datasets.toy import scenes
 from zeroshot.evaluation import example_images, protocols
+from zeroshot.evaluation.instances import instance_metrics
+from zeroshot.figures import instances
 from zeroshot.networks import backbone, pretraining
 from zeroshot.pixel_classifiers.cross_validation import folds
 from zeroshot.szn import features, joint_embedding_bias, network, roles, seen_mask, seen_mask_folds
@@ -18,6 +22,8 @@ from zeroshot.zs3net import self_training_network
 from zeroshot.zs3net.classifiers import baselines, fine_tuning, self_training
 from zeroshot.zs3net.generators import registry
 from zeroshot.zs3net.pseudo_labels import selection
+from zeroshot.zsi import detector, inference
+from zeroshot.zsi.regions import training_regions
 
 SECTIONS = {
     "toy": scenes.Params,
@@ -46,8 +52,22 @@ SZN_SECTIONS = {
     "joint_embedding": joint_embedding_bias.Params,
     "seen_mask": seen_mask.Params,
 }
+# Sections of zsi/params.yaml. Of params.yaml, ZSI reads the section runtime alone.
+ZSI_SECTIONS = {
+    "data": instance_roles.Params,
+    "shapes": arrangements.Params,
+    "embeddings": class_embeddings.Params,
+    "detector": detector.Params,
+    "detection": inference.Params,
+    "regions": training_regions.Params,
+    "gmmn": registry.Params,
+    "classifier": fine_tuning.Params,
+    "baseline": baselines.Params,
+    "evaluation": instance_metrics.Params,
+    "pictures": instances.Params,
+}
 # Parameter file, by its path in the repository -> its sections.
-FILES = {"params.yaml": SECTIONS, "szn/params.yaml": SZN_SECTIONS}
+FILES = {"params.yaml": SECTIONS, "szn/params.yaml": SZN_SECTIONS, "zsi/params.yaml": ZSI_SECTIONS}
 
 
 def check(path: str | pathlib.Path) -> None:
@@ -80,6 +100,15 @@ def check_szn(path: str | pathlib.Path, main: str | pathlib.Path) -> None:
             *_seen_mask(loaded, data),
         ],
     )
+
+
+def check_zsi(path: str | pathlib.Path) -> None:
+    """Load every section of the parameters of ZSI, zsi/params.yaml.
+
+    Raises:
+        params.ParamsError: with all errors of all sections, and the unknown sections.
+    """
+    _load(path, ZSI_SECTIONS)
 
 
 def check_weights(path: str | pathlib.Path, section: str = "backbone") -> None:

@@ -39,7 +39,7 @@ def check(path: pathlib.Path) -> None:
         raise errors.UserError(f"{path}: is a folder; give the path of a file")
 
 
-def write(path: pathlib.Path, figure: mpl_figure.Figure, dpi: int) -> None:
+def write(path: pathlib.Path, figure: mpl_figure.Figure, dpi: float) -> None:
     """Write a figure in the format of the suffix, atomically.
 
     Args:

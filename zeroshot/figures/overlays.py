@@ -44,14 +44,18 @@ def tinted(image: np.ndarray, labels: np.ndarray, palette: np.ndarray) -> np.nda
     Returns:
         (H, W, 3) uint8.
     """
-    height, width = labels.shape
-    grey = PIL.Image.fromarray(image).convert("L").resize((width, height), PIL.Image.Resampling.BILINEAR)
-    light = DARKEST + np.asarray(grey, np.float64) * (255 - DARKEST) / 255
-    picture = np.repeat(np.round(light).astype(np.uint8)[..., None], 3, axis=2)
+    picture = light_grey(image, (labels.shape[0], labels.shape[1]))
     classes = (labels != label_ids.BACKGROUND) & (labels != label_ids.IGNORE_INDEX)
     picture[classes] = blended(picture[classes], palette[labels[classes]])
     picture[labels == label_ids.IGNORE_INDEX] = IGNORED
     return picture
+
+
+def light_grey(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Return a photograph (h, w, 3) uint8 in grey values from `DARKEST` to white, (H, W, 3) uint8, resized to this (height, width)."""
+    grey = PIL.Image.fromarray(image).convert("L").resize((size[1], size[0]), PIL.Image.Resampling.BILINEAR)
+    light = DARKEST + np.asarray(grey, np.float64) * (255 - DARKEST) / 255
+    return np.repeat(np.round(light).astype(np.uint8)[..., None], 3, axis=2)
 
 
 def blended(grey: np.ndarray | int, colours: np.ndarray) -> np.ndarray:
@@ -108,17 +112,17 @@ def draw(
     # Pixels to ignore surround many objects, and a second contour around them would say nothing.
     segments = np.where(labels == label_ids.IGNORE_INDEX, label_ids.BACKGROUND, labels)
     only_unseen = np.where(is_unseen, labels, label_ids.BACKGROUND)
-    for lines, line_width in ((contours(segments), SEEN_WIDTH), (contours(only_unseen), UNSEEN_WIDTH)):
-        if len(lines):
-            codes = np.tile([mpl_path.Path.MOVETO, mpl_path.Path.LINETO], len(lines))
-            outline = patches.PathPatch(
-                mpl_path.Path(lines.reshape(-1, 2), codes),
-                fill=False,
-                edgecolor=INK,
-                linewidth=line_width,
-                capstyle="projecting",
-            )
-            axes.add_artist(outline)
+    for regions, line_width in ((segments, SEEN_WIDTH), (only_unseen, UNSEEN_WIDTH)):
+        lines = outline(regions)
+        lines.set(edgecolor=INK, linewidth=line_width)
+        axes.add_artist(lines)
+
+
+def outline(labels: np.ndarray) -> patches.PathPatch:
+    """Return the edges between pixels of different labels (H, W), of any integer type or bool, to style and to add to axes."""
+    lines = contours(labels)
+    codes = np.tile([mpl_path.Path.MOVETO, mpl_path.Path.LINETO], len(lines))
+    return patches.PathPatch(mpl_path.Path(lines.reshape(-1, 2), codes), fill=False, capstyle="projecting")
 
 
 def hatch_colour(colour: np.ndarray) -> str:

@@ -8,7 +8,7 @@ import torch
 from torch.nn import functional
 from torch.utils import data
 
-from zeroshot.base import errors, training
+from zeroshot.base import training
 from zeroshot.images import grids, label_ids
 from zeroshot.networks import backbone, optimisation, segmentation_network, semantic_head, training_images
 
@@ -95,7 +95,7 @@ def fit(
         batches = training_images.batches(probabilities, epoch, options)
         loader = data.DataLoader(dataset, batch_sampler=batches, num_workers=workers, pin_memory=device.type == "cuda")
         total = torch.zeros((), device=device)
-        for step, (batch, target) in enumerate(_loaded(loader)):
+        for step, (batch, target) in enumerate(training_images.loaded(loader)):
             lr = recipe.lr(epoch * len(batches) + step, options.epochs * len(batches))
             for group in optimizer.param_groups:
                 group["lr"] = lr * group["scale"]
@@ -124,32 +124,6 @@ def fit(
             training.check_not_exploded(row["loss"], untrained, name, lr_key)
         module_states = {part: module.state_dict() for part, module in modules.items()}
         yield row, {"epoch": epoch, **module_states, "optimizer": optimizer.state_dict()}
-
-
-# Parts of the messages of PyTorch and Linux when the shared memory is full.
-_SHARED_MEMORY = ("Bus error", "shared memory", "/torch_", "No space left on device")
-
-
-def _loaded(loader: data.DataLoader) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """Yield the batches of a loader.
-
-    Raises:
-        errors.UserError: if the loader processes have too little shared memory, or the error of a file that one of them read.
-    """
-    try:
-        yield from loader
-    except errors.UserError as error:
-        # The loader puts the traceback of its process before the text.
-        raise errors.UserError(str(error).rpartition(f".{type(error).__name__}: ")[2].strip() or str(error)) from error
-    except (RuntimeError, OSError) as error:
-        # The loader may say only that a process exited, and give the signal as the cause.
-        text = f"{error} {error.__cause__}"
-        if not loader.num_workers or not any(part in text for part in _SHARED_MEMORY):
-            raise
-        raise errors.UserError(
-            f"runtime.workers: is {loader.num_workers}, and the processes that load training images have too little shared memory;"
-            " set runtime.workers: 0, or enlarge /dev/shm (in Docker: --shm-size=1g)"
-        ) from error
 
 
 def _frozen(network: segmentation_network.SegmentationNetwork, freeze: str) -> list[torch.nn.Module]:

@@ -1,8 +1,8 @@
 """The training images of a network: their augmentation, their sampling weights and their order in an epoch."""
 
 import pathlib
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Iterator, Sequence
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -113,3 +113,29 @@ def batches(probabilities: np.ndarray, epoch: int, options: Options) -> list[lis
     keys = [(epoch, position, int(index)) for position, index in enumerate(order)]
     size = min(options.batch_size, n)
     return [keys[start : start + size] for start in range(0, n - size + 1, size)]
+
+
+# Parts of the messages of PyTorch and Linux when the shared memory is full.
+_SHARED_MEMORY = ("Bus error", "shared memory", "/torch_", "No space left on device")
+
+
+def loaded(loader: data.DataLoader) -> Iterator[Any]:
+    """Yield the batches of a loader.
+
+    Raises:
+        errors.UserError: if the loader processes have too little shared memory, or the error of a file that one of them read.
+    """
+    try:
+        yield from loader
+    except errors.UserError as error:
+        # The loader puts the traceback of its process before the text.
+        raise errors.UserError(str(error).rpartition(f".{type(error).__name__}: ")[2].strip() or str(error)) from error
+    except (RuntimeError, OSError) as error:
+        # The loader may say only that a process exited, and give the signal as the cause.
+        text = f"{error} {error.__cause__}"
+        if not loader.num_workers or not any(part in text for part in _SHARED_MEMORY):
+            raise
+        raise errors.UserError(
+            f"runtime.workers: is {loader.num_workers}, and the processes that load training images have too little shared memory;"
+            " set runtime.workers: 0, or enlarge /dev/shm (in Docker: --shm-size=1g)"
+        ) from error

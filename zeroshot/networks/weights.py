@@ -6,6 +6,7 @@ import pathlib
 import typing
 import zipfile
 from collections.abc import Collection, Mapping
+from typing import Literal
 
 import torch
 from torch import nn
@@ -14,6 +15,8 @@ from zeroshot.base import checkpoints, errors
 from zeroshot.networks import deeplab, fcn32s, segmentation_network
 
 Encoder = deeplab.Encoder | fcn32s.Encoder
+# Encoders of any network, with those that detectors alone have.
+AnyEncoder = Encoder | Literal["mobilenet_v3_large"]
 # Entries of a training checkpoint that hold the network, best first. DINO evaluates the teacher; the others have one network.
 _ENTRIES = ("state_dict", "model", "teacher", "student")
 # Prefixes that DataParallel, DistributedDataParallel and torch.compile add.
@@ -39,7 +42,7 @@ class WeightsError(errors.UserError):
     """Raised when weights cannot be read or do not fit; the message says what they are, or names some that are wrong."""
 
 
-def read(path: pathlib.Path, encoder: Encoder, section: str = "backbone") -> dict[str, torch.Tensor] | None:
+def read(path: pathlib.Path, encoder: AnyEncoder, section: str = "backbone") -> dict[str, torch.Tensor] | None:
     """Return the weights that the file of the key `weights` of a network's section selects, None for random weights.
 
     The name of an empty file selects the weights: `none` for random weights, or the name of torchvision's weights, for example
@@ -87,7 +90,7 @@ def read_file(path: str | pathlib.Path, section: str = "backbone") -> dict[str, 
 
 
 def read_torchvision(
-    encoder: Encoder, enum: str, path: pathlib.Path, section: str = "backbone"
+    encoder: AnyEncoder, enum: str, path: pathlib.Path, section: str = "backbone"
 ) -> dict[str, torch.Tensor]:
     """Return weights of torchvision, for example `IMAGENET1K_V2`; torchvision downloads them on first use.
 
@@ -155,11 +158,35 @@ def load_encoder(
     network.trunk.load_state_dict(trunk.state_dict())
 
 
+def load_body(
+    body: nn.Module,
+    prefix: str,
+    encoder: AnyEncoder,
+    state: Mapping[str, torch.Tensor],
+    where: str,
+    section: str,
+) -> None:
+    """Copy the weights of a torchvision classification network into its body, the network without its head.
+
+    Args:
+        body: changed in place; its weights have torchvision's names after `prefix`.
+        prefix: what torchvision's names have before those of the body.
+        encoder, state, where, section: as in `load_encoder`.
+
+    Raises:
+        WeightsError: for the reasons of `load_encoder`.
+    """
+    shapes = {prefix + name: value.shape for name, value in body.state_dict().items()}
+    _check(state, shapes, _torchvision_state(encoder).keys(), encoder, where, section)
+    known = {name.removeprefix(prefix): state[name] for name in shapes if name in state}
+    body.load_state_dict(known, strict=False)
+
+
 def _check(
     state: Mapping[str, torch.Tensor],
     shapes: Mapping[str, torch.Size],
     known: Collection[str],
-    encoder: Encoder,
+    encoder: AnyEncoder,
     where: str,
     section: str,
 ) -> None:
@@ -227,12 +254,12 @@ def _is_counter(name: str) -> bool:
     return name.endswith(".num_batches_tracked")
 
 
-def _torchvision_name(encoder: Encoder) -> str:
+def _torchvision_name(encoder: AnyEncoder) -> str:
     return fcn32s.TORCHVISION if encoder in typing.get_args(fcn32s.Encoder) else encoder
 
 
 def _describe(
-    faults: Mapping[str, list[str]], encoder: Encoder, state: Mapping[str, torch.Tensor], section: str
+    faults: Mapping[str, list[str]], encoder: AnyEncoder, state: Mapping[str, torch.Tensor], section: str
 ) -> str:
     """Return the encoder that the weights look like if it is not `encoder`, else a line for each kind of fault."""
     similar = {name: _similarity(name, state) for name in typing.get_args(deeplab.Encoder)}
@@ -255,14 +282,14 @@ def _describe(
     )
 
 
-def _similarity(encoder: deeplab.Encoder, state: Mapping[str, torch.Tensor]) -> float:
+def _similarity(encoder: AnyEncoder, state: Mapping[str, torch.Tensor]) -> float:
     """Return the number of weights with the same name and shape in `state` and the encoder, divided by the number in either."""
     ours, theirs = _trunk_shapes(_torchvision_state(encoder)), _trunk_shapes(state)
     return len(ours & theirs) / len(ours | theirs)
 
 
 @functools.cache
-def _torchvision_state(encoder: deeplab.Encoder) -> Mapping[str, torch.Tensor]:
+def _torchvision_state(encoder: AnyEncoder) -> Mapping[str, torch.Tensor]:
     import torchvision
 
     with torch.device("meta"):

@@ -2,7 +2,7 @@
 
 import dataclasses
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -50,6 +50,7 @@ def load(
     params: class_embeddings.Params,
     track: word_vectors.Track = iter,
     consume: word_vectors.Consumer | None = None,
+    arrange: Callable[[np.ndarray, Sequence[str], str], np.ndarray] | None = None,
 ) -> Source:
     """Read, train or make the vectors of the classes `names`.
 
@@ -60,6 +61,8 @@ def load(
         track: called with the epochs or the lines of a file, for a progress bar.
         consume: called with the vectors of all words of the source, among them those of no class; never by the sources
             `WITHOUT_VOCABULARY`.
+        arrange: called with the matrix of source `matrix`, the names and the file's name; returns one row per class. Without it the
+            rows must be in label order.
 
     Raises:
         errors.UserError: (a subclass) if the source cannot be read or does not match the names.
@@ -75,7 +78,10 @@ def load(
             f"{path}: is not empty, as a file named none must be; `git restore` brings it back"
         )
     if params.source == "matrix":
-        matrix = class_vectors.from_matrix(arrays.read(path), names, str(path), params.background)
+        matrix = arrays.read(path)
+        if arrange is not None:
+            matrix = arrange(matrix, names, str(path))
+        matrix = class_vectors.from_matrix(matrix, names, str(path), params.background)
         return Source(matrix, [[] for _ in names], path)
     if params.source == "one_hot":
         return Source(np.eye(len(names), dtype=np.float32), [[] for _ in names], path)

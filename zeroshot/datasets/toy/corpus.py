@@ -4,10 +4,9 @@ Words are in lower case, separated by single spaces, without punctuation. A clas
 as often as all others, because zero-shot learning needs text about them.
 """
 
-import re
-
 import numpy as np
 
+from zeroshot.datasets import template_sentences
 from zeroshot.datasets.toy import scenes
 
 # Hue -> adjectives, and things of that colour.
@@ -94,31 +93,19 @@ _SHARES = (80, 6, 6, 8)
 
 
 def sentences(settings: scenes.Params) -> list[str]:
-    """Write `settings.sentences` sentences, equally many about each class; with `settings.context`, some also name its host.
+    """Write `settings.sentences` sentences, equally many about each class; with `settings.context`, some also name its host."""
 
-    Returns:
-        sentences in random order, each with words separated by single spaces, without line breaks.
-    """
+    def templates(kind: int, label: int) -> tuple[str, ...]:
+        of_class = (*_CLASS, *_CONTEXT) if settings.context and scenes.host_name(label) else _CLASS
+        return (of_class, _HUE, _PATTERN, _BACKGROUND)[kind]
+
     rng = np.random.default_rng([settings.seed, len(scenes.SPLITS)])
     n_objects = len(scenes.class_names()) - 1
-    written = []
-    n_class_sentences = 0
-    for number in range(settings.sentences):
-        kind = np.searchsorted(np.cumsum(_SHARES), number * 61 % 100, side="right")
-        label = 1 + n_class_sentences % n_objects if kind == 0 else 1 + int(rng.integers(n_objects))
-        of_class = (*_CLASS, *_CONTEXT) if settings.context and scenes.host_name(label) else _CLASS
-        templates = (of_class, _HUE, _PATTERN, _BACKGROUND)[kind]
-        if kind == 0:
-            template = templates[n_class_sentences // n_objects % len(templates)]
-            n_class_sentences += 1
-        else:
-            template = templates[rng.integers(len(templates))]
-        written.append(_fill(rng, template, label))
-    return [written[place] for place in rng.permutation(len(written))]
+    return template_sentences.write(rng, settings.sentences, _SHARES, n_objects, templates, _words, _SHARED)
 
 
-def _fill(rng: np.random.Generator, template: str, label: int) -> str:
-    """Fill the slots of a template with words for the label's hue and pattern, and with random words for the shared slots."""
+def _words(rng: np.random.Generator, template: str, label: int) -> dict[str, str]:
+    """Return words for the label's hue and pattern, and the name of its host if the template asks for it."""
     hue, pattern = scenes.attributes(label)
     shades, things = _HUES[hue]
     looks, figures, lookalikes = _PATTERNS[pattern]
@@ -135,8 +122,5 @@ def _fill(rng: np.random.Generator, template: str, label: int) -> str:
         "lookalike": lookalikes[rng.integers(len(lookalikes))],
     }
     if "{host}" in template:
-        words["host"] = scenes.host_name(label)
-    for slot in re.findall(r"{(\w+)}", template):
-        if slot in _SHARED:
-            words[slot] = _SHARED[slot][rng.integers(len(_SHARED[slot]))]
-    return re.sub(r"\ba (?=[aeio]|un(?!i))", "an ", template.format(**words))
+        words["host"] = str(scenes.host_name(label))
+    return words

@@ -17,6 +17,7 @@ import numpy as np
 import pydantic
 
 from zeroshot.base import params
+from zeroshot.datasets import dealing, linear_light
 from zeroshot.datasets.toy import pebbles
 from zeroshot.images import label_ids
 
@@ -99,26 +100,17 @@ def draw(settings: Params, split: str, index: int) -> tuple[np.ndarray, np.ndarr
     labels = draw_labels(settings, split, index)
     for pebble in _bare(rng) + _painted(rng, labels, draw_hosts(settings, split, index)):
         pebbles.paint(canvas, mask, pebble)
-    return pebbles.develop(canvas, rng.normal(0, 0.012, (*mask.shape, 1))), mask
+    return linear_light.develop(canvas, rng.normal(0, 0.012, (*mask.shape, 1))), mask
 
 
 def draw_labels(settings: Params, split: str, index: int) -> tuple[int, ...]:
     """Return the labels of the objects in one image, from back to front: at least one, at most max_objects.
 
-    Counts and classes are balanced for every number of images: each block of max_objects images has every count once, and each block of
-    as many objects as there are classes has every class once.
+    They are those of `dealing.deal`.
     """
-    most, stream = settings.max_objects, SPLITS.index(split)
-    block, place = divmod(index, most)
-    counts = 1 + np.random.default_rng([settings.seed, stream, _COUNTS, block]).permutation(most)
-    first = block * (most * (most + 1) // 2) + int(counts[:place].sum())
-    n_classes = len(HUES) * len(PATTERNS)
-    labels = []
-    for card in range(first, first + int(counts[place])):
-        deck, position = divmod(card, n_classes)
-        order = np.random.default_rng([settings.seed, stream, _CLASSES, deck]).permutation(n_classes)
-        labels.append(1 + int(order[position]))
-    return tuple(labels)
+    key = [settings.seed, SPLITS.index(split)]
+    counts, n_classes = range(1, settings.max_objects + 1), len(HUES) * len(PATTERNS)
+    return tuple(1 + card for card in dealing.deal([*key, _COUNTS], [*key, _CLASSES], counts, n_classes, index))
 
 
 def draw_hosts(settings: Params, split: str, index: int) -> tuple[int | None, ...]:
@@ -145,7 +137,7 @@ def _bare(rng: np.random.Generator) -> list[pebbles.Pebble]:
     lightness = rng.uniform(0.35, 0.72, n)
     contrast = rng.choice([-1, 1], n) * rng.uniform(0.08, 0.2, n)
     tint = rng.uniform(0, 0.02, (n, 1)), rng.uniform(0, 360, (n, 1))
-    tones = pebbles.oklch(np.stack([lightness, lightness + contrast], 1), *tint)  # (n, 2, 3)
+    tones = linear_light.oklch(np.stack([lightness, lightness + contrast], 1), *tint)  # (n, 2, 3)
     return [
         pebbles.shape(rng, centre, radius, label_ids.BACKGROUND, tone, PATTERNS[pattern])
         for centre, radius, tone, pattern in zip(centres, radii, tones, patterns, strict=True)
@@ -181,5 +173,5 @@ def _pebble(rng: np.random.Generator, centre: np.ndarray, radius: float, label: 
     lightness, chroma, angle = HUES[hue]
     # With this jitter, neighbouring hues almost touch. A network then cannot learn a pattern separately for each hue.
     lightness, angle = lightness + rng.uniform(-0.05, 0.05), angle + rng.uniform(-12, 12)
-    tones = pebbles.oklch(np.array([lightness, _INKS[pattern]]), np.array([chroma, 0.01]), angle)
+    tones = linear_light.oklch(np.array([lightness, _INKS[pattern]]), np.array([chroma, 0.01]), angle)
     return pebbles.shape(rng, centre, radius, label, tones, pattern)

@@ -1,0 +1,86 @@
+"""Run lengths of the outlines in COCO's layout: polygons, and compressed or plain run lengths, all checked before they are trusted."""
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import pycocotools.mask
+
+from zeroshot.base import errors
+
+Polygons = Sequence[Sequence[float]]
+# Lengths of runs of pixels outside and inside in turn, down the columns, or COCO's compressed text.
+Runs = Sequence[int] | str
+# One count of COCO's compressed run lengths: six bits a character, of which one says that more follow.
+_COUNT = r"[P-o]{0,6}[0-O]"
+
+
+class OutlineError(errors.UserError):
+    """Raised if an outline gives no pixels; the text is the cause alone, without the place."""
+
+
+def count(polygons: Polygons, runs: Runs, runs_size: tuple[int, int] | None, size: tuple[int, int]) -> Sequence[int]:
+    """Return the run lengths of an outline, which fill the image.
+
+    Args:
+        polygons: x and y of each corner in turn, in pixels; of each polygon.
+        runs: instead of polygons, run lengths.
+        runs_size: (height, width) that the file gives for the run lengths.
+        size: (height, width) of the image.
+
+    Raises:
+        OutlineError: if a polygon is none or is far outside of the image, or the run lengths are damaged or of another size.
+    """
+    fault = _fault(polygons, runs, runs_size, size)
+    if fault is not None:
+        raise OutlineError(fault)
+    counts = _counts(runs or _fill(polygons, size))
+    if min(counts) < 0 or sum(counts) != size[0] * size[1]:
+        raise OutlineError("damaged run lengths: they do not fill the image")
+    return counts
+
+
+def _fault(polygons: Polygons, runs: Runs, runs_size: tuple[int, int] | None, size: tuple[int, int]) -> str | None:
+    """Return what is wrong with an outline before its pixels are counted."""
+    height, width = size
+    if runs:
+        if runs_size != size:
+            return f"run lengths of another size than the image, {width} x {height}"
+        if isinstance(runs, str) and not re.fullmatch(f"(?:{_COUNT})*", runs):
+            return "damaged run lengths"
+        return None
+    for polygon in polygons:
+        if len(polygon) % 2:
+            return "polygon with an odd number of coordinates"
+        if len(polygon) < 6:
+            return "polygon with fewer than 3 points"
+        # The time and memory of filling grow with the length of the outline, within the image or not.
+        for side, values in ((width, polygon[::2]), (height, polygon[1::2])):
+            if min(values) < -side or max(values) > 2 * side:
+                return f"polygon far outside of the image, which is {width} x {height}"
+    return None
+
+
+def _fill(polygons: Polygons, size: tuple[int, int]) -> str:
+    """Return compressed run lengths of the union of polygons."""
+    # The type stubs of pycocotools know whole numbers only, and text where there are bytes.
+    corners: Any = [list(polygon) for polygon in polygons]
+    counts: Any = pycocotools.mask.merge(pycocotools.mask.frPyObjects(corners, *size))["counts"]
+    return counts.decode()
+
+
+def _counts(runs: Runs) -> Sequence[int]:
+    """Return run lengths; of compressed ones, each is five bits a character, from the fourth on the difference to the last but one.
+
+    pycocotools.mask.decode does not check that they fill the image, and returns memory that nobody wrote.
+    """
+    if not isinstance(runs, str):
+        return runs
+    counts: list[int] = []
+    for text in re.findall(_COUNT, runs):
+        bits = [ord(character) - 48 for character in text]
+        count = sum((part & 31) << 5 * place for place, part in enumerate(bits))
+        if bits[-1] & 16:
+            count -= 1 << 5 * len(bits)
+        counts.append(count + (counts[-2] if len(counts) > 2 else 0))
+    return counts

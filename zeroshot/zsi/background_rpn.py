@@ -1,0 +1,69 @@
+"""BA-RPN: a head of torchvision's region proposal network whose objectness is a product with learned rows of background and foreground."""
+
+import torch
+from torch import nn
+from torch.nn import functional
+from torchvision.models.detection import rpn
+
+from zeroshot.base import params
+
+
+@params.section
+class Params:
+    """The section `detector.rpn` of zsi/params.yaml."""
+
+    background_aware: bool
+    samples: params.Count
+    proposals_train: params.Count
+    proposals_test: params.Count
+
+
+class BackgroundAwareHead(nn.Module):
+    """Head of the background-aware RPN (Zheng et al., section 3.3).
+
+    Each place of a map has one semantic vector z, shared by its anchors. Anchor a has a background row and a foreground row, and
+    objectness is z.(w_fg - w_bg). Its sigmoid is the softmax of (z.w_bg, z.w_fg), and its binary cross-entropy that of the softmax, so
+    torchvision's RegionProposalNetwork is used as it is. The paper has two rows; the released code has two for each anchor, as here.
+
+    Args:
+        in_channels: c, channels of every map.
+        n_anchors: a, anchors of a place.
+        background: (d,) float32 initial background vector.
+    """
+
+    def __init__(self, in_channels: int, n_anchors: int, background: torch.Tensor) -> None:
+        super().__init__()
+        dim = len(background)
+        self.conv = nn.Conv2d(in_channels, in_channels, 3, padding=1)
+        self.semantic = nn.Conv2d(in_channels, dim, 1)
+        self.deltas = nn.Conv2d(in_channels, 4 * n_anchors, 1)
+        for name, parameter in self.named_parameters():
+            nn.init.zeros_(parameter) if name.endswith("bias") else nn.init.normal_(parameter, std=0.01)
+        self.foreground_rows = nn.Parameter(torch.randn(n_anchors, dim))
+        self.background_rows = nn.Parameter(background.repeat(n_anchors, 1))
+
+    def background(self) -> torch.Tensor:
+        """Return v_b (d,), the mean of the background rows, without a gradient: only the loss of the RPN changes it.
+
+        Algorithm 1 of the paper reads as if all losses did. In the released code, too, the copies have no gradient.
+        """
+        return self.background_rows.detach().mean(dim=0)
+
+    def forward(self, maps: list[torch.Tensor]) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
+        """Return objectness (b, a, h, w) and box deltas (b, 4 a, h, w), float32, for each map (b, c, h, w)."""
+        rows = (self.foreground_rows - self.background_rows)[:, :, None, None]
+        objectness, deltas = [], []
+        for level in maps:
+            hidden = functional.relu(self.conv(level))
+            objectness.append(functional.conv2d(self.semantic(hidden), rows).float())
+            deltas.append(self.deltas(hidden).float())
+        return objectness, deltas
+
+
+class StockHead(rpn.RPNHead):
+    """Torchvision's head of the RPN, the ablation without BA-RPN; outputs are float32 under autocast, too."""
+
+    def forward(self, x: list[torch.Tensor]) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
+        """Return what `BackgroundAwareHead.forward` does."""
+        objectness, deltas = super().forward(x)
+        return [level.float() for level in objectness], [level.float() for level in deltas]
