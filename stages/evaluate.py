@@ -49,6 +49,8 @@ def main(
     confusions = task.confusions(predict, workers=0 if device.type == "cuda" else settings.workers)
     # The source of the places of unseen classes, for a generator with graph context; that self-training had no pseudo-labels.
     facts = {key: provenance[key] for key in ("graph_context", "no_pseudo_labels") if key in provenance}
+    if classifier.unseen_side is not None:
+        facts["side_window"] = classifier.side_window
     files = scoring.Files(metrics_path, classes_path, confusion_path, images_path)
     scoring.write(files, task, confusions, classifier.seen_bias, **facts)
 

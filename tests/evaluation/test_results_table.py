@@ -167,6 +167,11 @@ def test_self_training_without_pseudo_labels_is_noted(tmp_path):
     assert first.startswith("zs3net  ") and second.startswith("zs5net (no pseudo-labels) ")
 
 
+def test_a_side_window_is_noted(tmp_path):
+    write(tmp_path, "zs3net", side_window=7)
+    assert lines(tmp_path)[0].startswith("zs3net (window 7) ")
+
+
 @pytest.mark.parametrize(
     ("where", "value", "fault"),
     [

@@ -120,6 +120,18 @@ def test_a_new_class_has_a_row_and_the_old_rows_stay(content, extended):
     assert extended.before.keys() == extended.after.keys() - {NEW}
 
 
+def test_a_file_of_layout_2_has_no_side_window_and_learns_new_classes(content):
+    def without(section):
+        return {key: value for key, value in section.items() if key != "side_window"}
+
+    ingredients = {**content["ingredients"], "classifier": without(content["ingredients"]["classifier"])}
+    old = {**content, "layout": 2, "classifier": without(content["classifier"]), "ingredients": ingredients}
+    checkpoints.save("old.pt", old)
+    found = model.read("old.pt")
+    assert found["layout"] == model.LAYOUT and model.classifier_of(found).side_window == 1
+    assert NEW in extension.add(found, [NEW], {}, None).content["names"]
+
+
 def test_the_vector_of_a_new_class_is_the_one_that_embed_classes_would_give(content, extended, folder, tmp_path):
     other = tmp_path / "other"
     shutil.copytree(folder, other, ignore=shutil.ignore_patterns("features", "models"))

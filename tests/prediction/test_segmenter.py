@@ -43,7 +43,15 @@ def masked():
     )
 
 
-@pytest.fixture(params=[(plain, 4, 0), (masked, 4, 0), (masked, 32, 3)], ids=["plain", "masked", "margin"])
+def windowed():
+    """The same classes, with the side of a pixel from 3 x 3 cells."""
+    return dataclasses.replace(plain(), side_window=3)
+
+
+@pytest.fixture(
+    params=[(plain, 4, 0), (windowed, 4, 0), (masked, 4, 0), (masked, 32, 3)],
+    ids=["plain", "windowed", "masked", "margin"],
+)
 def model(request):
     classifier, stride, margin = request.param
     extract = functools.partial(mean_colour, stride=stride, margin=margin)
@@ -75,7 +83,9 @@ def test_labels_are_those_of_the_evaluation(model, size, bias):
     model = dataclasses.replace(model, classifier=dataclasses.replace(model.classifier, seen_bias=bias))
     found = segmenter.predict(image, model)
     assert found.labels.dtype == np.uint16 and np.array_equal(found.labels, evaluated(model, image))
-    assert found.confidence.min() > 0.249 and found.confidence.max() <= 1
+    # Of four classes; with a window, of the likelier of two sides and of its three classes.
+    least = 1 / 6 if model.classifier.unseen_side is model.classifier.unseen else 1 / 4
+    assert found.confidence.min() > least - 0.001 and found.confidence.max() <= 1
 
 
 def test_the_confidence_under_a_mask_is_that_of_the_side_times_that_of_the_class_in_it():
@@ -90,6 +100,21 @@ def test_the_confidence_under_a_mask_is_that_of_the_side_times_that_of_the_class
     among = np.exp(logits[rows]) / np.exp(logits[rows]).sum()
     assert found.labels[0, 0] == rows[int(among.argmax())]
     assert found.confidence[0, 0] == pytest.approx(share * among.max(), rel=1e-4)
+
+
+@pytest.mark.parametrize("bias", [0.0, -2.0])
+def test_the_confidence_with_a_window_is_that_of_the_side_times_that_of_the_class_in_it(bias):
+    """An image of one colour, so that means over cells are the logits."""
+    colour = np.array([60, 70, 120])
+    classifier = dataclasses.replace(windowed(), seen_bias=bias)
+    model = Model(CLASSES, classifier, mean_colour, 4, COLOURS, 100, "none", figures=None)
+    found = segmenter.predict(np.broadcast_to(colour.astype(np.uint8), (20, 24, 3)), model)
+    logits = 20 * (COLOURS / 255) @ (colour / 255) - 10 * (COLOURS / 255) ** 2 @ np.ones(3)
+    seen = 1 / (1 + np.exp(-(logits[:3].max() - bias - logits[3])))
+    among = np.exp(logits[:3]) / np.exp(logits[:3]).sum()
+    expected = (int(among.argmax()), seen * among.max()) if seen >= 0.5 else (3, 1 - seen)
+    assert (found.labels == expected[0]).all()
+    np.testing.assert_allclose(found.confidence, expected[1], rtol=1e-4)
 
 
 def test_strips_do_not_change_the_answer(model, monkeypatch):

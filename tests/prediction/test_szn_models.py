@@ -184,7 +184,7 @@ def wrong_shape(content):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda content: {**content, "layout": 3}, "it has layout 3 of model files, .* update the code; give a model"),
+        (lambda content: {**content, "layout": 4}, "it has layout 4 of model files, .* update the code; give a model"),
         (lambda content: {**content, "system": "zsi"}, "system: "),
         (lambda content: {key: value for key, value in content.items() if key != "system"}, "system: "),
         (wrong_shape, "the tensors of 6 classes have wrong shapes or types: unseen_side"),
@@ -303,6 +303,20 @@ def test_the_exported_network_has_the_mask_and_the_margin(content):
         assert np.mean(onnx_export.run("m.onnx", image) == labels) >= onnx_export.LEAST_AGREEMENT
         answers |= set(np.unique(labels).tolist())
     assert answers & TRAIN_SEEN and answers - TRAIN_SEEN
+
+
+def test_the_exported_network_has_the_side_window(folder):
+    content = model.read("models/fcn_je.pt")
+    windowed = {**content, "classifier": {**content["classifier"], "side_window": 3}}
+    onnx_export.write("w.onnx", windowed)
+    loaded = [model.build(entries, torch.device("cpu")) for entries in (content, windowed)]
+    changes = []
+    for size in [*SIZES, (16, 200)]:
+        image = photograph(size)
+        alone, labels = (segmenter.predict(image, one, segmenter.Options(side=0)).labels for one in loaded)
+        assert np.mean(onnx_export.run("w.onnx", image) == labels) >= onnx_export.LEAST_AGREEMENT
+        changes.append(np.mean(alone != labels))
+    assert max(changes) > 2 * (1 - onnx_export.LEAST_AGREEMENT)
 
 
 def test_outputs_of_the_exported_network_without_a_side(content):

@@ -87,6 +87,17 @@ def test_metrics_record_that_self_training_had_no_pseudo_labels(tmp_path, monkey
     assert {name: value for name, value in values.items() if name == "no_pseudo_labels"} == facts
 
 
+@pytest.mark.parametrize("window", [1, 5])
+def test_a_side_window_is_recorded_and_used(tmp_path, monkeypatch, window):
+    model = dataclasses.replace(write(tmp_path), side_window=window)
+    pixel_classifier.save(tmp_path / "models/classifiers/zs3net.pt", model)
+    stage_files.run(tmp_path, monkeypatch, "evaluate")
+    values = json.loads((tmp_path / "metrics/zs3net.json").read_text())
+    assert values.get("side_window", 1) == window
+    by_image = image_confusions.read(tmp_path / "metrics/zs3net_images.h5")
+    np.testing.assert_array_equal(by_image.total("generalised"), expected_confusion(tmp_path, model))
+
+
 def test_the_metrics_give_the_table_on_the_terminal(tmp_path, monkeypatch):
     write(tmp_path)
     stage_files.run(tmp_path, monkeypatch, "evaluate")

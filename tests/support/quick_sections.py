@@ -68,6 +68,7 @@ def classifier_section(**changes: Any) -> dict[str, Any]:
         "lr": 0.02,
         "weight_decay": 0.0001,
         "calibration": {"enabled": True, "folds": 2, "held_out": 2, "biases": [0, 1, 2, 3, 4, 6, 20]},
+        "side_window": 1,
         "seed": 0,
     } | changes
 
@@ -125,6 +126,7 @@ def baseline_section(**changes: Any) -> dict[str, Any]:
         "weight_decay": 0.0001,
         "folds": 2,
         "held_out": 2,
+        "side_window": 1,
         "biases": [0, 0.25, 0.5, 0.75, 1, 1.5, 4],
         "seed": 0,
     } | changes

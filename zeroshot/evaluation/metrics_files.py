@@ -68,6 +68,7 @@ class Metrics(typing_extensions.TypedDict):
     split: _SplitEntry
     graph_context: typing_extensions.NotRequired[str]
     no_pseudo_labels: typing_extensions.NotRequired[bool]
+    side_window: typing_extensions.NotRequired[int]
 
 
 _METRICS = pydantic.TypeAdapter(Metrics)

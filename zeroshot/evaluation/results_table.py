@@ -61,7 +61,7 @@ def _encoders(recorded: Mapping[str, pretraining.Pretraining]) -> list[str]:
 
 
 def _notes(values: metrics_files.Metrics) -> list[str]:
-    """Return a note for each setting of the protocol that is not the default, and for a model that lacks what its name says."""
+    """Return a note for each setting of the protocol that is not the default, for a side window, and for a lack of what a name says."""
     protocol = values["evaluation"]
     notes = [] if values["exclude"] == "images" else [values["exclude"]]
     if protocol["image_short_side"] is not None:
@@ -72,6 +72,8 @@ def _notes(values: metrics_files.Metrics) -> list[str]:
         notes.append("true unseen masks")
     if values.get("no_pseudo_labels"):
         notes.append("no pseudo-labels")
+    if "side_window" in values:
+        notes.append(f"window {values['side_window']}")
     if protocol["absent_classes"] == "zero":
         notes.append("absent 0")
     return notes

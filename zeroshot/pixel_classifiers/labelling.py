@@ -9,11 +9,13 @@ import torch
 from torch.nn import functional
 
 from zeroshot.images import grids
-from zeroshot.pixel_classifiers import masked_classifier, pixel_classifier
+from zeroshot.pixel_classifiers import masked_classifier, pixel_classifier, side_window
 
 # Values (H, W) and channel numbers (H, W) of the largest of a group of upsampled logits.
 Largest = tuple[torch.Tensor, torch.Tensor]
 Decide = Callable[[list[Largest]], Mapping[str, torch.Tensor]]
+# Maps the logits (1, n, h, w) of cells to what is upsampled.
+Combine = Callable[[torch.Tensor], torch.Tensor]
 
 
 @torch.inference_mode()
@@ -27,7 +29,8 @@ def predict_maps(
 ) -> dict[str, np.ndarray]:
     """Label an image under each protocol, from logits that are bilinearly upsampled once.
 
-    Pixels are labelled in strips of rows, so that memory for logits hardly grows with the size of the image.
+    With a side window, the side of a pixel is that of the upsampled margin of the averaged logits (side_window.py), and its class the best
+    of this side. Pixels are labelled in strips of rows, so that memory for logits hardly grows with the size of the image.
 
     Args:
         classifier: C classes, on the device to compute on.
@@ -45,23 +48,36 @@ def predict_maps(
     groups = [torch.nonzero(group).flatten() for group in (~classifier.unseen, classifier.unseen) if group.any()]
     names = ("generalised", "without_bias", *(["vanilla"] if classifier.unseen.any() else []))
 
+    sizes = list(map(len, groups))
+    has_sides = classifier.unseen_side is not None
+
+    def with_margin(logits: torch.Tensor) -> torch.Tensor:
+        means = side_window.average(logits, classifier.side_window).split(sizes, dim=1)
+        return torch.cat([logits, side_window.margin(*means)], dim=1)
+
     def decide(largest: list[Largest]) -> Mapping[str, torch.Tensor]:
-        label = [classifier.labels[group][row] for group, (_, row) in zip(groups, largest, strict=True)]
+        label = [classifier.labels[group][row] for group, (_, row) in zip(groups, largest, strict=False)]
         if "vanilla" not in names:
             return dict.fromkeys(names, label[0])
         logit = [values for values, _ in largest]
-        return {
+
+        def generalised(bias: float) -> torch.Tensor:
             # The bias is the same for all pixels, so it can be subtracted after upsampling.
-            "generalised": torch.where(logit[1] > logit[0] - classifier.seen_bias, label[1], label[0]),
-            "without_bias": torch.where(logit[1] > logit[0], label[1], label[0]),
+            is_unseen = logit[2] < bias if has_sides else logit[1] > logit[0] - bias
+            return torch.where(is_unseen, label[1], label[0])
+
+        return {
+            "generalised": generalised(classifier.seen_bias),
+            "without_bias": generalised(0.0),
             "vanilla": label[1],
         }
 
     order = torch.cat(groups)
     unbiased = dataclasses.replace(classifier, seen_bias=0.0)
     return _decided(
-        decide, lambda cells: unbiased.logits(cells)[:, order], list(map(len, groups)), features, classifier.weight.device,
-        size, image_size or size, stride,
+        decide, lambda cells: unbiased.logits(cells)[:, order], [*sizes, 1] if has_sides else sizes, features,
+        classifier.weight.device, size, image_size or size, stride,
+        classifier.side_window // 2 if has_sides else 0, with_margin if has_sides else None,
     )  # fmt: skip
 
 
@@ -120,23 +136,30 @@ def _decided(
     size: tuple[int, int],
     image_size: tuple[int, int],
     stride: int,
+    reach: int = 0,
+    combine: Combine | None = None,
 ) -> dict[str, np.ndarray]:
     """Return the label maps (H, W) int64 that `decide` makes of the largest logit in each group of rows.
 
     Args:
         decide: maps the largest logit and its channel, for each group, to label ids by the name of the label map.
         layer: maps cells (m, d) to their logits (m, n), group after group.
-        sizes: number of logits in each group.
+        sizes: number of logits in each group, after `combine`.
         device: the device to compute on.
         features, size, image_size, stride: as in `predict_maps`.
+        reach: how many cells further `combine` looks in each direction.
+        combine: what it returns of the logits of cells is upsampled; None for the logits.
     """
     cells = torch.from_numpy(features)
 
     def logits(rows: slice) -> torch.Tensor:
-        """Return the logits (1, n, rows, w) of rows of cells."""
-        part = cells[rows].to(device).float()
+        """Return what is upsampled, (1, n, rows, w), of rows of cells."""
+        first, last, _ = rows.indices(len(cells))
+        start = max(first - reach, 0)
+        part = cells[start : last + reach].to(device).float()
         h, w, d = part.shape
-        return layer(part.reshape(-1, d)).T.reshape(1, -1, h, w)
+        found = layer(part.reshape(-1, d)).T.reshape(1, -1, h, w)
+        return found if combine is None else combine(found)[:, :, first - start : last - start]
 
     if image_size == size:
         strips = (

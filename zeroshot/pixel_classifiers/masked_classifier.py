@@ -22,7 +22,7 @@ class MaskedClassifier:
     that taught the mask what an untrained class looks like, `train_unseen`. Metrics count those as seen.
 
     Attributes:
-        classifier: n classes; its `unseen` are the roles that metrics use, and its own seen bias is not used.
+        classifier: n classes; its `unseen` are the roles that metrics use. Its own seen bias and side window are not used.
         unseen_side: (n,) bool, the classes to choose from where the mask says unseen.
         mask_weight: (d,) float32, of the log-odds that a pixel is of a seen side's class.
         mask_bias: () float32.

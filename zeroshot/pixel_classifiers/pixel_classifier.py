@@ -11,6 +11,7 @@ import typing_extensions
 
 from zeroshot.base import checkpoints, errors, user_files
 from zeroshot.datasets import splits
+from zeroshot.pixel_classifiers import side_window
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,6 +24,8 @@ class PixelClassifier:
         labels: (n,) int64, the label id of each row.
         unseen: (n,) bool, whether the row's class is unseen.
         seen_bias: subtracted from every seen logit (calibrated stacking, Chao et al., ECCV 2016); 0 changes nothing.
+        side_window: side, in cells, of the window over which logits of maps are averaged to choose between seen and unseen classes, an odd
+            number (side_window.py); 1 averages nothing. Single features, without neighbours, are labelled as with 1.
     """
 
     weight: torch.Tensor
@@ -30,6 +33,13 @@ class PixelClassifier:
     labels: torch.Tensor
     unseen: torch.Tensor
     seen_bias: float = 0.0
+    side_window: int = 1
+
+    @property
+    def unseen_side(self) -> torch.Tensor | None:
+        """The classes (n,) bool of the unseen side; None if no side is chosen first, so that all classes compete at every pixel."""
+        has_sides = self.side_window > 1 and bool(self.unseen.any()) and not bool(self.unseen.all())
+        return self.unseen if has_sides else None
 
     @property
     def device(self) -> torch.device:
@@ -91,6 +101,8 @@ class _Fields(typing_extensions.TypedDict):
     labels: torch.Tensor
     unseen: torch.Tensor
     seen_bias: float
+    # Files of older versions of this code have no window.
+    side_window: typing_extensions.NotRequired[side_window.Window]
 
 
 # A classifier in a checkpoint, with checked shapes.

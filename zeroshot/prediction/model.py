@@ -17,8 +17,9 @@ from zeroshot.pixel_classifiers import masked_classifier, pixel_classifier
 
 # The pipeline that trained a model: the main one with its baselines, or szn/dvc.yaml.
 System = Literal["zs3net", "szn"]
-# Version of the entries of a model file. Files of version 1 have no entry `layout`; they are all of zs3net.
-LAYOUT = 2
+# Version of the entries of a model file. Files of version 1 have no entry `layout`; they are all of zs3net. Those of versions 1 and 2 have
+# no side window.
+LAYOUT = 3
 _REMEDY = (
     "give a model that `dvc repro zs3net`, `dvc repro zs5net`, `dvc repro szn/dvc.yaml:szn`, `zeroshot add-class` or "
     "`zeroshot remove-class` wrote"
@@ -207,17 +208,21 @@ class Content(typing_extensions.TypedDict):
 
 
 def _in_present_layout(entries: Any) -> Any:
-    """Return the entries of a file of version 1 as those of version 2; refuse later versions."""
+    """Return the entries of a file of version 1 or 2 as those of version 3; refuse later versions."""
     if not isinstance(entries, dict):
         return entries
     layout = entries.get("layout", 1)
-    if layout == 1:
-        return {**entries, "layout": LAYOUT, "system": "zs3net", "train_unseen": [], "provenance": {}}
-    if layout != LAYOUT:
+    if layout not in range(1, LAYOUT + 1):
         raise ValueError(
-            f"it has layout {layout} of model files, and this version of the code reads layouts 1 and {LAYOUT}; update the code"
+            f"it has layout {layout} of model files, and this version of the code reads layouts 1 to {LAYOUT}; update the code"
         )
-    return entries
+    if layout == 1:
+        entries = {**entries, "system": "zs3net", "train_unseen": [], "provenance": {}}
+    ingredients = entries.get("ingredients")
+    if layout < LAYOUT and _kind_of_ingredients(ingredients) == "generator" and isinstance(ingredients, dict):
+        section = {"side_window": 1, **ingredients["classifier"]}
+        entries = {**entries, "ingredients": {**ingredients, "classifier": section}}
+    return {**entries, "layout": LAYOUT}
 
 
 @params.section

@@ -1,5 +1,6 @@
 """A model as ONNX: the whole network with the choice of the best class, so that it runs without PyTorch and without this project."""
 
+import dataclasses
 import json
 import pathlib
 from typing import Any
@@ -11,7 +12,7 @@ from torch.nn import functional
 
 from zeroshot.base import storage
 from zeroshot.networks import segmentation_network
-from zeroshot.pixel_classifiers import masked_classifier, pixel_classifier
+from zeroshot.pixel_classifiers import masked_classifier, pixel_classifier, side_window
 from zeroshot.prediction import model
 
 # Sides that the exported network accepts, in pixels.
@@ -33,7 +34,7 @@ class Segmenter(nn.Module):
     ) -> None:
         super().__init__()
         self.network = network
-        self.n_on_sides, weight, bias, labels = _outputs(classifier)
+        self.n_on_sides, self.window, weight, bias, labels = _outputs(classifier)
         self.register_buffer("weight", weight[:, :, None, None])
         self.register_buffer("bias", bias)
         self.register_buffer("labels", labels)
@@ -43,34 +44,41 @@ class Segmenter(nn.Module):
         height, width = images.shape[-2:]
         stride, margin = self.network.stride, self.network.margin
         outputs = functional.conv2d(self.network.features(images), self.weight, self.bias)
+        if self.n_on_sides is not None and self.window > 1:
+            means = side_window.average(outputs, self.window).split([*self.n_on_sides], dim=1)
+            outputs = torch.cat([outputs, side_window.margin(*means)], dim=1)
         pixels = functional.interpolate(outputs, scale_factor=float(stride), mode="bilinear", align_corners=False)
         pixels = pixels[..., margin : margin + height, margin : margin + width]
         if self.n_on_sides is None:
             return self.labels[pixels.argmax(1)]
-        seen, unseen, log_odds = pixels.split([*self.n_on_sides, 1], dim=1)
-        rows = torch.where(log_odds[:, 0] >= 0, seen.argmax(1), self.n_on_sides[0] + unseen.argmax(1))
+        seen, unseen, margin = pixels.split([*self.n_on_sides, 1], dim=1)
+        rows = torch.where(margin[:, 0] >= 0, seen.argmax(1), self.n_on_sides[0] + unseen.argmax(1))
         return self.labels[rows]
 
 
 def _outputs(
     classifier: masked_classifier.Classifier,
-) -> tuple[tuple[int, int] | None, torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Return the outputs of a classifier: the number of classes on each side, weights (k, d), biases (k,) and label ids (n,).
+) -> tuple[tuple[int, int] | None, int, torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Return the outputs of a classifier: the number of classes on each side, its side window, weights, biases and label ids (n,).
 
-    With a seen mask, the classes of the seen side come first, then those of the unseen side, and the last output is the log-odds less the
-    threshold. The first entry is None if all classes compete: without a mask, or without a class on one of its sides.
+    With sides, the classes of the seen side come first, then those of the unseen side. Weights (k, d) and biases (k,) are those of the n
+    classes; with a seen mask, the last ones are those of the log-odds less the threshold. The first entry is None if all classes compete:
+    without sides, or without a class on one of them.
     """
+    unseen_side = classifier.unseen_side
     if isinstance(classifier, pixel_classifier.PixelClassifier):
-        bias = classifier.bias - classifier.seen_bias * ~classifier.unseen
-        return None, classifier.weight, bias, classifier.labels
-    order = torch.argsort(classifier.unseen_side.int(), stable=True)
-    weight, bias = classifier.classifier.weight[order], classifier.classifier.bias[order]
-    n_seen, n_unseen = int((~classifier.unseen_side).sum()), int(classifier.unseen_side.sum())
-    if not n_seen or not n_unseen:
-        return None, weight, bias, classifier.labels[order]
-    weight = torch.cat([weight, classifier.mask_weight[None]])
-    bias = torch.cat([bias, (classifier.mask_bias - classifier.seen_bias)[None]])
-    return (n_seen, n_unseen), weight, bias, classifier.labels[order]
+        plain, window = classifier, classifier.side_window
+    else:
+        plain, window = dataclasses.replace(classifier.classifier, seen_bias=0.0), 1
+    bias = plain.bias - plain.seen_bias * ~plain.unseen
+    if unseen_side is None or unseen_side.all() or not unseen_side.any():
+        return None, 1, plain.weight, bias, plain.labels
+    order = torch.argsort(unseen_side.int(), stable=True)
+    weight, bias, n_unseen = plain.weight[order], bias[order], int(unseen_side.sum())
+    if isinstance(classifier, masked_classifier.MaskedClassifier):
+        weight = torch.cat([weight, classifier.mask_weight[None]])
+        bias = torch.cat([bias, (classifier.mask_bias - classifier.seen_bias)[None]])
+    return (len(order) - n_unseen, n_unseen), window, weight, bias, plain.labels[order]
 
 
 def write(path: str | pathlib.Path, content: dict[str, Any]) -> None:

@@ -46,7 +46,8 @@ class Segmentation:
     Attributes:
         labels: (H, W) uint16, label ids of the model.
         confidence: (H, W) float32, from 0 to 1: the probability of the label among all competing classes. It is that of softmax; with a
-            seen mask, that of the label's side times that of softmax among the classes of this side (`decisions.probabilities`).
+            seen mask or a side window, that of the label's side times that of softmax among the classes of this side
+            (`decisions.probabilities`).
     """
 
     labels: np.ndarray
@@ -106,7 +107,7 @@ def predict(image: np.ndarray, model: Model, options: Options = Options()) -> Se
 def _outputs(
     image: np.ndarray, model: Model, classifier: masked_classifier.Classifier, options: Options
 ) -> torch.Tensor:
-    """Return the classifier's outputs of the image's cells, the mean over all views, (k, h, w) float32."""
+    """Return what `decisions.with_margin` does of the image's cells, (k, h, w) float32, from the mean over all views."""
 
     def infer(tile: np.ndarray) -> torch.Tensor:
         batch = torch.from_numpy(np.ascontiguousarray(tile.transpose(2, 0, 1)))[None]
@@ -123,13 +124,15 @@ def _outputs(
         cells = tiles.blend(
             shown, infer, tile=options.tile, overlap=options.overlap, stride=model.stride, margin=model.margin
         )
+        # The window is one of the view's cells, and of the whole view, so tiles do not limit it.
+        cells = decisions.with_means(classifier, cells)
         if view.flip:
             cells = cells.flip(-1)
         if resized.shape != image.shape:
             cells = _moved(cells, resized.shape[:2], image.shape[:2], model)
         total = cells if total is None else total + cells
     assert total is not None
-    return total / (len(options.scales) * (2 if options.flip else 1))
+    return decisions.with_margin(classifier, total / (len(options.scales) * (2 if options.flip else 1)))
 
 
 def _padded(image: np.ndarray, model: Model) -> np.ndarray:

@@ -81,7 +81,7 @@ def confidences(found: Evaluation | None) -> blocks.Section:
         )
     }
     notes = [
-        f"The confidence of a pixel is the softmax probability of its label, as in `zeroshot predict`. Pixels of {len(cache)} of"
+        f"The confidence of a pixel is the probability of its label, as in `zeroshot predict`. Pixels of {len(cache)} of"
         f" {len(found.index.images)} evaluation images, chosen by a hash of their names, are sorted by it. Points on the dashed line can"
         " be trusted; points below it are too sure of themselves. The error in the legend is the expected calibration error."
     ]

@@ -9,6 +9,7 @@ import torch
 from zeroshot.cache import maps
 from zeroshot.images import grids, label_ids
 from zeroshot.pixel_classifiers import pixel_classifier
+from zeroshot.prediction import decisions
 
 N_BINS = 12
 
@@ -63,8 +64,7 @@ def measure(
 ) -> dict[str, Bins]:
     """Return the bins of the pixels that a classifier labels as seen, and as unseen classes.
 
-    The confidence is the softmax probability of the label among all classes, with the seen bias. Pixels without a true label do not
-    count.
+    The confidence is that of `zeroshot predict` (`decisions.probabilities`), with the seen bias. Pixels without a true label do not count.
 
     Args:
         classifier: C classes.
@@ -77,9 +77,10 @@ def measure(
     for item in cache:
         h, w, d = item.features.shape
         cells = torch.from_numpy(item.features).reshape(-1, d).float().to(classifier.weight.device)
-        logits = classifier.logits(cells).T.reshape(1, -1, h, w)
+        outputs = decisions.with_means(classifier, decisions.outputs(classifier, cells).T.reshape(-1, h, w))
         size = (item.mask.shape[0], item.mask.shape[1])
-        best, row = grids.upsample(logits, size, stride)[0].softmax(0).max(0)
+        pixels = grids.upsample(decisions.with_margin(classifier, outputs)[None], size, stride)[0]
+        row, best = decisions.choose(classifier, decisions.probabilities(classifier, pixels))
         confidence, rows = best.double().cpu().numpy(), row.cpu().numpy()
         labels, unseen = classifier.labels.cpu().numpy()[rows], classifier.unseen.cpu().numpy()[rows]
         scored = item.mask != label_ids.IGNORE_INDEX

@@ -130,3 +130,8 @@ def test_features_of_held_out_classes_do_not_reach_the_training_of_their_fold():
         _, after = train_folds("devise", changed)
         assert torch.equal(after[k].classifier.weight, before[k].classifier.weight)
         assert not torch.equal(after[1 - k].classifier.weight, before[1 - k].classifier.weight)
+
+
+@methods
+def test_the_side_window_is_that_of_the_parameters(method):
+    assert train(method, epochs=1, steps_per_epoch=1, side_window=5)[1].side_window == 5

@@ -15,7 +15,7 @@ OPTIONS = quick_sections.classifier_options(epochs=3, lr=0.05)
 @pytest.fixture(scope="module")
 def old():
     *_, (_, model) = fine_tuning.fit(pixel_world.start(), real(), TrueFeatures(), [OLD_UNSEEN], OPTIONS)
-    return dataclasses.replace(model, seen_bias=0.25)
+    return dataclasses.replace(model, seen_bias=0.25, side_window=3)
 
 
 @pytest.fixture(scope="module")
@@ -35,11 +35,12 @@ def test_the_new_class_is_found_and_the_old_ones_still_are(old, extended):
         assert share_right(extended, label) > share_right(old, label) - 0.05
 
 
-def test_old_rows_and_the_bias_stay_and_the_new_class_is_unseen(old, extended):
+def test_old_rows_the_bias_and_the_side_window_stay_and_the_new_class_is_unseen(old, extended):
     n = len(old.labels)
     assert extended.labels.tolist() == [*old.labels.tolist(), NEW]
     assert torch.equal(extended.weight[:n], old.weight) and torch.equal(extended.bias[:n], old.bias)
     assert extended.unseen.tolist() == [*old.unseen.tolist(), True] and extended.seen_bias == 0.25
+    assert extended.side_window == 3
 
 
 def test_a_class_that_is_there_is_refused(old):

@@ -152,3 +152,12 @@ def test_self_training_improves_hiou_with_a_biased_generator(monkeypatch):
         for one in (zs3net, model)
     )
     assert after > before + 0.1
+
+
+def test_the_side_window_is_that_of_the_parameters_and_stays_in_self_training():
+    options = quick_sections.classifier_options(epochs=1, steps_per_epoch=1, side_window=5)
+    *_, (_, zs3net) = fine_tuning.fit(
+        pixel_world.start(), pool(pixel_world.SEEN), Recorder(), pixel_world.UNSEEN, options
+    )
+    *_, (_, zs5net) = fit(pool(pixel_world.UNSEEN), model=zs3net, epochs=1, steps_per_epoch=1)
+    assert zs3net.side_window == zs5net.side_window == 5

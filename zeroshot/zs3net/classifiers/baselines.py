@@ -1,5 +1,6 @@
 """Zero-shot baselines on cached features: a linear map to the space of class vectors (paper section 3.1; ALE: section 3.2)."""
 
+import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 from typing import Annotated, Literal
 
@@ -10,7 +11,7 @@ from torch import nn
 from zeroshot.base import params, training
 from zeroshot.cache import pools, rows
 from zeroshot.networks import semantic_head
-from zeroshot.pixel_classifiers import compatibility, logit_spread, pixel_classifier
+from zeroshot.pixel_classifiers import compatibility, logit_spread, pixel_classifier, side_window
 from zeroshot.pixel_classifiers.cross_validation import calibration, folds
 
 Method = Literal["devise", "ale", "spnet"]
@@ -43,6 +44,7 @@ class Params:
     folds: params.Count
     biases: Annotated[tuple[params.Float, ...], pydantic.Field(min_length=1)]
     held_out: params.Count
+    side_window: side_window.Window
     seed: params.Seed
     pool_per_class: params.Count
     batch_size: params.Count
@@ -107,6 +109,7 @@ def fit(
             training.check_not_exploded(total / options.steps_per_epoch, untrained, method, lr_key)
         weight, bias = projection.weight.detach(), projection.bias.detach()
         model = compatibility.classifier(weight, bias, vectors, seen, unseen)
+        model = dataclasses.replace(model, side_window=options.side_window)
         yield {"epoch": epoch, "loss": total / options.steps_per_epoch}, model
 
 

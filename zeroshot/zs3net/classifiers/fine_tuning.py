@@ -10,7 +10,7 @@ import torch
 from zeroshot.base import params
 from zeroshot.cache import pools
 from zeroshot.images import label_ids
-from zeroshot.pixel_classifiers import pixel_classifier
+from zeroshot.pixel_classifiers import pixel_classifier, side_window
 from zeroshot.pixel_classifiers.cross_validation import calibration
 from zeroshot.zs3net import feature_source
 from zeroshot.zs3net.classifiers import batches, last_layer
@@ -34,6 +34,7 @@ class Params:
     lr: params.Positive
     seed: params.Seed
     calibration: calibration.Params
+    side_window: side_window.Window
     init: Literal["backbone", "uniform"]
     distillation: params.NonNegative
     pool_per_class: params.Count
@@ -109,6 +110,7 @@ def _initial(
 ) -> pixel_classifier.PixelClassifier:
     """Return `start` with a row for each further seen and unseen class: zeros, or with `init: uniform` U[0, 1) in all trained rows."""
     model = last_layer.extend(last_layer.extend(start, untaught, unseen=False), unseen)
+    model = dataclasses.replace(model, side_window=options.side_window)
     if options.init == "uniform":
         random = torch.Generator().manual_seed(options.seed)
         trained = ~_learnt(model, start) if options.trained_rows == "unseen" else torch.ones_like(model.unseen)

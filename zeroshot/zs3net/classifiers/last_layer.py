@@ -131,7 +131,8 @@ def extend(
 ) -> pixel_classifier.PixelClassifier:
     """Return `start` with a row of zeros appended for each of `labels`, which are all `unseen` or all seen."""
     zeros = start.weight.new_zeros(len(labels), start.weight.shape[1])
-    return pixel_classifier.PixelClassifier(
+    return dataclasses.replace(
+        start,
         weight=torch.cat([start.weight, zeros]),
         bias=torch.cat([start.bias, zeros.sum(1)]),
         labels=torch.cat([start.labels, torch.tensor(list(labels), dtype=torch.int64, device=zeros.device)]),

@@ -1,6 +1,5 @@
 """Classes added to a trained last layer by their vectors alone (paper section 2.2, step 2): only the new rows learn."""
 
-import dataclasses
 from collections.abc import Iterator, Sequence
 
 import torch
@@ -20,7 +19,7 @@ def add(
 ) -> Iterator[tuple[dict[str, float], pixel_classifier.PixelClassifier]]:
     """Train rows for new classes against all classes of a trained classifier, whose rows do not change.
 
-    The seen bias stays as well: it was chosen for classes without masks, and the new ones are such classes.
+    The seen bias and the side window stay as well: they were chosen for classes without masks, and the new ones are such classes.
 
     Args:
         classifier: of the old classes.
@@ -48,7 +47,7 @@ def add(
     ]
     n_real, n_synthetic = batches.sizes(weights, options.batch_size)
     start = last_layer.extend(old, labels)
-    trained = last_layer.train(
+    yield from last_layer.train(
         start,
         [batches.of_pool(real, odds, n_real), batches.of_source(source, dict.fromkeys(synthetic, 1.0), n_synthetic)],
         options,
@@ -57,5 +56,3 @@ def add(
         unseen_weight=options.unseen_weight,
         frozen=torch.arange(len(start.labels), device=old.labels.device) < len(old.labels),
     )
-    for row, model in trained:
-        yield row, dataclasses.replace(model, seen_bias=old.seen_bias)
