@@ -35,9 +35,10 @@ def test_sections_and_classes_are_those_that_stages_load():
 def test_the_files_of_the_repository_are_valid(path, capsys):
     schema.check(path)
     commands.main(["check", str(path)])
-    szn = path.parent / "szn" / path.name
-    beside = f"{szn}: all {len(schema.SZN_SECTIONS)} sections are valid\n" if szn.exists() else ""
-    assert capsys.readouterr() == (f"{path}: all {len(schema.SECTIONS)} sections are valid\n{beside}", "")
+    others = {"szn": schema.SZN_SECTIONS, "zsi": schema.ZSI_SECTIONS}
+    valid = {path: schema.SECTIONS} | {path.parent / name / path.name: of_other for name, of_other in others.items()}
+    lines = [f"{file}: all {len(sections)} sections are valid\n" for file, sections in valid.items() if file.exists()]
+    assert capsys.readouterr() == ("".join(lines), "")
 
 
 def test_errors_of_several_sections_are_in_one_message(tmp_path, document):

@@ -128,7 +128,17 @@ def run_by(program: str) -> list[str]:
 def repository(tmp_path_factory):
     """A repository of two commits with the files of the pipeline, metrics, a small cache, and no results."""
     folder = tmp_path_factory.mktemp("docs") / "repository"
-    for name in ("zeroshot", "stages", "whole_network", "szn", "metrics", "presets", ".dvc/plots", "data/pretrained"):
+    for name in (
+        "zeroshot",
+        "stages",
+        "whole_network",
+        "szn",
+        "zsi",
+        "metrics",
+        "presets",
+        ".dvc/plots",
+        "data/pretrained",
+    ):
         shutil.copytree(dag.ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("params.yaml", "dvc.yaml", "dvc.lock", ".dvc/config", ".dvc/.gitignore", ".dvcignore", ".gitignore"):
         shutil.copy(dag.ROOT / name, folder / name)
@@ -259,10 +269,10 @@ def has_key(document: dict, name: str) -> bool:
 
 
 def test_sections_and_keys_named_in_the_docs_exist():
-    """A parameter in backticks, as in `gmmn.kernel`, with or without a value, is a key of params.yaml, or on SZN's pages of its own."""
-    main, szn = dag.document(dag.PARAMS), dag.document(dag.SZN_PARAMS)
+    """A parameter in backticks, as in `gmmn.kernel`, with or without a value, is a key of params.yaml, or of the page's pipeline."""
+    main, others = dag.document(dag.PARAMS), {"szn": dag.SZN_PARAMS, "zsi": dag.ZSI_PARAMS}
     for path in FILES:
-        documents = [main, szn] if path.name.startswith("szn") else [main]
+        documents = [main, *(dag.document(file) for name, file in others.items() if path.name.startswith(name))]
         for name in re.findall(r"`([a-z_]+(?:\.[a-z_]+)+)(?:[:=][^`]*)?`", path.read_text(encoding="utf-8")):
             having = [document for document in documents if name.partition(".")[0] in document]
             assert not having or any(has_key(document, name) for document in having), f"{path.name}: {name}"

@@ -43,10 +43,10 @@ def write(
             template = choices[n_class_sentences // n_objects % len(choices)]
             n_class_sentences += 1
         else:
-            template = choices[rng.integers(len(choices))]
+            template = choices[int(rng.integers(len(choices)))]
         filled = words(rng, template, label)
         for slot in re.findall(r"{(\w+)}", template):
             if slot in shared:
-                filled[slot] = shared[slot][rng.integers(len(shared[slot]))]
+                filled[slot] = shared[slot][int(rng.integers(len(shared[slot])))]
         written.append(re.sub(r"\ba (?=[aeio]|un(?!i))", "an ", template.format(**filled)))
     return [written[place] for place in rng.permutation(len(written))]
