@@ -23,9 +23,9 @@ def main(
     from zeroshot.base import checkpoints, params, progress, runtime, storage
     from zeroshot.evaluation.instances import detections
     from zeroshot.images import image_files
-    from zeroshot.zsi import coco_results, detector_files, inference, instances_dataset, scoring
+    from zeroshot.zsi import coco_results, detector_files, inference, instances_dataset, scoring, sections
 
-    options = params.load("zsi/params.yaml", "detection", inference.Params)
+    options = params.load("zsi/params.yaml", "detection", sections.Detection)
     settings = params.load("params.yaml", "runtime", runtime.Params)
     device = runtime.start(settings, settings.threads)
 

@@ -24,10 +24,10 @@ def main(
     from zeroshot.cache import index
     from zeroshot.evaluation.instances import detections
     from zeroshot.pixel_classifiers import pixel_classifier
-    from zeroshot.zsi import coco_results, detector_files, inference
+    from zeroshot.zsi import coco_results, detector_files, inference, sections
     from zeroshot.zsi.regions import evaluation_regions, region_classifiers
 
-    options = params.load("zsi/params.yaml", "detection", inference.Params)
+    options = params.load("zsi/params.yaml", "detection", sections.Detection)
     settings = params.load("params.yaml", "runtime", runtime.Params)
     device = runtime.start(settings, settings.threads)
     content = checkpoints.load(detector_path, detector_files.Checkpoint)

@@ -34,11 +34,10 @@ def main(
     from zeroshot.base import checkpoints, params, progress, runtime
     from zeroshot.cache import rows
     from zeroshot.images import image_files
-    from zeroshot.zsi import detector as zsi_detector
-    from zeroshot.zsi import detector_files, instances_dataset
+    from zeroshot.zsi import detector_files, instances_dataset, sections
     from zeroshot.zsi.regions import evaluation_regions, region_shards, training_regions
 
-    options = params.load("zsi/params.yaml", "regions", training_regions.Params)
+    options = params.load("zsi/params.yaml", "regions", sections.Regions)
     settings = params.load("params.yaml", "runtime", runtime.Params)
     device = runtime.start(settings, settings.threads)
     content = checkpoints.load(detector_path, detector_files.Checkpoint)
@@ -53,7 +52,7 @@ def main(
         shard_bytes=options.shard_mib * 2**20,
     )
 
-    trained = params.build(content["config"], zsi_detector.Params, zsi_detector.SECTION, str(detector_path))
+    trained = params.build(content["config"], sections.Detector, sections.SECTION, str(detector_path))
     dataset = instances_dataset.TrainingInstances(training_path, train_images_dir, classes, trained)
 
     def training(number: int) -> rows.Rows:

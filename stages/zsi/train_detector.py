@@ -34,9 +34,9 @@ def main(
     from zeroshot.datasets.instances import class_list
     from zeroshot.words import class_embeddings
     from zeroshot.zsi import detector as zsi_detector
-    from zeroshot.zsi import detector_files, detector_training, instances_dataset
+    from zeroshot.zsi import detector_files, detector_training, instances_dataset, sections
 
-    options = params.load("zsi/params.yaml", "detector", zsi_detector.Params)
+    options = params.load("zsi/params.yaml", "detector", sections.Detector)
     settings = params.load("params.yaml", "runtime", runtime.Params)
     device = runtime.start(settings, settings.threads)
 

@@ -34,7 +34,10 @@ stages = pytest.mark.parametrize("stage", STAGES.values(), ids=STAGES)
 
 
 # These stages are expensive, so they depend on single files. Cheap stages depend on folders.
-DEAR = {"train_backbone", "dump_features", "train_devise_network", "self_train_network", "train_embedding", "dump"}
+DEAR = {"train_backbone", "dump_features", "train_devise_network", "self_train_network", "train_embedding", "dump"} | {
+    "train_detector",
+    "dump_regions",
+}
 
 
 def imported_files(module: str) -> set[str]:
@@ -193,7 +196,12 @@ def test_paths_on_the_command_line_are_the_data_and_the_outs(stage):
 def test_paths_that_users_choose_may_have_spaces():
     settings, szn, zsi = map(dag.document, (dag.PARAMS, dag.SZN_PARAMS, dag.ZSI_PARAMS))
     chosen = [(settings, "data", "root"), (settings, "embeddings", "path"), (settings, "backbone", "weights")]
-    chosen += [(szn, "embeddings", "path"), (szn, "network", "weights"), (zsi, "embeddings", "path")]
+    chosen += [
+        (szn, "embeddings", "path"),
+        (szn, "network", "weights"),
+        (zsi, "embeddings", "path"),
+        (zsi, "detector", "weights"),
+    ]
     chosen += [(zsi, "data", key) for key in ("annotations", "train_images", "val_images")]
     for number, (document, section, key) in enumerate(chosen):
         document[section][key] = f"my {section}/of day {number}"

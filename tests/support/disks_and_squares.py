@@ -16,7 +16,7 @@ from pycocotools import mask as run_lengths
 from zeroshot.base import params
 from zeroshot.datasets.instances import class_list
 from zeroshot.words import class_embeddings
-from zeroshot.zsi import detector, inference
+from zeroshot.zsi import detector, sections
 
 DIM = 16
 SHAPES = ("disk", "square")
@@ -73,14 +73,14 @@ def section(**changes: Any) -> dict[str, Any]:
     }
 
 
-def options(**changes: Any) -> detector.Params:
+def options(**changes: Any) -> sections.Detector:
     """Return `section` as the dataclass."""
-    return params.build(section(**changes), detector.Params, "detector")
+    return params.build(section(**changes), sections.Detector, "detector")
 
 
-def detection(**changes: Any) -> inference.Params:
+def detection(**changes: Any) -> sections.Detection:
     """Return the section `detection`, updated by `changes`."""
-    return params.build(DETECTION | changes, inference.Params, "detection")
+    return params.build(DETECTION | changes, sections.Detection, "detection")
 
 
 def vectors() -> np.ndarray:

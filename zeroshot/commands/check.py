@@ -100,6 +100,7 @@ def _check_parameters(path: pathlib.Path) -> None:
         return
     if path.resolve().parent.name == "zsi":
         schema.check_zsi(path)
+        schema.check_weights(path, "detector")
         print(f"{path}: all {len(schema.ZSI_SECTIONS)} sections are valid")
         return
     schema.check(path)

@@ -22,8 +22,7 @@ from zeroshot.zs3net import self_training_network
 from zeroshot.zs3net.classifiers import baselines, fine_tuning, self_training
 from zeroshot.zs3net.generators import registry
 from zeroshot.zs3net.pseudo_labels import selection
-from zeroshot.zsi import detector, inference
-from zeroshot.zsi.regions import training_regions
+from zeroshot.zsi import sections
 
 SECTIONS = {
     "toy": scenes.Params,
@@ -57,9 +56,9 @@ ZSI_SECTIONS = {
     "data": instance_roles.Params,
     "shapes": arrangements.Params,
     "embeddings": class_embeddings.Params,
-    "detector": detector.Params,
-    "detection": inference.Params,
-    "regions": training_regions.Params,
+    "detector": sections.Detector,
+    "detection": sections.Detection,
+    "regions": sections.Regions,
     "gmmn": registry.Params,
     "classifier": fine_tuning.Params,
     "baseline": baselines.Params,
@@ -108,7 +107,8 @@ def check_zsi(path: str | pathlib.Path) -> None:
     Raises:
         params.ParamsError: with all errors of all sections, and the unknown sections.
     """
-    _load(path, ZSI_SECTIONS)
+    loaded = _load(path, ZSI_SECTIONS)
+    _refuse(path, _pretraining(loaded["detector"], "detector"))
 
 
 def check_weights(path: str | pathlib.Path, section: str = "backbone") -> None:
@@ -122,17 +122,17 @@ def check_weights(path: str | pathlib.Path, section: str = "backbone") -> None:
         raise params.ParamsError(f"{path}: {section}.weights: {weights} does not exist")
 
 
-def _load(path: str | pathlib.Path, sections: Mapping[str, type]) -> dict[str, Any]:
+def _load(path: str | pathlib.Path, classes: Mapping[str, type]) -> dict[str, Any]:
     """Return every section of the file by name; one error names all faults and the unknown sections."""
     faults, loaded = [], {}
-    for name, cls in sections.items():
+    for name, cls in classes.items():
         try:
             loaded[name] = params.load(path, name, cls)
         except params.ParamsError as error:
             faults.append(str(error))
-    unknown = [name for name in params.read(path) if name not in sections]
+    unknown = [name for name in params.read(path) if name not in classes]
     if unknown:
-        faults.append(f"{path}: unknown sections: {', '.join(unknown)}; choose from {', '.join(sections)}")
+        faults.append(f"{path}: unknown sections: {', '.join(unknown)}; choose from {', '.join(classes)}")
     if faults:
         raise params.ParamsError("\n".join(faults))
     return loaded
@@ -144,7 +144,7 @@ def _refuse(path: str | pathlib.Path, faults: Sequence[str]) -> None:
         raise params.ParamsError("\n".join(f"{path}: {fault}" for fault in faults))
 
 
-def _pretraining(options: backbone.Params | network.Params, section: str) -> list[str]:
+def _pretraining(options: backbone.Params | network.Params | sections.Detector, section: str) -> list[str]:
     """Return the fault of the key `pretraining` of a network's section, if it cannot be true of the weights."""
     try:
         pretraining.check(options.pretraining, pathlib.Path(options.weights), section)

@@ -5,18 +5,6 @@ from torch import nn
 from torch.nn import functional
 from torchvision.models.detection import rpn
 
-from zeroshot.base import params
-
-
-@params.section
-class Params:
-    """The section `detector.rpn` of zsi/params.yaml."""
-
-    background_aware: bool
-    samples: params.Count
-    proposals_train: params.Count
-    proposals_test: params.Count
-
 
 class BackgroundAwareHead(nn.Module):
     """Head of the background-aware RPN (Zheng et al., section 3.3).

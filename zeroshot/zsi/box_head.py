@@ -1,30 +1,16 @@
 """The zero-shot detector: features of regions, their semantic vectors, box deltas, and the reconstruction of the features."""
 
-from typing import Literal
-
 import torch
 from torch import nn
 from torch.nn import functional
 from torchvision.models.detection import faster_rcnn
 
-from zeroshot.base import params
+from zeroshot.zsi import sections
 
 # Side of the pooled map of a region.
 POOLED = 7
-Regression = Literal["agnostic", "official"]
 # The released code initialises the encoder with this standard deviation.
 _RELEASED_STD = 0.001
-
-
-@params.section
-class Params:
-    """The section `detector.box_head` of zsi/params.yaml."""
-
-    hidden_dim: params.Count
-    regression: Regression
-    init: Literal["default", "released"]
-    samples: params.Count
-    reconstruction: params.NonNegative
 
 
 class BoxHead(nn.Module):
@@ -49,7 +35,7 @@ class BoxHead(nn.Module):
         n_columns: r, box regressors of a region: 1, or s + 1 for one of each seen class and the background.
     """
 
-    def __init__(self, in_channels: int, vectors: torch.Tensor, n_seen: int, options: Params) -> None:
+    def __init__(self, in_channels: int, vectors: torch.Tensor, n_seen: int, options: sections.BoxHead) -> None:
         super().__init__()
         self.n_seen = n_seen
         self.regression = options.regression

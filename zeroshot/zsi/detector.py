@@ -1,98 +1,22 @@
 """The detector of ZSI: its parameters, its parts from torchvision, its losses and the synchronised background."""
 
 import pathlib
-from typing import Annotated, Literal
 
-import pydantic
 import torch
 from torch import nn
 from torchvision.models.detection import anchor_utils, image_list, roi_heads, rpn, transform
 from torchvision.ops import poolers
 
-from zeroshot.base import errors, params, training
+from zeroshot.base import errors, training
 from zeroshot.datasets.instances import class_list
-from zeroshot.networks import pretraining
-from zeroshot.zsi import background_rpn, box_head, encoders, mask_head
+from zeroshot.zsi import background_rpn, box_head, encoders, mask_head, sections
 
-SECTION = "detector"
-# The parameter with the learning rate.
-LR_KEY = f"{SECTION}.lr"
 # Torchvision's names of the losses of the RPN, and the names here.
 _RPN_LOSSES = {"loss_objectness": "objectness", "loss_rpn_box_reg": "rpn_box"}
 # Matching and sampling of the paper, which are torchvision's defaults: anchors with an IoU of at least 0.7 are objects, below 0.3
 # background; regions are objects from 0.5; a half of the anchors and a quarter of the regions are objects at most.
 _RPN_MATCHING = {"fg_iou_thresh": 0.7, "bg_iou_thresh": 0.3, "positive_fraction": 0.5, "nms_thresh": 0.7}
 _REGION_MATCHING = {"fg_iou_thresh": 0.5, "bg_iou_thresh": 0.5, "positive_fraction": 0.25}
-
-
-@params.section
-class Anchors:
-    """The section `detector.anchors` of zsi/params.yaml."""
-
-    sizes: Annotated[list[params.Count], pydantic.Field(min_length=1)]
-    ratios: Annotated[list[params.Positive], pydantic.Field(min_length=1)]
-
-
-@params.section
-class SyncBackground:
-    """The section `detector.sync_background` of zsi/params.yaml."""
-
-    box: bool
-    mask: bool
-
-
-@params.section
-class Params:
-    """The section `detector` of zsi/params.yaml, which documents every key."""
-
-    encoder: encoders.Encoder
-    weights: params.DataPath
-    pretraining: pretraining.Pretraining
-    freeze: encoders.Freeze
-    epochs: params.Count
-    batch_size: params.Count
-    optimizer: Literal["adamw", "sgd"]
-    lr: params.Positive
-    seed: params.Seed
-    min_side: params.Count
-    max_side: params.Count
-    flip: params.Fraction
-    map_dim: Annotated[int, pydantic.Field(ge=2, multiple_of=2)]
-    anchors: Anchors
-    rpn: background_rpn.Params
-    sync_background: SyncBackground
-    box_head: box_head.Params
-    mask_head: mask_head.Params
-    warmup_steps: Annotated[int, pydantic.Field(ge=0)]
-    decay_after: list[params.Count]
-    momentum: params.Fraction
-    weight_decay: params.NonNegative
-    clip_norm: params.Positive
-    precision: Literal["float32", "bfloat16"]
-
-    @pydantic.field_validator("max_side")
-    @classmethod
-    def _largest(cls, value: int, info: pydantic.ValidationInfo) -> int:
-        if value < info.data.get("min_side", 1):
-            raise ValueError(f"must be at least min_side, {info.data['min_side']}")
-        return value
-
-    @pydantic.field_validator("anchors")
-    @classmethod
-    def _a_size_a_level(cls, anchors: Anchors, info: pydantic.ValidationInfo) -> Anchors:
-        levels = encoders.n_levels(info.data.get("encoder", "small_cnn"))
-        if levels > 1 and len(anchors.sizes) != levels:
-            raise ValueError(f"{info.data['encoder']} has {levels} levels, so it needs {levels} sizes")
-        return anchors
-
-    @pydantic.field_validator("sync_background")
-    @classmethod
-    def _something_to_sync(cls, sync: SyncBackground, info: pydantic.ValidationInfo) -> SyncBackground:
-        if (sync.box or sync.mask) and "rpn" in info.data and not info.data["rpn"].background_aware:
-            raise ValueError(
-                "needs rpn.background_aware: true, whose background vector it copies; set box and mask to false"
-            )
-        return sync
 
 
 class Detector(nn.Module):
@@ -109,7 +33,7 @@ class Detector(nn.Module):
         box_head, mask_head: the heads.
     """
 
-    def __init__(self, options: Params, vectors: torch.Tensor, n_seen: int) -> None:
+    def __init__(self, options: sections.Detector, vectors: torch.Tensor, n_seen: int) -> None:
         super().__init__()
         self._sync = options.sync_background
         # Padded to multiples of the largest stride that has a map of its own.
@@ -136,13 +60,12 @@ class Detector(nn.Module):
 
     def sync_background(self) -> None:
         """Overwrite row 0 of the heads' word vectors with v_b of the RPN (Sync-bg), where it is on."""
-        heads = [head for head, is_on in ((self.box_head, self._sync.box), (self.mask_head, self._sync.mask)) if is_on]
         with torch.no_grad():
-            for head in heads:
-                assert isinstance(
-                    self.rpn.head, background_rpn.BackgroundAwareHead
-                )  # `Params` refuses Sync-bg without.
-                head.vectors[0] = self.rpn.head.background()
+            for head, is_on in ((self.box_head, self._sync.box), (self.mask_head, self._sync.mask)):
+                if is_on:
+                    # The section refuses Sync-bg without it.
+                    assert isinstance(self.rpn.head, background_rpn.BackgroundAwareHead)
+                    head.vectors[0] = self.rpn.head.background()
 
     def maps(self, images: torch.Tensor) -> dict[str, torch.Tensor]:
         """Return the feature maps (b, map_dim, h, w) float32 of normalised images (b, 3, H, W), by level."""
@@ -183,7 +106,7 @@ class Detector(nn.Module):
         return self.transform([image / 255])[0]
 
 
-def _proposal_network(options: Params, background: torch.Tensor) -> rpn.RegionProposalNetwork:
+def _proposal_network(options: sections.Detector, background: torch.Tensor) -> rpn.RegionProposalNetwork:
     sizes, ratios = options.anchors.sizes, tuple(options.anchors.ratios)
     levels = encoders.n_levels(options.encoder)
     by_level = tuple((size,) for size in sizes) if levels > 1 else (tuple(sizes),)
@@ -205,7 +128,7 @@ def _proposal_network(options: Params, background: torch.Tensor) -> rpn.RegionPr
 
 
 def build(
-    options: Params, vectors: torch.Tensor, classes: class_list.InstanceClasses, weights_path: pathlib.Path
+    options: sections.Detector, vectors: torch.Tensor, classes: class_list.InstanceClasses, weights_path: pathlib.Path
 ) -> Detector:
     """Build the detector for training, with random weights from the seed and the initial weights of `weights_path` in its encoder.
 
@@ -222,9 +145,9 @@ def build(
     n_seen, n_unseen = len(classes.seen), len(classes.unseen)
     if options.box_head.regression == "official" and n_unseen > n_seen:
         raise errors.UserError(
-            f"{SECTION}.box_head.regression: is official, where unseen class k has the regressor of seen class k, but there are {n_seen}"
-            f" seen and {n_unseen} unseen classes; set it to agnostic"
+            f"{sections.SECTION}.box_head.regression: is official, where unseen class k has the regressor of seen class k, but there are"
+            f" {n_seen} seen and {n_unseen} unseen classes; set it to agnostic"
         )
     detector = Detector(options, vectors, n_seen)
-    encoders.load_weights(detector.backbone, options, weights_path, SECTION)
+    encoders.load_weights(detector.backbone, options, weights_path, sections.SECTION)
     return detector

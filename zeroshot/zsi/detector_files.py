@@ -7,6 +7,7 @@ import torch
 from zeroshot.base import checkpoints, params
 from zeroshot.datasets.instances import class_list
 from zeroshot.zsi import detector as zsi_detector
+from zeroshot.zsi import sections
 
 
 class Checkpoint(checkpoints.Configured):
@@ -24,7 +25,7 @@ class Checkpoint(checkpoints.Configured):
 
 
 def checkpoint(
-    detector: zsi_detector.Detector, options: zsi_detector.Params, classes: class_list.InstanceClasses
+    detector: zsi_detector.Detector, options: sections.Detector, classes: class_list.InstanceClasses
 ) -> dict[str, Any]:
     """Return the entries of `Checkpoint`."""
     return {
@@ -51,8 +52,8 @@ def load(content: dict[str, Any]) -> tuple[zsi_detector.Detector, class_list.Ins
     Raises:
         errors.UserError: if the weights do not fit the configuration.
     """
-    where = f"{zsi_detector.SECTION} checkpoint"
-    options = params.build(content["config"], zsi_detector.Params, zsi_detector.SECTION, where)
+    where = f"{sections.SECTION} checkpoint"
+    options = params.build(content["config"], sections.Detector, sections.SECTION, where)
     names = ("classes", "category_ids", "seen", "unseen")
     classes = class_list.InstanceClasses(**{name: tuple(content[name]) for name in names})
     vectors = content["network"].get("box_head.vectors")

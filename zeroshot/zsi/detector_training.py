@@ -10,7 +10,7 @@ from torch.utils import data
 from zeroshot.base import training
 from zeroshot.networks import training_images
 from zeroshot.zsi import detector as zsi_detector
-from zeroshot.zsi import encoders, instances_dataset
+from zeroshot.zsi import encoders, instances_dataset, sections
 
 # The learning rate of the first warm-up step, and after each decay, as a factor.
 _WARMUP_START = 1 / 3
@@ -21,7 +21,7 @@ _NAME = "train_detector"
 def fit(
     detector: zsi_detector.Detector,
     dataset: instances_dataset.TrainingInstances,
-    options: zsi_detector.Params,
+    options: sections.Detector,
     device: torch.device,
     workers: int,
     state: dict[str, Any] | None = None,
@@ -77,7 +77,7 @@ def fit(
             with torch.autocast(device.type, torch.bfloat16, enabled=options.precision == "bfloat16"):
                 losses = detector.losses(images, targets)
             loss = torch.stack([weights.get(name, 1.0) * value for name, value in losses.items()]).sum()
-            training.check_finite(loss.item(), _NAME, epoch, step, zsi_detector.LR_KEY)
+            training.check_finite(loss.item(), _NAME, epoch, step, sections.LR_KEY)
             optimizer.zero_grad()
             loss.backward()
             torch.nn.utils.clip_grad_norm_(detector.parameters(), options.clip_norm)
@@ -88,12 +88,12 @@ def fit(
         if epoch == options.epochs - 1:
             # Objectness, classes and masks of a prediction of all alike. A state of the last epoch would count as a finished training.
             untrained = 2 * math.log(2) + math.log(detector.box_head.n_seen + 1)
-            training.check_not_exploded(means["loss"], untrained, _NAME, zsi_detector.LR_KEY)
+            training.check_not_exploded(means["loss"], untrained, _NAME, sections.LR_KEY)
         row = {"epoch": epoch, **means, "lr": lr}
         yield row, {"epoch": epoch, "network": detector.state_dict(), "optimizer": optimizer.state_dict()}
 
 
-def learning_rate(epoch: int, step: int, options: zsi_detector.Params) -> float:
+def learning_rate(epoch: int, step: int, options: sections.Detector) -> float:
     """Return the learning rate of a step: linear warm-up from a third, and a tenth of the rate after each epoch of `decay_after`.
 
     Args:
@@ -107,7 +107,7 @@ def learning_rate(epoch: int, step: int, options: zsi_detector.Params) -> float:
     return options.lr * warmup * _DECAY ** sum(epoch >= last for last in options.decay_after)
 
 
-def _optimizer(detector: zsi_detector.Detector, options: zsi_detector.Params) -> torch.optim.Optimizer:
+def _optimizer(detector: zsi_detector.Detector, options: sections.Detector) -> torch.optim.Optimizer:
     parameters = [parameter for parameter in detector.parameters() if parameter.requires_grad]
     if options.optimizer == "adamw":
         return torch.optim.AdamW(parameters, options.lr, weight_decay=options.weight_decay)

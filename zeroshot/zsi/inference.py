@@ -2,17 +2,14 @@
 
 import dataclasses
 from collections.abc import Callable, Iterator, Sequence
-from typing import Annotated
 
 import numpy as np
-import pydantic
 import torch
 from torchvision.models.detection import roi_heads, transform
 from torchvision.ops import boxes as box_ops
 
-from zeroshot.base import params
 from zeroshot.zsi import detector as zsi_detector
-from zeroshot.zsi import mask_head, scoring
+from zeroshot.zsi import mask_head, scoring, sections
 
 # Regions whose semantic maps are computed together.
 _MASKS_AT_ONCE = 64
@@ -22,16 +19,6 @@ _MIN_SIDE = 0.01
 Variant = tuple[scoring.Scoring, scoring.Protocol]
 # Maps indices of boxes (m,), as in `refined_boxes` flattened, and these boxes (m, 4) to pooled maps (m, map_dim, 14, 14).
 MaskFeatures = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
-
-
-@params.section
-class Params:
-    """The section `detection` of zsi/params.yaml."""
-
-    score_threshold: params.Fraction
-    nms: params.Fraction
-    detections: params.Count
-    mask_threshold: Annotated[params.Float, pydantic.Field(gt=0, lt=1)]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -133,7 +120,7 @@ def select(
     lists: Sequence[tuple[range, torch.Tensor]],
     boxes: torch.Tensor,
     columns: Callable[[torch.Tensor], torch.Tensor],
-    options: Params,
+    options: sections.Detection,
 ) -> Selection:
     """Threshold, suppress and cut each list of classes on its own, and join the lists.
 
@@ -164,7 +151,7 @@ def select(
 
 @torch.no_grad()
 def detect(
-    detector: zsi_detector.Detector, of_image: Regions, variants: Sequence[Variant], options: Params
+    detector: zsi_detector.Detector, of_image: Regions, variants: Sequence[Variant], options: sections.Detection
 ) -> list[Detections]:
     """Return the instances of one image by several scorings and protocols; a mask that several need is computed once.
 

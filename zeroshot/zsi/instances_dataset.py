@@ -14,7 +14,7 @@ from torch.utils import data
 from zeroshot.base import errors, user_files
 from zeroshot.datasets.instances import class_list
 from zeroshot.images import image_files
-from zeroshot.zsi import detector as zsi_detector
+from zeroshot.zsi import sections
 
 
 class Image(typing_extensions.TypedDict):
@@ -65,7 +65,7 @@ class TrainingInstances(data.Dataset[Example]):
         path: pathlib.Path,
         images_dir: pathlib.Path,
         classes: class_list.InstanceClasses,
-        options: zsi_detector.Params,
+        options: sections.Detector,
     ) -> None:
         document = read(path, options.max_side)
         self.images = document["images"]

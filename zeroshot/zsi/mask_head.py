@@ -1,25 +1,14 @@
 """The semantic mask head: a semantic vector at each of 28 x 28 places of a region, and the reconstruction of its features."""
 
-from typing import Annotated
-
-import pydantic
 import torch
 from torch import nn
 from torch.nn import functional
 
-from zeroshot.base import params
+from zeroshot.zsi import sections
 
 # Sides of the pooled map of a region, and of its mask.
 POOLED = 14
 SIZE = 28
-
-
-@params.section
-class Params:
-    """The section `detector.mask_head` of zsi/params.yaml."""
-
-    convolutions: Annotated[int, pydantic.Field(ge=0)]
-    reconstruction: params.NonNegative
 
 
 class MaskHead(nn.Module):
@@ -40,7 +29,7 @@ class MaskHead(nn.Module):
         n_seen: s.
     """
 
-    def __init__(self, in_channels: int, vectors: torch.Tensor, n_seen: int, options: Params) -> None:
+    def __init__(self, in_channels: int, vectors: torch.Tensor, n_seen: int, options: sections.MaskHead) -> None:
         super().__init__()
         self.n_seen = n_seen
         self.vectors: torch.Tensor

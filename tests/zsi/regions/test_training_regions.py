@@ -2,6 +2,7 @@ import pytest
 import torch
 
 from zeroshot.base import params
+from zeroshot.zsi import sections
 from zeroshot.zsi.regions import training_regions
 
 OPTIONS = params.build(
@@ -13,7 +14,7 @@ OPTIONS = params.build(
         "seed": 0,
         "shard_mib": 1,
     },
-    training_regions.Params,
+    sections.Regions,
     "regions",
 )
 OBJECTS = torch.tensor([[0.0, 0.0, 10.0, 10.0], [20.0, 0.0, 30.0, 10.0]])

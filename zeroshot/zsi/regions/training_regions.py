@@ -5,23 +5,10 @@ import torch
 from torchvision.models.detection import transform
 from torchvision.ops import boxes as box_ops
 
-from zeroshot.base import params
 from zeroshot.cache import rows
 from zeroshot.images import label_ids
 from zeroshot.zsi import detector as zsi_detector
-from zeroshot.zsi import inference
-
-
-@params.section
-class Params:
-    """The section `regions` of zsi/params.yaml."""
-
-    object_iou: params.Fraction
-    background_iou: params.Fraction
-    background_per_image: params.Count
-    evaluation_per_image: params.Count
-    seed: params.Seed
-    shard_mib: params.Count
+from zeroshot.zsi import inference, sections
 
 
 def of_image(
@@ -29,7 +16,7 @@ def of_image(
     image: torch.Tensor,
     target: dict[str, torch.Tensor],
     number: int,
-    options: Params,
+    options: sections.Regions,
 ) -> rows.Rows:
     """Return the rows of one image: its annotated boxes, proposals on an object, and a sample of proposals on none.
 
@@ -72,7 +59,7 @@ def of_image(
 
 
 def label(
-    boxes: torch.Tensor, objects: torch.Tensor, labels: torch.Tensor, options: Params
+    boxes: torch.Tensor, objects: torch.Tensor, labels: torch.Tensor, options: sections.Regions
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Return the label (n,) int64 of each region, -1 where it shows a part of an object, and the index (n,) of the nearest object.
 
