@@ -188,7 +188,7 @@ def refined_boxes(detector: zsi_detector.Detector, of_image: Regions) -> torch.T
 
 @torch.no_grad()
 def find(
-    detector: zsi_detector.Detector, of_image: Regions, labellings: Sequence[Labelling], options: Params
+    detector: zsi_detector.Detector, of_image: Regions, labellings: Sequence[Labelling], options: sections.Detection
 ) -> list[Detections]:
     """Return the instances of one image by several labellings; a mask that several need is computed once.
 
