@@ -134,9 +134,16 @@ def test_detection_from_the_cache_is_that_of_the_network():
         lambda index, boxes: pooled[index],
     )
     (first,), (second,) = (inference.detect(detector, one, variants, options) for one in (fresh, stored))
-    assert len(first.labels) > 0 and first.labels.tolist() == second.labels.tolist()
-    torch.testing.assert_close(first.boxes, second.boxes, atol=0.05, rtol=0)
-    torch.testing.assert_close(first.masks, second.masks, atol=0.01, rtol=0)
+    # Features of 16 bits can change the order of almost equal scores, but not what is found.
+    orders = [np.lexsort((*one.boxes.round().T.numpy(), one.labels.numpy())) for one in (first, second)]
+    first, second = (
+        [values[torch.from_numpy(order)] for values in (one.labels, one.boxes, one.masks)]
+        for one, order in zip((first, second), orders, strict=True)
+    )
+    assert len(first[0]) > 0
+    torch.testing.assert_close(first[0], second[0])
+    torch.testing.assert_close(first[1], second[1], atol=0.05, rtol=0)
+    torch.testing.assert_close(first[2], second[2], atol=0.01, rtol=0)
 
 
 @pytest.mark.usefixtures("world")
