@@ -67,3 +67,12 @@ def test_faults_of_zsi_do_not_stop_the_main_pipeline(tmp_path, capsys):
     write(tmp_path, shapes={"seed": -1})
     commands.main(["check", str(tmp_path / dag.PARAMS)])
     assert "shapes.seed" in (error := capsys.readouterr().err) and "Only `dvc repro zsi/dvc.yaml` reads" in error
+
+
+def test_a_generator_that_needs_masks_around_a_pixel_is_refused_before_the_detector_trains(tmp_path):
+    path = write(tmp_path, gmmn={"generator": "graph"})
+    with pytest.raises(
+        params.ParamsError, match=r"gmmn\.generator: is graph, .* regions have none; set it to mlp or gan"
+    ):
+        schema.check_zsi(path)
+    schema.check_zsi(write(tmp_path, gmmn={"generator": "gan"}))
