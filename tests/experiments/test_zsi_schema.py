@@ -76,3 +76,13 @@ def test_a_generator_that_needs_masks_around_a_pixel_is_refused_before_the_detec
     ):
         schema.check_zsi(path)
     schema.check_zsi(write(tmp_path, gmmn={"generator": "gan"}))
+
+
+@pytest.mark.parametrize("name", ["szn", "zsi"])
+def test_the_repository_may_be_in_a_folder_named_like_a_pipeline(tmp_path, capsys, name):
+    main = dag.document(dag.PARAMS)
+    main["backbone"]["weights"] = str(dag.ROOT / "data/pretrained/none")
+    (tmp_path / name).mkdir()
+    (tmp_path / name / dag.PARAMS).write_text(yaml.safe_dump(main))
+    commands.main(["check", str(tmp_path / name / dag.PARAMS)])
+    assert f"all {len(schema.SECTIONS)} sections are valid" in capsys.readouterr().out
