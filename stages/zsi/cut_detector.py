@@ -22,19 +22,19 @@ def main(
         split_path: out: the split in the layout of the other systems. Its seen classes include the background.
         classifier_path: out: the classifier of background and seen classes.
     """
-    import json
-
     from zeroshot.base import checkpoints
     from zeroshot.datasets import splits
     from zeroshot.images import label_ids
     from zeroshot.pixel_classifiers import pixel_classifier
-    from zeroshot.zsi import detector_files
+    from zeroshot.zsi import detector_files, instances_dataset
     from zeroshot.zsi.regions import region_classifiers
 
     detector, classes = detector_files.load(checkpoints.load(detector_path, detector_files.Checkpoint))
     train, val = (
-        tuple(splits.Item(str(entry["id"]), entry["file_name"]) for entry in json.loads(path.read_bytes())["images"])
-        for path in (training_path, images_path)
+        tuple(splits.Item(str(entry["id"]), entry["file_name"]) for entry in document["images"])
+        for document in (
+            instances_dataset.read(path, detector.transform.max_size) for path in (training_path, images_path)
+        )
     )
     split = splits.Split(
         classes=classes.classes,

@@ -67,3 +67,22 @@ def test_faults_of_zsi_do_not_stop_the_main_pipeline(tmp_path, capsys):
     write(tmp_path, shapes={"seed": -1})
     commands.main(["check", str(tmp_path / dag.PARAMS)])
     assert "shapes.seed" in (error := capsys.readouterr().err) and "Only `dvc repro zsi/dvc.yaml` reads" in error
+
+
+def test_a_generator_that_needs_masks_around_a_pixel_is_refused_before_the_detector_trains(tmp_path):
+    path = write(tmp_path, gmmn={"generator": "graph"})
+    with pytest.raises(
+        params.ParamsError, match=r"gmmn\.generator: is graph, .* regions have none; set it to mlp or gan"
+    ):
+        schema.check_zsi(path)
+    schema.check_zsi(write(tmp_path, gmmn={"generator": "gan"}))
+
+
+@pytest.mark.parametrize("name", ["szn", "zsi"])
+def test_the_repository_may_be_in_a_folder_named_like_a_pipeline(tmp_path, capsys, name):
+    main = dag.document(dag.PARAMS)
+    main["backbone"]["weights"] = str(dag.ROOT / "data/pretrained/none")
+    (tmp_path / name).mkdir()
+    (tmp_path / name / dag.PARAMS).write_text(yaml.safe_dump(main))
+    commands.main(["check", str(tmp_path / name / dag.PARAMS)])
+    assert f"all {len(schema.SECTIONS)} sections are valid" in capsys.readouterr().out

@@ -93,12 +93,15 @@ def _check_parameters(path: pathlib.Path) -> None:
     from zeroshot.base import params
     from zeroshot.experiments import schema
 
-    if path.resolve().parent.name == "szn":
-        schema.check_szn(path, path.resolve().parents[1] / path.name)
+    main = path.resolve().parent.parent / path.name
+    # The repository itself may be in a folder of this name.
+    pipeline = path.resolve().parent.name if main.exists() else None
+    if pipeline == "szn":
+        schema.check_szn(path, main)
         schema.check_weights(path, "network")
         print(f"{path}: all {len(schema.SZN_SECTIONS)} sections are valid")
         return
-    if path.resolve().parent.name == "zsi":
+    if pipeline == "zsi":
         schema.check_zsi(path)
         schema.check_weights(path, "detector")
         print(f"{path}: all {len(schema.ZSI_SECTIONS)} sections are valid")
@@ -106,12 +109,12 @@ def _check_parameters(path: pathlib.Path) -> None:
     schema.check(path)
     schema.check_weights(path)
     print(f"{path}: all {len(schema.SECTIONS)} sections are valid")
-    for pipeline in ("szn", "zsi"):
-        other = path.parent / pipeline / path.name
+    for name in ("szn", "zsi"):
+        other = path.parent / name / path.name
         if other.exists():
             try:
                 _check_parameters(other)
             except params.ParamsError as error:
                 # People with a data set of their own need not run the other pipelines.
-                text = f"Only `dvc repro {pipeline}/dvc.yaml` reads {other}; the main pipeline can run."
+                text = f"Only `dvc repro {name}/dvc.yaml` reads {other}; the main pipeline can run."
                 print(f"{error}\n{text}", file=sys.stderr)

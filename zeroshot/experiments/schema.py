@@ -108,7 +108,12 @@ def check_zsi(path: str | pathlib.Path) -> None:
         params.ParamsError: with all errors of all sections, and the unknown sections.
     """
     loaded = _load(path, ZSI_SECTIONS)
-    _refuse(path, _pretraining(loaded["detector"], "detector"))
+    faults = _pretraining(loaded["detector"], "detector")
+    if loaded["gmmn"].generator == "graph":
+        faults.append(
+            "gmmn.generator: is graph, which learns from masks around a pixel, and regions have none; set it to mlp or gan"
+        )
+    _refuse(path, faults)
 
 
 def check_weights(path: str | pathlib.Path, section: str = "backbone") -> None:

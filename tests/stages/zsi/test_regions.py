@@ -187,3 +187,13 @@ def test_a_classifier_without_unseen_classes_is_refused():
     run(cut_detector, CUT)
     with pytest.raises(SystemExit, match="does not have a row for the background, each seen and each unseen class"):
         run(detect_regions, [*DETECT, "--classifier-path", "seen.pt", "--detections-path", "seen.json"])
+
+
+@pytest.mark.usefixtures("world")
+@pytest.mark.parametrize("content", [None, "{}"])
+def test_a_list_of_images_that_is_missing_or_damaged_is_named(content):
+    path = pathlib.Path("data/zsi/val_images.json")
+    path.unlink() if content is None else path.write_text(content)
+    with pytest.raises(SystemExit, match=r"^data/zsi/val_images\.json: "):
+        run(cut_detector, CUT)
+    assert not pathlib.Path("split.json").exists()
