@@ -132,6 +132,13 @@ def test_a_file_of_layout_2_has_no_side_window_and_learns_new_classes(content):
     assert NEW in extension.add(found, [NEW], {}, None).content["names"]
 
 
+@pytest.mark.parametrize("ingredients", [{}, {"classifier": None}, {"classifier": 3}])
+def test_a_damaged_file_of_layout_2_is_named(content, ingredients):
+    checkpoints.save("damaged.pt", {**content, "layout": 2, "ingredients": ingredients})
+    with pytest.raises(checkpoints.CheckpointError, match=r"^damaged\.pt: "):
+        model.read("damaged.pt")
+
+
 def test_the_vector_of_a_new_class_is_the_one_that_embed_classes_would_give(content, extended, folder, tmp_path):
     other = tmp_path / "other"
     shutil.copytree(folder, other, ignore=shutil.ignore_patterns("features", "models"))

@@ -219,7 +219,7 @@ def _in_present_layout(entries: Any) -> Any:
     if layout == 1:
         entries = {**entries, "system": "zs3net", "train_unseen": [], "provenance": {}}
     ingredients = entries.get("ingredients")
-    if layout < LAYOUT and _kind_of_ingredients(ingredients) == "generator" and isinstance(ingredients, dict):
+    if layout < LAYOUT and isinstance(ingredients, dict) and isinstance(ingredients.get("classifier"), dict):
         section = {"side_window": 1, **ingredients["classifier"]}
         entries = {**entries, "ingredients": {**ingredients, "classifier": section}}
     return {**entries, "layout": LAYOUT}
