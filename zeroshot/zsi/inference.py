@@ -105,7 +105,7 @@ def regions(detector: zsi_detector.Detector, image: torch.Tensor, further: torch
     detector.sync_background()
     if further is not None:
         size = (image.shape[1], image.shape[2])
-        boxes = torch.cat([boxes, transform.resize_boxes(further.to(boxes), size, batch.image_sizes[0])])
+        boxes = torch.cat([boxes, transform.resize_boxes(further.to(boxes), [*size], [*batch.image_sizes[0]])])
     features = detector.box_head.features(detector.box_pool(maps, [boxes], batch.image_sizes))
     return Regions(
         boxes,
