@@ -54,6 +54,7 @@ def test_keys_are_found_in_all_files():
     main = ["backbone.semantic.vectors", "backbone.weights", "data.root", "embeddings.path", "gmmn.graph.masks"]
     szn = ["szn/params.yaml:embeddings.path", "szn/params.yaml:network.weights"]
     zsi = ["data.annotations", "data.train_images", "data.val_images", "detector.weights", "embeddings.path"]
+    zsi.append("gmmn.graph.masks")
     assert [*main, *szn, *(f"zsi/params.yaml:{key}" for key in zsi)] == KEYS
 
 

@@ -80,7 +80,8 @@ def first(tmp_path_factory):
 
 def test_the_first_repro_runs_every_stage_once_and_writes_all_outs(first):
     folder, said, _ = first
-    assert stages_run(said) == list(STAGES)
+    # DVC chooses the order of stages that do not depend on each other.
+    assert sorted(stages_run(said)) == sorted(STAGES)
     assert [out for out in OUTS if not (folder / out).exists()] == []
 
 
@@ -149,7 +150,7 @@ def optional(first, tmp_path, request):
 
 def test_an_optional_pipeline_continues_the_main_one_and_writes_its_own_metrics(first, optional):
     folder, file, stages, said = optional
-    assert sorted(stages_run(said)) == sorted(f"{file}:{name.removeprefix('szn/')}" for name in stages)
+    assert sorted(stages_run(said)) == sorted(f"{file}:{name.rpartition('/')[2]}" for name in stages)
     assert [out for stage in stages.values() for out in stage.outs if not (folder / out).exists()] == []
     found = {
         pathlib.Path(out).stem: json.loads((folder / out).read_text())
@@ -157,7 +158,12 @@ def test_an_optional_pipeline_continues_the_main_one_and_writes_its_own_metrics(
         for out in stage.outs
         if out.startswith("metrics/") and out.endswith(".json")
     }
-    if file == dag.SZN:
+    if file == dag.ZSI:
+        names = {"mix", "mix_without_background", "direct", "retrained", "synthesised"}
+        assert set(found.pop("summary")["gzsi"]["seen"]) == set(found) == names
+        assert all(0 <= metrics["gzsi"]["seen"]["mAP50"] <= 100 for metrics in found.values())
+        found = {}
+    elif file == dag.SZN:
         assert set(found.pop("summary")["seen"]) == set(found) == {"fcn_s", "fcn_je", "szn", "szn_ps"}
     else:
         assert set(found) == {"devise_network", "zs5net_network"}

@@ -14,6 +14,16 @@ import yaml
 from tests.support import dag
 from zeroshot.base import command_line
 
+
+def _merged(values: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    merged = copy.deepcopy(values)
+    for key, change in changes.items():
+        if key not in merged:
+            raise KeyError(f"params.yaml has no key {key!r}; change CHANGES in tests/support/tiny.py")
+        merged[key] = _merged(merged[key], change) if isinstance(change, dict) else change
+    return merged
+
+
 # With 48 images of one or two objects, each of the 35 classes occurs twice.
 CHANGES: dict[str, Any] = {
     "toy": {"seed": 0, "n_train": 48, "n_val": 8, "image_size": 32, "max_objects": 2, "sentences": 300},
@@ -128,6 +138,38 @@ SZN_CHANGES: dict[str, Any] = {
         },
     },
 }
+ZSI_CHANGES: dict[str, Any] = {
+    "shapes": {
+        "n_train": 40,
+        "n_val": 6,
+        "image_size": 64,
+        "min_objects": 2,
+        "max_objects": 2,
+        "min_diameter": 16,
+        "max_diameter": 30,
+        "sentences": 400,
+    },
+    "embeddings": {"source": "word2vec", "path": "data/shapes/corpus.txt", "dim": 8, "min_count": 1, "epochs": 1},
+    "detector": {
+        "encoder": "small_cnn",
+        "weights": "data/pretrained/none",
+        "pretraining": "none",
+        "epochs": 1,
+        "min_side": 64,
+        "max_side": 64,
+        "map_dim": 8,
+        "rpn": {"samples": 16, "proposals_train": 20, "proposals_test": 10},
+        "box_head": {"hidden_dim": 16, "samples": 8},
+        "mask_head": {"convolutions": 1},
+        "precision": "float32",
+    },
+    "regions": {"background_per_image": 4, "evaluation_per_image": 10, "shard_mib": 1},
+    "gmmn": CHANGES["gmmn"],
+    "classifier": _merged(CHANGES["classifier"], {"calibration": {"held_out": 1}}),
+    "baseline": _merged(CHANGES["baseline"], {"held_out": 1}),
+    "evaluation": {"resamples": 2},
+    "pictures": {"panel_side": 120},
+}
 
 
 def settings(changes: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -140,13 +182,20 @@ def szn_settings(changes: dict[str, Any] | None = None) -> dict[str, Any]:
     return _merged(_merged(dag.document(dag.SZN_PARAMS), SZN_CHANGES), changes or {})
 
 
+def zsi_settings() -> dict[str, Any]:
+    """Return the content of zsi/params.yaml, updated by `ZSI_CHANGES`."""
+    return _merged(dag.document(dag.ZSI_PARAMS), ZSI_CHANGES)
+
+
 def make(
     folder: pathlib.Path, changes: dict[str, Any] | None = None, szn_changes: dict[str, Any] | None = None
 ) -> pathlib.Path:
     """Write the inputs that no stage makes to `folder` and return it."""
-    (folder / "szn").mkdir(parents=True, exist_ok=True)
+    for name in ("szn", "zsi"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
     (folder / dag.PARAMS).write_text(yaml.safe_dump(settings(changes), sort_keys=False))
     (folder / dag.SZN_PARAMS).write_text(yaml.safe_dump(szn_settings(szn_changes), sort_keys=False))
+    (folder / dag.ZSI_PARAMS).write_text(yaml.safe_dump(zsi_settings(), sort_keys=False))
     shutil.copytree(dag.ROOT / "data" / "pretrained", folder / "data" / "pretrained")
     return folder
 
@@ -179,12 +228,3 @@ def digests(folder: pathlib.Path, *paths: str) -> dict[str, str]:
     """Return the SHA-256 of every file at or below one of `paths`, by path relative to `folder`."""
     files = [file for path in paths for file in [folder / path, *(folder / path).rglob("*")] if file.is_file()]
     return {str(file.relative_to(folder)): hashlib.sha256(file.read_bytes()).hexdigest() for file in sorted(files)}
-
-
-def _merged(values: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
-    merged = copy.deepcopy(values)
-    for key, change in changes.items():
-        if key not in merged:
-            raise KeyError(f"params.yaml has no key {key!r}; change CHANGES in tests/support/tiny.py")
-        merged[key] = _merged(merged[key], change) if isinstance(change, dict) else change
-    return merged
