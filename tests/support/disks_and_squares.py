@@ -137,7 +137,7 @@ def draw(
 
 
 def target(annotations: list[dict[str, Any]], side: int = 48) -> dict[str, torch.Tensor]:
-    """Return annotations as the detector's losses need them."""
+    """Return annotations as the detector's losses need them, without crowd regions."""
     boxes = torch.tensor([one["bbox"] for one in annotations], dtype=torch.float32).reshape(-1, 4)
     boxes[:, 2:] += boxes[:, :2]
     masks = np.array([run_lengths.decode(one["segmentation"]) for one in annotations], np.uint8)
@@ -145,6 +145,7 @@ def target(annotations: list[dict[str, Any]], side: int = 48) -> dict[str, torch
         "boxes": boxes,
         "labels": torch.tensor([CLASSES.label_of(one["category_id"]) for one in annotations], dtype=torch.int64),
         "masks": torch.from_numpy(masks.reshape(-1, side, side)),
+        "crowd": torch.zeros(0, 4),
     }
 
 

@@ -124,7 +124,9 @@ def test_an_object_of_one_pixel_and_an_image_of_one_pixel_can_be_trained_on():
     mask = torch.zeros(1, 40, 48, dtype=torch.uint8)
     mask[0, 20, 31] = 1
     one = {"boxes": torch.tensor([[31.0, 20, 32, 21]]), "labels": torch.tensor([2]), "masks": mask}
+    one["crowd"] = torch.zeros(0, 4)
     dot = {"boxes": torch.tensor([[0.0, 0, 1, 1]]), "labels": torch.tensor([1]), "masks": torch.ones(1, 1, 1).byte()}
+    dot["crowd"] = torch.zeros(0, 4)
     images = [torch.zeros(3, 40, 48, dtype=torch.uint8), torch.zeros(3, 1, 1, dtype=torch.uint8)]
     losses = disks_and_squares.new_detector().train().losses(images, [one, dot])
     assert all(torch.isfinite(loss) for loss in losses.values()) and losses["mask"] > 0

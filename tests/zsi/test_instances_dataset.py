@@ -61,6 +61,19 @@ def test_a_mirror_image_mirrors_boxes_and_masks(folder):
         assert box == [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
 
 
+def test_crowd_regions_are_no_objects_and_are_mirrored(folder):
+    document = json.loads((folder / "data/zsi/train.json").read_text())
+    first = next(one for one in document["annotations"] if one["image_id"] == document["images"][0]["id"])
+    first |= {"iscrowd": 1, "bbox": [3.0, 5.0, 10.0, 20.0]}
+    (folder / "data/zsi/crowd.json").write_text(json.dumps(document))
+    target, without = (dataset(folder, name=name)[0, 0, 0][1] for name in ("crowd.json", "train.json"))
+    assert target["crowd"].tolist() == [[3, 5, 13, 25]] and without["crowd"].shape == (0, 4)
+    assert len(target["boxes"]) == len(target["masks"]) == len(target["labels"]) == len(without["boxes"]) - 1
+    width = document["images"][0]["width"]
+    mirrored = dataset(folder, flip=1.0, name="crowd.json")[0, 0, 0][1]
+    assert mirrored["crowd"].tolist() == [[width - 13, 5, width - 3, 25]]
+
+
 def test_workers_change_nothing(folder):
     images = dataset(folder, flip=0.5)
     batches = images.batches(3, 2)

@@ -4,12 +4,12 @@ import pathlib
 
 import torch
 from torch import nn
-from torchvision.models.detection import anchor_utils, image_list, roi_heads, rpn, transform
+from torchvision.models.detection import anchor_utils, image_list, roi_heads, transform
 from torchvision.ops import poolers
 
 from zeroshot.base import errors, training
 from zeroshot.datasets.instances import class_list
-from zeroshot.zsi import background_rpn, box_head, encoders, mask_head, sections
+from zeroshot.zsi import background_rpn, box_head, crowd_regions, encoders, mask_head, sections
 
 # Torchvision's names of the losses of the RPN, and the names here.
 _RPN_LOSSES = {"loss_objectness": "objectness", "loss_rpn_box_reg": "rpn_box"}
@@ -77,17 +77,22 @@ class Detector(nn.Module):
         Args:
             images: (3, H, W) uint8, RGB, of any sizes.
             targets: for each image `boxes` (n, 4) float32, corners x1, y1, x2, y2 in pixels; `labels` (n,) int64 of seen classes; and
-                `masks` (n, H, W) uint8. n may be 0.
+                `masks` (n, H, W) uint8. n may be 0. `crowd` (m, 4) has the boxes of regions that are no background, though no object is
+                annotated there.
 
         Returns:
             Scalars, without their weights: objectness and rpn_box of the RPN, those of `BoxHead.losses`, mask (binary cross-entropy of the
             true class's map), and mask_reconstruction, if there is a decoder.
         """
+        sizes = [image.shape[-2:] for image in images]
         batch, targets = self.transform([image / 255 for image in images], targets)
+        for target, size, resized in zip(targets, sizes, batch.image_sizes, strict=True):
+            target["crowd"] = transform.resize_boxes(target["crowd"], [*size], [*resized])
         maps = self.maps(batch.tensors)
         proposals, rpn_losses = self.rpn(batch, maps, targets)
         losses = {_RPN_LOSSES[name]: loss for name, loss in rpn_losses.items()}
         self.sync_background()
+        proposals = crowd_regions.without(proposals, targets, _REGION_MATCHING["fg_iou_thresh"])
         boxes, matches, labels, regression_targets = self.matching.select_training_samples(proposals, targets)
         features = self.box_head.features(self.box_pool(maps, boxes, batch.image_sizes))
         losses |= self.box_head.losses(features, torch.cat(labels), torch.cat(regression_targets))
@@ -106,7 +111,7 @@ class Detector(nn.Module):
         return self.transform([image / 255])[0]
 
 
-def _proposal_network(options: sections.Detector, background: torch.Tensor) -> rpn.RegionProposalNetwork:
+def _proposal_network(options: sections.Detector, background: torch.Tensor) -> crowd_regions.ProposalNetwork:
     sizes, ratios = options.anchors.sizes, tuple(options.anchors.ratios)
     levels = encoders.n_levels(options.encoder)
     by_level = tuple((size,) for size in sizes) if levels > 1 else (tuple(sizes),)
@@ -117,7 +122,7 @@ def _proposal_network(options: sections.Detector, background: torch.Tensor) -> r
     else:
         head = background_rpn.StockHead(options.map_dim, n_anchors)
     proposals = {"training": options.rpn.proposals_train, "testing": options.rpn.proposals_test}
-    return rpn.RegionProposalNetwork(
+    return crowd_regions.ProposalNetwork(
         anchors,
         head,
         batch_size_per_image=options.rpn.samples,

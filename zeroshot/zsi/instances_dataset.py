@@ -27,11 +27,15 @@ class Image(typing_extensions.TypedDict):
 
 
 class Annotation(typing_extensions.TypedDict):
-    """An entry of `annotations`; the box is x, y, width, height in pixels, the segmentation compressed run lengths."""
+    """An entry of `annotations`; the box is x, y, width, height in pixels, the segmentation compressed run lengths.
+
+    With `iscrowd` 1 it is a region with objects that have no annotations of their own.
+    """
 
     image_id: int
     category_id: int
     bbox: list[float]
+    iscrowd: typing_extensions.NotRequired[int]
     segmentation: dict[str, Any]
 
 
@@ -100,23 +104,23 @@ class TrainingInstances(data.Dataset[Example]):
         entry = self.images[index]
         image = image_files.read_image(self.images_dir / entry["file_name"])
         height, width = image.shape[:2]
-        annotations = self.annotations[entry["id"]]
+        crowd, annotations = [
+            [one for one in self.annotations[entry["id"]] if one.get("iscrowd", 0) == kind] for kind in (1, 0)
+        ]
         masks = np.zeros((len(annotations), height, width), np.uint8)
         for mask, annotation in zip(masks, annotations, strict=True):
             # The type stubs of pycocotools have another type than its function takes.
             runs: Any = annotation["segmentation"]
             mask[:] = run_lengths.decode(runs)
-        boxes = np.array([annotation["bbox"] for annotation in annotations], np.float32).reshape(-1, 4)
-        boxes[:, 2:] += boxes[:, :2]
         if mirrored:
             image, masks = image[:, ::-1], masks[:, :, ::-1]
-            boxes[:, [0, 2]] = width - boxes[:, [2, 0]]
         target = {
-            "boxes": torch.from_numpy(boxes),
+            "boxes": _corners(annotations, width if mirrored else None),
             "labels": torch.tensor(
                 [self.classes.label_of(one["category_id"]) for one in annotations], dtype=torch.int64
             ),
             "masks": torch.from_numpy(np.ascontiguousarray(masks)),
+            "crowd": _corners(crowd, width if mirrored else None),
         }
         return torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1), target
 
@@ -126,6 +130,15 @@ class TrainingInstances(data.Dataset[Example]):
         keys = [(epoch, position, int(index)) for position, index in enumerate(order)]
         size = min(batch_size, len(keys))
         return [keys[start : start + size] for start in range(0, len(keys) - size + 1, size)]
+
+
+def _corners(annotations: Sequence[Annotation], mirrored_width: int | None) -> torch.Tensor:
+    """Return the boxes (n, 4) float32 as corners, or those of the mirror image of an image of a width in pixels."""
+    boxes = np.array([annotation["bbox"] for annotation in annotations], np.float32).reshape(-1, 4)
+    boxes[:, 2:] += boxes[:, :2]
+    if mirrored_width is not None:
+        boxes[:, [0, 2]] = mirrored_width - boxes[:, [2, 0]]
+    return torch.from_numpy(boxes)
 
 
 def read(path: pathlib.Path, max_side: int) -> Content:

@@ -50,8 +50,10 @@ def test_clean_training_images_and_evaluation_images_are_written(tmp_path, monke
     assert train["categories"] == [{"id": 3, "name": "car"}, {"id": 17, "name": "cat"}, {"id": 90, "name": "mug"}]
     assert [(one["id"], one["image_id"], one["category_id"]) for one in train["annotations"]] == [
         (1, 11, 3),
+        (2, 11, 17),
         (5, 13, 17),
     ]
+    assert [one["iscrowd"] for one in train["annotations"]] == [0, 1, 0]
     assert train["annotations"][0] == coco_world.annotation(1, 11, 3, segmentation=coco_world.runs(5, 10, 25, 30))
     assert [image["id"] for image in val["images"]] == [21, 22]
     assert [category["id"] for category in val["categories"]] == [3, 17, 90, 24]
@@ -80,7 +82,7 @@ def test_what_is_said_counts_images_instances_and_what_is_missing(tmp_path, monk
     written = run(tmp_path, monkeypatch, files)
     assert capsys.readouterr().out.splitlines() == [
         "classes: 3 seen, 1 unseen",
-        "train: 3 of 4 images are clean, 2 have instances: 3, 1 crowd regions left out, 1 boxes clipped to the image",
+        "train: 3 of 4 images are clean, 2 have instances: 3, 1 crowd regions that teach no background, 1 boxes clipped to the image",
         "val: 2 images, 1 have instances: 2, 1 of unseen classes, 1 crowd regions ignored in scores",
         "annotations left out, since they cannot be used: 1",
         "  notes/train.json: annotation 31 (car): empty_mask: its outline contains the centre of no pixel",
@@ -89,6 +91,19 @@ def test_what_is_said_counts_images_instances_and_what_is_missing(tmp_path, monk
     assert written["left_out.csv"].decode().splitlines()[1:] == [
         "train,notes/train.json,31,13,car,empty_mask,its outline contains the centre of no pixel"
     ]
+
+
+def test_a_training_image_with_crowd_regions_and_no_object_leaves(tmp_path, monkeypatch, capsys):
+    files = coco_world.contents()
+    crowd = coco_world.annotation(6, 14, 17, iscrowd=1, segmentation=coco_world.runs(0, 0, 60, 5), bbox=[0, 0, 60, 5])
+    files["train"]["annotations"].append(crowd)
+    written = run(tmp_path, monkeypatch, files)
+    train = json.loads(written["train.json"])
+    assert [image["id"] for image in train["images"]] == [11, 13]
+    assert 6 not in [one["id"] for one in train["annotations"]]
+    said = capsys.readouterr().out
+    assert "train: 2 of 4 images are clean" in said
+    assert "train: 1 images with crowd regions and no object left out" in said
 
 
 def test_masks_and_boxes_of_unseen_classes_change_no_file_for_training(tmp_path, monkeypatch):
@@ -127,7 +142,7 @@ def test_files_are_joined_and_their_annotations_numbered_anew_if_they_share_numb
     written = run(tmp_path, monkeypatch, files | {"more": more}, train=["train.json", "more.json"])
     train = json.loads(written["train.json"])
     assert [image["id"] for image in train["images"]] == [11, 13, 14]
-    assert [(one["id"], one["image_id"]) for one in train["annotations"]] == [(1, 11), (2, 13)]
+    assert [(one["id"], one["image_id"]) for one in train["annotations"]] == [(1, 11), (2, 11), (3, 13)]
 
 
 def test_all_faults_are_named_together_with_file_id_and_remedy(tmp_path, monkeypatch):

@@ -1,7 +1,9 @@
 """From annotation files to what later stages read: clean training images, and evaluation images with and without their annotations.
 
 A training image with any annotation of an unseen class leaves, as in the original, so no file for training depends on the masks and boxes
-of unseen classes. Images and annotations are in the order of their ids, and categories in label order, whatever the order of the files.
+of unseen classes. One with crowd regions and no object leaves too: it shows no object by itself, and no certain background.
+
+Images and annotations are in the order of their ids, and categories in label order, whatever the order of the files.
 """
 
 import collections
@@ -40,13 +42,14 @@ class Outputs:
 
 @dataclasses.dataclass
 class _List:
-    """Images of one list and their annotations, with what was left out."""
+    """Images of one list and their annotations, with what was left out, and the number of images with nothing but crowd regions."""
 
     images: list[Entry] = dataclasses.field(default_factory=list)
     annotations: list[Entry] = dataclasses.field(default_factory=list)
     left_out: list[Entry] = dataclasses.field(default_factory=list)
     clipped: collections.Counter[int] = dataclasses.field(default_factory=collections.Counter)
     crowd: collections.Counter[int] = dataclasses.field(default_factory=collections.Counter)
+    crowds_alone: int = 0
 
 
 def prepare(options: instance_roles.Params, outputs: Outputs, workers: int) -> list[str]:
@@ -77,8 +80,9 @@ def prepare(options: instance_roles.Params, outputs: Outputs, workers: int) -> l
     unseen = {classes.category_ids[label] for label in classes.unseen}
     labels = {id: label for label, id in enumerate(classes.category_ids) if id is not None}
     seen_labels = {id: label for id, label in labels.items() if id not in unseen}
-    clean = _collected(train, seen_labels, unseen, keep_crowd=False)
-    scored = _collected([val], labels, set(), keep_crowd=True)
+    clean = _collected(train, seen_labels, unseen)
+    _leave_crowds(clean)
+    scored = _collected([val], labels, set())
     _number(clean, sum(len(file.annotations) for file in train), train)
     if not clean.annotations:
         raise errors.DatasetError(
@@ -105,7 +109,6 @@ def _collected(
     files: Sequence[annotation_files.AnnotationFile],
     labels: Mapping[int, int],
     excluded: Iterable[int | None],
-    keep_crowd: bool,
 ) -> _List:
     """Collect the images without an annotation of `excluded` categories, and their usable annotations of the categories in `labels`."""
     found, excluded = _List(), set(excluded)
@@ -122,8 +125,6 @@ def _collected(
                 continue
             if annotation.get("iscrowd"):
                 found.crowd[label] += 1
-                if not keep_crowd:
-                    continue
             segment = segments.check(annotation, image)
             if isinstance(segment, segments.Segment):
                 found.annotations.append(segment.entry)
@@ -133,6 +134,17 @@ def _collected(
                 where = {"file": str(file.path), "annotation": annotation["id"], "image": image["id"], "class": name}
                 found.left_out.append({**where, "cause": segment.cause, "detail": segment.detail})
     return found
+
+
+def _leave_crowds(found: _List) -> None:
+    """Remove the images that have crowd regions and no object."""
+    kinds: dict[int, set[int]] = {}
+    for entry in found.annotations:
+        kinds.setdefault(entry["image_id"], set()).add(entry["iscrowd"])
+    alone = {image for image, of_image in kinds.items() if of_image == {1}}
+    found.images = [image for image in found.images if image["id"] not in alone]
+    found.annotations = [entry for entry in found.annotations if entry["image_id"] not in alone]
+    found.crowds_alone = len(alone)
 
 
 def _number(joined: _List, total: int, files: Sequence[annotation_files.AnnotationFile]) -> None:
@@ -182,7 +194,7 @@ def _describe(
         total = sum(row["instances"] for row in rows if row["list"] == name)
         with_any = len({entry["image_id"] for entry in of_list.annotations if not entry["iscrowd"]})
         n_unseen = sum(row["instances"] for row in rows if row["list"] == name and row["role"] == "unseen")
-        crowd = f", {of_list.crowd.total():,} crowd regions {'ignored in scores' if name == 'val' else 'left out'}"
+        crowd = f", {of_list.crowd.total():,} crowd regions {'ignored in scores' if name == 'val' else 'that teach no background'}"
         of_which = f", {n_unseen:,} of unseen classes" if name == "val" else ""
         start = (
             f"{len(of_list.images):,} of {n_train:,} images are clean"
@@ -191,6 +203,8 @@ def _describe(
         )
         clipped = f", {of_list.clipped.total():,} boxes clipped to the image" if of_list.clipped.total() else ""
         yield f"{name}: {start}, {with_any:,} have instances: {total:,}{of_which}{crowd}{clipped}"
+        if of_list.crowds_alone:
+            yield f"{name}: {of_list.crowds_alone:,} images with crowd regions and no object left out"
     if left_out:
         yield f"annotations left out, since they cannot be used: {len(left_out):,}"
         for row in left_out[: errors.MAX_LISTED]:

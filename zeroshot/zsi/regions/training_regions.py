@@ -7,8 +7,8 @@ from torchvision.ops import boxes as box_ops
 
 from zeroshot.cache import rows
 from zeroshot.images import label_ids
+from zeroshot.zsi import crowd_regions, inference, sections
 from zeroshot.zsi import detector as zsi_detector
-from zeroshot.zsi import inference, sections
 
 
 def of_image(
@@ -21,12 +21,12 @@ def of_image(
     """Return the rows of one image: its annotated boxes, proposals on an object, and a sample of proposals on none.
 
     A proposal shows the object with the largest IoU if that is at least `object_iou`, and background if it is below `background_iou`;
-    others are left out, since they show a part of an object.
+    others are left out, since they show a part of an object, and so is background in a crowd region.
 
     Args:
         detector: in evaluation mode.
         image: (3, H, W) uint8, RGB, on the detector's device.
-        target: `boxes` (m, 4) float32 in pixels of the image and `labels` (m,) int64 of seen classes; m may be 0.
+        target: `boxes` (m, 4) float32 in pixels of the image and `labels` (m,) int64 of seen classes, m may be 0, and `crowd` (c, 4).
         number: the image's number in the cache.
         options: the section.
 
@@ -38,6 +38,7 @@ def of_image(
     found = inference.regions(detector, image, target["boxes"])
     boxes = transform.resize_boxes(found.boxes, list(found.resized), list(size))
     labels, objects = label(boxes, target["boxes"].to(boxes), target["labels"].to(boxes.device), options)
+    labels[(labels == label_ids.BACKGROUND) & crowd_regions.may_show(boxes, target["crowd"].to(boxes))] = -1
     kept = torch.nonzero(labels > label_ids.BACKGROUND)[:, 0].cpu().numpy()
     background = torch.nonzero(labels == label_ids.BACKGROUND)[:, 0].cpu().numpy()
     if len(background) > options.background_per_image:
