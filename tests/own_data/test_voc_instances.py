@@ -1,6 +1,7 @@
 """`zeroshot voc-instances`: the masks of Pascal VOC and of SBD as annotation files that ZSI's stage prepare accepts."""
 
 import json
+import os
 import pathlib
 import re
 
@@ -191,6 +192,36 @@ def test_the_stage_prepare_accepts_the_files_with_the_parameters_of_the_docs(voc
         (2008000008, PERSON),
     ]
     assert len((tmp_path / "out/left_out.csv").read_text().splitlines()) == 1
+
+
+@pytest.mark.skipif("ZS3_DATA" not in os.environ, reason="set ZS3_DATA to the folder that holds VOC2012")
+def test_instances_of_real_images_that_are_painted_as_masks_come_back(tmp_path, monkeypatch):
+    real = pathlib.Path(os.environ["ZS3_DATA"]) / "VOC2012"
+    known = json.loads((real / "instances/instances_val.json").read_text())
+    monkeypatch.chdir(tmp_path)
+    for folder in ("JPEGImages", "SegmentationObject", "SegmentationClass"):
+        (tmp_path / ROOT / folder).mkdir(parents=True)
+    ids = [pathlib.Path(image["file_name"]).stem for image in known["images"][:20]]
+    objects = []
+    for image, id in zip(known["images"], ids, strict=False):
+        (tmp_path / ROOT / f"JPEGImages/{id}.jpg").symlink_to(real / f"JPEGImages/{id}.jpg")
+        numbers, labels = (np.zeros((image["height"], image["width"]), np.uint8) for _ in range(2))
+        of_image = [one for one in known["annotations"] if one["image_id"] == image["id"]]
+        # What is no certain object of the reconstruction becomes void.
+        for number, one in enumerate(sorted(of_image, key=lambda one: -one["iscrowd"]), 1):
+            numbers[pixels(one)], labels[pixels(one)] = (255, 255) if one["iscrowd"] else (number, one["category_id"])
+        objects += [one for one in of_image if not one["iscrowd"]]
+        save("SegmentationObject", id, numbers)
+        save("SegmentationClass", id, labels)
+    voc_tree.add_list(tmp_path / ROOT / "ImageSets/Segmentation/val.txt", ids)
+    run("--lists", "val")
+    written = content("val")
+    assert written["images"] == known["images"][:20] and written["categories"] == known["categories"]
+    keys = ("image_id", "category_id", "bbox", "area", "iscrowd", "segmentation")
+    assert len(objects) > 20
+    assert [{key: one[key] for key in keys} for one in written["annotations"]] == [
+        {key: one[key] for key in keys} for one in objects
+    ]
 
 
 def test_sbd_adds_the_images_of_no_list(voc, capsys):
