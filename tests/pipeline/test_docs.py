@@ -24,6 +24,7 @@ _EXPERIMENT = "needs an experiment"
 _CACHE = "needs results in DVC's cache"
 _REMOTE = "needs a remote"
 _REGISTRY = "needs a remote; test_registry.py runs the like"
+_VOC = "needs Pascal VOC; tests/own_data/test_voc_instances.py runs it on a small folder"
 _ASKS = "asks before it removes"
 # Commands that this test does not run, and why. Those of dvc and zeroshot are parsed.
 NOT_RUN = {
@@ -52,6 +53,8 @@ NOT_RUN = {
     "dvc exp run -S zsi/params.yaml:gmmn.epochs=40 zsi/dvc.yaml": _MINUTES,
     "dvc exp run -S zsi/params.yaml:detector.mask_head.reconstruction=0 zsi/dvc.yaml": _MINUTES,
     "dvc metrics show metrics/zsi/summary.json": _RESULTS,
+    "zeroshot voc-instances data/VOC2012": _VOC,
+    "zeroshot voc-instances data/VOC2012 --sbd data/VOC2012/benchmark_RELEASE/dataset": _VOC,
     "zeroshot predict photo.jpg --model models/szn/szn.pt --out predictions": _MODEL,
     "zeroshot add-class okapi --model models/szn/szn.pt --out models/szn/more.pt": _MODEL,
     "zeroshot figure --out figure.pdf": _RESULTS,

@@ -20,10 +20,12 @@ from zeroshot.commands import (
     results,
     shards,
     tables,
+    voc_instances,
 )
 
 COMMANDS = {
     "check": check.main,
+    "voc-instances": voc_instances.main,
     "preset": preset.main,
     "parameters": parameters.main,
     "predict": predict.main,
