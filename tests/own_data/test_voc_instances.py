@@ -167,14 +167,11 @@ def test_pixels_of_an_object_without_a_class_do_not_change_its_class(voc):
     assert first["category_id"] == COW and first["area"] == (numbers == 1).sum()
 
 
-def test_the_stage_prepare_accepts_the_files_with_the_parameters_of_the_docs(voc, tmp_path):
+def test_the_stage_prepare_accepts_the_files_with_the_preset_for_voc(voc, tmp_path):
     add_sbd(voc, ["2008_000008"])
     voc_tree.add_list(voc / "ImageSets/Segmentation/train.txt", ["2007_000250"])
     run("--sbd", SBD)
-    text = (dag.ROOT / "docs/zsi.md").read_text()
-    (changes,) = re.findall(r"```yaml\n(data:.*?)```", text, re.DOTALL)
-    changes = changes.replace("instances_train.json]", "instances_train.json, instances_sbd_extra.json]")
-    merged = presets.merge((dag.ROOT / dag.ZSI_PARAMS).read_text(), changes)
+    merged = presets.text("voc_small", dag.ROOT / presets.FOLDER / "zsi")
     (tmp_path / "zsi").mkdir()
     (tmp_path / dag.ZSI_PARAMS).write_text(merged)
     schema.check_zsi(tmp_path / dag.ZSI_PARAMS)
