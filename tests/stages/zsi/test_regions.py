@@ -176,6 +176,33 @@ def test_a_head_that_learnt_from_the_cache_detects_both_roles(method):
 
 
 @pytest.mark.usefixtures("world")
+@pytest.mark.parametrize(
+    ("stage", "remedies"),
+    [
+        (finetune_classifier, "lower classifier.calibration.held_out, or set classifier.calibration.enabled: false"),
+        (train_baseline, "lower baseline.held_out, or set baseline.spnet.calibrated: false"),
+    ],
+)
+def test_folds_without_a_training_image_name_keys_of_zsi_alone(stage, remedies):
+    """Of two classes one is held out, and the only image shows both."""
+    path = pathlib.Path("data/zsi/train.json")
+    document = json.loads(path.read_bytes())
+    path.write_text(
+        json.dumps(document | {"images": document["images"][:1], "annotations": document["annotations"][:2]})
+    )
+    run(dump_regions, DUMP)
+    run(cut_detector, CUT)
+    words = ["--split-path", "split.json", "--features-dir", "features/train", "--params-path", "zsi/params.yaml"]
+    words += ["--classifier-path", "head.pt", "--curve-path", "curve.csv", "--calibration-path", "calibration.csv"]
+    if stage is train_baseline:
+        words += ["--embeddings-path", "data/zsi/class_embeddings.h5", "--method", "spnet"]
+    else:
+        words += ["--gmmn-path", "gmmn.pt", "--start-path", "seen.pt", "--cross-validation-path", "folds.pt"]
+    with pytest.raises(SystemExit, match=rf"all show one of the held-out classes \(labels \d\); {remedies}$"):
+        run(stage, words)
+
+
+@pytest.mark.usefixtures("world")
 def test_class_specific_boxes_are_refused_with_the_key():
     changes = {"box_head": {"regression": "official"}}
     detector, options = disks_and_squares.new_detector(**changes), disks_and_squares.options(**changes)
