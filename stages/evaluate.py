@@ -31,7 +31,6 @@ def main(
     import functools
 
     from zeroshot.base import params, runtime
-    from zeroshot.cache import index
     from zeroshot.datasets import splits
     from zeroshot.evaluation import protocols, scoring
     from zeroshot.pixel_classifiers import labelling, pixel_classifier
@@ -40,11 +39,10 @@ def main(
     settings = params.load("params.yaml", "runtime", runtime.Params)
     device = runtime.start(settings)
     split = splits.read(split_path)
-    described = index.read(features_dir, "maps")
-    classifier, provenance = pixel_classifier.load(classifier_path, split, described.dim)
-
     task = scoring.Task(dataset, split, features_dir, options)
-    predict = functools.partial(labelling.predict_maps, classifier.to(device), stride=described.stride)
+    classifier, provenance = pixel_classifier.load(classifier_path, split, task.cache.dim)
+
+    predict = functools.partial(labelling.predict_maps, classifier.to(device))
     # A GPU is fully used by one process.
     confusions = task.confusions(predict, workers=0 if device.type == "cuda" else settings.workers)
     # The source of the places of unseen classes, for a generator with graph context; that self-training had no pseudo-labels.

@@ -54,8 +54,8 @@ def main(
     # Before the training, which can take an hour, since the split may have too few classes for folds.
     settings, chosen = options.calibration, []
     if settings.enabled and split.unseen:
-        presence = rows.presence(features_dir)
-        chosen = folds.draw(presence, split, settings.folds, settings.held_out, options.seed)
+        presence, keys = rows.presence(features_dir), folds.CLASSIFIER.of_cache(described)
+        chosen = folds.draw(presence, split, settings.folds, settings.held_out, options.seed, keys)
     start, provenance = pixel_classifier.load(start_path, split, described.dim)
     generator = registry.load(gmmn_path, device, split.classes, described.dim)
     sampled = rows.sample(features_dir, options.pool_per_class, options.seed)

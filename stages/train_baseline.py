@@ -35,7 +35,7 @@ def main(
     import torch
 
     from zeroshot.base import params, progress, runtime, storage
-    from zeroshot.cache import pools, rows
+    from zeroshot.cache import index, pools, rows
     from zeroshot.datasets import splits
     from zeroshot.pixel_classifiers import pixel_classifier
     from zeroshot.pixel_classifiers.cross_validation import calibration, folds
@@ -50,7 +50,8 @@ def main(
     # Before the training, which can take an hour, since the split may have too few classes for folds.
     chosen = []
     if getattr(options, method).calibrated and split.unseen:
-        presence, keys = rows.presence(features_dir), baselines.keys(method)
+        presence = rows.presence(features_dir)
+        keys = baselines.keys(method).of_cache(index.read(features_dir, "rows"))
         chosen = folds.draw(presence, split, options.folds, options.held_out, options.seed, keys)
     vectors = torch.from_numpy(class_embeddings.read(embeddings_path).vectors).to(device)
     sampled = rows.sample(features_dir, options.pool_per_class, options.seed)

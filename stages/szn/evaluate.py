@@ -34,7 +34,6 @@ def main(
     import functools
 
     from zeroshot.base import params, runtime
-    from zeroshot.cache import index
     from zeroshot.datasets import splits
     from zeroshot.evaluation import protocols, scoring
     from zeroshot.pixel_classifiers import labelling, masked_classifier, pixel_classifier
@@ -44,18 +43,17 @@ def main(
     settings = params.load("params.yaml", "runtime", runtime.Params)
     device = runtime.start(settings)
     split = splits.read(split_path)
-    described = index.read(features_dir, "maps")
     task = scoring.Task(dataset, split, features_dir, options)
     workers = 0 if device.type == "cuda" else settings.workers
 
     facts = {}
     if variant in ("fcn_s", "fcn_je"):
-        classifier = pixel_classifier.load(model_path, split, described.dim)[0]
-        predict = functools.partial(labelling.predict_maps, classifier.to(device), stride=described.stride)
+        classifier = pixel_classifier.load(model_path, split, task.cache.dim)[0]
+        predict = functools.partial(labelling.predict_maps, classifier.to(device))
         confusions, threshold = task.confusions(predict, workers), classifier.seen_bias
     else:
-        masked, recipe = masked_classifier.load(model_path, split, described.dim)
-        predict = functools.partial(labelling.predict_masked_maps, masked.to(device), stride=described.stride)
+        masked, recipe = masked_classifier.load(model_path, split, task.cache.dim)
+        predict = functools.partial(labelling.predict_masked_maps, masked.to(device))
         sides = task.confusions(predict, workers)
         if variant == "szn":
             confusions, threshold = variants.predicted_mask(sides), masked.seen_bias

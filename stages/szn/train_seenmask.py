@@ -64,7 +64,9 @@ def main(
     train = functools.partial(seen_mask_folds.train_fold, sampled=sampled, joint=joint, split=split, options=options)
     # A fold trains a linear layer, which takes less time than a process needs to start.
     key, thresholds = "seen_mask.calibration.thresholds", options.calibration.thresholds
-    calibrated = calibration.calibrate(masked, chosen, train, thresholds, key=key, workers=1, track=progress.track)
+    calibrated = calibration.calibrate(
+        masked, chosen, train, thresholds, key=key, term="threshold", workers=1, track=progress.track
+    )
     for warning in calibrated.warnings:
         print(warning, file=sys.stderr)
     recipe = {**splits.roles(split), "config": params.to_dict(options)}

@@ -152,13 +152,13 @@ def test_all_errors_are_in_one_message(folder):
 @pytest.mark.parametrize(
     ("index", "text"),
     [
-        (0, "the best bias, 0, is the smallest of classifier.calibration.biases; try smaller ones"),
-        (-1, "the best bias, 20, is the largest of classifier.calibration.biases; try larger ones"),
+        (0, "the best seen bias, 0, is the smallest of classifier.calibration.biases; try smaller ones"),
+        (-1, "the best seen bias, 20, is the largest of classifier.calibration.biases; try larger ones"),
         (2, None),
     ],
 )
 def test_a_best_bias_at_an_end_of_the_grid_gives_a_warning(folder, capsys, monkeypatch, index, text):
     monkeypatch.setattr(calibration, "choose", lambda scores, biases: biases[index])
     command("gmmn.epochs=1", "--workers", "1")
-    warnings = [line for line in capsys.readouterr().err.splitlines() if "the best bias" in line]
+    warnings = [line for line in capsys.readouterr().err.splitlines() if "the best seen bias" in line]
     assert warnings == ([text] if text else [])

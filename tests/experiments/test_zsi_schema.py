@@ -78,6 +78,15 @@ def test_a_generator_that_needs_masks_around_a_pixel_is_refused_before_the_detec
     schema.check_zsi(write(tmp_path, gmmn={"generator": "gan"}))
 
 
+def test_scoring_images_with_unseen_objects_alone_is_refused_where_no_class_is_unseen(tmp_path):
+    wanted = {"generalised_images": "with_unseen"}
+    path = write(tmp_path, data={"unseen": []}, evaluation=wanted)
+    with pytest.raises(params.ParamsError, match=r"evaluation\.generalised_images: is with_unseen, .*; set it to all"):
+        schema.check_zsi(path)
+    for data, evaluation in (({"unseen": []}, {}), ({}, wanted), ({"published": "coco_48_17", "unseen": None}, wanted)):
+        schema.check_zsi(write(tmp_path, data=data, evaluation=evaluation))
+
+
 @pytest.mark.parametrize("name", ["szn", "zsi"])
 def test_the_repository_may_be_in_a_folder_named_like_a_pipeline(tmp_path, capsys, name):
     main = dag.document(dag.PARAMS)

@@ -117,7 +117,7 @@ def test_coco_files_become_masks_in_which_small_objects_lie_on_large_ones(tmp_pa
 def test_run_lengths_are_read_exactly(encode):
     mask = (np.random.default_rng(0).random(SIZE) < 0.4).astype(np.uint8)
     runs = encode(mask)
-    region = annotations.Region("here", 1, runs=runs["counts"], size=SIZE)
+    region = annotations.Region("here", 1, {"size": SIZE, "counts": runs["counts"]})
     labels, faults = regions.paint(annotations.Outlines("here", SIZE, (region,)), SIZE, {0: 0, 1: 5})
     assert not faults
     np.testing.assert_array_equal(labels, 5 * mask)

@@ -38,9 +38,7 @@ def graph_base(base):
 
 def changed(run: leak_runs.Run, folder: pathlib.Path) -> set[str]:
     """Return the outputs of training in which `folder` differs from `run`."""
-    digests = tiny.digests(folder, *leak_runs.TRAINED)
-    differing = {path for path in run.trained.keys() | digests.keys() if run.trained.get(path) != digests.get(path)}
-    return {out for out in leak_runs.TRAINED if any(pathlib.PurePath(path).is_relative_to(out) for path in differing)}
+    return leak_runs.changed(run.trained, tiny.digests(folder, *leak_runs.TRAINED), leak_runs.TRAINED)
 
 
 def training_masks(folder):

@@ -110,7 +110,7 @@ def test_a_best_bias_at_the_end_of_the_grid_gives_a_warning(tmp_path, monkeypatc
         monkeypatch.setattr(calibration, "choose", lambda scores, biases, index=index: biases[index])
         capsys.readouterr()
         run(tmp_path, monkeypatch, "finetune_classifier", **BRIEF, calibration=calibrated(biases=[0, 2.5, 7]))
-        text = "the best bias, 7, is the largest of classifier.calibration.biases; try larger ones"
+        text = "the best seen bias, 7, is the largest of classifier.calibration.biases; try larger ones"
         assert (text in capsys.readouterr().err) is warned
 
 

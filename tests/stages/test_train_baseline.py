@@ -96,7 +96,7 @@ def test_a_best_bias_at_the_end_of_the_grid_gives_a_warning(tmp_path, monkeypatc
     for biases, warned in (([0.5], True), ([0.5, 9], False)):
         capsys.readouterr()
         run(tmp_path, monkeypatch, "spnet", biases=biases)
-        text = "the best bias, 0.5, is the largest of baseline.biases; try larger ones"
+        text = "the best seen bias, 0.5, is the largest of baseline.biases; try larger ones"
         assert (text in capsys.readouterr().err) is warned
 
 

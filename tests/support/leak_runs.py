@@ -5,7 +5,7 @@ import functools
 import pathlib
 import shutil
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import h5py
 import numpy as np
@@ -85,6 +85,12 @@ def finish(folder: pathlib.Path, names: tuple[str, ...]) -> Run:
 def copied(run: Run, folder: pathlib.Path) -> pathlib.Path:
     """Copy a run without the outputs of training."""
     return shutil.copytree(run.folder, folder, ignore=shutil.ignore_patterns("work", "models", "features", "metrics"))
+
+
+def changed(before: Mapping[str, str], after: Mapping[str, str], outs: Iterable[str]) -> set[str]:
+    """Return the paths of `outs` at or below which the files of two runs differ, given by their `tiny.digests`."""
+    differing = {pathlib.PurePath(path) for path in before.keys() | after.keys() if before.get(path) != after.get(path)}
+    return {out for out in outs if any(path.is_relative_to(out) for path in differing)}
 
 
 def relabel(paths: Iterable[pathlib.Path], labels: dict[int, int]) -> int:

@@ -32,8 +32,7 @@ def outs(*names: str) -> tuple[str, ...]:
 def changed(base: leak_runs.Run, folder: pathlib.Path, *names: str) -> set[str]:
     """Return the outputs of stages in which `folder` differs from the finished run `base`."""
     before, after = (tiny.digests(root, *outs(*names)) for root in (base.folder, folder))
-    differing = {path for path in before.keys() | after.keys() if before.get(path) != after.get(path)}
-    return {out for out in outs(*names) if any(pathlib.PurePath(path).is_relative_to(out) for path in differing)}
+    return leak_runs.changed(before, after, outs(*names))
 
 
 def copied(run: leak_runs.Run, folder: pathlib.Path, without: tuple[str, ...]) -> pathlib.Path:

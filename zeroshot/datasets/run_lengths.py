@@ -5,51 +5,63 @@ from collections.abc import Sequence
 from typing import Any
 
 import pycocotools.mask
+import typing_extensions
 
 from zeroshot.base import errors
 
-Polygons = Sequence[Sequence[float]]
-# Lengths of runs of pixels outside and inside in turn, down the columns, or COCO's compressed text.
-Runs = Sequence[int] | str
 # One count of COCO's compressed run lengths: six bits a character, of which one says that more follow.
 _COUNT = r"[P-o]{0,6}[0-O]"
+
+
+class RunLengths(typing_extensions.TypedDict):
+    """The (height, width) of an image, and lengths of runs outside and inside in turn, down the columns, or COCO's compressed text."""
+
+    size: tuple[int, int]
+    counts: list[int] | str
+
+
+# The pixels of an object, `segmentation` in COCO's JSON: x and y of each corner in turn, in pixels, of each polygon; or run lengths.
+Outline = list[list[float]] | RunLengths
 
 
 class OutlineError(errors.UserError):
     """Raised if an outline gives no pixels; the text is the cause alone, without the place."""
 
 
-def count(polygons: Polygons, runs: Runs, runs_size: tuple[int, int] | None, size: tuple[int, int]) -> Sequence[int]:
+def is_empty(outline: Outline) -> bool:
+    """Return whether an outline has no polygon and no run."""
+    return not (outline["counts"] if isinstance(outline, dict) else outline)
+
+
+def count(outline: Outline, size: tuple[int, int]) -> Sequence[int]:
     """Return the run lengths of an outline, which fill the image.
 
     Args:
-        polygons: x and y of each corner in turn, in pixels; of each polygon.
-        runs: instead of polygons, run lengths.
-        runs_size: (height, width) that the file gives for the run lengths.
+        outline: one that is not empty.
         size: (height, width) of the image.
 
     Raises:
         OutlineError: if a polygon is none or is far outside of the image, or the run lengths are damaged or of another size.
     """
-    fault = _fault(polygons, runs, runs_size, size)
+    fault = _fault(outline, size)
     if fault is not None:
         raise OutlineError(fault)
-    counts = _counts(runs or _fill(polygons, size))
+    counts = _counts(outline["counts"] if isinstance(outline, dict) else _fill(outline, size))
     if min(counts) < 0 or sum(counts) != size[0] * size[1]:
         raise OutlineError("damaged run lengths: they do not fill the image")
     return counts
 
 
-def _fault(polygons: Polygons, runs: Runs, runs_size: tuple[int, int] | None, size: tuple[int, int]) -> str | None:
+def _fault(outline: Outline, size: tuple[int, int]) -> str | None:
     """Return what is wrong with an outline before its pixels are counted."""
     height, width = size
-    if runs:
-        if runs_size != size:
+    if isinstance(outline, dict):
+        if outline["size"] != size:
             return f"run lengths of another size than the image, {width} x {height}"
-        if isinstance(runs, str) and not re.fullmatch(f"(?:{_COUNT})*", runs):
+        if isinstance(outline["counts"], str) and not re.fullmatch(f"(?:{_COUNT})*", outline["counts"]):
             return "damaged run lengths"
         return None
-    for polygon in polygons:
+    for polygon in outline:
         if len(polygon) % 2:
             return "polygon with an odd number of coordinates"
         if len(polygon) < 6:
@@ -61,15 +73,15 @@ def _fault(polygons: Polygons, runs: Runs, runs_size: tuple[int, int] | None, si
     return None
 
 
-def _fill(polygons: Polygons, size: tuple[int, int]) -> str:
+def _fill(polygons: list[list[float]], size: tuple[int, int]) -> str:
     """Return compressed run lengths of the union of polygons."""
     # The type stubs of pycocotools know whole numbers only, and text where there are bytes.
-    corners: Any = [list(polygon) for polygon in polygons]
+    corners: Any = polygons
     counts: Any = pycocotools.mask.merge(pycocotools.mask.frPyObjects(corners, *size))["counts"]
     return counts.decode()
 
 
-def _counts(runs: Runs) -> Sequence[int]:
+def _counts(runs: Sequence[int] | str) -> Sequence[int]:
     """Return run lengths; of compressed ones, each is five bits a character, from the fourth on the difference to the last but one.
 
     pycocotools.mask.decode does not check that they fill the image, and returns memory that nobody wrote.

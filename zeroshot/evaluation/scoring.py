@@ -1,8 +1,12 @@
 """The files of an evaluated model: its metrics, and its tables and confusion matrices for plots and for intervals."""
 
 import dataclasses
+import functools
 import pathlib
+from collections.abc import Callable, Mapping
 from typing import Any
+
+import numpy as np
 
 from zeroshot.base import progress, storage
 from zeroshot.cache import index, maps
@@ -43,12 +47,24 @@ class Task:
     folder: pathlib.Path
     options: protocols.Params
 
-    def confusions(self, predict: protocols.Predict, workers: int) -> image_confusions.ImageConfusions:
-        """Return the confusion matrices of all images in the cache; arguments as in `protocols.confusions`."""
-        cache = index.read(self.folder, "maps")
+    @functools.cached_property
+    def cache(self) -> index.Index:
+        """The index of the cache."""
+        return index.read(self.folder, "maps")
+
+    def confusions(
+        self, predict: Callable[..., Mapping[str, np.ndarray]], workers: int
+    ) -> image_confusions.ImageConfusions:
+        """Return the confusion matrices of all images in the cache.
+
+        Args:
+            predict: a `protocols.Predict` that also takes `stride`, that of the cache.
+            workers: as in `protocols.confusions`.
+        """
         # Masks that were resized before they were cached cannot be resized again.
-        protocols.protocol(self.options, cache)
-        tracked = progress.track(maps.read(self.folder), "evaluate (images)", total=len(cache.images))
+        protocols.protocol(self.options, self.cache)
+        tracked = progress.track(maps.read(self.folder), "evaluate (images)", total=len(self.cache.images))
+        predict = functools.partial(predict, stride=self.cache.stride)
         return protocols.confusions(predict, tracked, self.split, self.options.short_side, workers)
 
 
@@ -68,7 +84,7 @@ def write(
         seen_bias: the bias of the protocol `generalised`.
         further: more entries of the metrics file, as plain values.
     """
-    split, cache = task.split, index.read(task.folder, "maps")
+    split, cache = task.split, task.cache
     roles = (split.seen, split.unseen, task.options.absent_classes)
     summaries = {name: metrics.summarise(confusions.total(name), *roles) for name in confusions.counts}
     # The vanilla protocol has no hIoU.

@@ -113,6 +113,9 @@ def check_zsi(path: str | pathlib.Path) -> None:
         faults.append(
             "gmmn.generator: is graph, which learns from masks around a pixel, and regions have none; set it to mlp or gan"
         )
+    data = loaded["data"]
+    if loaded["evaluation"].generalised_images == "with_unseen" and not data.published and not data.unseen:
+        faults.append(instance_metrics.NO_UNSEEN_OBJECT)
     _refuse(path, faults)
 
 

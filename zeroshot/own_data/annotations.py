@@ -2,12 +2,12 @@
 
 import dataclasses
 import pathlib
-from collections.abc import Sequence
 from typing import TypeVar
 
 import pydantic
 
 from zeroshot.base import errors, text_files
+from zeroshot.datasets import run_lengths
 
 Content = TypeVar("Content")
 
@@ -19,16 +19,12 @@ class Region:
     Attributes:
         where: the file and the place in it, for messages.
         value: of its class in the class list.
-        polygons: x and y of each corner in turn, in pixels; of each polygon.
-        runs: instead of polygons, lengths of runs of pixels outside and inside in turn, down the columns, or COCO's compressed text.
-        size: (height, width) that the file gives for the run lengths.
+        outline: polygons or run lengths.
     """
 
     where: str
     value: int
-    polygons: Sequence[Sequence[float]] = ()
-    runs: Sequence[int] | str = ()
-    size: tuple[int, int] | None = None
+    outline: run_lengths.Outline
 
 
 @dataclasses.dataclass(frozen=True)

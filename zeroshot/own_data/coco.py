@@ -9,6 +9,7 @@ import pydantic
 import typing_extensions
 
 from zeroshot.base import errors
+from zeroshot.datasets import run_lengths
 from zeroshot.own_data import annotations, class_list
 
 _FINITE = pydantic.ConfigDict(allow_inf_nan=False)
@@ -26,17 +27,12 @@ class _Category(typing_extensions.TypedDict):
     name: str
 
 
-class _Runs(typing_extensions.TypedDict):
-    size: tuple[int, int]
-    counts: list[int] | str
-
-
 class _Annotation(typing_extensions.TypedDict):
     __pydantic_config__ = _FINITE  # type: ignore[misc]
     id: typing_extensions.NotRequired[int | str | None]
     image_id: int | str
     category_id: int | str
-    segmentation: typing_extensions.NotRequired[list[list[float]] | _Runs | None]
+    segmentation: typing_extensions.NotRequired[run_lengths.Outline | None]
 
 
 class _File(typing_extensions.TypedDict):
@@ -127,11 +123,8 @@ def _region(
         faults.add("annotation of an unknown image", f"{where}: image_id {annotation['image_id']}")
     elif value is None:
         faults.add("annotation of an unknown category", f"{where}: category_id {annotation['category_id']}")
-    elif not segmentation or (isinstance(segmentation, dict) and not segmentation["counts"]):
+    elif segmentation is None or run_lengths.is_empty(segmentation):
         faults.add("annotation has boxes only; draw its outline, or remove it", where)
-    elif isinstance(segmentation, dict):
-        height, width = segmentation["size"]
-        return annotations.Region(where, value, runs=segmentation["counts"], size=(height, width))
     else:
         return annotations.Region(where, value, segmentation)
     return None

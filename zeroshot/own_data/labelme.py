@@ -98,7 +98,7 @@ def _region(where: str, value: int, kind: str, shape: _Shape, size: tuple[int, i
         corners = [(left + radius * math.cos(turn), top + radius * math.sin(turn)) for turn in turns]
         return annotations.Region(where, value, [[value for point in corners for value in point]])
     runs = _runs(shape.get("mask") or "", left, top, size) if kind == "mask" else None
-    return annotations.Region(where, value, runs=runs, size=size) if runs else None
+    return annotations.Region(where, value, {"size": size, "counts": runs}) if runs else None
 
 
 def _runs(text: str, left: float, top: float, size: tuple[int, int]) -> list[int] | None:

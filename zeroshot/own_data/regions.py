@@ -31,7 +31,7 @@ def paint(
     faults, shapes = [], []
     for region in outlines.regions:
         try:
-            counts = run_lengths.count(region.polygons, region.runs, region.size, size)
+            counts = run_lengths.count(region.outline, size)
         except run_lengths.OutlineError as error:
             faults.append((str(error), region.where))
         else:

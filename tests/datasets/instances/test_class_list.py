@@ -15,7 +15,7 @@ def test_labels_follow_the_given_order_and_not_the_category_ids():
     assert CLASSES.category_ids == (None, 24, 17, 7)
     assert (CLASSES.seen, CLASSES.unseen) == ((1, 2), (3,))
     assert [CLASSES.label_of(id) for id in (7, 17, 24)] == [3, 2, 1]
-    with pytest.raises(KeyError):
+    with pytest.raises(KeyError, match="^1$"):
         CLASSES.label_of(1)
 
 

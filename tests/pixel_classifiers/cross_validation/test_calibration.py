@@ -89,11 +89,13 @@ def test_a_warning_if_no_fold_can_be_scored():
     calibrated = calibrate(Fold("cow", None), Fold("dog", None))
     assert calibrated.classifier is CLASSIFIER and calibrated.bias is None and calibrated.table == []
     assert calibrated.warnings == ["no fold can be scored, so there is no seen bias and a.b is not used"]
+    (warning,) = calibrate(Fold("cow", None), term="threshold").warnings
+    assert warning == "no fold can be scored, so there is no threshold and a.b is not used"
 
 
 def test_a_warning_names_the_key_if_the_best_bias_is_at_an_end():
-    assert calibrate(Fold("cow", 4.5)).warnings == ["the best bias, 5, is the largest of a.b; try larger ones"]
-    assert calibrate(Fold("cow", -0.5)).warnings == ["the best bias, 0, is the smallest of a.b; try smaller ones"]
+    assert calibrate(Fold("cow", 4.5)).warnings == ["the best seen bias, 5, is the largest of a.b; try larger ones"]
+    assert calibrate(Fold("cow", -0.5)).warnings == ["the best seen bias, 0, is the smallest of a.b; try smaller ones"]
 
 
 def test_results_do_not_depend_on_the_number_of_workers():
@@ -107,11 +109,11 @@ def test_results_do_not_depend_on_the_number_of_workers():
 @pytest.mark.parametrize(
     ("scores", "biases", "expected"),
     [
-        ([1, 2, 3], (0, 1, 2), "the best bias, 2, is the largest of a.b; try larger ones"),
-        ([3, 2, 1], (-0.5, 1, 2), "the best bias, -0.5, is the smallest of a.b; try smaller ones"),
-        ([3, 2, 1], (0, 1, 2), "the best bias, 0, is the smallest of a.b; try smaller ones"),
-        ([1, 2, 3], (-2, -1, 0), "the best bias, 0, is the largest of a.b; try larger ones"),
-        ([3], (0,), "the best bias, 0, is the largest of a.b; try larger ones"),
+        ([1, 2, 3], (0, 1, 2), "the best seen bias, 2, is the largest of a.b; try larger ones"),
+        ([3, 2, 1], (-0.5, 1, 2), "the best seen bias, -0.5, is the smallest of a.b; try smaller ones"),
+        ([3, 2, 1], (0, 1, 2), "the best seen bias, 0, is the smallest of a.b; try smaller ones"),
+        ([1, 2, 3], (-2, -1, 0), "the best seen bias, 0, is the largest of a.b; try larger ones"),
+        ([3], (0,), "the best seen bias, 0, is the largest of a.b; try larger ones"),
         ([1, 3, 2], (-2, 1, 2), None),
     ],
 )

@@ -138,6 +138,20 @@ def test_detections_of_other_classes_are_refused_and_nothing_is_written(folder):
     assert not pathlib.Path("metrics").exists()
 
 
+@pytest.mark.parametrize(("unseen", "refused"), [([], True), (INSTANCES[3:], True), (INSTANCES[1:2], False)])
+def test_images_with_unseen_objects_are_scored_alone_only_where_there_are_some(folder, unseen, refused):
+    """A crowd region is no object."""
+    write_params(evaluation={"generalised_images": "with_unseen"})
+    true = world.make_truth([INSTANCES[0], INSTANCES[2], *unseen])
+    pathlib.Path("val.json").write_text(json.dumps(world.coco_document(true)))
+    if not refused:
+        assert run_evaluate("direct")["images"] == {"zsi": 1, "gzsi": 1}
+        return
+    with pytest.raises(SystemExit, match=r"^zsi/params\.yaml: evaluation\.generalised_images: .* set it to all$"):
+        run_evaluate("direct")
+    assert not pathlib.Path("metrics").exists()
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

@@ -39,12 +39,12 @@ CUT = [
 DETECT = ["--regions-dir", "features/val", "--detector-path", "detector.pt"]
 
 
-def write_params(**regions):
+def write_params(generator="mlp"):
     runtime = {"device": "cpu", "threads": 1, "workers": 0, "scratch": "work"}
     sections = {
-        "regions": REGIONS | regions,
+        "regions": REGIONS,
         "detection": disks_and_squares.DETECTION,
-        "gmmn": quick_sections.gmmn_section(),
+        "gmmn": quick_sections.gmmn_section(generator=generator, epochs=1),
         "classifier": quick_sections.classifier_section(),
         "baseline": quick_sections.baseline_section(),
     }
@@ -147,18 +147,21 @@ def test_detection_from_the_cache_is_that_of_the_network():
 
 
 @pytest.mark.usefixtures("world")
-@pytest.mark.parametrize("method", ["generator", "spnet"])
+@pytest.mark.parametrize("method", ["mlp", "gan", "spnet"])
 def test_a_head_that_learnt_from_the_cache_detects_both_roles(method):
+    """The head learns from features of a generator, trained by MMD or by a critic, or is SPNet."""
     run(dump_regions, DUMP)
     run(cut_detector, CUT)
     shared = ["--split-path", "split.json", "--features-dir", "features/train", "--params-path", "zsi/params.yaml"]
     embeddings = ["--embeddings-path", "data/zsi/class_embeddings.h5"]
     out = ["--classifier-path", "head.pt", "--curve-path", "curve.csv", "--calibration-path", "calibration.csv"]
-    if method == "generator":
+    if method != "spnet":
+        write_params(generator=method)
         gmmn = ["--gmmn-path", "gmmn.pt"]
         context = ["--context-masks-path", "data/pretrained/none"]
         files = ["--curve-path", "gmmn.csv", "--quality-path", "quality.csv"]
         run(train_gmmn, [*shared, *embeddings, *gmmn, *context, *files])
+        assert checkpoints.load("gmmn.pt", checkpoints.Configured)["config"]["generator"] == method
         start = ["--start-path", "seen.pt", "--cross-validation-path", "folds.pt"]
         run(finetune_classifier, [*shared, *gmmn, *start, *out])
     else:
@@ -170,6 +173,33 @@ def test_a_head_that_learnt_from_the_cache_detects_both_roles(method):
     unseen = {disks_and_squares.CLASSES.category_ids[label] for label in disks_and_squares.CLASSES.unseen}
     assert found.scoring == "head" and found.zsi and {one["category_id"] for one in found.zsi} <= unseen
     assert {one["category_id"] for one in found.gzsi} - unseen
+
+
+@pytest.mark.usefixtures("world")
+@pytest.mark.parametrize(
+    ("stage", "remedies"),
+    [
+        (finetune_classifier, "lower classifier.calibration.held_out, or set classifier.calibration.enabled: false"),
+        (train_baseline, "lower baseline.held_out, or set baseline.spnet.calibrated: false"),
+    ],
+)
+def test_folds_without_a_training_image_name_keys_of_zsi_alone(stage, remedies):
+    """Of two classes one is held out, and the only image shows both."""
+    path = pathlib.Path("data/zsi/train.json")
+    document = json.loads(path.read_bytes())
+    path.write_text(
+        json.dumps(document | {"images": document["images"][:1], "annotations": document["annotations"][:2]})
+    )
+    run(dump_regions, DUMP)
+    run(cut_detector, CUT)
+    words = ["--split-path", "split.json", "--features-dir", "features/train", "--params-path", "zsi/params.yaml"]
+    words += ["--classifier-path", "head.pt", "--curve-path", "curve.csv", "--calibration-path", "calibration.csv"]
+    if stage is train_baseline:
+        words += ["--embeddings-path", "data/zsi/class_embeddings.h5", "--method", "spnet"]
+    else:
+        words += ["--gmmn-path", "gmmn.pt", "--start-path", "seen.pt", "--cross-validation-path", "folds.pt"]
+    with pytest.raises(SystemExit, match=rf"all show one of the held-out classes \(labels \d\); {remedies}$"):
+        run(stage, words)
 
 
 @pytest.mark.usefixtures("world")

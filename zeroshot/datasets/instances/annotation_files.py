@@ -13,7 +13,7 @@ import pydantic
 import typing_extensions
 
 from zeroshot.base import errors, parallel, text_files, user_files
-from zeroshot.datasets import published
+from zeroshot.datasets import published, run_lengths
 from zeroshot.datasets.instances import class_list
 from zeroshot.images import image_files
 
@@ -36,13 +36,6 @@ class Category(typing_extensions.TypedDict):
     name: str
 
 
-class Runs(typing_extensions.TypedDict):
-    """Run lengths, plain or COCO's compressed text, and the height and width of the image."""
-
-    size: tuple[int, int]
-    counts: list[int] | str
-
-
 class Annotation(typing_extensions.TypedDict):
     """An entry of `annotations`: an object, or with `iscrowd` 1 a region that is not scored; the box is x, y, width, height."""
 
@@ -53,7 +46,7 @@ class Annotation(typing_extensions.TypedDict):
     iscrowd: typing_extensions.NotRequired[Literal[0, 1]]
     area: typing_extensions.NotRequired[float | None]
     bbox: typing_extensions.NotRequired[tuple[float, float, float, float] | None]
-    segmentation: typing_extensions.NotRequired[list[list[float]] | Runs | None]
+    segmentation: typing_extensions.NotRequired[run_lengths.Outline | None]
 
 
 class _Content(typing_extensions.TypedDict):

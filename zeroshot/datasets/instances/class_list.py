@@ -5,8 +5,9 @@ and none sorts ids.
 """
 
 import dataclasses
+import functools
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pydantic
 
@@ -38,10 +39,11 @@ class InstanceClasses:
         Raises:
             KeyError: if no class has this category id.
         """
-        for label, id in enumerate(self.category_ids):
-            if id == category_id and label != label_ids.BACKGROUND:
-                return label
-        raise KeyError(category_id)
+        return self._labels[category_id]
+
+    @functools.cached_property
+    def _labels(self) -> Mapping[int | None, int]:
+        return {id: label for label, id in enumerate(self.category_ids) if label != label_ids.BACKGROUND}
 
 
 class _File(pydantic.BaseModel):

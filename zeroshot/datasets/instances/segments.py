@@ -43,13 +43,10 @@ def check(annotation: annotation_files.Annotation, image: annotation_files.Image
     """
     size = (image["height"], image["width"])
     outline = annotation.get("segmentation")
-    if not outline or isinstance(outline, dict) and not outline["counts"]:
+    if outline is None or run_lengths.is_empty(outline):
         return Unusable(EMPTY_MASK, "has no outline")
     try:
-        if isinstance(outline, dict):
-            counts = run_lengths.count((), outline["counts"], outline["size"], size)
-        else:
-            counts = run_lengths.count(outline, (), None, size)
+        counts = run_lengths.count(outline, size)
     except run_lengths.OutlineError as error:
         return Unusable(DAMAGED, str(error))
     area = sum(counts[1::2])

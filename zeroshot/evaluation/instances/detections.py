@@ -136,7 +136,7 @@ def _check(
                 faults.add("the mask has another size than its image", detail)
             else:
                 try:
-                    run_lengths.count((), one["segmentation"]["counts"], size, size)
+                    run_lengths.count({"size": size, "counts": one["segmentation"]["counts"]}, size)
                 except run_lengths.OutlineError:
                     faults.add("the run lengths of the mask are damaged", f"{place}: image {one['image_id']}")
     faults.raise_any(f"{path}, which `dvc repro` makes again")

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 import pydantic
 
-from zeroshot.base import params
+from zeroshot.base import errors, params
 from zeroshot.datasets.instances import class_list
 from zeroshot.evaluation import metrics
 from zeroshot.evaluation.instances import average_precision, detections, intervals, top1, truth
@@ -25,6 +25,12 @@ PROTOCOLS: Mapping[str, tuple[Literal["zsi", "gzsi"], average_precision.Regions]
     "gzsd": ("gzsi", "bbox"),
     "gzsi": ("gzsi", "segm"),
 }
+
+# Why nothing can be scored; the file's path goes before.
+NO_UNSEEN_OBJECT = (
+    "evaluation.generalised_images: is with_unseen, but no evaluation image has an object of an unseen class, so no image would be "
+    "scored; set it to all"
+)
 
 
 @params.section
@@ -70,10 +76,15 @@ def measure(
         detected: the detections.
         classes: names, category ids and roles.
         options: the section `evaluation`.
+
+    Raises:
+        errors.UserError: if only images with an unseen object count, and there is none.
     """
     showing_unseen = true.showing(classes.unseen)
     images = {"zsi": showing_unseen, "gzsi": tuple(true.images)}
     if options.generalised_images == "with_unseen":
+        if not showing_unseen:
+            raise errors.UserError(f"zsi/params.yaml: {NO_UNSEEN_OBJECT}")
         images["gzsi"] = showing_unseen
     scores, found, n_detections = {}, {}, {}
     for name, (source, regions) in PROTOCOLS.items():

@@ -87,6 +87,7 @@ def calibrate(
     biases: Sequence[float],
     *,
     key: str,
+    term: str = "seen bias",
     unit: float = 1.0,
     workers: int = 1,
     track: Callable[..., Iterable[Any]] | None = None,
@@ -100,6 +101,7 @@ def calibrate(
             module-level function, whose other arguments may be bound with functools.partial.
         biases: the biases to try.
         key: the parameter that holds the biases, for warnings.
+        term: what a bias is called there. With a seen mask it is the threshold of the mask.
         unit: a bias of 1, in logits of `classifier`.
         workers: folds trained at the same time, each in a process with one thread. It does not change results.
         track: called as track(items, name, total=...), yields the items and reports progress, as progress.track does; None for no report.
@@ -112,7 +114,7 @@ def calibrate(
     names = [fold.name for fold, result in zip(folds, results, strict=True) if result is not None]
     scores, models = ([result[part] for result in results if result is not None] for part in (0, 1))
     if not scores:
-        warnings = [f"no fold can be scored, so there is no seen bias and {key} is not used"] if len(folds) else []
+        warnings = [f"no fold can be scored, so there is no {term} and {key} is not used"] if len(folds) else []
         return Calibration(classifier, None, [], warnings, [])
     bias = choose(scores, biases)
     table = [
@@ -120,7 +122,7 @@ def calibrate(
         for name, curve in zip(names, scores, strict=True)
         for candidate, hiou in zip(biases, curve, strict=True)
     ]
-    warning = edge_warning(bias, biases, key)
+    warning = edge_warning(bias, biases, key, term)
     calibrated = dataclasses.replace(classifier, seen_bias=bias * unit)
     return Calibration(calibrated, bias, table, [warning] if warning else [], models)
 
@@ -131,11 +133,11 @@ def choose(scores: Sequence[Sequence[float]], biases: Sequence[float]) -> float:
     return float(min(bias for bias, value in zip(biases, mean, strict=True) if value == mean.max()))
 
 
-def edge_warning(best: float, biases: Sequence[float], key: str) -> str | None:
-    """Return a warning if the best bias is at an end of `biases`, the values of parameter `key`; None otherwise."""
+def edge_warning(best: float, biases: Sequence[float], key: str, term: str = "seen bias") -> str | None:
+    """Return a warning if the best bias is at an end of `biases`, the values of parameter `key`; None otherwise. `term` is its name."""
     for end, name, further in ((max, "largest", "larger"), (min, "smallest", "smaller")):
         if best == end(biases):
-            return f"the best bias, {best:g}, is the {name} of {key}; try {further} ones"
+            return f"the best {term}, {best:g}, is the {name} of {key}; try {further} ones"
     return None
 
 

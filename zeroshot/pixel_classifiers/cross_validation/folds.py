@@ -3,11 +3,12 @@
 import dataclasses
 import math
 from collections.abc import Sequence
+from typing import Self
 
 import numpy as np
 
 from zeroshot.base import errors
-from zeroshot.cache import rows
+from zeroshot.cache import index, rows
 from zeroshot.datasets import splits
 from zeroshot.images import label_ids
 
@@ -24,10 +25,16 @@ class Keys:
     Attributes:
         held_out: the key or flag that sets the number of held-out classes of a fold.
         without: what to do to run without cross-validation.
+        pixels: what to do to learn from an image with a held-out class, without the pixels of that class; None where that cannot be done.
     """
 
     held_out: str
     without: str
+    pixels: str | None = "set data.exclude: pixels"
+
+    def of_cache(self, described: index.Index) -> Self:
+        """Return the keys for a cache of features: regions of objects (ZSI) have no pixels that could be ignored."""
+        return dataclasses.replace(self, pixels=None) if "regions" in described.provenance else self
 
 
 CLASSIFIER = Keys("classifier.calibration.held_out", "set classifier.calibration.enabled: false")
@@ -79,12 +86,14 @@ def draw(
         _assign_images(presence, classes, split, priority)
         for classes in class_sets(candidates, n_folds, held_out, seed, keys)
     ]
-    pixels = "" if split.exclude == "pixels" else "set data.exclude: pixels, "
+    remedies = [f"lower {keys.held_out}", f"or {keys.without}"]
+    if keys.pixels and split.exclude == "images":
+        remedies.insert(1, keys.pixels)
     for fold in folds:
         if not np.delete(presence[fold.train], fold.held_out, axis=1).any():
             raise errors.UserError(
                 f"zero-shot cross-validation has no image to learn from: all show one of the held-out classes (labels"
-                f" {', '.join(map(str, fold.held_out))}); lower {keys.held_out}, {pixels}or {keys.without}"
+                f" {', '.join(map(str, fold.held_out))}); {', '.join(remedies)}"
             )
     return folds
 
