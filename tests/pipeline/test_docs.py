@@ -56,9 +56,7 @@ NOT_RUN = {
     "zeroshot predict photo.jpg --model models/szn/szn.pt --out predictions": _MODEL,
     "dvc repro zsi/dvc.yaml:pack_regions@synthesised": _MINUTES,
     "zeroshot predict photo.jpg --model models/zsi/synthesised.pt --out predictions": _INSTANCES,
-    "zeroshot predict photo.jpg holiday/ --model models/zsi/synthesised.pt --out few --classes red-square,blue-disk --score 0.5": (
-        _INSTANCES
-    ),
+    "zeroshot predict holiday/ --model models/zsi/synthesised.pt --out few --classes red-square,blue-disk --score 0.5": _INSTANCES,
     "zeroshot add-class okapi --model models/szn/szn.pt --out models/szn/more.pt": _MODEL,
     "zeroshot figure --out figure.pdf": _RESULTS,
     "zeroshot figure --ids val_00194 val_00276 --models seen_only zs3net zs5net --names --width 7 --out figure.pdf figure.png": _RESULTS,
