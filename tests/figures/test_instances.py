@@ -5,7 +5,7 @@ from matplotlib.backends import backend_agg
 
 from tests.support import instance_world as world
 from zeroshot.evaluation.instances import instance_metrics
-from zeroshot.figures import instances, overlays
+from zeroshot.figures import instance_shapes, instances, overlays
 
 CLASSES = world.CLASSES
 INSTANCES = [
@@ -104,7 +104,7 @@ def test_names_are_inside_of_their_panel_and_do_not_overlap(size):
     """Ten objects lie nearly on each other."""
     image = np.zeros((*size, 3), np.uint8)
     mask = world.rectangle((40, 40, 20, 20), size)
-    shapes = [instances.Shape(1 + number % 4, (40 + number, 40, 20, 20), mask, 0.5) for number in range(10)]
+    shapes = [instance_shapes.Shape(1 + number % 4, (40 + number, 40, 20, 20), mask, 0.5) for number in range(10)]
     figure = drawn([instances.Panel("direct", "", shapes)], image)
     axes = figure.axes[1]
     frame = axes.get_window_extent()
@@ -137,7 +137,7 @@ def test_long_captions_are_cut():
 def test_one_pixel_and_empty_masks_are_drawn():
     empty = world.run_lengths(np.zeros(world.SIZE, bool))
     shapes = [
-        instances.Shape(world.RING, (7, 9, 1, 1), world.rectangle((7, 9, 1, 1)), 0.5),
-        instances.Shape(world.DISK, (20, 9, 0, 0), empty, 0.5),
+        instance_shapes.Shape(world.RING, (7, 9, 1, 1), world.rectangle((7, 9, 1, 1)), 0.5),
+        instance_shapes.Shape(world.DISK, (20, 9, 0, 0), empty, 0.5),
     ]
     assert len(names(drawn([instances.Panel("direct", "", shapes)]).axes[1])) == 2

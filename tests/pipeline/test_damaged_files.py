@@ -18,6 +18,8 @@ from zeroshot.datasets import splits
 from zeroshot.evaluation import image_confusions, results_table
 from zeroshot.networks import backbone, weights
 from zeroshot.pixel_classifiers import pixel_classifier
+from zeroshot.prediction import model
+from zeroshot.prediction.instances import instance_model
 from zeroshot.words import arrays, class_embeddings, vector_files, word2vec
 from zeroshot.zs3net.classifiers import fine_tuning
 from zeroshot.zs3net.fold_training import fold_models
@@ -31,6 +33,8 @@ DOORS = {
     "cross_validation.pt": lambda path: checkpoints.load(path, fold_models.Checkpoint),
     "recipe.pt": lambda path: checkpoints.load(path, checkpoints.Configured),
     "zs3net.pt": pixel_classifier.load,
+    "model.pt": model.load,
+    "instance_model.pt": instance_model.load,
     "weights.pth": lambda path: weights.read(path, "resnet18"),
     "index.json": lambda path: index.read(path.parent),
     "split.json": splits.read,

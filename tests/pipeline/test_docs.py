@@ -19,6 +19,7 @@ files = pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
 
 _MINUTES = "trains for minutes; test_pipeline.py runs the like at tiny size"
 _MODEL = "tests/pipeline/test_own_photographs.py runs it with a small network"
+_INSTANCES = "tests/prediction/test_instance_models.py runs it with a small network"
 _RESULTS = "needs results of the pipeline; tests/commands runs the like"
 _EXPERIMENT = "needs an experiment"
 _CACHE = "needs results in DVC's cache"
@@ -56,6 +57,9 @@ NOT_RUN = {
     "zeroshot voc-instances data/VOC2012": _VOC,
     "zeroshot voc-instances data/VOC2012 --sbd data/VOC2012/benchmark_RELEASE/dataset": _VOC,
     "zeroshot predict photo.jpg --model models/szn/szn.pt --out predictions": _MODEL,
+    "dvc repro zsi/dvc.yaml:pack_regions@synthesised": _MINUTES,
+    "zeroshot predict photo.jpg --model models/zsi/synthesised.pt --out predictions": _INSTANCES,
+    "zeroshot predict holiday/ --model models/zsi/synthesised.pt --out few --classes red-square,blue-disk --score 0.5": _INSTANCES,
     "zeroshot add-class okapi --model models/szn/szn.pt --out models/szn/more.pt": _MODEL,
     "zeroshot figure --out figure.pdf": _RESULTS,
     "zeroshot figure --ids val_00194 val_00276 --models seen_only zs3net zs5net --names --width 7 --out figure.pdf figure.png": _RESULTS,

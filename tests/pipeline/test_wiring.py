@@ -28,6 +28,7 @@ NAMED = PACKED | {
     "zsi/train_last_layer": "finetune_classifier",
     "zsi/train_head": "train_baseline",
     "zsi/evaluate_regions": "evaluate",
+    "zsi/pack_regions": "pack",
 }
 ROOT_OF_DATA = dag.document(dag.PARAMS)["data"]["root"]
 stages = pytest.mark.parametrize("stage", STAGES.values(), ids=STAGES)
@@ -178,9 +179,10 @@ def test_each_section_is_tracked_by_one_stage_and_runtime_by_none():
     # SZN has some sections in common with the main pipeline; each of those too is tracked by one stage.
     own = [f"{dag.SZN_PARAMS}:{section}" for section in dag.document(dag.SZN_PARAMS)]
     assert tracked(SZN_STAGES.values()) == sorted([*own, "data", "evaluation", "visualise"])
-    # Images and the cache of regions give detections by the same rules.
+    # Images and the cache of regions give detections by the same rules, which a model file has too.
     of_zsi = [f"{dag.ZSI_PARAMS}:{key}" for key in dag.document(dag.ZSI_PARAMS)]
-    assert tracked(ZSI_STAGES.values()) == sorted([*of_zsi, f"{dag.ZSI_PARAMS}:detection"])
+    again = [f"{dag.ZSI_PARAMS}:{key}" for key in ("detection", "detection", "regions")]
+    assert tracked(ZSI_STAGES.values()) == sorted([*of_zsi, *again])
     for stages in (main, SZN_STAGES.values(), ZSI_STAGES.values()):
         assert "runtime" in {section for one in stages for section in sections_loaded(one)}
 
@@ -284,7 +286,7 @@ def test_only_evaluation_depends_on_labels_of_unseen_classes():
         *baselines,
     }
     assert readers("features/unlabelled") == {"pseudo_label", "report_pseudo_labels", "self_train", "feature_oracle"}
-    summaries = {*PACKED, "summarise"}
+    summaries = {*PACKED, "summarise"} | {name for name in ZSI_STAGES if name.startswith("zsi/pack")}
     assert readers("metrics") == summaries | {"szn/summarise", "zsi/summarise"} and readers("plots") == set()
     assert not any(readers(out) - summaries for name in summaries for out in STAGES[name].outs)
 

@@ -185,7 +185,8 @@ def wrong_shape(content):
     ("change", "message"),
     [
         (lambda content: {**content, "layout": 4}, "it has layout 4 of model files, .* update the code; give a model"),
-        (lambda content: {**content, "system": "zsi"}, "system: "),
+        (lambda content: {**content, "system": "other"}, "system: "),
+        (lambda content: {**content, "system": "zsi"}, "it is a model of ZSI, which finds instances; .* give a model"),
         (lambda content: {key: value for key, value in content.items() if key != "system"}, "system: "),
         (wrong_shape, "the tensors of 6 classes have wrong shapes or types: unseen_side"),
     ],

@@ -13,13 +13,14 @@ SEEN, UNSEEN = VECTORS[1 : 1 + N_SEEN], VECTORS[1 + N_SEEN :]
 SEMANTICS = RANDOM.normal(size=(7, DIM))
 
 
-def class_lists(kind, protocol):
+def class_lists(kind, protocol, among=None):
     lists = scoring.class_lists(
         torch.tensor(SEMANTICS, dtype=torch.float32),
         torch.tensor(VECTORS, dtype=torch.float32),
         N_SEEN,
         kind,
         protocol,
+        among,
     )
     return {tuple(labels): scores.numpy() for labels, scores in lists}
 
@@ -55,6 +56,25 @@ def test_direct_scores_are_a_softmax_with_the_background_over_what_the_protocol_
         of_all = softmax(VECTORS @ x)
         np.testing.assert_allclose(gzsi[1, 2, 3][region], of_all[1:4], rtol=1e-4)
         np.testing.assert_allclose(gzsi[4, 5][region], of_all[4:], rtol=1e-4)
+
+
+@pytest.mark.parametrize("protocol", ["zsi", "gzsi"])
+@pytest.mark.parametrize("kind", ["mix", "mix_without_background", "direct"])
+def test_classes_that_were_not_chosen_have_no_score(kind, protocol):
+    everything, chosen = class_lists(kind, protocol), class_lists(kind, protocol, [2, 5])
+    assert chosen.keys() == everything.keys()
+    for labels, scores in chosen.items():
+        for column, label in enumerate(labels):
+            if label not in (2, 5):
+                assert (scores[:, column] == 0).all()
+            elif kind != "direct":
+                np.testing.assert_array_equal(scores[:, column], everything[labels][:, column])
+            else:
+                # The softmax is over the background and the chosen classes of the protocol.
+                competing = [0, 2, 5] if protocol == "gzsi" else [0, 5]
+                for region, x in enumerate(SEMANTICS):
+                    expected = softmax(VECTORS[competing] @ x)[competing.index(label)]
+                    np.testing.assert_allclose(scores[region, column], expected, rtol=1e-4)
 
 
 def test_a_region_of_pure_background_gets_its_products_from_mix_and_nothing_without_background():

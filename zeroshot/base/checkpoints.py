@@ -75,9 +75,16 @@ def load(path: str | pathlib.Path, content: Any = dict[str, Any], remedy: str = 
         CheckpointError: for the reasons of `read`, or if entries are missing or have other types; the text names them.
     """
     try:
-        return pydantic.TypeAdapter(content).validate_python(read(path))
+        entries = read(path)
     except CheckpointError as error:
         raise CheckpointError(f"{error}; {remedy}") from error
+    return check(path, entries, content, remedy)
+
+
+def check(path: str | pathlib.Path, entries: Any, content: Any, remedy: str = user_files.REMEDY) -> dict[str, Any]:
+    """Return the entries that `read` returned for `path` if they are as needed; arguments and error are those of `load`."""
+    try:
+        return pydantic.TypeAdapter(content).validate_python(entries)
     except pydantic.ValidationError as error:
         faults = "; ".join(errors.describe(error))
         raise CheckpointError(f"{path}: is not the checkpoint that is needed here: {faults}; {remedy}") from None

@@ -1,9 +1,18 @@
 """Segment images with a trained model."""
 
+import dataclasses
 import pathlib
-from typing import Annotated, Literal
+import typing
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any, Literal
 
 import tyro
+
+if typing.TYPE_CHECKING:
+    import numpy as np
+    import torch
+
+    from zeroshot.prediction import outputs, segmenter
 
 
 def main(
@@ -12,6 +21,7 @@ def main(
     model: pathlib.Path,
     out: pathlib.Path,
     classes: str = "",
+    score: float | None = None,
     masks: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
     flip: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
     scales: str = "1",
@@ -28,11 +38,16 @@ def main(
     (_overlay.jpg) and the confidence (_confidence.png, white: certain). shares.csv and shares.json have the share of each class.
     An image that cannot be read is named, the others are segmented, and the exit status is 1.
 
+    A model of ZSI finds instances: objects with boxes, scores and masks. instances.json has all of them in COCO's layout. Of those at
+    one place, the surest has a mask (_instances/001_<class>.png), a row of instances.csv, and is drawn over the image (_overlay.jpg).
+    Of the options such a model takes --classes, --score, --device and --threads. It always writes masks.
+
     Args:
         images: images, and folders whose images are segmented.
-        model: the model file, such as models/zs5net.pt.
+        model: the model file, such as models/zs5net.pt or models/zsi/synthesised.pt.
         out: folder of the results.
         classes: names of classes, parted by commas; then only these and the background are possible.
+        score: of a model of ZSI alone: least score of an instance, from 0 to 1. The default is that of its evaluation.
         masks: also write a mask of each class in an image.
         flip: average over the mirrored image too; it takes twice the time.
         scales: factors, parted by commas; average over the image resized by them.
@@ -64,26 +79,84 @@ def main(
     segmenter.check(options)
     if threads < 1:
         raise errors.UserError(f"--threads: needs at least 1, found {threads}")
-    sources = outputs.find(images, out)
-    if not sources:
+    if not images:
         raise errors.UserError("predict: name an image or a folder of images")
     place = runtime.start(runtime.Params(device, threads, 0, "."), threads)
-    loaded = model_file.load(model, place)
-    print(f"{model}: {loaded}", file=sys.stderr)
-    if options.classes:
-        loaded.choose(options.classes)
-    rows, failed = [], 0
+    content = model_file.read_any(model)
+    if content.get("system") == model_file.INSTANCES:
+        task = _instances(model, content, place, options, score)
+    elif score is not None:
+        raise errors.UserError(f"--score: {model} finds no instances, so it has no such option; leave it out")
+    else:
+        task = _label_maps(model, content, place, options, masks)
+    sources = outputs.find(images, out, task.endings)
+    print(f"{model}: {task.model}", file=sys.stderr)
+    results, failed = [], 0
     for source in progress.track(sources, "predict (images)", total=len(sources)):
         try:
-            image = image_files.read_image(source.path)
+            results += task.write(out, source, image_files.read_image(source.path))
         except image_files.ImageError as error:
             print(error, file=sys.stderr)
             failed += 1
-            continue
-        rows += outputs.write(out, source, image, segmenter.predict(image, loaded, options), loaded, masks)
-    outputs.write_shares(out, rows)
+    task.finish(out, results)
     if failed:
         raise SystemExit(1)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Task:
+    """What to do with images: a model, the endings of its results, and functions that write those of one image and of all."""
+
+    model: Any
+    endings: Sequence[str]
+    write: "Callable[[pathlib.Path, outputs.Source, np.ndarray], list[Any]]"
+    finish: Callable[[pathlib.Path, list[Any]], None]
+
+
+def _label_maps(
+    path: pathlib.Path, content: dict[str, Any], place: "torch.device", options: "segmenter.Options", masks: bool
+) -> _Task:
+    """Return the task of a model of label maps."""
+    from zeroshot.prediction import model as model_file
+    from zeroshot.prediction import outputs, segmenter
+
+    loaded = model_file.build(model_file.check(path, content), place)
+    if options.classes:
+        loaded.choose(options.classes)
+
+    def write(out: pathlib.Path, source: outputs.Source, image: "np.ndarray") -> list[Any]:
+        return outputs.write(out, source, image, segmenter.predict(image, loaded, options), loaded, masks)
+
+    return _Task(loaded, outputs.ENDINGS, write, outputs.write_shares)
+
+
+def _instances(
+    path: pathlib.Path,
+    content: dict[str, Any],
+    place: "torch.device",
+    options: "segmenter.Options",
+    score: float | None,
+) -> _Task:
+    """Return the task of a model of ZSI, which has no option of label maps but `classes`."""
+    from zeroshot.base import errors
+    from zeroshot.prediction.instances import instance_detection, instance_model, instance_outputs
+
+    for field in dataclasses.fields(options):
+        if field.name != "classes" and getattr(options, field.name) != field.default:
+            raise errors.UserError(f"--{field.name}: {path} is a model of ZSI, which has no such option; leave it out")
+    loaded = instance_model.build(path, instance_model.check(path, content), place)
+    wanted = instance_detection.Options(options.classes, score)
+    instance_detection.check(wanted, loaded)
+
+    def write(out: pathlib.Path, source: "outputs.Source", image: "np.ndarray") -> list[Any]:
+        instance_detection.check_size(source.path, image, loaded)
+        detected = instance_detection.detect(image, loaded, wanted)
+        return [instance_outputs.write(out, source, image, detected, loaded)]
+
+    def finish(out: pathlib.Path, results: list[Any]) -> None:
+        instance_outputs.write_lists(out, results, loaded)
+
+    return _Task(loaded, instance_outputs.ENDINGS, write, finish)
 
 
 def _factors(text: str) -> tuple[float, ...]:

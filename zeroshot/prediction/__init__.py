@@ -2,5 +2,5 @@
 
 Start with `segmenter.predict`. `model` has what a model file of any system contains, `packing` makes it from the files of a pipeline,
 `decisions` has the choice of a class and its confidence, `extension` adds classes and removes them, `tiles` places the tiles of a large
-image.
+image. `instances` has models that find single objects.
 """

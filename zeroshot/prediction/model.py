@@ -20,6 +20,8 @@ System = Literal["zs3net", "szn"]
 # Version of the entries of a model file. Files of version 1 have no entry `layout`; they are all of zs3net. Those of versions 1 and 2 have
 # no side window.
 LAYOUT = 3
+# The system in files of models that find instances (`prediction.instances`).
+INSTANCES = "zsi"
 _REMEDY = (
     "give a model that `dvc repro zs3net`, `dvc repro zs5net`, `dvc repro szn/dvc.yaml:szn`, `zeroshot add-class` or "
     "`zeroshot remove-class` wrote"
@@ -211,6 +213,8 @@ def _in_present_layout(entries: Any) -> Any:
     """Return the entries of a file of version 1 or 2 as those of version 3; refuse later versions."""
     if not isinstance(entries, dict):
         return entries
+    if entries.get("system") == INSTANCES:
+        raise ValueError("it is a model of ZSI, which finds instances; only the command `zeroshot predict` takes it")
     layout = entries.get("layout", 1)
     if layout not in range(1, LAYOUT + 1):
         raise ValueError(
@@ -241,7 +245,21 @@ def read(path: str | pathlib.Path) -> dict[str, Any]:
     Raises:
         checkpoints.CheckpointError: if the file is missing, damaged, no model file, or of a later version of the code.
     """
-    return checkpoints.load(path, Annotated[Content, pydantic.BeforeValidator(_in_present_layout)], _REMEDY)
+    return check(path, read_any(path))
+
+
+def read_any(path: str | pathlib.Path) -> dict[str, Any]:
+    """Read the unchecked entries of a model file of any kind, for `check`, or for `instance_model.check` if the system is `INSTANCES`.
+
+    Raises:
+        checkpoints.CheckpointError: if the file is missing, damaged, or has no entries with names.
+    """
+    return checkpoints.load(path, remedy=_REMEDY)
+
+
+def check(path: str | pathlib.Path, entries: dict[str, Any]) -> dict[str, Any]:
+    """Return the entries of the model file at `path` as in `Content`; the errors are those of `read`."""
+    return checkpoints.check(path, entries, Annotated[Content, pydantic.BeforeValidator(_in_present_layout)], _REMEDY)
 
 
 def load(path: str | pathlib.Path, device: torch.device | str = "cpu") -> Model:

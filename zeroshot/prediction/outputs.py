@@ -14,6 +14,8 @@ from zeroshot.own_data import folder as folder_scan
 from zeroshot.prediction import segmenter
 from zeroshot.prediction.model import Model
 
+# What `write` adds to the stem of an image.
+ENDINGS = (".png", "_overlay.jpg", "_confidence.png")
 # Columns of shares.csv.
 COLUMNS = ("image", "class", "unseen", "share")
 
@@ -31,12 +33,13 @@ class Source:
     stem: pathlib.Path
 
 
-def find(paths: Iterable[pathlib.Path], out: pathlib.Path) -> list[Source]:
+def find(paths: Iterable[pathlib.Path], out: pathlib.Path, endings: Sequence[str] = ENDINGS) -> list[Source]:
     """Return the images that are named, and all images in and below the folders that are named, in the order of their names.
 
     Args:
         paths: images and folders.
         out: the folder of results; what is in it is not searched.
+        endings: what a result adds to the stem of its image.
 
     Raises:
         errors.UserError: if a path does not exist, a folder has no image, two images would have the same results, or a result would
@@ -65,15 +68,15 @@ def find(paths: Iterable[pathlib.Path], out: pathlib.Path) -> list[Source]:
         other = owners.setdefault(source.stem, source.path)
         if os.path.abspath(other) != os.path.abspath(source.path):
             raise errors.UserError(
-                f"{other} and {source.path}: would have the same results, {source.stem}.png; segment them into two folders"
+                f"{other} and {source.path}: would have the same results, {source.stem}{endings[0]}; segment them into two folders"
             )
     images = {source.path.resolve() for source in sources}
+    folders = {folder for path in images for folder in path.parents}
     for source in sources:
-        for ending in (".png", "_overlay.jpg", "_confidence.png"):
-            if _named(out / source.stem, ending).resolve() in images:
-                raise errors.UserError(
-                    f"{_named(out / source.stem, ending)}: is an image, and would be replaced; give another --out"
-                )
+        for result in (named(out / source.stem, ending) for ending in endings):
+            if result.resolve() in images | folders:
+                what = "is an image" if result.resolve() in images else "has an image"
+                raise errors.UserError(f"{result}: {what}, and would be replaced; give another --out")
     return list({source.stem: source for source in sources}.values())
 
 
@@ -98,16 +101,15 @@ def write(
     """
     stem = folder / source.stem
     stem.parent.mkdir(parents=True, exist_ok=True)
-    image_files.write_mask(_named(stem, ".png"), found.labels, model.colours)
+    image_files.write_mask(named(stem, ".png"), found.labels, model.colours)
     picture = pictures.overlay(image, found.labels, model.names, model.unseen, model.colours)
-    with storage.writing(_named(stem, "_overlay.jpg"), flush=False) as file:
-        picture.save(file, format="JPEG", quality=90)
-    _write_grey(_named(stem, "_confidence.png"), np.round(255 * found.confidence).astype(np.uint8))
+    write_overlay(named(stem, "_overlay.jpg"), picture)
+    write_grey(named(stem, "_confidence.png"), np.round(255 * found.confidence).astype(np.uint8))
     if masks:
-        _named(stem, "_masks").mkdir(exist_ok=True)
+        named(stem, "_masks").mkdir(exist_ok=True)
         for label in np.unique(found.labels).tolist():
-            path = _named(stem, "_masks") / f"{model.names[label].replace(os.sep, '_')}.png"
-            _write_grey(path, np.where(found.labels == label, 255, 0).astype(np.uint8))
+            path = named(stem, "_masks") / f"{model.names[label].replace(os.sep, '_')}.png"
+            write_grey(path, np.where(found.labels == label, 255, 0).astype(np.uint8))
     counts = np.bincount(found.labels.ravel(), minlength=len(model.names))
     return [
         {
@@ -131,10 +133,18 @@ def write_shares(folder: pathlib.Path, rows: Sequence[dict[str, str | float | bo
     storage.write_json(folder / "shares.json", nested)
 
 
-def _named(stem: pathlib.Path, ending: str) -> pathlib.Path:
+def named(stem: pathlib.Path, ending: str) -> pathlib.Path:
+    """Return the path of a result."""
     return stem.with_name(stem.name + ending)
 
 
-def _write_grey(path: pathlib.Path, values: np.ndarray) -> None:
+def write_overlay(path: pathlib.Path, picture: PIL.Image.Image) -> None:
+    """Write a picture as JPEG."""
+    with storage.writing(path, flush=False) as file:
+        picture.save(file, format="JPEG", quality=90)
+
+
+def write_grey(path: pathlib.Path, values: np.ndarray) -> None:
+    """Write values (H, W) uint8 as a grey PNG."""
     with storage.writing(path, flush=False) as file:
         PIL.Image.fromarray(values).save(file, format="PNG")

@@ -39,6 +39,10 @@ class Regions:
     size: tuple[int, int]
     mask_features: MaskFeatures
 
+    def surest(self, most: int) -> "Regions":
+        """Return the first `most` regions, which the RPN is surest of."""
+        return dataclasses.replace(self, boxes=self.boxes[:most], features=self.features[:most])
+
 
 @dataclasses.dataclass(frozen=True)
 class Labelling:
@@ -161,21 +165,24 @@ def detect(
         variants: scoring and protocol of each result.
         options: the section.
     """
-    head, masks = detector.box_head, detector.mask_head
-    semantics = head.semantics(of_image.features)
-    labellings = [
-        Labelling(
-            scoring.class_lists(semantics, head.vectors, head.n_seen, kind, protocol),
-            _of_labels(scoring.mask_vectors(masks.vectors, masks.projection, masks.n_seen, kind)),
-        )
-        for kind, protocol in variants
-    ]
+    semantics = detector.box_head.semantics(of_image.features)
+    labellings = [labelling(detector, semantics, kind, protocol) for kind, protocol in variants]
     return find(detector, of_image, labellings, options)
 
 
-def _of_labels(vectors: torch.Tensor) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:
-    """Return `Labelling.mask_vectors` for vectors (k, d) that depend on the label alone."""
-    return lambda regions, labels: vectors[labels]
+def labelling(
+    detector: zsi_detector.Detector,
+    semantics: torch.Tensor,
+    kind: scoring.Scoring,
+    protocol: scoring.Protocol,
+    among: Sequence[int] | None = None,
+) -> Labelling:
+    """Return how a scoring labels regions with semantic vectors (n, d); `among` is that of `scoring.class_lists`."""
+    head, masks = detector.box_head, detector.mask_head
+    lists = scoring.class_lists(semantics, head.vectors, head.n_seen, kind, protocol, among)
+    # These vectors depend on the label alone.
+    vectors = scoring.mask_vectors(masks.vectors, masks.projection, masks.n_seen, kind)
+    return Labelling(lists, lambda regions, labels: vectors[labels])
 
 
 def refined_boxes(detector: zsi_detector.Detector, of_image: Regions) -> torch.Tensor:

@@ -1,9 +1,11 @@
 """Scores of seen and unseen classes from semantic vectors: the released code's mix, without its background, and direct products."""
 
+from collections.abc import Sequence
 from typing import Literal
 
 import torch
 
+from zeroshot.images import label_ids
 from zeroshot.zsi import box_head
 
 # `mix` is that of the released code.
@@ -13,7 +15,12 @@ Protocol = Literal["zsi", "gzsi"]
 
 
 def class_lists(
-    semantics: torch.Tensor, vectors: torch.Tensor, n_seen: int, scoring: Scoring, protocol: Protocol
+    semantics: torch.Tensor,
+    vectors: torch.Tensor,
+    n_seen: int,
+    scoring: Scoring,
+    protocol: Protocol,
+    among: Sequence[int] | None = None,
 ) -> list[tuple[range, torch.Tensor]]:
     """Return the lists of classes that postprocessing cuts separately, and the scores of each.
 
@@ -28,31 +35,44 @@ def class_lists(
         n_seen: s.
         scoring: one of the three.
         protocol: `zsi` gives the list of unseen classes; `gzsi` gives those of seen and of unseen classes.
+        among: labels of the classes that can be predicted; None for all of the protocol.
 
     Returns:
-        For each list its labels and scores (n, number of labels) float32.
+        For each list its labels and scores (n, number of labels) float32. A class that cannot be predicted has the score 0.
     """
     if scoring == "direct":
-        return of_logits(box_head.scores(semantics, vectors), n_seen, protocol)
+        return of_logits(box_head.scores(semantics, vectors), n_seen, protocol, among)
     known = vectors[: n_seen + 1]
     p = box_head.scores(semantics, known).softmax(dim=1)  # (n, s + 1)
     if scoring == "mix_without_background":
         p, known = p[:, 1:], known[1:]
-    return _cut(p @ known @ vectors.T, n_seen, protocol)
+    scores = p @ known @ vectors.T
+    return _cut(scores.masked_fill(_others(scores, among), 0.0), n_seen, protocol)
 
 
-def of_logits(logits: torch.Tensor, n_seen: int, protocol: Protocol) -> list[tuple[range, torch.Tensor]]:
+def of_logits(
+    logits: torch.Tensor, n_seen: int, protocol: Protocol, among: Sequence[int] | None = None
+) -> list[tuple[range, torch.Tensor]]:
     """Return lists as `class_lists` does, of the softmax over the background and all classes that the protocol can predict.
 
     Args:
         logits: (n, k) float32 of background, s seen classes and unseen classes.
         n_seen: s.
         protocol: as there.
+        among: as there.
     """
+    excluded = _others(logits, among)
     if protocol == "zsi":
-        logits = logits.clone()
-        logits[:, 1 : n_seen + 1] = -torch.inf
+        excluded[1 : n_seen + 1] = True
+    logits = logits.masked_fill(excluded, -torch.inf)
     return _cut(logits.softmax(dim=1), n_seen, protocol)
+
+
+def _others(scores: torch.Tensor, among: Sequence[int] | None) -> torch.Tensor:
+    """Return which columns (k,) bool of scores (n, k) belong to neither the background nor the classes `among`; none if that is None."""
+    others = torch.full(scores.shape[1:], among is not None, device=scores.device)
+    others[[label_ids.BACKGROUND, *(among or ())]] = False
+    return others
 
 
 def _cut(scores: torch.Tensor, n_seen: int, protocol: Protocol) -> list[tuple[range, torch.Tensor]]:

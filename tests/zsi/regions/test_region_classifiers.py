@@ -38,6 +38,17 @@ def test_lists_are_of_unseen_classes_alone_or_of_seen_and_then_unseen_ones():
     torch.testing.assert_close(joined, features[0].softmax(0)[1:])
 
 
+def test_masks_of_chosen_unseen_classes_are_those_of_the_likeliest_of_all_seen_classes():
+    detector = disks_and_squares.new_detector().eval()
+    classifier, features = of_scores([[0, 1.0, 0, 5, 0, 0, 0, 8, 2]])
+    chosen = region_classifiers.labelling(classifier, detector, features, "gzsi", [8])
+    ((_, seen), (_, unseen)) = chosen.lists
+    assert not seen.any() and unseen[0].tolist() == pytest.approx([0, math.exp(2) / (1 + math.exp(2))])
+    torch.testing.assert_close(
+        chosen.mask_vectors(torch.tensor([0]), torch.tensor([8])), detector.mask_head.vectors[[3]]
+    )
+
+
 def test_the_seen_bias_of_the_classifier_counts_and_lowers_the_background_too():
     detector = disks_and_squares.new_detector().eval()
     classifier, features = of_scores([[0.0] * N])

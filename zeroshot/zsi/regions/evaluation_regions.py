@@ -57,9 +57,7 @@ def check(detector: zsi_detector.Detector) -> None:
 @torch.no_grad()
 def of_image(detector: zsi_detector.Detector, image: torch.Tensor, per_image: int) -> EvaluationRegions:
     """Run the network on an image (3, H, W) uint8 and return its `per_image` surest regions."""
-    found = inference.regions(detector, image)
-    # The RPN returns the surest proposals first.
-    found = dataclasses.replace(found, boxes=found.boxes[:per_image], features=found.features[:per_image])
+    found = inference.regions(detector, image).surest(per_image)
     refined = inference.refined_boxes(detector, found)[:, 0]
     pooled = found.mask_features(torch.arange(len(refined)), refined)
     return EvaluationRegions(

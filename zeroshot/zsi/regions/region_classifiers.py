@@ -1,6 +1,7 @@
 """Linear classifiers of region features: the detector's own, and how any of them labels the regions of an image."""
 
 import typing
+from collections.abc import Sequence
 
 import torch
 
@@ -29,7 +30,18 @@ def of_detector(detector: zsi_detector.Detector) -> pixel_classifier.PixelClassi
 def labellings(
     classifier: pixel_classifier.PixelClassifier, detector: zsi_detector.Detector, features: torch.Tensor
 ) -> list[inference.Labelling]:
-    """Return how a classifier labels regions, for each protocol of `scoring.Protocol`.
+    """Return how a classifier labels regions, for each protocol of `scoring.Protocol`; arguments are those of `labelling`."""
+    return [labelling(classifier, detector, features, protocol) for protocol in typing.get_args(scoring.Protocol)]
+
+
+def labelling(
+    classifier: pixel_classifier.PixelClassifier,
+    detector: zsi_detector.Detector,
+    features: torch.Tensor,
+    protocol: scoring.Protocol,
+    among: Sequence[int] | None = None,
+) -> inference.Labelling:
+    """Return how a classifier labels regions.
 
     A mask is that of the detector's mask head for a seen class: of the label, or, if that is unseen, of the seen class that the
     classifier finds likeliest in the region. What an object covers hardly depends on its class, and the mask head knows seen ones.
@@ -38,6 +50,7 @@ def labellings(
         classifier: of background, seen and unseen classes in label order, with its seen bias. The background counts as seen.
         detector: gives the masks.
         features: (n, hidden_dim) float32 of the regions.
+        protocol, among: the classes that can be predicted, as in `scoring.of_logits`.
     """
     logits = classifier.logits(features)
     n_seen = detector.box_head.n_seen
@@ -46,10 +59,7 @@ def labellings(
     def mask_vectors(regions: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         return detector.mask_head.vectors[torch.where(labels > n_seen, likeliest_seen[regions], labels)]
 
-    return [
-        inference.Labelling(scoring.of_logits(logits, n_seen, protocol), mask_vectors)
-        for protocol in typing.get_args(scoring.Protocol)
-    ]
+    return inference.Labelling(scoring.of_logits(logits, n_seen, protocol, among), mask_vectors)
 
 
 def check(classifier: pixel_classifier.PixelClassifier, classes: class_list.InstanceClasses) -> None:
