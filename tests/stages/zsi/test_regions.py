@@ -39,10 +39,10 @@ CUT = [
 DETECT = ["--regions-dir", "features/val", "--detector-path", "detector.pt"]
 
 
-def write_params(generator="mlp"):
+def write_params(generator="mlp", **regions):
     runtime = {"device": "cpu", "threads": 1, "workers": 0, "scratch": "work"}
     sections = {
-        "regions": REGIONS,
+        "regions": REGIONS | regions,
         "detection": disks_and_squares.DETECTION,
         "gmmn": quick_sections.gmmn_section(generator=generator, epochs=1),
         "classifier": quick_sections.classifier_section(),
