@@ -9,7 +9,7 @@ from zeroshot.zsi import background_rpn
 def head():
     """A head whose rows have values of the size of word vectors."""
     torch.manual_seed(0)
-    head = background_rpn.BackgroundAwareHead(8, 3, torch.full((5,), 0.1))
+    head = background_rpn.BackgroundAwareHead(8, 3, torch.full((5,), 0.1), "released")
     with torch.no_grad():
         for parameter in head.parameters():
             parameter.copy_(torch.randn(parameter.shape))
@@ -45,6 +45,15 @@ def test_the_background_is_the_mean_of_its_rows_and_has_no_gradient(head):
 
 def test_rows_of_the_background_begin_as_the_given_vector():
     vector = torch.randn(5)
-    head = background_rpn.BackgroundAwareHead(8, 3, vector)
+    head = background_rpn.BackgroundAwareHead(8, 3, vector, "unit")
     assert (head.background_rows == vector).all()
     torch.testing.assert_close(head.background(), vector)
+
+
+def test_unit_rows_are_the_released_ones_with_length_one():
+    rows = []
+    for init in ("released", "unit"):
+        torch.manual_seed(0)
+        rows.append(background_rpn.BackgroundAwareHead(8, 3, torch.zeros(300), init).foreground_rows)
+    assert (rows[0].norm(dim=1) - 300**0.5).abs().max() < 3
+    torch.testing.assert_close(rows[1], functional.normalize(rows[0]))

@@ -1,5 +1,7 @@
 """BA-RPN: a head of torchvision's region proposal network whose objectness is a product with learned rows of background and foreground."""
 
+from typing import Literal
+
 import torch
 from torch import nn
 from torch.nn import functional
@@ -17,9 +19,12 @@ class BackgroundAwareHead(nn.Module):
         in_channels: c, channels of every map.
         n_anchors: a, anchors of a place.
         background: (d,) float32 initial background vector.
+        init: initial foreground rows: `released`, normal with deviation 1, or `unit`, the same rows scaled to length 1.
     """
 
-    def __init__(self, in_channels: int, n_anchors: int, background: torch.Tensor) -> None:
+    def __init__(
+        self, in_channels: int, n_anchors: int, background: torch.Tensor, init: Literal["unit", "released"]
+    ) -> None:
         super().__init__()
         dim = len(background)
         self.conv = nn.Conv2d(in_channels, in_channels, 3, padding=1)
@@ -27,7 +32,8 @@ class BackgroundAwareHead(nn.Module):
         self.deltas = nn.Conv2d(in_channels, 4 * n_anchors, 1)
         for name, parameter in self.named_parameters():
             nn.init.zeros_(parameter) if name.endswith("bias") else nn.init.normal_(parameter, std=0.01)
-        self.foreground_rows = nn.Parameter(torch.randn(n_anchors, dim))
+        rows = torch.randn(n_anchors, dim)
+        self.foreground_rows = nn.Parameter(functional.normalize(rows) if init == "unit" else rows)
         self.background_rows = nn.Parameter(background.repeat(n_anchors, 1))
 
     def background(self) -> torch.Tensor:

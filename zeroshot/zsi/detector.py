@@ -118,7 +118,7 @@ def _proposal_network(options: sections.Detector, background: torch.Tensor) -> c
     anchors = anchor_utils.AnchorGenerator(by_level, (ratios,) * levels)
     n_anchors = anchors.num_anchors_per_location()[0]
     if options.rpn.background_aware:
-        head: nn.Module = background_rpn.BackgroundAwareHead(options.map_dim, n_anchors, background)
+        head: nn.Module = background_rpn.BackgroundAwareHead(options.map_dim, n_anchors, background, options.rpn.init)
     else:
         head = background_rpn.StockHead(options.map_dim, n_anchors)
     proposals = {"training": options.rpn.proposals_train, "testing": options.rpn.proposals_test}

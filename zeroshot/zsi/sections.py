@@ -36,6 +36,7 @@ class Proposals:
     """The section `detector.rpn` of zsi/params.yaml."""
 
     background_aware: bool
+    init: Literal["unit", "released"]
     samples: params.Count
     proposals_train: params.Count
     proposals_test: params.Count
