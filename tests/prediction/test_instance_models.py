@@ -141,7 +141,7 @@ def predict(*words):
 
 def test_the_files_of_a_prediction(folder, tmp_path, capsys):
     out = tmp_path / "out"
-    predict("--model", "models/head.pt", "--out", str(out), "--masks")
+    predict("--model", "models/head.pt", "--out", str(out))
     said = capsys.readouterr().err
     assert (
         "a model of ZSI (head), 8 classes, 2 of them without masks (disk 60, square 180); evaluated: seen 60.0 mAP"
@@ -233,6 +233,8 @@ def test_an_image_is_turned_upright_and_one_that_cannot_be_used_is_named(folder,
         (["--regions", "9"], "--regions: "),
         (["--side", "64"], "--side: "),
         (["--tile", "512"], "--tile: "),
+        (["--tile", "100"], "--tile: models/mix.pt is a model of ZSI"),
+        (["--masks"], "--masks: models/mix.pt is a model of ZSI, which always writes masks"),
         (["--overlap", "64"], "--overlap: "),
         (["--classes", "cow"], "no class `cow`; the model has disk 0, "),
         (["--classes", "background"], "no class `background`"),
@@ -249,6 +251,33 @@ def test_a_score_is_for_models_of_instances_alone(folder, tmp_path):
     checkpoints.save(tmp_path / "m.pt", {"layout": 3, "system": "zs3net"})
     with pytest.raises(SystemExit, match="--score: .*m.pt finds no instances, so it has no such option"):
         predict("--model", str(tmp_path / "m.pt"), "--out", str(tmp_path), "--score", "0.5")
+
+
+@pytest.mark.parametrize(
+    ("taken", "is_folder", "message"),
+    [
+        ("out/a_instances", False, "out/a_instances: is a file, and a folder is needed there"),
+        ("out/a_overlay.jpg", True, "out/a_overlay.jpg: is a folder, and a file is needed there"),
+        ("out", False, "out: is a file, and a folder is needed there"),
+    ],
+)
+def test_a_place_of_results_that_is_taken_is_named_before_the_model_is_built(
+    folder, tmp_path, monkeypatch, taken, is_folder, message
+):
+    monkeypatch.setattr(instance_model, "build", None)
+    PIL.Image.fromarray(photograph((40, 40))).save(tmp_path / "a.png")
+    place = tmp_path / taken
+    place.parent.mkdir(exist_ok=True)
+    place.mkdir() if is_folder else place.write_text("mine")
+    with pytest.raises(SystemExit, match=message):
+        cli.main(["predict", str(tmp_path / "a.png"), "--model", "models/mix.pt", "--out", str(tmp_path / "out")])
+
+
+def test_a_file_of_another_system_is_no_model_of_zsi(tmp_path):
+    for entries in ({"layout": 3, "system": "zs3net"}, {"weights": 1}):
+        checkpoints.save(tmp_path / "m.pt", entries)
+        with pytest.raises(checkpoints.CheckpointError, match="it is no model of ZSI"):
+            instance_model.load(tmp_path / "m.pt")
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import numpy as np
 import torch
+from torchvision.ops import boxes as box_ops
 
 from tests.support import disks_and_squares
 from zeroshot.base import params
@@ -30,7 +31,7 @@ def test_proposals_in_a_crowd_leave_unless_they_show_an_object():
     proposals = torch.tensor([[0.0, 0, 10, 10], [20, 20, 30, 30], [60, 60, 70, 70]])
     target = {"boxes": torch.tensor([[21.0, 20, 30, 30]]), "crowd": torch.tensor([[0.0, 0, 40, 40]])}
     nothing = {"boxes": torch.zeros(0, 4), "crowd": torch.zeros(0, 4)}
-    kept = crowd_regions.without([proposals, proposals], [target, nothing], 0.5)
+    kept = crowd_regions.without_crowds([proposals, proposals], [target, nothing], 0.5)
     assert [of_image.tolist() for of_image in kept] == [proposals[1:].tolist(), proposals.tolist()]
 
 
@@ -57,19 +58,26 @@ def test_a_crowd_is_resized_with_its_image_and_gives_finite_losses():
     detector = disks_and_squares.new_detector(min_side=24, max_side=32)
     images, targets = disks_and_squares.batch(2)
     given = [target | {"crowd": WHOLE} for target in targets]
-    seen = []
-    assign = detector.rpn.assign_targets_to_anchors
+    seen, sampled = [], []
+    assign, sample = detector.rpn.assign_targets_to_anchors, detector.matching.select_training_samples
 
     def watched(anchors, resized):
         seen.extend(target["crowd"].tolist() for target in resized)
         return assign(anchors, resized)
 
+    def watched_samples(proposals, resized):
+        sampled.extend(zip(proposals, resized, strict=True))
+        return sample(proposals, resized)
+
     detector.rpn.assign_targets_to_anchors = watched
+    detector.matching.select_training_samples = watched_samples
     losses = detector.train().losses(images, given)
     assert seen == [[[0, 0, 24, 24]]] * 2
     assert all(np.isfinite(loss.item()) for loss in losses.values())
-    # No region is left to show background.
-    assert all(target["crowd"] is WHOLE for target in given)
+    # The crowd covers the images, so proposals are left on objects alone.
+    assert len(sampled) == 2
+    for proposals, target in sampled:
+        assert (box_ops.box_iou(proposals, target["boxes"]).amax(dim=1) >= 0.5).all()
 
 
 def test_background_regions_of_the_cache_are_outside_of_crowds():

@@ -102,11 +102,20 @@ def test_a_file_without_images_is_refused(folder):
 
 
 def test_images_that_would_vanish_are_listed(folder):
-    images = [{"id": i, "file_name": f"{i}.png", "height": 1, "width": width} for i, width in enumerate((64, 65, 99))]
+    images = [{"id": i, "file_name": f"{i}.png", "height": 1, "width": width} for i, width in enumerate((63, 64, 99))]
     (folder / "data/zsi/thin.json").write_text(json.dumps({"images": images}))
-    with pytest.raises(errors.UserError, match=r"(?s)thin\.json: 2 faults.*max_side.*1\.png: 65 x 1.*2\.png: 99 x 1"):
+    with pytest.raises(errors.UserError, match=r"(?s)thin\.json: 2 faults.*max_side.*1\.png: 64 x 1.*2\.png: 99 x 1"):
         dataset(folder, name="thin.json")
-    assert len(instances_dataset.read(folder / "data/zsi/thin.json", 99)["images"]) == 3
+    assert len(instances_dataset.read(folder / "data/zsi/thin.json", 100)["images"]) == 3
+
+
+@pytest.mark.parametrize("shorter", [1, 49, 98])
+def test_an_image_at_the_limit_is_too_thin_since_torchvision_rounds_down(shorter):
+    # 49 x (64 / (49 x 64)) is a little less than 1 in floating point.
+    assert instances_dataset.too_thin(shorter, 64 * shorter, 64) and instances_dataset.too_thin(
+        64 * shorter, shorter, 64
+    )
+    assert not instances_dataset.too_thin(shorter, 64 * shorter - 1, 64)
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 import dataclasses
 import pathlib
 import typing
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
 import tyro
@@ -47,7 +47,7 @@ def main(
         model: the model file, such as models/zs5net.pt or models/zsi/synthesised.pt.
         out: folder of the results.
         classes: names of classes, parted by commas; then only these and the background are possible.
-        score: of a model of ZSI alone: least score of an instance, from 0 to 1. The default is that of its evaluation.
+        score: of a model of ZSI alone: instances with a larger score are found, from 0 to 1. The default is that of its evaluation.
         masks: also write a mask of each class in an image.
         flip: average over the mirrored image too; it takes twice the time.
         scales: factors, parted by commas; average over the image resized by them.
@@ -76,7 +76,6 @@ def main(
         overlap=overlap,
         regions=regions,
     )
-    segmenter.check(options)
     if threads < 1:
         raise errors.UserError(f"--threads: needs at least 1, found {threads}")
     if not images:
@@ -84,12 +83,18 @@ def main(
     place = runtime.start(runtime.Params(device, threads, 0, "."), threads)
     content = model_file.read_any(model)
     if content.get("system") == model_file.INSTANCES:
-        task = _instances(model, content, place, options, score)
+        # It imports Matplotlib, which label maps do not need.
+        from zeroshot.prediction.instances import instance_outputs
+
+        _refuse_options_of_label_maps(model, options, masks)
+        sources = outputs.find(images, out, instance_outputs.ENDINGS)
+        task = _instances(model, content, place, options.classes, score)
     elif score is not None:
         raise errors.UserError(f"--score: {model} finds no instances, so it has no such option; leave it out")
     else:
+        segmenter.check(options)
+        sources = outputs.find(images, out)
         task = _label_maps(model, content, place, options, masks)
-    sources = outputs.find(images, out, task.endings)
     print(f"{model}: {task.model}", file=sys.stderr)
     results, failed = [], 0
     for source in progress.track(sources, "predict (images)", total=len(sources)):
@@ -105,12 +110,25 @@ def main(
 
 @dataclasses.dataclass(frozen=True)
 class _Task:
-    """What to do with images: a model, the endings of its results, and functions that write those of one image and of all."""
+    """What to do with images: a model, and functions that write the results of one image and of all."""
 
     model: Any
-    endings: Sequence[str]
     write: "Callable[[pathlib.Path, outputs.Source, np.ndarray], list[Any]]"
     finish: Callable[[pathlib.Path, list[Any]], None]
+
+
+def _refuse_options_of_label_maps(path: pathlib.Path, options: "segmenter.Options", masks: bool) -> None:
+    """Refuse the options that a model of ZSI does not have: all of label maps but `classes`."""
+    from zeroshot.base import errors
+
+    given = [
+        field.name
+        for field in dataclasses.fields(options)
+        if field.name != "classes" and getattr(options, field.name) != field.default
+    ]
+    for name in [*given, *(["masks"] if masks else [])]:
+        why = "always writes masks" if name == "masks" else "has no such option"
+        raise errors.UserError(f"--{name}: {path} is a model of ZSI, which {why}; leave it out")
 
 
 def _label_maps(
@@ -127,25 +145,21 @@ def _label_maps(
     def write(out: pathlib.Path, source: outputs.Source, image: "np.ndarray") -> list[Any]:
         return outputs.write(out, source, image, segmenter.predict(image, loaded, options), loaded, masks)
 
-    return _Task(loaded, outputs.ENDINGS, write, outputs.write_shares)
+    return _Task(loaded, write, outputs.write_shares)
 
 
 def _instances(
     path: pathlib.Path,
     content: dict[str, Any],
     place: "torch.device",
-    options: "segmenter.Options",
+    classes: tuple[str, ...],
     score: float | None,
 ) -> _Task:
-    """Return the task of a model of ZSI, which has no option of label maps but `classes`."""
-    from zeroshot.base import errors
+    """Return the task of a model of ZSI."""
     from zeroshot.prediction.instances import instance_detection, instance_model, instance_outputs
 
-    for field in dataclasses.fields(options):
-        if field.name != "classes" and getattr(options, field.name) != field.default:
-            raise errors.UserError(f"--{field.name}: {path} is a model of ZSI, which has no such option; leave it out")
     loaded = instance_model.build(path, instance_model.check(path, content), place)
-    wanted = instance_detection.Options(options.classes, score)
+    wanted = instance_detection.Options(classes, score)
     instance_detection.check(wanted, loaded)
 
     def write(out: pathlib.Path, source: "outputs.Source", image: "np.ndarray") -> list[Any]:
@@ -156,7 +170,7 @@ def _instances(
     def finish(out: pathlib.Path, results: list[Any]) -> None:
         instance_outputs.write_lists(out, results, loaded)
 
-    return _Task(loaded, instance_outputs.ENDINGS, write, finish)
+    return _Task(loaded, write, finish)
 
 
 def _factors(text: str) -> tuple[float, ...]:

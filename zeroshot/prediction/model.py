@@ -254,7 +254,7 @@ def read_any(path: str | pathlib.Path) -> dict[str, Any]:
     Raises:
         checkpoints.CheckpointError: if the file is missing, damaged, or has no entries with names.
     """
-    return checkpoints.load(path, remedy=_REMEDY)
+    return checkpoints.load(path, remedy=f"{_REMEDY}, or one of `dvc repro zsi/dvc.yaml`, which finds instances")
 
 
 def check(path: str | pathlib.Path, entries: dict[str, Any]) -> dict[str, Any]:

@@ -42,8 +42,8 @@ def find(paths: Iterable[pathlib.Path], out: pathlib.Path, endings: Sequence[str
         endings: what a result adds to the stem of its image.
 
     Raises:
-        errors.UserError: if a path does not exist, a folder has no image, two images would have the same results, or a result would
-            replace an image.
+        errors.UserError: if a path does not exist, a folder has no image, two images would have the same results, a result would
+            replace an image, or something else than a file or a folder of results stands in its place.
     """
     sources: list[Source] = []
     for path in paths:
@@ -77,7 +77,20 @@ def find(paths: Iterable[pathlib.Path], out: pathlib.Path, endings: Sequence[str
             if result.resolve() in images | folders:
                 what = "is an image" if result.resolve() in images else "has an image"
                 raise errors.UserError(f"{result}: {what}, and would be replaced; give another --out")
+            _check_place(result)
     return list({source.stem: source for source in sources}.values())
+
+
+def _check_place(result: pathlib.Path) -> None:
+    """Refuse a result whose place is taken: a file where a folder is needed, or a folder where a file is; a file has a suffix."""
+    taken = [folder for folder in result.parents if folder.exists() and not folder.is_dir()]
+    if not taken and result.exists() and result.is_dir() == bool(result.suffix):
+        taken = [result]
+    if taken:
+        found, needed = ("folder", "file") if taken[0].is_dir() else ("file", "folder")
+        raise errors.UserError(
+            f"{taken[0]}: is a {found}, and a {needed} is needed there; remove it, or give another --out"
+        )
 
 
 def write(

@@ -1,33 +1,33 @@
-"""Crowd regions of training images, whose objects have no boxes of their own: nothing in them is taken for background."""
+"""Crowd regions of training images, whose objects have no boxes of their own: nothing in the box of one is taken for background."""
 
 import torch
 from torchvision.models.detection import rpn
 from torchvision.ops import boxes as box_ops
 
-# Share of a box inside of a crowd region from which it may show an object of the crowd.
+# Share of a box inside of the box of a crowd region from which it may show an object of the crowd.
 _INSIDE = 0.5
 # Labels of anchors in torchvision: background, and what its sampler leaves out.
 _BACKGROUND, _LEFT_OUT = 0, -1
 
 
 def may_show(boxes: torch.Tensor, crowd: torch.Tensor) -> torch.Tensor:
-    """Return whether at least a half of each box lies in one crowd region, as pycocotools compares detections with crowd regions.
+    """Return whether at least a half of each box lies in the box of one crowd region, as pycocotools compares boxes with those of crowds.
 
     Args:
         boxes: (n, 4) float32, corners x1, y1, x2, y2.
-        crowd: (m, 4) float32 in the same pixels; m may be 0.
+        crowd: (m, 4) float32, the boxes of crowd regions in the same pixels; m may be 0.
 
     Returns:
         (n,) bool.
     """
     if not len(crowd):
         return torch.zeros(len(boxes), dtype=torch.bool, device=boxes.device)
-    corners = torch.maximum(boxes[:, None, :2], crowd[:, :2]), torch.minimum(boxes[:, None, 2:], crowd[:, 2:])
-    common = (corners[1] - corners[0]).clamp(min=0).prod(dim=2).amax(dim=1)
+    low, high = torch.maximum(boxes[:, None, :2], crowd[:, :2]), torch.minimum(boxes[:, None, 2:], crowd[:, 2:])
+    common = (high - low).clamp(min=0).prod(dim=2).amax(dim=1)
     return common >= _INSIDE * box_ops.box_area(boxes)
 
 
-def without(
+def without_crowds(
     proposals: list[torch.Tensor], targets: list[dict[str, torch.Tensor]], object_iou: float
 ) -> list[torch.Tensor]:
     """Return the proposals (n, 4) of each image without those that may show an object of its crowd and show no annotated object.

@@ -92,7 +92,7 @@ class Detector(nn.Module):
         proposals, rpn_losses = self.rpn(batch, maps, targets)
         losses = {_RPN_LOSSES[name]: loss for name, loss in rpn_losses.items()}
         self.sync_background()
-        proposals = crowd_regions.without(proposals, targets, _REGION_MATCHING["fg_iou_thresh"])
+        proposals = crowd_regions.without_crowds(proposals, targets, _REGION_MATCHING["fg_iou_thresh"])
         boxes, matches, labels, regression_targets = self.matching.select_training_samples(proposals, targets)
         features = self.box_head.features(self.box_pool(maps, boxes, batch.image_sizes))
         losses |= self.box_head.losses(features, torch.cat(labels), torch.cat(regression_targets))

@@ -161,14 +161,18 @@ def read(path: pathlib.Path, max_side: int) -> Content:
         ) from None
     faults = errors.Faults()
     for image in content["images"]:
-        sides = sorted((image["height"], image["width"]))
-        if sides[0] * max_side < sides[1]:
+        if too_thin(image["height"], image["width"], max_side):
             faults.add(
                 f"images too thin to be resized to {max_side} pixels, the detector's max_side; leave them out",
                 f"{image['file_name']}: {image['width']} x {image['height']}",
             )
     faults.raise_any(str(path))
     return content
+
+
+def too_thin(height: int, width: int, max_side: int) -> bool:
+    """Return whether the shorter side of an image may vanish when torchvision resizes its longer side to `max_side` and rounds down."""
+    return min(height, width) * max_side <= max(height, width)
 
 
 def collate(examples: Sequence[Example]) -> tuple[list[torch.Tensor], list[dict[str, torch.Tensor]]]:

@@ -93,16 +93,18 @@ def test_what_is_said_counts_images_instances_and_what_is_missing(tmp_path, monk
     ]
 
 
-def test_a_training_image_with_crowd_regions_and_no_object_leaves(tmp_path, monkeypatch, capsys):
+@pytest.mark.parametrize("damage", [{}, {"segmentation": []}], ids=["usable", "without_outline"])
+def test_a_training_image_with_crowd_regions_and_no_object_leaves(tmp_path, monkeypatch, capsys, damage):
     files = coco_world.contents()
     crowd = coco_world.annotation(6, 14, 17, iscrowd=1, segmentation=coco_world.runs(0, 0, 60, 5), bbox=[0, 0, 60, 5])
-    files["train"]["annotations"].append(crowd)
+    files["train"]["annotations"].append(crowd | damage)
     written = run(tmp_path, monkeypatch, files)
     train = json.loads(written["train.json"])
     assert [image["id"] for image in train["images"]] == [11, 13]
     assert 6 not in [one["id"] for one in train["annotations"]]
     said = capsys.readouterr().out
-    assert "train: 2 of 4 images are clean" in said
+    # The other crowd region, of image 11, stays.
+    assert "train: 2 of 4 images are clean, 2 have instances: 2, 1 crowd regions" in said
     assert "train: 1 images with crowd regions and no object left out" in said
 
 

@@ -42,14 +42,14 @@ class Outputs:
 
 @dataclasses.dataclass
 class _List:
-    """Images of one list and their annotations, with what was left out, and the number of images with nothing but crowd regions."""
+    """Images of one list and their annotations, with what was left out, and the number of images left out for crowds alone."""
 
     images: list[Entry] = dataclasses.field(default_factory=list)
     annotations: list[Entry] = dataclasses.field(default_factory=list)
     left_out: list[Entry] = dataclasses.field(default_factory=list)
     clipped: collections.Counter[int] = dataclasses.field(default_factory=collections.Counter)
     crowd: collections.Counter[int] = dataclasses.field(default_factory=collections.Counter)
-    crowds_alone: int = 0
+    n_crowds_alone: int = 0
 
 
 def prepare(options: instance_roles.Params, outputs: Outputs, workers: int) -> list[str]:
@@ -80,9 +80,8 @@ def prepare(options: instance_roles.Params, outputs: Outputs, workers: int) -> l
     unseen = {classes.category_ids[label] for label in classes.unseen}
     labels = {id: label for label, id in enumerate(classes.category_ids) if id is not None}
     seen_labels = {id: label for id, label in labels.items() if id not in unseen}
-    clean = _collected(train, seen_labels, unseen)
-    _leave_crowds(clean)
-    scored = _collected([val], labels, set())
+    clean = _collected(train, seen_labels, unseen, crowds_alone=False)
+    scored = _collected([val], labels, set(), crowds_alone=True)
     _number(clean, sum(len(file.annotations) for file in train), train)
     if not clean.annotations:
         raise errors.DatasetError(
@@ -109,8 +108,16 @@ def _collected(
     files: Sequence[annotation_files.AnnotationFile],
     labels: Mapping[int, int],
     excluded: Iterable[int | None],
+    crowds_alone: bool,
 ) -> _List:
-    """Collect the images without an annotation of `excluded` categories, and their usable annotations of the categories in `labels`."""
+    """Collect images and their usable annotations of the categories in `labels`.
+
+    Args:
+        files: the annotation files.
+        labels: category id -> label.
+        excluded: category ids; an image with an annotation of one is left out.
+        crowds_alone: whether images with crowd regions and no usable object stay.
+    """
     found, excluded = _List(), set(excluded)
     pairs = [(file, image) for file in files for image in file.images]
     annotations = {id: of_image for file in files for id, of_image in annotation_files.by_image(file).items()}
@@ -118,33 +125,27 @@ def _collected(
         of_image = annotations[image["id"]]
         if any(annotation["category_id"] in excluded for annotation in of_image):
             continue
-        found.images.append({key: image[key] for key in ("id", "file_name", "width", "height")})
-        for annotation in sorted(of_image, key=lambda annotation: annotation["id"]):
-            label = labels.get(annotation["category_id"])
-            if label is None:
-                continue
-            if annotation.get("iscrowd"):
-                found.crowd[label] += 1
+        usable: list[segments.Segment] = []
+        with_role = [annotation for annotation in of_image if annotation["category_id"] in labels]
+        for annotation in sorted(with_role, key=lambda annotation: annotation["id"]):
             segment = segments.check(annotation, image)
             if isinstance(segment, segments.Segment):
-                found.annotations.append(segment.entry)
-                found.clipped[label] += segment.clipped
+                usable.append(segment)
             else:
                 name = next(one["name"] for one in file.categories if one["id"] == annotation["category_id"])
                 where = {"file": str(file.path), "annotation": annotation["id"], "image": image["id"], "class": name}
                 found.left_out.append({**where, "cause": segment.cause, "detail": segment.detail})
+        has_object = any(not segment.entry["iscrowd"] for segment in usable)
+        if not crowds_alone and not has_object and any(annotation.get("iscrowd") for annotation in with_role):
+            found.n_crowds_alone += 1
+            continue
+        found.images.append({key: image[key] for key in ("id", "file_name", "width", "height")})
+        for segment in usable:
+            label = labels[segment.entry["category_id"]]
+            found.annotations.append(segment.entry)
+            found.clipped[label] += segment.clipped
+            found.crowd[label] += segment.entry["iscrowd"]
     return found
-
-
-def _leave_crowds(found: _List) -> None:
-    """Remove the images that have crowd regions and no object."""
-    kinds: dict[int, set[int]] = {}
-    for entry in found.annotations:
-        kinds.setdefault(entry["image_id"], set()).add(entry["iscrowd"])
-    alone = {image for image, of_image in kinds.items() if of_image == {1}}
-    found.images = [image for image in found.images if image["id"] not in alone]
-    found.annotations = [entry for entry in found.annotations if entry["image_id"] not in alone]
-    found.crowds_alone = len(alone)
 
 
 def _number(joined: _List, total: int, files: Sequence[annotation_files.AnnotationFile]) -> None:
@@ -203,8 +204,8 @@ def _describe(
         )
         clipped = f", {of_list.clipped.total():,} boxes clipped to the image" if of_list.clipped.total() else ""
         yield f"{name}: {start}, {with_any:,} have instances: {total:,}{of_which}{crowd}{clipped}"
-        if of_list.crowds_alone:
-            yield f"{name}: {of_list.crowds_alone:,} images with crowd regions and no object left out"
+        if of_list.n_crowds_alone:
+            yield f"{name}: {of_list.n_crowds_alone:,} images with crowd regions and no object left out"
     if left_out:
         yield f"annotations left out, since they cannot be used: {len(left_out):,}"
         for row in left_out[: errors.MAX_LISTED]:

@@ -10,7 +10,7 @@ from zeroshot.base import errors
 from zeroshot.evaluation.instances import detections
 from zeroshot.images import image_files
 from zeroshot.prediction.instances.instance_model import InstanceModel
-from zeroshot.zsi import coco_results, inference
+from zeroshot.zsi import coco_results, inference, instances_dataset
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,8 +43,7 @@ def check_size(path: pathlib.Path, image: np.ndarray, model: InstanceModel) -> N
     Raises:
         image_files.ImageError: naming the file.
     """
-    shorter, longer = sorted(image.shape[:2])
-    if shorter * model.detector.transform.max_size < longer:
+    if instances_dataset.too_thin(image.shape[0], image.shape[1], model.detector.transform.max_size):
         raise image_files.ImageError(
             f"{path}: is {image.shape[1]} x {image.shape[0]} pixels, too thin to be resized to"
             f" {model.detector.transform.max_size} pixels; cut it"

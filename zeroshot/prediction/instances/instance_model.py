@@ -115,8 +115,10 @@ class Content(typing_extensions.TypedDict):
 
 
 def _in_present_layout(entries: Any) -> Any:
-    """Return the entries of a file; refuse versions that this code does not know."""
-    if isinstance(entries, dict) and entries.get("layout") != LAYOUT:
+    """Return the entries of a file; refuse files of other systems, and versions that this code does not know."""
+    if not isinstance(entries, dict) or entries.get("system") != model.INSTANCES:
+        raise ValueError("it is no model of ZSI")
+    if entries.get("layout") != LAYOUT:
         raise ValueError(
             f"it has layout {entries.get('layout')} of model files of ZSI, and this version of the code reads layout {LAYOUT};"
             " update the code"

@@ -63,13 +63,16 @@ def write(
     masks_dir = outputs.named(stem, ENDINGS[1])
     masks_dir.mkdir(parents=True, exist_ok=True)
     # An earlier run with other options may have found more.
-    for stale in masks_dir.glob("[0-9][0-9][0-9]_*.png"):
-        stale.unlink()
+    names = {_file_name(name) for name in model.classes.classes}
+    for path in masks_dir.iterdir():
+        number, _, name = path.stem.partition("_")
+        if path.suffix == ".png" and number.isdecimal() and name in names:
+            path.unlink()
     instances = instance_shapes.surest_first(detected)
     drawn = instance_shapes.surest_at_each_place([one for one in instances if _area(one)])
     masks: dict[int, pathlib.PurePath] = {}
     for number, one in enumerate(drawn, 1):
-        name = model.classes.classes[model.classes.label_of(one["category_id"])].replace(os.sep, "_")
+        name = _file_name(model.classes.classes[model.classes.label_of(one["category_id"])])
         path = masks_dir / f"{number:03d}_{name}.png"
         outputs.write_grey(path, 255 * instance_shapes.decoded(one["segmentation"]).astype(np.uint8))
         masks[instances.index(one)] = path.relative_to(folder)
@@ -120,6 +123,11 @@ def write_lists(folder: pathlib.Path, images: Sequence[Found], model: InstanceMo
         parts.append(f'"{key}": [\n{lines}\n]')
     storage.write_text(folder / "instances.json", "{\n" + ",\n".join(parts) + "\n}\n")
     storage.write_csv(folder / "instances.csv", rows, COLUMNS)
+
+
+def _file_name(name: str) -> str:
+    """Return the part of a mask's file name that is its class."""
+    return name.replace(os.sep, "_")
 
 
 def _area(instance: detections.Detection) -> int:
