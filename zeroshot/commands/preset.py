@@ -17,7 +17,8 @@ def main(
     The result does not depend on the present content of the file: `preset toy` always gives the default.
 
     Args:
-        name: toy (the default), voc_small, voc or context: a file of presets/, or of the pipeline's folder there, without .yaml.
+        name: a file of presets/, or of the pipeline's folder there, without .yaml. main has toy (the default), voc_small, voc and
+            context; szn has toy and voc_small; zsi has toy, voc_small and coco.
         pipeline: main for params.yaml, szn for szn/params.yaml, zsi for zsi/params.yaml.
         out: the file to write; by default that of the pipeline.
     """
