@@ -43,3 +43,10 @@ def test_without_an_object_all_is_background():
     boxes = torch.tensor([[0.0, 0.0, 10.0, 10.0]])
     labels, objects = training_regions.label(boxes, torch.zeros(0, 4), torch.zeros(0, dtype=torch.int64), OPTIONS)
     assert labels.tolist() == [0] and objects.tolist() == [0]
+
+
+@pytest.mark.parametrize("n_objects", [0, 2])
+def test_labels_are_on_the_device_of_the_regions(n_objects):
+    boxes, objects = torch.empty(5, 4, device="meta"), torch.empty(n_objects, 4, device="meta")
+    labels, nearest = training_regions.label(boxes, objects, torch.ones(n_objects, device="meta").long(), OPTIONS)
+    assert labels.device == nearest.device == boxes.device

@@ -71,7 +71,8 @@ def label(
         options: the section.
     """
     if not len(objects):
-        return torch.zeros(len(boxes), dtype=torch.int64), torch.zeros(len(boxes), dtype=torch.int64)
+        nothing = torch.zeros(len(boxes), dtype=torch.int64, device=boxes.device)
+        return nothing, nothing.clone()
     ious, nearest = box_ops.box_iou(boxes, objects).max(dim=1)
     part = torch.where(ious < options.background_iou, label_ids.BACKGROUND, -1)
     return torch.where(ious >= options.object_iou, labels[nearest], part), nearest
