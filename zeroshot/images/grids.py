@@ -2,6 +2,7 @@
 up to, not including, (s i + s, s j + s), for every image size. The last cells may reach beyond the image. The map of a network with a
 margin is that of the image with this margin on each side, whose pixels are ignored (`add_margin`)."""
 
+import dataclasses
 import typing
 from collections.abc import Callable, Iterator
 from typing import TypeVar
@@ -16,7 +17,7 @@ if typing.TYPE_CHECKING:
 Labels = TypeVar("Labels", "torch.Tensor", np.ndarray)
 # Stride of the feature map of DeepLabv3+ (networks/deeplab.py).
 STRIDE = 4
-# Largest number of upsampled values in memory at a time: 64 MiB of float32.
+# Largest number of values of a strip in memory at a time: 64 MiB of float32.
 STRIP_VALUES = 2**24
 
 
@@ -77,13 +78,49 @@ def upsample(logits: "torch.Tensor", size: tuple[int, int], stride: int) -> "tor
     return pixels[..., : size[0], : size[1]]
 
 
+@dataclasses.dataclass(frozen=True)
+class Strip:
+    """Some rows of an image, and the rows of its cells that interpolation needs for them.
+
+    Attributes:
+        rows: rows of pixels.
+        cells: rows of cells: those of the pixels and, where there are more, one above and one below.
+        width: W of the image.
+        stride: pixels between neighbouring cells.
+    """
+
+    rows: slice
+    cells: slice
+    width: int
+    stride: int
+
+    def upsample(self, logits: "torch.Tensor") -> "torch.Tensor":
+        """Return the strip's rows (b, c, rows, W) of what `upsample` returns for the image, of the logits (b, c, cells, w) of its cells."""
+        height = (self.cells.stop - self.cells.start) * self.stride
+        top = self.cells.start * self.stride
+        return upsample(logits, (height, self.width), self.stride)[..., self.rows.start - top : self.rows.stop - top, :]
+
+
+def strips(values_per_cell: int, size: tuple[int, int], stride: int) -> Iterator[Strip]:
+    """Yield the strips of an image of `size` from top to bottom.
+
+    Args:
+        values_per_cell: what the caller holds in memory for each cell of a strip. A strip has at most `STRIP_VALUES` of them in all,
+            but at least one row of cells.
+        size: H and W.
+        stride: pixels between neighbouring cells.
+    """
+    h, w = map_size(*size, stride)
+    n_rows = max(1, STRIP_VALUES // (values_per_cell * w) - 2)
+    for start in range(0, h, n_rows):
+        rows = slice(start * stride, min((start + n_rows) * stride, size[0]))
+        yield Strip(rows, slice(max(start - 1, 0), min(start + n_rows + 1, h)), size[1], stride)
+
+
 def upsample_strips(
     logits: "Callable[[slice], torch.Tensor]", channels: int, size: tuple[int, int], stride: int
 ) -> "Iterator[tuple[slice, torch.Tensor]]":
-    """Yield what `upsample` returns, in strips of rows from top to bottom: equal values, in less memory.
-
-    A strip needs its own rows of cells and, for interpolation, one more above and below. It has at most `STRIP_VALUES` values, but at
-    least one row of cells.
+    """Yield what `upsample` returns, in `strips` of rows: equal values, in less memory.
 
     Args:
         logits: maps rows of cells to their logits (b, c, rows, w); neighbouring strips share rows.
@@ -94,13 +131,8 @@ def upsample_strips(
     Yields:
         rows of pixels, and their logits (b, c, rows, W).
     """
-    h, w = map_size(*size, stride)
-    n_rows = max(1, STRIP_VALUES // (channels * w * stride**2) - 2)
-    for start in range(0, h, n_rows):
-        first, last = max(start - 1, 0), min(start + n_rows + 1, h)
-        top, bottom = start * stride, min((start + n_rows) * stride, size[0])
-        pixels = upsample(logits(slice(first, last)), ((last - first) * stride, size[1]), stride)
-        yield slice(top, bottom), pixels[..., top - first * stride : bottom - first * stride, :]
+    for strip in strips(channels * stride**2, size, stride):
+        yield strip.rows, strip.upsample(logits(strip.cells))
 
 
 def downsample(labels: Labels, stride: int) -> Labels:

@@ -1,6 +1,5 @@
 """From the cached features of an image to its label maps: logits are upsampled to pixels and then compared."""
 
-import dataclasses
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
@@ -11,6 +10,8 @@ from torch.nn import functional
 from zeroshot.images import grids
 from zeroshot.pixel_classifiers import masked_classifier, pixel_classifier, side_window
 
+# Classes whose upsampled logits are in memory together. So few stay in the processor's cache until they are compared.
+_CLASSES_AT_ONCE = 8
 # Values (H, W) and channel numbers (H, W) of the largest of a group of upsampled logits.
 Largest = tuple[torch.Tensor, torch.Tensor]
 Decide = Callable[[list[Largest]], Mapping[str, torch.Tensor]]
@@ -73,9 +74,8 @@ def predict_maps(
         }
 
     order = torch.cat(groups)
-    unbiased = dataclasses.replace(classifier, seen_bias=0.0)
     return _decided(
-        decide, lambda cells: unbiased.logits(cells)[:, order], [*sizes, 1] if has_sides else sizes, features,
+        decide, _layer(classifier.weight[order], classifier.bias[order]), [*sizes, 1] if has_sides else sizes, features,
         classifier.weight.device, size, image_size or size, stride,
         classifier.side_window // 2 if has_sides else 0, with_margin if has_sides else None,
     )  # fmt: skip
@@ -122,9 +122,13 @@ def predict_masked_maps(
     weight = torch.cat([classifier.weight[order], masked.mask_weight[None]])
     bias = torch.cat([classifier.bias[order], masked.mask_bias[None]])
     return _decided(
-        decide, lambda cells: torch.addmm(bias, cells, weight.T), [*map(len, rows), 1], features, weight.device,
-        size, image_size or size, stride,
-    )  # fmt: skip
+        decide, _layer(weight, bias), [*map(len, rows), 1], features, weight.device, size, image_size or size, stride
+    )
+
+
+def _layer(weight: torch.Tensor, bias: torch.Tensor) -> Callable[[torch.Tensor], torch.Tensor]:
+    """Return a map of cells (m, d) to logits (n, m). They lie class after class in memory, which upsampling needs to be fast."""
+    return lambda cells: torch.addmm(bias[:, None], weight, cells.T)
 
 
 def _decided(
@@ -143,7 +147,7 @@ def _decided(
 
     Args:
         decide: maps the largest logit and its channel, for each group, to label ids by the name of the label map.
-        layer: maps cells (m, d) to their logits (m, n), group after group.
+        layer: maps cells (m, d) to their logits (n, m), group after group.
         sizes: number of logits in each group, after `combine`.
         device: the device to compute on.
         features, size, image_size, stride: as in `predict_maps`.
@@ -158,14 +162,17 @@ def _decided(
         start = max(first - reach, 0)
         part = cells[start : last + reach].to(device).float()
         h, w, d = part.shape
-        found = layer(part.reshape(-1, d)).T.reshape(1, -1, h, w)
+        found = layer(part.reshape(-1, d)).reshape(1, -1, h, w)
         return found if combine is None else combine(found)[:, :, first - start : last - start]
 
+    def largest_of(strip: grids.Strip) -> list[Largest]:
+        parts = logits(strip.cells).split(list(sizes), dim=1)
+        return [_largest(map(strip.upsample, group.split(_CLASSES_AT_ONCE, dim=1))) for group in parts]
+
     if image_size == size:
-        strips = (
-            (rows, [_largest([group]) for group in pixels[0].split(list(sizes))])
-            for rows, pixels in grids.upsample_strips(logits, sum(sizes), size, stride)
-        )
+        # A strip has the logits of its cells for all classes, and upsampled ones for a few classes at a time.
+        per_cell = max(sum(sizes), _CLASSES_AT_ONCE * stride**2)
+        strips = ((strip.rows, largest_of(strip)) for strip in grids.strips(per_cell, size, stride))
     else:
         # A strip of a resized image has no rows of cells of its own, so these logits are divided by class.
         parts = logits(slice(None)).split(list(sizes), dim=1)
@@ -181,21 +188,19 @@ def _decided(
 def _resized(
     logits: torch.Tensor, image_size: tuple[int, int], size: tuple[int, int], stride: int
 ) -> Iterator[torch.Tensor]:
-    """Yield logits (1, C, h, w) upsampled to the image and then resized, (c, *size), for blocks of c classes in their order."""
+    """Yield logits (1, C, h, w) upsampled to the image and then resized, (1, c, *size), for blocks of c classes in their order."""
     most = max(1, grids.STRIP_VALUES // max(math.prod(image_size), math.prod(size)))
     for block in logits.split(most, dim=1):
         pixels = grids.upsample(block, image_size, stride)
-        yield functional.interpolate(pixels, size=size, mode="bilinear", align_corners=False)[0]
+        yield functional.interpolate(pixels, size=size, mode="bilinear", align_corners=False)
 
 
 def _largest(blocks: Iterable[torch.Tensor]) -> Largest:
-    """Return the largest value (H, W) of all channels of one or more blocks (c, H, W), and the number of its channel."""
-    remaining = iter(blocks)
-    block = next(remaining)
-    (highest, channel), n_before = block.max(0), len(block)
-    for block in remaining:
-        values, index = block.max(0)
-        better = values > highest
-        highest, channel = torch.where(better, values, highest), torch.where(better, index + n_before, channel)
-        n_before += len(block)
+    """Return the largest value (H, W) of all channels of blocks (1, c, H, W), and the number (H, W) int32 of the first such channel."""
+    channels = (values for block in blocks for values in block[0])
+    highest = next(channels).clone()
+    channel = torch.zeros(highest.shape, dtype=torch.int32, device=highest.device)
+    for number, values in enumerate(channels, start=1):
+        channel.masked_fill_(values > highest, number)
+        torch.maximum(highest, values, out=highest)
     return highest, channel
