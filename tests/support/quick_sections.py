@@ -18,6 +18,7 @@ def gmmn_section(**changes: Any) -> dict[str, Any]:
         "dropout": 0.0,
         "sampling_dropout": False,
         "output": "relu",
+        "precision": "float32",
         "bandwidths": [0.25, 0.5, 1.0, 2.0, 4.0],
         "kernel": "median",
         "estimator": "unbiased",

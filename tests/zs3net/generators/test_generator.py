@@ -10,7 +10,9 @@ def test_noise_has_the_named_distribution(noise, low, mean, std):
     options = quick_sections.gmmn_options(noise=noise, noise_dim=50)
     generator = registry.build(options, torch.eye(3), 53, small_generator.CPU)
     # The output is the input: the embedding and the noise, concatenated.
-    generator.layers = torch.nn.Identity()
+    layer = torch.nn.Linear(53, 53)
+    layer.weight.data, layer.bias.data = torch.eye(53), torch.zeros(53)
+    generator.layers = torch.nn.Sequential(layer)
     labels = torch.tensor([[2, 0], [1, 1]]).repeat(50, 1)
     out = small_generator.draw(generator, labels)
     assert torch.equal(out[..., :3], torch.eye(3)[labels])
@@ -58,6 +60,12 @@ def test_saving_and_loading_preserves_features():
     assert loaded.options == generator.options and torch.equal(loaded.embeddings, generator.embeddings)
     assert torch.equal(small_generator.draw(loaded, [0, 1, 1, 0]), small_generator.draw(generator, [0, 1, 1, 0]))
     assert saved["feature_dim"] == 4
+
+
+def test_a_generator_of_an_older_version_computes_in_float32():
+    saved = registry.save_dict(small_generator.build())
+    del saved["config"]["precision"]
+    assert registry.load_dict(saved, small_generator.CPU).options.precision == "float32"
 
 
 def test_relu_features_are_never_negative():

@@ -8,7 +8,7 @@ from hypothesis.extra import numpy as arrays
 from zeroshot.zs3net.generators import mmd
 
 ESTIMATORS = ("biased", "biased_sqrt", "unbiased")
-KERNELS = ([1.0], [0.5, 2.0], [4.0, 25.0, 100.0, 400.0, 1600.0, 3600.0])
+KERNELS = ([1.0], [0.5, 2.0], [2.0, 1.0, 8.0, 1.0, 0.7], [4.0, 25.0, 100.0, 400.0, 1600.0, 3600.0])
 
 
 def by_pairs(x, y, variances, estimator):

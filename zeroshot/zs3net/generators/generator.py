@@ -31,6 +31,7 @@ class Options:
     dropout: params.Fraction
     sampling_dropout: bool
     output: Literal["linear", "relu"]
+    precision: Literal["float32", "bfloat16"]
     pool_per_class: params.Count
     batch_per_class: Annotated[int, pydantic.Field(ge=2)]
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn import functional
 
 from zeroshot.cache import pools
 from zeroshot.zs3net.generators import generator, matching
@@ -14,11 +15,13 @@ class MLP(generator.Generator):
     """The paper's generator G(a, z): one hidden layer, leaky ReLU, dropout (section 3.1).
 
     Options: `noise_dim` is the length of the noise z, `hidden_dim` the number of hidden neurons. `dropout` acts in training mode only.
-    `output` is `linear` (paper) or `relu`: real features are the output of a ReLU, so they are never negative.
+    `output` is `linear` (paper) or `relu`: real features are the output of a ReLU, so they are never negative. `precision` is the number
+    format of the products.
     """
 
     def __init__(self, options: generator.Options, embeddings: torch.Tensor, feature_dim: int) -> None:
         super().__init__(options, embeddings, feature_dim)
+        # The first layer reads the class embedding and then the noise.
         self.layers = nn.Sequential(
             nn.Linear(embeddings.shape[1] + options.noise_dim, options.hidden_dim),
             nn.LeakyReLU(0.2),
@@ -31,14 +34,21 @@ class MLP(generator.Generator):
                 nn.init.xavier_uniform_(layer.weight)
                 nn.init.constant_(layer.bias, 0.01)
 
-    def forward(self, embeddings: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
-        """Return features (..., d) of embeddings (..., d_a) and noise (..., noise_dim)."""
-        return self.layers(torch.cat([embeddings, noise], dim=-1))
+    def forward(self, labels: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
+        """Return features (..., d) float32 of label ids (...,) on `device` and noise (..., noise_dim)."""
+        first, *others = self.layers
+        on_classes, on_noise = first.weight.split([self.embeddings.shape[1], self.options.noise_dim], dim=1)
+        with torch.autocast(noise.device.type, torch.bfloat16, enabled=self.options.precision == "bfloat16"):
+            # The part of a class is computed once for all of its features: half of the products of this layer.
+            of_class = functional.linear(self.embeddings, on_classes, first.bias)
+            hidden = functional.embedding(labels, of_class) + functional.linear(noise, on_noise)
+            for layer in others:
+                hidden = layer(hidden)
+        return hidden.float()
 
     def sample(self, labels: torch.Tensor, random: torch.Generator) -> torch.Tensor:
         """Return features (..., d) of labels (...,), each from its class embedding and independent noise."""
-        noise = self.noise(labels.shape, random)
-        return self(self.embeddings[labels.to(self.device)], noise)
+        return self(labels.to(self.device), self.noise(labels.shape, random))
 
     def epochs(self, real: pools.Pool, context: Any) -> Iterator[dict[str, Any]]:
         """Train by matching the real features of every class; `context` is not used.

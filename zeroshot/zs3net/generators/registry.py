@@ -106,7 +106,9 @@ def load(path: pathlib.Path, device: torch.device, classes: Sequence[str], dim: 
 
 def load_dict(checkpoint: dict[str, Any], device: torch.device) -> generator.Generator:
     """Rebuild a generator from what `save_dict` returned, ready to sample."""
-    options = params.build(checkpoint["config"], Params, "gmmn", "generator checkpoint")
+    # Files of older versions of this code have no number format.
+    config = {"precision": "float32", **checkpoint["config"]}
+    options = params.build(config, Params, "gmmn", "generator checkpoint")
     loaded = build(options, checkpoint["embeddings"], checkpoint["feature_dim"], device)
     checkpoints.load_weights(loaded, checkpoint["network"], "generator checkpoint")
     loaded.train(options.sampling_dropout)
