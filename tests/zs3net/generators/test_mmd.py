@@ -153,9 +153,18 @@ def test_squared_distances_have_the_gradient_of_the_definition():
 
 
 @pytest.mark.parametrize("variances", KERNELS)
-def test_gaussian_kernels_have_the_gradient_of_the_definition(variances):
-    squared = torch.rand(2, 3, 4, dtype=torch.float64, requires_grad=True) * 9
-    assert torch.autograd.gradcheck(lambda values: mmd.gaussian(values, variances), squared)
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_mmd_has_the_gradient_of_its_value(estimator, variances):
+    """Compare with differences of the value, for x and y, with weights that differ and with a masked row."""
+    x, y = (tensor(array).double().requires_grad_() for array in populations())
+    mask = torch.ones(2, 7, dtype=torch.bool)
+    mask[1, 6] = False
+    scale = torch.tensor([1.0, 3.0], dtype=torch.float64)
+
+    def value(x, y):
+        return mmd.mmd(x, y, variances, estimator, mask) * scale
+
+    assert torch.autograd.gradcheck(value, (x, y), atol=1e-5, eps=1e-5)
 
 
 def test_variances_follow_the_three_conventions():

@@ -1,0 +1,81 @@
+"""A training step of the generator beside its matrix products and exponentials alone, and its growth with the number of classes."""
+
+from collections.abc import Callable, Iterator
+
+import torch
+from torch.nn import functional
+
+from benchmarks import figures
+from zeroshot.base import params
+from zeroshot.cache import pools
+from zeroshot.zs3net.generators import matching, mlp, mmd, registry
+
+_DIM, _EMBEDDING_DIM, _NOISE_DIM, _HIDDEN_DIM = 256, 300, 300, 256
+
+
+def measure() -> Iterator[figures.Figure]:
+    """Yield the figures of steps with 64, 128 and 512 features of each of 20 classes, and of 20 and 200 classes."""
+    for precision in ("float32", "bfloat16"):
+        for n in (64, 128, 512):
+            step, bound = figures.fastest(_step(20, n, precision), _bound(20, n, precision), rounds=5)
+            what = f"generator step, n = {n}, 20 classes, {precision}"
+            yield figures.Figure(what, step, "its products and exponentials", bound, "at most 1.25")
+    few, many = figures.fastest(_step(20, 64, "float32"), _step(200, 64, "float32"), rounds=3)
+    yield figures.Figure("generator step, n = 64, 200 classes", many, "20 classes", few, "at most 10")
+
+
+def _step(n_classes: int, n: int, precision: str) -> Callable[[], object]:
+    """Return a function that trains for one step on random features, with the settings of params.yaml but for the sizes."""
+    section = params.load("params.yaml", "gmmn", registry.Params)
+    sizes = {"noise_dim": _NOISE_DIM, "hidden_dim": _HIDDEN_DIM, "batch_per_class": n, "epochs": 10**6}
+    changed = {**params.to_dict(section), **sizes, "steps_per_epoch": 1, "generator": "mlp", "precision": precision}
+    options = params.build(changed, registry.Params, "gmmn", "params.yaml")
+    random = torch.Generator().manual_seed(0)
+    labels = torch.arange(n_classes)
+    features = torch.rand(n_classes * 2 * n, _DIM, generator=random).half()
+    starts = torch.arange(n_classes + 1) * 2 * n
+    real = pools.Pool(features, starts, labels, torch.ones(n_classes).double())
+    embeddings = torch.randn(n_classes, _EMBEDDING_DIM, generator=random)
+    generator = registry.build(options, embeddings, _DIM, torch.device("cpu"))
+    assert isinstance(generator, mlp.MLP)
+    # The share of active kernels is computed once an epoch, and an epoch is a step here.
+    variances = matching.variances(real, options)
+    optimizer = torch.optim.Adam(generator.parameters(), lr=options.lr)
+    of_rows = labels[:, None].expand(-1, n)
+
+    def step() -> None:
+        x, mask = pools.batch(real, n, random)
+        loss = mmd.mmd(x, generator.sample(of_rows, random), variances, options.estimator, mask).mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+
+    return step
+
+
+def _bound(n_classes: int, n: int, precision: str) -> Callable[[], object]:
+    """Return a function that does the step's matrix products, forward and backward, and one exponential of each of its 3 n^2 distances.
+
+    The other five kernels are powers of the first, which takes multiplications only.
+    """
+    dtype = torch.bfloat16 if precision == "bfloat16" else torch.float32
+    rows = n_classes * n
+    noise, hidden, out = (torch.randn(rows, dim).to(dtype) for dim in (_NOISE_DIM, _HIDDEN_DIM, _DIM))
+    first, second = torch.randn(_HIDDEN_DIM, _NOISE_DIM).to(dtype), torch.randn(_DIM, _HIDDEN_DIM).to(dtype)
+    x, pairs = torch.randn(n_classes, n, _DIM), torch.rand(n_classes, n, n)
+
+    def products() -> None:
+        functional.linear(noise, first)
+        functional.linear(hidden, second)
+        # Gradients of both weights, and of the hidden neurons.
+        hidden.T @ noise
+        out.T @ hidden
+        out @ second
+        for _ in range(3):
+            torch.bmm(x, x.transpose(1, 2))
+            pairs.exp()
+        # Gradients of the generated features: twice of the distances among them, once of those to the real ones.
+        for _ in range(3):
+            torch.bmm(pairs, x)
+
+    return products
