@@ -50,6 +50,7 @@ NOT_RUN = {
     "dvc exp run -S szn/params.yaml:seen_mask.class_balance=0 szn/dvc.yaml": _MINUTES,
     "dvc exp run -S szn/params.yaml:pca.dim=50 szn/dvc.yaml": _MINUTES,
     "zeroshot results metrics/szn": _RESULTS,
+    "zeroshot queue toy --slurm toy.sh": "needs a workspace without changes",
     "dvc repro zsi/dvc.yaml": _MINUTES,
     "dvc exp run -S zsi/params.yaml:gmmn.epochs=40 zsi/dvc.yaml": _MINUTES,
     "dvc exp run -S zsi/params.yaml:detector.mask_head.reconstruction=0 zsi/dvc.yaml": _MINUTES,

@@ -14,6 +14,7 @@ def main(
     seed: Annotated[tuple[int, ...], tyro.conf.UseAppendAction] = (),
     dry_run: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
     here: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
+    slurm: pathlib.Path | None = None,
 ) -> None:
     """Queue the missing runs of a comparison of methods; start them with `dvc queue start --jobs 1`.
 
@@ -24,11 +25,15 @@ def main(
         seed: only this seed; may be given several times.
         dry_run: only print the commands.
         here: run in this workspace, one after the other, instead of queueing.
+        slurm: write a job array for Slurm to this file instead of queueing; `bash` and its path submit it.
     """
     import shlex
 
+    from zeroshot.base import errors
     from zeroshot.experiments.comparison import dvc_experiments, launch, run_status
 
+    if here and slurm:
+        raise errors.UserError("--slurm: runs on other machines, and --here in this workspace; give one of them")
     root = pathlib.Path()
     status = run_status.read(root, name, workspace=False)
     status.comparison.check(name, methods=method, ks=k, seeds=seed)
@@ -36,13 +41,26 @@ def main(
     runs = [run for run in missing if run.name not in status.queued]
     for unavailable, reason in status.unavailable.items():
         print(f"# {unavailable}: {reason}")
-    if runs and dvc_experiments.workspace_differs(root):
+    differs = bool(runs) and dvc_experiments.workspace_differs(root)
+    if differs and slurm:
+        raise errors.UserError(
+            "--slurm: its runs are of the last commit, from which the workspace differs; see `git status`"
+        )
+    if differs:
         print("# the workspace differs from the last commit, and runs use the files of the workspace: see `git status`")
     for run in runs:
-        print(shlex.join(launch.command(run, status.current, queue=not here)), flush=True)
-        if not dry_run:
+        print(shlex.join(launch.command(run, status.current, queue=not here and not slurm)), flush=True)
+        if not dry_run and not slurm:
             (launch.run_here if here else launch.queue)(root, run)
     print(f"# {len(runs)} runs; {len(missing) - len(runs)} already in the queue")
-    if runs and not dry_run:
-        restore = "`zeroshot reset` restores the files of the commit"
-        print(f"# {restore if here else 'start them with `dvc queue start --jobs 1`'}")
+    if not runs or dry_run:
+        return
+    if slurm:
+        from zeroshot.experiments.comparison import slurm as slurm_script
+
+        slurm.write_text(slurm_script.script(root, name, runs, status.networks, status.current), encoding="utf-8")
+        print(f"# submit them with `bash {slurm}`; options of sbatch may follow")
+    elif here:
+        print("# `zeroshot reset` restores the files of the commit")
+    else:
+        print("# start them with `dvc queue start --jobs 1`")

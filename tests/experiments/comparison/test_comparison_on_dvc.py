@@ -133,13 +133,11 @@ def test_the_report_has_results_and_the_commands_of_missing_runs(inside, capsys)
     assert "They take about 9.0 hours: 4 networks of 2 hours and 4 runs of 0.25 hours (`hours` in tables.yaml" in text
 
 
-def test_runs_share_networks_with_each_other_and_with_finished_runs():
-    runs = [{"params.yaml": {"backbone": {"seed": seed}, "gmmn": {"lr": lr}}} for seed in (0, 1, 2.0) for lr in (1, 2)]
-    assert run_status.n_networks(runs, [], {"backbone"}) == 3
-    assert (
-        run_status.n_networks(runs, [{"params.yaml": {"backbone": {"seed": 2}, "gmmn": {"lr": 9}}}], {"backbone"}) == 2
-    )
-    assert run_status.n_networks(runs, [], {"backbone", "gmmn"}) == 6
+def test_runs_share_a_network_if_their_parameters_up_to_there_are_equal():
+    runs = [{"params.yaml": {"backbone": {"seed": seed}, "gmmn": {"lr": lr}}} for seed in (0, 1, 1.0) for lr in (1, 2)]
+    assert len({run_status.network(run, "", {"backbone"}) for run in runs}) == 2
+    assert len({run_status.network(run, "", {"backbone", "gmmn"}) for run in runs}) == 4
+    assert run_status.network(runs[0], "", set()) != run_status.network(runs[0], "szn", set())
 
 
 def test_images_of_a_method_are_from_its_own_run(inside, capsys):

@@ -185,7 +185,7 @@ def _missing(status: run_status.RunStatus) -> str:
 def _estimate(status: run_status.RunStatus) -> str:
     """Return how long the missing runs take, from the hours of one in tables.yaml."""
     hours = status.comparison.hours
-    n_runs, n_networks = len(status.missing), status.networks
+    n_runs, n_networks = len(status.missing), status.n_networks
     if hours is None:
         return "tables.yaml has no `hours` to estimate how long they take."
     total = n_networks * hours.network + n_runs * hours.rest

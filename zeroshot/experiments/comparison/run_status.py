@@ -2,7 +2,7 @@
 
 import dataclasses
 import pathlib
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from zeroshot.experiments import presets
@@ -23,8 +23,9 @@ class RunStatus:
         methods: all methods by name.
         results: results by method, K, seed and swept value.
         missing: runs with at least one cell without a result.
-        networks: number of networks that the missing runs train, of both pipelines; runs with the same parameters up to the network
-            share one.
+        networks: name of each missing run -> a text that is equal for runs that share a network, since their parameters are equal up to
+            there.
+        n_networks: number of networks that the missing runs train: those that no finished run has trained.
         queued: names of the missing runs that are in DVC's queue.
         unavailable: method -> the reason why the pipeline cannot run it.
         unused: names of finished experiments that no cell uses.
@@ -38,7 +39,8 @@ class RunStatus:
     methods: dict[str, catalogue.Method]
     results: dict[tuple[str, int, int, Any], collect.Result]
     missing: list[run_list.Run]
-    networks: int
+    networks: dict[str, str]
+    n_networks: int
     queued: set[str]
     unavailable: dict[str, str]
     unused: list[str]
@@ -71,6 +73,12 @@ def read(root: pathlib.Path, name: str, *, workspace: bool) -> RunStatus:
     unavailable = _unavailable(root, comparison.preset, cells, methods, keys)
     unfilled = [cell for cell in cells if cell.method not in unavailable and collect.key(cell) not in results]
     finished = [cell for cell in cells if cell.params is not None and collect.key(cell) in results]
+
+    def of_pipeline(cell: run_list.Cell) -> tuple[str, Collection[str]]:
+        """Return the pipeline of a cell's method, and the keys on which its network and its score without zero-shot learning depend."""
+        pipeline = model_files.pipeline(methods[cell.method].model)
+        return pipeline, keys.get(model_files.metrics(_NETWORKS.get(pipeline, "")), frozenset())
+
     missing = run_list.runs(name, unfilled, methods, {model: keys.get(model_files.metrics(model)) for model in models})
     used = {result.experiment.rev for result in results.values()}
     return RunStatus(
@@ -80,13 +88,10 @@ def read(root: pathlib.Path, name: str, *, workspace: bool) -> RunStatus:
         methods=methods,
         results=results,
         missing=missing,
-        networks=sum(
-            n_networks(
-                [run.params for run in missing if _pipeline(run.cells[0], methods) == pipeline],
-                [cell.params or {} for cell in finished if _pipeline(cell, methods) == pipeline],
-                keys.get(model_files.metrics(model), frozenset()),
-            )
-            for pipeline, model in _NETWORKS.items()
+        networks={run.name: network(run.params, *of_pipeline(run.cells[0])) for run in missing},
+        n_networks=len(
+            {network(run.params, *of_pipeline(run.cells[0])) for run in missing}
+            - {network(cell.params or {}, *of_pipeline(cell)) for cell in finished}
         ),
         queued={experiment.name for experiment in experiments if experiment.state == "waiting"}
         & {run.name for run in missing},
@@ -99,25 +104,9 @@ def read(root: pathlib.Path, name: str, *, workspace: bool) -> RunStatus:
     )
 
 
-def _pipeline(cell: run_list.Cell, methods: dict[str, catalogue.Method]) -> str:
-    return model_files.pipeline(methods[cell.method].model)
-
-
-def n_networks(
-    missing: Iterable[overrides.Files], finished: Iterable[overrides.Files], relevant: Collection[str]
-) -> int:
-    """Return the number of different networks of the missing runs that no finished run has trained.
-
-    Args:
-        missing: the parameters of each missing run.
-        finished: the parameters of each finished one.
-        relevant: keys on which the network and its score without zero-shot learning depend.
-    """
-    networks = [
-        {run_list.text_of({name: overrides.at(one, name) for name in relevant}) for one in group}
-        for group in (missing, finished)
-    ]
-    return len(networks[0] - networks[1])
+def network(params: overrides.Files, pipeline: str, relevant: Collection[str]) -> str:
+    """Return a text that is equal for runs of a pipeline that share a network: their `relevant` keys have equal values."""
+    return run_list.text_of([pipeline, {name: overrides.at(params, name) for name in sorted(relevant)}])
 
 
 def _unavailable(
