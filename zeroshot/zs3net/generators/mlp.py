@@ -1,7 +1,7 @@
 """The generative moment matching network: a perceptron trained by MMD (paper section 2.2, step 1)."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import nn
@@ -36,15 +36,14 @@ class MLP(generator.Generator):
 
     def forward(self, labels: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
         """Return features (..., d) float32 of label ids (...,) on `device` and noise (..., noise_dim)."""
-        first, *others = self.layers
+        first = cast(nn.Linear, self.layers[0])
         on_classes, on_noise = first.weight.split([self.embeddings.shape[1], self.options.noise_dim], dim=1)
         with torch.autocast(noise.device.type, torch.bfloat16, enabled=self.options.precision == "bfloat16"):
             # The part of a class is computed once for all of its features: half of the products of this layer.
             of_class = functional.linear(self.embeddings, on_classes, first.bias)
             hidden = functional.embedding(labels, of_class) + functional.linear(noise, on_noise)
-            for layer in others:
-                hidden = layer(hidden)
-        return hidden.float()
+            features = self.layers[1:](hidden)
+        return features.float()
 
     def sample(self, labels: torch.Tensor, random: torch.Generator) -> torch.Tensor:
         """Return features (..., d) of labels (...,), each from its class embedding and independent noise."""

@@ -102,7 +102,7 @@ class _MeanKernel(torch.autograd.Function):
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+    def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:  # type: ignore[override]
         (x, y, w, u, derivative), (gradient,) = ctx.saved_tensors, gradients
         factor = (4 if ctx.within else 2) * gradient[:, None] * w
         pairs = (derivative * factor[:, :, None]).mul_(u[:, None, :])
