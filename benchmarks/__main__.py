@@ -1,4 +1,4 @@
-"""Print every quick figure beside its bound or peer: `OMP_NUM_THREADS=1 python -m benchmarks`, in a clone after `make setup`.
+"""Print every quick figure beside its bound or peer: `python -m benchmarks`, in a clone after `make setup`.
 
 The whole chain after a changed bandwidth has a command of its own, benchmarks/changed_bandwidth.py.
 """

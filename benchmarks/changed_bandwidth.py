@@ -1,7 +1,7 @@
 """What a changed bandwidth costs: generator, classifier with its folds, and evaluation, on a cache of random features in VOC's size.
 
     zeroshot preset voc_small
-    OMP_NUM_THREADS=1 python -m benchmarks.changed_bandwidth /tmp/voc_sized
+    python -m benchmarks.changed_bandwidth /tmp/voc_sized
 
 The cache has 5,900 training images with 256 pixels of each class and image, 20 classes, and 1,449 evaluation images: 5.4 GB. It is made
 at the first call. The stages read the sections of params.yaml in the current folder, and write into the other one.

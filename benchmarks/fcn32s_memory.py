@@ -1,6 +1,6 @@
 """Measure time and memory of training steps of FCN-32s with Adam on one image of 366 x 500 pixels, a usual size in VOC.
 
-Run `OMP_NUM_THREADS=1 python -m benchmarks.fcn32s_memory`. On one busy thread a step took about a minute; the peak was 4.2 GiB.
+Run `python -m benchmarks.fcn32s_memory`. On one busy thread a step took about a minute; the peak was 4.2 GiB.
 """
 
 import resource
