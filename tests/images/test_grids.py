@@ -40,11 +40,14 @@ def test_strips_are_the_rows_of_the_whole_image(height, width, stride, values):
     whole = grids.upsample(logits, (height, width), stride)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(grids, "STRIP_VALUES", values)
-        strips = list(grids.upsample_strips(lambda rows: logits[:, :, rows], 3, (height, width), stride))
+        strips = list(grids.strips(3 * stride**2, (height, width), stride))
     position = 0
-    for rows, pixels in strips:
+    for strip in strips:
+        pixels, rows = strip.upsample(logits[:, :, strip.cells]), strip.rows
         assert rows.start == position and pixels.shape[-2:] == (rows.stop - rows.start, width)
         assert torch.equal(pixels, whole[:, :, rows])
+        # At least one row of cells, and else at most so many values.
+        assert (rows.stop - rows.start) <= stride or 3 * pixels.shape[-2] * w * stride <= values
         position = rows.stop
     assert position == height
 

@@ -4,7 +4,7 @@ margin is that of the image with this margin on each side, whose pixels are igno
 
 import dataclasses
 import typing
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import TypeVar
 
 import numpy as np
@@ -17,7 +17,7 @@ if typing.TYPE_CHECKING:
 Labels = TypeVar("Labels", "torch.Tensor", np.ndarray)
 # Stride of the feature map of DeepLabv3+ (networks/deeplab.py).
 STRIDE = 4
-# Largest number of values of a strip in memory at a time: 64 MiB of float32.
+# Largest number of values of a strip: 64 MiB of float32.
 STRIP_VALUES = 2**24
 
 
@@ -115,24 +115,6 @@ def strips(values_per_cell: int, size: tuple[int, int], stride: int) -> Iterator
     for start in range(0, h, n_rows):
         rows = slice(start * stride, min((start + n_rows) * stride, size[0]))
         yield Strip(rows, slice(max(start - 1, 0), min(start + n_rows + 1, h)), size[1], stride)
-
-
-def upsample_strips(
-    logits: "Callable[[slice], torch.Tensor]", channels: int, size: tuple[int, int], stride: int
-) -> "Iterator[tuple[slice, torch.Tensor]]":
-    """Yield what `upsample` returns, in `strips` of rows: equal values, in less memory.
-
-    Args:
-        logits: maps rows of cells to their logits (b, c, rows, w); neighbouring strips share rows.
-        channels: b * c.
-        size: H and W.
-        stride: s.
-
-    Yields:
-        rows of pixels, and their logits (b, c, rows, W).
-    """
-    for strip in strips(channels * stride**2, size, stride):
-        yield strip.rows, strip.upsample(logits(strip.cells))
 
 
 def downsample(labels: Labels, stride: int) -> Labels:

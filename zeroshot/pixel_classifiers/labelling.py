@@ -170,8 +170,8 @@ def _decided(
         return [_largest(map(strip.upsample, group.split(_CLASSES_AT_ONCE, dim=1))) for group in parts]
 
     if image_size == size:
-        # A strip has the logits of its cells for all classes, and upsampled ones for a few classes at a time.
-        per_cell = max(sum(sizes), _CLASSES_AT_ONCE * stride**2)
+        # Features and logits of cells, upsampled logits of a few classes, and the largest ones of each group.
+        per_cell = features.shape[-1] + sum(sizes) + (_CLASSES_AT_ONCE + 2 * len(sizes)) * stride**2
         strips = ((strip.rows, largest_of(strip)) for strip in grids.strips(per_cell, size, stride))
     else:
         # A strip of a resized image has no rows of cells of its own, so these logits are divided by class.

@@ -160,10 +160,11 @@ def _strips(
     """Yield rows of the image and their upsampled probabilities (k, rows, W), a few rows at a time."""
     (height, width), margin = size, model.margin
     whole = (height + 2 * margin, width + 2 * margin)
-    for rows, pixels in grids.upsample_strips(lambda cells: outputs[None, :, cells], len(outputs), whole, model.stride):
-        first, last = max(rows.start - margin, 0), min(rows.stop - margin, height)
+    for strip in grids.strips(len(outputs) * model.stride**2, whole, model.stride):
+        first, last = max(strip.rows.start - margin, 0), min(strip.rows.stop - margin, height)
         if first < last:
-            inside = pixels[0, :, first + margin - rows.start : last + margin - rows.start, margin : margin + width]
+            pixels, above = strip.upsample(outputs[None, :, strip.cells]), margin - strip.rows.start
+            inside = pixels[0, :, first + above : last + above, margin : margin + width]
             yield slice(first, last), decisions.probabilities(classifier, inside)
 
 

@@ -50,6 +50,15 @@ def test_features_in_bfloat16_are_rounded_ones_of_float32():
     torch.testing.assert_close(rounded, exact, rtol=0.02, atol=0.02)
 
 
+def test_gradients_in_bfloat16_are_near_those_of_float32_for_many_features_of_a_class():
+    labels, noise = torch.zeros(512, dtype=torch.int64), inputs(512)[1]
+    rounded, exact = (
+        torch.autograd.grad(network(labels, noise).sum(), network.layers[0].bias)[0]
+        for network in (build(precision="bfloat16"), build())
+    )
+    torch.testing.assert_close(rounded, exact, rtol=0.01, atol=0.5)
+
+
 def test_mlp_accepts_any_leading_shape():
     network = build()
     labels, noise = inputs(4, 6)

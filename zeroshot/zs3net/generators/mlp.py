@@ -39,8 +39,9 @@ class MLP(generator.Generator):
         first = cast(nn.Linear, self.layers[0])
         on_classes, on_noise = first.weight.split([self.embeddings.shape[1], self.options.noise_dim], dim=1)
         with torch.autocast(noise.device.type, torch.bfloat16, enabled=self.options.precision == "bfloat16"):
-            # The part of a class is computed once for all of its features: half of the products of this layer.
-            of_class = functional.linear(self.embeddings, on_classes, first.bias)
+            # The part of a class is computed once for all of its features: half of the products of this layer. Its gradient is a sum
+            # over these features, which needs float32.
+            of_class = functional.linear(self.embeddings, on_classes, first.bias).float()
             hidden = functional.embedding(labels, of_class) + functional.linear(noise, on_noise)
             features = self.layers[1:](hidden)
         return features.float()

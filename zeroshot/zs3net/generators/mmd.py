@@ -13,7 +13,7 @@ _SQRT_FLOOR = 1e-8
 # How often exp(-s / 2v) is squared to become that of a variance which is so many times smaller. It is faster than an exponential.
 _SQUARINGS = {1.0: 0, 2.0: 1, 4.0: 2}
 # Kernels that are computed together. So few stay in the processor's cache from one bandwidth to the next.
-_AT_ONCE = 2**17
+_KERNELS_AT_ONCE = 2**17
 
 
 def variances(bandwidths: Sequence[float], convention: Convention, median: float) -> list[float]:
@@ -45,7 +45,7 @@ def _expand(x: torch.Tensor, xx: torch.Tensor, y: torch.Tensor, yy: torch.Tensor
 
 
 def gaussian(squared: torch.Tensor, kernel_variances: Sequence[float]) -> torch.Tensor:
-    """Return the sum over kernels of exp(-squared / (2 v)), in the shape of `squared`."""
+    """Return the sum over kernels of exp(-squared / (2 v)), in the shape of `squared`, without a gradient."""
     return _kernels(squared, kernel_variances)[0]
 
 
@@ -55,7 +55,7 @@ def _kernels(
     """Return the sum of the kernels of squared distances, and its derivative by them; None if it is not wanted."""
     value = torch.zeros_like(squared)
     derivative = torch.zeros_like(squared) if with_derivative else None
-    n_rows = max(1, _AT_ONCE // max(1, squared[:1].numel()))
+    n_rows = max(1, _KERNELS_AT_ONCE // max(1, squared[:1].numel()))
     for first in range(0, len(squared), n_rows):
         part = slice(first, first + n_rows)
         kernel, before = squared[part], math.inf
@@ -90,7 +90,7 @@ class _MeanKernel(torch.autograd.Function):
         kernel_variances: Sequence[float],
         within: bool,
     ) -> torch.Tensor:
-        """`within`: y and u are x and w, and the gradient of both is that of x."""
+        """`within`: y and u are x and w, and the gradient to x includes that through y."""
         squared = _expand(x, torch.linalg.vecdot(x, x), y, torch.linalg.vecdot(y, y))
         if within:
             # A feature is at no distance from itself, up to rounding.
