@@ -21,6 +21,8 @@ import pandas as pd
 import tyro
 import yaml
 
+from zeroshot.base import storage
+
 # Sizes at which every stage takes seconds.
 _SMALL = {
     "toy": {"n_train": 80, "n_val": 8, "image_size": 32, "sentences": 300},
@@ -71,11 +73,11 @@ def main(folder: tyro.conf.Positional[pathlib.Path], *, trials: int = 40, seed: 
             _dvc(folder, *words)
             durations[stage] = time.perf_counter() - start
         _killed_after(folder, draw.uniform(0, durations[stage]), *words)
-        finished = subprocess.run([sys.executable, "-m", "dvc", "repro"], cwd=folder, capture_output=True, text=True)
-        wrong = finished.returncode or _outputs(folder) != expected
-        rows.append({"stage": stage, "trials": 1, "same bytes": int(not wrong)})
-        if wrong:
-            print(f"{stage}: {finished.stderr[-2000:]}", file=sys.stderr)
+        done = subprocess.run([sys.executable, "-m", "dvc", "repro"], cwd=folder, capture_output=True, text=True)
+        is_same = not done.returncode and _outputs(folder) == expected
+        rows.append({"stage": stage, "trials": 1, "same bytes": int(is_same)})
+        if not is_same:
+            print(f"{stage}: {done.stderr[-2000:]}", file=sys.stderr)
             _dvc(folder, "--force")
     table = pd.DataFrame(rows).groupby("stage", sort=False).sum()
     table.loc["together"] = table.sum()
@@ -107,9 +109,11 @@ def _killed_after(folder: pathlib.Path, seconds: float, *words: str) -> None:
 
 
 def _outputs(folder: pathlib.Path) -> dict[str, str]:
-    """Return the hash of every output of the pipeline, from dvc.lock."""
+    """Return the SHA-256 of every file of every output of the pipeline, as it is on the disk."""
     stages = yaml.safe_load((folder / "dvc.lock").read_text())["stages"]
-    return {out["path"]: out["md5"] for stage in stages.values() for out in stage.get("outs", [])}
+    outputs = [folder / out["path"] for stage in stages.values() for out in stage.get("outs", [])]
+    files = [file for path in outputs for file in (sorted(path.rglob("*")) if path.is_dir() else [path])]
+    return {str(file.relative_to(folder)): storage.sha256(file) for file in files if not file.is_dir()}
 
 
 if __name__ == "__main__":

@@ -58,7 +58,8 @@ def main(
     if slurm:
         from zeroshot.experiments.comparison import slurm as slurm_script
 
-        slurm.write_text(slurm_script.script(root, name, runs, status.networks, status.current), encoding="utf-8")
+        networks = (status.network_of_run, status.trained)
+        slurm.write_text(slurm_script.script(root, name, runs, *networks, status.current), encoding="utf-8")
         print(f"# submit them with `bash {slurm}`; options of sbatch may follow")
     elif here:
         print("# `zeroshot reset` restores the files of the commit")

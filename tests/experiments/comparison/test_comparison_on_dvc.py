@@ -1,5 +1,6 @@
 """Queueing, running and reporting in a DVC repository with quick stages."""
 
+import dataclasses
 import pathlib
 import re
 import shutil
@@ -138,6 +139,13 @@ def test_runs_share_a_network_if_their_parameters_up_to_there_are_equal():
     assert len({run_status.network(run, "", {"backbone"}) for run in runs}) == 2
     assert len({run_status.network(run, "", {"backbone", "gmmn"}) for run in runs}) == 4
     assert run_status.network(runs[0], "", set()) != run_status.network(runs[0], "szn", set())
+
+
+def test_networks_of_finished_runs_are_not_counted(inside):
+    status = run_status.read(inside[0], "tiny", workspace=False)
+    networks = {*status.network_of_run.values()}
+    assert status.n_networks == len(networks) == 4
+    assert dataclasses.replace(status, trained=frozenset([*networks][:1])).n_networks == 3
 
 
 def test_images_of_a_method_are_from_its_own_run(inside, capsys):

@@ -1,6 +1,8 @@
 """The job array of `zeroshot queue --slurm`, run by a stand-in for sbatch that executes its tasks one after the other."""
 
+import hashlib
 import os
+import pathlib
 import subprocess
 
 import pytest
@@ -57,24 +59,69 @@ def queue(*words):
     commands.main(["queue", "tiny", "--method", "ZS3Net", "--method", "GAN", *words])
 
 
+def submit(root, *words):
+    subprocess.run(["bash", "jobs.sh", *words], check=True, cwd=root)
+
+
+def hiou(root):
+    """Return the hIoU of each finished experiment."""
+    done = [experiment for experiment in dvc_experiments.read(root) if experiment.state == "done"]
+    return sorted(experiment.metrics["metrics/zs3net.json"]["generalised"]["hIoU"] for experiment in done)
+
+
 def test_the_array_trains_every_network_once_and_brings_the_experiments_back(repository, tmp_path, capsys):
     root, log = repository
     queue("--slurm", "jobs.sh")
     assert not log.exists() and "submit them with `bash jobs.sh`" in capsys.readouterr().out
-    subprocess.run(["bash", "jobs.sh", "--gres=gpu:1"], check=True, cwd=root)
-    assert not (tmp_path / "sbatch.log.failed").exists(), (tmp_path / "sbatch.log.tasks").read_text()
+    submit(root, "--gres=gpu:1")
+    tasks = tmp_path / "sbatch.log.tasks"
+    assert not (tmp_path / "sbatch.log.failed").exists(), tasks.read_text()
     first, second = (tmp_path / "sbatch.log").read_text().splitlines()
     assert "--array=0-1" in first and "--dependency" not in first
     assert "--array=2-3" in second and "--dependency=afterany:101" in second
     assert "--gres=gpu:1" in first and "--gres=gpu:1" in second
     assert sorted(log.read_text().splitlines()) == ["0 2", "1 2"]
-    done = dvc_experiments.read(root)
-    assert [experiment.state for experiment in done] == ["done"] * 4
-    values = sorted(experiment.metrics["metrics/zs3net.json"]["generalised"]["hIoU"] for experiment in done)
-    assert values == [20.0, 20.5, 22.0, 22.5]
+    assert hiou(root) == [20.0, 20.5, 22.0, 22.5]
     assert list((tmp_path / "nodes").iterdir()) == []
     queue("--dry-run")
     assert "# 0 runs; 0 already in the queue" in capsys.readouterr().out
+    # What the runs made is in the cache of the repository.
+    for content in (b"20", b"21"):
+        digest = hashlib.md5(content).hexdigest()
+        assert (root / ".dvc/cache/files/md5" / digest[:2] / digest[2:]).read_bytes() == content
+    # The same array once more finds its experiments there.
+    tasks.unlink()
+    submit(root)
+    assert tasks.read_text().count("the repository has this experiment") == 4
+    assert not (tmp_path / "sbatch.log.failed").exists()
+
+
+def test_a_trained_network_is_not_trained_again(repository, tmp_path):
+    root, log = repository
+    commands.main(["queue", "tiny", "--seed", "0", "--method", "ZS3Net", "--here"])
+    commands.main(["reset", "--all"])
+    done = log.read_text()
+    queue("--seed", "0", "--slurm", "jobs.sh")
+    submit(root)
+    (arguments,) = (tmp_path / "sbatch.log").read_text().splitlines()
+    assert "--array=0-0" in arguments and "--dependency" not in arguments
+    assert log.read_text() == done and len(hiou(root)) == 2
+
+
+def test_a_run_fails_if_the_repository_does_not_take_its_experiment(repository, tmp_path):
+    root, _ = repository
+    commands.main(["queue", "tiny", "--seed", "0", "--method", "GAN", "--slurm", "jobs.sh"])
+    script = root / "jobs.sh"
+    script.write_text(script.read_text().replace("\ndvc exp push", "\ntrue #"))
+    submit(root)
+    assert (tmp_path / "sbatch.log.failed").read_text().split() == ["failed", "0"]
+    assert "the repository did not take the experiment" in (tmp_path / "sbatch.log.tasks").read_text()
+    assert len(list((tmp_path / "nodes").iterdir())) == 1
+
+
+def test_nothing_is_written_without_a_missing_run_or_for_a_dry_run(repository):
+    queue("--slurm", "jobs.sh", "--dry-run")
+    assert not (repository[0] / "jobs.sh").exists()
 
 
 def test_a_changed_workspace_and_two_ways_at_once_are_refused(repository):
@@ -86,7 +133,25 @@ def test_a_changed_workspace_and_two_ways_at_once_are_refused(repository):
     assert not (repository[0] / "jobs.sh").exists()
 
 
-def test_the_first_run_of_every_network_comes_first():
-    runs = [run_list.Run(name, {}, None, ()) for name in "abcde"]
-    networks = {"a": "one", "b": "one", "c": "two", "d": "one", "e": "three"}
-    assert [run.name for run in slurm.networks_first(runs, networks)] == ["a", "c", "e", "b", "d"]
+def test_the_first_run_of_every_untrained_network_comes_first():
+    runs = [run_list.Run(name, {}, None, ()) for name in "abcdef"]
+    networks = {"a": "one", "b": "one", "c": "two", "d": "one", "e": "three", "f": "two"}
+    first, others = slurm.networks_first(runs, networks, {"two"})
+    assert [run.name for run in first] == ["a", "e"] and [run.name for run in others] == ["b", "c", "d", "f"]
+
+
+def test_raw_data_is_what_neither_git_nor_dvc_has(repository):
+    root, _ = repository
+    for path in (
+        "data/pretrained/own.pth",
+        "data/pretrained/none",
+        "data/masks/train/0.png",
+        "data/masks/mine.txt",
+        "data/big/0.png",
+    ):
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_text(path)
+    (root / ".gitignore").write_text("/data/raw\n*.pth\n/data/masks\n/data/big\n")
+    subprocess.run(["git", "add", "-A"], check=True)
+    outputs = {pathlib.Path("data/masks/train"), pathlib.Path("data/big"), pathlib.Path("data/szn/split.json")}
+    assert slurm._raw_data(root, outputs) == ["data/masks/mine.txt", "data/pretrained/own.pth", "data/raw"]

@@ -23,9 +23,9 @@ class RunStatus:
         methods: all methods by name.
         results: results by method, K, seed and swept value.
         missing: runs with at least one cell without a result.
-        networks: name of each missing run -> a text that is equal for runs that share a network, since their parameters are equal up to
-            there.
-        n_networks: number of networks that the missing runs train: those that no finished run has trained.
+        network_of_run: name of each missing run -> a text that is equal for runs that share a network, since their parameters are equal
+            up to there.
+        trained: these texts of the networks that finished runs have trained.
         queued: names of the missing runs that are in DVC's queue.
         unavailable: method -> the reason why the pipeline cannot run it.
         unused: names of finished experiments that no cell uses.
@@ -39,13 +39,18 @@ class RunStatus:
     methods: dict[str, catalogue.Method]
     results: dict[tuple[str, int, int, Any], collect.Result]
     missing: list[run_list.Run]
-    networks: dict[str, str]
-    n_networks: int
+    network_of_run: dict[str, str]
+    trained: frozenset[str]
     queued: set[str]
     unavailable: dict[str, str]
     unused: list[str]
     failed: int
     current: overrides.Files
+
+    @property
+    def n_networks(self) -> int:
+        """The number of networks that the missing runs train: those that no finished run has trained."""
+        return len({*self.network_of_run.values()} - self.trained)
 
 
 def read(root: pathlib.Path, name: str, *, workspace: bool) -> RunStatus:
@@ -74,10 +79,11 @@ def read(root: pathlib.Path, name: str, *, workspace: bool) -> RunStatus:
     unfilled = [cell for cell in cells if cell.method not in unavailable and collect.key(cell) not in results]
     finished = [cell for cell in cells if cell.params is not None and collect.key(cell) in results]
 
-    def of_pipeline(cell: run_list.Cell) -> tuple[str, Collection[str]]:
+    def network_keys(cell: run_list.Cell) -> tuple[str, Collection[str]]:
         """Return the pipeline of a cell's method, and the keys on which its network and its score without zero-shot learning depend."""
-        pipeline = model_files.pipeline(methods[cell.method].model)
-        return pipeline, keys.get(model_files.metrics(_NETWORKS.get(pipeline, "")), frozenset())
+        model = methods[cell.method].model
+        pipeline = model_files.pipeline(model)
+        return pipeline, keys.get(model_files.metrics(_NETWORKS.get(pipeline, model)), frozenset())
 
     missing = run_list.runs(name, unfilled, methods, {model: keys.get(model_files.metrics(model)) for model in models})
     used = {result.experiment.rev for result in results.values()}
@@ -88,11 +94,8 @@ def read(root: pathlib.Path, name: str, *, workspace: bool) -> RunStatus:
         methods=methods,
         results=results,
         missing=missing,
-        networks={run.name: network(run.params, *of_pipeline(run.cells[0])) for run in missing},
-        n_networks=len(
-            {network(run.params, *of_pipeline(run.cells[0])) for run in missing}
-            - {network(cell.params or {}, *of_pipeline(cell)) for cell in finished}
-        ),
+        network_of_run={run.name: network(run.params, *network_keys(run.cells[0])) for run in missing},
+        trained=frozenset(network(cell.params or {}, *network_keys(cell)) for cell in finished),
         queued={experiment.name for experiment in experiments if experiment.state == "waiting"}
         & {run.name for run in missing},
         unavailable=unavailable,
