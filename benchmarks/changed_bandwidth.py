@@ -4,9 +4,11 @@
     python -m benchmarks.changed_bandwidth /tmp/voc_sized
 
 The cache has 5,900 training images with 256 pixels of each class and image, 20 classes, and 1,449 evaluation images: 5.4 GB. It is made
-at the first call. The stages read the sections of params.yaml in the current folder, and write into the other one.
+at the first call. The stages read the sections of params.yaml in the current folder, and write into the other one. They run by their
+commands; what DVC itself takes, and pictures, the summary and ZS5Net, are left out.
 """
 
+import json
 import os
 import pathlib
 import resource
@@ -42,8 +44,15 @@ def main(
         unseen: unseen classes among them.
         pixels: pixels of each class and training image.
     """
-    if not (folder / "models/classifiers/seen_only.pt").exists():
+    if folder.resolve() == pathlib.Path.cwd():
+        sys.exit("give another folder than the current one, whose params.yaml is read")
+    sizes = {"train": train, "val": val, "classes": classes, "unseen": unseen, "pixels": pixels}
+    record = folder / "sizes.json"
+    if not record.exists():
         generated_cache.write(folder, train, val, classes, unseen, pixels)
+        record.write_text(json.dumps(sizes))
+    elif json.loads(record.read_text()) != sizes:
+        sys.exit(f"{folder}: has a cache of other sizes, {record.read_text()}; remove it or give another folder")
     (folder / "data/pretrained").mkdir(parents=True, exist_ok=True)
     (folder / "data/pretrained/none").touch()
     for name in ("params.yaml", "stages", "zeroshot"):

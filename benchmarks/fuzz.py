@@ -5,7 +5,7 @@
 The folder is a clone in which `dvc repro` ran; that of benchmarks/kills.py will do. Each trial damages a copy of one file and reads it as
 a stage would. `clear`: the user gets one message, with the file's name. `accepted`: it was read; where a checksum or a hash protects the
 file, this is `wrong`. `unclear`: a message that does not name the file. `traceback`: another error, for example for want of 2 GiB of
-memory. `hang`: more than 10 seconds. `crash`: the process ended without an answer.
+memory. `hang`: more than a minute. `crash`: the process ended without an answer.
 """
 
 import contextlib
@@ -25,7 +25,7 @@ from multiprocessing import connection
 import pandas as pd
 import tyro
 
-_SLOW_SECONDS = 10.0
+_SLOW_SECONDS = 60.0
 # Memory that reading may take.
 _MOST_BYTES = 2 * 2**30
 

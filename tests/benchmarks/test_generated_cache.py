@@ -1,3 +1,5 @@
+import time
+
 import numpy as np
 
 from benchmarks import figures, generated_cache
@@ -26,9 +28,11 @@ def test_the_cache_is_one_that_the_stages_read(tmp_path):
         assert (found == item.mask)[seen].mean() > 0.9
 
 
-def test_times_are_the_shortest_of_several_rounds():
+def test_times_are_the_shortest_of_several_rounds(monkeypatch):
+    clock = iter([0, 5, 10, 18, 20, 23, 30, 39, 40, 44, 50, 57])
+    monkeypatch.setattr(time, "perf_counter", lambda: next(clock))
     calls = []
-    seconds = figures.fastest(lambda: calls.append("a"), lambda: calls.append("b"), rounds=3)
+    assert figures.fastest(lambda: calls.append("a"), lambda: calls.append("b"), rounds=3) == [3, 7]
     # Once each to warm up, and then in turns.
-    assert calls == ["a", "b"] * 4 and min(seconds) >= 0
+    assert calls == ["a", "b"] * 4
     assert figures.Figure("it", 3.0, "its bound", 2.0).ratio == 1.5
