@@ -66,7 +66,10 @@ def main(folder: tyro.conf.Positional[pathlib.Path], *, trials: int = 1000, seed
             copy = pathlib.Path(temporary) / kind.path.name
             (shutil.copytree if kind.path.is_dir() else shutil.copy)(kind.path, copy)
             file = copy / kind.damaged if kind.damaged else copy
-            file.write_bytes(_damaged(file.read_bytes(), draw))
+            content = damaged = file.read_bytes()
+            while damaged == content:
+                damaged = _damaged(content, draw)
+            file.write_bytes(damaged)
             rows.append({"file": kind.name, "outcome": _outcome(kind, copy, file)})
     table = pd.DataFrame(rows)
     counts = pd.crosstab(table["file"], table["outcome"], margins=True, margins_name="together")
