@@ -14,7 +14,9 @@ def measure() -> Iterator[figures.Figure]:
         _python("-c", "import torch"),
         _python("-m", "stages.train_gmmn", "--help"),
         # It ends at the first file that it misses, with everything imported.
-        _python("-m", "stages.train_gmmn", *(f"--{name}-path=missing" for name in _PATHS), "--features-dir=missing"),
+        _python(
+            "-m", "stages.train_gmmn", *(f"--{name}-path=missing_{name}" for name in _PATHS), "--features-dir=missing"
+        ),
         _python("-m", "zeroshot.commands", "predict", "--help"),
         rounds=3,
     )
