@@ -6,7 +6,7 @@ The whole chain after a changed bandwidth has a command of its own, benchmarks/c
 import pandas as pd
 import torch
 
-from benchmarks import evaluation, generator_step, start_up
+from benchmarks import generator_step, labelling_speed, start_up
 
 
 def main() -> None:
@@ -14,15 +14,15 @@ def main() -> None:
     torch.set_num_threads(1)
     rows = [
         {
-            "what": figure.what,
-            "ms": f"{1000 * figure.seconds:.1f}",
-            "beside": figure.beside,
-            "its ms": f"{1000 * figure.beside_seconds:.1f}",
-            "ratio": f"{figure.ratio:.2f}",
-            "goal": figure.goal,
+            "what": timing.what,
+            "ms": f"{1000 * timing.seconds:.1f}",
+            "beside": timing.beside,
+            "its ms": f"{1000 * timing.beside_seconds:.1f}",
+            "ratio": f"{timing.ratio:.2f}",
+            "goal": timing.goal,
         }
-        for module in (generator_step, evaluation, start_up)
-        for figure in module.measure()
+        for module in (generator_step, labelling_speed, start_up)
+        for timing in module.measure()
     ]
     print(pd.DataFrame(rows).to_markdown(index=False))
 

@@ -59,6 +59,9 @@ def main(folder: tyro.conf.Positional[pathlib.Path], *, trials: int = 1000, seed
     """
     draw = random.Random(seed)
     kinds = _kinds(folder)
+    for kind in kinds:
+        # A reader that refuses the undamaged file would find every damage.
+        kind.read(kind.path)
     rows = []
     for trial in range(trials):
         kind = kinds[trial % len(kinds)]
@@ -157,7 +160,7 @@ def _kinds(folder: pathlib.Path) -> list[Kind]:
     from zeroshot.datasets import lists, splits
     from zeroshot.datasets.instances import annotation_files
     from zeroshot.images import image_files
-    from zeroshot.networks import weights
+    from zeroshot.networks import backbone, weights
     from zeroshot.pixel_classifiers import pixel_classifier
     from zeroshot.prediction import model
     from zeroshot.words import class_embeddings, vector_files
@@ -184,6 +187,8 @@ def _kinds(folder: pathlib.Path) -> list[Kind]:
     toy = folder / "data/toy"
     shard = "features/train", index.read(folder / "features/train", "rows").shards[0]["file"]
     maps_shard = index.read(folder / "features/val", "maps").shards[0]["file"]
+    encoder = folder / "data" / "fuzz_weights.pth"
+    torch.save(checkpoints.load(folder / "models/backbone.pt", backbone.Checkpoint)["network"], encoder)
     kinds = [
         Kind("image", _first(toy, "JPEGImages"), image_files.read_image),
         Kind("mask", _first(toy, "SegmentationClass"), image_files.read_mask),
@@ -194,8 +199,12 @@ def _kinds(folder: pathlib.Path) -> list[Kind]:
         Kind("index of a cache", folder / shard[0], lambda path: index.read(path, "rows"), damaged=index.NAME),
         Kind("shard of pixels", folder / shard[0], lambda path: [*rows.read(path)], True, shard[1]),
         Kind("shard of maps", folder / "features/val", lambda path: [*maps.read(path)], True, maps_shard),
-        Kind("network", folder / "models/backbone.pt", lambda path: checkpoints.load(path)),
-        Kind("encoder weights", folder / "models/backbone.pt", lambda path: weights.read_file(path)),
+        Kind(
+            "network",
+            folder / "models/backbone.pt",
+            lambda path: backbone.load(checkpoints.load(path, backbone.Checkpoint)),
+        ),
+        Kind("encoder weights", encoder, weights.read_file),
         Kind("generator", folder / "models/gmmn.pt", lambda path: registry.load(path, cpu, split.classes, dim)),
         Kind(
             "classifier", folder / "models/classifiers/zs3net.pt", lambda path: pixel_classifier.load(path, split, dim)

@@ -14,7 +14,7 @@ from zeroshot.words import class_embeddings
 _DIM, _EMBEDDING_DIM, _STRIDE = 256, 300, 4
 _SHARD_BYTES = 128 * 2**20
 _MAPS_PER_SHARD = 24
-# Height and width of an evaluation image. Objects are rectangles of about a fifth of it.
+# Height and width of an evaluation image. Objects are rectangles of a quarter of it.
 _SIZE = (240, 320)
 
 
@@ -59,7 +59,9 @@ def write(folder: pathlib.Path, n_train: int, n_val: int, n_classes: int, n_unse
     index.write(folder / "features/val", index.Index("maps", _DIM, _STRIDE, [*names], ids["val"], shards, facts))
 
     items = {role: tuple(splits.Item(image, f"{image}.jpg") for image in images) for role, images in ids.items()}
-    splits.write(folder / "data/split.json", splits.Split(names, seen, unseen, "images", unlabelled=(), **items))
+    splits.write(
+        folder / "data/split.json", splits.Split(names, seen, unseen, "images", items["train"], (), items["val"])
+    )
     embeddings = class_embeddings.ClassEmbeddings(names, features.vectors)
     class_embeddings.write(folder / "data/class_embeddings.h5", embeddings, {})
     weight = torch.from_numpy(features.means[list(seen)])

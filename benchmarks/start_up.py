@@ -4,12 +4,12 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 
-from benchmarks import figures
+from benchmarks import timing
 
 
-def measure() -> Iterator[figures.Figure]:
+def measure() -> Iterator[timing.Timing]:
     """Yield the figures of help texts, beside Python with what every command needs, and of a stage that trains, beside PyTorch."""
-    bare, torch, stage_help, stage, command_help = figures.fastest(
+    bare, torch, stage_help, stage, command_help = timing.fastest(
         _python("-c", "import tyro, yaml, pydantic"),
         _python("-c", "import torch"),
         _python("-m", "stages.train_gmmn", "--help"),
@@ -20,9 +20,9 @@ def measure() -> Iterator[figures.Figure]:
         _python("-m", "zeroshot.commands", "predict", "--help"),
         rounds=3,
     )
-    yield figures.Figure("stages.train_gmmn --help", stage_help, "import tyro, yaml, pydantic", bare)
-    yield figures.Figure("zeroshot predict --help", command_help, "import tyro, yaml, pydantic", bare)
-    yield figures.Figure("stages.train_gmmn, until it misses a file", stage, "import torch", torch)
+    yield timing.Timing("stages.train_gmmn --help", stage_help, "import tyro, yaml, pydantic", bare)
+    yield timing.Timing("zeroshot predict --help", command_help, "import tyro, yaml, pydantic", bare)
+    yield timing.Timing("stages.train_gmmn, until it misses a file", stage, "import torch", torch)
 
 
 _PATHS = ("split", "embeddings", "context-masks", "gmmn", "curve", "quality")

@@ -2,7 +2,7 @@ import time
 
 import numpy as np
 
-from benchmarks import figures, generated_cache
+from benchmarks import generated_cache, timing
 from zeroshot.cache import index, maps, rows
 from zeroshot.datasets import splits
 from zeroshot.pixel_classifiers import labelling, pixel_classifier
@@ -32,7 +32,7 @@ def test_times_are_the_shortest_of_several_rounds(monkeypatch):
     clock = iter([0, 5, 10, 18, 20, 23, 30, 39, 40, 44, 50, 57])
     monkeypatch.setattr(time, "perf_counter", lambda: next(clock))
     calls = []
-    assert figures.fastest(lambda: calls.append("a"), lambda: calls.append("b"), rounds=3) == [3, 7]
+    assert timing.fastest(lambda: calls.append("a"), lambda: calls.append("b"), rounds=3) == [3, 7]
     # Once each to warm up, and then in turns.
     assert calls == ["a", "b"] * 4
-    assert figures.Figure("it", 3.0, "its bound", 2.0).ratio == 1.5
+    assert timing.Timing("it", 3.0, "its bound", 2.0).ratio == 1.5

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 
 @dataclasses.dataclass(frozen=True)
-class Figure:
+class Timing:
     """A measured time beside another one of the same run, since absolute times depend on the machine and on what else it does.
 
     Attributes:

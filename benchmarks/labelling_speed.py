@@ -4,14 +4,14 @@ from collections.abc import Iterator
 
 import torch
 
-from benchmarks import figures
+from benchmarks import timing
 from zeroshot.networks import deeplab
 from zeroshot.pixel_classifiers import labelling, pixel_classifier
 
 _HEIGHT, _WIDTH, _STRIDE, _DIM = 375, 500, 4, 256
 
 
-def measure() -> Iterator[figures.Figure]:
+def measure() -> Iterator[timing.Timing]:
     """Yield the figures for 20, 200 and 1,000 classes and an image of 375 x 500 pixels."""
     network = deeplab.DeepLabV3Plus("mobilenet_v2", 16, 21, separable=True, dropout=0.1).eval()
     image = torch.randint(0, 256, (1, 3, _HEIGHT, _WIDTH), dtype=torch.uint8)
@@ -26,13 +26,13 @@ def measure() -> Iterator[figures.Figure]:
         network(image)
 
     classifiers = {n_classes: _classifier(n_classes) for n_classes in (20, 200, 1000)}
-    pass_, *times = figures.fastest(forward, *(lambda n=n: label(n) for n in classifiers), rounds=5)
+    pass_, *times = timing.fastest(forward, *(lambda n=n: label(n) for n in classifiers), rounds=5)
     for n_classes, seconds in zip(classifiers, times, strict=True):
         what = f"label an image of {_HEIGHT} x {_WIDTH} pixels from its features, {n_classes} classes"
         if n_classes == 20:
-            yield figures.Figure(what, seconds, "forward pass of MobileNetV2", pass_, "at most 0.05")
+            yield timing.Timing(what, seconds, "forward pass of MobileNetV2", pass_, "at most 0.05")
         else:
-            yield figures.Figure(what, seconds, "20 classes", times[0], f"at most {n_classes // 20}")
+            yield timing.Timing(what, seconds, "20 classes", times[0], f"at most {n_classes // 20}")
 
 
 def _classifier(n_classes: int) -> pixel_classifier.PixelClassifier:
