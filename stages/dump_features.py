@@ -28,7 +28,7 @@ def main(
         unlabelled_dir: out: a sample of pixels without labels.
         val_dir: out: whole feature maps with their masks.
     """
-    from zeroshot.base import checkpoints, errors, params, runtime, storage
+    from zeroshot.base import checkpoints, errors, params, ranks, runtime, storage
     from zeroshot.cache import resumable_dump, sources
     from zeroshot.datasets import splits
     from zeroshot.networks import backbone
@@ -58,8 +58,9 @@ def main(
     extract = backbone.extractor(network, device, options.precision)
     run = resumable_dump.Run("dump_features", "features", options, settings, device, inputs)
     extraction = resumable_dump.Extraction(network, extract, lr_key, provenance)
-    resumable_dump.write(run, extraction, lists, listed)
+    with ranks.together(device):
+        resumable_dump.write(run, extraction, lists, listed)
 
 
 if __name__ == "__main__":
-    command_line.run(main)
+    command_line.run(main, shared=True)

@@ -30,7 +30,7 @@ def main(
 
     import torch
 
-    from zeroshot.base import checkpoints, params, resuming, runtime
+    from zeroshot.base import checkpoints, params, ranks, resuming, runtime
     from zeroshot.datasets import splits
     from zeroshot.networks import backbone, semantic_head, supervised_training, training_images
     from zeroshot.words import class_embeddings
@@ -52,7 +52,10 @@ def main(
     train = functools.partial(
         supervised_training.fit, network, dataset, options, device, settings.workers, name=stage, semantic=semantic
     )
-    resuming.run(state_file, train, stage, options.epochs, curve_path)
+    with ranks.together(device):
+        resuming.run(state_file, train, stage, options.epochs, curve_path)
+    if ranks.rank():
+        return
 
     facts = {"seen": list(split.seen), "names": list(split.names), "side": split.side}
     checkpoints.save(backbone_path, {**facts, "config": params.to_dict(options), "network": network.state_dict()})
@@ -60,4 +63,4 @@ def main(
 
 
 if __name__ == "__main__":
-    command_line.run(main)
+    command_line.run(main, shared=True)

@@ -26,7 +26,7 @@ def main(
         train_dir: out: a balanced sample of the pixels of classes with masks.
         val_dir: out: whole feature maps with their masks.
     """
-    from zeroshot.base import checkpoints, errors, params, runtime, storage
+    from zeroshot.base import checkpoints, errors, params, ranks, runtime, storage
     from zeroshot.cache import resumable_dump
     from zeroshot.datasets import splits
     from zeroshot.networks import backbone
@@ -56,8 +56,9 @@ def main(
     run = resumable_dump.Run(
         f"dump_{checkpoint['target']}", features.SECTION, options.plan(), settings, device, inputs, has_scales=False
     )
-    resumable_dump.write(run, extraction, lists, listed)
+    with ranks.together(device):
+        resumable_dump.write(run, extraction, lists, listed)
 
 
 if __name__ == "__main__":
-    command_line.run(main)
+    command_line.run(main, shared=True)

@@ -34,7 +34,7 @@ def main(
 
     import torch
 
-    from zeroshot.base import checkpoints, errors, params, resuming, runtime
+    from zeroshot.base import checkpoints, errors, params, ranks, resuming, runtime
     from zeroshot.datasets import splits
     from zeroshot.networks import backbone, supervised_training, training_images
     from zeroshot.szn import network as szn_network
@@ -73,7 +73,10 @@ def main(
         name=stage,
         lr_key=szn_network.LR_KEY,
     )
-    resuming.run(state_file, train, stage, options.epochs, curve_path)
+    with ranks.together(device):
+        resuming.run(state_file, train, stage, options.epochs, curve_path)
+    if ranks.rank():
+        return
 
     facts = {"seen": list(split.seen), "names": list(split.names), "side": split.side, "target": target}
     trained = {"config": params.to_dict(options), "lr_key": szn_network.LR_KEY, "network": network.state_dict()}
@@ -82,4 +85,4 @@ def main(
 
 
 if __name__ == "__main__":
-    command_line.run(main)
+    command_line.run(main, shared=True)

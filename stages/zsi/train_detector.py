@@ -30,7 +30,7 @@ def main(
 
     import torch
 
-    from zeroshot.base import checkpoints, params, resuming, runtime
+    from zeroshot.base import checkpoints, params, ranks, resuming, runtime
     from zeroshot.datasets.instances import class_list
     from zeroshot.words import class_embeddings
     from zeroshot.zsi import detector as zsi_detector
@@ -47,11 +47,14 @@ def main(
     inputs = (training_path, classes_path, embeddings_path, weights_path, *dataset.paths())
     state_file = resuming.state_file(settings.scratch, "train_detector", options, device, inputs)
     train = functools.partial(detector_training.fit, detector, dataset, options, device, settings.workers)
-    resuming.run(state_file, train, "train_detector", options.epochs, curve_path)
+    with ranks.together(device):
+        resuming.run(state_file, train, "train_detector", options.epochs, curve_path)
+    if ranks.rank():
+        return
 
     checkpoints.save(detector_path, detector_files.checkpoint(detector, options, classes))
     state_file.unlink()
 
 
 if __name__ == "__main__":
-    command_line.run(main)
+    command_line.run(main, shared=True)

@@ -9,7 +9,9 @@ from zeroshot.base import errors, params, runtime
 
 def settings(**changes):
     return params.build(
-        {"device": "auto", "threads": 1, "workers": 0, "scratch": "scratch", **changes}, runtime.Params, "runtime"
+        {"device": "auto", "threads": 1, "ranks": 1, "workers": 0, "scratch": "scratch", **changes},
+        runtime.Params,
+        "runtime",
     )
 
 
@@ -45,7 +47,7 @@ def test_start_sets_the_given_number_of_pytorch_threads_and_one_by_default():
 
 
 @pytest.mark.parametrize(
-    "changes", [{"workers": -1}, {"workers": "2"}, {"threads": 0}, {"device": "gpu"}, {"scratch": ""}]
+    "changes", [{"workers": -1}, {"workers": "2"}, {"threads": 0}, {"ranks": 0}, {"device": "gpu"}, {"scratch": ""}]
 )
 def test_values_out_of_range_are_refused(changes):
     with pytest.raises(params.ParamsError, match=rf"runtime\.{next(iter(changes))}"):

@@ -175,7 +175,7 @@ def test_the_stage_prepare_accepts_the_files_with_the_preset_for_voc(voc, tmp_pa
     (tmp_path / "zsi").mkdir()
     (tmp_path / dag.ZSI_PARAMS).write_text(merged)
     schema.check_zsi(tmp_path / dag.ZSI_PARAMS)
-    runtime = {"device": "cpu", "threads": 1, "workers": 0, "scratch": "work"}
+    runtime = {"device": "cpu", "threads": 1, "ranks": 1, "workers": 0, "scratch": "work"}
     (tmp_path / dag.PARAMS).write_text(yaml.safe_dump({"runtime": runtime}))
     data = yaml.safe_load(merged)["data"]
     flags = [f"--{key.replace('_', '-')}-dir={data[key]}" for key in ("annotations", "train_images", "val_images")]

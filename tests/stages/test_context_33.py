@@ -48,7 +48,7 @@ def run(stage, outs, **changes):
     document = {
         "labels": context_tree.labels(reduce="context_33"),
         "data": data | {"train_unseen": ["aeroplane", "horse"], "drop_partly_labelled": True} | changes,
-        "runtime": {"device": "auto", "threads": 1, "workers": 0, "scratch": "scratch"},
+        "runtime": {"device": "auto", "threads": 1, "ranks": 1, "workers": 0, "scratch": "scratch"},
     }
     pathlib.Path("params.yaml").write_text(yaml.safe_dump(document))
     inputs = ["--data-root", "data/context", "--labels-dir", "data/labels"]

@@ -20,7 +20,7 @@ CLASSES = published.CONTEXT.classes
 
 
 def write_params(labels, workers=0, **sections):
-    runtime = {"device": "auto", "threads": 1, "workers": workers, "scratch": "scratch"}
+    runtime = {"device": "auto", "threads": 1, "ranks": 1, "workers": workers, "scratch": "scratch"}
     pathlib.Path("params.yaml").write_text(yaml.safe_dump({"labels": labels, "runtime": runtime, **sections}))
 
 

@@ -20,7 +20,7 @@ def make(folder, n_images=12, labels=tuple(range(10)), workers=0, **changes):
     unlabelled_world.write(folder, n_images, labels)
     recipe = params.to_dict(quick_sections.classifier_options(**changes))
     pixel_classifier.save(folder / "models/classifiers/zs3net.pt", pixel_world.start(), config=recipe)
-    runtime = {"device": "cpu", "threads": 1, "workers": workers, "scratch": "work"}
+    runtime = {"device": "cpu", "threads": 1, "ranks": 1, "workers": workers, "scratch": "work"}
     (folder / "params.yaml").write_text(yaml.safe_dump({"runtime": runtime}))
     return folder
 

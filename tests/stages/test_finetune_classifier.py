@@ -67,7 +67,7 @@ def test_parallel_folds_give_the_same_bytes(tmp_path, monkeypatch):
     pixel_world.write_inputs(tmp_path)
     run(tmp_path, monkeypatch, **BRIEF)
     alone = stage_files.content(tmp_path, "finetune_classifier")
-    runtime = {"device": "cpu", "threads": 1, "workers": 2, "scratch": "work"}
+    runtime = {"device": "cpu", "threads": 1, "ranks": 1, "workers": 2, "scratch": "work"}
     sections = {"gmmn": quick_sections.gmmn_section(**BRIEF), "classifier": quick_sections.classifier_section(**BRIEF)}
     stage_files.run(tmp_path, monkeypatch, "finetune_classifier", **sections, runtime=runtime)
     assert stage_files.content(tmp_path, "finetune_classifier") == alone

@@ -24,7 +24,7 @@ def digests(root: pathlib.Path) -> dict[str, str]:
 def generate(folder: pathlib.Path, monkeypatch: pytest.MonkeyPatch, workers: int = 1, **changes: int) -> pathlib.Path:
     """Run the stage in `folder` and return what it wrote."""
     folder.mkdir(exist_ok=True)
-    runtime = {"device": "cpu", "threads": 1, "workers": workers, "scratch": "work"}
+    runtime = {"device": "cpu", "threads": 1, "ranks": 1, "workers": workers, "scratch": "work"}
     (folder / "params.yaml").write_text(yaml.safe_dump({"toy": small_toy.SETTINGS | changes, "runtime": runtime}))
     monkeypatch.chdir(folder)
     command_line.run(make_toy.main, ["--data-root", "data/toy"])

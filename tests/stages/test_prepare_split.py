@@ -29,7 +29,7 @@ PATHS = {
 
 def run(folder, monkeypatch, workers=0, root="data/toy", **changes):
     monkeypatch.chdir(folder)
-    runtime = {"device": "auto", "threads": 1, "workers": workers, "scratch": "scratch"}
+    runtime = {"device": "auto", "threads": 1, "ranks": 1, "workers": workers, "scratch": "scratch"}
     document = {"data": {**voc_tree.section(), **changes}, "runtime": runtime}
     pathlib.Path("params.yaml").write_text(yaml.safe_dump(document))
     command_line.run(prepare_split.main, ["--data-root", str(root), *(word for pair in PATHS.items() for word in pair)])
@@ -37,7 +37,7 @@ def run(folder, monkeypatch, workers=0, root="data/toy", **changes):
 
 def convert(folder, monkeypatch, labels):
     monkeypatch.chdir(folder)
-    runtime = {"device": "auto", "threads": 1, "workers": 0, "scratch": "scratch"}
+    runtime = {"device": "auto", "threads": 1, "ranks": 1, "workers": 0, "scratch": "scratch"}
     pathlib.Path("params.yaml").write_text(yaml.safe_dump({"labels": labels, "runtime": runtime}))
     command_line.run(convert_labels.main, ["--data-root", "data/toy", "--labels-dir", "data/labels"])
 
@@ -228,7 +228,7 @@ def test_a_split_without_unseen_classes_lacks_none(tmp_path, monkeypatch, capsys
 
 def run_with_plain_locale(folder, **changes):
     """Run the stage in a process whose file names and output are ASCII; return its status and its output."""
-    runtime = {"device": "auto", "threads": 1, "workers": 0, "scratch": "scratch"}
+    runtime = {"device": "auto", "threads": 1, "ranks": 1, "workers": 0, "scratch": "scratch"}
     document = {"data": {**voc_tree.section(), **changes}, "runtime": runtime}
     (folder / "params.yaml").write_text(yaml.safe_dump(document))
     flags = ["--data-root", "data/toy", *(word for pair in PATHS.items() for word in pair)]

@@ -78,7 +78,7 @@ def test_parallel_folds_give_the_same_bytes(world, monkeypatch):
     run(world, monkeypatch)
     alone = stage_files.content(world, "self_train")
     training = quick_sections.self_training_section(**BRIEF)
-    runtime = {"device": "cpu", "threads": 1, "workers": 2, "scratch": "work"}
+    runtime = {"device": "cpu", "threads": 1, "ranks": 1, "workers": 2, "scratch": "work"}
     stage_files.run(world, monkeypatch, "self_train", self_training=training, runtime=runtime)
     assert stage_files.content(world, "self_train") == alone
 

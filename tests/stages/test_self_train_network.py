@@ -81,7 +81,7 @@ def trained(tmp_path_factory):
 
 def run(folder, monkeypatch, **changes):
     monkeypatch.chdir(folder)
-    runtime = {"device": "cpu", "threads": 1, "workers": 0, "scratch": "work"}
+    runtime = {"device": "cpu", "threads": 1, "ranks": 1, "workers": 0, "scratch": "work"}
     section = {"epochs": 2, "lr": 0.01, "seed": 0} | changes
     pathlib.Path("params.yaml").write_text(yaml.safe_dump({"self_training_network": section, "runtime": runtime}))
     command_line.run(self_train_network.main, argv(ARGUMENTS))

@@ -68,7 +68,7 @@ def write_images_part(root: pathlib.Path) -> None:
 
 def write_params(root: pathlib.Path, **changes: Any) -> None:
     """Write a params.yaml with the sections `features`, updated by `changes`, and `runtime`."""
-    runtime = {"device": "cpu", "threads": 1, "workers": 0, "scratch": "scratch"}
+    runtime = {"device": "cpu", "threads": 1, "ranks": 1, "workers": 0, "scratch": "scratch"}
     (root / "params.yaml").write_text(yaml.safe_dump({"features": settings(**changes), "runtime": runtime}))
 
 

@@ -86,7 +86,7 @@ def make(folder: pathlib.Path, workers: int = 0, **changes: object) -> pathlib.P
     (folder / "data/vectors").write_bytes(b"")
     splits.write(folder / "data/split.json", split())
     write_training(folder)
-    runtime = {"device": "cpu", "threads": 1, "workers": workers, "scratch": "work"}
+    runtime = {"device": "cpu", "threads": 1, "ranks": 1, "workers": workers, "scratch": "work"}
     (folder / "params.yaml").write_text(yaml.safe_dump({"backbone": {**BACKBONE, **changes}, "runtime": runtime}))
     return folder
 

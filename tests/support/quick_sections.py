@@ -145,7 +145,7 @@ def visualise_section(**changes: Any) -> dict[str, Any]:
 
 def document(**sections: dict[str, Any]) -> dict[str, Any]:
     """Return the content of a params.yaml for the stages after the dump; `sections` replace the quick ones."""
-    runtime = {"device": "cpu", "threads": 1, "workers": 0, "scratch": "work"}
+    runtime = {"device": "cpu", "threads": 1, "ranks": 1, "workers": 0, "scratch": "work"}
     defaults = {
         "gmmn": gmmn_section(),
         "classifier": classifier_section(),

@@ -105,7 +105,7 @@ CHANGES: dict[str, Any] = {
     "evaluation": {"short_side": None, "absent_classes": "skip"},
     "visualise": {"images_per_class": 1, "min_share": 0.05, "seen_images": 1, "panel_side": 32},
     # A fixed device, so that results can be compared byte by byte.
-    "runtime": {"device": "cpu", "threads": 1, "workers": 0, "scratch": "work"},
+    "runtime": {"device": "cpu", "threads": 1, "ranks": 1, "workers": 0, "scratch": "work"},
 }
 # With more train_unseen classes some train_seen class would have no image left.
 SZN_CHANGES: dict[str, Any] = {

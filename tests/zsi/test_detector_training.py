@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from tests.support import disks_and_squares
+from tests.support import disks_and_squares, two_ranks
 from zeroshot.base import training
 from zeroshot.zsi import detector_training, instances_dataset
 
@@ -88,3 +88,25 @@ def test_frozen_batch_statistics_do_not_change(folder):
     state = detector.state_dict()
     first, last = "backbone.body.0.1.running_mean", "backbone.body.18.1.running_mean"
     assert torch.equal(state[first], initial[first]) and not torch.equal(state[last], initial[last])
+
+
+def trained(folder, changes):
+    """Return the weights and the rows of a training."""
+    detector, rows, _ = fit(folder, **changes)
+    return {name: value.clone() for name, value in detector.state_dict().items()}, rows
+
+
+def test_two_ranks_train_one_detector_on_shares_of_each_batch(folder, tmp_path):
+    changes = {"batch_size": 4, "epochs": 1, "optimizer": "sgd", "lr": 0.005}
+    initial = disks_and_squares.new_detector(**changes).state_dict()
+    alone, (alone_row,) = trained(folder, changes)
+    (first, (row,)), (second, (second_row,)) = two_ranks.results(tmp_path, trained, folder, changes)
+    assert row == second_row
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    # Each rank draws its own anchors and regions, so only about the same is learnt.
+    assert row["loss"] == pytest.approx(alone_row["loss"], rel=0.1)
+    one, other = (
+        torch.cat([(weights[name] - initial[name]).flatten() for name in initial]) for weights in (alone, first)
+    )
+    assert torch.nn.functional.cosine_similarity(one, other, dim=0) > 0.8
+    assert other.norm().item() == pytest.approx(one.norm().item(), rel=0.2)

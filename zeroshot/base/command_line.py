@@ -10,14 +10,14 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from zeroshot.base import endings, errors
+from zeroshot.base import endings, errors, ranks
 
 # New containers between two searches for unreachable cycles of objects. Python's own 700 make it search half a million objects of
 # PyTorch again and again while that is imported, which is a seventh of the time of a short command.
 _CONTAINERS_PER_SEARCH = 100_000
 
 
-def run(main: Callable[..., Any], argv: Sequence[str] | None = None) -> Any:
+def run(main: Callable[..., Any], argv: Sequence[str] | None = None, shared: bool = False) -> Any:
     """Call `main` with the arguments on the command line.
 
     A parameter `split_path` is the flag `--split-path`; its help is its entry under `Args:`. An output's entry starts with `out:`.
@@ -28,14 +28,18 @@ def run(main: Callable[..., Any], argv: Sequence[str] | None = None) -> Any:
         main: a function with annotated parameters.
         argv: the arguments after the program's name. If None, those of this process, which then ends as `endings` says: an
             interruption gives one line, DVC's end ends it, and it is refused if another process writes the same outputs.
+        shared: whether several ranks can share the work of `main`. This process then starts `runtime.ranks` of them, unless that is 1
+            or `torchrun` started this one.
 
     Returns:
-        what `main` returns.
+        what `main` returns; None if this process started ranks.
 
     Raises:
-        SystemExit: with status 2 if the arguments are wrong, and with the text of a UserError that `main` raises.
+        SystemExit: with status 2 if the arguments are wrong, and with the text of a UserError that `main` raises, or of one about ranks.
     """
     with _as_process(argv is None):
+        if argv is None and errors.reported(_launched)(shared):
+            return None
         # This import takes long enough to be interrupted.
         import tyro
 
@@ -76,6 +80,23 @@ def _as_process(whole: bool) -> Iterator[None]:
         yield
 
 
+def _launched(shared: bool) -> bool:
+    """Start the ranks of params.yaml and return True, if there are several, and if this process is none of them."""
+    if "WORLD_SIZE" in os.environ:
+        if ranks.count() > 1 and not shared:
+            raise errors.UserError("this program runs in one process; start it without torchrun")
+        return False
+    n_ranks = _runtime("ranks") if shared and not {"-h", "--help"} & set(sys.argv) else 1
+    # `main` reports other faults of the key.
+    if not isinstance(n_ranks, int) or n_ranks < 2:
+        return False
+    from zeroshot.base import launching
+
+    with endings.keeping(lambda: "what is kept, rank 0 says above"):
+        launching.launch(n_ranks)
+    return True
+
+
 def _from_params(words: Sequence[str]) -> list[str]:
     """Replace each argument `@key` by the path at that key of params.yaml, and `@file:key` by that of another file."""
     from zeroshot.base import params
@@ -96,20 +117,22 @@ def _alone(main: Callable[..., Any]) -> Callable[..., Any]:
         values = [arguments[name] for name in names if arguments.get(name) is not None]
         # An output may be several files.
         outputs = [pathlib.Path(path) for value in values for path in (value if isinstance(value, tuple) else (value,))]
-        scratch = _scratch() if outputs else None
-        with endings.alone(scratch, outputs) if scratch else contextlib.nullcontext():
+        scratch = _runtime("scratch") if outputs else None
+        # Rank 0 holds the locks for all ranks.
+        if not isinstance(scratch, str) or not scratch or ranks.rank():
+            return main(**arguments)
+        with endings.alone(scratch, outputs):
             return main(**arguments)
 
     return run
 
 
-def _scratch() -> str | None:
-    """Return `runtime.scratch`, or None if there is none; `main` reports faults of the sections that it reads."""
+def _runtime(key: str) -> Any:
+    """Return a key of the section `runtime`, or None if there is none; `main` reports faults of the sections that it reads."""
     from zeroshot.base import params
 
     try:
         section = params.read("params.yaml").get("runtime")
     except params.ParamsError:
         return None
-    scratch = section.get("scratch") if isinstance(section, dict) else None
-    return scratch if isinstance(scratch, str) and scratch else None
+    return section.get(key) if isinstance(section, dict) else None

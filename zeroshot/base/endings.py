@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from zeroshot.base import errors
+from zeroshot.base import errors, ranks
 
 # Exit status after an interruption, as in a shell.
 INTERRUPTED = 130
@@ -38,8 +38,10 @@ def interruptible() -> Iterator[None]:
         # If DVC has been killed, the other end of a pipe may be gone.
         with contextlib.suppress(OSError):
             text = kept or "no unfinished work is kept, so the next run starts from the beginning"
-            sys.stderr.write(f"interrupted: {text}\n")
-            sys.stderr.flush()
+            # Rank 0 speaks for all ranks.
+            if not ranks.rank():
+                sys.stderr.write(f"interrupted: {text}\n")
+                sys.stderr.flush()
         raise SystemExit(INTERRUPTED) from None
     finally:
         signal.signal(signal.SIGTERM, before)

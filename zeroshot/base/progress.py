@@ -7,14 +7,14 @@ from typing import Any, TypeVar
 
 import tqdm
 
-from zeroshot.base import storage
+from zeroshot.base import ranks, storage
 
 T = TypeVar("T")
 LOG_SECONDS = 10.0
 
 
 def track(items: Iterable[T], what: str, total: int | None = None, initial: int = 0) -> Iterator[T]:
-    """Yield `items` while reporting progress on standard error.
+    """Yield `items` while reporting progress on standard error; of several ranks, rank 0 reports.
 
     Args:
         items: anything iterable.
@@ -24,6 +24,9 @@ def track(items: Iterable[T], what: str, total: int | None = None, initial: int 
     """
     if total is None and isinstance(items, Sized):
         total = len(items)
+    if ranks.rank():
+        yield from items
+        return
     if sys.stderr.isatty():
         yield from tqdm.tqdm(items, desc=what, total=total, initial=initial, dynamic_ncols=True)
         return
@@ -40,8 +43,9 @@ def track(items: Iterable[T], what: str, total: int | None = None, initial: int 
 
 
 def say(text: str) -> None:
-    """Print a line about the work that follows, on standard error."""
-    print(text, file=sys.stderr, flush=True)
+    """Print a line about the work that follows, on standard error; of several ranks, rank 0 prints."""
+    if not ranks.rank():
+        print(text, file=sys.stderr, flush=True)
 
 
 def train(epochs: Iterable[tuple[Mapping[str, Any], T]], what: str, total: int, curve: storage.Curve) -> T:

@@ -3,6 +3,7 @@
 The folder is outside DVC's outputs, because DVC deletes outputs before it runs a stage again.
 """
 
+import collections
 import hashlib
 import json
 import pathlib
@@ -13,7 +14,7 @@ from typing import Any
 import torch
 import typing_extensions
 
-from zeroshot.base import checkpoints, endings, params, progress, storage
+from zeroshot.base import checkpoints, endings, params, progress, ranks, storage
 
 Row = dict[str, float]
 State = dict[str, Any]
@@ -73,6 +74,8 @@ def state_file(
         json.dumps(params.to_dict(options)).encode(),
         fingerprint(files),
         f"{torch.__version__} {device} {torch.get_num_threads()}".encode(),
+        # The order of summation depends on it.
+        *([f"{ranks.count()} ranks".encode()] if ranks.count() > 1 else []),
     )
     return state_folder / "state.pt"
 
@@ -84,7 +87,7 @@ def run(
     total: int,
     curve_path: pathlib.Path,
 ) -> None:
-    """Train epoch by epoch, and write the state and the curve after each epoch.
+    """Train epoch by epoch, and write the state and the curve after each epoch; of several ranks, rank 0 writes.
 
     Args:
         file: path of the state; the caller deletes the file after it has written its outputs.
@@ -95,8 +98,12 @@ def run(
     """
     remedy = "delete it, and the training starts from the beginning"
     state = checkpoints.load(file, _State, remedy) if file.exists() else {"rows": []}
-    curve = storage.Curve(curve_path, state.pop("rows"))
-    epochs = train(state if curve.rows else None)
+    rows = state.pop("rows")
+    epochs = train(state if rows else None)
+    if ranks.rank():
+        collections.deque(epochs, maxlen=0)
+        return
+    curve = storage.Curve(curve_path, rows)
     kept = len(curve.rows)
     with endings.keeping(
         lambda: f"{kept} of {total} epochs are kept in {file.parent}; run again to go on" if kept else ""

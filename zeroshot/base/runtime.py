@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import pydantic
 
-from zeroshot.base import errors, params
+from zeroshot.base import errors, params, ranks
 
 if typing.TYPE_CHECKING:
     import torch
@@ -17,6 +17,7 @@ class Params:
 
     device: Literal["auto", "cpu", "cuda"]
     threads: params.Count
+    ranks: params.Count
     workers: Annotated[int, pydantic.Field(ge=0)]
     scratch: Annotated[str, pydantic.Field(min_length=1)]
 
@@ -28,11 +29,11 @@ def start(settings: Params, threads: int = 1) -> "torch.device":
     thread, because its matrices are too small for more.
 
     Args:
-        settings: section `runtime`; device `auto` is the first GPU, or the CPU if there is no GPU.
+        settings: section `runtime`; device `auto` is the first GPU, or the CPU if there is no GPU. Each rank has a GPU of its own.
         threads: number of threads of PyTorch's operators.
 
     Raises:
-        errors.UserError: if the device is `cuda` and PyTorch finds no GPU.
+        errors.UserError: if the device is `cuda` and PyTorch finds no GPU, or if this machine has more ranks than GPUs.
     """
     # PyTorch takes seconds to import, and stages that read only the section do not need it.
     import torch
@@ -41,6 +42,12 @@ def start(settings: Params, threads: int = 1) -> "torch.device":
     if settings.device == "cuda" and not torch.cuda.is_available():
         raise errors.UserError("runtime.device: is cuda, but PyTorch finds no GPU; use cpu or auto")
     use_gpu = settings.device != "cpu" and torch.cuda.is_available()
+    if use_gpu and ranks.count() > 1:
+        if ranks.place() >= torch.cuda.device_count():
+            raise errors.UserError(
+                f"runtime.ranks: PyTorch finds {torch.cuda.device_count()} GPUs, and each rank needs one"
+            )
+        torch.cuda.set_device(ranks.place())
     return torch.device("cuda" if use_gpu else "cpu")
 
 

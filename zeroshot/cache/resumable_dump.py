@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from zeroshot.base import endings, params, progress, resuming, runtime, storage
+from zeroshot.base import endings, params, progress, ranks, resuming, runtime, storage
 from zeroshot.cache import dump, graphs, index, shard_plan, sources
 from zeroshot.datasets import splits
 
@@ -61,7 +61,7 @@ def write(
     lists: splits.Images,
     outs: Mapping[pathlib.Path, sources.Source],
 ) -> None:
-    """Write the cache of every source.
+    """Write the cache of every source. Several ranks share the shards, and the bytes are the same.
 
     Args:
         run: options and inputs.
@@ -100,8 +100,7 @@ def write(
         for source, shards in zip(listed, plans, strict=True)
         for number, jobs in enumerate(shards)
     ]
-    missing = [entry for entry in pending if not entry[0].exists()]
-    expected = sum(job.bytes for _, _, jobs in missing for job in jobs)
+    expected = sum(job.bytes for path, _, jobs in pending if not path.exists() for job in jobs)
     advice = f"lower {run.section}.pixels_per_class" + (f" or {run.section}.scales" if run.has_scales else "")
     progress.say(storage.check_room(work, expected, "features", advice))
     for (folder, source), shards in zip(outs.items(), plans, strict=True):
@@ -113,10 +112,15 @@ def write(
             f"{sum(path.exists() for path, _, _ in pending)} of {len(pending)} shards are kept in {work}; run again to go on"
         )
     ):
+        mine = ranks.share(pending)
+        missing = [entry for entry in mine if not entry[0].exists()]
         for path, source, jobs in progress.track(
-            missing, f"{run.stage} (shards)", total=len(pending), initial=len(pending) - len(missing)
+            missing, f"{run.stage} (shards)", total=len(mine), initial=len(mine) - len(missing)
         ):
             dump.write_shard(path, source, jobs, extraction.extract, options, run.settings.workers, extraction.lr_key)
+        ranks.wait()
+        if ranks.rank():
+            return
         for folder, source in outs.items():
             shards = [path for path, owner, _ in pending if owner is source]
             _publish(run, extraction, lists, source, shards, work / source.name, folder)

@@ -80,7 +80,7 @@ def main(
         raise errors.UserError(f"--threads: needs at least 1, found {threads}")
     if not images:
         raise errors.UserError("predict: name an image or a folder of images")
-    place = runtime.start(runtime.Params(device, threads, 0, "."), threads)
+    place = runtime.start(runtime.Params(device, threads, 1, 0, "."), threads)
     content = model_file.read_any(model)
     if content.get("system") == model_file.INSTANCES:
         # It imports Matplotlib, which label maps do not need.

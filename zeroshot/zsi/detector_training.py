@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from torch.utils import data
 
-from zeroshot.base import training
-from zeroshot.networks import training_images
+from zeroshot.base import ranks, training
+from zeroshot.networks import data_parallel, training_images
 from zeroshot.zsi import detector as zsi_detector
 from zeroshot.zsi import encoders, instances_dataset, sections
 
@@ -28,6 +28,9 @@ def fit(
 ) -> Iterator[tuple[dict[str, float], dict[str, Any]]]:
     """Train by the recipe of the section.
 
+    Several ranks share each batch, and every rank gets the same detector. A loss is then the mean over the ranks of the loss of their
+    images, where each draws its own anchors and regions.
+
     Args:
         detector: trained in place.
         dataset: the training images.
@@ -42,7 +45,7 @@ def fit(
 
     Raises:
         training.DivergedError: at the first loss that is not finite, or after the last epoch if the loss has exploded.
-        errors.UserError: if the loader processes have too little shared memory.
+        errors.UserError: if the loader processes have too little shared memory, or the ranks cannot share a batch equally.
     """
     detector.to(device).train()
     encoders.train_mode(detector.backbone)
@@ -56,11 +59,15 @@ def fit(
         "box_reconstruction": options.box_head.reconstruction,
         "mask_reconstruction": options.mask_head.reconstruction,
     }
+    # A batch without a matched object gives the mask head nothing to do.
+    compute = data_parallel.shared(_Losses(detector), device, sometimes_unused=True)
     lr = options.lr
     for epoch in range(first_epoch, options.epochs):
         # The samplers of torchvision draw anchors and regions with the global generator.
-        training.seed_torch(options.seed, epoch)
+        training.seed_torch(options.seed, epoch, *ranks.seed())
         batches = dataset.batches(epoch, options.batch_size)
+        ranks.check_batch(len(batches[0]), f"{sections.SECTION}.batch_size")
+        batches = [ranks.share(keys) for keys in batches]
         loader = data.DataLoader(
             dataset,
             batch_sampler=batches,
@@ -75,22 +82,37 @@ def fit(
             images = [image.to(device) for image in images]
             targets = [{name: value.to(device) for name, value in target.items()} for target in targets]
             with torch.autocast(device.type, torch.bfloat16, enabled=options.precision == "bfloat16"):
-                losses = detector.losses(images, targets)
+                losses = compute(images, targets)
             loss = torch.stack([weights.get(name, 1.0) * value for name, value in losses.items()]).sum()
-            training.check_finite(loss.item(), _NAME, epoch, step, sections.LR_KEY)
+            means = ranks.total(torch.stack([loss, *losses.values()]).detach()) / ranks.count()
+            training.check_finite(means[0].item(), _NAME, epoch, step, sections.LR_KEY)
             optimizer.zero_grad()
             loss.backward()
             torch.nn.utils.clip_grad_norm_(detector.parameters(), options.clip_norm)
             optimizer.step()
-            for name, value in {"loss": loss, **losses}.items():
-                sums[name] = sums.get(name, 0.0) + value.item()
-        means = {name: value / len(batches) for name, value in sums.items()}
+            for name, value in zip(("loss", *losses), means.tolist(), strict=True):
+                sums[name] = sums.get(name, 0.0) + value
+        row = {name: value / len(batches) for name, value in sums.items()}
         if epoch == options.epochs - 1:
             # Objectness, classes and masks of a prediction of all alike. A state of the last epoch would count as a finished training.
             untrained = 2 * math.log(2) + math.log(detector.box_head.n_seen + 1)
-            training.check_not_exploded(means["loss"], untrained, _NAME, sections.LR_KEY)
-        row = {"epoch": epoch, **means, "lr": lr}
-        yield row, {"epoch": epoch, "network": detector.state_dict(), "optimizer": optimizer.state_dict()}
+            training.check_not_exploded(row["loss"], untrained, _NAME, sections.LR_KEY)
+        yield (
+            {"epoch": epoch, **row, "lr": lr},
+            {"epoch": epoch, "network": detector.state_dict(), "optimizer": optimizer.state_dict()},
+        )
+
+
+class _Losses(torch.nn.Module):
+    """The losses of a detector as the forward pass of a module."""
+
+    def __init__(self, detector: zsi_detector.Detector) -> None:
+        super().__init__()
+        self.detector = detector
+
+    def forward(self, images: list[torch.Tensor], targets: list[dict[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
+        """Return `Detector.losses`."""
+        return self.detector.losses(images, targets)
 
 
 def learning_rate(epoch: int, step: int, options: sections.Detector) -> float:

@@ -23,7 +23,7 @@ WORDS = [
 
 
 def write_params(**changes):
-    runtime = {"device": "cpu", "threads": 1, "workers": 0, "scratch": "work"}
+    runtime = {"device": "cpu", "threads": 1, "ranks": 1, "workers": 0, "scratch": "work"}
     main = {"evaluation": {"short_side": None, "absent_classes": "skip"}, "runtime": runtime}
     section = {"calibrated": True, "hold_out": "train_unseen", "biases": [0.0, 0.25, 0.5, 1.0, 2.0, 4.0], "folds": 3}
     section |= {"held_out": 1, "seed": 0, "pool_per_class": 60} | changes

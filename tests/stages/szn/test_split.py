@@ -45,7 +45,7 @@ def folder(tmp_path, monkeypatch):
 def run(data=None, **split):
     """Run the stage with `cow` unseen and `sheep` train_unseen."""
     section = {"published": None, "unseen": ["cow"], "train_unseen": ["sheep"], "seed": 0, **split}
-    runtime = {"device": "auto", "threads": 1, "workers": 0, "scratch": "scratch"}
+    runtime = {"device": "auto", "threads": 1, "ranks": 1, "workers": 0, "scratch": "scratch"}
     # The roles of the main pipeline do not matter.
     data = {**voc_tree.section(), "unseen": ["dog"], **(data or {})}
     pathlib.Path("szn").mkdir(exist_ok=True)

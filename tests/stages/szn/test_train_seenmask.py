@@ -29,7 +29,7 @@ OUTS = ("szn.pt", "szn_ps.pt", "curve.csv", "calibration.csv")
 
 
 def write_params(**changes):
-    runtime = {"device": "cpu", "threads": 1, "workers": 0, "scratch": "work"}
+    runtime = {"device": "cpu", "threads": 1, "ranks": 1, "workers": 0, "scratch": "work"}
     main = {"evaluation": {"short_side": None, "absent_classes": "skip"}, "runtime": runtime}
     pathlib.Path("params.yaml").write_text(yaml.safe_dump(main))
     pathlib.Path("szn/params.yaml").write_text(yaml.safe_dump({"seen_mask": szn_world.section(**changes)}))

@@ -43,7 +43,7 @@ def run(folder, stage, arguments):
 def make(folder, workers=0, **changes):
     folder.mkdir(exist_ok=True)
     disks_and_squares.write(folder)
-    runtime = {"device": "cpu", "threads": 1, "workers": workers, "scratch": "work"}
+    runtime = {"device": "cpu", "threads": 1, "ranks": 1, "workers": workers, "scratch": "work"}
     (folder / "params.yaml").write_text(yaml.safe_dump({"runtime": runtime}))
     sections = {"detector": disks_and_squares.section(**changes), "detection": disks_and_squares.DETECTION}
     (folder / "zsi").mkdir()

@@ -19,7 +19,7 @@ from zeroshot.images import image_files
 def generate(folder, monkeypatch, workers=1, **changes):
     """Run the stage in `folder` and return what it wrote."""
     (folder / "zsi").mkdir(parents=True, exist_ok=True)
-    runtime = {"device": "cpu", "threads": 1, "workers": workers, "scratch": "work"}
+    runtime = {"device": "cpu", "threads": 1, "ranks": 1, "workers": workers, "scratch": "work"}
     (folder / dag.PARAMS).write_text(yaml.safe_dump({"runtime": runtime}))
     (folder / dag.ZSI_PARAMS).write_text(yaml.safe_dump({"shapes": small_shapes.SETTINGS | changes}))
     monkeypatch.chdir(folder)

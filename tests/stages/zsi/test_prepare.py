@@ -28,7 +28,7 @@ def run(root, monkeypatch, files=None, **changes):
     if files is not None or not (root / "notes").exists():
         coco_world.write(root, files)
     (root / dag.ZSI_PARAMS).write_text(yaml.safe_dump({"data": coco_world.DATA | changes}))
-    runtime = {"device": "cpu", "threads": 1, "workers": 0, "scratch": "work"}
+    runtime = {"device": "cpu", "threads": 1, "ranks": 1, "workers": 0, "scratch": "work"}
     (root / dag.PARAMS).write_text(yaml.safe_dump({"runtime": runtime}))
     command_line.run(prepare.main, FLAGS)
     return {name: (root / "out" / name).read_bytes() for name in OUTS}

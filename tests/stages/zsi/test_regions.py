@@ -40,7 +40,7 @@ DETECT = ["--regions-dir", "features/val", "--detector-path", "detector.pt"]
 
 
 def write_params(generator="mlp", **regions):
-    runtime = {"device": "cpu", "threads": 1, "workers": 0, "scratch": "work"}
+    runtime = {"device": "cpu", "threads": 1, "ranks": 1, "workers": 0, "scratch": "work"}
     sections = {
         "regions": REGIONS | regions,
         "detection": disks_and_squares.DETECTION,
