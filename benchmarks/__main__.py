@@ -6,7 +6,7 @@ The whole chain after a changed bandwidth has a command of its own, benchmarks/c
 import pandas as pd
 import torch
 
-from benchmarks import generator_step, labelling_speed, start_up
+from benchmarks import cache_reading, generator_step, labelling_speed, start_up
 
 
 def main() -> None:
@@ -21,7 +21,7 @@ def main() -> None:
             "ratio": f"{timing.ratio:.2f}",
             "goal": timing.goal,
         }
-        for module in (generator_step, labelling_speed, start_up)
+        for module in (generator_step, labelling_speed, cache_reading, start_up)
         for timing in module.measure()
     ]
     print(pd.DataFrame(rows).to_markdown(index=False))

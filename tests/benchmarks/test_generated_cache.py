@@ -2,7 +2,7 @@ import time
 
 import numpy as np
 
-from benchmarks import generated_cache, timing
+from benchmarks import cache_reading, generated_cache, timing
 from zeroshot.cache import index, maps, rows
 from zeroshot.datasets import splits
 from zeroshot.pixel_classifiers import labelling, pixel_classifier
@@ -36,3 +36,13 @@ def test_times_are_the_shortest_of_several_rounds(monkeypatch):
     # Once each to warm up, and then in turns.
     assert calls == ["a", "b"] * 4
     assert timing.Timing("it", 3.0, "its bound", 2.0).ratio == 1.5
+
+
+def test_the_timed_ways_to_read_a_class_agree(tmp_path, monkeypatch):
+    monkeypatch.setattr(cache_reading, "_ROWS", 3)
+    cache_reading._write(tmp_path)
+    features = cache_reading._read(tmp_path)
+    assert features.shape == (45, 256)
+    assert np.array_equal(features, cache_reading._map(tmp_path))
+    sampled = rows.sample(tmp_path, 45, seed=0)
+    assert np.array_equal(sampled["features"][sampled["label"] == 2], features)

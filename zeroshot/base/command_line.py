@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from zeroshot.base import endings, errors, ranks
+from zeroshot.base import checksums, endings, errors, ranks
 
 # New containers between two searches for unreachable cycles of objects. Python's own 700 make it search half a million objects of
 # PyTorch again and again while that is imported, which is a seventh of the time of a short command.
@@ -118,10 +118,11 @@ def _alone(main: Callable[..., Any]) -> Callable[..., Any]:
         # An output may be several files.
         outputs = [pathlib.Path(path) for value in values for path in (value if isinstance(value, tuple) else (value,))]
         scratch = _runtime("scratch") if outputs else None
-        # Rank 0 holds the locks for all ranks.
-        if not isinstance(scratch, str) or not scratch or ranks.rank():
+        if not isinstance(scratch, str) or not scratch:
             return main(**arguments)
-        with endings.alone(scratch, outputs):
+        checksums.remember_in(pathlib.Path(scratch, "checksums"))
+        # Rank 0 holds the locks for all ranks.
+        with contextlib.nullcontext() if ranks.rank() else endings.alone(scratch, outputs):
             return main(**arguments)
 
     return run

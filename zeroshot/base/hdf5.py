@@ -35,6 +35,10 @@ class Column(Protocol):
 
     def __getitem__(self, part: Any) -> np.ndarray: ...
 
+    def read_direct(self, dest: np.ndarray, source_sel: slice, dest_sel: slice) -> None:
+        """Read a part into a part of an array, without another copy in memory."""
+        ...
+
 
 class File(Mapping[str, Column]):
     """An open file: its datasets by name, and its own attributes."""

@@ -9,7 +9,7 @@ import numpy as np
 import pydantic
 import typing_extensions
 
-from zeroshot.base import errors, hdf5, storage, user_files
+from zeroshot.base import checksums, errors, hdf5, storage, user_files
 from zeroshot.images import label_ids
 
 NAME = "index.json"
@@ -197,13 +197,13 @@ def check_written(path: pathlib.Path, n_rows: int) -> None:
 
 
 def verify(folder: pathlib.Path, shard: Shard | GraphsFile) -> pathlib.Path:
-    """Return the path of a shard, or of the graphs, after comparing its checksum with the index.
+    """Return the path of a shard, or of the graphs, after comparing its checksum with the index; see `checksums` for when it is computed.
 
     Raises:
         ShardError: if the checksum differs.
     """
     path = folder / shard["file"]
-    if storage.sha256(path) != shard["sha256"]:
+    if checksums.sha256(path) != shard["sha256"]:
         raise ShardError(f"{path}: altered since it was written (its SHA-256 differs)\n{_remedy(folder)}")
     return path
 

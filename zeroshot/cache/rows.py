@@ -70,7 +70,8 @@ def read(folder: str | pathlib.Path) -> Iterator[Rows]:
 def sample(folder: str | pathlib.Path, per_class: int, seed: int, ignored: bool = False) -> Rows:
     """Sample at most `per_class` rows of every class, without replacement, from all images together.
 
-    Peak memory is the size of the result plus twice one class of one shard. It does not depend on the size of the cache.
+    Peak memory is the size of the result plus twice one class of one shard, and the columns of one shard without its features. It does
+    not depend on the size of the cache.
 
     Args:
         folder: a cache of rows.
@@ -102,14 +103,22 @@ def sample(folder: str | pathlib.Path, per_class: int, seed: int, ignored: bool 
     cells = np.zeros(len(totals))
     for shard, starts in zip(index.shards, offsets, strict=True):
         with hdf5.reading(shard_index.verify(folder, shard)) as file:
+            # Features are read class by class, because those of a whole shard may not fit in memory.
+            columns = {name: file[name][:] for name in result if name != "features"}
             for label, (start, stop) in enumerate(itertools.pairwise(starts)):
                 low, high = np.searchsorted(chosen[label], [n_before[label], n_before[label] + stop - start])
                 row_numbers = chosen[label][low:high] - n_before[label]
                 n_before[label] += stop - start
-                cells[label] += file["weight"][start:stop].sum(dtype=np.float64)
-                if len(row_numbers):
-                    for name, column in result.items():
-                        column[first[label] + low : first[label] + high] = file[name][start:stop][row_numbers]
+                cells[label] += columns["weight"][start:stop].sum(dtype=np.float64)
+                if not len(row_numbers):
+                    continue
+                target = slice(first[label] + low, first[label] + high)
+                for name, column in columns.items():
+                    result[name][target] = column[start:stop][row_numbers]
+                if len(row_numbers) == stop - start:
+                    file["features"].read_direct(result["features"], slice(start, stop), target)
+                else:
+                    result["features"][target] = file["features"][start:stop][row_numbers]
     for label in np.flatnonzero(totals):
         weights = result["weight"][first[label] : first[label + 1]]
         weights *= cells[label] / weights.sum(dtype=np.float64)

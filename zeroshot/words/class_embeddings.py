@@ -93,7 +93,9 @@ def write(path: str | pathlib.Path, embeddings: ClassEmbeddings, provenance: Map
     with storage.replacing(path) as temporary, hdf5.writing(temporary) as file:
         vectors = np.ascontiguousarray(embeddings.vectors, dtype="<f4")
         dataset = file.create_dataset("vectors", data=vectors, dtype="<f4", track_times=False)
-        dataset.attrs["names"] = json.dumps(list(embeddings.names))
+        # Not as text of HDF5, whose library never ends on some damaged ones.
+        names = np.frombuffer(json.dumps(list(embeddings.names)).encode(), np.uint8)
+        file.create_dataset("names", data=names, track_times=False)
         for key in sorted(provenance):
             dataset.attrs[key] = provenance[key]
 
@@ -107,7 +109,7 @@ def read(path: str | pathlib.Path) -> ClassEmbeddings:
     try:
         with hdf5.reading(path) as file:
             vectors = np.asarray(file["vectors"][()], np.float32)
-            names = tuple(json.loads(file["vectors"].attrs["names"]))
+            names = tuple(json.loads(file["names"][()].tobytes()))
     except hdf5.HDF5Error as error:
         raise EmbeddingsError(str(error)) from None
     except (TypeError, ValueError) as error:
