@@ -8,14 +8,15 @@ at the first call. The stages read the sections of params.yaml in the current fo
 commands; what DVC itself takes, and pictures, the summary and ZS5Net, are left out.
 """
 
+import dataclasses
 import json
 import os
 import pathlib
-import resource
 import shlex
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 
 import tyro
 import yaml
@@ -23,6 +24,27 @@ import yaml
 from benchmarks import generated_cache
 
 _STAGES = ("train_gmmn", "finetune_classifier", "evaluate@zs3net")
+
+
+@dataclasses.dataclass(frozen=True)
+class Sizes:
+    """Training images, evaluation images, classes without the background, unseen ones among them, pixels of each class and image."""
+
+    train: int
+    val: int
+    classes: int
+    unseen: int
+    pixels: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Cost:
+    """What a stage took: seconds, seconds of CPU, and GiB of memory of its largest process."""
+
+    stage: str
+    seconds: float
+    cpu: float
+    peak: float
 
 
 def main(
@@ -46,32 +68,43 @@ def main(
     """
     if folder.resolve() == pathlib.Path.cwd():
         sys.exit("give another folder than the current one, whose params.yaml is read")
-    sizes = {"train": train, "val": val, "classes": classes, "unseen": unseen, "pixels": pixels}
-    record = folder / "sizes.json"
+    sizes = Sizes(train, val, classes, unseen, pixels)
+    record, wanted = folder / "sizes.json", json.dumps(dataclasses.asdict(sizes))
     if not record.exists():
-        generated_cache.write(folder, train, val, classes, unseen, pixels)
-        record.write_text(json.dumps(sizes))
-    elif json.loads(record.read_text()) != sizes:
+        write(folder, sizes)
+        record.write_text(wanted)
+    elif record.read_text() != wanted:
         sys.exit(f"{folder}: has a cache of other sizes, {record.read_text()}; remove it or give another folder")
+    total = 0.0
+    for cost in run(folder):
+        print(f"{cost.stage}: {cost.seconds:.1f} s, {cost.cpu:.1f} s of CPU, peak {cost.peak:.2f} GiB", flush=True)
+        total += cost.seconds
+    print(f"together: {total:.1f} s")
+
+
+def write(folder: pathlib.Path, sizes: Sizes) -> None:
+    """Write a cache of these sizes, with all that the stages read except their parameters."""
+    generated_cache.write(folder, sizes.train, sizes.val, sizes.classes, sizes.unseen, sizes.pixels)
+
+
+def run(folder: pathlib.Path) -> Iterator[Cost]:
+    """Run the stages on the cache in `folder` with the parameters of the current folder, and yield what each cost."""
     (folder / "data/pretrained").mkdir(parents=True, exist_ok=True)
     (folder / "data/pretrained/none").touch()
     for name in ("params.yaml", "stages", "zeroshot"):
         (folder / name).unlink(missing_ok=True)
         (folder / name).symlink_to(pathlib.Path(name).resolve())
     stages = yaml.safe_load(pathlib.Path("dvc.yaml").read_text())["stages"]
-    total = 0.0
     for stage in _STAGES:
         name, _, model = stage.partition("@")
         command = shlex.split(stages[name]["cmd"].replace("${item.model}", model))
-        start, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
-        subprocess.run([sys.executable, *command[1:]], cwd=folder, env=os.environ, check=True)
-        seconds, after = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
-        cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-        print(
-            f"{stage}: {seconds:.1f} s, {cpu:.1f} s of CPU, peak so far {after.ru_maxrss / 2**20:.2f} GiB", flush=True
-        )
-        total += seconds
-    print(f"together: {total:.1f} s")
+        start = time.perf_counter()
+        process = subprocess.Popen([sys.executable, *command[1:]], cwd=folder)
+        # The usage of this process and of its workers, of which the largest counts.
+        _, status, usage = os.wait4(process.pid, 0)
+        if status:
+            sys.exit(f"{stage} failed")
+        yield Cost(stage, time.perf_counter() - start, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 2**20)
 
 
 if __name__ == "__main__":
