@@ -4,14 +4,15 @@ The whole chain after a changed bandwidth has a command of its own, benchmarks/c
 """
 
 import pandas as pd
-import torch
 
-from benchmarks import cache_reading, generator_step, labelling_speed, start_up
+from benchmarks import cache_reading, generator_step, labelling_speed, network_speed, start_up
+from zeroshot.base import runtime
 
 
 def main() -> None:
     """Measure and print."""
-    torch.set_num_threads(1)
+    # As the stages do.
+    runtime.start(runtime.Params(device="cpu", threads=1, ranks=1, workers=0, scratch="."))
     rows = [
         {
             "what": timing.what,
@@ -21,7 +22,7 @@ def main() -> None:
             "ratio": f"{timing.ratio:.2f}",
             "goal": timing.goal,
         }
-        for module in (generator_step, labelling_speed, cache_reading, start_up)
+        for module in (generator_step, labelling_speed, cache_reading, network_speed, start_up)
         for timing in module.measure()
     ]
     print(pd.DataFrame(rows).to_markdown(index=False))

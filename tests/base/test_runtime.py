@@ -57,3 +57,19 @@ def test_values_out_of_range_are_refused(changes):
 def test_reading_the_section_does_not_import_torch():
     code = "import sys, zeroshot.base.runtime, stages.prepare_split; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_freed_tensor_leaves_its_memory_to_the_next_one():
+    """The system clears every page that it gives, so each page of a returned block is a fault again."""
+    faults = """if True:
+        import resource, torch
+        from zeroshot.base import params, runtime
+        section = {"device": "cpu", "threads": 1, "ranks": 1, "workers": 0, "scratch": "work"}
+        runtime.start(params.build(section, runtime.Params, "runtime"))
+        for _ in range(3):
+            before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+            torch.ones(2**24)
+            print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+    """
+    first, *later = map(int, subprocess.check_output([sys.executable, "-c", faults], text=True).split())
+    assert first > 1000 and max(later) < 100

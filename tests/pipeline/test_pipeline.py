@@ -20,8 +20,8 @@ STAGES = dag.stages(tiny.settings())
 OUTS = tuple(out for stage in STAGES.values() for out in stage.outs)
 SUMMARY = "metrics/summary.json"
 METRICS = {out for out in OUTS if out.startswith("metrics/") and out.endswith(".json") and out != SUMMARY}
-# What Git tracks of metrics/. The matrices of single images are in DVC's cache.
-TABLES = {out for out in OUTS if out.startswith("metrics/") and not out.endswith(".h5")}
+# What Git tracks of metrics/. The matrices of single images and the curve of the network are in DVC's cache.
+TABLES = {out for out in OUTS if out.startswith("metrics/") and not out.endswith((".h5", "/backbone_curve.csv"))}
 pytestmark = pytest.mark.timeout(600)
 
 
@@ -119,6 +119,27 @@ def test_a_second_repro_runs_nothing(first):
     assert "up to date" in said
 
 
+def test_a_second_clone_gets_network_and_cache_from_a_remote_and_recomputes_nothing(first, tmp_path):
+    folder, _, digests = first
+    remote = str(tmp_path / "remote")
+    dvc(folder, "remote", "add", "--local", "--default", "disk", remote)
+    dvc(folder, "push", "--run-cache")
+    clone = tmp_path / "clone"
+    command(tmp_path, "git", "clone", "--quiet", str(folder), str(clone))
+    dvc(clone, "remote", "add", "--local", "--default", "disk", remote)
+    dvc(clone, "pull", "--run-cache", "--allow-missing")
+    assert tiny.digests(clone, *OUTS) == digests
+    assert stages_run(dvc(clone, "repro")) == []
+    # Without the lock, DVC finds the network and the cache by their inputs in the run cache.
+    (clone / "dvc.lock").unlink()
+    for name in ("train", "unlabelled", "val"):
+        shutil.rmtree(clone / "features" / name)
+    (clone / "models/backbone.pt").unlink()
+    said = dvc(clone, "repro", "dump_features")
+    assert not {"train_backbone", "dump_features"} & set(stages_run(said)), said
+    assert tiny.digests(clone, *OUTS) == digests
+
+
 def test_metrics_and_plots_can_be_shown(first):
     folder, _, _ = first
     found = json.loads(dvc(folder, "metrics", "show", "--json"))[""]["data"]
@@ -131,7 +152,7 @@ def test_metrics_and_plots_can_be_shown(first):
         out for stage in dag.stages(tiny.settings(), dag.OPTIONAL, tiny.szn_settings()).values() for out in stage.outs
     }
     plots = json.loads(dvc(folder, "plots", "show", "--json"))
-    tables = TABLES - METRICS - {SUMMARY}
+    tables = TABLES - METRICS - {SUMMARY} | {"metrics/backbone_curve.csv"}
     images = {path.relative_to(folder).as_posix() for path in (folder / "plots/pictures").iterdir()}
     named = {name.rpartition("::")[2] for name in plots["data"]}
     assert images and named - beside == tables | images

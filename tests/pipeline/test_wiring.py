@@ -397,3 +397,17 @@ def test_ci_runs_make_test():
     script = dag.ROOT / ".ci" / "run"
     assert os.access(script, os.X_OK)
     assert "make test" in script.read_text().splitlines()
+
+
+def test_a_remote_has_the_networks_and_caches_with_all_outputs_of_their_stages():
+    """`dvc push --run-cache` leaves out what is not in DVC's cache, and then a colleague trains the network again."""
+    found = set()
+    for file in dag.ALL:
+        for name, stage in dag.document(file)["stages"].items():
+            module = stage["cmd"].split()[2].rpartition(".")[2]
+            if module in DEAR:
+                found.add(module)
+                outs = [out for kind in ("outs", "plots", "metrics") for out in stage.get(kind, [])]
+                settings = [out for entry in outs if isinstance(entry, dict) for out in entry.values()]
+                assert outs and all(entry.get("cache", True) for entry in settings), name
+    assert found == DEAR
