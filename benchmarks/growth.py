@@ -17,10 +17,10 @@ from benchmarks import changed_bandwidth
 
 _BASE = changed_bandwidth.Sizes(train=600, val=60, classes=20, unseen=4, pixels=64)
 _VALUES = {
-    "classes": (20, 100, 300, 600, 1200),
-    "train": (600, 1800, 5400),
     "val": (60, 180, 540),
+    "train": (600, 1800, 5400),
     "pixels": (64, 192, 576),
+    "classes": (20, 100, 300, 1200),
 }
 _TITLES = {
     "classes": "classes, a fifth of them unseen",
