@@ -69,11 +69,11 @@ def main(
     if folder.resolve() == pathlib.Path.cwd():
         sys.exit("give another folder than the current one, whose params.yaml is read")
     sizes = Sizes(train, val, classes, unseen, pixels)
-    record, wanted = folder / "sizes.json", json.dumps(dataclasses.asdict(sizes))
+    record, content = folder / "sizes.json", json.dumps(dataclasses.asdict(sizes))
     if not record.exists():
         write(folder, sizes)
-        record.write_text(wanted)
-    elif record.read_text() != wanted:
+        record.write_text(content)
+    elif record.read_text() != content:
         sys.exit(f"{folder}: has a cache of other sizes, {record.read_text()}; remove it or give another folder")
     total = 0.0
     for cost in run(folder):

@@ -51,9 +51,9 @@ def main(
                 sizes = dataclasses.replace(sizes, unseen=value // 5, train=max(_BASE.train, 3 * value))
             cache = folder / f"{varied}-{value}"
             changed_bandwidth.write(cache, sizes)
-            costs = {cost.stage: cost for cost in changed_bandwidth.run(cache)}
+            costs = [*changed_bandwidth.run(cache)]
             shutil.rmtree(cache)
-            rows += [{"varied": varied, "value": value, **dataclasses.asdict(cost)} for cost in costs.values()]
+            rows += [{"varied": varied, "value": value, **dataclasses.asdict(cost)} for cost in costs]
             print(pd.DataFrame(rows[-len(costs) :]).to_string(index=False, header=len(rows) == len(costs)), flush=True)
     table = pd.DataFrame(rows)
     table.round(2).to_csv(table_path, index=False)

@@ -16,6 +16,8 @@ def memory(tmp_path, monkeypatch):
     # So that monkeypatch undoes what `remember_in` sets.
     monkeypatch.setenv("ZEROSHOT_CHECKSUMS", "")
     checksums.remember_in(tmp_path / "memory")
+    # Files of a test have just been written.
+    monkeypatch.setattr(checksums, "_SETTLED_SECONDS", 0.0)
     return tmp_path / "memory"
 
 
@@ -47,6 +49,15 @@ def test_a_change_that_keeps_size_and_time_is_seen(tmp_path, memory):
     os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
     assert path.stat().st_mtime_ns == status.st_mtime_ns
     assert checksums.sha256(path) == hashlib.sha256(b"two").hexdigest()
+
+
+def test_a_file_that_has_just_changed_is_not_remembered(tmp_path, memory, computed, monkeypatch):
+    monkeypatch.setattr(checksums, "_SETTLED_SECONDS", 100.0)
+    path = tmp_path / "shard.h5"
+    path.write_bytes(b"one")
+    for _ in range(2):
+        assert checksums.sha256(path) == hashlib.sha256(b"one").hexdigest()
+    assert computed == [path, path] and not memory.exists()
 
 
 def test_a_link_that_points_to_another_file_is_seen(tmp_path, memory):
@@ -94,6 +105,7 @@ def test_a_stage_remembers_in_its_scratch_folder(tmp_path):
     (tmp_path / "reader.py").write_text(
         "import pathlib\n"
         "from zeroshot.base import checksums, command_line\n"
+        "checksums._SETTLED_SECONDS = 0\n"
         "def main(*, out: pathlib.Path) -> None:\n"
         '    """Read.\n\n    Args:\n        out: out: a checksum.\n    """\n'
         "    out.write_text(checksums.sha256('given.txt'))\n"

@@ -73,3 +73,25 @@ def test_a_freed_tensor_leaves_its_memory_to_the_next_one():
     """
     first, *_, last = map(int, subprocess.check_output([sys.executable, "-c", faults], text=True).split())
     assert first > 1000 and last < 100
+
+
+class OldLibrary:
+    """Refuses thresholds above 32 MiB, as the GNU C library before 2.35."""
+
+    def __init__(self, most):
+        self.most, self.options = most, {}
+
+    def mallopt(self, option, value):
+        if option == -3 and value > self.most:
+            return 0
+        self.options[option] = value
+        return 1
+
+
+@pytest.mark.parametrize(("most", "options"), [(2**25, {-3: 2**25, -1: 2**31 - 1}), (0, {})])
+def test_an_old_c_library_gets_the_most_that_it_takes(monkeypatch, most, options):
+    """The threshold for trimming alone would freeze the other one at 128 KiB."""
+    library = OldLibrary(most)
+    monkeypatch.setattr(runtime.ctypes, "CDLL", lambda name: library)
+    runtime.start(settings(device="cpu"))
+    assert library.options == options

@@ -1,5 +1,7 @@
 """Two ranks that train one network give what one process gives."""
 
+import math
+
 import pytest
 import torch
 
@@ -40,13 +42,20 @@ def test_two_ranks_train_the_network_that_one_process_trains(folder, tmp_path, f
         assert (first[name] - value).float().norm() <= 0.1 * moved + 1e-6, name
 
 
+def test_further_steps_in_bfloat16_leave_the_ranks_equal(folder, tmp_path):
+    changes = {"batch_size": 2, "epochs": 1, "precision": "bfloat16"}
+    (first, loss), (second, second_loss) = two_ranks.results(tmp_path, train, folder, changes)
+    assert math.isfinite(loss) and loss == second_loss
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
 def normalised(maps, share):
     """Return the output, the gradient of the input and the running statistics of a batch, of which each rank has a part."""
     layer = torch.nn.BatchNorm2d(maps.shape[1], momentum=0.3)
     with torch.no_grad():
         layer.weight.copy_(torch.arange(1.0, 1 + maps.shape[1]))
     if share:
-        layer.__class__ = data_parallel.SyncBatchNorm
+        layer.__class__ = data_parallel.SharedBatchNorm
         maps = maps[:1] if ranks.rank() == 0 else maps[1:]
     maps = maps.clone().requires_grad_()
     output = layer(maps)
@@ -78,5 +87,5 @@ def refusal(folder):
 
 
 def test_a_batch_that_cannot_be_shared_equally_is_refused(folder, tmp_path):
-    text = "backbone.batch_size: a batch has 3 images, which 2 processes cannot share equally; set a multiple of 2"
+    text = "backbone.batch_size: 2 processes cannot share batches of 3 images equally; change the batch size or runtime.ranks"
     assert two_ranks.results(tmp_path, refusal, folder) == [text, text]

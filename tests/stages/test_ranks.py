@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import re
 import signal
 import sys
 import time
@@ -12,6 +13,7 @@ import torch
 import yaml
 
 from tests.support import blocks, dumping, two_ranks
+from zeroshot.base import checkpoints, errors, ranks, resuming
 
 checkpoint = dumping.checkpoint
 TORCHRUN = (sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m")
@@ -47,35 +49,89 @@ def test_two_ranks_of_dvc_or_torchrun_train_one_network(tmp_path):
     assert all(torch.equal(networks[0][name], networks[1][name]) for name in networks[0])
 
 
-def test_a_rank_that_dies_ends_the_stage_with_its_name_and_training_goes_on_later(tmp_path):
-    folder = blocks.make(tmp_path / "blocks", epochs=300, batch_size=2)
+def started(folder):
+    """Start the stage in two ranks and return the process once an epoch is kept."""
     set_ranks(folder, 2)
     process = two_ranks.start(folder, "stages.train_backbone", blocks.ARGUMENTS)
     deadline = time.monotonic() + 120
     while not list((folder / "work").rglob("state.pt")) and time.monotonic() < deadline:
-        time.sleep(0.1)
+        time.sleep(0.05)
+    return process
+
+
+def test_a_rank_that_dies_ends_the_stage_with_its_name_and_training_goes_on_later(tmp_path):
+    folder, other = (blocks.make(tmp_path / name, epochs=20, batch_size=2) for name in ("blocks", "undisturbed"))
+    process = started(folder)
     # The second process that was started has rank 1.
     os.kill(max(children(process.pid)), signal.SIGKILL)
     status, text = finish(process)
     assert status == 1
     assert text.splitlines()[-1] == "rank 1 of 2 was ended by SIGKILL; the others were ended"
     assert "Traceback" not in text
-    assert not (folder / "models/backbone.pt").exists()
-    (state,) = (folder / "work").rglob("state.pt")
-    assert torch.load(state)["epoch"] >= 0
+    assert not (folder / "models/backbone.pt").exists() and list((folder / "work").rglob("state.pt"))
+    networks = []
+    for place in (folder, other):
+        set_ranks(place, 2)
+        status, text = finish(two_ranks.start(place, "stages.train_backbone", blocks.ARGUMENTS))
+        assert status == 0, text
+        networks.append(torch.load(place / "models/backbone.pt")["network"])
+    assert all(torch.equal(networks[0][name], networks[1][name]) for name in networks[0])
 
 
 def test_an_interrupted_stage_says_once_what_is_kept(tmp_path):
-    folder = blocks.make(tmp_path / "blocks", epochs=300, batch_size=2)
-    set_ranks(folder, 2)
-    process = two_ranks.start(folder, "stages.train_backbone", blocks.ARGUMENTS)
-    deadline = time.monotonic() + 120
-    while not list((folder / "work").rglob("state.pt")) and time.monotonic() < deadline:
-        time.sleep(0.1)
+    process = started(blocks.make(tmp_path / "blocks", epochs=300, batch_size=2))
     process.send_signal(signal.SIGTERM)
     status, text = finish(process)
     assert status == 130
-    assert text.count("of 300 epochs are kept in") == 1 and "Traceback" not in text, text
+    first, second = (line for line in text.splitlines() if not line.startswith("train_backbone: "))
+    assert re.fullmatch(
+        r"interrupted: \d+ of 300 epochs are kept in work/train_backbone/\w+; run again to go on", first
+    )
+    assert second == "interrupted: see the line of rank 0 above"
+
+
+def test_ranks_end_with_a_killed_launcher(tmp_path):
+    process = started(blocks.make(tmp_path / "blocks", epochs=300, batch_size=2))
+    workers = children(process.pid)
+    process.kill()
+    process.communicate()
+    deadline = time.monotonic() + 40
+    while any(pathlib.Path(f"/proc/{pid}/stat").exists() for pid in workers) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert len(workers) == 2 and not [pid for pid in workers if pathlib.Path(f"/proc/{pid}").exists()]
+
+
+def test_a_fault_that_all_ranks_have_is_said_once(tmp_path):
+    folder = blocks.make(tmp_path / "blocks", batch_size=3)
+    set_ranks(folder, 2)
+    status, text = finish(two_ranks.start(folder, "stages.train_backbone", blocks.ARGUMENTS))
+    first, second = text.splitlines()
+    assert status == 1 and first.startswith("backbone.batch_size: 2 processes cannot share batches of 3 images")
+    assert second == "rank 0 of 2 ended with status 1, see above; the others were ended"
+
+
+def states_differ(folder):
+    """Train with a state that rank 0 alone has, and return the error."""
+    file = folder / f"work/state-{ranks.rank()}.pt"
+    if ranks.rank() == 0:
+        checkpoints.save(file, {"rows": [{"epoch": 0, "loss": 1.0, "lr": 0.1}]})
+    with pytest.raises(errors.UserError) as caught:
+        resuming.run(file, lambda state: iter(()), "training", 3, folder / "curve.csv")
+    return str(caught.value)
+
+
+def test_ranks_that_find_different_unfinished_work_refuse_it(tmp_path):
+    for text in two_ranks.results(tmp_path, states_differ, tmp_path):
+        assert "not every process finds the same unfinished work; set runtime.scratch to a folder" in text
+
+
+@pytest.mark.parametrize("variables", [{"RANK": "1"}, {"RANK": "x", "WORLD_SIZE": "2"}])
+def test_variables_that_torchrun_did_not_set_mean_nothing(tmp_path, monkeypatch, variables):
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    folder = blocks.make(tmp_path / "blocks", epochs=1)
+    status, text = finish(two_ranks.start(folder, "stages.train_backbone", blocks.ARGUMENTS))
+    assert status == 0 and (folder / "models/backbone.pt").exists(), text
 
 
 def test_two_ranks_dump_the_same_bytes_as_one(tmp_path, checkpoint):

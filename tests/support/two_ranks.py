@@ -27,7 +27,7 @@ def results(folder: pathlib.Path, function: Callable[..., Any], *arguments: Any)
 
 def _run(rank: int, port: int, folder: pathlib.Path, function: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
     places = {"MASTER_ADDR": "localhost", "MASTER_PORT": port, "RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": 2}
-    os.environ.update({name: str(value) for name, value in places.items()})
+    os.environ.update({name: str(value) for name, value in places.items()}, TORCHELASTIC_RUN_ID="test")
     torch.set_num_threads(1)
     with ranks.together(torch.device("cpu")):
         result = function(*arguments)

@@ -5,11 +5,14 @@ import hashlib
 import json
 import os
 import pathlib
+import time
 
 from zeroshot.base import errors, storage
 
 # Worker processes get it from the process that starts them.
 _FOLDER = "ZEROSHOT_CHECKSUMS"
+# Far more than a tick of the clock of a file system.
+_SETTLED_SECONDS = 2.0
 
 
 def remember_in(folder: str | pathlib.Path) -> None:
@@ -20,8 +23,9 @@ def remember_in(folder: str | pathlib.Path) -> None:
 def sha256(path: str | pathlib.Path) -> str:
     """Return the SHA-256 of a file as 64 hexadecimal digits, the remembered one if the file is as it was.
 
-    A file is as it was if its place, inode, size and times of change are. The second of these times, which Linux sets, cannot be set
-    back, so only a fault of the disk itself goes unnoticed.
+    A file is as it was if its place, inode, size and two times are: that of its last change (mtime) and that at which the system last
+    changed its entry (ctime), which no program can set. Faults of the disk itself go unnoticed. The checksum of a file that changed
+    within the last seconds is not remembered, because a further change might leave the same times.
     """
     folder = os.environ.get(_FOLDER)
     if folder is None:
@@ -35,6 +39,8 @@ def sha256(path: str | pathlib.Path) -> str:
         if remembered["version"] == version:
             return str(remembered["sha256"])
     digest = storage.sha256(place)
+    if time.time() - status.st_ctime < _SETTLED_SECONDS:
+        return digest
     # A checksum that cannot be remembered is computed again.
     with contextlib.suppress(OSError, errors.DiskError), storage.writing(note, flush=False) as file:
         file.write(json.dumps({"version": version, "sha256": digest}).encode())

@@ -7,6 +7,7 @@ import os
 import pathlib
 import re
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -15,6 +16,8 @@ from zeroshot.base import checksums, endings, errors, ranks
 # New containers between two searches for unreachable cycles of objects. Python's own 700 make it search half a million objects of
 # PyTorch again and again while that is imported, which is a seventh of the time of a short command.
 _CONTAINERS_PER_SEARCH = 100_000
+# Time in which rank 0 reports a fault before the others do.
+_FIRST_SPEAKS_SECONDS = 3.0
 
 
 def run(main: Callable[..., Any], argv: Sequence[str] | None = None, shared: bool = False) -> Any:
@@ -38,13 +41,14 @@ def run(main: Callable[..., Any], argv: Sequence[str] | None = None, shared: boo
         SystemExit: with status 2 if the arguments are wrong, and with the text of a UserError that `main` raises, or of one about ranks.
     """
     with _as_process(argv is None):
-        if argv is None and errors.reported(_launched)(shared):
-            return None
         # This import takes long enough to be interrupted.
         import tyro
 
         words = errors.reported(_from_params)(sys.argv[1:] if argv is None else argv)
-        return tyro.cli(errors.reported(_alone(main) if argv is None else main), args=words)
+        if argv is None:
+            n_ranks = errors.reported(_ranks_to_start)(shared)
+            main = _alone(main) if n_ranks == 1 else _launching(main, n_ranks)
+        return tyro.cli(errors.reported(main), args=words)
 
 
 def run_one_of(commands: Mapping[str, Callable[..., Any]], prog: str, argv: Sequence[str] | None = None) -> None:
@@ -77,24 +81,40 @@ def _as_process(whole: bool) -> Iterator[None]:
     gc.set_threshold(_CONTAINERS_PER_SEARCH)
     with endings.interruptible():
         errors.reported(endings.end_with_dvc)()
-        yield
+        endings.end_with_launcher()
+        try:
+            yield
+        except SystemExit:
+            # If rank 0 fails for the same reason, its message is enough, and this process is ended meanwhile.
+            if ranks.rank():
+                time.sleep(_FIRST_SPEAKS_SECONDS)
+            raise
 
 
-def _launched(shared: bool) -> bool:
-    """Start the ranks of params.yaml and return True, if there are several, and if this process is none of them."""
-    if "WORLD_SIZE" in os.environ:
-        if ranks.count() > 1 and not shared:
-            raise errors.UserError("this program runs in one process; start it without torchrun")
-        return False
-    n_ranks = _runtime("ranks") if shared and not {"-h", "--help"} & set(sys.argv) else 1
+def _ranks_to_start(shared: bool) -> int:
+    """Return how many ranks this process is to start, 1 for none.
+
+    Raises:
+        errors.UserError: if torchrun started several processes of a program that cannot share its work.
+    """
+    if ranks.count() > 1 and not shared:
+        raise errors.UserError("this program runs in one process; start it without torchrun")
+    n_ranks = _runtime("ranks") if shared and not ranks.by_torchrun() else 1
     # `main` reports other faults of the key.
-    if not isinstance(n_ranks, int) or n_ranks < 2:
-        return False
-    from zeroshot.base import launching
+    return n_ranks if isinstance(n_ranks, int) and n_ranks > 1 else 1
 
-    with endings.keeping(lambda: "what is kept, rank 0 says above"):
-        launching.launch(n_ranks)
-    return True
+
+def _launching(main: Callable[..., Any], n_ranks: int) -> Callable[..., Any]:
+    """Return a function with the arguments of `main` that runs it in ranks."""
+
+    @functools.wraps(main)
+    def run(**_: Any) -> None:
+        from zeroshot.base import launching
+
+        with endings.keeping(lambda: "see the line of rank 0 above"):
+            launching.launch(n_ranks)
+
+    return run
 
 
 def _from_params(words: Sequence[str]) -> list[str]:

@@ -91,6 +91,15 @@ def end_with_dvc() -> None:
     threading.Thread(target=_end_after, args=(handle,), daemon=True).start()
 
 
+def end_with_launcher() -> None:
+    """If this process is one of several ranks, end it when the process that started it ends, even if that is killed."""
+    if ranks.count() == 1:
+        return
+    with contextlib.suppress(OSError):
+        handle = os.pidfd_open(os.getppid())
+        threading.Thread(target=_end_after, args=(handle,), daemon=True).start()
+
+
 def _end_after(handle: int) -> None:
     select.select([handle], [], [])
     os.kill(os.getpid(), signal.SIGTERM)

@@ -6,6 +6,8 @@ import sys
 
 from zeroshot.base import errors
 
+_LOGGERS = "torch.distributed.elastic"
+
 
 def launch(n_ranks: int) -> None:
     """Run the command line of this process in several ranks, and wait for them.
@@ -15,16 +17,18 @@ def launch(n_ranks: int) -> None:
 
     Raises:
         errors.UserError: if one fails; the text has its rank, and how it ended. The others are ended.
-        KeyboardInterrupt: if this process gets a signal to end; the ranks got it, too.
+        KeyboardInterrupt: if this process gets a signal to end, which PyTorch passes on to the ranks.
     """
     from torch.distributed.elastic.multiprocessing import api as elastic
     from torch.distributed.elastic.multiprocessing import errors as elastic_errors
     from torch.distributed.launcher import api
 
     spec = sys.modules["__main__"].__spec__
-    assert spec is not None, "a stage is a module that `python -m` runs"
-    # Our message has what these lines say.
-    logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)
+    if spec is None:
+        raise errors.UserError("runtime.ranks: start the stage as a module, as dvc.yaml does (`python -m stages.NAME`)")
+    # Our message has what their lines say. Some of them have a level of their own.
+    for name in [_LOGGERS, *(name for name in logging.root.manager.loggerDict if name.startswith(f"{_LOGGERS}."))]:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     config = api.LaunchConfig(
         min_nodes=1,
         max_nodes=1,
@@ -38,7 +42,8 @@ def launch(n_ranks: int) -> None:
     try:
         api.elastic_launch(config, sys.executable)("-m", spec.name, *sys.argv[1:])
     except elastic_errors.ChildFailedError as error:
-        rank, failure = error.get_first_failure()
+        # A rank that loses its connection to a killed one ends at almost the same time, with a status of its own.
+        rank, failure = min(error.failures.items(), key=lambda entry: (entry[1].exitcode >= 0, entry[1].timestamp))
         raise errors.UserError(f"rank {rank} of {n_ranks} {_end(failure.exitcode)}; the others were ended") from None
     except elastic.SignalException:
         raise KeyboardInterrupt from None

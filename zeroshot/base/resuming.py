@@ -95,10 +95,17 @@ def run(
         what: the displayed name.
         total: number of epochs.
         curve_path: table of the rows of all epochs, including those of interrupted runs.
+
+    Raises:
+        errors.UserError: if ranks find different states.
     """
     remedy = "delete it, and the training starts from the beginning"
     state = checkpoints.load(file, _State, remedy) if file.exists() else {"rows": []}
     rows = state.pop("rows")
+    ranks.check_equal(
+        (file.parent.name, len(rows)),
+        f"{file}: not every process finds the same unfinished work; set runtime.scratch to a folder that all machines share",
+    )
     epochs = train(state if rows else None)
     if ranks.rank():
         collections.deque(epochs, maxlen=0)

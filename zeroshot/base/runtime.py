@@ -1,4 +1,7 @@
-"""Device, threads, workers and scratch folder of the stages. No stage tracks them; device and threads can change last digits."""
+"""Device, threads, ranks, workers and scratch folder of the stages, which no stage tracks.
+
+Device and threads can change the last digits of a result. Several ranks train a network with other dropout.
+"""
 
 import contextlib
 import ctypes
@@ -48,7 +51,7 @@ def start(settings: Params, threads: int = 1) -> "torch.device":
     if use_gpu and ranks.count() > 1:
         if ranks.place() >= torch.cuda.device_count():
             raise errors.UserError(
-                f"runtime.ranks: PyTorch finds {torch.cuda.device_count()} GPUs, and each rank needs one"
+                f"runtime.ranks (or torchrun): PyTorch finds {torch.cuda.device_count()} GPUs, and each rank needs one"
             )
         torch.cuda.set_device(ranks.place())
     return torch.device("cuda" if use_gpu else "cpu")
@@ -66,8 +69,9 @@ def _keep_freed_memory() -> None:
     """
     with contextlib.suppress(OSError, AttributeError):
         library = ctypes.CDLL("libc.so.6")
-        library.mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
-        library.mallopt(_M_MMAP_THRESHOLD, 2**30)
+        # Libraries before 2.35 refuse more than 32 MiB. The first option that is set ends the library's own choice of both.
+        if library.mallopt(_M_MMAP_THRESHOLD, 2**30) or library.mallopt(_M_MMAP_THRESHOLD, 2**25):
+            library.mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
 
 
 def processes(settings: Params, device: "torch.device") -> int:

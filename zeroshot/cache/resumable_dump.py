@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from zeroshot.base import endings, params, progress, ranks, resuming, runtime, storage
+from zeroshot.base import endings, errors, params, progress, ranks, resuming, runtime, storage
 from zeroshot.cache import dump, graphs, index, shard_plan, sources
 from zeroshot.datasets import splits
 
@@ -61,7 +61,9 @@ def write(
     lists: splits.Images,
     outs: Mapping[pathlib.Path, sources.Source],
 ) -> None:
-    """Write the cache of every source. Several ranks share the shards, and the bytes are the same.
+    """Write the cache of every source.
+
+    Several ranks share the shards, and the bytes are the same. Each rank reads all masks to plan them.
 
     Args:
         run: options and inputs.
@@ -72,6 +74,7 @@ def write(
     Raises:
         shard_plan.DumpError: if a seen class has no cell in a labelled list, or features are of no use.
         errors.DiskError: if the features do not fit on the disk.
+        errors.UserError: if rank 0 does not find a shard of another rank.
     """
     options, listed = run.options, list(outs.values())
     plans = [
@@ -112,15 +115,21 @@ def write(
             f"{sum(path.exists() for path, _, _ in pending)} of {len(pending)} shards are kept in {work}; run again to go on"
         )
     ):
-        mine = ranks.share(pending)
-        missing = [entry for entry in mine if not entry[0].exists()]
-        for path, source, jobs in progress.track(
-            missing, f"{run.stage} (shards)", total=len(mine), initial=len(mine) - len(missing)
-        ):
+        # As rank 0 sees it, since the others have perhaps begun to write.
+        missing = ranks.of_first([number for number, (path, _, _) in enumerate(pending) if not path.exists()])
+        done = len(pending) - len(missing)
+        what, mine = f"{run.stage} (shards)", ranks.share(missing)
+        for number in progress.track(mine, what, total=done + len(mine), initial=done):
+            path, source, jobs = pending[number]
             dump.write_shard(path, source, jobs, extraction.extract, options, run.settings.workers, extraction.lr_key)
         ranks.wait()
         if ranks.rank():
             return
+        if absent := [path for path, _, _ in pending if not path.exists()]:
+            raise errors.UserError(
+                f"{absent[0]}: another process wrote this shard, and it is not here; set runtime.scratch to a folder that all machines"
+                " share, and run again"
+            )
         for folder, source in outs.items():
             shards = [path for path, owner, _ in pending if owner is source]
             _publish(run, extraction, lists, source, shards, work / source.name, folder)

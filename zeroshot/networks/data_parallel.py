@@ -9,7 +9,7 @@ from torch.nn import parallel
 from zeroshot.base import ranks
 
 
-class SyncBatchNorm(nn.BatchNorm2d):
+class SharedBatchNorm(nn.BatchNorm2d):
     """Batch normalisation by the mean and the variance of the batches of all ranks; PyTorch's own runs on GPUs only."""
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:
@@ -17,8 +17,7 @@ class SyncBatchNorm(nn.BatchNorm2d):
         if not self.training:
             return super().forward(input)
         maps = input.to(torch.promote_types(input.dtype, torch.float32))
-        own = maps.new_tensor([maps.numel() / maps.shape[1]])
-        n = ranks.total(own)
+        n = ranks.total(maps.new_tensor([maps.numel() / maps.shape[1]]))
         mean = _total(maps.sum((0, 2, 3))) / n
         centred = maps - mean[:, None, None]
         variance = _total(centred.square().sum((0, 2, 3))) / n
@@ -71,7 +70,8 @@ def shared(module: nn.Module, device: torch.device, sometimes_unused: bool = Fal
     else:
         for layer in module.modules():
             if type(layer) is nn.BatchNorm2d:
-                layer.__class__ = SyncBatchNorm
+                # It has the same weights and settings, and the optimizer may hold them already.
+                layer.__class__ = SharedBatchNorm
     # The statistics of all ranks are equal, so they need not be sent.
     return parallel.DistributedDataParallel(
         module,

@@ -70,7 +70,7 @@ def fit(
         semantic: head of the semantic loss, trained together with the network. Its cross-entropy is added with its weight. None:
             no semantic loss.
         name: the training's name in errors.
-        lr_key: the parameter with the learning rate, for errors. The batch size has the same section.
+        lr_key: the parameter with the learning rate; it and its section are for errors.
 
     Yields:
         After each epoch, a row {epoch, loss, lr} and the state to resume from. The loss is the weighted sum of all losses.
@@ -98,13 +98,13 @@ def fit(
             module.load_state_dict(state[part])
         optimizer.load_state_dict(state["optimizer"])
         first_epoch = state["epoch"] + 1
+    ranks.check_batch(options.batch_size, len(dataset.paths), lr_key.rpartition(".")[0])
     heads = data_parallel.shared(_Heads(network, semantic), device)
     criteria = [(1.0, criterion), *([] if semantic is None else [(semantic.weight, cross_entropy)])]
     probabilities = training_images.image_weights(dataset, options.repeat_threshold)
     for epoch in range(first_epoch, options.epochs):
         training.seed_torch(options.seed, epoch, *ranks.seed())
         batches = training_images.batches(probabilities, epoch, options)
-        ranks.check_batch(len(batches[0]), lr_key.rpartition(".")[0] + ".batch_size")
         batches = [ranks.share(keys) for keys in batches]
         loader = data.DataLoader(dataset, batch_sampler=batches, num_workers=workers, pin_memory=device.type == "cuda")
         total = torch.zeros((), device=device)

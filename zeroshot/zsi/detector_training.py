@@ -59,6 +59,7 @@ def fit(
         "box_reconstruction": options.box_head.reconstruction,
         "mask_reconstruction": options.mask_head.reconstruction,
     }
+    ranks.check_batch(options.batch_size, len(dataset), sections.SECTION)
     # A batch without a matched object gives the mask head nothing to do.
     compute = data_parallel.shared(_Losses(detector), device, sometimes_unused=True)
     lr = options.lr
@@ -66,7 +67,6 @@ def fit(
         # The samplers of torchvision draw anchors and regions with the global generator.
         training.seed_torch(options.seed, epoch, *ranks.seed())
         batches = dataset.batches(epoch, options.batch_size)
-        ranks.check_batch(len(batches[0]), f"{sections.SECTION}.batch_size")
         batches = [ranks.share(keys) for keys in batches]
         loader = data.DataLoader(
             dataset,
