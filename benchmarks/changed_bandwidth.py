@@ -8,8 +8,10 @@ at the first call. The stages read the sections of params.yaml in the current fo
 commands; what DVC itself takes, and pictures, the summary and ZS5Net, are left out.
 """
 
+import concurrent.futures
 import dataclasses
 import json
+import multiprocessing
 import os
 import pathlib
 import shlex
@@ -84,7 +86,10 @@ def main(
 
 def write(folder: pathlib.Path, sizes: Sizes) -> None:
     """Write a cache of these sizes, with all that the stages read except their parameters."""
-    generated_cache.write(folder, sizes.train, sizes.val, sizes.classes, sizes.unseen, sizes.pixels)
+    arguments = (folder, sizes.train, sizes.val, sizes.classes, sizes.unseen, sizes.pixels)
+    # The peak of a process counts the memory of the one that started it, so this one must stay small.
+    with concurrent.futures.ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as other:
+        other.submit(generated_cache.write, *arguments).result()
 
 
 def run(folder: pathlib.Path) -> Iterator[Cost]:
