@@ -1,5 +1,6 @@
 """Model files of ZSI: predictions as the stages have them, the files of `zeroshot predict`, and what is refused."""
 
+import collections
 import csv
 import json
 import pathlib
@@ -142,7 +143,8 @@ def predict(*words):
 def test_the_files_of_a_prediction(folder, tmp_path, capsys):
     out = tmp_path / "out"
     predict("--model", "models/head.pt", "--out", str(out))
-    said = capsys.readouterr().err
+    printed = capsys.readouterr()
+    said = printed.err
     assert (
         "a model of ZSI (head), 8 classes, 2 of them without masks (disk 60, square 180); evaluated: seen 60.0 mAP"
         in said
@@ -159,7 +161,10 @@ def test_the_files_of_a_prediction(folder, tmp_path, capsys):
     with open(out / "instances.csv", newline="") as file:
         rows = {int(row["annotation"]): row for row in csv.DictReader(file)}
     assert rows.keys() == {one["id"] for one in content["annotations"] if one["drawn"]}
-    assert 0 < len(rows) < len(content["annotations"])
+    assert printed.out.startswith(f"{out}: {len(PHOTOGRAPHS)} images; ")
+    parts = [part.partition(" ") for part in printed.out.strip().partition("; ")[2].split(", ")]
+    counted = {name.removesuffix(" (unseen)"): int(n) for n, _, name in parts}
+    assert counted == collections.Counter(row["class"] for row in rows.values())
     for one in content["annotations"]:
         assert one["area"] == coco.annToMask(one).sum() and one["iscrowd"] == 0
         if one["drawn"]:

@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -247,7 +248,8 @@ def test_the_commands_from_adding_a_class_to_the_pictures(folder, tmp_path, monk
     words = ["predict", str(photographs), "--model", str(bigger), "--out", str(tmp_path / "out"), "--masks"]
     with pytest.raises(SystemExit) as caught:
         cli.main([*words, "--side", "64", "--flip", "--regions", "20"])
-    assert caught.value.code == 1 and "broken.jpg" in capsys.readouterr().err
+    said = capsys.readouterr()
+    assert caught.value.code == 1 and "broken.jpg" in said.err
     for stem in ("a", "more/b", "more/c"):
         labels = image_files.read_mask(tmp_path / f"out/{stem}.png")
         assert labels.shape == (90, 70) and labels.max() < n_classes + 2
@@ -258,6 +260,12 @@ def test_the_commands_from_adding_a_class_to_the_pictures(folder, tmp_path, monk
         assert list((tmp_path / f"out/{stem}_masks").iterdir())
     shares = json.loads((tmp_path / "out/shares.json").read_text())
     assert len(shares) == 3 and all(abs(sum(of_class.values()) - 100) < 1e-6 for of_class in shares.values())
+    mean: dict[str, float] = {}
+    for of_class in shares.values():
+        for name, share in of_class.items():
+            mean[name] = mean.get(name, 0) + share / 3
+    first = max(mean, key=mean.__getitem__)
+    assert re.match(rf"{tmp_path}/out: 3 images; {first}( \(unseen\))? {mean[first]:.1f} %", said.out)
 
     cli.main(["export-onnx", "--model", str(bigger), "--out", str(onnx)])
     assert "labels equal to PyTorch's" in capsys.readouterr().out and onnx.exists()

@@ -104,17 +104,20 @@ def main(
             print(error, file=sys.stderr)
             failed += 1
     task.finish(out, results)
+    if results:
+        print(f"{out}: {len(sources) - failed} images; {task.summary(results)}")
     if failed:
         raise SystemExit(1)
 
 
 @dataclasses.dataclass(frozen=True)
 class _Task:
-    """What to do with images: a model, and functions that write the results of one image and of all."""
+    """What to do with images: a model, and functions that write the results of one image and of all, and that sum them up in words."""
 
     model: Any
     write: "Callable[[pathlib.Path, outputs.Source, np.ndarray], list[Any]]"
     finish: Callable[[pathlib.Path, list[Any]], None]
+    summary: Callable[[list[Any]], str]
 
 
 def _refuse_options_of_label_maps(path: pathlib.Path, options: "segmenter.Options", masks: bool) -> None:
@@ -145,7 +148,7 @@ def _label_maps(
     def write(out: pathlib.Path, source: outputs.Source, image: "np.ndarray") -> list[Any]:
         return outputs.write(out, source, image, segmenter.predict(image, loaded, options), loaded, masks)
 
-    return _Task(loaded, write, outputs.write_shares)
+    return _Task(loaded, write, outputs.write_shares, outputs.summary)
 
 
 def _instances(
@@ -170,7 +173,7 @@ def _instances(
     def finish(out: pathlib.Path, results: list[Any]) -> None:
         instance_outputs.write_lists(out, results, loaded)
 
-    return _Task(loaded, write, finish)
+    return _Task(loaded, write, finish, lambda results: instance_outputs.summary(results, loaded))
 
 
 def _factors(text: str) -> tuple[float, ...]:

@@ -146,6 +146,21 @@ def write_shares(folder: pathlib.Path, rows: Sequence[dict[str, str | float | bo
     storage.write_json(folder / "shares.json", nested)
 
 
+# How many classes `summary` names.
+_NAMED = 6
+
+
+def summary(rows: Sequence[dict[str, str | float | bool]]) -> str:
+    """Return what was found in all images, in words: the classes with the most pixels and their mean share."""
+    n_images = len({row["image"] for row in rows})
+    shares: dict[str, float] = {}
+    for row in rows:
+        name = f"{row['class']} (unseen)" if row["unseen"] else str(row["class"])
+        shares[name] = shares.get(name, 0.0) + float(row["share"]) / n_images
+    largest = sorted(shares.items(), key=lambda item: -item[1])[:_NAMED]
+    return ", ".join(f"{name} {share:.1f} %" for name, share in largest if share >= 0.05)
+
+
 def named(stem: pathlib.Path, ending: str) -> pathlib.Path:
     """Return the path of a result."""
     return stem.with_name(stem.name + ending)

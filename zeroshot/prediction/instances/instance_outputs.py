@@ -1,5 +1,6 @@
 """The files that `zeroshot predict` writes for a model of ZSI."""
 
+import collections
 import dataclasses
 import json
 import os
@@ -79,6 +80,16 @@ def write(
     picture = instance_overlay.overlay(image, drawn, model.classes)
     outputs.write_overlay(outputs.named(stem, ENDINGS[0]), PIL.Image.fromarray(picture))
     return Found(source.path, (image.shape[0], image.shape[1]), instances, masks)
+
+
+def summary(images: Sequence[Found], model: InstanceModel) -> str:
+    """Return how many instances of each class have a mask in all images, in words."""
+    classes = model.classes
+    labels = [classes.label_of(found.instances[number]["category_id"]) for found in images for number in found.masks]
+    counts = collections.Counter(
+        f"{classes.classes[label]} (unseen)" if label in classes.unseen else classes.classes[label] for label in labels
+    )
+    return ", ".join(f"{n} {name}" for name, n in counts.most_common()) or "no instance"
 
 
 def write_lists(folder: pathlib.Path, images: Sequence[Found], model: InstanceModel) -> None:
