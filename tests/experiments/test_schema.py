@@ -151,11 +151,17 @@ def test_a_record_of_pretraining_that_cannot_be_true_is_named_before_any_stage(t
     assert "backbone.pretraining: is labels, and backbone.weights" in text and "set it to none" in text
 
 
-def test_the_command_names_weights_and_files_that_do_not_exist(tmp_path, document):
+def test_the_command_names_all_files_that_do_not_exist_and_that_no_stage_makes(tmp_path, document):
     document["backbone"]["weights"] = str(tmp_path / "missing.pth")
+    document["data"]["root"] = str(tmp_path / "VOC2012")
     path = tmp_path / "params.yaml"
     path.write_text(yaml.safe_dump(document))
-    with pytest.raises(SystemExit, match=r"params.yaml: backbone.weights: .*missing.pth does not exist"):
+    with pytest.raises(SystemExit) as caught:
         commands.main(["check", str(path)])
+    # The corpus of the generated set is made by a stage.
+    assert [line.partition(": ")[2].replace(str(tmp_path), "") for line in str(caught.value).splitlines()] == [
+        "backbone.weights: /missing.pth does not exist; see docs/datasets.md",
+        "data.root: /VOC2012 does not exist; see docs/datasets.md",
+    ]
     with pytest.raises(SystemExit, match=r"stret: is no parameter file and no folder"):
         commands.main(["check", str(tmp_path / "stret")])

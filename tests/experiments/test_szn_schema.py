@@ -149,6 +149,7 @@ def test_with_the_class_list_at_hand_train_seen_classes_are_counted(write):
 def test_faults_of_szn_do_not_stop_the_main_pipeline(write, capsys):
     path = write(split={"train_unseen": 1}, seen_mask=HOLD_OUT)
     main = path.parents[1] / "params.yaml"
+    (main.parent / "data").mkdir(exist_ok=True)
     commands.main(["check", str(main)])
     out, error = capsys.readouterr()
     assert out == f"{main}: all {len(schema.SECTIONS)} sections are valid\n"

@@ -98,16 +98,16 @@ def _check_parameters(path: pathlib.Path) -> None:
     pipeline = path.resolve().parent.name if main.exists() else None
     if pipeline == "szn":
         schema.check_szn(path, main)
-        schema.check_weights(path, "network")
+        schema.check_files(path, ["network.weights"])
         print(f"{path}: all {len(schema.SZN_SECTIONS)} sections are valid")
         return
     if pipeline == "zsi":
         schema.check_zsi(path)
-        schema.check_weights(path, "detector")
+        schema.check_files(path, ["detector.weights"])
         print(f"{path}: all {len(schema.ZSI_SECTIONS)} sections are valid")
         return
     schema.check(path)
-    schema.check_weights(path)
+    schema.check_files(path)
     print(f"{path}: all {len(schema.SECTIONS)} sections are valid")
     for name in ("szn", "zsi"):
         other = path.parent / name / path.name

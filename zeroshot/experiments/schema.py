@@ -119,15 +119,24 @@ def check_zsi(path: str | pathlib.Path) -> None:
     _refuse(path, faults)
 
 
-def check_weights(path: str | pathlib.Path, section: str = "backbone") -> None:
-    """Check that the file of the key `weights` of a network's section exists, which no stage makes.
+def check_files(
+    path: str | pathlib.Path, keys: Sequence[str] = ("backbone.weights", "data.root", "embeddings.path")
+) -> None:
+    """Check that the files and folders that keys name exist, unless a stage makes them.
 
     Raises:
-        params.ParamsError: if it does not.
+        params.ParamsError: with all that do not.
     """
-    weights = pathlib.Path(params.data_path(path, f"{section}.weights"))
-    if not weights.exists():
-        raise params.ParamsError(f"{path}: {section}.weights: {weights} does not exist")
+    named = {key: pathlib.Path(params.data_path(path, key)) for key in keys}
+    made = pathlib.Path("data/toy")
+    _refuse(
+        path,
+        [
+            f"{key}: {file} does not exist; see docs/datasets.md"
+            for key, file in named.items()
+            if not file.exists() and not file.is_relative_to(made)
+        ],
+    )
 
 
 def _load(path: str | pathlib.Path, classes: Mapping[str, type]) -> dict[str, Any]:
