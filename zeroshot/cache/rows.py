@@ -119,6 +119,8 @@ def sample(folder: str | pathlib.Path, per_class: int, seed: int, ignored: bool 
                     file["features"].read_direct(result["features"], slice(start, stop), target)
                 else:
                     result["features"][target] = file["features"][start:stop][row_numbers]
+        # Those of the next shard would be read while these are in memory.
+        del columns
     for label in np.flatnonzero(totals):
         weights = result["weight"][first[label] : first[label + 1]]
         weights *= cells[label] / weights.sum(dtype=np.float64)
