@@ -105,7 +105,8 @@ def main(
             failed += 1
     task.finish(out, results)
     if results:
-        print(f"{out}: {len(sources) - failed} images; {task.summary(results)}")
+        n_images = len(sources) - failed
+        print(f"{out}: {n_images} image{'s' * (n_images > 1)}; {task.summary(results)}")
     if failed:
         raise SystemExit(1)
 
