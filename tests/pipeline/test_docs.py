@@ -267,8 +267,9 @@ def test_images_are_small_and_used():
     images = sorted((dag.ROOT / "docs/images").glob("*.png"))
     assert all(image.stat().st_size < 150_000 for image in images)
     assert sum(image.stat().st_size for image in images) < 400_000
-    readme = (dag.ROOT / "README.md").read_text(encoding="utf-8")
-    assert all(f"(docs/images/{image.name})" in readme for image in images)
+    pages = [dag.ROOT / "README.md", *(dag.ROOT / "docs").glob("*.md")]
+    text = "".join(page.read_text(encoding="utf-8") for page in pages)
+    assert all(f"images/{image.name})" in text for image in images)
 
 
 def has_key(document: dict, name: str) -> bool:
