@@ -74,7 +74,7 @@ def state_file(
         json.dumps(params.to_dict(options)).encode(),
         fingerprint(files),
         f"{torch.__version__} {device} {torch.get_num_threads()}".encode(),
-        # The order of summation depends on it.
+        # The order of summation and the draws of dropout depend on it.
         *([f"{ranks.count()} ranks".encode()] if ranks.count() > 1 else []),
     )
     return state_folder / "state.pt"

@@ -128,6 +128,7 @@ def check_files(
         params.ParamsError: with all that do not.
     """
     named = {key: pathlib.Path(params.data_path(path, key)) for key in keys}
+    # The output of make_toy.
     made = pathlib.Path("data/toy")
     _refuse(
         path,
