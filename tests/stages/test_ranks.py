@@ -36,7 +36,7 @@ def children(pid):
     return [int(word) for word in pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
-def test_two_ranks_of_dvc_or_torchrun_train_one_network(tmp_path):
+def test_two_ranks_of_params_yaml_or_of_torchrun_train_one_network(tmp_path):
     folder = blocks.make(tmp_path / "blocks", epochs=2, batch_size=2)
     set_ranks(folder, 2)
     networks = []
