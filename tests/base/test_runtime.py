@@ -60,19 +60,25 @@ def test_reading_the_section_does_not_import_torch():
 
 
 def test_a_freed_tensor_leaves_its_memory_to_the_next_one():
-    """The system clears every page that it gives, so each page of a returned block is a fault again."""
+    """The system clears every page that it gives, so each page of a returned block is a fault again.
+
+    A small allocation may take a piece of the freed block; then the next tensor, once in a while, needs a new one. With the default
+    settings every tensor does.
+    """
     faults = """if True:
         import resource, torch
         from zeroshot.base import params, runtime
         section = {"device": "cpu", "threads": 1, "ranks": 1, "workers": 0, "scratch": "work"}
         runtime.start(params.build(section, runtime.Params, "runtime"))
-        for _ in range(4):
+        counts = []
+        for _ in range(32):
             before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
             torch.ones(2**24)
-            print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+            counts.append(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+        print(*counts)
     """
-    first, *_, last = map(int, subprocess.check_output([sys.executable, "-c", faults], text=True).split())
-    assert first > 1000 and last < 100
+    counts = list(map(int, subprocess.check_output([sys.executable, "-c", faults], text=True).split()))
+    assert counts[0] > 1000 and sum(count > 1000 for count in counts) <= 16
 
 
 class OldLibrary:
