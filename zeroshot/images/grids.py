@@ -78,6 +78,20 @@ def upsample(logits: "torch.Tensor", size: tuple[int, int], stride: int) -> "tor
     return pixels[..., : size[0], : size[1]]
 
 
+def weights_between(stride: int) -> "torch.Tensor":
+    """Return the weights (4, s * s) of the four cells around a place between cells, in `upsample`, for each of its pixels row by row.
+
+    The cells are upper left, upper right, lower left and lower right. The pixels are those whose centres are at least as far down and to
+    the right as the centre of the first cell, and nearer than that of the last.
+    """
+    import torch
+
+    # Distances of the pixels from the centre of the first cell, in cells.
+    after = (torch.arange(stride) + 0.5 * (1 - stride % 2)) / stride
+    side = torch.stack([1 - after, after])
+    return torch.einsum("ay,bx->abyx", side, side).reshape(4, stride**2)
+
+
 @dataclasses.dataclass(frozen=True)
 class Strip:
     """Some rows of an image, and the rows of its cells that interpolation needs for them.
@@ -94,11 +108,19 @@ class Strip:
     width: int
     stride: int
 
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width, in pixels, of the part of the image that its cells cover."""
+        return (self.cells.stop - self.cells.start) * self.stride, self.width
+
+    def cut(self, pixels: "torch.Tensor") -> "torch.Tensor":
+        """Return the strip's rows (..., rows, W) of the pixels (..., *self.size) that its cells cover."""
+        top = self.cells.start * self.stride
+        return pixels[..., self.rows.start - top : self.rows.stop - top, :]
+
     def upsample(self, logits: "torch.Tensor") -> "torch.Tensor":
         """Return the strip's rows (b, c, rows, W) of what `upsample` returns for the image, of the logits (b, c, cells, w) of its cells."""
-        height = (self.cells.stop - self.cells.start) * self.stride
-        top = self.cells.start * self.stride
-        return upsample(logits, (height, self.width), self.stride)[..., self.rows.start - top : self.rows.stop - top, :]
+        return self.cut(upsample(logits, self.size, self.stride))
 
 
 def strips(values_per_cell: int, size: tuple[int, int], stride: int) -> Iterator[Strip]:

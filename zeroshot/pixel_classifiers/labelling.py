@@ -1,20 +1,17 @@
 """From the cached features of an image to its label maps: logits are upsampled to pixels and then compared."""
 
+import itertools
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 import torch
 from torch.nn import functional
 
 from zeroshot.images import grids
-from zeroshot.pixel_classifiers import masked_classifier, pixel_classifier, side_window
+from zeroshot.pixel_classifiers import largest_logits, masked_classifier, pixel_classifier, side_window
 
-# Classes whose upsampled logits are in memory together. So few stay in the processor's cache until they are compared.
-_CLASSES_AT_ONCE = 8
-# Values (H, W) and channel numbers (H, W) of the largest of a group of upsampled logits.
-Largest = tuple[torch.Tensor, torch.Tensor]
-Decide = Callable[[list[Largest]], Mapping[str, torch.Tensor]]
+Decide = Callable[[list[largest_logits.Largest]], Mapping[str, torch.Tensor]]
 # Maps the logits (1, n, h, w) of cells to what is upsampled.
 Combine = Callable[[torch.Tensor], torch.Tensor]
 
@@ -51,16 +48,16 @@ def predict_maps(
 
     sizes = list(map(len, groups))
     has_sides = classifier.unseen_side is not None
+    labels = [classifier.labels[group] for group in groups]
 
     def with_margin(logits: torch.Tensor) -> torch.Tensor:
         means = side_window.average(logits, classifier.side_window).split(sizes, dim=1)
         return torch.cat([logits, side_window.margin(*means)], dim=1)
 
-    def decide(largest: list[Largest]) -> Mapping[str, torch.Tensor]:
-        label = [classifier.labels[group][row] for group, (_, row) in zip(groups, largest, strict=False)]
+    def decide(largest: list[largest_logits.Largest]) -> Mapping[str, torch.Tensor]:
+        logit, label = [values for values, _ in largest], [label for _, label in largest]
         if "vanilla" not in names:
             return dict.fromkeys(names, label[0])
-        logit = [values for values, _ in largest]
 
         def generalised(bias: float) -> torch.Tensor:
             # The bias is the same for all pixels, so it can be subtracted after upsampling.
@@ -74,11 +71,12 @@ def predict_maps(
         }
 
     order = torch.cat(groups)
-    return _decided(
-        decide, _layer(classifier.weight[order], classifier.bias[order]), [*sizes, 1] if has_sides else sizes, features,
-        classifier.weight.device, size, image_size or size, stride,
-        classifier.side_window // 2 if has_sides else 0, with_margin if has_sides else None,
-    )  # fmt: skip
+    layer = _layer(classifier.weight[order], classifier.bias[order])
+    if not has_sides:
+        return _decided(decide, layer, labels, features, size, image_size or size, stride)
+    labels.append(labels[0].new_zeros(1))
+    reach = classifier.side_window // 2
+    return _decided(decide, layer, labels, features, size, image_size or size, stride, reach, with_margin)
 
 
 @torch.inference_mode()
@@ -107,9 +105,9 @@ def predict_masked_maps(
     }
     rows = [torch.nonzero(group).flatten() for group in groups.values()]
 
-    def decide(largest: list[Largest]) -> Mapping[str, torch.Tensor]:
+    def decide(largest: list[largest_logits.Largest]) -> Mapping[str, torch.Tensor]:
         *best, (log_odds, _) = largest
-        labels = {name: classifier.labels[group][row] for name, group, (_, row) in zip(groups, rows, best, strict=True)}
+        labels = {name: label for name, (_, label) in zip(groups, best, strict=True)}
         seen = labels["seen_side"]
         unseen = labels.setdefault("unseen_side", seen)
         return {
@@ -121,9 +119,8 @@ def predict_masked_maps(
     order = torch.cat(rows)
     weight = torch.cat([classifier.weight[order], masked.mask_weight[None]])
     bias = torch.cat([classifier.bias[order], masked.mask_bias[None]])
-    return _decided(
-        decide, _layer(weight, bias), [*map(len, rows), 1], features, weight.device, size, image_size or size, stride
-    )
+    labels = [*(classifier.labels[group] for group in rows), classifier.labels.new_zeros(1)]
+    return _decided(decide, _layer(weight, bias), labels, features, size, image_size or size, stride)
 
 
 def _layer(weight: torch.Tensor, bias: torch.Tensor) -> Callable[[torch.Tensor], torch.Tensor]:
@@ -134,9 +131,8 @@ def _layer(weight: torch.Tensor, bias: torch.Tensor) -> Callable[[torch.Tensor],
 def _decided(
     decide: Decide,
     layer: Callable[[torch.Tensor], torch.Tensor],
-    sizes: Sequence[int],
+    labels: Sequence[torch.Tensor],
     features: np.ndarray,
-    device: torch.device,
     size: tuple[int, int],
     image_size: tuple[int, int],
     stride: int,
@@ -146,61 +142,55 @@ def _decided(
     """Return the label maps (H, W) int64 that `decide` makes of the largest logit in each group of rows.
 
     Args:
-        decide: maps the largest logit and its channel, for each group, to label ids by the name of the label map.
+        decide: maps the largest logit and its label, for each group, to labels by the name of the label map.
         layer: maps cells (m, d) to their logits (n, m), group after group.
-        sizes: number of logits in each group, after `combine`.
-        device: the device to compute on.
+        labels: int64 ids of the rows of each group, after `combine`, on the device to compute on.
         features, size, image_size, stride: as in `predict_maps`.
         reach: how many cells further `combine` looks in each direction.
         combine: what it returns of the logits of cells is upsampled; None for the logits.
     """
     cells = torch.from_numpy(features)
+    ids = [group.int() for group in labels]
+    sizes = list(map(len, ids))
 
     def logits(rows: slice) -> torch.Tensor:
         """Return what is upsampled, (1, n, rows, w), of rows of cells."""
         first, last, _ = rows.indices(len(cells))
         start = max(first - reach, 0)
-        part = cells[start : last + reach].to(device).float()
+        part = cells[start : last + reach].to(ids[0].device).float()
         h, w, d = part.shape
         found = layer(part.reshape(-1, d)).reshape(1, -1, h, w)
         return found if combine is None else combine(found)[:, :, first - start : last - start]
 
-    def largest_of(strip: grids.Strip) -> list[Largest]:
-        parts = logits(strip.cells).split(list(sizes), dim=1)
-        return [_largest(map(strip.upsample, group.split(_CLASSES_AT_ONCE, dim=1))) for group in parts]
+    def largest_of(strip: grids.Strip) -> list[largest_logits.Largest]:
+        parts = logits(strip.cells)[0].split(sizes)
+        found = map(largest_logits.of_upsampled, parts, ids, itertools.repeat(strip.size), itertools.repeat(stride))
+        return [(strip.cut(values), strip.cut(best)) for values, best in found]
 
     if image_size == size:
-        # Features and logits of cells, upsampled logits of a few classes, and the largest ones of each group.
-        per_cell = features.shape[-1] + sum(sizes) + (_CLASSES_AT_ONCE + 2 * len(sizes)) * stride**2
+        # Features and logits of cells, upsampled logits of a few classes with those of the four cells around, and the largest ones of
+        # each group.
+        at_once = largest_logits.CLASSES_AT_ONCE
+        per_cell = features.shape[-1] + sum(sizes) + (at_once + 2 * len(sizes)) * stride**2 + 4 * at_once
         strips = ((strip.rows, largest_of(strip)) for strip in grids.strips(per_cell, size, stride))
     else:
         # A strip of a resized image has no rows of cells of its own, so these logits are divided by class.
-        parts = logits(slice(None)).split(list(sizes), dim=1)
-        strips = [(slice(None), [_largest(_resized(group, image_size, size, stride)) for group in parts])]
+        parts = logits(slice(None)).split(sizes, dim=1)
+        blocks = (_resized(group, image_size, size, stride) for group in parts)
+        strips = [(slice(None), list(map(largest_logits.of_blocks, blocks, ids)))]
 
     label_maps: dict[str, np.ndarray] = {}
     for rows, largest in strips:
-        for name, labels in decide(largest).items():
-            label_maps.setdefault(name, np.empty(size, np.int64))[rows] = labels.cpu().numpy()
+        for name, decided in decide(largest).items():
+            label_maps.setdefault(name, np.empty(size, np.int64))[rows] = decided.cpu().numpy()
     return label_maps
 
 
 def _resized(
     logits: torch.Tensor, image_size: tuple[int, int], size: tuple[int, int], stride: int
 ) -> Iterator[torch.Tensor]:
-    """Yield logits (1, C, h, w) upsampled to the image and then resized, (1, c, *size), for blocks of c classes in their order."""
+    """Yield logits (1, C, h, w) upsampled to the image and then resized, (c, *size), for blocks of c classes in their order."""
     most = max(1, grids.STRIP_VALUES // max(math.prod(image_size), math.prod(size)))
     for block in logits.split(most, dim=1):
         pixels = grids.upsample(block, image_size, stride)
-        yield functional.interpolate(pixels, size=size, mode="bilinear", align_corners=False)
-
-
-def _largest(blocks: Iterable[torch.Tensor]) -> Largest:
-    """Return the largest value (H, W) of all channels of blocks (1, c, H, W), and the number (H, W) int32 of the first such channel."""
-    channels = (values for block in blocks for values in block[0])
-    highest = next(channels).clone()
-    channel = torch.zeros(highest.shape, dtype=torch.int32, device=highest.device)
-    for number, values in enumerate(channels, start=1):
-        channel.masked_fill_(values > highest, number)
-        torch.maximum(highest, values, out=highest)
-    return highest, channel
+        yield functional.interpolate(pixels, size=size, mode="bilinear", align_corners=False)[0]
