@@ -23,7 +23,7 @@ def cache(tmp_path):
 def remedy(folder):
     return (
         f"restore it with `rm -r {folder}` and `dvc checkout {folder}`, or make it again with `dvc repro dump_features`, "
-        "that of SZN with `dvc repro szn/dvc.yaml:dump`"
+        "that of SZN with `dvc repro szn/dvc.yaml:dump`, that of ZSI with `dvc repro zsi/dvc.yaml:dump_regions`"
     )
 
 
@@ -75,7 +75,10 @@ def test_unreadable_index_is_refused_with_the_command_that_writes_it(tmp_path, c
         index.read(folder)
     text = str(caught.value)
     assert text.startswith(f"{folder}: no readable index.json (")
-    assert text.endswith("); make it with `dvc repro dump_features`, that of SZN with `dvc repro szn/dvc.yaml:dump`")
+    assert text.endswith(
+        "); make it with `dvc repro dump_features`, that of SZN with `dvc repro szn/dvc.yaml:dump`, "
+        "that of ZSI with `dvc repro zsi/dvc.yaml:dump_regions`"
+    )
 
 
 @pytest.mark.parametrize("layout", [None, 1, 3])

@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
 import sys
@@ -140,6 +141,20 @@ def test_what_is_undone_is_printed_and_a_dry_run_changes_nothing(repository, cap
         "undo the changes of params.yaml",
         "restore DVC's outputs of the last commit from its cache, which keeps those of now",
     ]
+
+
+def test_outputs_that_the_cache_lacks_are_counted_with_what_to_run(repository, capsys):
+    commands.main(["reset"])
+    assert "missing" not in capsys.readouterr().out
+    # The output is still in the folder, as committed.
+    shutil.rmtree(".dvc/cache/files")
+    commands.main(["reset"])
+    assert "missing" not in capsys.readouterr().out
+    (repository / "model.bin").unlink()
+    commands.main(["reset"])
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last.startswith("missing outputs, which DVC's cache lacks: 1 (model.bin); make them with `dvc repro`, ")
+    assert last.endswith("or fetch all from a remote with `dvc pull`")
 
 
 def test_changed_code_is_kept_unless_all_is_undone(repository):

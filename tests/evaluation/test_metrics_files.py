@@ -54,7 +54,7 @@ def test_the_results_are_those_of_the_present_split_and_name_the_files_of_others
     splits.write(tmp_path / "data/split.json", SPLIT)
     commands.main(["results"])
     lines = capsys.readouterr().out.splitlines()[2:]
-    assert [line.split()[0] for line in lines[:-2]] == ["zs3net"]
+    assert [line.split()[0] for line in lines[:-2]] == ["zs3net,"]
     assert lines[-1] == (
         "not of the split of data/split.json: metrics/ale.json (world, 0 unseen), metrics/devise.json (VOC2012, 0 unseen)"
     )
@@ -68,7 +68,7 @@ def test_without_a_present_split_all_metrics_must_belong_to_one(tmp_path, monkey
     write(tmp_path / "metrics", "ale")
     write(tmp_path / "metrics", "zs3net", dataset="copy")
     commands.main(["results"])
-    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()[2:-1]] == ["ale", "zs3net"]
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()[2:-1]] == ["ale,", "zs3net,"]
     write(tmp_path / "metrics", "spnet", dataclasses.replace(SPLIT, val=SPLIT.val[1:]))
     with pytest.raises(
         SystemExit, match=r"^the metrics belong to different splits.*: metrics/ale.json \(world, 2 unseen\), "

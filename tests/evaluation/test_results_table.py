@@ -51,9 +51,14 @@ def lines(folder):
 
 def test_table_has_one_line_per_model_sorted_by_name(tmp_path):
     write(tmp_path, "zs3net")
-    write(tmp_path, "seen_only", generalised=metrics(10))
+    write(tmp_path, "devise", generalised=metrics(10))
     (tmp_path / "curve.csv").write_text("epoch,loss\n")
-    assert lines(tmp_path) == [f"{'seen_only':24}{TEN}", f"{'zs3net':24}{FIFTY}"]
+    assert lines(tmp_path) == [f"{'devise, bias 0':24}{TEN}", f"{'zs3net, bias 0':24}{FIFTY}"]
+
+
+def test_a_model_that_knows_no_unseen_class_has_no_word_about_a_bias(tmp_path):
+    write(tmp_path, "seen_only", vanilla=None)
+    assert lines(tmp_path)[0].startswith("seen_only  ")
 
 
 def test_header_is_aligned_with_the_columns(tmp_path):
@@ -75,7 +80,7 @@ def test_model_with_a_seen_bias_has_a_second_line_without_it(tmp_path):
 
 def test_other_exclusion_policies_are_noted(tmp_path):
     write(tmp_path, "zs3net", exclude="pixels")
-    assert lines(tmp_path) == [f"{'zs3net (pixels)':24}{FIFTY}"]
+    assert lines(tmp_path) == [f"{'zs3net (pixels), bias 0':24}{FIFTY}"]
 
 
 @pytest.mark.parametrize(
@@ -89,14 +94,14 @@ def test_other_exclusion_policies_are_noted(tmp_path):
 )
 def test_other_protocols_are_noted(tmp_path, changes, note):
     write(tmp_path, "zs3net", PROTOCOL | changes)
-    assert lines(tmp_path) == [f"{f'zs3net ({note})':24}{FIFTY}"]
+    assert lines(tmp_path) == [f"{f'zs3net ({note}), bias 0 ':24}{FIFTY}"]
 
 
 def test_long_names_widen_the_first_column(tmp_path):
     write(tmp_path, "ale")
     write(tmp_path, "zs3net", PROTOCOL | {"short_side": 312, "absent_classes": "zero"}, exclude="pixels")
     _, names, first, second, _ = results_table.table(tmp_path).splitlines()
-    assert second == f"zs3net (pixels, masks at 312, absent 0) {FIFTY}"
+    assert second == f"zs3net (pixels, masks at 312, absent 0), bias 0 {FIFTY}"
     assert first.endswith(FIFTY) and len(names) == len(first) == len(second)
 
 
@@ -145,7 +150,7 @@ def test_context_from_true_masks_is_noted(tmp_path):
     write(tmp_path, "a", graph_context="near")
     write(tmp_path, "b", graph_context="true_masks")
     first, second = lines(tmp_path)
-    assert first.startswith("a  ") and second.startswith("b (true unseen masks) ")
+    assert first.startswith("a, bias 0 ") and second.startswith("b (true unseen masks), bias 0 ")
 
 
 def test_the_table_says_what_the_encoder_was_pretrained_with(tmp_path):
@@ -164,12 +169,12 @@ def test_self_training_without_pseudo_labels_is_noted(tmp_path):
     write(tmp_path, "zs3net")
     write(tmp_path, "zs5net", no_pseudo_labels=True)
     first, second = lines(tmp_path)
-    assert first.startswith("zs3net  ") and second.startswith("zs5net (no pseudo-labels) ")
+    assert first.startswith("zs3net, bias 0 ") and second.startswith("zs5net (no pseudo-labels), bias 0 ")
 
 
 def test_a_side_window_is_noted(tmp_path):
     write(tmp_path, "zs3net", side_window=7)
-    assert lines(tmp_path)[0].startswith("zs3net (window 7) ")
+    assert lines(tmp_path)[0].startswith("zs3net (window 7), bias 0 ")
 
 
 @pytest.mark.parametrize(

@@ -134,3 +134,31 @@ def test_binary_maps_come_after_the_label_maps_white_where_true_and_without_a_le
     np.testing.assert_array_equal(panel(picture, 2), white)
     np.testing.assert_array_equal(panel(picture, 3), 255 - white)
     assert len(swatches(picture)) == len(swatches(draw({"truth": TRUTH})))
+
+
+def test_names_wider_than_the_image_widen_the_picture_and_are_whole():
+    classes = ("background", "sixty-four pixels are too few", "for these names of classes")
+    colours = label_ids.palette()[:3]
+
+    def draw_overlay(width):
+        labels = np.zeros((64, width), np.uint16)
+        labels[:20, :30], labels[40:, :30] = 1, 2
+        return np.asarray(pictures.overlay(np.full((64, width, 3), 90, np.uint8), labels, classes, (2,), colours))
+
+    narrow, wide = draw_overlay(64), draw_overlay(800)
+    np.testing.assert_array_equal(narrow[:64, :64], wide[:64, :64])
+    assert wide.shape[1] == 800 and (narrow[:64, 64:] == 255).all()
+    legend, in_one_line = narrow[64 + pictures.MARGIN :], wide[64 + pictures.MARGIN :]
+    texts = [legend[line : line + pictures.LINE] for line in range(0, 3 * pictures.LINE, pictures.LINE)]
+    # The longest name, of an unseen class, comes first, and has a margin on each side.
+    assert (texts[0][:, -pictures.MARGIN :] == 255).all()
+    np.testing.assert_array_equal(texts[0], in_one_line[: pictures.LINE, : legend.shape[1]])
+    ink = [np.count_nonzero(text != 255) for text in texts]
+    assert all(ink) and sum(ink) == np.count_nonzero(in_one_line != 255)
+
+
+@pytest.mark.parametrize("width", [320, 500])
+def test_usual_names_leave_the_picture_as_wide_as_the_image(width):
+    labels = np.arange(3 * width, dtype=np.uint16).reshape(3, width) % 4
+    picture = pictures.overlay(np.zeros((3, width, 3), np.uint8), labels, CLASSES, (1,), label_ids.palette()[:4])
+    assert picture.width == width

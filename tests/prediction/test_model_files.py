@@ -14,8 +14,9 @@ import pytest
 import torch
 
 import zeroshot
+from stages import pack_models
 from tests.support import dag, tiny
-from zeroshot.base import checkpoints, errors
+from zeroshot.base import checkpoints, command_line, errors
 from zeroshot.cache import maps
 from zeroshot.commands import __main__ as cli
 from zeroshot.datasets import splits
@@ -65,6 +66,21 @@ def test_a_model_has_names_roles_and_figures_of_the_run(content):
         assert loaded.figures == json.load(file)["generalised"]
     assert "(red-striped, blue-checked); evaluated: seen " in str(loaded)
     assert str(loaded).endswith(". The encoder started from random weights.")
+
+
+def test_a_model_says_the_name_of_its_last_layer(content, tmp_path):
+    assert str(model.build(content, torch.device("cpu"))).startswith("a model of zs3net, ")
+    shutil.copy("models/classifiers/zs3net.pt", tmp_path / "zs5net.pt")
+    paths = {
+        "--backbone-path": "models/backbone.pt", "--classifier-paths": tmp_path / "zs5net.pt",
+        "--metrics-paths": "metrics/zs3net.json", "--model-paths": tmp_path / "model.pt",
+    }  # fmt: skip
+    command_line.run(pack_models.main, [str(word) for pair in paths.items() for word in pair])
+    packed = model.read(tmp_path / "model.pt")
+    assert str(model.build(packed, torch.device("cpu"))).startswith("a model of zs5net, ")
+    # Files of older versions of the code have no name.
+    unnamed = {**packed, "provenance": {key: value for key, value in packed["provenance"].items() if key != "name"}}
+    assert str(model.build(unnamed, torch.device("cpu"))).startswith("a model of zs3net, ")
 
 
 def test_a_model_without_the_data_and_the_parameters(folder, tmp_path, monkeypatch):

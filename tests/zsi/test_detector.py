@@ -120,6 +120,20 @@ def test_losses_of_images_without_an_object_are_finite_and_reach_the_encoder():
     assert detector.backbone.stem[0].weight.grad.abs().sum() > 0
 
 
+@pytest.mark.parametrize("encoder", ["small_cnn", "resnet50", "mobilenet_v2", "mobilenet_v3_large"])
+def test_all_weights_get_a_gradient_but_those_of_the_mask_decoder_from_images_without_an_object(encoder):
+    anchors = PYRAMID if encoder != "small_cnn" else {}
+    detector = disks_and_squares.new_detector(encoder=encoder, freeze="stem", **anchors).train()
+    images, targets = disks_and_squares.batch(2)
+    nothing = [disks_and_squares.target([])] * 2
+    decoder = {f"mask_head.decoder.{name}" for name, _ in detector.mask_head.decoder.named_parameters()}
+    for given, unused in ((targets, set()), (nothing, decoder)):
+        detector.zero_grad()
+        torch.stack([*detector.losses(images, given).values()]).sum().backward()
+        trained = {name: weight.grad for name, weight in detector.named_parameters() if weight.requires_grad}
+        assert {name for name, gradient in trained.items() if gradient is None} == unused
+
+
 def test_an_object_of_one_pixel_and_an_image_of_one_pixel_can_be_trained_on():
     mask = torch.zeros(1, 40, 48, dtype=torch.uint8)
     mask[0, 20, 31] = 1

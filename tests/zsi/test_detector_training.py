@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from tests.support import disks_and_squares, two_ranks
-from zeroshot.base import training
+from zeroshot.base import ranks, training
+from zeroshot.networks import data_parallel
 from zeroshot.zsi import detector_training, instances_dataset
 
 LOSSES = {"objectness", "rpn_box", "classification", "box", "box_reconstruction", "mask", "mask_reconstruction"}
@@ -110,3 +111,27 @@ def test_two_ranks_train_one_detector_on_shares_of_each_batch(folder, tmp_path):
     )
     assert torch.nn.functional.cosine_similarity(one, other, dim=0) > 0.8
     assert other.norm().item() == pytest.approx(one.norm().item(), rel=0.2)
+
+
+def gradients_with_and_without_objects():
+    """Return the gradients of two steps: in the first the image of rank 1 has no object, in the second none has one."""
+    detector = disks_and_squares.new_detector().train()
+    compute = data_parallel.shared(detector_training._Losses(detector), torch.device("cpu"))
+    images, targets = disks_and_squares.batch(1)
+    nothing = [disks_and_squares.target([])]
+    steps = []
+    for of_rank in ([targets, nothing], [nothing, nothing]):
+        torch.stack([*compute(images, of_rank[ranks.rank()]).values()]).sum().backward()
+        steps.append({name: weight.grad.clone() for name, weight in detector.named_parameters()})
+        detector.zero_grad()
+    return steps
+
+
+def test_ranks_with_images_without_an_object_share_every_gradient_and_pytorch_warns_of_nothing(tmp_path, capfd):
+    first, second = two_ranks.results(tmp_path, gradients_with_and_without_objects)
+    for one, other in zip(first, second, strict=True):
+        assert all(torch.equal(one[name], other[name]) for name in one)
+    of_decoder = [{name: step[name] for name in step if name.startswith("mask_head.decoder")} for step in first]
+    assert of_decoder[0] and all(gradient.abs().sum() > 0 for gradient in of_decoder[0].values())
+    assert all((gradient == 0).all() for gradient in of_decoder[1].values())
+    assert "find_unused_parameters" not in capfd.readouterr().err

@@ -1,6 +1,7 @@
 """Lists of classes, boxes and masks of one image."""
 
 import numpy as np
+import pycocotools.mask
 import pytest
 import torch
 
@@ -140,7 +141,7 @@ def test_entries_have_category_ids_widths_and_run_lengths():
     (entry,) = coco_results.entries(found, 5, disks_and_squares.CLASSES, 0.5)
     assert entry["image_id"] == 5 and entry["category_id"] == disks_and_squares.CLASSES.category_ids[7]
     assert entry["bbox"] == [2.0, 4.0, 10.0, 20.0] and entry["score"] == 0.25
-    decoded = coco_results.run_lengths.decode(entry["segmentation"])
+    decoded = pycocotools.mask.decode(entry["segmentation"])
     rows, columns = np.nonzero(decoded)
     assert decoded.shape == (30, 20)
     # The upper half of the box; pasting interpolates, so an edge may be off by a pixel.

@@ -37,9 +37,16 @@ def track(items: Iterable[T], what: str, total: int | None = None, initial: int 
         now = time.monotonic()
         if now - last >= LOG_SECONDS:
             last = now
-            rate = n_done / (now - start)
-            remaining = f", {(total - initial - n_done) / rate:.0f} s left" if total else ""
-            print(f"{what}: {initial + n_done}/{total or '?'}, {rate:.3g}/s{remaining}", file=sys.stderr, flush=True)
+            seconds = (now - start) / n_done
+            # As tqdm's bar does, from a second an item on.
+            speed = f"{_short(seconds)} s each" if seconds > 1 else f"{_short(1 / seconds)}/s"
+            remaining = f", {(total - initial - n_done) * seconds:.0f} s left" if total else ""
+            print(f"{what}: {initial + n_done}/{total or '?'}, {speed}{remaining}", file=sys.stderr, flush=True)
+
+
+def _short(value: float) -> str:
+    """Return a number with three digits, or all those before the point."""
+    return f"{value:.3g}" if value < 999.5 else f"{value:.0f}"
 
 
 def say(text: str) -> None:

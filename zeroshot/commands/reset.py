@@ -5,6 +5,9 @@ from typing import Annotated
 
 import tyro
 
+# How many missing outputs the last line names.
+_NAMED = 3
+
 
 def main(
     *,
@@ -14,7 +17,7 @@ def main(
     """Go back to the last commit: restore params.yaml, dvc.lock, metrics/ and plots/ from Git, and artefacts from DVC's cache.
 
     What differs is found by reading the files, because a run that was killed may leave files that Git takes for unchanged. Without `--all`,
-    nothing is undone if other tracked files are changed too, such as code.
+    nothing is undone if other tracked files are changed too, such as code. A last line counts the outputs that the cache lacks.
 
     Args:
         all: undo the changes of all tracked files, also of code.
@@ -34,5 +37,13 @@ def main(
     for path in paths:
         print(f"undo the changes of {path}", flush=True)
     print("restore DVC's outputs of the last commit from its cache, which keeps those of now", flush=True)
-    if not dry_run:
-        print(going_back.restore(root, paths), end="")
+    if dry_run:
+        return
+    print(going_back.restore(root, paths), end="")
+    missing = going_back.missing(root)
+    if missing:
+        named = ", ".join(missing[:_NAMED]) + (", ..." if len(missing) > _NAMED else "")
+        print(
+            f"missing outputs, which DVC's cache lacks: {len(missing)} ({named}); make them with `dvc repro`, those of SZN and ZSI with"
+            " `dvc repro szn/dvc.yaml` and `dvc repro zsi/dvc.yaml`, or fetch all from a remote with `dvc pull`"
+        )

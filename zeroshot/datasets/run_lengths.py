@@ -1,10 +1,12 @@
-"""Run lengths of the outlines in COCO's layout: polygons, and compressed or plain run lengths, all checked before they are trusted."""
+"""Run lengths of masks: of outlines in COCO's layout, all checked before they are trusted, and to and from arrays of pixels."""
 
 import re
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
 
+import numpy as np
 import pycocotools.mask
+import pydantic
 import typing_extensions
 
 from zeroshot.base import errors
@@ -20,12 +22,46 @@ class RunLengths(typing_extensions.TypedDict):
     counts: list[int] | str
 
 
+class Compressed(typing_extensions.TypedDict):
+    """A mask as COCO's compressed run lengths, of the (height, width) of its image."""
+
+    __pydantic_config__ = pydantic.ConfigDict(strict=True, extra="forbid")  # type: ignore[misc]
+    size: Annotated[list[int], pydantic.Field(min_length=2, max_length=2)]
+    counts: Annotated[str, pydantic.Field(min_length=1)]
+
+
 # The pixels of an object, `segmentation` in COCO's JSON: x and y of each corner in turn, in pixels, of each polygon; or run lengths.
 Outline = list[list[float]] | RunLengths
 
 
 class OutlineError(errors.UserError):
     """Raised if an outline gives no pixels; the text is the cause alone, without the place."""
+
+
+def encode(mask: np.ndarray) -> Compressed:
+    """Return the compressed run lengths of a mask (H, W) bool."""
+    # The type stubs of pycocotools have another type than its function returns.
+    runs: Any = pycocotools.mask.encode(np.asfortranarray(mask, np.uint8))
+    return {"size": [*mask.shape], "counts": runs["counts"].decode()}
+
+
+def decode(runs: Mapping[str, Any]) -> np.ndarray:
+    """Return the mask (H, W) bool of `Compressed` run lengths that are not damaged."""
+    # The type stubs of pycocotools have another type than its function takes.
+    segmentation: Any = runs
+    return pycocotools.mask.decode(segmentation).astype(bool)
+
+
+def annotation(mask: np.ndarray, category_id: int) -> dict[str, Any]:
+    """Return an object with the pixels `mask`, (H, W) bool, as an annotation of COCO's layout without ids."""
+    segmentation: Any = encode(mask)
+    return {
+        "category_id": category_id,
+        "bbox": pycocotools.mask.toBbox(segmentation).tolist(),
+        "area": int(mask.sum()),
+        "iscrowd": 0,
+        "segmentation": segmentation,
+    }
 
 
 def is_empty(outline: Outline) -> bool:

@@ -13,6 +13,7 @@ _INTERVAL_WIDTH = len(" [100.0, 100.0]")
 
 def table(folder: str | pathlib.Path, split_path: pathlib.Path | None = None) -> str:
     """Return one line for each model with metrics in `folder`. A model with a seen bias has a second line without the bias.
+    Where the bias is 0, chosen or not, both would be the same.
 
     Only metrics of one split are in the table: that in `split_path`, or without it the one to which all metrics belong. Below the
     models stands what the encoder was pretrained with, and last the files of other splits.
@@ -30,6 +31,8 @@ def table(folder: str | pathlib.Path, split_path: pathlib.Path | None = None) ->
         name = f"{path.stem} ({', '.join(notes)})" if notes else path.stem
         if values["seen_bias"]:
             lines.append((f"{name}, no bias", _numbers(values["without_bias"], values["vanilla"])))
+        # Of a model without unseen classes there is nothing to say.
+        if values["seen_bias"] or values["vanilla"] is not None:
             name = f"{name}, bias {values['seen_bias']:g}"
         lines.append((name, _numbers(values["generalised"], values["vanilla"])))
     if not lines:

@@ -1,6 +1,7 @@
 """Going back to the last commit: tracked files by their content, then DVC's outputs from the cache."""
 
 import dataclasses
+import json
 import os
 import pathlib
 import subprocess
@@ -69,6 +70,18 @@ def restore(root: pathlib.Path, paths: Sequence[str]) -> str:
     _git_restore(root, new, "--staged")
     # Without --force, DVC asks before it replaces what a killed stage left.
     return _output(root, [sys.executable, "-m", "dvc", "checkout", "--force", "--allow-missing"])
+
+
+def missing(root: pathlib.Path) -> tuple[str, ...]:
+    """Return the outputs of DVC, as paths relative to the repository, that `restore` could not restore, since the cache lacks them.
+
+    Raises:
+        errors.UserError: if DVC fails; with its message.
+    """
+    status = json.loads(_output(root, [sys.executable, "-m", "dvc", "data", "status", "--json"]))
+    # An output that is in the folder as committed is missing in the cache only.
+    differs = {path for paths in status.get("uncommitted", {}).values() for path in paths}
+    return tuple(sorted(differs & set(status.get("not_in_cache", []))))
 
 
 def _is_of_runs(path: str) -> bool:

@@ -1,14 +1,13 @@
 """A photograph with the instances that were found in it, as one picture."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import PIL.Image
-import pycocotools.mask
 from matplotlib import figure as mpl_figure
 from matplotlib.backends import backend_agg
 
+from zeroshot.datasets import run_lengths
 from zeroshot.datasets.instances import class_list
 from zeroshot.evaluation.instances import detections
 from zeroshot.figures import instance_shapes, measured_text, output
@@ -66,9 +65,7 @@ def _shrunk(
     size = (max(1, round(factor * image.shape[1])), max(1, round(factor * image.shape[0])))
     smaller: list[detections.Detection] = []
     for one in detected:
-        mask = PIL.Image.fromarray(instance_shapes.decoded(one["segmentation"])).resize(size)
-        # The type stubs of pycocotools have another type than its function returns.
-        runs: Any = pycocotools.mask.encode(np.asfortranarray(mask, np.uint8))
-        segmentation: detections.RunLengths = {"size": [size[1], size[0]], "counts": runs["counts"].decode()}
+        mask = PIL.Image.fromarray(run_lengths.decode(one["segmentation"])).resize(size)
+        segmentation = run_lengths.encode(np.asarray(mask))
         smaller.append({**one, "bbox": [factor * value for value in one["bbox"]], "segmentation": segmentation})
     return np.asarray(PIL.Image.fromarray(image).resize(size, PIL.Image.Resampling.BILINEAR)), smaller

@@ -10,6 +10,7 @@ import pycocotools.mask
 from matplotlib import axes as mpl_axes
 from matplotlib import patches, patheffects
 
+from zeroshot.datasets import run_lengths
 from zeroshot.datasets.instances import class_list
 from zeroshot.evaluation.instances import detections
 from zeroshot.figures import measured_text, overlays, text_places
@@ -117,7 +118,7 @@ def _draw_shapes(
     inside = painted(shapes, image.shape[:2]) != label_ids.BACKGROUND
     axes.imshow(np.where(inside[..., None], image, overlays.light_grey(image, image.shape[:2])))
     for shape in reversed(shapes):
-        outline = overlays.outline(decoded(shape.mask))
+        outline = overlays.outline(run_lengths.decode(shape.mask))
         outline.set(edgecolor=overlays.INK, linewidth=MASK_WIDTH)
         x, y, width, height = shape.box
         box = patches.Rectangle((x - 0.5, y - 0.5), width, height, fill=False, **_line(shape, classes, BOX_WIDTH))
@@ -200,16 +201,10 @@ def _weight(shape: Shape, classes: class_list.InstanceClasses) -> str:
 def painted(shapes: Sequence[Shape], size: tuple[int, int]) -> np.ndarray:
     """Return the label map (H, W) uint16 of masks, smaller ones on top of larger ones."""
     painted = np.full(size, label_ids.BACKGROUND, label_ids.DTYPE)
-    masks = [(decoded(shape.mask), shape.label) for shape in shapes]
+    masks = [(run_lengths.decode(shape.mask), shape.label) for shape in shapes]
     for mask, label in sorted(masks, key=lambda one: -int(one[0].sum())):
         painted[mask] = label
     return painted
-
-
-def decoded(mask: Mapping[str, Any]) -> np.ndarray:
-    """Return a mask (H, W) bool of compressed run lengths."""
-    runs: Any = mask
-    return pycocotools.mask.decode(runs).astype(bool)
 
 
 def _iou(one: Sequence[float], other: Sequence[float]) -> float:

@@ -13,6 +13,8 @@ from zeroshot.images import label_ids
 
 # In pixels: space between panels, height of a line of text, side of a colour square in the legend, font size.
 MARGIN, LINE, SWATCH, FONT_SIZE = 8, 20, 12, 13
+# In pixels, at every scale: space between a square and its text.
+TEXT_GAP = 4
 
 
 class _Style:
@@ -21,6 +23,10 @@ class _Style:
     def __init__(self, scale: float = 1.0) -> None:
         self.margin, self.line, self.swatch = (round(scale * length) for length in (MARGIN, LINE, SWATCH))
         self.font = PIL.ImageFont.load_default(round(scale * FONT_SIZE))
+
+    def step(self, text: str) -> int:
+        """Return the width of a legend entry with this text and of the two margins behind it, in pixels."""
+        return self.swatch + TEXT_GAP + round(self.font.getlength(text)) + 2 * self.margin
 
 
 def compare(
@@ -70,7 +76,7 @@ def overlay(
 ) -> PIL.Image.Image:
     """Lay the colours of a label map over its image, half transparent, and put a legend of the classes in it below.
 
-    The background is left as it is. The text grows with the image.
+    The background is left as it is. The text grows with the image. A name that is wider than the image makes the picture wider.
 
     Args:
         image: (H, W, 3) uint8.
@@ -93,16 +99,18 @@ def cut_margin(labels: np.ndarray, margin: int) -> np.ndarray:
 def _with_legend(
     body: PIL.Image.Image, entries: Sequence[tuple[int, str]], colours: np.ndarray, style: "_Style"
 ) -> PIL.Image.Image:
-    """Return a picture of (label, text) entries below `body`."""
-    positions, n_lines = _flow([style.font.getlength(text) for _, text in entries], body.width, style)
+    """Return a picture of (label, text) entries below `body`. It is wider than `body` where an entry does not fit into one line."""
+    steps = [style.step(text) for _, text in entries]
+    width = max([body.width, *steps])
+    positions, n_lines = _flow(steps, width, style)
     top = body.height + style.margin
-    picture = PIL.Image.new("RGB", (body.width, top + n_lines * style.line + style.margin), "white")
+    picture = PIL.Image.new("RGB", (width, top + n_lines * style.line + style.margin), "white")
     picture.paste(body)
     draw = PIL.ImageDraw.Draw(picture)
     for (label, text), (x, line) in zip(entries, positions, strict=True):
         y = top + line * style.line
         draw.rectangle((x, y, x + style.swatch - 1, y + style.swatch - 1), fill=tuple(colours[label].tolist()))
-        draw.text((x + style.swatch + 4, y - 2), text, fill="black", font=style.font)
+        draw.text((x + style.swatch + TEXT_GAP, y - 2), text, fill="black", font=style.font)
     return picture
 
 
@@ -121,12 +129,11 @@ def _legend(labels: np.ndarray, classes: Sequence[str], unseen: Sequence[int]) -
     return list(texts.items())
 
 
-def _flow(widths: Sequence[float], full_width: int, style: _Style) -> tuple[list[tuple[int, int]], int]:
-    """Place legend entries with these text widths (pixels) from left to right, line by line; return each (x, line) and the line count."""
+def _flow(steps: Sequence[int], full_width: int, style: _Style) -> tuple[list[tuple[int, int]], int]:
+    """Place legend entries of `_Style.step` pixels from left to right, line by line; return each (x, line) and the line count."""
     positions: list[tuple[int, int]] = []
     x, line = style.margin, 0
-    for width in widths:
-        step = style.swatch + 4 + round(width) + 2 * style.margin
+    for step in steps:
         if x > style.margin and x + step - style.margin > full_width:
             x, line = style.margin, line + 1
         positions.append((x, line))

@@ -52,16 +52,15 @@ def _total(value: torch.Tensor) -> torch.Tensor:
     return typing.cast(torch.Tensor, _Total.apply(value))
 
 
-def shared(module: nn.Module, device: torch.device, sometimes_unused: bool = False) -> nn.Module:
+def shared(module: nn.Module, device: torch.device) -> nn.Module:
     """Return a module whose forward pass on each rank trains the same weights; alone, the module itself.
 
     Its gradient is the mean over the ranks. The layers for batch normalisation in `module` are replaced, their weights and the names
     of their weights stay.
 
     Args:
-        module: on its device, with `requires_grad` set.
+        module: on its device, with `requires_grad` set. Its outputs depend on every weight that is trained.
         device: the device.
-        sometimes_unused: whether a forward pass may leave weights out.
     """
     if ranks.count() == 1:
         return module
@@ -77,5 +76,4 @@ def shared(module: nn.Module, device: torch.device, sometimes_unused: bool = Fal
         module,
         device_ids=[ranks.place()] if device.type == "cuda" else None,
         forward_sync_buffers=False,
-        find_unused_parameters=sometimes_unused,
     )

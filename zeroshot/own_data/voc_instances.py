@@ -10,10 +10,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
-import pycocotools.mask
 
 from zeroshot.base import errors, parallel, progress, storage
-from zeroshot.datasets import layout, lists, matlab, published
+from zeroshot.datasets import layout, lists, matlab, published, run_lengths
 from zeroshot.images import image_files, label_ids
 from zeroshot.own_data import parameters
 
@@ -126,7 +125,7 @@ def _describe(images: pathlib.Path, id: str, read: _Reader) -> _Described:
         return _Described({}, (), faults)
     _check_sizes({path: size, objects.path: objects.numbers.shape}, faults)
     image = {"file_name": path.name, "width": size[1], "height": size[0]}
-    entries = [_entry(objects.numbers == number, label) for number, label in objects.labels.items()]
+    entries = [run_lengths.annotation(objects.numbers == number, label) for number, label in objects.labels.items()]
     return _Described(image, entries, faults)
 
 
@@ -228,19 +227,6 @@ def _check_labels(labels: Iterable[int], path: pathlib.Path, faults: list[_Fault
 
 def _names(labels: Iterable[int]) -> str:
     return ", ".join(published.VOC.classes[label] for label in labels)
-
-
-def _entry(mask: np.ndarray, label: int) -> Entry:
-    """Return the annotation of an object with the pixels `mask`, (H, W) bool, without ids."""
-    # The type stubs of pycocotools have other types of arrays and dictionaries than its functions return.
-    runs: Any = pycocotools.mask.encode(np.asfortranarray(mask, np.uint8))
-    return {
-        "category_id": label,
-        "bbox": pycocotools.mask.toBbox(runs).tolist(),
-        "area": int(mask.sum()),
-        "iscrowd": 0,
-        "segmentation": {"size": list(mask.shape), "counts": runs["counts"].decode()},
-    }
 
 
 def _write(path: pathlib.Path, described: Iterable[tuple[str, _Described]]) -> str:

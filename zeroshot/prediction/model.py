@@ -43,6 +43,7 @@ class Model:
         figures: `generalised` of the model's metrics when it was packed; None after a change of its classes.
         margin: pixels that a map covers on each side of its image, as in `networks/segmentation_network.py`.
         system: the pipeline that trained the model.
+        name: the name of the model in the results of its pipeline, such as `zs5net`; that of the pipeline for files without a name.
         train_unseen: label ids of classes with masks that the network was not trained on.
     """
 
@@ -57,6 +58,7 @@ class Model:
     margin: int = 0
     system: System = "zs3net"
     train_unseen: tuple[int, ...] = ()
+    name: str = "zs3net"
 
     @property
     def labels(self) -> tuple[int, ...]:
@@ -69,9 +71,9 @@ class Model:
         return tuple(sorted(self.classifier.labels[self.classifier.unseen].tolist()))
 
     def __str__(self) -> str:
-        """The model in a few words: its system, classes and figures, and what its encoder was pretrained with."""
+        """The model in a few words: its name, classes and figures, and what its encoder was pretrained with."""
         unseen = [self.names[label] for label in self.unseen]
-        text = f"a model of {self.system}, {len(self.labels)} classes, {len(unseen)} of them without masks"
+        text = f"a model of {self.name}, {len(self.labels)} classes, {len(unseen)} of them without masks"
         text += f" ({', '.join(unseen)})" if 0 < len(unseen) <= 10 else ""
         n_untrained = len(set(self.labels) & set(self.train_unseen))
         text += f", {n_untrained} with masks that its network was not trained on" if n_untrained else ""
@@ -182,8 +184,8 @@ class Content(typing_extensions.TypedDict):
         backbone: the network, the section of parameters that trained it, and in it what its encoder was pretrained with.
         figures: `generalised` of the model's metrics when it was packed; None after a change of its classes.
         ingredients: None if classes cannot be added.
-        provenance: `split` and `exclude` of the metrics, `config`, the parameters of the last layer, and `sha256` of the files of the
-            network and the last layer; empty for version 1.
+        provenance: `name` as in `Model`, which older files lack, `split` and `exclude` of the metrics, `config`, the parameters of the
+            last layer, and `sha256` of the files of the network and the last layer; empty for version 1.
     """
 
     __pydantic_config__ = checkpoints.ENTRIES  # type: ignore[misc]
@@ -282,6 +284,7 @@ def build(content: dict[str, Any], device: torch.device) -> Model:
         network.margin,
         content["system"],
         tuple(content["train_unseen"]),
+        str(content["provenance"].get("name", content["system"])),
     )
 
 

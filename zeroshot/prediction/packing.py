@@ -27,7 +27,7 @@ def pack(
     Args:
         system: the pipeline of the files.
         network_path: the trained network.
-        classifier_path: its last layer.
+        classifier_path: its last layer, in a file with the name of the model: `zs3net`, `zs5net`, `ale`, ...
         loaded: the classifier and the metadata in `classifier_path`.
         metrics_path: the metrics of the last layer.
         ingredients: what new classes are learnt from, or None.
@@ -57,6 +57,7 @@ def pack(
         "figures": metrics["generalised"],
         "ingredients": ingredients,
         "provenance": {
+            "name": classifier_path.stem,
             "split": metrics["split"],
             "exclude": metrics["exclude"],
             "config": metadata.get("config"),

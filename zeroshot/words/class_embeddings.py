@@ -93,7 +93,7 @@ def write(path: str | pathlib.Path, embeddings: ClassEmbeddings, provenance: Map
     with storage.replacing(path) as temporary, hdf5.writing(temporary) as file:
         vectors = np.ascontiguousarray(embeddings.vectors, dtype="<f4")
         dataset = file.create_dataset("vectors", data=vectors, dtype="<f4", track_times=False)
-        # Not as text of HDF5, whose library never ends on some damaged ones.
+        # The names are a dataset of bytes, not HDF5's text of variable length: where such a text is damaged, the library never returns.
         names = np.frombuffer(json.dumps(list(embeddings.names)).encode(), np.uint8)
         file.create_dataset("names", data=names, track_times=False)
         for key in sorted(provenance):

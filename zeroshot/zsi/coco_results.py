@@ -1,10 +1,6 @@
 """Instances of an image as entries of COCO's results: boxes, scores, category ids and run lengths of masks."""
 
-from typing import Any
-
-import numpy as np
-from pycocotools import mask as run_lengths
-
+from zeroshot.datasets import run_lengths
 from zeroshot.datasets.instances import class_list
 from zeroshot.evaluation.instances import detections
 from zeroshot.zsi import inference
@@ -30,15 +26,13 @@ def entries(
     for (left, top, right, bottom), label, score, mask in rows:
         category_id = classes.category_ids[label]
         assert category_id is not None  # The background is in no list.
-        # The type stubs of pycocotools have another type than its function returns.
-        encoded: Any = run_lengths.encode(np.asfortranarray(mask, np.uint8))
         result.append(
             {
                 "image_id": image_id,
                 "category_id": category_id,
                 "score": round(score, _SCORE_DECIMALS),
                 "bbox": [round(value, _PIXEL_DECIMALS) for value in (left, top, right - left, bottom - top)],
-                "segmentation": {"size": [*found.size], "counts": encoded["counts"].decode()},
+                "segmentation": run_lengths.encode(mask),
             }
         )
     return result

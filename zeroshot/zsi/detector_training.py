@@ -60,8 +60,7 @@ def fit(
         "mask_reconstruction": options.mask_head.reconstruction,
     }
     ranks.check_batch(options.batch_size, len(dataset), sections.SECTION)
-    # A batch without a matched object gives the mask head nothing to do.
-    compute = data_parallel.shared(_Losses(detector), device, sometimes_unused=True)
+    compute = data_parallel.shared(_Losses(detector), device)
     lr = options.lr
     for epoch in range(first_epoch, options.epochs):
         # The samplers of torchvision draw anchors and regions with the global generator.
@@ -111,8 +110,14 @@ class _Losses(torch.nn.Module):
         self.detector = detector
 
     def forward(self, images: list[torch.Tensor], targets: list[dict[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
-        """Return `Detector.losses`."""
-        return self.detector.losses(images, targets)
+        """Return `Detector.losses`; of several ranks, they depend on every weight, also on images without an object."""
+        losses = self.detector.losses(images, targets)
+        decoder = self.detector.mask_head.decoder
+        # Without an object the decoder of masks does nothing, and the ranks wait for a gradient of every weight. PyTorch's option
+        # `find_unused_parameters` would search for such weights in each step, and warn about the option if it finds none.
+        if decoder is not None and ranks.count() > 1:
+            losses["mask_reconstruction"] += 0 * torch.stack([weight.sum() for weight in decoder.parameters()]).sum()
+        return losses
 
 
 def learning_rate(epoch: int, step: int, options: sections.Detector) -> float:

@@ -8,10 +8,10 @@ import numpy as np
 import pydantic
 import torch
 import typing_extensions
-from pycocotools import mask as run_lengths
 from torch.utils import data
 
 from zeroshot.base import errors, user_files
+from zeroshot.datasets import run_lengths
 from zeroshot.datasets.instances import class_list
 from zeroshot.images import image_files
 from zeroshot.zsi import sections
@@ -109,9 +109,7 @@ class TrainingInstances(data.Dataset[Example]):
         ]
         masks = np.zeros((len(annotations), height, width), np.uint8)
         for mask, annotation in zip(masks, annotations, strict=True):
-            # The type stubs of pycocotools have another type than its function takes.
-            runs: Any = annotation["segmentation"]
-            mask[:] = run_lengths.decode(runs)
+            mask[:] = run_lengths.decode(annotation["segmentation"])
         if mirrored:
             image, masks = image[:, ::-1], masks[:, :, ::-1]
         target = {

@@ -68,3 +68,26 @@ def test_regions_of_evaluation_images_come_back_and_an_image_may_have_none(tmp_p
     assert found["9"].size == (80, 102) and found["9"].resized == (40, 52)
     pooled = found["9"].mask_features(torch.tensor([2, 0]), found["9"].boxes[:2])
     assert pooled[:, 0, 0, 0].tolist() == [2, 0]
+
+
+def test_a_missing_or_damaged_cache_of_regions_names_the_stage_that_dumps_regions(tmp_path):
+    folder = tmp_path / "cache"
+    texts = []
+
+    def read():
+        with pytest.raises(index.ShardError) as caught:
+            list(evaluation_regions.read(folder, torch.device("cpu")))
+        texts.append(str(caught.value))
+
+    read()
+    region_shards.write_evaluation(folder, DESCRIPTION, [evaluated(0, 2)])
+    shard = folder / "shard-00000.h5"
+    content = shard.read_bytes()
+    shard.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    read()
+    shard.write_bytes(content[:-1])
+    read()
+    causes = ("no readable index.json", "altered since it was written", "truncated or missing shards")
+    for text, cause in zip(texts, causes, strict=True):
+        assert cause in text and text.endswith(" `dvc repro zsi/dvc.yaml:dump_regions`")
+        assert "dump_features" not in text and "szn" not in text

@@ -5,12 +5,10 @@ import json
 import pathlib
 from typing import Any
 
-import numpy as np
 import PIL.Image
-import pycocotools.mask
 
 from zeroshot.base import storage, text_files
-from zeroshot.datasets import generated_folder
+from zeroshot.datasets import generated_folder, run_lengths
 from zeroshot.datasets.shapes import arrangements, shape_words
 
 # By these words the stage knows a folder that it made.
@@ -71,17 +69,6 @@ def _write_image(
     height, width = image.shape[:2]
     annotations = []
     for number, instance in enumerate(instances, 1):
-        # The type stubs of pycocotools have other types of arrays and dictionaries than its functions return.
-        runs: Any = pycocotools.mask.encode(np.asfortranarray(instance.mask, np.uint8))
-        annotations.append(
-            {
-                "id": 10 * id + number,
-                "image_id": id,
-                "category_id": instance.category.id,
-                "bbox": pycocotools.mask.toBbox(runs).tolist(),
-                "area": int(instance.mask.sum()),
-                "iscrowd": 0,
-                "segmentation": {"size": [height, width], "counts": runs["counts"].decode()},
-            }
-        )
+        entry = run_lengths.annotation(instance.mask, instance.category.id)
+        annotations.append({"id": 10 * id + number, "image_id": id, **entry})
     return {"id": id, "file_name": name, "width": width, "height": height}, annotations

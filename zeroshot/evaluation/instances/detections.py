@@ -16,14 +16,6 @@ from zeroshot.datasets.instances import class_list
 _STRICT = pydantic.ConfigDict(strict=True, allow_inf_nan=False, extra="forbid")
 
 
-class RunLengths(typing_extensions.TypedDict):
-    """A mask as COCO's compressed run lengths, of the (height, width) of its image."""
-
-    __pydantic_config__ = _STRICT  # type: ignore[misc]
-    size: Annotated[list[int], pydantic.Field(min_length=2, max_length=2)]
-    counts: Annotated[str, pydantic.Field(min_length=1)]
-
-
 class Detection(typing_extensions.TypedDict):
     """One detected instance; `bbox` is [x, y, width, height] in pixels, and a higher score is a surer one."""
 
@@ -32,7 +24,7 @@ class Detection(typing_extensions.TypedDict):
     category_id: int
     score: float
     bbox: Annotated[list[float], pydantic.Field(min_length=4, max_length=4)]
-    segmentation: RunLengths
+    segmentation: run_lengths.Compressed
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,8 +8,8 @@ import pydantic
 import typing_extensions
 
 from zeroshot.base import errors, text_files, user_files
+from zeroshot.datasets import run_lengths
 from zeroshot.datasets.instances import class_list
-from zeroshot.evaluation.instances import detections
 
 
 class _Image(typing_extensions.TypedDict):
@@ -23,7 +23,7 @@ class _Annotation(typing_extensions.TypedDict):
     image_id: int
     category_id: int
     bbox: tuple[float, float, float, float]
-    segmentation: detections.RunLengths
+    segmentation: run_lengths.Compressed
     iscrowd: int
 
 
@@ -58,7 +58,7 @@ class Instance:
     image: int
     label: int
     box: tuple[float, float, float, float]
-    mask: detections.RunLengths
+    mask: run_lengths.Compressed
     crowd: bool
 
 

@@ -13,6 +13,7 @@ import PIL.Image
 import pycocotools.mask
 
 from zeroshot.base import storage
+from zeroshot.datasets import run_lengths
 from zeroshot.evaluation.instances import detections
 from zeroshot.figures import instance_overlay, instance_shapes
 from zeroshot.prediction import outputs
@@ -75,7 +76,7 @@ def write(
     for number, one in enumerate(drawn, 1):
         name = _file_name(model.classes.classes[model.classes.label_of(one["category_id"])])
         path = masks_dir / f"{number:03d}_{name}.png"
-        outputs.write_grey(path, 255 * instance_shapes.decoded(one["segmentation"]).astype(np.uint8))
+        outputs.write_grey(path, 255 * run_lengths.decode(one["segmentation"]).astype(np.uint8))
         masks[instances.index(one)] = path.relative_to(folder)
     picture = instance_overlay.overlay(image, drawn, model.classes)
     outputs.write_overlay(outputs.named(stem, ENDINGS[0]), PIL.Image.fromarray(picture))
