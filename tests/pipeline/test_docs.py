@@ -55,7 +55,7 @@ NOT_RUN = {
     "dvc repro zsi/dvc.yaml": _MINUTES,
     "dvc exp run -S zsi/params.yaml:gmmn.epochs=40 zsi/dvc.yaml": _MINUTES,
     "dvc exp run -S zsi/params.yaml:detector.mask_head.reconstruction=0 zsi/dvc.yaml": _MINUTES,
-    "dvc metrics show metrics/zsi/summary.json": _RESULTS,
+    "zeroshot results metrics/zsi": _RESULTS,
     "zeroshot voc-instances data/VOC2012": _VOC,
     "zeroshot voc-instances data/VOC2012 --sbd data/VOC2012/benchmark_RELEASE/dataset": _VOC,
     "zeroshot predict photo.jpg --model models/szn/szn.pt --out predictions": _MODEL,

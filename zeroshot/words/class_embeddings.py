@@ -14,7 +14,7 @@ import pydantic
 from zeroshot.base import errors, hdf5, params, storage, text_files
 
 # What makes a file of class vectors again.
-_REMEDY = "`dvc repro embed_classes`, that of SZN with `dvc repro szn/dvc.yaml:embed`"
+_REMEDY = "`dvc repro embed_classes`, that of SZN or ZSI with `dvc repro szn/dvc.yaml:embed` or `dvc repro zsi/dvc.yaml:embed`"
 # Sources that read no file -> what they do instead. DVC needs a path, so theirs is that of an empty file.
 WITHOUT_FILE = {
     "glove": "reads an installed package (source `vectors` reads a file of GloVe)",
@@ -116,8 +116,8 @@ def read(path: str | pathlib.Path) -> ClassEmbeddings:
         raise EmbeddingsError(f"{path}: contains no class embeddings ({error}); make it with {_REMEDY}") from None
     if vectors.ndim != 2 or len(vectors) != len(names):
         raise EmbeddingsError(
-            f"{path}: contains {len(names)} names but vectors of shape {vectors.shape}; make it again with "
-            "`dvc repro --force --single-item embed_classes`, that of SZN with `dvc repro --force --single-item szn/dvc.yaml:embed`"
+            f"{path}: contains {len(names)} names but vectors of shape {vectors.shape}; make it again: `dvc repro --force --single-item` "
+            "and embed_classes, szn/dvc.yaml:embed or zsi/dvc.yaml:embed"
         )
     return ClassEmbeddings(names, vectors)
 

@@ -74,7 +74,7 @@ def test_all_that_does_not_fit_is_named_at_once(tmp_path):
     with pytest.raises(errors.DatasetError) as error:
         detections.read(tmp_path / "mix.json", world.CLASSES, SIZES)
     assert str(error.value).splitlines() == [
-        f"{tmp_path / 'mix.json'}, which `dvc repro` makes again: 6 faults",
+        f"{tmp_path / 'mix.json'}, which `dvc repro zsi/dvc.yaml` makes again: 6 faults",
         "  the category is no unseen class of the data set (1):",
         "    zsi.0: category 90",
         "  the run lengths of the mask are damaged (1):",

@@ -50,7 +50,7 @@ def test_metrics_of_different_images_are_not_mixed(tmp_path):
         instance_summary.read(paths)
     assert str(error.value) == (
         f"the metrics belong to different classes or images, so they are not comparable: {paths[0]}; {paths[1]};"
-        " write them again with `dvc repro`"
+        " write them again with `dvc repro zsi/dvc.yaml`"
     )
 
 
@@ -68,5 +68,5 @@ def test_other_files_are_refused(tmp_path, text, cause):
         path.write_text(text)
     with pytest.raises(errors.UserError) as error:
         instance_summary.read([path])
-    expected = f"{path}: is no file of metrics of instances ({cause}); write it again with `dvc repro`"
+    expected = f"{path}: is no file of metrics of instances ({cause}); write it again with `dvc repro zsi/dvc.yaml`"
     assert str(error.value) == expected

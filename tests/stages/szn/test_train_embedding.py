@@ -196,7 +196,7 @@ def test_vectors_that_cannot_be_learnt_are_refused(tmp_path):
     class_embeddings.write(folder / "data/vectors.h5", fewer, {})
     assert refusal(folder) == (
         "data/vectors.h5: contains no vectors of sheep, gull; make it again with `dvc repro embed_classes`, that of "
-        "SZN with `dvc repro szn/dvc.yaml:embed`"
+        "SZN or ZSI with `dvc repro szn/dvc.yaml:embed` or `dvc repro zsi/dvc.yaml:embed`"
     )
 
 

@@ -131,4 +131,4 @@ def _check(
                     run_lengths.count({"size": size, "counts": one["segmentation"]["counts"]}, size)
                 except run_lengths.OutlineError:
                     faults.add("the run lengths of the mask are damaged", f"{place}: image {one['image_id']}")
-    faults.raise_any(f"{path}, which `dvc repro` makes again")
+    faults.raise_any(f"{path}, which `dvc repro zsi/dvc.yaml` makes again")

@@ -65,12 +65,14 @@ def read(paths: Iterable[pathlib.Path]) -> dict[str, Mapping[str, Any]]:
             contents[path.stem] = content
             checksums.setdefault(content["split"]["checksum"], []).append(str(path))
             continue
-        raise errors.UserError(f"{path}: is no file of metrics of instances ({cause}); write it again with `dvc repro`")
+        raise errors.UserError(
+            f"{path}: is no file of metrics of instances ({cause}); write it again with `dvc repro zsi/dvc.yaml`"
+        )
     if len(checksums) > 1:
         groups = "; ".join(", ".join(group) for group in checksums.values())
         raise errors.UserError(
             f"the metrics belong to different classes or images, so they are not comparable: {groups};"
-            " write them again with `dvc repro`"
+            " write them again with `dvc repro zsi/dvc.yaml`"
         )
     return contents
 

@@ -119,6 +119,6 @@ def _truth(path: str | pathlib.Path, content: _File, classes: class_list.Instanc
             )
         if image is not None and label is not None:
             instances.append(Instance(one["image_id"], label, one["bbox"], one["segmentation"], bool(one["iscrowd"])))
-    faults.raise_any(f"{path}, which `dvc repro` makes again")
+    faults.raise_any(f"{path}, which `dvc repro zsi/dvc.yaml` makes again")
     instances.sort(key=lambda one: (one.image, one.label, one.crowd, tuple(one.box), one.mask["counts"]))
     return Truth(dict(sorted(images.items())), instances)
