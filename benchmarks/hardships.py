@@ -52,6 +52,8 @@ _PLACES = ("data", "features", "models", "metrics", _SCRATCH, _CACHE, _DVC_TMP)
 # Folders whose new files are nobody's leftovers, and those that may have new files but no temporary ones.
 _FOREIGN = {".git", ".dvc", "__pycache__"}
 _LASTING = {"locks", "checksums"}
+# Stages with unfinished work, from which a killed run goes on.
+_RESUMED = ("train_backbone", "dump_features")
 # A file system of 0 bytes would have no limit.
 _PAGE_BYTES = 4096
 # Enough for everything.
@@ -322,7 +324,8 @@ def hardships(workspace: Workspace, stages: Sequence[str]) -> list[Hardship]:
         reading = [stage for stage in stages if workspace.inputs(stage, shard)]
         found.append(Hardship("deleted", place, reading, functools.partial(deleted, shard=shard)))
     for how in ("DVC", "command", _SCRATCH):
-        found.append(Hardship("two runs", how, stages, functools.partial(two_runs, how=how)))
+        meeting = [stage for stage in stages if how != _SCRATCH or stage in _RESUMED]
+        found.append(Hardship("two runs", how, meeting, functools.partial(two_runs, how=how)))
     return [hardship for hardship in found if hardship.stages]
 
 

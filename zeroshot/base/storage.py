@@ -218,6 +218,15 @@ class Curve:
 
 
 def sha256(path: str | pathlib.Path) -> str:
-    """Return the SHA-256 of the file at `path` as 64 hexadecimal digits."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    """Return the SHA-256 of the file at `path` as 64 hexadecimal digits.
+
+    Raises:
+        errors.UserError: if the file is missing. Stages compute checksums of their inputs, which somebody may delete meanwhile.
+    """
+    try:
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except FileNotFoundError as error:
+        raise errors.UserError(
+            f"{path}: {error.strerror}; put it back, or let `dvc checkout` or `dvc repro` restore it, and run again"
+        ) from error
