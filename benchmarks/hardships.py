@@ -44,6 +44,7 @@ import tyro
 import yaml
 
 from benchmarks import small_pipeline
+from zeroshot.base import progress
 
 _CACHE = ".dvc/cache"
 _SCRATCH = "runtime.scratch"
@@ -293,7 +294,8 @@ def two_runs(workspace: Workspace, stage: str, draw: random.Random, *, how: str)
                 sessions.append(small_pipeline.Session(folder, workspace.command(stage)))
         ends = [session.end() for session in sessions]
         same = bool(ends[1].status) or small_pipeline.outputs(folders[1]) == workspace.expected
-        yield Runs(ends, _TWICE, [str(pathlib.Path(out).parent) for out in workspace.expected], same)
+        names = {f"{pathlib.Path(out).parent}/" for out in workspace.expected} | {*workspace.names(_SCRATCH)}
+        yield Runs(ends, _TWICE, [*names], same)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -380,7 +382,7 @@ def main(folder: tyro.conf.Positional[pathlib.Path], *, trials: int = 40, seed: 
     workspace, draw = Workspace(folder), random.Random(seed)
     kinds = hardships(workspace, small_pipeline.STAGES)
     rows = []
-    for number in range(trials):
+    for number in progress.track(range(trials), "hardships"):
         rows.append(trial(workspace, kinds[number % len(kinds)], draw))
         if not rows[-1]["same bytes"]:
             small_pipeline.repro(folder, "--force")

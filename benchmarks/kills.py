@@ -18,6 +18,7 @@ import time
 import tyro
 
 from benchmarks import small_pipeline
+from zeroshot.base import progress
 
 _REPRO = "dvc repro"
 _SIGNALS = (signal.SIGKILL, signal.SIGINT, signal.SIGTERM)
@@ -36,7 +37,7 @@ def main(folder: tyro.conf.Positional[pathlib.Path], *, trials: int = 40, seed: 
     expected, durations = small_pipeline.outputs(folder), {}
     draw = random.Random(seed)
     rows = []
-    for _ in range(trials):
+    for _ in progress.track(range(trials), "kills"):
         stage = draw.choice((*small_pipeline.STAGES, _REPRO))
         words = ("--force",) if stage == _REPRO else small_pipeline.forced(stage)
         if stage not in durations:
