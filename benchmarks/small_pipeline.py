@@ -149,7 +149,11 @@ class Session:
 
     def end(self) -> End:
         """Wait for the end of the command and then of its session; kill what is left of that after a minute."""
-        status = self._process.wait()
+        try:
+            status = self._process.wait()
+        except KeyboardInterrupt:
+            os.killpg(self._process.pid, signal.SIGKILL)
+            raise
         deadline = time.monotonic() + _PATIENCE
         while (left := self._processes()) and time.monotonic() < deadline:
             time.sleep(0.2)
