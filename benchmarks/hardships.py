@@ -25,43 +25,23 @@ may have namespaces of their own. They are made in a namespace that ends with th
 import contextlib
 import dataclasses
 import functools
-import json
-import os
 import pathlib
 import random
 import re
-import shlex
 import shutil
-import subprocess
 import sys
-import tempfile
-import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import tyro
-import yaml
 
-from benchmarks import small_pipeline
+from benchmarks import small_pipeline, trial_workspace
 from zeroshot.base import progress
 
-_CACHE = ".dvc/cache"
-_SCRATCH = "runtime.scratch"
-_DVC_TMP = ".dvc/tmp"
-_PLACES = ("data", "features", "models", "metrics", _SCRATCH, _CACHE, _DVC_TMP)
-# Folders whose new files are nobody's leftovers, and those that may have new files but no temporary ones.
-_FOREIGN = {".git", ".dvc", "__pycache__"}
-_LASTING = {"locks", "checksums"}
 # Stages with unfinished work, from which a killed run goes on.
 _RESUMED = ("train_backbone", "dump_features")
-# A file system of 0 bytes would have no limit.
-_PAGE_BYTES = 4096
-# Enough for everything.
-_ROOMY_BYTES = 2**32
 _TRACEBACK = "Traceback (most recent call last)"
 _DVC_TEMPORARY = re.compile(r"\.\w{22}\.tmp")
-_IN_NAMESPACE = "HARDSHIPS_IN_NAMESPACE"
 # What a message says about each cause.
 _FULL = ("disk is full", "No space left on device", "free some disk space")
 _READ_ONLY = ("can only be read", "Read-only file system")
@@ -110,161 +90,31 @@ class Runs:
         return bool(of_dvc | named) and len(named) <= 1 and _TRACEBACK not in end.text
 
 
-@dataclasses.dataclass(frozen=True)
-class Reference:
-    """An undisturbed run of a stage.
-
-    Attributes:
-        seconds: how long it took.
-        written: place -> the most bytes that it had there at a time, beyond those before.
-    """
-
-    seconds: float
-    written: dict[str, int]
-
-
-class Workspace:
-    """A finished clone, in which trials run."""
-
-    def __init__(self, folder: pathlib.Path) -> None:
-        """Remember how the clone is now."""
-        self.folder = folder
-        self.scratch = folder / yaml.safe_load((folder / "params.yaml").read_text())["runtime"]["scratch"]
-        self.expected = small_pipeline.outputs(folder)
-        self._before = self._files()
-        self._stages = small_pipeline.locked_stages(folder)
-        self._references: dict[str, Reference] = {}
-
-    def path(self, place: str) -> pathlib.Path:
-        """Return the folder of one of the places."""
-        return self.scratch if place == _SCRATCH else self.folder / place
-
-    def names(self, place: str) -> list[str]:
-        """Return what a message about a place must contain."""
-        return [f"{os.path.relpath(self.path(place), self.folder)}/"]
-
-    def writes(self, stage: str, place: str) -> bool:
-        """Return whether a stage has outputs in a place; all use the folders of DVC and that of unfinished work."""
-        if place in (_SCRATCH, _CACHE, _DVC_TMP):
-            return True
-        return any(out["path"].startswith(f"{place}/") for out in self._outs(stage))
-
-    def command(self, stage: str) -> list[str]:
-        """Return the stage's own command."""
-        return [sys.executable, *shlex.split(self._stages[stage]["cmd"])[1:]]
-
-    def inputs(self, stage: str, shard: bool) -> list[pathlib.Path]:
-        """Return the files in DVC's cache that a stage reads; with `shard` only shards of features."""
-        cached = {out["path"] for name in self._stages for out in self._outs(name) if self._objects(out)}
-        paths = [self.folder / dep["path"] for dep in self._stages[stage].get("deps", []) if dep["path"] in cached]
-        files = [file for path in paths for file in (sorted(path.rglob("*")) if path.is_dir() else [path])]
-        return [file for file in files if not file.is_dir() and (not shard or file.name.startswith("shard-"))]
-
-    @contextlib.contextmanager
-    def second(self) -> Iterator[pathlib.Path]:
-        """Yield a copy of the clone, without what DVC needs, with the same folder of unfinished work."""
-        with tempfile.TemporaryDirectory(dir=self.folder.parent) as parent:
-            copy = pathlib.Path(parent, self.folder.name)
-            ignored = shutil.ignore_patterns(".git", ".dvc", self.scratch.name)
-            shutil.copytree(self.folder, copy, symlinks=True, ignore=ignored)
-            settings = yaml.safe_load((copy / "params.yaml").read_text())
-            settings["runtime"]["scratch"] = str(self.scratch)
-            (copy / "params.yaml").write_text(yaml.safe_dump(settings, sort_keys=False))
-            yield copy
-
-    def reference(self, stage: str) -> Reference:
-        """Run a stage undisturbed, once, with each place on a file system of its own, and return what it needed."""
-        if stage not in self._references:
-            with contextlib.ExitStack() as stack:
-                paths = {place: stack.enter_context(self.mounted(place, stage)) for place in _PLACES}
-                peaks = stack.enter_context(_peaks(paths))
-                start = time.perf_counter()
-                small_pipeline.repro(self.folder, *small_pipeline.forced(stage))
-                seconds = time.perf_counter() - start
-            self._references[stage] = Reference(seconds, peaks)
-        return self._references[stage]
-
-    @contextlib.contextmanager
-    def mounted(self, place: str, stage: str) -> Iterator[pathlib.Path]:
-        """Mount a roomy file system over a place, with its files but for the results of a stage; yield its folder.
-
-        Folders for temporary files are empty, as at the first run.
-        """
-        folder = self.path(place)
-        folder.mkdir(parents=True, exist_ok=True)
-        results = {path for out in self._outs(stage) for path in (self.folder / out["path"], *self._objects(out))}
-
-        def ignored(parent: str, names: list[str]) -> list[str]:
-            is_empty = place in (_SCRATCH, _DVC_TMP)
-            return [name for name in names if is_empty or pathlib.Path(parent, name) in results]
-
-        with tempfile.TemporaryDirectory() as aside:
-            _call("mount", "-t", "tmpfs", "-o", f"size={_ROOMY_BYTES}", "tmpfs", aside)
-            try:
-                shutil.copytree(folder, aside, symlinks=True, ignore=ignored, dirs_exist_ok=True)
-                _call("mount", "--bind", aside, str(folder))
-            finally:
-                _call("umount", aside)
-        try:
-            yield folder
-        finally:
-            _call("umount", str(folder))
-
-    def leftovers(self) -> set[pathlib.Path]:
-        """Return the files that were not there at the beginning."""
-        return self._files() - self._before
-
-    def _files(self) -> set[pathlib.Path]:
-        found = set()
-        for root in (self.folder, self.scratch):
-            for file in root.rglob("*"):
-                parts = set(file.relative_to(root).parts)
-                if not file.is_dir() and not parts & _FOREIGN and (not parts & _LASTING or file.suffix == ".tmp"):
-                    found.add(file)
-        return found
-
-    def _outs(self, stage: str) -> list[dict[str, Any]]:
-        return self._stages[stage].get("outs", [])
-
-    def _objects(self, out: dict[str, Any]) -> list[pathlib.Path]:
-        """Return the files of an output in DVC's cache; none for an output that Git has."""
-        objects = self.folder / _CACHE / "files/md5"
-
-        def of(md5: str) -> pathlib.Path:
-            return objects / md5[:2] / md5[2:]
-
-        main = of(out["md5"])
-        if not main.exists():
-            return []
-        parts = json.loads(main.read_text()) if out["md5"].endswith(".dir") else []
-        return [main, *(of(part["md5"]) for part in parts)]
-
-
 @contextlib.contextmanager
-def full_disk(workspace: Workspace, stage: str, draw: random.Random, *, place: str) -> Iterator[Runs]:
+def full_disk(workspace: trial_workspace.Workspace, stage: str, draw: random.Random, *, place: str) -> Iterator[Runs]:
     """Run a stage with too little room in a place, and make room."""
     room = draw.uniform(0, workspace.reference(stage).written[place])
     with workspace.mounted(place, stage) as folder:
-        _resize(folder, shutil.disk_usage(folder).used + int(room))
+        trial_workspace.resize(folder, shutil.disk_usage(folder).used + int(room))
         end = small_pipeline.Session.repro(workspace.folder, *small_pipeline.forced(stage)).end()
-        _resize(folder, _ROOMY_BYTES)
+        trial_workspace.resize(folder, trial_workspace.ROOMY_BYTES)
         yield Runs([end], _FULL, workspace.names(place))
 
 
 @contextlib.contextmanager
-def read_only(workspace: Workspace, stage: str, draw: random.Random, *, place: str) -> Iterator[Runs]:
+def read_only(workspace: trial_workspace.Workspace, stage: str, draw: random.Random, *, place: str) -> Iterator[Runs]:
     """Run a stage while a place can only be read, from the start or a random moment on, and make it writable."""
     moment = draw.choice((0, draw.uniform(0, workspace.reference(stage).seconds)))
     with workspace.mounted(place, stage) as folder:
         session = small_pipeline.Session.repro(workspace.folder, *small_pipeline.forced(stage))
         session.runs_after(moment)
-        with _unwritable(folder):
+        with trial_workspace.unwritable(folder):
             end = session.end()
         yield Runs([end], _READ_ONLY, workspace.names(place))
 
 
 @contextlib.contextmanager
-def deleted(workspace: Workspace, stage: str, draw: random.Random, *, shard: bool) -> Iterator[Runs]:
+def deleted(workspace: trial_workspace.Workspace, stage: str, draw: random.Random, *, shard: bool) -> Iterator[Runs]:
     """Delete a file that a stage reads, a shard of features or any, at a random moment, and let DVC put it back."""
     file = draw.choice(workspace.inputs(stage, shard))
     moment = draw.uniform(0, workspace.reference(stage).seconds)
@@ -277,12 +127,12 @@ def deleted(workspace: Workspace, stage: str, draw: random.Random, *, shard: boo
 
 
 @contextlib.contextmanager
-def two_runs(workspace: Workspace, stage: str, draw: random.Random, *, how: str) -> Iterator[Runs]:
+def two_runs(workspace: trial_workspace.Workspace, stage: str, draw: random.Random, *, how: str) -> Iterator[Runs]:
     """Run a stage twice at once: by DVC, by its own command, or by that in a second workspace with one scratch folder."""
     moment = draw.uniform(0, workspace.reference(stage).seconds / 2)
     with contextlib.ExitStack() as stack:
         folders = [workspace.folder, workspace.folder]
-        if how == _SCRATCH:
+        if how == trial_workspace.SCRATCH:
             folders[1] = stack.enter_context(workspace.second())
         sessions = []
         for folder in folders:
@@ -294,8 +144,9 @@ def two_runs(workspace: Workspace, stage: str, draw: random.Random, *, how: str)
                 sessions.append(small_pipeline.Session(folder, workspace.command(stage)))
         ends = [session.end() for session in sessions]
         same = bool(ends[1].status) or small_pipeline.outputs(folders[1]) == workspace.expected
-        names = {f"{pathlib.Path(out).parent}/" for out in workspace.expected} | {*workspace.names(_SCRATCH)}
-        yield Runs(ends, _TWICE, [*names], same)
+        places = {f"{pathlib.Path(out).parent}/" for out in workspace.expected}
+        names = [*places, *workspace.names(trial_workspace.SCRATCH)]
+        yield Runs(ends, _TWICE, names, same)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -312,26 +163,26 @@ class Hardship:
     name: str
     place: str
     stages: Sequence[str]
-    run: Callable[[Workspace, str, random.Random], contextlib.AbstractContextManager[Runs]]
+    run: Callable[[trial_workspace.Workspace, str, random.Random], contextlib.AbstractContextManager[Runs]]
 
 
-def hardships(workspace: Workspace, stages: Sequence[str]) -> list[Hardship]:
+def hardships(workspace: trial_workspace.Workspace, stages: Sequence[str]) -> list[Hardship]:
     """Return all hardships that one of the stages can meet."""
     found = []
     for name, run in (("full disk", full_disk), ("read-only", read_only)):
-        for place in _PLACES:
+        for place in trial_workspace.PLACES:
             writing = [stage for stage in stages if workspace.writes(stage, place)]
             found.append(Hardship(name, place, writing, functools.partial(run, place=place)))
     for place, shard in (("an input", False), ("a shard", True)):
         reading = [stage for stage in stages if workspace.inputs(stage, shard)]
         found.append(Hardship("deleted", place, reading, functools.partial(deleted, shard=shard)))
-    for how in ("DVC", "command", _SCRATCH):
-        meeting = [stage for stage in stages if how != _SCRATCH or stage in _RESUMED]
+    for how in ("DVC", "command", trial_workspace.SCRATCH):
+        meeting = [stage for stage in stages if how != trial_workspace.SCRATCH or stage in _RESUMED]
         found.append(Hardship("two runs", how, meeting, functools.partial(two_runs, how=how)))
     return [hardship for hardship in found if hardship.stages]
 
 
-def trial(workspace: Workspace, hardship: Hardship, draw: random.Random) -> dict[str, Any]:
+def trial(workspace: trial_workspace.Workspace, hardship: Hardship, draw: random.Random) -> dict[str, Any]:
     """Run a stage in a hardship, let DVC finish, print what should not be, and return the row of the table."""
     stage = draw.choice(hardship.stages)
     with hardship.run(workspace, stage, draw) as runs:
@@ -354,18 +205,13 @@ def trial(workspace: Workspace, hardship: Hardship, draw: random.Random) -> dict
         "nothing left": left <= of_dvc and all(end.in_time for end in runs.ends),
         "fault of DVC": bool(of_dvc) or len(tracebacks) > len(ours) or runs.are_unclear_by_dvc,
     }
-    is_good = (facts["clear"] or facts["right"]) and is_same and not tracebacks and not left
-    if not is_good:
-        texts = "\n---\n".join(text[-3000:] for text in texts)
+    if not (facts["clear"] or facts["right"]) or not is_same or tracebacks or left:
+        printed = "\n---\n".join(text[-3000:] for text in texts)
         print(
-            f"{hardship.name}, {hardship.place}, {stage}: {facts}, left: {left}\n{texts}", file=sys.stderr, flush=True
+            f"{hardship.name}, {hardship.place}, {stage}: {facts}, left: {left}\n{printed}", file=sys.stderr, flush=True
         )
-    return {
-        "hardship": hardship.name,
-        "place": hardship.place,
-        "tried": 1,
-        **{key: int(fact) for key, fact in facts.items()},
-    }
+    named = {"hardship": hardship.name, "place": hardship.place, "tried": 1}
+    return {**named, **{key: int(fact) for key, fact in facts.items()}}
 
 
 def main(folder: tyro.conf.Positional[pathlib.Path], *, trials: int = 40, seed: int = 0) -> None:
@@ -376,10 +222,10 @@ def main(folder: tyro.conf.Positional[pathlib.Path], *, trials: int = 40, seed: 
         trials: how many.
         seed: of stages, sizes, files and moments.
     """
-    _enter_namespace()
+    trial_workspace.enter_namespace("benchmarks.hardships")
     folder = folder.absolute()
     small_pipeline.make(folder)
-    workspace, draw = Workspace(folder), random.Random(seed)
+    workspace, draw = trial_workspace.Workspace(folder), random.Random(seed)
     kinds = hardships(workspace, small_pipeline.STAGES)
     rows = []
     for number in progress.track(range(trials), "hardships"):
@@ -387,62 +233,6 @@ def main(folder: tyro.conf.Positional[pathlib.Path], *, trials: int = 40, seed: 
         if not rows[-1]["same bytes"]:
             small_pipeline.repro(folder, "--force")
     small_pipeline.print_sums(rows, ["hardship", "place"])
-
-
-def _enter_namespace() -> None:
-    """Start this program again in a namespace of mounts of its own, unless it is in one."""
-    if _IN_NAMESPACE in os.environ:
-        return
-    command = ["unshare", "--mount", *(["--map-root-user"] if os.geteuid() else [])]
-    tried = subprocess.run([*command, "true"], capture_output=True, text=True)
-    if tried.returncode:
-        sys.exit(
-            f"hardships: file systems cannot be mounted here ({tried.stderr.strip()}); run it as root, or where users may have"
-            " namespaces of their own (`unshare --map-root-user --mount true` succeeds there)"
-        )
-    os.environ[_IN_NAMESPACE] = "1"
-    os.execvp(command[0], [*command, sys.executable, "-m", "benchmarks.hardships", *sys.argv[1:]])
-
-
-def _call(*words: str) -> None:
-    subprocess.run(words, check=True)
-
-
-def _resize(folder: pathlib.Path, n_bytes: int) -> None:
-    """Give the file system that is mounted over a folder another size."""
-    _call("mount", "-o", f"remount,size={max(_PAGE_BYTES, n_bytes)}", str(folder))
-
-
-@contextlib.contextmanager
-def _unwritable(folder: pathlib.Path) -> Iterator[None]:
-    """Make a folder and all in it read-only, also for root."""
-    _call("mount", "--bind", str(folder), str(folder))
-    try:
-        _call("mount", "-o", "remount,bind,ro", str(folder))
-        yield
-    finally:
-        _call("umount", str(folder))
-
-
-@contextlib.contextmanager
-def _peaks(folders: dict[str, pathlib.Path]) -> Iterator[dict[str, int]]:
-    """Yield name -> the most bytes that a file system has got since the beginning, complete after the context."""
-    before = {name: shutil.disk_usage(folder).used for name, folder in folders.items()}
-    peaks = dict.fromkeys(folders, 0)
-    is_over = threading.Event()
-
-    def watch() -> None:
-        while not is_over.wait(0.01):
-            for name, folder in folders.items():
-                peaks[name] = max(peaks[name], shutil.disk_usage(folder).used - before[name])
-
-    thread = threading.Thread(target=watch)
-    thread.start()
-    try:
-        yield peaks
-    finally:
-        is_over.set()
-        thread.join()
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import types
 import pytest
 import yaml
 
-from benchmarks import hardships, small_pipeline
+from benchmarks import hardships, small_pipeline, trial_workspace
 from tests.support import dag
 from tests.support import small_disk as disks
 
@@ -56,7 +56,7 @@ def workspace(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(pathlib.Path(sys.executable).parent), prepend=os.pathsep)
     monkeypatch.setenv("DVC_SITE_CACHE_DIR", str(tmp_path / "site"))
     small_pipeline.repro(folder)
-    return hardships.Workspace(folder)
+    return trial_workspace.Workspace(folder)
 
 
 def test_trials_see_clear_messages_and_the_same_result(workspace, small_disk):
