@@ -12,11 +12,11 @@ force. Hardships, in turn:
 * `two runs`: a second run of the stage begins at a random moment: by DVC, by the stage's own command, or by that command in another
   workspace with the same `runtime.scratch`.
 
-Then `dvc repro` does what is missing, without results of earlier runs. Columns of the printed table: `clear`: the run failed with one
-message that names the file or the folder and the cause; DVC's own message needs a cause only. `right`: it succeeded, for example because
-there was enough room. `same bytes`: every output of the pipeline is that of an undisturbed run afterwards. `no traceback`: none of this
-project's code was printed. `nothing left`: no process, no unfinished work, and no file that was not there before. `fault of DVC`: a
-traceback of DVC's own code, its message without the cause, or its temporary file beside an output.
+Then the stage runs again, and `dvc repro` does what is missing. Columns of the printed table: `clear`: the run failed with one message
+that names the file or the folder and the cause; DVC's own message needs a cause only. `right`: it succeeded, for example because there was
+enough room. `same bytes`: every output of the pipeline is that of an undisturbed run afterwards. `no traceback`: none of this project's
+code was printed. `nothing left`: no process, no unfinished work, and no file that was not there before. `fault of DVC`: a traceback of
+DVC's own code, its message without the cause, its temporary file beside an output, or a damaged lock file.
 
 The trials follow from the seed, but for moments within a stage, which depend on the machine. Mounts need root, or a system on which users
 may have namespaces of their own. They are made in a namespace that ends with this process.
@@ -186,12 +186,13 @@ def trial(workspace: trial_workspace.Workspace, hardship: Hardship, draw: random
     """Run a stage in a hardship, let DVC finish, print what should not be, and return the row of the table."""
     stage = draw.choice(hardship.stages)
     with hardship.run(workspace, stage, draw) as runs:
-        is_finished, text = small_pipeline.finish(workspace.folder, "--no-run-cache")
-        is_same = is_finished and runs.same and small_pipeline.outputs(workspace.folder) == workspace.expected
+        end, is_lock_broken = _finished(workspace.folder, stage)
+        is_same = not end.status and runs.same and small_pipeline.outputs(workspace.folder) == workspace.expected
         left = workspace.leftovers()
         for file in left:
             file.unlink()
-    texts = [*(end.text for end in runs.ends), text]
+    ends = [*runs.ends, end]
+    texts = [end.text for end in ends]
     tracebacks = [part for text in texts for part in text.split(_TRACEBACK)[1:]]
     ours = [
         part for part in tracebacks if any(f'"{workspace.folder}/{name}/' in part for name in ("stages", "zeroshot"))
@@ -202,8 +203,8 @@ def trial(workspace: trial_workspace.Workspace, hardship: Hardship, draw: random
         "right": runs.are_right,
         "same bytes": is_same,
         "no traceback": not ours,
-        "nothing left": left <= of_dvc and all(end.in_time for end in runs.ends),
-        "fault of DVC": bool(of_dvc) or len(tracebacks) > len(ours) or runs.are_unclear_by_dvc,
+        "nothing left": left <= of_dvc and all(end.in_time for end in ends),
+        "fault of DVC": bool(of_dvc) or len(tracebacks) > len(ours) or runs.are_unclear_by_dvc or is_lock_broken,
     }
     if not (facts["clear"] or facts["right"]) or not is_same or tracebacks or left:
         printed = "\n---\n".join(text[-3000:] for text in texts)
@@ -212,6 +213,18 @@ def trial(workspace: trial_workspace.Workspace, hardship: Hardship, draw: random
         )
     named = {"hardship": hardship.name, "place": hardship.place, "tried": 1}
     return {**named, **{key: int(fact) for key, fact in facts.items()}}
+
+
+def _finished(folder: pathlib.Path, stage: str) -> tuple[small_pipeline.End, bool]:
+    """Run a stage again and then all that is missing; return how that ended, and whether DVC's lock file had to be deleted before."""
+    lock = folder / ".dvc/tmp/rwlock"
+    # On a full disk, DVC leaves it empty, and refuses to run from then on.
+    is_broken = lock.exists() and not lock.stat().st_size
+    if is_broken:
+        lock.unlink()
+    # DVC alone would take the results of a failed stage from its cache, and the unfinished work would stay.
+    end = small_pipeline.Session.repro(folder, *small_pipeline.forced(stage)).end()
+    return (end if end.status else small_pipeline.Session.repro(folder).end()), is_broken
 
 
 def main(folder: tyro.conf.Positional[pathlib.Path], *, trials: int = 40, seed: int = 0) -> None:

@@ -49,12 +49,12 @@ def main(folder: tyro.conf.Positional[pathlib.Path], *, trials: int = 40, seed: 
         if session.runs_after(draw.uniform(0, durations[stage])):
             session.send(what, whom)
         end = session.end()
-        is_finished, text = small_pipeline.finish(folder)
-        is_same = is_finished and small_pipeline.outputs(folder) == expected
+        finished = small_pipeline.Session.repro(folder).end()
+        is_same = not finished.status and small_pipeline.outputs(folder) == expected
         facts = {"same bytes": is_same, "no traceback": "Traceback" not in end.text, "ended": end.in_time}
         rows.append({"signal": what.name, "to": whom, "trials": 1, **{name: int(fact) for name, fact in facts.items()}})
         if not all(facts.values()):
-            print(f"{stage}, {what.name} to {whom}: {facts}\n{end.text[-2000:]}\n{text[-2000:]}", file=sys.stderr)
+            print(f"{stage}, {what.name} to {whom}: {facts}\n{end.text[-2000:]}\n{finished.text[-2000:]}", file=sys.stderr)
         if not is_same:
             small_pipeline.repro(folder, "--force")
     rows.sort(key=lambda row: (row["signal"], row["to"]))

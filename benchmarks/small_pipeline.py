@@ -80,12 +80,6 @@ def dvc(folder: pathlib.Path, *words: str) -> None:
     subprocess.run([*_DVC, *words], cwd=folder, check=True)
 
 
-def finish(folder: pathlib.Path, *words: str) -> tuple[bool, str]:
-    """Let `dvc repro` do what is missing; return whether it succeeded, and what it printed on standard error."""
-    done = subprocess.run([*_DVC, "repro", *words], cwd=folder, capture_output=True, text=True)
-    return not done.returncode, done.stderr
-
-
 def locked_stages(folder: pathlib.Path) -> dict[str, dict[str, Any]]:
     """Return the entries of dvc.lock: command, dependencies and outputs of each stage that ran."""
     return yaml.safe_load((folder / "dvc.lock").read_text())["stages"]
