@@ -54,7 +54,8 @@ def main(folder: tyro.conf.Positional[pathlib.Path], *, trials: int = 40, seed: 
         facts = {"same bytes": is_same, "no traceback": "Traceback" not in end.text, "ended": end.in_time}
         rows.append({"signal": what.name, "to": whom, "trials": 1, **{name: int(fact) for name, fact in facts.items()}})
         if not all(facts.values()):
-            print(f"{stage}, {what.name} to {whom}: {facts}\n{end.text[-2000:]}\n{finished.text[-2000:]}", file=sys.stderr)
+            printed = f"{end.text[-2000:]}\n{finished.text[-2000:]}"
+            print(f"{stage}, {what.name} to {whom}: {facts}\n{printed}", file=sys.stderr)
         if not is_same:
             small_pipeline.repro(folder, "--force")
     rows.sort(key=lambda row: (row["signal"], row["to"]))
