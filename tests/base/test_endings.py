@@ -11,7 +11,10 @@ import time
 
 import pytest
 
-from zeroshot.base import endings
+from tests.support import small_disk as disks
+from zeroshot.base import endings, errors
+
+small_disk = disks.small_disk
 
 NOTHING = "interrupted: no unfinished work is kept, so the next run starts from the beginning\n"
 
@@ -129,9 +132,7 @@ def test_a_stage_whose_dvc_has_ended_does_not_start(monkeypatch):
     monkeypatch.setenv("DVC_STAGE", "train")
     monkeypatch.setattr(endings, "_dvc", lambda: 1)
     monkeypatch.setattr(endings, "_of_process", lambda pid, name: b"/sbin/init")
-    with pytest.raises(
-        endings.errors.UserError, match="^DVC, which started this stage, has ended; run `dvc repro` again$"
-    ):
+    with pytest.raises(errors.UserError, match="^DVC, which started this stage, has ended; run `dvc repro` again$"):
         endings.end_with_dvc()
 
 
@@ -150,6 +151,37 @@ def test_a_second_process_with_the_same_output_is_refused(start, tmp_path):
     first.kill()
     first.wait()
     assert start(SLEEP, "--seconds", "0").wait(30) == 0
+
+
+WORK = "from zeroshot.base import resuming; resuming.folder('work', 'train', b''); "
+
+
+def test_a_second_process_with_the_same_unfinished_work_is_refused(start, tmp_path):
+    """As in two workspaces with one scratch folder: their outputs differ, and the second would lose what the first deletes at its end."""
+    first = start(WORK + SLEEP)
+    wait_for((tmp_path / "started").exists)
+    second = start(WORK + SLEEP, "--out-path", "models/b.pt")
+    assert second.wait(60) == 1
+    (folder,) = (tmp_path / "work/train").iterdir()
+    place = folder.relative_to(tmp_path)
+    assert second.stderr.read().startswith(
+        f"{place}: process {first.pid} on {socket.gethostname()} has been writing it"
+    )
+    first.kill()
+    first.wait()
+    # A stage may ask for its folder twice.
+    assert start(WORK + WORK + SLEEP, "--out-path", "models/b.pt", "--seconds", "0").wait(60) == 0
+
+
+def test_locks_on_a_full_disk_are_named(small_disk):
+    (small_disk / "large").write_bytes(bytes(disks.BYTES - 4096))
+    outputs = [pathlib.Path("a"), pathlib.Path("b")]
+    match = rf"^{small_disk}/locks/\w+\.lock: cannot be written, because the disk is full"
+    with pytest.raises(errors.DiskError, match=match), endings.alone(small_disk, outputs):
+        pass
+    (small_disk / "large").unlink()
+    with endings.alone(small_disk, outputs):
+        pass
 
 
 def test_locks_are_left_out_where_the_file_system_has_none(tmp_path, monkeypatch):

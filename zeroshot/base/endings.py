@@ -1,6 +1,7 @@
 """How a process ends: with one line if it is interrupted, together with DVC, and at once if another process has its outputs."""
 
 import contextlib
+import contextvars
 import datetime
 import fcntl
 import hashlib
@@ -15,7 +16,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from zeroshot.base import errors, ranks
+from zeroshot.base import errors, ranks, storage
 
 # Exit status after an interruption, as in a shell.
 INTERRUPTED = 130
@@ -124,6 +125,25 @@ def _of_process(pid: int, name: str) -> bytes:
         return b""
 
 
+class _Locks:
+    """The locks of a process; each is a file that names the process."""
+
+    def __init__(self, folder: pathlib.Path, stack: contextlib.ExitStack) -> None:
+        self._folder = folder
+        self._stack = stack
+        self._paths: set[pathlib.Path] = set()
+
+    def add(self, output: pathlib.Path) -> None:
+        """Hold a further lock until the stack ends, unless this process holds it."""
+        path = output.absolute()
+        if path not in self._paths:
+            self._stack.enter_context(_locked(self._folder, output))
+            self._paths.add(path)
+
+
+_locks: contextvars.ContextVar[_Locks | None] = contextvars.ContextVar("locks", default=None)
+
+
 @contextlib.contextmanager
 def alone(scratch: str | pathlib.Path, outputs: Iterable[pathlib.Path]) -> Iterator[None]:
     """Hold locks on outputs, so that no second process writes them; they end with the process, also if it is killed.
@@ -134,23 +154,38 @@ def alone(scratch: str | pathlib.Path, outputs: Iterable[pathlib.Path]) -> Itera
 
     Raises:
         errors.UserError: if another process holds one of them; the text names the process, its machine and the time of its start.
+        errors.DiskError: if the disk of the lock files is full.
     """
     with contextlib.ExitStack() as stack:
+        locks = _Locks(pathlib.Path(scratch, "locks"), stack)
         for output in outputs:
-            stack.enter_context(_locked(pathlib.Path(scratch, "locks"), output))
+            locks.add(output)
+        token = _locks.set(locks)
+        stack.callback(_locks.reset, token)
         yield
+
+
+def alone_in(folder: pathlib.Path) -> None:
+    """Hold a lock on a further file or folder until `alone` ends. Outside of `alone`, as in ranks other than the first, nothing happens.
+
+    Raises:
+        errors.UserError, errors.DiskError: as `alone`.
+    """
+    if locks := _locks.get():
+        locks.add(folder)
 
 
 @contextlib.contextmanager
 def _locked(folder: pathlib.Path, output: pathlib.Path) -> Iterator[None]:
     folder.mkdir(parents=True, exist_ok=True)
     name = hashlib.sha256(os.fsencode(output.absolute())).hexdigest()[:16]
-    with open(folder / f"{name}.lock", "a+", encoding="utf-8") as file:
+    # Without a buffer, which would be written once more, and fail once more, when the file is closed on a full disk.
+    with open(folder / f"{name}.lock", "ab+", buffering=0) as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             file.seek(0)
-            pid, _, rest = file.read().strip().partition(" ")
+            pid, _, rest = file.read().decode().strip().partition(" ")
             host, _, start = rest.partition(" ")
             raise errors.UserError(
                 f"{output}: process {pid} on {host} has been writing it since {start}; wait until that process ends, or end it there"
@@ -161,6 +196,7 @@ def _locked(folder: pathlib.Path, output: pathlib.Path) -> Iterator[None]:
             pass
         file.truncate(0)
         # On a shared file system, another machine may read this, where the number is that of some other process.
-        file.write(f"{os.getpid()} {socket.gethostname()} {datetime.datetime.now():%Y-%m-%d %H:%M:%S}\n")
-        file.flush()
+        holder = f"{os.getpid()} {socket.gethostname()} {datetime.datetime.now():%Y-%m-%d %H:%M:%S}\n"
+        with storage.reporting_full_disk(pathlib.Path(file.name)):
+            file.write(holder.encode())
         yield

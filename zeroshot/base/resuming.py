@@ -28,11 +28,16 @@ class _State(typing_extensions.TypedDict):
 def folder(root: str | pathlib.Path, stage: str, *parts: bytes) -> pathlib.Path:
     """Create and return the folder for unfinished work of `stage` with exactly these inputs and this code.
 
+    Within a stage, no other process gets the same folder, for example from another workspace with the same `root`.
+
     Args:
         root: `runtime.scratch`.
         stage: the stage's name.
         parts: all inputs that determine the result, for example the parameters and the split. The source of every loaded
             `zeroshot` module is added, so that work of an older version of the code is never resumed.
+
+    Raises:
+        errors.UserError: if another process works there.
     """
     digest = hashlib.sha256()
     sources = sorted(
@@ -44,6 +49,7 @@ def folder(root: str | pathlib.Path, stage: str, *parts: bytes) -> pathlib.Path:
         digest.update(len(part).to_bytes(8, "little"))
         digest.update(part)
     path = pathlib.Path(root) / stage / digest.hexdigest()[:16]
+    endings.alone_in(path)
     path.mkdir(parents=True, exist_ok=True)
     return path
 

@@ -39,7 +39,7 @@ def replacing(path: str | pathlib.Path, flush: bool = True) -> Iterator[pathlib.
         _remove_leftovers(path)
     temporary = _temporary(path)
     try:
-        with _reporting_full_disk(path):
+        with reporting_full_disk(path):
             yield temporary
             if flush:
                 with open(temporary, "rb") as file:
@@ -66,7 +66,7 @@ def replacing_folder(folder: str | pathlib.Path) -> Iterator[pathlib.Path]:
         errors.DiskError: if the disk is full.
     """
     folder = pathlib.Path(folder)
-    with temporary_folder(folder.parent, folder.name) as unfinished, _reporting_full_disk(folder):
+    with temporary_folder(folder.parent, folder.name) as unfinished, reporting_full_disk(folder):
         yield unfinished
         old = _temporary(folder)
         if folder.exists():
@@ -116,7 +116,7 @@ def check_room(folder: str | pathlib.Path, n_bytes: int, what: str, advice: str)
 
 
 @contextlib.contextmanager
-def _reporting_full_disk(path: pathlib.Path) -> Iterator[None]:
+def reporting_full_disk(path: pathlib.Path) -> Iterator[None]:
     """Turn the error of a full disk, which seldom names a file, into one that names `path`."""
     try:
         yield
@@ -218,6 +218,15 @@ class Curve:
 
 
 def sha256(path: str | pathlib.Path) -> str:
-    """Return the SHA-256 of the file at `path` as 64 hexadecimal digits."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    """Return the SHA-256 of the file at `path` as 64 hexadecimal digits.
+
+    Raises:
+        errors.UserError: if the file is missing. Stages compute checksums of their inputs, which somebody may delete meanwhile.
+    """
+    try:
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except FileNotFoundError as error:
+        raise errors.UserError(
+            f"{path}: {error.strerror}; put it back, or let `dvc checkout` or `dvc repro` restore it, and run again"
+        ) from error
