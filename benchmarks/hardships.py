@@ -41,6 +41,8 @@ from zeroshot.base import progress
 # Stages with unfinished work, from which a killed run goes on.
 _RESUMED = ("train_backbone", "dump_features")
 _TRACEBACK = "Traceback (most recent call last)"
+# The place of this project's code in a traceback, in any workspace.
+_OWN_CODE = re.compile(r'File "(?![^"]*/site-packages/)[^"]*/(?:stages|zeroshot)/')
 _DVC_TEMPORARY = re.compile(r"\.\w{22}\.tmp")
 # What a message says about each cause.
 _FULL = ("disk is full", "No space left on device", "free some disk space")
@@ -194,9 +196,7 @@ def trial(workspace: trial_workspace.Workspace, hardship: Hardship, draw: random
     ends = [*runs.ends, end]
     texts = [end.text for end in ends]
     tracebacks = [part for text in texts for part in text.split(_TRACEBACK)[1:]]
-    ours = [
-        part for part in tracebacks if any(f'"{workspace.folder}/{name}/' in part for name in ("stages", "zeroshot"))
-    ]
+    ours = [part for part in tracebacks if _OWN_CODE.search(part)]
     of_dvc = {file for file in left if _DVC_TEMPORARY.fullmatch(file.name)}
     facts = {
         "clear": runs.are_clear,

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from tests.support import caches, two_ranks
-from zeroshot.base import checksums, storage
+from zeroshot.base import checksums, errors, storage
 from zeroshot.cache import index, rows
 
 
@@ -115,3 +115,8 @@ def test_a_stage_remembers_in_its_scratch_folder(tmp_path):
     assert process.communicate() == ("", "")
     (note,) = (tmp_path / "work/checksums").iterdir()
     assert json.loads(note.read_bytes())["sha256"] == (tmp_path / "checksum").read_text()
+
+
+def test_a_file_that_is_deleted_meanwhile_is_named(tmp_path, memory):
+    with pytest.raises(errors.UserError, match=f"^{tmp_path}/gone.h5: No such file or directory; put it back"):
+        checksums.sha256(tmp_path / "gone.h5")

@@ -156,14 +156,17 @@ def test_a_second_process_with_the_same_output_is_refused(start, tmp_path):
 WORK = "from zeroshot.base import resuming; resuming.folder('work', 'train', b''); "
 
 
-def test_a_second_process_with_the_same_unfinished_work_is_refused(start, tmp_path):
+@pytest.mark.parametrize("name", ["work", "link"])
+def test_a_second_process_with_the_same_unfinished_work_is_refused(start, tmp_path, name):
     """As in two workspaces with one scratch folder: their outputs differ, and the second would lose what the first deletes at its end."""
+    (tmp_path / "work").mkdir()
+    (tmp_path / "link").symlink_to("work")
     first = start(WORK + SLEEP)
     wait_for((tmp_path / "started").exists)
-    second = start(WORK + SLEEP, "--out-path", "models/b.pt")
+    second = start(WORK.replace("'work'", f"'{name}'") + SLEEP, "--out-path", "models/b.pt")
     assert second.wait(60) == 1
     (folder,) = (tmp_path / "work/train").iterdir()
-    place = folder.relative_to(tmp_path)
+    place = pathlib.Path(name, "train", folder.name)
     assert second.stderr.read().startswith(
         f"{place}: process {first.pid} on {socket.gethostname()} has been writing it"
     )
@@ -181,7 +184,8 @@ def test_locks_on_a_full_disk_are_named(small_disk):
         pass
     (small_disk / "large").unlink()
     with endings.alone(small_disk, outputs):
-        pass
+        assert len(list((small_disk / "locks").iterdir())) == 2
+    assert not list((small_disk / "locks").iterdir())
 
 
 def test_locks_are_left_out_where_the_file_system_has_none(tmp_path, monkeypatch):

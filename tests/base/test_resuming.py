@@ -55,7 +55,7 @@ def test_fingerprint_depends_on_names_order_and_contents_but_not_on_times(tmp_pa
 
 def test_fingerprint_of_a_missing_file_names_it(tmp_path):
     """A mask may be deleted while a stage runs."""
-    with pytest.raises(errors.UserError, match=f"^{tmp_path}/gone: No such file or directory; put it back, or "):
+    with pytest.raises(errors.UserError, match=f"^{tmp_path}/gone: No such file or directory; put it back \\("):
         resuming.fingerprint([tmp_path / "gone"])
 
 

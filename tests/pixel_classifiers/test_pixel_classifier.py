@@ -136,6 +136,12 @@ def test_label_maps_equal_those_of_independently_resized_logits(image, size, see
     assert len(np.unique(label_maps["generalised"])) > 1
 
 
+@pytest.mark.parametrize("size", [(30, 36), (60, 40)])
+def test_features_of_another_image_size_are_refused(size):
+    with pytest.raises(ValueError, match=f"10 x 10 cells of 4 pixels is not that of an image of {size[0]} x {size[1]}"):
+        labelling.predict_maps(many_classes(5), np.zeros((10, 10, 4), np.float16), size, stride=4)
+
+
 def many_classes(n_classes, dim=4):
     """Return a classifier with small whole numbers, so that sums are exact in every order, and many logits are equal."""
     random = torch.Generator().manual_seed(0)

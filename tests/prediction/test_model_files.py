@@ -77,7 +77,7 @@ def test_a_model_says_the_name_of_its_last_layer(content, tmp_path):
     }  # fmt: skip
     command_line.run(pack_models.main, [str(word) for pair in paths.items() for word in pair])
     packed = model.read(tmp_path / "model.pt")
-    assert str(model.build(packed, torch.device("cpu"))).startswith("a model of zs5net, ")
+    assert str(model.build(packed, torch.device("cpu"))).startswith("zs5net, a model of zs3net, ")
     # Files of older versions of the code have no name.
     unnamed = {**packed, "provenance": {key: value for key, value in packed["provenance"].items() if key != "name"}}
     assert str(model.build(unnamed, torch.device("cpu"))).startswith("a model of zs3net, ")

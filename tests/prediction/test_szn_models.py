@@ -152,7 +152,7 @@ def test_a_model_says_what_it_is(content):
     assert provenance["split"] == METRICS["split"] and provenance["config"] == {"void": "ignored"}
     assert content["backbone"]["config"]["lr"] == test_train_embedding.NETWORK["lr"]
     assert set(provenance["sha256"]) == {"network", "classifier"}
-    assert str(model.load("models/fcn_je.pt")).startswith("a model of fcn_je, 6 classes, ")
+    assert str(model.load("models/fcn_je.pt")).startswith("fcn_je, a model of szn, 6 classes, ")
 
 
 def test_a_model_loads_when_parameters_of_training_have_changed_since(content):

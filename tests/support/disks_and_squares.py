@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import PIL.Image
 import torch
-from pycocotools import mask as run_lengths
 
 from zeroshot.base import params
+from zeroshot.datasets import run_lengths
 from zeroshot.datasets.instances import class_list
 from zeroshot.words import class_embeddings
 from zeroshot.zsi import detector, sections
@@ -122,17 +122,7 @@ def draw(
     for label, mask in zip(labels, masks, strict=True):
         if not mask.any():
             continue
-        encoded = run_lengths.encode(np.asfortranarray(mask.astype(np.uint8)))
-        box = run_lengths.toBbox(encoded).tolist()
-        annotations.append(
-            {
-                "category_id": CLASSES.category_ids[label],
-                "bbox": box,
-                "area": int(mask.sum()),
-                "iscrowd": 0,
-                "segmentation": {"size": [side, side], "counts": encoded["counts"].decode()},
-            }
-        )
+        annotations.append(run_lengths.annotation(mask, CLASSES.category_ids[label]))
     return image.clip(0, 255).astype(np.uint8), annotations
 
 

@@ -26,12 +26,16 @@ def sha256(path: str | pathlib.Path) -> str:
     A file is as it was if its place, inode, size and two times are: that of its last change (mtime) and that at which the system last
     changed its entry (ctime), which no program can set. Faults of the disk itself go unnoticed. The checksum of a file that changed
     within the last seconds is not remembered, because a further change might leave the same times.
+
+    Raises:
+        errors.UserError: if the file is missing.
     """
     folder = os.environ.get(_FOLDER)
     if folder is None:
         return storage.sha256(path)
     place = pathlib.Path(path).resolve()
-    status = place.stat()
+    with storage.reporting_missing(place):
+        status = place.stat()
     version = [str(place), status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns]
     note = pathlib.Path(folder, f"{hashlib.sha256(os.fsencode(place)).hexdigest()[:16]}.json")
     with contextlib.suppress(OSError, ValueError, TypeError, KeyError):

@@ -5,6 +5,7 @@ import contextvars
 import datetime
 import fcntl
 import hashlib
+import io
 import os
 import pathlib
 import select
@@ -135,7 +136,7 @@ class _Locks:
 
     def add(self, output: pathlib.Path) -> None:
         """Hold a further lock until the stack ends, unless this process holds it."""
-        path = output.absolute()
+        path = output.resolve()
         if path not in self._paths:
             self._stack.enter_context(_locked(self._folder, output))
             self._paths.add(path)
@@ -177,15 +178,36 @@ def alone_in(folder: pathlib.Path) -> None:
 
 @contextlib.contextmanager
 def _locked(folder: pathlib.Path, output: pathlib.Path) -> Iterator[None]:
-    folder.mkdir(parents=True, exist_ok=True)
-    name = hashlib.sha256(os.fsencode(output.absolute())).hexdigest()[:16]
-    # Without a buffer, which would be written once more, and fail once more, when the file is closed on a full disk.
-    with open(folder / f"{name}.lock", "ab+", buffering=0) as file:
+    path = folder / f"{hashlib.sha256(os.fsencode(output.resolve())).hexdigest()[:16]}.lock"
+    with contextlib.ExitStack() as stack:
+        with storage.reporting_full_disk(path):
+            file = stack.enter_context(_lock_file(path, output))
+            file.truncate(0)
+            # On a shared file system, another machine may read this, where the number is that of some other process.
+            file.write(f"{os.getpid()} {socket.gethostname()} {datetime.datetime.now():%Y-%m-%d %H:%M:%S}\n".encode())
+        try:
+            yield
+        finally:
+            with contextlib.suppress(OSError):
+                path.unlink()
+
+
+def _lock_file(path: pathlib.Path, output: pathlib.Path) -> io.FileIO:
+    """Create and lock the file at `path`, and open it.
+
+    Raises:
+        errors.UserError: if another process holds its lock.
+    """
+    while True:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # Without a buffer, which would be written once more, and fail once more, when the file is closed on a full disk.
+        file = io.FileIO(path, "a+")
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            file.seek(0)
-            pid, _, rest = file.read().decode().strip().partition(" ")
+            with file:
+                file.seek(0)
+                pid, _, rest = file.read().decode().strip().partition(" ")
             host, _, start = rest.partition(" ")
             raise errors.UserError(
                 f"{output}: process {pid} on {host} has been writing it since {start}; wait until that process ends, or end it there"
@@ -194,9 +216,8 @@ def _locked(folder: pathlib.Path, output: pathlib.Path) -> Iterator[None]:
         except OSError:
             # Some network file systems have no locks.
             pass
-        file.truncate(0)
-        # On a shared file system, another machine may read this, where the number is that of some other process.
-        holder = f"{os.getpid()} {socket.gethostname()} {datetime.datetime.now():%Y-%m-%d %H:%M:%S}\n"
-        with storage.reporting_full_disk(pathlib.Path(file.name)):
-            file.write(holder.encode())
-        yield
+        # The process that held the lock removed its file at its end, perhaps after this one opened it.
+        with contextlib.suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(file.fileno()), os.stat(path)):
+                return file
+        file.close()

@@ -221,12 +221,18 @@ def sha256(path: str | pathlib.Path) -> str:
     """Return the SHA-256 of the file at `path` as 64 hexadecimal digits.
 
     Raises:
-        errors.UserError: if the file is missing. Stages compute checksums of their inputs, which somebody may delete meanwhile.
+        errors.UserError: if the file is missing.
     """
+    with reporting_missing(path), open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextlib.contextmanager
+def reporting_missing(path: str | pathlib.Path) -> Iterator[None]:
+    """Turn the error of a missing file, which was there when the stage began, into one for the user."""
     try:
-        with open(path, "rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        yield
     except FileNotFoundError as error:
         raise errors.UserError(
-            f"{path}: {error.strerror}; put it back, or let `dvc checkout` or `dvc repro` restore it, and run again"
+            f"{path}: {error.strerror}; put it back (`dvc checkout` does, if DVC made it), and run again"
         ) from error

@@ -15,9 +15,11 @@ from zeroshot.images import label_ids
 NAME = "index.json"
 # Version of the layout of a cache: 2 has label ids of 16 bits; older caches have 8 bits and no version in their index.
 LAYOUT = 2
-# What makes the cache of a pipeline again: of all regions of an image, and of another or an unknown kind.
-_DUMP_REGIONS = "`dvc repro zsi/dvc.yaml:dump_regions`"
-_DUMP = f"`dvc repro dump_features`, that of SZN with `dvc repro szn/dvc.yaml:dump`, that of ZSI with {_DUMP_REGIONS}"
+# What makes the cache of each pipeline again.
+_DUMP = (
+    "`dvc repro dump_features`, that of SZN with `dvc repro szn/dvc.yaml:dump`, "
+    "that of ZSI with `dvc repro zsi/dvc.yaml:dump_regions`"
+)
 
 
 class ShardError(errors.UserError):
@@ -118,9 +120,9 @@ def read(folder: str | pathlib.Path, kind: str | None = None) -> Index:
         if index is not None:
             _check(index)
     except pydantic.ValidationError as error:
-        raise _unreadable(folder, "; ".join(errors.describe(error)), kind) from None
+        raise _unreadable(folder, "; ".join(errors.describe(error))) from None
     except (OSError, ValueError) as error:
-        raise _unreadable(folder, str(error), kind) from error
+        raise _unreadable(folder, str(error)) from error
     if index is None:
         raise ShardError(
             f"{folder}: was written in layout {layout} of the cache, and this version of the code reads layout {LAYOUT}; "
@@ -136,9 +138,7 @@ def read(folder: str | pathlib.Path, kind: str | None = None) -> Index:
         if not path.exists() or path.stat().st_size != size
     ]
     if faults:
-        raise ShardError(
-            "\n".join(["truncated or missing shards", *(f"  {line}" for line in faults), _remedy(folder, index.kind)])
-        )
+        raise ShardError("\n".join(["truncated or missing shards", *(f"  {line}" for line in faults), _remedy(folder)]))
     return index
 
 
@@ -160,8 +160,8 @@ def _check(index: Index) -> None:
         raise ValueError(f"presence: needs label ids below {n_classes} for each of {n_images} images")
 
 
-def _unreadable(folder: pathlib.Path, cause: str, kind: str | None) -> ShardError:
-    return ShardError(f"{folder}: no readable {NAME} ({cause}); make it with {_dump(kind)}")
+def _unreadable(folder: pathlib.Path, cause: str) -> ShardError:
+    return ShardError(f"{folder}: no readable {NAME} ({cause}); make it with {_DUMP}")
 
 
 def entry(path: pathlib.Path, kind: str, n_classes: int) -> Shard:
@@ -199,26 +199,18 @@ def check_written(path: pathlib.Path, n_rows: int) -> None:
         raise ShardError(f"{path}: holds {n_features} features after {n_rows} were written")
 
 
-def verify(folder: pathlib.Path, shard: Shard | GraphsFile, kind: str | None = None) -> pathlib.Path:
+def verify(folder: pathlib.Path, shard: Shard | GraphsFile) -> pathlib.Path:
     """Return the path of a shard, or of the graphs, after comparing its checksum with the index; see `checksums` for when it is computed.
-
-    Args:
-        folder: the cache.
-        shard: an entry of its index.
-        kind: that of the index, for the error; None if unknown.
 
     Raises:
         ShardError: if the checksum differs.
+        errors.UserError: if the file is missing.
     """
     path = folder / shard["file"]
     if checksums.sha256(path) != shard["sha256"]:
-        raise ShardError(f"{path}: altered since it was written (its SHA-256 differs)\n{_remedy(folder, kind)}")
+        raise ShardError(f"{path}: altered since it was written (its SHA-256 differs)\n{_remedy(folder)}")
     return path
 
 
-def _remedy(folder: pathlib.Path, kind: str | None) -> str:
-    return f"  restore it with `rm -r {folder}` and `dvc checkout {folder}`, or make it again with {_dump(kind)}"
-
-
-def _dump(kind: str | None) -> str:
-    return _DUMP_REGIONS if kind == "regions" else _DUMP
+def _remedy(folder: pathlib.Path) -> str:
+    return f"  restore it with `rm -r {folder}` and `dvc checkout {folder}`, or make it again with {_DUMP}"

@@ -46,7 +46,10 @@ def encode(mask: np.ndarray) -> Compressed:
 
 
 def decode(runs: Mapping[str, Any]) -> np.ndarray:
-    """Return the mask (H, W) bool of `Compressed` run lengths that are not damaged."""
+    """Return the mask (H, W) bool of `Compressed` run lengths.
+
+    Those of a file must have passed `count`, since damaged ones give any mask, or none.
+    """
     # The type stubs of pycocotools have another type than its function takes.
     segmentation: Any = runs
     return pycocotools.mask.decode(segmentation).astype(bool)

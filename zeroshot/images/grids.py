@@ -27,6 +27,19 @@ def map_size(height: int, width: int, stride: int) -> tuple[int, int]:
     return (height + stride - 1) // stride, (width + stride - 1) // stride
 
 
+def check_map(cells: tuple[int, int], size: tuple[int, int], stride: int) -> None:
+    """Check that a map of `cells`, its height and width, is that of an image of `size` pixels.
+
+    Raises:
+        ValueError: if it is not.
+    """
+    if cells != map_size(*size, stride):
+        (h, w), (height, width) = cells, size
+        raise ValueError(
+            f"a map of {h} x {w} cells of {stride} pixels is not that of an image of {height} x {width} pixels"
+        )
+
+
 def centres(side: int, stride: int) -> np.ndarray:
     """Return the pixel at the centre of each cell along a side of `side` pixels, (ceil(side / stride),) int64.
 
@@ -66,14 +79,14 @@ def upsample(logits: "torch.Tensor", size: tuple[int, int], stride: int) -> "tor
         logits: of an image of `size`, so h = ceil(H / s) and w = ceil(W / s).
         size: H and W.
         stride: s.
+
+    Raises:
+        ValueError: if they are not.
     """
     from torch.nn import functional
 
     h, w = logits.shape[-2:]
-    if (h, w) != map_size(*size, stride):
-        raise ValueError(
-            f"a map of {h} x {w} cells of {stride} pixels is not that of an image of {size[0]} x {size[1]} pixels"
-        )
+    check_map((h, w), size, stride)
     pixels = functional.interpolate(logits, size=(h * stride, w * stride), mode="bilinear", align_corners=False)
     return pixels[..., : size[0], : size[1]]
 

@@ -148,8 +148,12 @@ def _decided(
         features, size, image_size, stride: as in `predict_maps`.
         reach: how many cells further `combine` looks in each direction.
         combine: what it returns of the logits of cells is upsampled; None for the logits.
+
+    Raises:
+        ValueError: if the features are not those of an image of this size.
     """
     cells = torch.from_numpy(features)
+    grids.check_map((len(cells), cells.shape[1]), image_size, stride)
     ids = [group.int() for group in labels]
     sizes = list(map(len, ids))
 

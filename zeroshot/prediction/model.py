@@ -71,9 +71,10 @@ class Model:
         return tuple(sorted(self.classifier.labels[self.classifier.unseen].tolist()))
 
     def __str__(self) -> str:
-        """The model in a few words: its name, classes and figures, and what its encoder was pretrained with."""
+        """The model in a few words: its name and system, classes and figures, and what its encoder was pretrained with."""
         unseen = [self.names[label] for label in self.unseen]
-        text = f"a model of {self.name}, {len(self.labels)} classes, {len(unseen)} of them without masks"
+        name = "" if self.name == self.system else f"{self.name}, "
+        text = f"{name}a model of {self.system}, {len(self.labels)} classes, {len(unseen)} of them without masks"
         text += f" ({', '.join(unseen)})" if 0 < len(unseen) <= 10 else ""
         n_untrained = len(set(self.labels) & set(self.train_unseen))
         text += f", {n_untrained} with masks that its network was not trained on" if n_untrained else ""

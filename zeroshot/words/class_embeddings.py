@@ -116,8 +116,7 @@ def read(path: str | pathlib.Path) -> ClassEmbeddings:
         raise EmbeddingsError(f"{path}: contains no class embeddings ({error}); make it with {_REMEDY}") from None
     if vectors.ndim != 2 or len(vectors) != len(names):
         raise EmbeddingsError(
-            f"{path}: contains {len(names)} names but vectors of shape {vectors.shape}; make it again: `dvc repro --force --single-item` "
-            "and embed_classes, szn/dvc.yaml:embed or zsi/dvc.yaml:embed"
+            f"{path}: contains {len(names)} names but vectors of shape {vectors.shape}; delete it, and make it with {_REMEDY}"
         )
     return ClassEmbeddings(names, vectors)
 

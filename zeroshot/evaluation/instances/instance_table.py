@@ -7,26 +7,29 @@ from collections.abc import Mapping, Sequence
 from zeroshot.base import errors, text_files
 from zeroshot.evaluation.instances import instance_summary
 
-# Heading -> protocol and metric of `instance_summary.FIGURES`.
-_COLUMNS = {
-    "ZSI": ("zsi", "mAP50"),
-    "top-1": ("zsi", "top1"),
-    "GZSI seen": ("gzsi", "seen"),
-    "unseen": ("gzsi", "unseen"),
-    "harmonic": ("gzsi", "harmonic"),
-    "GZSD seen": ("gzsd", "seen"),
-    "unseen ": ("gzsd", "unseen"),
-    "harmonic ": ("gzsd", "harmonic"),
-}
 _INTERVAL_WIDTH = len("  [100.0, 100.0]")
-# The column before the interval.
-_WITH_INTERVAL = "harmonic"
+# Heading, protocol and metric of `instance_summary.FIGURES` of each column. The interval of the harmonic mean of GZSI follows it.
+_COLUMNS = (
+    ("ZSI", "zsi", "mAP50"),
+    ("top-1", "zsi", "top1"),
+    ("GZSI seen", "gzsi", "seen"),
+    ("unseen", "gzsi", "unseen"),
+    ("harmonic", "gzsi", "harmonic"),
+    ("GZSD seen", "gzsd", "seen"),
+    ("unseen", "gzsd", "unseen"),
+    ("harmonic", "gzsd", "harmonic"),
+)
+_WITH_INTERVAL = ("gzsi", "harmonic")
 
 
 def is_of_instances(paths: Sequence[pathlib.Path]) -> bool:
-    """Return whether the first metrics file has those of instances."""
+    """Return whether one of the metrics files has those of instances."""
+    return any(map(_is_of_instances, paths))
+
+
+def _is_of_instances(path: pathlib.Path) -> bool:
     try:
-        content = json.loads(text_files.read(paths[0])) if paths else None
+        content = json.loads(text_files.read(path))
     except (errors.UserError, ValueError):
         return False
     return isinstance(content, dict) and "gzsi" in content
@@ -41,29 +44,23 @@ def table(paths: Sequence[pathlib.Path]) -> str:
     contents = instance_summary.read(paths)
     figures = instance_summary.summary(contents)
     width = max(24, *(len(name) + 1 for name in contents))
-    heading = "".join(
-        f"{name.strip():>{_width(name)}}" + (f"{'95 %':>{_INTERVAL_WIDTH}}" if name == _WITH_INTERVAL else "")
-        for name in _COLUMNS
-    )
-    lines = [f"{'mAP at IoU 0.5, per cent':{width}}{heading}"]
-    for model, content in contents.items():
-        cells = []
-        for name, (protocol, metric) in _COLUMNS.items():
-            cells.append(_number(figures[protocol][metric][model], _width(name)))
-            if name == _WITH_INTERVAL:
-                cells.append(_interval(content["gzsi"]["harmonic"]))
-        lines.append(f"{model:{width}}{''.join(cells)}")
-    return "\n".join([*lines, "ZSI and top-1: unseen classes alone. ZSI and GZSI: masks. GZSD: boxes."])
+    lines = [["mAP at IoU 0.5, per cent".ljust(width)], *([name.ljust(width)] for name in contents)]
+    for heading, protocol, metric in _COLUMNS:
+        values = figures[protocol][metric]
+        cells = [heading, *("-" if values[name] is None else f"{values[name]:.1f}" for name in contents)]
+        _append(lines, cells, len(heading) + 2)
+        if (protocol, metric) == _WITH_INTERVAL:
+            intervals = [_interval(content[protocol][metric]) for content in contents.values()]
+            _append(lines, ["95 %", *intervals], _INTERVAL_WIDTH)
+    texts = ["".join(line) for line in lines]
+    return "\n".join([*texts, "ZSI and top-1: unseen classes alone. ZSI and GZSI: masks. GZSD: boxes."])
 
 
-def _width(name: str) -> int:
-    return len(name.strip()) + 2
-
-
-def _number(value: float | None, width: int) -> str:
-    return f"{'-':>{width}}" if value is None else f"{value:{width}.1f}"
+def _append(lines: Sequence[list[str]], cells: Sequence[str], width: int) -> None:
+    for line, cell in zip(lines, cells, strict=True):
+        line.append(cell.rjust(width))
 
 
 def _interval(harmonic: Mapping[str, float | None]) -> str:
     low, high = harmonic.get("mAP50_low"), harmonic.get("mAP50_high")
-    return f"{'' if low is None or high is None else f'[{low:.1f}, {high:.1f}]':>{_INTERVAL_WIDTH}}"
+    return "" if low is None or high is None else f"[{low:.1f}, {high:.1f}]"

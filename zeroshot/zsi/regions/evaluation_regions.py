@@ -90,7 +90,7 @@ def read(folder: str | pathlib.Path, device: torch.device) -> Iterator[tuple[str
     folder = pathlib.Path(folder)
     described = shard_index.read(folder, "regions")
     for shard in described.shards:
-        with hdf5.reading(shard_index.verify(folder, shard, described.kind)) as file:
+        with hdf5.reading(shard_index.verify(folder, shard)) as file:
             table = {name: file[name][:] for name in _OF_REGIONS | _OF_IMAGES}
         first = 0
         for image, count, resized, size in zip(*(table[name].tolist() for name in _OF_IMAGES), strict=True):
