@@ -3,6 +3,7 @@
 import os
 import pathlib
 import tempfile
+import time
 from collections.abc import Iterator
 from unittest import mock
 
@@ -25,6 +26,7 @@ def measure() -> Iterator[timing.Timing]:
         _write(folder)
         # As in a stage: checksums are compared once.
         checksums.remember_in(folder / "checksums")
+        time.sleep(checksums.SETTLED_SECONDS)
         reading, mapped = timing.fastest(lambda: _read(folder), lambda: _map(folder))
         yield timing.Timing(
             f"read one class from {_SHARDS} shards", reading, "memory-mapped numpy", mapped, "at most 1.5"

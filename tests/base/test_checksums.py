@@ -17,7 +17,7 @@ def memory(tmp_path, monkeypatch):
     monkeypatch.setenv("ZEROSHOT_CHECKSUMS", "")
     checksums.remember_in(tmp_path / "memory")
     # Files of a test have just been written.
-    monkeypatch.setattr(checksums, "_SETTLED_SECONDS", 0.0)
+    monkeypatch.setattr(checksums, "SETTLED_SECONDS", 0.0)
     return tmp_path / "memory"
 
 
@@ -52,7 +52,7 @@ def test_a_change_that_keeps_size_and_time_is_seen(tmp_path, memory):
 
 
 def test_a_file_that_has_just_changed_is_not_remembered(tmp_path, memory, computed, monkeypatch):
-    monkeypatch.setattr(checksums, "_SETTLED_SECONDS", 100.0)
+    monkeypatch.setattr(checksums, "SETTLED_SECONDS", 100.0)
     path = tmp_path / "shard.h5"
     path.write_bytes(b"one")
     for _ in range(2):
@@ -105,7 +105,7 @@ def test_a_stage_remembers_in_its_scratch_folder(tmp_path):
     (tmp_path / "reader.py").write_text(
         "import pathlib\n"
         "from zeroshot.base import checksums, command_line\n"
-        "checksums._SETTLED_SECONDS = 0\n"
+        "checksums.SETTLED_SECONDS = 0\n"
         "def main(*, out: pathlib.Path) -> None:\n"
         '    """Read.\n\n    Args:\n        out: out: a checksum.\n    """\n'
         "    out.write_text(checksums.sha256('given.txt'))\n"

@@ -11,8 +11,8 @@ from zeroshot.base import errors, storage
 
 # Worker processes get it from the process that starts them.
 _FOLDER = "ZEROSHOT_CHECKSUMS"
-# Far more than a tick of the clock of a file system.
-_SETTLED_SECONDS = 2.0
+# Only checksums of files that are older are remembered. Far more than a tick of the clock of a file system.
+SETTLED_SECONDS = 2.0
 
 
 def remember_in(folder: str | pathlib.Path) -> None:
@@ -43,7 +43,7 @@ def sha256(path: str | pathlib.Path) -> str:
         if remembered["version"] == version:
             return str(remembered["sha256"])
     digest = storage.sha256(place)
-    if time.time() - status.st_ctime < _SETTLED_SECONDS:
+    if time.time() - status.st_ctime < SETTLED_SECONDS:
         return digest
     # A checksum that cannot be remembered is computed again.
     with contextlib.suppress(OSError, errors.DiskError), storage.writing(note, flush=False) as file:
