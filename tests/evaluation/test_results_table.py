@@ -172,6 +172,14 @@ def test_self_training_without_pseudo_labels_is_noted(tmp_path):
     assert first.startswith("zs3net, bias 0 ") and second.startswith("zs5net (no pseudo-labels), bias 0 ")
 
 
+def test_szn_has_a_threshold_in_place_of_a_bias_and_its_upper_bound_has_neither(tmp_path):
+    write(tmp_path, "szn", seen_bias=2.0, candidates="unseen", mask_accuracy={})
+    write(tmp_path, "szn_ps", candidates="unseen", upper_bound="true mask")
+    uncalibrated, calibrated, bound = lines(tmp_path)
+    assert uncalibrated.startswith("szn, no threshold ") and calibrated.startswith("szn, threshold 2 ")
+    assert bound.startswith("szn_ps (true mask)   ")
+
+
 def test_a_side_window_is_noted(tmp_path):
     write(tmp_path, "zs3net", side_window=7)
     assert lines(tmp_path)[0].startswith("zs3net (window 7), bias 0 ")

@@ -39,7 +39,8 @@ def main(
     print("restore DVC's outputs of the last commit from its cache, which keeps those of now", flush=True)
     if dry_run:
         return
-    print(going_back.restore(root, paths), end="")
+    restored = going_back.restore(root, paths)
+    print(f"restored (A added, M modified, D deleted):\n{restored}" if restored else "no output differed\n", end="")
     missing = going_back.missing(root)
     if missing:
         named = ", ".join(missing[:_NAMED]) + (", ..." if len(missing) > _NAMED else "")

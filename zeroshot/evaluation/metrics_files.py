@@ -69,6 +69,8 @@ class Metrics(typing_extensions.TypedDict):
     graph_context: typing_extensions.NotRequired[str]
     no_pseudo_labels: typing_extensions.NotRequired[bool]
     side_window: typing_extensions.NotRequired[int]
+    candidates: typing_extensions.NotRequired[str]
+    mask_accuracy: typing_extensions.NotRequired[dict[str, Any]]
 
 
 _METRICS = pydantic.TypeAdapter(Metrics)

@@ -29,11 +29,12 @@ def table(folder: str | pathlib.Path, split_path: pathlib.Path | None = None) ->
     for path, values in selection.values.items():
         notes = _notes(values)
         name = f"{path.stem} ({', '.join(notes)})" if notes else path.stem
-        if values["seen_bias"]:
-            lines.append((f"{name}, no bias", _numbers(values["without_bias"], values["vanilla"])))
+        term = _term(values)
+        if term and values["seen_bias"]:
+            lines.append((f"{name}, no {term}", _numbers(values["without_bias"], values["vanilla"])))
         # Of a model without unseen classes there is nothing to say.
-        if values["seen_bias"] or values["vanilla"] is not None:
-            name = f"{name}, bias {values['seen_bias']:g}"
+        if term and (values["seen_bias"] or values["vanilla"] is not None):
+            name = f"{name}, {term} {values['seen_bias']:g}"
         lines.append((name, _numbers(values["generalised"], values["vanilla"])))
     if not lines:
         raise errors.UserError(f"{folder}: no metrics; compute them with `dvc repro`")
@@ -63,6 +64,13 @@ def _encoders(recorded: Mapping[str, pretraining.Pretraining]) -> list[str]:
     ]
 
 
+def _term(values: metrics_files.Metrics) -> str | None:
+    """Return what favours a side: the bias of seen classes or the threshold of SZN's mask; None where the true mask chooses the side."""
+    if "candidates" not in values:
+        return "bias"
+    return "threshold" if "mask_accuracy" in values else None
+
+
 def _notes(values: metrics_files.Metrics) -> list[str]:
     """Return a note for each setting of the protocol that is not the default, for a side window, and for a lack of what a name says."""
     protocol = values["evaluation"]
@@ -75,6 +83,8 @@ def _notes(values: metrics_files.Metrics) -> list[str]:
         notes.append("true unseen masks")
     if values.get("no_pseudo_labels"):
         notes.append("no pseudo-labels")
+    if _term(values) is None:
+        notes.append("true mask")
     if "side_window" in values:
         notes.append(f"window {values['side_window']}")
     if protocol["absent_classes"] == "zero":

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import PIL.Image
 
-from zeroshot.base import errors, storage
+from zeroshot.base import errors, progress, storage
 from zeroshot.images import image_files, pictures
 from zeroshot.own_data import folder as folder_scan
 from zeroshot.prediction import segmenter
@@ -16,6 +16,8 @@ from zeroshot.prediction.model import Model
 
 # What `write` adds to the stem of an image.
 ENDINGS = (".png", "_overlay.jpg", "_confidence.png")
+# The tables of a whole call, a .csv and a .json each: of segments, and of instances (`instances/instance_outputs.py`).
+TABLES = ("shares", "instances")
 # Columns of shares.csv.
 COLUMNS = ("image", "class", "unseen", "share")
 
@@ -36,6 +38,8 @@ class Source:
 def find(paths: Iterable[pathlib.Path], out: pathlib.Path, endings: Sequence[str] = ENDINGS) -> list[Source]:
     """Return the images that are named, and all images in and below the folders that are named, in the order of their names.
 
+    Folders below these that hold results of an earlier call are left out, and named on standard error.
+
     Args:
         paths: images and folders.
         out: the folder of results; what is in it is not searched.
@@ -48,13 +52,17 @@ def find(paths: Iterable[pathlib.Path], out: pathlib.Path, endings: Sequence[str
     sources: list[Source] = []
     for path in paths:
         if path.is_dir():
-            results = out.resolve()
+            left_out = _results(path)
+            for folder in sorted(left_out - {out.resolve()}):
+                progress.say(f"left out {folder}, which has results of an earlier call")
+            if out.resolve() != path.resolve():
+                left_out.add(out.resolve())
             inside = sorted(
                 file
                 for file in path.rglob("*")
                 if file.suffix.lower() in folder_scan.IMAGE_SUFFIXES
                 and file.is_file()
-                and (results == path.resolve() or not file.resolve().is_relative_to(results))
+                and left_out.isdisjoint(file.resolve().parents)
             )
             if not inside:
                 raise errors.UserError(f"{path}: has no image ({', '.join(folder_scan.IMAGE_SUFFIXES)})")
@@ -79,6 +87,12 @@ def find(paths: Iterable[pathlib.Path], out: pathlib.Path, endings: Sequence[str
                 raise errors.UserError(f"{result}: {what}, and would be replaced; give another --out")
             _check_place(result)
     return list({source.stem: source for source in sources}.values())
+
+
+def _results(path: pathlib.Path) -> set[pathlib.Path]:
+    """Return the resolved folders below `path` that have the tables of results of a whole call."""
+    tables = [file for name in TABLES for file in path.rglob(f"{name}.csv") if file.with_suffix(".json").exists()]
+    return {file.parent.resolve() for file in tables} - {path.resolve()}
 
 
 def _check_place(result: pathlib.Path) -> None:
