@@ -12,7 +12,7 @@ import time
 import pytest
 
 from tests.support import small_disk as disks
-from zeroshot.base import endings, errors
+from zeroshot.base import endings, errors, locks
 
 small_disk = disks.small_disk
 
@@ -180,10 +180,10 @@ def test_locks_on_a_full_disk_are_named(small_disk):
     (small_disk / "large").write_bytes(bytes(disks.BYTES - 4096))
     outputs = [pathlib.Path("a"), pathlib.Path("b")]
     match = rf"^{small_disk}/locks/\w+\.lock: cannot be written, because the disk is full"
-    with pytest.raises(errors.DiskError, match=match), endings.alone(small_disk, outputs):
+    with pytest.raises(errors.DiskError, match=match), locks.alone(small_disk, outputs):
         pass
     (small_disk / "large").unlink()
-    with endings.alone(small_disk, outputs):
+    with locks.alone(small_disk, outputs):
         assert len(list((small_disk / "locks").iterdir())) == 2
     assert not list((small_disk / "locks").iterdir())
 
@@ -192,8 +192,8 @@ def test_locks_are_left_out_where_the_file_system_has_none(tmp_path, monkeypatch
     def refuse(*_):
         raise OSError("no locks available")
 
-    monkeypatch.setattr(endings.fcntl, "flock", refuse)
-    with endings.alone(tmp_path, [pathlib.Path("a")]), endings.alone(tmp_path, [pathlib.Path("a")]):
+    monkeypatch.setattr(locks.fcntl, "flock", refuse)
+    with locks.alone(tmp_path, [pathlib.Path("a")]), locks.alone(tmp_path, [pathlib.Path("a")]):
         pass
 
 

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from zeroshot.base import checksums, endings, errors, ranks
+from zeroshot.base import checksums, endings, errors, locks, ranks
 
 # New containers between two searches for unreachable cycles of objects. Python's own 700 make it search half a million objects of
 # PyTorch again and again while that is imported, which is a seventh of the time of a short command.
@@ -142,7 +142,7 @@ def _alone(main: Callable[..., Any]) -> Callable[..., Any]:
             return main(**arguments)
         checksums.remember_in(pathlib.Path(scratch, "checksums"))
         # Rank 0 holds the locks for all ranks.
-        with contextlib.nullcontext() if ranks.rank() else endings.alone(scratch, outputs):
+        with contextlib.nullcontext() if ranks.rank() else locks.alone(scratch, outputs):
             return main(**arguments)
 
     return run

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 import typing_extensions
 
-from zeroshot.base import checkpoints, endings, params, progress, ranks, storage
+from zeroshot.base import checkpoints, endings, locks, params, progress, ranks, storage
 
 Row = dict[str, float]
 State = dict[str, Any]
@@ -49,7 +49,7 @@ def folder(root: str | pathlib.Path, stage: str, *parts: bytes) -> pathlib.Path:
         digest.update(len(part).to_bytes(8, "little"))
         digest.update(part)
     path = pathlib.Path(root) / stage / digest.hexdigest()[:16]
-    endings.alone_in(path)
+    locks.alone_in(path)
     path.mkdir(parents=True, exist_ok=True)
     return path
 
