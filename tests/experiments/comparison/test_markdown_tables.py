@@ -140,10 +140,22 @@ def test_differences_have_an_interval_and_a_verdict():
     assert bounds[0] < bounds[1] < 0
     assert body(high, low)[0][5] == "above"
     assert body([*low[:15], *high[15:]], [*high[:15], *low[15:]])[0][5] == "not separable"
-    assert missing == ["4", "ZS3Net", "GAN", "—", "—", ""]
+    assert missing == ["4", "ZS3Net", "GAN", "—", "—", "", "—", "—", ""]
     # Without the images of one of them there is a difference and no verdict.
     alone = dataclasses.replace(table_data(values), scored={("GAN", 2, None): scored(high)})
-    assert rows(markdown_tables.differences(alone))[2] == ["2", "ZS3Net", "GAN", "-2.5", "—", ""]
+    assert rows(markdown_tables.differences(alone))[2][:6] == ["2", "ZS3Net", "GAN", "-2.5", "—", ""]
+
+
+def test_differences_in_the_vanilla_protocol_have_their_own_images():
+    values = {("ZS3Net", 2, 0, None): 10.0, ("GAN", 2, 0, None): 12.5}
+    hiou = {("ZS3Net", 2, None): scored([6, 7] * 15), ("GAN", 2, None): scored([3, 4] * 15)}
+    vanilla = {("ZS3Net", 2, None): scored([3, 4] * 15), ("GAN", 2, None): scored([6, 7] * 15)}
+    data = dataclasses.replace(table_data(values), scored=hiou, vanilla=vanilla)
+    (_, _, body, *_) = rows(markdown_tables.differences(data))
+    assert (body[5], body[6], body[8]) == ("above", "-2.5", "below")
+    low, high = (float(word) for word in body[7].strip("[]").split(","))
+    assert low < high < 0
+    assert re.fullmatch(r"20\.0 \[\d+\.\d, \d+\.\d\]", table(data, "ZS3Net")[2][13])
 
 
 def test_hiou_has_the_interval_of_its_images():
@@ -168,7 +180,7 @@ def test_images_without_an_unseen_class_give_no_interval_and_no_verdict():
     values = {("ZS3Net", 2, 0, None): 10.0, ("GAN", 2, 0, None): 12.5}
     data = dataclasses.replace(table_data(values), scored={("ZS3Net", 2, None): unshown, ("GAN", 2, None): unshown})
     assert table(data, "ZS3Net")[2][12] == "19.0"
-    assert rows(markdown_tables.differences(data))[2][4:] == [markdown_tables.MISSING, ""]
+    assert rows(markdown_tables.differences(data))[2][4:6] == [markdown_tables.MISSING, ""]
 
 
 def test_spread_of_missing_metrics():

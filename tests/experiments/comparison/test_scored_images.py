@@ -43,7 +43,9 @@ def result(
 ):
     """Return a run that has `hits` correct pixels of class 1 in each image, in the files `matrices` and `split_path`."""
     counts = scipy.sparse.csr_matrix([[5, 0, 9 - one, one] for one in hits])
-    confusions = image_confusions.ImageConfusions(images, 2, {"generalised": counts, "without_bias": 2 * counts})
+    unseen_alone = scipy.sparse.csr_matrix([[0, 0, 2, one] for one in hits])
+    protocols = {"generalised": counts, "without_bias": 2 * counts, "vanilla": unseen_alone}
+    confusions = image_confusions.ImageConfusions(images, 2, protocols)
     split = splits.Split(("background", "cow"), (0,), unseen, "images", (), (), ())
     outs = [
         {
@@ -61,6 +63,14 @@ def test_runs_are_read_with_the_protocol_of_the_row_and_the_roles_of_their_split
     assert (scored.images, scored.seen, scored.unseen, scored.absent) == (("a", "b"), (0,), (1,), "zero")
     expected = [[[10, 0, 12, 6], [10, 0, 10, 8]], [[10, 0, 8, 10], [10, 0, 6, 12]]]
     np.testing.assert_array_equal([counts.toarray() for counts in scored.counts], expected)
+
+
+def test_in_the_vanilla_protocol_the_interval_is_that_of_the_mean_iou_of_unseen_classes(root):
+    scored = scored_images.read_vanilla(root, METHOD, [result(root, [3, 6])])
+    assert scored is not None and scored.unseen == (1,)
+    # Of both images: 3 + 6 right pixels of 13. Of one of them twice: 3 of 5, and 6 of 8.
+    sets = np.array([[1, 1], [2, 0], [0, 2]])
+    np.testing.assert_allclose(scored.hious(sets), [100 * 9 / 13, 100 * 3 / 5, 100 * 6 / 8])
 
 
 def test_a_model_of_another_pipeline_has_the_files_of_that_pipeline(root):

@@ -33,7 +33,7 @@ _PUBLISHED = (
 _DIFFERENCES = (
     "Of the means over seeds of both methods on the same evaluation images, with the 95 % interval over"
     f" {bootstrap.RESAMPLES:,} resampled sets of these images (percentile bootstrap, paired)."
-    " *Above* or *below* needs an interval without 0."
+    " *Above* or *below* needs an interval without 0. *Vanilla*: the mIoU of unseen classes where they alone compete."
 )
 
 
@@ -58,8 +58,11 @@ def write(status: run_status.RunStatus, command: str) -> pathlib.Path:
     rows = [(method, k, None) for method in status.comparison.methods for k in status.comparison.splits]
     if sweep := status.comparison.sweep:
         rows += [(method, sweep.k, value) for method in sweep.methods for value in sweep.values]
-    scored = {row: scored_images.read(status.root, status.methods[row[0]], data.runs(*row)) for row in rows}
-    data = dataclasses.replace(data, scored={key: runs for key, runs in scored.items() if runs is not None})
+    scored, vanilla = (
+        {row: runs for row in rows if (runs := read(status.root, status.methods[row[0]], data.runs(*row))) is not None}
+        for read in (scored_images.read, scored_images.read_vanilla)
+    )
+    data = dataclasses.replace(data, scored=scored, vanilla=vanilla)
     report = make(status, data, gallery.fetch(status.root, data, folder / "pictures"), folder, command)
     runs = pandas.DataFrame(markdown_tables.run_rows(data), columns=list(markdown_tables.RUN_COLUMNS))
     storage.write_text(folder / "runs.csv", runs.to_csv(index=False))
@@ -91,7 +94,7 @@ def make(
         _origin(status, command),
         *(f"## {table.title}\n\n{markdown_tables.main_table(data, table)}" for table in status.comparison.tables),
         _notes(status, data),
-        f"## Differences of hIoU\n\n{_DIFFERENCES}\n\n{markdown_tables.differences(data)}"
+        f"## Differences\n\n{_DIFFERENCES}\n\n{markdown_tables.differences(data)}"
         if status.comparison.differences
         else "",
         f"## Generalised and vanilla evaluation, mIoU of unseen classes\n\n{markdown_tables.protocols(data)}",

@@ -13,7 +13,7 @@ MISSING = "—"
 # Mark of a method that reads labels of unseen classes.
 READS_UNSEEN = "†"
 _TITLES = {"seen": "Seen", "unseen": "Unseen", "all": "Overall", "vanilla": "Vanilla"}
-_DIFFERENCE = ("Model", "Compared with", "Difference", "95 %", "So it is")
+_DIFFERENCE = ("Model", "Compared with", "hIoU", "95 %", "So it is", "Vanilla", "95 %", "So it is")
 _PUBLISHED_COLUMNS = ("seen.mIoU", "unseen.mIoU", "hIoU")
 RUN_COLUMNS = (
     *("method", "k", "seed", "swept"),
@@ -49,6 +49,7 @@ class TableData:
         results: by method, K, seed and swept value.
         published: the published rows of the dataset.
         scored: the runs by method, K and swept value, image by image; without those whose images are not at hand.
+        vanilla: the same in the vanilla protocol, from `scored_images.read_vanilla`.
     """
 
     comparison: catalogue.Comparison
@@ -56,6 +57,7 @@ class TableData:
     results: dict[tuple[str, int, int, Any], collect.Result]
     published: Sequence[published_results.Published]
     scored: Mapping[tuple[str, int, Any], bootstrap.Scored] = dataclasses.field(default_factory=dict)
+    vanilla: Mapping[tuple[str, int, Any], bootstrap.Scored] = dataclasses.field(default_factory=dict)
 
     def runs(self, method: str, k: int, swept: Any = None) -> list[collect.Result]:
         """Return the results of a method in the order of the seeds; a run that serves several seeds is listed once."""
@@ -70,13 +72,20 @@ class TableData:
         """Return mean and standard deviation of one column over the runs; None if no run has a value."""
         return spread(result.metrics[column] for result in self.runs(method, k, swept))
 
-    def interval(self, method: str, k: int, other: str | None = None, swept: Any = None) -> bootstrap.Interval | None:
-        """Return the interval over evaluation images of hIoU, or of the difference to `other`; None if images are not at hand."""
-        scored = self.scored.get((method, k, swept))
-        if other is None:
-            return None if scored is None else bootstrap.interval(scored)
-        compared = self.scored.get((other, k, swept))
+    def interval(self, method: str, k: int, column: str = "hIoU", swept: Any = None) -> bootstrap.Interval | None:
+        """Return the interval over evaluation images of hIoU or `collect.VANILLA`; None if images are not at hand."""
+        scored = self._images(column).get((method, k, swept))
+        return None if scored is None else bootstrap.interval(scored)
+
+    def difference(
+        self, method: str, other: str, k: int, column: str = "hIoU", swept: Any = None
+    ) -> bootstrap.Interval | None:
+        """Return the interval of the paired difference of two methods in hIoU or `collect.VANILLA`; None if images are not at hand."""
+        scored, compared = (self._images(column).get((name, k, swept)) for name in (method, other))
         return None if scored is None or compared is None else bootstrap.interval(scored, compared)
+
+    def _images(self, column: str) -> Mapping[tuple[str, int, Any], bootstrap.Scored]:
+        return self.vanilla if column == collect.VANILLA else self.scored
 
     def published_metrics(self, method: str, k: int | None) -> dict[str, float]:
         """Return the published metrics of a method at a K, by column; {} if nothing is published."""
@@ -110,18 +119,25 @@ def main_table(data: TableData, table: catalogue.Table) -> str:
 def _row(data: TableData, method: str, k: int, label: int | None) -> list[str]:
     spreads = [data.spread(method, k, column) for column in collect.COLUMNS]
     row = ["" if label is None else str(label), data.marked(method), _runs(data, method, k), *map(cell, spreads)]
-    interval = data.interval(method, k)
-    if interval is not None and spreads[-1] is not None:
-        row[-1] += f" {bounds(interval)}"
-    row.append(cell(data.spread(method, k, collect.VANILLA)))
+    row[-1] += _interval(data, method, k, "hIoU")
+    row.append(cell(data.spread(method, k, collect.VANILLA)) + _interval(data, method, k, collect.VANILLA))
     if data.published:
         published = data.published_metrics(method, None if data.is_independent_of_k(method) else k)
         row += [number(published.get(column)) for column in _PUBLISHED_COLUMNS]
     return row
 
 
+def _interval(data: TableData, method: str, k: int, column: str) -> str:
+    """Return the interval of a cell as text after its mean; empty if there is no mean, or images are not at hand."""
+    interval = data.interval(method, k, column)
+    return "" if interval is None or data.spread(method, k, column) is None else f" {bounds(interval)}"
+
+
 def differences(data: TableData) -> str:
-    """Return a table of the differences of hIoU of `data.comparison.differences`, with intervals over evaluation images."""
+    """Return a table of the differences of `data.comparison.differences`, with intervals over evaluation images.
+
+    It has those of hIoU, and those of the mIoU of unseen classes in the vanilla protocol.
+    """
     rows = [
         ["" if position else str(k), *_difference(data, method, other, k)]
         for k in data.comparison.splits
@@ -147,13 +163,16 @@ def swept_pairs(comparison: catalogue.Comparison, sweep: catalogue.Sweep) -> lis
 
 
 def _difference(data: TableData, method: str, other: str, k: int, swept: Any = None) -> list[str]:
-    means = [data.spread(name, k, "hIoU", swept) for name in (method, other)]
-    interval = data.interval(method, k, other, swept)
-    names = [data.marked(method), data.marked(other)]
-    if means[0] is None or means[1] is None:
-        return [*names, MISSING, MISSING, ""]
-    shown = [MISSING, ""] if interval is None else [bounds(interval), _verdict(interval)]
-    return [*names, f"{means[0].mean - means[1].mean:+.1f}", *shown]
+    row = [data.marked(method), data.marked(other)]
+    for column in ("hIoU", collect.VANILLA):
+        means = [data.spread(name, k, column, swept) for name in (method, other)]
+        if means[0] is None or means[1] is None:
+            row += [MISSING, MISSING, ""]
+            continue
+        interval = data.difference(method, other, k, column, swept)
+        shown = [MISSING, ""] if interval is None else [bounds(interval), _verdict(interval)]
+        row += [f"{means[0].mean - means[1].mean:+.1f}", *shown]
+    return row
 
 
 def swept_table(data: TableData, sweep: catalogue.Sweep) -> str:

@@ -1,5 +1,6 @@
 """The confusion matrices of single images behind a row of the tables, from DVC's cache, for intervals over evaluation images."""
 
+import dataclasses
 import functools
 import pathlib
 from collections.abc import Callable, Sequence
@@ -19,14 +20,32 @@ def read(root: pathlib.Path, method: catalogue.Method, results: Sequence[collect
         method: its model, and the protocol that its row shows.
         results: the runs of the method at one K.
     """
+    return _read(root, method.model, method.figures, results)
+
+
+def read_vanilla(
+    root: pathlib.Path, method: catalogue.Method, results: Sequence[collect.Result]
+) -> bootstrap.Scored | None:
+    """Return the runs of a method in the vanilla protocol, with the mIoU of unseen classes in the place of hIoU; None as from `read`.
+
+    The protocol has no hIoU, since no seen class is scored. With the unseen classes as both groups, hIoU is the harmonic mean of their
+    mIoU with itself, which is that mIoU.
+    """
+    scored = _read(root, method.model, "vanilla", results)
+    return None if scored is None else dataclasses.replace(scored, seen=scored.unseen)
+
+
+def _read(root: pathlib.Path, model: str, protocol: str, results: Sequence[collect.Result]) -> bootstrap.Scored | None:
     runs, images, roles = [], set(), set()
     for result in results:
-        matrices_path = _cached(root, result, model_files.image_confusions(method.model))
-        split_path = _cached(root, result, model_files.split(method.model))
+        matrices_path = _cached(root, result, model_files.image_confusions(model))
+        split_path = _cached(root, result, model_files.split(model))
         if matrices_path is None or split_path is None:
             return None
         confusions, split = image_confusions.read(matrices_path), splits.read(split_path)
-        runs.append(confusions.counts[method.figures])
+        if protocol not in confusions.counts:
+            return None
+        runs.append(confusions.counts[protocol])
         images.add(confusions.images)
         roles.add((split.seen, split.unseen, _absent(result)))
     if len(images) != 1 or len(roles) != 1:
