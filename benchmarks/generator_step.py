@@ -11,15 +11,22 @@ from zeroshot.cache import pools
 from zeroshot.zs3net.generators import matching, mmd, registry
 
 _DIM, _EMBEDDING_DIM, _NOISE_DIM, _HIDDEN_DIM = 256, 300, 300, 256
+_N_KERNELS = 6
 
 
 def measure() -> Iterator[timing.Timing]:
     """Yield the figures of steps with 64, 128 and 512 features of each of 20 classes, and of 20 and 200 classes."""
     for precision in ("float32", "bfloat16"):
         for n in (64, 128, 512):
-            step, bound = timing.fastest(_step(20, n, precision), _bound(20, n, precision), rounds=5)
+            step, formula, least = timing.fastest(
+                _step(20, n, precision),
+                _products(20, n, precision, _NOISE_DIM + _EMBEDDING_DIM, n_exponentials=_N_KERNELS),
+                _products(20, n, precision, _NOISE_DIM, n_exponentials=1),
+                rounds=5,
+            )
             what = f"generator step, n = {n}, 20 classes, {precision}"
-            yield timing.Timing(what, step, "its products and exponentials", bound, "at most 1.25")
+            yield timing.Timing(what, step, "products and exponentials of the formula", formula, "at most 1.25")
+            yield timing.Timing(what, step, "those that it does", least)
     few, many = timing.fastest(_step(20, 64, "float32"), _step(200, 64, "float32"), rounds=3)
     yield timing.Timing("generator step, n = 64, 200 classes", many, "20 classes", few, "at most 10")
 
@@ -52,27 +59,37 @@ def _step(n_classes: int, n: int, precision: str) -> Callable[[], object]:
     return step
 
 
-def _bound(n_classes: int, n: int, precision: str) -> Callable[[], object]:
-    """Return a function that does the step's matrix products, forward and backward, and one exponential of each of its 3 n^2 distances.
+def _products(n_classes: int, n: int, precision: str, input_dim: int, n_exponentials: int) -> Callable[[], object]:
+    """Return a function that does matrix products, forward and backward, and exponentials of a step, and nothing else.
 
-    The other five kernels are powers of the first, which takes multiplications only.
+    By the formula (paper section 2.2) noise and class vector of every feature are multiplied by the first layer, and each of the
+    3 n^2 distances of a class has an exponential for every kernel. The step multiplies the class vector once a class, and takes one
+    exponential a distance, since the kernels of doubled bandwidths are powers of each other.
+
+    Args:
+        n_classes: number of classes.
+        n: features of each class.
+        precision: number format of the generator's own products.
+        input_dim: numbers of each feature that the first layer multiplies.
+        n_exponentials: exponentials of each distance.
     """
     dtype = torch.bfloat16 if precision == "bfloat16" else torch.float32
     rows = n_classes * n
-    noise, hidden, out = (torch.randn(rows, dim).to(dtype) for dim in (_NOISE_DIM, _HIDDEN_DIM, _DIM))
-    first, second = torch.randn(_HIDDEN_DIM, _NOISE_DIM).to(dtype), torch.randn(_DIM, _HIDDEN_DIM).to(dtype)
+    given, hidden, out = (torch.randn(rows, dim).to(dtype) for dim in (input_dim, _HIDDEN_DIM, _DIM))
+    first, second = torch.randn(_HIDDEN_DIM, input_dim).to(dtype), torch.randn(_DIM, _HIDDEN_DIM).to(dtype)
     x, pairs = torch.randn(n_classes, n, _DIM), torch.rand(n_classes, n, n)
 
     def products() -> None:
-        functional.linear(noise, first)
+        functional.linear(given, first)
         functional.linear(hidden, second)
         # Gradients of both weights, and of the hidden neurons.
-        torch.mm(hidden.T, noise)
+        torch.mm(hidden.T, given)
         torch.mm(out.T, hidden)
         torch.mm(out, second)
         for _ in range(3):
             torch.bmm(x, x.transpose(1, 2))
-            pairs.exp()
+            for _ in range(n_exponentials):
+                pairs.exp()
         # Gradients of the generated features: twice of the distances among them, once of those to the real ones.
         for _ in range(3):
             torch.bmm(pairs, x)
