@@ -41,6 +41,9 @@ def predict_maps(
     Returns:
         label maps (H, W) int64 by protocol: `generalised`, with the seen bias; `without_bias`; and, if the classifier has an unseen
         class, `vanilla`, which chooses among unseen classes only.
+
+    Raises:
+        ValueError: if the features are not those of an image of this size.
     """
     # Rows of the classifier: of seen classes, and of unseen classes if there are any.
     groups = [torch.nonzero(group).flatten() for group in (~classifier.unseen, classifier.unseen) if group.any()]
@@ -96,6 +99,9 @@ def predict_masked_maps(
         label maps (H, W) int64: `generalised`, with the threshold of the mask; `without_bias`, where the mask chooses the likelier
         side; `seen_side` and `unseen_side`, the best class of each side (the seen one where no class is on the unseen side); and, if
         there is an unseen class, `vanilla`, the best of those.
+
+    Raises:
+        ValueError: if the features are not those of an image of this size.
     """
     classifier, on_unseen_side = masked.classifier, masked.unseen_side
     groups = {

@@ -26,11 +26,13 @@ def of_blocks(blocks: Iterable[torch.Tensor], labels: torch.Tensor) -> Largest:
     """
     channels = (values for block in blocks for values in block)
     highest = next(channels).clone()
-    channel = torch.zeros(highest.shape, dtype=torch.int32, device=highest.device)
+    channel, larger = (torch.zeros(highest.shape, dtype=torch.int32, device=highest.device) for _ in range(2))
     for number, values in enumerate(channels, start=1):
-        channel.masked_fill_(values > highest, number)
+        # Numbers rise, so the last channel that was larger has the largest. On a CPU this takes a quarter of the time of a masked fill.
+        torch.gt(values, highest, out=larger)
+        torch.maximum(channel, larger.mul_(number), out=channel)
         torch.maximum(highest, values, out=highest)
-    return highest, labels[channel]
+    return highest, _taken(labels, channel)
 
 
 def of_upsampled(logits: torch.Tensor, labels: torch.Tensor, size: tuple[int, int], stride: int) -> Largest:
@@ -44,19 +46,24 @@ def of_upsampled(logits: torch.Tensor, labels: torch.Tensor, size: tuple[int, in
     """
     corners = _corners(logits)
     weights = grids.weights_between(stride).to(logits)
-    value, label = (part.flatten()[corners] for part in of_blocks(logits.split(CLASSES_AT_ONCE), labels))
+    value, label = (_taken(part.flatten(), corners) for part in of_blocks(logits.split(CLASSES_AT_ONCE), labels))
     pixel_values, pixel_labels = value @ weights, label[..., :1].repeat(1, 1, stride**2)
     is_mixed = (label != label[..., :1]).any(-1)
     cells = corners[is_mixed]
 
     def pixels(part: torch.Tensor) -> torch.Tensor:
         """Return the values (c, m, s^2) of c classes at the pixels of the m places whose cells disagree."""
-        return part.index_select(1, cells.flatten()).unflatten(1, cells.shape) @ weights
+        return _taken(part, cells) @ weights
 
     if len(cells):
         blocks = map(pixels, logits.flatten(1).split(CLASSES_AT_ONCE))
         pixel_values[is_mixed], pixel_labels[is_mixed] = of_blocks(blocks, labels)
     return _cut(pixel_values, size, stride), _cut(pixel_labels, size, stride)
+
+
+def _taken(values: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
+    """Return values[..., index]. PyTorch's own indexing takes nine times as long on a CPU."""
+    return values.index_select(-1, index.flatten()).unflatten(-1, index.shape)
 
 
 def _corners(logits: torch.Tensor) -> torch.Tensor:
