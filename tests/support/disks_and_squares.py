@@ -45,7 +45,15 @@ DETECTOR = {
     "flip": 0.5,
     "map_dim": 16,
     "anchors": {"sizes": [16, 28], "ratios": [1.0]},
-    "rpn": {"background_aware": True, "init": "released", "samples": 32, "proposals_train": 30, "proposals_test": 20},
+    "rpn": {
+        "background_aware": True,
+        "init": "released",
+        "samples": 32,
+        "candidates_train": 100,
+        "candidates_test": 100,
+        "proposals_train": 30,
+        "proposals_test": 20,
+    },
     "sync_background": {"box": True, "mask": True},
     "box_head": {
         "hidden_dim": 32,

@@ -58,6 +58,32 @@ def test_word_vectors_are_no_parameters_and_are_in_the_state():
     assert names <= set(detector.state_dict()) and not names & {name for name, _ in detector.named_parameters()}
 
 
+class TwoObjects(torch.nn.Module):
+    """A head of the RPN that is sure at the 25 places around one object, and less sure at the only place of another."""
+
+    def forward(self, maps):
+        (level,) = maps
+        objectness = torch.full((len(level), 1, *level.shape[-2:]), -10.0)
+        objectness[:, :, 2:7, 2:7] = 5.0
+        objectness[:, :, 9, 9] = 1.0
+        return [objectness], [torch.zeros(len(level), 4, *level.shape[-2:])]
+
+
+@pytest.mark.parametrize(("candidates", "is_proposed"), [(20, False), (40, True)])
+def test_a_less_visible_object_is_proposed_if_not_all_candidates_are_on_a_surer_one(candidates, is_proposed):
+    detector = disks_and_squares.new_detector(
+        anchors={"sizes": [20]},
+        rpn={"candidates_test": candidates, "proposals_test": 20},
+        sync_background={"box": False, "mask": False},
+    ).eval()
+    detector.rpn.head = TwoObjects()
+    boxes = inference.regions(detector, torch.zeros(3, 48, 48, dtype=torch.uint8)).boxes
+    centres = (boxes[:, :2] + boxes[:, 2:]) / 2
+    # Cells are 4 pixels wide.
+    assert ((centres - 4 * 9).abs().amax(dim=1) <= 2).any() == is_proposed
+    assert len(boxes) <= 20
+
+
 def trained(names, steps):
     """Return the first and the last value of each loss, of a training on the sum of the named ones."""
     detector = disks_and_squares.new_detector()

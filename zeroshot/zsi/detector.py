@@ -121,13 +121,13 @@ def _proposal_network(options: sections.Detector, background: torch.Tensor) -> c
         head: nn.Module = background_rpn.BackgroundAwareHead(options.map_dim, n_anchors, background, options.rpn.init)
     else:
         head = background_rpn.StockHead(options.map_dim, n_anchors)
-    proposals = {"training": options.rpn.proposals_train, "testing": options.rpn.proposals_test}
+    rpn = options.rpn
     return crowd_regions.ProposalNetwork(
         anchors,
         head,
-        batch_size_per_image=options.rpn.samples,
-        pre_nms_top_n=proposals,
-        post_nms_top_n=proposals,
+        batch_size_per_image=rpn.samples,
+        pre_nms_top_n={"training": rpn.candidates_train, "testing": rpn.candidates_test},
+        post_nms_top_n={"training": rpn.proposals_train, "testing": rpn.proposals_test},
         **_RPN_MATCHING,
     )
 

@@ -38,6 +38,8 @@ class Proposals:
     background_aware: bool
     init: Literal["unit", "released"]
     samples: params.Count
+    candidates_train: params.Count
+    candidates_test: params.Count
     proposals_train: params.Count
     proposals_test: params.Count
 
