@@ -50,12 +50,11 @@ class Labelling:
 
     Attributes:
         lists: the lists of classes that postprocessing cuts separately, as `scoring.class_lists` returns them.
-        mask_vectors: maps regions (m,) and labels (m,) of detections to vectors (m, d) float32, whose products with the semantic map of
-            the region are its mask logits.
+        mask_vectors: (k, d) float32, the vector of each label, whose products with the semantic map of a region are its mask logits.
     """
 
     lists: Sequence[tuple[range, torch.Tensor]]
-    mask_vectors: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+    mask_vectors: torch.Tensor
 
 
 @dataclasses.dataclass(frozen=True)
@@ -180,9 +179,7 @@ def labelling(
     """Return how a scoring labels regions with semantic vectors (n, d); `among` is that of `scoring.class_lists`."""
     head, masks = detector.box_head, detector.mask_head
     lists = scoring.class_lists(semantics, head.vectors, head.n_seen, kind, protocol, among)
-    # These vectors depend on the label alone.
-    vectors = scoring.mask_vectors(masks.vectors, masks.projection, masks.n_seen, kind)
-    return Labelling(lists, lambda regions, labels: vectors[labels])
+    return Labelling(lists, scoring.mask_vectors(masks.vectors, masks.projection, masks.n_seen, kind))
 
 
 def refined_boxes(detector: zsi_detector.Detector, of_image: Regions) -> torch.Tensor:
@@ -213,8 +210,7 @@ def find(
     unique, positions = torch.cat(keys).unique(return_inverse=True)
     places = positions.split([len(part) for part in keys])
     vectors = [
-        labelling.mask_vectors(selection.regions, selection.labels)
-        for labelling, selection in zip(labellings, selections, strict=True)
+        labelling.mask_vectors[selection.labels] for labelling, selection in zip(labellings, selections, strict=True)
     ]
     masks = _masks(detector, of_image, unique, boxes.flatten(0, 1)[unique], vectors, places)
     return [

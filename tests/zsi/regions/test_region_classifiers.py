@@ -18,12 +18,12 @@ def of_scores(scores):
     ), torch.tensor(scores, dtype=torch.float32)
 
 
-def test_an_unseen_class_has_the_mask_of_the_likeliest_seen_class_of_its_region():
+def test_every_class_has_the_mask_of_its_own_word_vector():
     detector = disks_and_squares.new_detector().eval()
-    classifier, features = of_scores([[9, 1, 0, 5, 0, 0, 0, 8, 0], [9, 0, 0, 0, 0, 0, 3, 0, 8]])
+    classifier, features = of_scores([[9, 1, 0, 5, 0, 0, 0, 8, 0]])
+    words = torch.from_numpy(disks_and_squares.vectors())
     for labelling in region_classifiers.labellings(classifier, detector, features):
-        vectors = labelling.mask_vectors(torch.tensor([0, 1, 1]), torch.tensor([7, 8, 2]))
-        torch.testing.assert_close(vectors, detector.mask_head.vectors[[3, 6, 2]])
+        torch.testing.assert_close(labelling.mask_vectors[1:], words[1:])
 
 
 def test_lists_are_of_unseen_classes_alone_or_of_seen_and_then_unseen_ones():
@@ -38,15 +38,12 @@ def test_lists_are_of_unseen_classes_alone_or_of_seen_and_then_unseen_ones():
     torch.testing.assert_close(joined, features[0].softmax(0)[1:])
 
 
-def test_masks_of_chosen_unseen_classes_are_those_of_the_likeliest_of_all_seen_classes():
+def test_chosen_classes_share_the_probability_with_the_background():
     detector = disks_and_squares.new_detector().eval()
     classifier, features = of_scores([[0, 1.0, 0, 5, 0, 0, 0, 8, 2]])
     chosen = region_classifiers.labelling(classifier, detector, features, "gzsi", [8])
     ((_, seen), (_, unseen)) = chosen.lists
     assert not seen.any() and unseen[0].tolist() == pytest.approx([0, math.exp(2) / (1 + math.exp(2))])
-    torch.testing.assert_close(
-        chosen.mask_vectors(torch.tensor([0]), torch.tensor([8])), detector.mask_head.vectors[[3]]
-    )
 
 
 def test_the_seen_bias_of_the_classifier_counts_and_lowers_the_background_too():

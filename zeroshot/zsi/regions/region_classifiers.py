@@ -43,8 +43,7 @@ def labelling(
 ) -> inference.Labelling:
     """Return how a classifier labels regions.
 
-    A mask is that of the detector's mask head for a seen class: of the label, or, if that is unseen, of the seen class that the
-    classifier finds likeliest in the region. What an object covers hardly depends on its class, and the mask head knows seen ones.
+    A mask is that of the detector's mask head for the word vector of the label, seen or unseen.
 
     Args:
         classifier: of background, seen and unseen classes in label order, with its seen bias. The background counts as seen.
@@ -53,13 +52,8 @@ def labelling(
         protocol, among: the classes that can be predicted, as in `scoring.of_logits`.
     """
     logits = classifier.logits(features)
-    n_seen = detector.box_head.n_seen
-    likeliest_seen = 1 + logits[:, 1 : n_seen + 1].argmax(dim=1)
-
-    def mask_vectors(regions: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        return detector.mask_head.vectors[torch.where(labels > n_seen, likeliest_seen[regions], labels)]
-
-    return inference.Labelling(scoring.of_logits(logits, n_seen, protocol, among), mask_vectors)
+    lists = scoring.of_logits(logits, detector.box_head.n_seen, protocol, among)
+    return inference.Labelling(lists, detector.mask_head.vectors)
 
 
 def check(classifier: pixel_classifier.PixelClassifier, classes: class_list.InstanceClasses) -> None:
