@@ -140,7 +140,24 @@ def test_what_is_undone_is_printed_and_a_dry_run_changes_nothing(repository, cap
         "undo the changes of metrics/model.json",
         "undo the changes of params.yaml",
         "restore DVC's outputs of the last commit from its cache, which keeps those of now",
+        "missing or of another version: 0",
     ]
+    (repository / "model.bin").unlink()
+    commands.main(["reset", "--dry-run"])
+    assert capsys.readouterr().out.splitlines()[-1] == "missing or of another version: 1 (model.bin)"
+
+
+def test_parameters_of_another_pipeline_are_those_of_runs_too(repository, capsys):
+    (repository / "zsi").mkdir()
+    (repository / "zsi/params.yaml").write_text("gmmn: {epochs: 60}\n")
+    git("add", "zsi/params.yaml")
+    git("commit", "-q", "-m", "second")
+    (repository / "zsi/params.yaml").write_text("gmmn: {epochs: 40}\n")
+    capsys.readouterr()
+    commands.main(["reset", "--dry-run"])
+    assert capsys.readouterr().out.startswith("undo the changes of zsi/params.yaml\n")
+    commands.main(["reset"])
+    assert (repository / "zsi/params.yaml").read_text() == "gmmn: {epochs: 60}\n"
 
 
 def test_outputs_that_the_cache_lacks_are_counted_with_what_to_run(repository, capsys):

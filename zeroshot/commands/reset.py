@@ -1,11 +1,12 @@
 """Go back to the last commit: undo what runs changed."""
 
 import pathlib
+from collections.abc import Sequence
 from typing import Annotated
 
 import tyro
 
-# How many missing outputs the last line names.
+# How many outputs a line names.
 _NAMED = 3
 
 
@@ -14,7 +15,7 @@ def main(
     all: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,  # noqa: A002
     dry_run: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
 ) -> None:
-    """Go back to the last commit: restore params.yaml, dvc.lock, metrics/ and plots/ from Git, and artefacts from DVC's cache.
+    """Go back to the last commit: restore parameters, locks, metrics/ and plots/ from Git, and artefacts from DVC's cache.
 
     What differs is found by reading the files, because a run that was killed may leave files that Git takes for unchanged. Without `--all`,
     nothing is undone if other tracked files are changed too, such as code. A last line counts the outputs that the cache lacks.
@@ -38,13 +39,19 @@ def main(
         print(f"undo the changes of {path}", flush=True)
     print("restore DVC's outputs of the last commit from its cache, which keeps those of now", flush=True)
     if dry_run:
+        print(f"missing or of another version: {_listed(going_back.differing(root))}")
         return
     restored = going_back.restore(root, paths)
     print(f"restored (A added, M modified, D deleted):\n{restored}" if restored else "no output differed\n", end="")
     missing = going_back.missing(root)
     if missing:
-        named = ", ".join(missing[:_NAMED]) + (", ..." if len(missing) > _NAMED else "")
         print(
-            f"missing outputs, which DVC's cache lacks: {len(missing)} ({named}); make them with `dvc repro`, those of SZN and ZSI with"
+            f"missing outputs, which DVC's cache lacks: {_listed(missing)}; make them with `dvc repro`, those of SZN and ZSI with"
             " `dvc repro szn/dvc.yaml` and `dvc repro zsi/dvc.yaml`, or fetch all from a remote with `dvc pull`"
         )
+
+
+def _listed(paths: Sequence[str]) -> str:
+    """Return the number of paths, with the first of them."""
+    named = ", ".join(paths[:_NAMED]) + (", ..." if len(paths) > _NAMED else "")
+    return f"{len(paths)} ({named})" if paths else "0"

@@ -8,10 +8,11 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from typing import Any
 
 from zeroshot.base import errors
 
-# What runs write; `dvc.lock` stands for the lock file of every pipeline.
+# What runs write, of every pipeline.
 _FILES = ("params.yaml", "dvc.lock")
 _FOLDERS = ("metrics", "plots")
 
@@ -21,7 +22,7 @@ class Changes:
     """Tracked files that differ from the last commit, as paths relative to the repository.
 
     Attributes:
-        of_runs: params.yaml, files dvc.lock, and what is in metrics/ and plots/.
+        of_runs: files params.yaml and dvc.lock, and what is in metrics/ and plots/.
         others: all others, such as code.
     """
 
@@ -78,15 +79,32 @@ def missing(root: pathlib.Path) -> tuple[str, ...]:
     Raises:
         errors.UserError: if DVC fails; with its message.
     """
-    status = json.loads(_output(root, [sys.executable, "-m", "dvc", "data", "status", "--json"]))
+    status = _status(root)
     # An output that is in the folder as committed is missing in the cache only.
     differs = {path for paths in status.get("uncommitted", {}).values() for path in paths}
     return tuple(sorted(differs & set(status.get("not_in_cache", []))))
 
 
+def differing(root: pathlib.Path) -> tuple[str, ...]:
+    """Return the outputs of DVC, as paths relative to the repository, that are missing or not those of the last commit.
+
+    Raises:
+        errors.UserError: if DVC fails; with its message.
+    """
+    status = _status(root)
+    changed = [paths for when in ("committed", "uncommitted") for paths in status.get(when, {}).values()]
+    # DVC gives a renamed output as a pair of names.
+    names = [path.values() if isinstance(path, dict) else [path] for paths in changed for path in paths]
+    return tuple(sorted({name for pair in names for name in pair}))
+
+
+def _status(root: pathlib.Path) -> dict[str, Any]:
+    return json.loads(_output(root, [sys.executable, "-m", "dvc", "data", "status", "--json"]))
+
+
 def _is_of_runs(path: str) -> bool:
     parts = pathlib.PurePosixPath(path).parts
-    return path in _FILES or parts[-1] == "dvc.lock" or parts[0] in _FOLDERS
+    return parts[-1] in _FILES or parts[0] in _FOLDERS
 
 
 def _git_restore(root: pathlib.Path, paths: Sequence[str], *flags: str) -> None:
