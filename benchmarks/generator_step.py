@@ -11,29 +11,33 @@ from zeroshot.cache import pools
 from zeroshot.zs3net.generators import matching, mmd, registry
 
 _DIM, _EMBEDDING_DIM, _NOISE_DIM, _HIDDEN_DIM = 256, 300, 300, 256
-_N_KERNELS = 6
 
 
 def measure() -> Iterator[timing.Timing]:
     """Yield the figures of steps with 64, 128 and 512 features of each of 20 classes, and of 20 and 200 classes."""
+    n_kernels = len(_section().bandwidths)
     for precision in ("float32", "bfloat16"):
         for n in (64, 128, 512):
             step, formula, least = timing.fastest(
                 _step(20, n, precision),
-                _products(20, n, precision, _NOISE_DIM + _EMBEDDING_DIM, n_exponentials=_N_KERNELS),
+                _products(20, n, precision, _NOISE_DIM + _EMBEDDING_DIM, n_kernels),
                 _products(20, n, precision, _NOISE_DIM, n_exponentials=1),
                 rounds=5,
             )
             what = f"generator step, n = {n}, 20 classes, {precision}"
             yield timing.Timing(what, step, "products and exponentials of the formula", formula, "at most 1.25")
-            yield timing.Timing(what, step, "those that it does", least)
+            yield timing.Timing(what, step, "products and exponentials that the step does", least)
     few, many = timing.fastest(_step(20, 64, "float32"), _step(200, 64, "float32"), rounds=3)
     yield timing.Timing("generator step, n = 64, 200 classes", many, "20 classes", few, "at most 10")
 
 
+def _section() -> registry.Params:
+    return params.load("params.yaml", "gmmn", registry.Params)
+
+
 def _step(n_classes: int, n: int, precision: str) -> Callable[[], object]:
     """Return a function that trains for one step on random features, with the settings of params.yaml but for the sizes."""
-    section = params.load("params.yaml", "gmmn", registry.Params)
+    section = _section()
     sizes = {"noise_dim": _NOISE_DIM, "hidden_dim": _HIDDEN_DIM, "batch_per_class": n}
     changed = {**params.to_dict(section), **sizes, "generator": "mlp", "precision": precision}
     options = params.build(changed, registry.Params, "gmmn", "params.yaml")
@@ -70,7 +74,7 @@ def _products(n_classes: int, n: int, precision: str, input_dim: int, n_exponent
         n_classes: number of classes.
         n: features of each class.
         precision: number format of the generator's own products.
-        input_dim: numbers of each feature that the first layer multiplies.
+        input_dim: length of the input of the first layer.
         n_exponentials: exponentials of each distance.
     """
     dtype = torch.bfloat16 if precision == "bfloat16" else torch.float32

@@ -14,6 +14,7 @@ from dulwich import index, repo
 from dvc import cli as dvc_cli
 
 from zeroshot.commands import __main__ as commands
+from zeroshot.experiments import going_back
 
 _SCRIPT = """
 import pathlib, sys, time, yaml
@@ -140,14 +141,25 @@ def test_what_is_undone_is_printed_and_a_dry_run_changes_nothing(repository, cap
         "undo the changes of metrics/model.json",
         "undo the changes of params.yaml",
         "restore DVC's outputs of the last commit from its cache, which keeps those of now",
-        "missing or of another version: 0",
+        "outputs of DVC that are missing, changed or added since then: 0",
     ]
     (repository / "model.bin").unlink()
     commands.main(["reset", "--dry-run"])
-    assert capsys.readouterr().out.splitlines()[-1] == "missing or of another version: 1 (model.bin)"
+    assert capsys.readouterr().out.endswith(": 1 (model.bin)\n")
+    commands.main(["reset"])
+    assert dvc_cli.main(["exp", "run", "-q", "-S", "train.value=2"]) == 0
+    capsys.readouterr()
+    commands.main(["reset", "--dry-run"])
+    assert capsys.readouterr().out.endswith(": 1 (model.bin)\n")
 
 
-def test_parameters_of_another_pipeline_are_those_of_runs_too(repository, capsys):
+def test_both_names_of_a_renamed_output_count():
+    status = {"uncommitted": {"renamed": [{"old": "a", "new": "b"}], "deleted": ["c"]}, "committed": {"added": ["d"]}}
+    assert going_back.changed_outputs(status, "uncommitted") == {"a", "b", "c"}
+    assert going_back.changed_outputs(status, "committed") == {"d"}
+
+
+def test_changed_parameters_of_another_pipeline_are_restored(repository, capsys):
     (repository / "zsi").mkdir()
     (repository / "zsi/params.yaml").write_text("gmmn: {epochs: 60}\n")
     git("add", "zsi/params.yaml")

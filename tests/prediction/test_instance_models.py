@@ -309,10 +309,20 @@ def without_a_layer(content):
     return {**content, "detector": {**content["detector"], "network": network}}
 
 
+def test_a_detector_of_layout_1_has_as_many_candidates_as_proposals(folder, tmp_path):
+    content = model.read_any("models/head.pt")
+    config = content["detector"]["config"]
+    rpn = {key: value for key, value in config["rpn"].items() if not key.startswith("candidates")}
+    old = {**content, "layout": 1, "detector": {**content["detector"], "config": {**config, "rpn": rpn}}}
+    checkpoints.save(tmp_path / "old.pt", old)
+    proposal_network = instance_model.load(tmp_path / "old.pt").detector.rpn
+    assert proposal_network.pre_nms_top_n() == proposal_network.post_nms_top_n() == rpn["proposals_test"]
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda content: {**content, "layout": 2}, "it has layout 2 of model files of ZSI, .* update the code"),
+        (lambda content: {**content, "layout": 3}, "it has layout 3 of model files of ZSI, .* update the code"),
         (
             lambda content: {key: value for key, value in content.items() if key != "detector"},
             "detector: Field required",

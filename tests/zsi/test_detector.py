@@ -64,24 +64,39 @@ class TwoObjects(torch.nn.Module):
     def forward(self, maps):
         (level,) = maps
         objectness = torch.full((len(level), 1, *level.shape[-2:]), -10.0)
-        objectness[:, :, 2:7, 2:7] = 5.0
-        objectness[:, :, 9, 9] = 1.0
+        objectness[:, :, 4:9, 4:9] = 5.0
+        objectness[:, :, 18, 18] = 1.0
         return [objectness], [torch.zeros(len(level), 4, *level.shape[-2:])]
 
 
-@pytest.mark.parametrize(("candidates", "is_proposed"), [(20, False), (40, True)])
+@pytest.mark.parametrize(("candidates", "is_proposed"), [(25, False), (26, True)])
 def test_a_less_visible_object_is_proposed_if_not_all_candidates_are_on_a_surer_one(candidates, is_proposed):
     detector = disks_and_squares.new_detector(
-        anchors={"sizes": [20]},
-        rpn={"candidates_test": candidates, "proposals_test": 20},
+        anchors={"sizes": [28]},
+        min_side=96,
+        max_side=96,
+        rpn={"candidates_test": candidates, "proposals_test": 15},
         sync_background={"box": False, "mask": False},
     ).eval()
     detector.rpn.head = TwoObjects()
-    boxes = inference.regions(detector, torch.zeros(3, 48, 48, dtype=torch.uint8)).boxes
+    boxes = inference.regions(detector, torch.zeros(3, 96, 96, dtype=torch.uint8)).boxes
     centres = (boxes[:, :2] + boxes[:, 2:]) / 2
-    # Cells are 4 pixels wide.
-    assert ((centres - 4 * 9).abs().amax(dim=1) <= 2).any() == is_proposed
-    assert len(boxes) <= 20
+    # Cells are 4 pixels wide, and anchors of neighbouring ones overlap by three quarters, so some of the 25 are dropped.
+    assert ((centres - 4 * 18).abs().amax(dim=1) <= 2).any() == is_proposed
+    assert len(boxes) < 15
+
+
+def test_training_and_detection_have_numbers_of_candidates_and_proposals_of_their_own():
+    numbers = {"candidates_train": 90, "candidates_test": 80, "proposals_train": 30, "proposals_test": 20}
+    proposal_network = disks_and_squares.new_detector(rpn=numbers).rpn
+    for mode, expected in ((True, (90, 30)), (False, (80, 20))):
+        proposal_network.train(mode)
+        assert (proposal_network.pre_nms_top_n(), proposal_network.post_nms_top_n()) == expected
+
+
+def test_more_proposals_than_candidates_are_refused():
+    with pytest.raises(params.ParamsError, match=r"rpn: proposals_test is 101, but candidates_test allows 100; raise"):
+        disks_and_squares.options(rpn={"proposals_test": 101})
 
 
 def trained(names, steps):

@@ -39,7 +39,7 @@ def main(
         print(f"undo the changes of {path}", flush=True)
     print("restore DVC's outputs of the last commit from its cache, which keeps those of now", flush=True)
     if dry_run:
-        print(f"missing or of another version: {_listed(going_back.differing(root))}")
+        print(f"outputs of DVC that are missing, changed or added since then: {_listed(going_back.differing(root))}")
         return
     restored = going_back.restore(root, paths)
     print(f"restored (A added, M modified, D deleted):\n{restored}" if restored else "no output differed\n", end="")

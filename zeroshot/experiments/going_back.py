@@ -81,21 +81,29 @@ def missing(root: pathlib.Path) -> tuple[str, ...]:
     """
     status = _status(root)
     # An output that is in the folder as committed is missing in the cache only.
-    differs = {path for paths in status.get("uncommitted", {}).values() for path in paths}
-    return tuple(sorted(differs & set(status.get("not_in_cache", []))))
+    return tuple(sorted(changed_outputs(status, "uncommitted") & set(status.get("not_in_cache", []))))
 
 
 def differing(root: pathlib.Path) -> tuple[str, ...]:
-    """Return the outputs of DVC, as paths relative to the repository, that are missing or not those of the last commit.
+    """Return the outputs of DVC, as paths relative to the repository, that are missing, changed or added since the last commit.
 
     Raises:
         errors.UserError: if DVC fails; with its message.
     """
     status = _status(root)
-    changed = [paths for when in ("committed", "uncommitted") for paths in status.get(when, {}).values()]
-    # DVC gives a renamed output as a pair of names.
-    names = [path.values() if isinstance(path, dict) else [path] for paths in changed for path in paths]
-    return tuple(sorted({name for pair in names for name in pair}))
+    return tuple(sorted(changed_outputs(status, "committed") | changed_outputs(status, "uncommitted")))
+
+
+def changed_outputs(status: dict[str, Any], since: str) -> set[str]:
+    """Return the paths of one part of what `dvc data status` says.
+
+    Args:
+        status: its JSON.
+        since: `committed`, what differs between the last commit and the lock files; or `uncommitted`, between those and the folder.
+    """
+    paths = [path for of_kind in status.get(since, {}).values() for path in of_kind]
+    # A renamed output is a pair of names.
+    return {name for path in paths for name in (path.values() if isinstance(path, dict) else [path])}
 
 
 def _status(root: pathlib.Path) -> dict[str, Any]:

@@ -28,7 +28,8 @@ def of_blocks(blocks: Iterable[torch.Tensor], labels: torch.Tensor) -> Largest:
     highest = next(channels).clone()
     channel, larger = (torch.zeros(highest.shape, dtype=torch.int32, device=highest.device) for _ in range(2))
     for number, values in enumerate(channels, start=1):
-        # Numbers rise, so the last channel that was larger has the largest. On a CPU this takes a quarter of the time of a masked fill.
+        # Channel numbers rise, so the largest of those that exceeded all before is the number of the largest value. On a CPU this takes a
+        # quarter of the time of a masked fill.
         torch.gt(values, highest, out=larger)
         torch.maximum(channel, larger.mul_(number), out=channel)
         torch.maximum(highest, values, out=highest)
@@ -62,7 +63,7 @@ def of_upsampled(logits: torch.Tensor, labels: torch.Tensor, size: tuple[int, in
 
 
 def _taken(values: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
-    """Return values[..., index]. PyTorch's own indexing takes nine times as long on a CPU."""
+    """Return values[..., index], in a ninth of the time on a CPU."""
     return values.index_select(-1, index.flatten()).unflatten(-1, index.shape)
 
 

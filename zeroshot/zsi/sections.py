@@ -107,6 +107,21 @@ class Detector:
             raise ValueError(f"{info.data['encoder']} has {levels} levels, so it needs {levels} sizes")
         return anchors
 
+    @pydantic.field_validator("rpn")
+    @classmethod
+    def _enough_candidates(cls, rpn: Proposals, info: pydantic.ValidationInfo) -> Proposals:
+        levels = encoders.n_levels(info.data.get("encoder", "small_cnn"))
+        pairs = {
+            "train": (rpn.proposals_train, rpn.candidates_train),
+            "test": (rpn.proposals_test, rpn.candidates_test),
+        }
+        for when, (proposals, candidates) in pairs.items():
+            if proposals > levels * candidates:
+                raise ValueError(
+                    f"proposals_{when} is {proposals}, but candidates_{when} allows {levels * candidates}; raise candidates_{when}"
+                )
+        return rpn
+
     @pydantic.field_validator("sync_background")
     @classmethod
     def _something_to_sync(cls, sync: SyncBackground, info: pydantic.ValidationInfo) -> SyncBackground:

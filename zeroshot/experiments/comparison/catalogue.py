@@ -87,7 +87,7 @@ class Comparison:
         more_seeds: K -> further seeds there.
         fixed_seeds: sections of the preset that keep their own seed.
         tables: in the order of the report.
-        differences: pairs of methods whose difference of hIoU gets an interval over evaluation images.
+        differences: pairs of methods whose differences get intervals over evaluation images.
         pictures_at: the K of the example images.
         sweep: the curves; None for no curve.
         published: name of the dataset in published.csv; None if no published value is comparable.

@@ -5,7 +5,8 @@ import dataclasses
 import os
 import pathlib
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pandas
 
@@ -37,6 +38,10 @@ _DIFFERENCES = (
 )
 
 
+# Method, K and swept value.
+_Row = tuple[str, int, Any]
+
+
 @dataclasses.dataclass(frozen=True)
 class Report:
     """The text in Markdown, and the curve that it shows, as SVG (None if there is no curve)."""
@@ -58,11 +63,12 @@ def write(status: run_status.RunStatus, command: str) -> pathlib.Path:
     rows = [(method, k, None) for method in status.comparison.methods for k in status.comparison.splits]
     if sweep := status.comparison.sweep:
         rows += [(method, sweep.k, value) for method in sweep.methods for value in sweep.values]
-    scored, vanilla = (
-        {row: runs for row in rows if (runs := read(status.root, status.methods[row[0]], data.runs(*row))) is not None}
-        for read in (scored_images.read, scored_images.read_vanilla)
-    )
-    data = dataclasses.replace(data, scored=scored, vanilla=vanilla)
+    scored, vanilla = {}, {}
+    for row in rows:
+        method, runs = status.methods[row[0]], data.runs(*row)
+        scored[row] = scored_images.read(status.root, method, runs)
+        vanilla[row] = scored_images.read_vanilla(status.root, method, runs)
+    data = dataclasses.replace(data, scored=_at_hand(scored), vanilla=_at_hand(vanilla))
     report = make(status, data, gallery.fetch(status.root, data, folder / "pictures"), folder, command)
     runs = pandas.DataFrame(markdown_tables.run_rows(data), columns=list(markdown_tables.RUN_COLUMNS))
     storage.write_text(folder / "runs.csv", runs.to_csv(index=False))
@@ -70,6 +76,10 @@ def write(status: run_status.RunStatus, command: str) -> pathlib.Path:
     if report.curve is not None:
         storage.write_text(folder / "curve.svg", report.curve)
     return folder / "report.md"
+
+
+def _at_hand(scored: Mapping[_Row, bootstrap.Scored | None]) -> dict[_Row, bootstrap.Scored]:
+    return {row: runs for row, runs in scored.items() if runs is not None}
 
 
 def make(
@@ -115,7 +125,7 @@ def _origin(status: run_status.RunStatus, command: str) -> str:
         f"Made by `{command}` at commit {dvc_experiments.commit(status.root)} from DVC's experiments."
         " Per cent; mean ± sample standard deviation (n - 1) over n runs with different seeds."
         " Where no seed has an effect, there is one run for all seeds. — marks missing runs."
-        " In brackets: the 95 % interval of hIoU over resampled evaluation images, for the mean over seeds."
+        " In brackets: the 95 % interval over resampled evaluation images, for the mean over seeds."
         " The background is a seen class. The metrics of every run are in runs.csv.",
         f"Experiments used: {len(used)}"
         + "".join(f"; {count} from commit {name}" for name, count in sorted(starts.items()))

@@ -13,7 +13,16 @@ MISSING = "—"
 # Mark of a method that reads labels of unseen classes.
 READS_UNSEEN = "†"
 _TITLES = {"seen": "Seen", "unseen": "Unseen", "all": "Overall", "vanilla": "Vanilla"}
-_DIFFERENCE = ("Model", "Compared with", "hIoU", "95 %", "So it is", "Vanilla", "95 %", "So it is")
+_DIFFERENCE = (
+    "Model",
+    "Compared with",
+    "hIoU difference",
+    "95 %",
+    "So it is",
+    "Vanilla difference",
+    "95 %",
+    "So it is",
+)
 _PUBLISHED_COLUMNS = ("seen.mIoU", "unseen.mIoU", "hIoU")
 RUN_COLUMNS = (
     *("method", "k", "seed", "swept"),
@@ -72,20 +81,18 @@ class TableData:
         """Return mean and standard deviation of one column over the runs; None if no run has a value."""
         return spread(result.metrics[column] for result in self.runs(method, k, swept))
 
-    def interval(self, method: str, k: int, column: str = "hIoU", swept: Any = None) -> bootstrap.Interval | None:
+    def interval(self, method: str, k: int, column: str) -> bootstrap.Interval | None:
         """Return the interval over evaluation images of hIoU or `collect.VANILLA`; None if images are not at hand."""
-        scored = self._images(column).get((method, k, swept))
+        scored = self._images(column).get((method, k, None))
         return None if scored is None else bootstrap.interval(scored)
 
-    def difference(
-        self, method: str, other: str, k: int, column: str = "hIoU", swept: Any = None
-    ) -> bootstrap.Interval | None:
+    def difference(self, method: str, other: str, k: int, column: str, swept: Any = None) -> bootstrap.Interval | None:
         """Return the interval of the paired difference of two methods in hIoU or `collect.VANILLA`; None if images are not at hand."""
         scored, compared = (self._images(column).get((name, k, swept)) for name in (method, other))
         return None if scored is None or compared is None else bootstrap.interval(scored, compared)
 
     def _images(self, column: str) -> Mapping[tuple[str, int, Any], bootstrap.Scored]:
-        return self.vanilla if column == collect.VANILLA else self.scored
+        return {"hIoU": self.scored, collect.VANILLA: self.vanilla}[column]
 
     def published_metrics(self, method: str, k: int | None) -> dict[str, float]:
         """Return the published metrics of a method at a K, by column; {} if nothing is published."""
@@ -119,15 +126,15 @@ def main_table(data: TableData, table: catalogue.Table) -> str:
 def _row(data: TableData, method: str, k: int, label: int | None) -> list[str]:
     spreads = [data.spread(method, k, column) for column in collect.COLUMNS]
     row = ["" if label is None else str(label), data.marked(method), _runs(data, method, k), *map(cell, spreads)]
-    row[-1] += _interval(data, method, k, "hIoU")
-    row.append(cell(data.spread(method, k, collect.VANILLA)) + _interval(data, method, k, collect.VANILLA))
+    row[-1] += _brackets(data, method, k, "hIoU")
+    row.append(cell(data.spread(method, k, collect.VANILLA)) + _brackets(data, method, k, collect.VANILLA))
     if data.published:
         published = data.published_metrics(method, None if data.is_independent_of_k(method) else k)
         row += [number(published.get(column)) for column in _PUBLISHED_COLUMNS]
     return row
 
 
-def _interval(data: TableData, method: str, k: int, column: str) -> str:
+def _brackets(data: TableData, method: str, k: int, column: str) -> str:
     """Return the interval of a cell as text after its mean; empty if there is no mean, or images are not at hand."""
     interval = data.interval(method, k, column)
     return "" if interval is None or data.spread(method, k, column) is None else f" {bounds(interval)}"

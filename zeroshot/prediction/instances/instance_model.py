@@ -19,7 +19,7 @@ from zeroshot.zsi import detector_files, inference, scoring, sections
 from zeroshot.zsi.regions import region_classifiers
 
 # Version of the entries of a model file.
-LAYOUT = 1
+LAYOUT = 2
 _REMEDY = "give a model that `dvc repro zsi/dvc.yaml` wrote"
 
 
@@ -115,15 +115,26 @@ class Content(typing_extensions.TypedDict):
 
 
 def _in_present_layout(entries: Any) -> Any:
-    """Return the entries of a file; refuse files of other systems, and versions that this code does not know."""
+    """Return the entries of a file of version 1 as those of version 2; refuse files of other systems, and later versions.
+
+    Detectors of version 1 had as many candidates of proposals as they kept. Their classifiers found masks of unseen classes by the
+    likeliest seen class, and find them by their own word vectors now, so the figures of such files are not quite those of their masks.
+    """
     if not isinstance(entries, dict) or entries.get("system") != model.INSTANCES:
         raise ValueError("it is no model of ZSI")
-    if entries.get("layout") != LAYOUT:
+    layout = entries.get("layout")
+    if layout not in range(1, LAYOUT + 1):
         raise ValueError(
-            f"it has layout {entries.get('layout')} of model files of ZSI, and this version of the code reads layout {LAYOUT};"
-            " update the code"
+            f"it has layout {layout} of model files of ZSI, and this version of the code reads layouts 1 to {LAYOUT}; update the code"
         )
-    return entries
+    detector = entries.get("detector")
+    if layout == 1 and isinstance(detector, dict) and isinstance(detector.get("config"), dict):
+        rpn = detector["config"].get("rpn")
+        if isinstance(rpn, dict) and {"proposals_train", "proposals_test"} <= rpn.keys():
+            kept = {"candidates_train": rpn["proposals_train"], "candidates_test": rpn["proposals_test"]}
+            config = {**detector["config"], "rpn": {**kept, **rpn}}
+            entries = {**entries, "detector": {**detector, "config": config}}
+    return {**entries, "layout": LAYOUT}
 
 
 def check(path: str | pathlib.Path, entries: dict[str, Any]) -> dict[str, Any]:
