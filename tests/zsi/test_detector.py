@@ -95,7 +95,9 @@ def test_training_and_detection_have_numbers_of_candidates_and_proposals_of_thei
 
 
 def test_more_proposals_than_candidates_are_refused():
-    with pytest.raises(params.ParamsError, match=r"rpn: proposals_test is 101, but candidates_test allows 100; raise"):
+    with pytest.raises(
+        params.ParamsError, match=r"rpn: proposals_test is 101, but candidates_test allows 100; raise candidates_test$"
+    ):
         disks_and_squares.options(rpn={"proposals_test": 101})
 
 

@@ -189,4 +189,6 @@ def _describe(fault: Any, values: Any, cls: type, prefix: str) -> str:
         return f"{key}: unknown key; {hint}"
     if fault["type"] in ("missing", "missing_argument"):
         return f"{key}: missing"
-    return f"{key}: {fault['msg'].removeprefix('Value error, ')} (found {fault['input']!r})"
+    # A whole section as text would hide the message.
+    found = "" if isinstance(fault["input"], dict) else f" (found {fault['input']!r})"
+    return f"{key}: {fault['msg'].removeprefix('Value error, ')}{found}"
