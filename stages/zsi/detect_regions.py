@@ -16,7 +16,7 @@ def main(
 
     Args:
         regions_dir: cache of regions of evaluation images.
-        detector_path: the detector, whose box regressor and mask head give boxes and masks; its encoder does not run.
+        detector_path: the detector, whose heads give boxes, masks and semantic vectors; its encoder does not run.
         classifier_path: the classifier of background, seen and unseen classes.
         detections_path: out: the detections.
     """
@@ -25,9 +25,10 @@ def main(
     from zeroshot.evaluation.instances import detections
     from zeroshot.pixel_classifiers import pixel_classifier
     from zeroshot.zsi import coco_results, detector_files, inference, sections
-    from zeroshot.zsi.regions import evaluation_regions, region_classifiers
+    from zeroshot.zsi.regions import evaluation_regions, region_classifiers, region_heads
 
     options = params.load("zsi/params.yaml", "detection", sections.Detection)
+    heads = params.load("zsi/params.yaml", "heads", sections.Heads)
     settings = params.load("params.yaml", "runtime", runtime.Params)
     device = runtime.start(settings, settings.threads)
     content = checkpoints.load(detector_path, detector_files.Checkpoint)
@@ -36,13 +37,14 @@ def main(
     classifier = pixel_classifier.load(classifier_path, None, described.dim)[0].to(device)
     region_classifiers.check(classifier, classes)
     detector.to(device)
+    head = region_heads.RegionHead(classifier, heads.semantic_weight)
     found: dict[str, list[detections.Detection]] = {"zsi": [], "gzsi": []}
     cached = evaluation_regions.read(regions_dir, device)
     for image, regions in progress.track(cached, "detect_regions", total=len(described.images)):
-        labellings = region_classifiers.labellings(classifier, detector, regions.features)
+        labellings = region_heads.labellings(head, detector, regions.features)
         for name, one in zip(found, inference.find(detector, regions, labellings, options), strict=True):
             found[name] += coco_results.entries(one, int(image), classes, options.mask_threshold)
-    facts = {**content["facts"], "seen_bias": classifier.seen_bias}
+    facts = {**content["facts"], "seen_bias": classifier.seen_bias, "semantic_weight": heads.semantic_weight}
     detections.write(detections_path, detections.Detections(classifier_path.stem, facts, **found))
 
 

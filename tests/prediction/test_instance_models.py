@@ -314,15 +314,28 @@ def test_a_detector_of_layout_1_has_as_many_candidates_as_proposals(folder, tmp_
     config = content["detector"]["config"]
     rpn = {key: value for key, value in config["rpn"].items() if not key.startswith("candidates")}
     old = {**content, "layout": 1, "detector": {**content["detector"], "config": {**config, "rpn": rpn}}}
+    del old["semantic_weight"]
     checkpoints.save(tmp_path / "old.pt", old)
     proposal_network = instance_model.load(tmp_path / "old.pt").detector.rpn
     assert proposal_network.pre_nms_top_n() == proposal_network.post_nms_top_n() == rpn["proposals_test"]
 
 
+@pytest.mark.parametrize(("name", "weight"), [("head", 0.0), ("mix", None)])
+def test_a_head_of_layout_2_has_no_semantic_vectors_beside_it(folder, tmp_path, name, weight):
+    content = model.read_any(f"models/{name}.pt")
+    assert content.pop("semantic_weight") == (None if name == "mix" else 10.0)
+    checkpoints.save(tmp_path / "old.pt", {**content, "layout": 2})
+    old = instance_model.check("old.pt", model.read_any(tmp_path / "old.pt"))
+    assert old["semantic_weight"] == weight
+    scorer = instance_model.load(tmp_path / "old.pt").scorer
+    assert scorer == "mix" if name == "mix" else scorer.semantic_weight == 0
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda content: {**content, "layout": 3}, "it has layout 3 of model files of ZSI, .* update the code"),
+        (lambda content: {**content, "semantic_weight": None}, "semantic_weight: missing, and its scorer"),
+        (lambda content: {**content, "layout": 4}, "it has layout 4 of model files of ZSI, .* update the code"),
         (
             lambda content: {key: value for key, value in content.items() if key != "detector"},
             "detector: Field required",

@@ -62,6 +62,7 @@ ZSI_SECTIONS = {
     "gmmn": registry.Params,
     "classifier": fine_tuning.Params,
     "baseline": baselines.Params,
+    "heads": sections.Heads,
     "evaluation": instance_metrics.Params,
     "pictures": instances.Params,
 }

@@ -1,4 +1,4 @@
-"""The sections detector, detection and regions of zsi/params.yaml, without the networks: torchvision takes seconds to import."""
+"""The sections detector, detection, regions and heads of zsi/params.yaml, without the networks: torchvision takes seconds to import."""
 
 from typing import Annotated, Literal
 
@@ -152,3 +152,10 @@ class Regions:
     evaluation_per_image: params.Count
     seed: params.Seed
     shard_mib: params.Count
+
+
+@params.section
+class Heads:
+    """The section `heads` of zsi/params.yaml."""
+
+    semantic_weight: params.NonNegative

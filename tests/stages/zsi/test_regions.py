@@ -44,6 +44,7 @@ def write_params(generator="mlp", **regions):
     sections = {
         "regions": REGIONS | regions,
         "detection": disks_and_squares.DETECTION,
+        "heads": {"semantic_weight": 10.0},
         "gmmn": quick_sections.gmmn_section(generator=generator, epochs=1),
         "classifier": quick_sections.classifier_section(),
         "baseline": quick_sections.baseline_section(),

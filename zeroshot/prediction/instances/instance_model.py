@@ -16,10 +16,10 @@ from zeroshot.pixel_classifiers import pixel_classifier
 from zeroshot.prediction import model
 from zeroshot.zsi import detector as zsi_detector
 from zeroshot.zsi import detector_files, inference, scoring, sections
-from zeroshot.zsi.regions import region_classifiers
+from zeroshot.zsi.regions import region_classifiers, region_heads
 
 # Version of the entries of a model file.
-LAYOUT = 2
+LAYOUT = 3
 _REMEDY = "give a model that `dvc repro zsi/dvc.yaml` wrote"
 
 
@@ -31,7 +31,7 @@ class InstanceModel:
         name: `synthesised`, `mix`, ...
         classes: names, category ids and roles.
         detector: in evaluation mode, on the device to compute on.
-        scorer: gives the scores of classes: a scoring of the detector itself, or a classifier of its region features, on that device.
+        scorer: gives the scores of classes: a scoring of the detector itself, or a head on its region features, on that device.
         most_regions: how many regions of an image the classifier sees, the surest ones; None for all.
         detection: least score, suppression and masks, as when the model was evaluated.
         pretraining: `detector.pretraining`.
@@ -41,7 +41,7 @@ class InstanceModel:
     name: str
     classes: class_list.InstanceClasses
     detector: zsi_detector.Detector
-    scorer: scoring.Scoring | pixel_classifier.PixelClassifier
+    scorer: scoring.Scoring | region_heads.RegionHead
     most_regions: int | None
     detection: sections.Detection
     pretraining: pretraining.Pretraining
@@ -74,8 +74,8 @@ class InstanceModel:
 
     def labelling(self, regions: inference.Regions, among: Sequence[int] | None) -> inference.Labelling:
         """Return how the model labels regions if all classes can be predicted, or those with the labels `among` alone."""
-        if isinstance(self.scorer, pixel_classifier.PixelClassifier):
-            return region_classifiers.labelling(self.scorer, self.detector, regions.features, "gzsi", among)
+        if isinstance(self.scorer, region_heads.RegionHead):
+            return region_heads.labelling(self.scorer, self.detector, regions.features, "gzsi", among)
         semantics = self.detector.box_head.semantics(regions.features)
         return inference.labelling(self.detector, semantics, self.scorer, "gzsi", among)
 
@@ -93,6 +93,7 @@ class Content(typing_extensions.TypedDict):
         name, most_regions, figures: as in `InstanceModel`.
         detector: the file of the detector.
         scorer: the name of a scoring, or a classifier as `dataclasses.asdict` gives it.
+        semantic_weight: that of `region_heads.RegionHead`; None for a scoring.
         detection: the section.
         provenance: `split` and `evaluation` of the metrics, `config`, the parameters of the classifier if there is one, and `sha256` of
             the files of the detector and the classifier.
@@ -108,6 +109,7 @@ class Content(typing_extensions.TypedDict):
         | Annotated[pixel_classifier.Entries, pydantic.Tag("classifier")],
         pydantic.Discriminator(_kind_of_scorer),
     ]
+    semantic_weight: Annotated[float, pydantic.Field(ge=0)] | None
     most_regions: int | None
     detection: dict[str, Any]
     figures: dict[str, float | None]
@@ -115,10 +117,11 @@ class Content(typing_extensions.TypedDict):
 
 
 def _in_present_layout(entries: Any) -> Any:
-    """Return the entries of a file of version 1 as those of version 2; refuse files of other systems, and later versions.
+    """Return the entries of a file of version 1 or 2 as those of version 3; refuse files of other systems, and later versions.
 
-    Detectors of version 1 had as many candidates of proposals as they kept. Their classifiers found masks of unseen classes by the
-    likeliest seen class, and find them by their own word vectors now, so the figures of such files are not quite those of their masks.
+    Classifiers of version 2 were used without the detector's semantic vectors. Detectors of version 1 had as many candidates of proposals
+    as they kept; their classifiers found masks of unseen classes by the likeliest seen class, and find them by their own word vectors now,
+    so the figures of such files are not quite those of their masks.
     """
     if not isinstance(entries, dict) or entries.get("system") != model.INSTANCES:
         raise ValueError("it is no model of ZSI")
@@ -134,6 +137,8 @@ def _in_present_layout(entries: Any) -> Any:
             kept = {"candidates_train": rpn["proposals_train"], "candidates_test": rpn["proposals_test"]}
             config = {**detector["config"], "rpn": {**kept, **rpn}}
             entries = {**entries, "detector": {**detector, "config": config}}
+    if layout != LAYOUT:
+        entries = {**entries, "semantic_weight": None if isinstance(entries.get("scorer"), str) else 0.0}
     return {**entries, "layout": LAYOUT}
 
 
@@ -163,7 +168,7 @@ def build(path: str | pathlib.Path, content: dict[str, Any], device: torch.devic
     """
     try:
         detector, classes = detector_files.load(content["detector"])
-        scorer = _scorer(content["scorer"], detector, classes, device)
+        scorer = _scorer(content, detector, classes, device)
         detection = params.build(content["detection"], sections.Detection, "detection", "its section")
     except errors.UserError as error:
         raise checkpoints.CheckpointError(f"{path}: {error}; {_REMEDY}") from error
@@ -180,18 +185,24 @@ def build(path: str | pathlib.Path, content: dict[str, Any], device: torch.devic
 
 
 def _scorer(
-    entries: Any, detector: zsi_detector.Detector, classes: class_list.InstanceClasses, device: torch.device
-) -> scoring.Scoring | pixel_classifier.PixelClassifier:
-    """Return `InstanceModel.scorer` of the entry `scorer`.
+    content: Mapping[str, Any],
+    detector: zsi_detector.Detector,
+    classes: class_list.InstanceClasses,
+    device: torch.device,
+) -> scoring.Scoring | region_heads.RegionHead:
+    """Return `InstanceModel.scorer` of the entries of a model file.
 
     Raises:
-        errors.UserError: if it is a classifier of other classes or features.
+        errors.UserError: if it is a classifier of other classes or features, or has no weight.
     """
-    if not isinstance(entries, Mapping):
-        return entries
-    classifier = pixel_classifier.PixelClassifier(**entries)
+    scorer, weight = content["scorer"], content["semantic_weight"]
+    if not isinstance(scorer, Mapping):
+        return scorer
+    if weight is None:
+        raise errors.UserError("semantic_weight: missing, and its scorer is a classifier")
+    classifier = pixel_classifier.PixelClassifier(**scorer)
     region_classifiers.check(classifier, classes)
     found, dim = classifier.weight.shape[1], detector.box_head.regressor.in_features
     if found != dim:
         raise errors.UserError(f"its classifier reads features of length {found}, and those of its detector have {dim}")
-    return classifier.to(device)
+    return region_heads.RegionHead(classifier.to(device), weight)

@@ -1,7 +1,4 @@
-"""Linear classifiers of region features: the detector's own, and how any of them labels the regions of an image."""
-
-import typing
-from collections.abc import Sequence
+"""Linear classifiers of region features: the detector's own, and the check of any."""
 
 import torch
 
@@ -9,7 +6,6 @@ from zeroshot.base import errors
 from zeroshot.datasets.instances import class_list
 from zeroshot.pixel_classifiers import compatibility, pixel_classifier
 from zeroshot.zsi import detector as zsi_detector
-from zeroshot.zsi import inference, scoring
 
 
 def of_detector(detector: zsi_detector.Detector) -> pixel_classifier.PixelClassifier:
@@ -25,35 +21,6 @@ def of_detector(detector: zsi_detector.Detector) -> pixel_classifier.PixelClassi
         bias = head.semantics(zero)[0]
         weight = (head.semantics(torch.eye(zero.shape[1], device=zero.device)) - bias).T
         return compatibility.classifier(weight, bias, head.seen_vectors(), range(head.n_seen + 1), ())
-
-
-def labellings(
-    classifier: pixel_classifier.PixelClassifier, detector: zsi_detector.Detector, features: torch.Tensor
-) -> list[inference.Labelling]:
-    """Return how a classifier labels regions, for each protocol of `scoring.Protocol`; arguments are those of `labelling`."""
-    return [labelling(classifier, detector, features, protocol) for protocol in typing.get_args(scoring.Protocol)]
-
-
-def labelling(
-    classifier: pixel_classifier.PixelClassifier,
-    detector: zsi_detector.Detector,
-    features: torch.Tensor,
-    protocol: scoring.Protocol,
-    among: Sequence[int] | None = None,
-) -> inference.Labelling:
-    """Return how a classifier labels regions.
-
-    A mask is that of the detector's mask head for the word vector of the label, seen or unseen.
-
-    Args:
-        classifier: of background, seen and unseen classes in label order, with its seen bias. The background counts as seen.
-        detector: gives the masks.
-        features: (n, hidden_dim) float32 of the regions.
-        protocol, among: the classes that can be predicted, as in `scoring.of_logits`.
-    """
-    logits = classifier.logits(features)
-    lists = scoring.of_logits(logits, detector.box_head.n_seen, protocol, among)
-    return inference.Labelling(lists, detector.mask_head.vectors)
 
 
 def check(classifier: pixel_classifier.PixelClassifier, classes: class_list.InstanceClasses) -> None:
