@@ -63,6 +63,11 @@ Seed = Annotated[int, pydantic.Field(ge=0, lt=2**31)]
 DataPath = Annotated[str, pydantic.Field(min_length=1), pydantic.AfterValidator(_check_data_path)]
 
 
+# Types of pydantic's errors.
+_UNKNOWN = ("unexpected_keyword_argument", "extra_forbidden")
+_MISSING = ("missing", "missing_argument")
+
+
 class ParamsError(errors.UserError):
     """Raised if params.yaml does not match the dataclass of a section; the text lists every fault."""
 
@@ -157,8 +162,11 @@ def build(values: dict[str, Any], cls: type[Section], prefix: str, source: str =
         # In strict mode, pydantic accepts lists for tuples and mappings for dataclasses only from JSON.
         return pydantic.TypeAdapter(cls).validate_json(json.dumps(values, default=str))
     except pydantic.ValidationError as error:
-        lines = [_describe(fault, values, cls, prefix) for fault in error.errors()]
-        raise ParamsError(listed(source, lines)) from None
+        found = error.errors()
+        # Of a misspelt key, the line that names the right one says enough.
+        meant = {_nearest(fault, cls, prefix) for fault in found if fault["type"] in _UNKNOWN}
+        faults = [fault for fault in found if fault["type"] not in _MISSING or _key(fault, prefix) not in meant]
+        raise ParamsError(listed(source, [_describe(fault, values, cls, prefix) for fault in faults])) from None
 
 
 def listed(source: str, faults: Sequence[str]) -> str:
@@ -174,21 +182,31 @@ def to_dict(params: Any) -> dict[str, Any]:
 
 
 def _describe(fault: Any, values: Any, cls: type, prefix: str) -> str:
-    path = [str(part) for part in fault["loc"]]
-    key = ".".join([prefix, *path])
-    if fault["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
-        for part in path[:-1]:
-            cls = cls.__dataclass_fields__[part].type
-        known = cls.__dataclass_fields__
-        close = difflib.get_close_matches(path[-1], known, n=1)
-        hint = (
-            f"did you mean `{'.'.join([prefix, *path[:-1], close[0]])}`?"
-            if close
-            else f"known keys: {', '.join(known)}"
-        )
+    key = _key(fault, prefix)
+    if fault["type"] in _UNKNOWN:
+        nearest = _nearest(fault, cls, prefix)
+        hint = f"did you mean `{nearest}`?" if nearest else f"known keys: {', '.join(_known(fault, cls))}"
         return f"{key}: unknown key; {hint}"
-    if fault["type"] in ("missing", "missing_argument"):
+    if fault["type"] in _MISSING:
         return f"{key}: missing"
     # A whole section as text would hide the message.
     found = "" if isinstance(fault["input"], dict) else f" (found {fault['input']!r})"
     return f"{key}: {fault['msg'].removeprefix('Value error, ')}{found}"
+
+
+def _key(fault: Any, prefix: str) -> str:
+    """Return the key of a fault in full."""
+    return ".".join([prefix, *map(str, fault["loc"])])
+
+
+def _known(fault: Any, cls: type) -> Sequence[str]:
+    """Return the keys beside which an unknown one stands."""
+    for part in fault["loc"][:-1]:
+        cls = cls.__dataclass_fields__[part].type
+    return list(cls.__dataclass_fields__)
+
+
+def _nearest(fault: Any, cls: type, prefix: str) -> str | None:
+    """Return in full the key that an unknown one probably stands for, if one is similar."""
+    close = difflib.get_close_matches(str(fault["loc"][-1]), _known(fault, cls), n=1)
+    return ".".join([prefix, *map(str, fault["loc"][:-1]), close[0]]) if close else None
