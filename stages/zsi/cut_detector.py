@@ -27,7 +27,7 @@ def main(
     from zeroshot.images import label_ids
     from zeroshot.pixel_classifiers import pixel_classifier
     from zeroshot.zsi import detector_files, instances_dataset
-    from zeroshot.zsi.regions import region_classifiers
+    from zeroshot.zsi.regions import region_heads
 
     detector, classes = detector_files.load(checkpoints.load(detector_path, detector_files.Checkpoint))
     train, val = (
@@ -46,7 +46,7 @@ def main(
         val=val,
     )
     splits.write(split_path, split)
-    pixel_classifier.save(classifier_path, region_classifiers.of_detector(detector), **splits.roles(split))
+    pixel_classifier.save(classifier_path, region_heads.of_detector(detector), **splits.roles(split))
 
 
 if __name__ == "__main__":

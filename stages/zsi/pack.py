@@ -26,9 +26,8 @@ def main(
 
     detection = params.load("zsi/params.yaml", "detection", sections.Detection)
     regions = params.load("zsi/params.yaml", "regions", sections.Regions)
-    heads = params.load("zsi/params.yaml", "heads", sections.Heads)
     content = instance_packing.pack(
-        detector_path, classifier_path, metrics_path, detection, regions.evaluation_per_image, heads.semantic_weight
+        detector_path, classifier_path, metrics_path, detection, regions.evaluation_per_image
     )
     checkpoints.save(model_path, content)
 

@@ -93,10 +93,12 @@ def test_message_of_a_typo_suggests_the_nearest_key():
     ]
 
 
-def test_a_misspelt_key_is_not_missing_too():
-    assert faults("momentun: 0.9", without=["momentum"]) == [
-        "params: 1 error",
-        "  train.momentun: unknown key; did you mean `train.momentum`?",
+def test_one_line_says_that_a_key_is_misspelt_and_the_right_one_missing():
+    assert faults("{momentun: 0.9, momentom: 0.9}", without=["momentum", "seed"]) == [
+        "params: 3 errors",
+        "  train.seed: missing",
+        "  train.momentun: unknown key; did you mean `train.momentum`, which is missing?",
+        "  train.momentom: unknown key; did you mean `train.momentum`, which is missing?",
     ]
 
 
@@ -174,7 +176,10 @@ def test_faults_of_backbone_augmentation_have_full_key_names():
     assert text.startswith("params: 3 errors\n")
     assert "\n  backbone.augmentation.crop: Input should be greater than or equal to 1 (found 0)" in text
     assert "\n  backbone.augmentation.scales.1: missing" in text
-    assert "\n  backbone.augmentation.flop: unknown key; did you mean `backbone.augmentation.flip`?" in text
+    assert (
+        "\n  backbone.augmentation.flop: unknown key; did you mean `backbone.augmentation.flip`, which is missing?"
+        in text
+    )
 
 
 def test_sections_are_unchanged_by_conversion_to_plain_values_and_back():

@@ -181,7 +181,7 @@ def test_each_section_is_tracked_by_one_stage_and_runtime_by_none():
     assert tracked(SZN_STAGES.values()) == sorted([*own, "data", "evaluation", "visualise"])
     # Images and the cache of regions give detections by the same rules, which a model file has too.
     of_zsi = [f"{dag.ZSI_PARAMS}:{key}" for key in dag.document(dag.ZSI_PARAMS)]
-    again = [f"{dag.ZSI_PARAMS}:{key}" for key in ("detection", "detection", "heads", "regions")]
+    again = [f"{dag.ZSI_PARAMS}:{key}" for key in ("detection", "detection", "regions")]
     assert tracked(ZSI_STAGES.values()) == sorted([*of_zsi, *again])
     for stages in (main, SZN_STAGES.values(), ZSI_STAGES.values()):
         assert "runtime" in {section for one in stages for section in sections_loaded(one)}

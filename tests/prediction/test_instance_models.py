@@ -3,6 +3,7 @@
 import collections
 import csv
 import json
+import math
 import pathlib
 
 import numpy as np
@@ -47,7 +48,14 @@ def metrics_of(name):
     zsi = {"unseen": {"mAP50": None, "recall50": None}}
     top1 = {"zsi": {"unseen": {"top1": None, "mask_iou": None}}}
     protocols = {"gzsi": parts, "gzsd": parts, "zsi": zsi, "zsd": zsi, "top1": top1}
-    return {"scoring": name, "split": {"checksum": "00"}, "evaluation": {"resamples": 0}, **protocols}
+    facts = {} if name in ("mix", "direct") else {"semantic_weight": 10.0}
+    return {
+        "scoring": name,
+        "split": {"checksum": "00"},
+        "detector": facts,
+        "evaluation": {"resamples": 0},
+        **protocols,
+    }
 
 
 def pack_words(name, classifier=False):
@@ -320,21 +328,26 @@ def test_a_detector_of_layout_1_has_as_many_candidates_as_proposals(folder, tmp_
     assert proposal_network.pre_nms_top_n() == proposal_network.post_nms_top_n() == rpn["proposals_test"]
 
 
-@pytest.mark.parametrize(("name", "weight"), [("head", 0.0), ("mix", None)])
-def test_a_head_of_layout_2_has_no_semantic_vectors_beside_it(folder, tmp_path, name, weight):
-    content = model.read_any(f"models/{name}.pt")
-    assert content.pop("semantic_weight") == (None if name == "mix" else 10.0)
+def test_a_head_of_layout_2_has_no_semantic_vectors_beside_it(folder, tmp_path):
+    content = model.read_any("models/head.pt")
+    assert content.pop("semantic_weight") == 10.0
     checkpoints.save(tmp_path / "old.pt", {**content, "layout": 2})
-    old = instance_model.check("old.pt", model.read_any(tmp_path / "old.pt"))
-    assert old["semantic_weight"] == weight
-    scorer = instance_model.load(tmp_path / "old.pt").scorer
-    assert scorer == "mix" if name == "mix" else scorer.semantic_weight == 0
+    assert instance_model.load(tmp_path / "old.pt").scorer.semantic_weight == 0
+
+
+def test_a_scoring_of_layout_2_stays_one(folder, tmp_path):
+    content = model.read_any("models/mix.pt")
+    assert content.pop("semantic_weight") is None
+    checkpoints.save(tmp_path / "old.pt", {**content, "layout": 2})
+    assert instance_model.load(tmp_path / "old.pt").scorer == "mix"
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda content: {**content, "semantic_weight": None}, "semantic_weight: missing, and its scorer"),
+        (lambda content: {**content, "semantic_weight": None}, "semantic_weight: a classifier has one"),
+        (lambda content: {**content, "semantic_weight": math.inf}, "semantic_weight.*: Input should be a finite"),
+        (lambda content: {**content, "scorer": "mix"}, "semantic_weight: .* a scoring has none"),
         (lambda content: {**content, "layout": 4}, "it has layout 4 of model files of ZSI, .* update the code"),
         (
             lambda content: {key: value for key, value in content.items() if key != "detector"},

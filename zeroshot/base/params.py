@@ -8,7 +8,7 @@ import difflib
 import json
 import pathlib
 import re
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import Annotated, Any, TypeVar, cast, dataclass_transform
 
 import pydantic
@@ -162,11 +162,16 @@ def build(values: dict[str, Any], cls: type[Section], prefix: str, source: str =
         # In strict mode, pydantic accepts lists for tuples and mappings for dataclasses only from JSON.
         return pydantic.TypeAdapter(cls).validate_json(json.dumps(values, default=str))
     except pydantic.ValidationError as error:
-        found = error.errors()
-        # Of a misspelt key, the line that names the right one says enough.
-        meant = {_nearest(fault, cls, prefix) for fault in found if fault["type"] in _UNKNOWN}
-        faults = [fault for fault in found if fault["type"] not in _MISSING or _key(fault, prefix) not in meant]
-        raise ParamsError(listed(source, [_describe(fault, values, cls, prefix) for fault in faults])) from None
+        faults = error.errors()
+        missing = {_key(fault, prefix) for fault in faults if fault["type"] in _MISSING}
+        # The line of a misspelt key says that the right one is missing.
+        said = {_nearest(fault, cls, prefix) for fault in faults if fault["type"] in _UNKNOWN}
+        lines = [
+            _describe(fault, values, cls, prefix, missing)
+            for fault in faults
+            if fault["type"] not in _MISSING or _key(fault, prefix) not in said
+        ]
+        raise ParamsError(listed(source, lines)) from None
 
 
 def listed(source: str, faults: Sequence[str]) -> str:
@@ -181,11 +186,12 @@ def to_dict(params: Any) -> dict[str, Any]:
     return pydantic.TypeAdapter(type(params)).dump_python(params, mode="json")
 
 
-def _describe(fault: Any, values: Any, cls: type, prefix: str) -> str:
+def _describe(fault: Any, values: Any, cls: type, prefix: str, missing: Container[str] = ()) -> str:
     key = _key(fault, prefix)
     if fault["type"] in _UNKNOWN:
         nearest = _nearest(fault, cls, prefix)
-        hint = f"did you mean `{nearest}`?" if nearest else f"known keys: {', '.join(_known(fault, cls))}"
+        which = ", which is missing" if nearest and nearest in missing else ""
+        hint = f"did you mean `{nearest}`{which}?" if nearest else f"known keys: {', '.join(_known(fault, cls))}"
         return f"{key}: unknown key; {hint}"
     if fault["type"] in _MISSING:
         return f"{key}: missing"

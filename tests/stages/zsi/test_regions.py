@@ -174,6 +174,7 @@ def test_a_head_that_learnt_from_the_cache_detects_both_roles(method):
     unseen = {disks_and_squares.CLASSES.category_ids[label] for label in disks_and_squares.CLASSES.unseen}
     assert found.scoring == "head" and found.zsi and {one["category_id"] for one in found.zsi} <= unseen
     assert {one["category_id"] for one in found.gzsi} - unseen
+    assert found.facts["semantic_weight"] == 10.0
 
 
 @pytest.mark.usefixtures("world")

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from tests.support import disks_and_squares
+from zeroshot.base import errors
 from zeroshot.pixel_classifiers import pixel_classifier
 from zeroshot.zsi.regions import region_heads
 
@@ -61,33 +62,38 @@ def test_the_seen_bias_of_the_classifier_counts_and_lowers_the_background_too():
     assert unseen / seen == pytest.approx(math.e)
 
 
-def test_the_detectors_semantic_vectors_choose_among_unseen_classes_that_the_classifier_likes_alike():
+def softmax(logits):
+    return np.exp(logits) / np.exp(logits).sum()
+
+
+@pytest.mark.parametrize("among", [None, [2, 8]])
+def test_scores_are_the_softmax_of_logits_and_of_semantic_evidence_for_unseen_classes(among):
     detector = new_detector()
     with torch.no_grad():
-        # Feature k is evidence for seen class k.
-        detector.box_head.encoder[0].bias.zero_()
-        detector.box_head.encoder[0].weight.zero_()[:, 1 : N_SEEN + 1] = 9 * detector.box_head.vectors[1 : N_SEEN + 1].T
-        detector.box_head.encoder[1].bias.zero_()
-        detector.box_head.encoder[1].weight.copy_(torch.eye(disks_and_squares.DIM))
-    # Classes 1 and 4 are a red disk and a red square; 7 and 8, unseen, are a yellow disk and a cyan square.
-    regions = torch.zeros(2, N)
-    regions[0, 1] = regions[1, 4] = 1.0
-    alike = pixel_classifier.PixelClassifier(
-        torch.zeros(N, N), torch.zeros(N), torch.arange(N), torch.arange(N) > N_SEEN
-    )
-    alone, both = (region_heads.RegionHead(alike, weight).logits(detector, regions) for weight in (0.0, 10.0))
-    assert not alone.any()
-    assert not both[:, : N_SEEN + 1].any()
-    assert both[:, N_SEEN + 1 :].argmax(dim=1).tolist() == [0, 1]
+        # Word vectors of other lengths and a background that resembles an unseen class.
+        detector.box_head.vectors[0] = 3 * detector.box_head.vectors[N_SEEN + 1]
+        detector.box_head.vectors[N_SEEN + 2] *= 2
+        detector.box_head.encoder[1].weight.mul_(40)
+    head, features = of_scores(np.random.default_rng(1).normal(size=(5, N)), seen_bias=0.7, semantic_weight=10.0)
+    lists = region_heads.labelling(head, detector, features, "gzsi", among).lists
+    found = torch.cat([scores for _, scores in lists], dim=1).detach().numpy()
+    vectors = detector.box_head.vectors.numpy().astype(np.float64)
+    allowed = [0, *(among or range(1, N))]
+    unseen = [label for label in allowed if label > N_SEEN]
+    for row, feature in zip(found, features.numpy().astype(np.float64), strict=True):
+        x = detector.box_head.semantics(torch.tensor(feature, dtype=torch.float32)[None])[0].detach().numpy()
+        seen = vectors[1 : N_SEEN + 1]
+        mean = softmax(seen @ x) @ seen
+        logits = feature - 0.7 * (np.arange(N) <= N_SEEN)
+        logits[unseen] += np.log(len(unseen) * softmax(10 * vectors[unseen] @ mean))
+        expected = np.zeros(N)
+        expected[allowed] = softmax(logits[allowed])
+        np.testing.assert_allclose(row, expected[1:], rtol=1e-3, atol=1e-6)
 
 
 def test_semantic_evidence_compares_the_mean_vector_of_the_seen_classes_with_those_of_unseen_ones():
     random = np.random.default_rng(0)
     semantics, seen, unseen = (random.normal(size=(n, 5)) for n in (7, 4, 3))
-
-    def softmax(logits):
-        return np.exp(logits) / np.exp(logits).sum()
-
     tensors = [torch.tensor(values, dtype=torch.float32) for values in (semantics, seen, unseen)]
     found = region_heads.semantic_evidence(*tensors, weight=1.5)
     for row, x in zip(found.numpy(), semantics, strict=True):
@@ -99,3 +105,12 @@ def test_semantic_evidence_compares_the_mean_vector_of_the_seen_classes_with_tho
 def test_without_a_choice_there_is_no_evidence(n_unseen):
     found = region_heads.semantic_evidence(torch.randn(4, 5), torch.randn(3, 5), torch.randn(n_unseen, 5), 5.0)
     assert found.shape == (4, n_unseen) and not found.any()
+
+
+@pytest.mark.parametrize("labels", [range(N - 1), [*range(N - 1), N], [1, 0, *range(2, N)]])
+def test_a_classifier_without_a_row_for_every_class_in_label_order_is_refused(labels):
+    labels = torch.tensor(labels)
+    rows = torch.zeros(len(labels), N)
+    classifier = pixel_classifier.PixelClassifier(rows, rows[:, 0], labels, labels > N_SEEN)
+    with pytest.raises(errors.UserError, match="does not have a row for the background, each seen and each unseen"):
+        region_heads.of_classifier(classifier, disks_and_squares.CLASSES, 0.0)

@@ -16,7 +16,7 @@ from zeroshot.pixel_classifiers import pixel_classifier
 from zeroshot.prediction import model
 from zeroshot.zsi import detector as zsi_detector
 from zeroshot.zsi import detector_files, inference, scoring, sections
-from zeroshot.zsi.regions import region_classifiers, region_heads
+from zeroshot.zsi.regions import region_heads
 
 # Version of the entries of a model file.
 LAYOUT = 3
@@ -109,7 +109,7 @@ class Content(typing_extensions.TypedDict):
         | Annotated[pixel_classifier.Entries, pydantic.Tag("classifier")],
         pydantic.Discriminator(_kind_of_scorer),
     ]
-    semantic_weight: Annotated[float, pydantic.Field(ge=0)] | None
+    semantic_weight: Annotated[float, pydantic.Field(ge=0, allow_inf_nan=False)] | None
     most_regions: int | None
     detection: dict[str, Any]
     figures: dict[str, float | None]
@@ -137,7 +137,7 @@ def _in_present_layout(entries: Any) -> Any:
             kept = {"candidates_train": rpn["proposals_train"], "candidates_test": rpn["proposals_test"]}
             config = {**detector["config"], "rpn": {**kept, **rpn}}
             entries = {**entries, "detector": {**detector, "config": config}}
-    if layout != LAYOUT:
+    if layout in (1, 2):
         entries = {**entries, "semantic_weight": None if isinstance(entries.get("scorer"), str) else 0.0}
     return {**entries, "layout": LAYOUT}
 
@@ -193,16 +193,16 @@ def _scorer(
     """Return `InstanceModel.scorer` of the entries of a model file.
 
     Raises:
-        errors.UserError: if it is a classifier of other classes or features, or has no weight.
+        errors.UserError: if it is a classifier of other classes or features, or the weight does not belong to it.
     """
     scorer, weight = content["scorer"], content["semantic_weight"]
+    if isinstance(scorer, Mapping) != (weight is not None):
+        raise errors.UserError("semantic_weight: a classifier has one, and a scoring has none")
     if not isinstance(scorer, Mapping):
         return scorer
-    if weight is None:
-        raise errors.UserError("semantic_weight: missing, and its scorer is a classifier")
-    classifier = pixel_classifier.PixelClassifier(**scorer)
-    region_classifiers.check(classifier, classes)
+    classifier = pixel_classifier.PixelClassifier(**scorer).to(device)
+    head = region_heads.of_classifier(classifier, classes, weight)
     found, dim = classifier.weight.shape[1], detector.box_head.regressor.in_features
     if found != dim:
         raise errors.UserError(f"its classifier reads features of length {found}, and those of its detector have {dim}")
-    return region_heads.RegionHead(classifier.to(device), weight)
+    return head

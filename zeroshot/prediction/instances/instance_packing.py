@@ -21,17 +21,15 @@ def pack(
     metrics_path: pathlib.Path,
     detection: sections.Detection,
     most_regions: int,
-    semantic_weight: float,
 ) -> dict[str, Any]:
     """Return the entries of a model file.
 
     Args:
         detector_path: the detector.
         classifier_path: a classifier of its region features; None: the scoring that the metrics name gives the scores.
-        metrics_path: the metrics of that classifier or scoring.
+        metrics_path: the metrics of that classifier or scoring. They have the weight of semantic vectors with which it was evaluated.
         detection: the section.
         most_regions: how many regions of an image the classifier sees; scorings see all.
-        semantic_weight: that of `region_heads.RegionHead`; scorings have none.
 
     Raises:
         errors.UserError: if a file cannot be used, or the classifier is not one of this detector.
@@ -54,7 +52,7 @@ def pack(
         "name": metrics["scoring"],
         "detector": checkpoints.load(detector_path, detector_files.Checkpoint),
         "scorer": scorer,
-        "semantic_weight": None if classifier_path is None else semantic_weight,
+        "semantic_weight": metrics["detector"].get("semantic_weight"),
         "most_regions": None if classifier_path is None else most_regions,
         "detection": params.to_dict(detection),
         "figures": {role: metrics["gzsi"][role]["mAP50"] for role in ("seen", "unseen", "harmonic")},
