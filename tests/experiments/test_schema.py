@@ -44,6 +44,7 @@ def test_the_files_of_the_repository_are_valid(path, capsys):
 
 def test_errors_of_several_sections_are_in_one_message(tmp_path, document):
     document["toy"]["n_trian"] = document["toy"].pop("n_train")
+    document["toy"]["n_val"] = "many"
     document["backbone"]["augmentation"]["crop"] = 0
     document["classifier"]["lr"] = "fast"
     del document["runtime"]["workers"]
@@ -59,8 +60,8 @@ def test_errors_of_several_sections_are_in_one_message(tmp_path, document):
         "backbone.augmentation.crop",
         "classifier.lr",
         "runtime.workers",
-        "toy.n_train",
         "toy.n_trian",
+        "toy.n_val",
     ]
 
 
