@@ -135,15 +135,37 @@ def test_differences_have_an_interval_and_a_verdict():
         return rows(markdown_tables.differences(dataclasses.replace(table_data(values), scored=images)))[2:]
 
     below, missing = body(low, high)
-    assert below[:4] == ["2", "ZS3Net", "GAN", "-2.5"] and below[5] == "below"
-    bounds = [float(word) for word in below[4].strip("[]").split(",")]
+    assert below[:5] == ["2", "ZS3Net", "GAN", "1 of 2", "-2.5"] and below[6] == "below"
+    bounds = [float(word) for word in below[5].strip("[]").split(",")]
     assert bounds[0] < bounds[1] < 0
-    assert body(high, low)[0][5] == "above"
-    assert body([*low[:15], *high[15:]], [*high[:15], *low[15:]])[0][5] == "not separable"
-    assert missing == ["4", "ZS3Net", "GAN", "—", "—", "", "—", "—", ""]
+    assert body(high, low)[0][6] == "above"
+    assert body([*low[:15], *high[15:]], [*high[:15], *low[15:]])[0][6] == "not separable"
+    assert missing == ["4", "ZS3Net", "GAN", "0 of 2", "—", "—", "", "—", "—", ""]
     # Without the images of one of them there is a difference and no verdict.
     alone = dataclasses.replace(table_data(values), scored={("GAN", 2, None): scored(high)})
-    assert rows(markdown_tables.differences(alone))[2][:6] == ["2", "ZS3Net", "GAN", "-2.5", "—", ""]
+    assert rows(markdown_tables.differences(alone))[2][:7] == ["2", "ZS3Net", "GAN", "1 of 2", "-2.5", "—", ""]
+
+
+def test_differences_are_taken_over_the_seeds_that_both_methods_have():
+    values = {("ZS3Net", 2, 0, None): 90.0, ("ZS3Net", 2, 1, None): 10.0, ("GAN", 2, 1, None): 12.5}
+    low, high = scored([3, 4] * 15), scored([6, 7] * 15)
+    best_at_the_other_seed = dataclasses.replace(low, counts=[scored([10] * 30).counts[0], low.counts[0]])
+    images = {("ZS3Net", 2, None): best_at_the_other_seed, ("GAN", 2, None): high}
+    data = dataclasses.replace(table_data(values), scored=images)
+    alone = dataclasses.replace(
+        table_data({cell: value for cell, value in values.items() if cell[2] == 1}),
+        scored={("ZS3Net", 2, None): low, ("GAN", 2, None): high},
+    )
+    body = rows(markdown_tables.differences(data))[2]
+    assert body == rows(markdown_tables.differences(alone))[2]
+    assert body[3:5] == ["1 of 2", "-2.5"] and body[6] == "below"
+
+
+def test_a_run_for_all_seeds_is_compared_with_the_runs_of_each():
+    first, second = ("ZS3Net", 2, 0, None), ("ZS3Net", 2, 1, None)
+    values = {first: 10.0, second: 10.0, ("GAN", 2, 0, None): 11.0, ("GAN", 2, 1, None): 14.0}
+    body = rows(markdown_tables.differences(table_data(values, run_of={second: first})))[2]
+    assert body[3:5] == ["2", "-2.5"]
 
 
 def test_differences_in_the_vanilla_protocol_have_their_own_images():
@@ -152,8 +174,8 @@ def test_differences_in_the_vanilla_protocol_have_their_own_images():
     vanilla = {("ZS3Net", 2, None): scored([3, 4] * 15), ("GAN", 2, None): scored([6, 7] * 15)}
     data = dataclasses.replace(table_data(values), scored=hiou, vanilla=vanilla)
     (_, _, body, *_) = rows(markdown_tables.differences(data))
-    assert (body[5], body[6], body[8]) == ("above", "-2.5", "below")
-    low, high = (float(word) for word in body[7].strip("[]").split(","))
+    assert (body[6], body[7], body[9]) == ("above", "-2.5", "below")
+    low, high = (float(word) for word in body[8].strip("[]").split(","))
     assert low < high < 0
     assert re.fullmatch(r"20\.0 \[\d+\.\d, \d+\.\d\]", table(data, "ZS3Net")[2][13])
 
@@ -180,7 +202,7 @@ def test_images_without_an_unseen_class_give_no_interval_and_no_verdict():
     values = {("ZS3Net", 2, 0, None): 10.0, ("GAN", 2, 0, None): 12.5}
     data = dataclasses.replace(table_data(values), scored={("ZS3Net", 2, None): unshown, ("GAN", 2, None): unshown})
     assert table(data, "ZS3Net")[2][12] == "19.0"
-    assert rows(markdown_tables.differences(data))[2][4:6] == [markdown_tables.MISSING, ""]
+    assert rows(markdown_tables.differences(data))[2][5:7] == [markdown_tables.MISSING, ""]
 
 
 def test_spread_of_missing_metrics():
@@ -253,12 +275,12 @@ def test_differences_at_the_values_of_a_sweep_have_the_intervals_of_their_runs()
     pairs = [["ZS3Net", "GAN"], ["ZS3Net", "DeViSE"]]
     data = dataclasses.replace(table_data(values, sweep=SEVERAL, differences=pairs), scored=images)
     body = rows(markdown_tables.swept_differences(data, data.comparison.sweep))[2:]
-    assert [row[:4] for row in body] == [
-        ["1", "ZS3Net", "GAN", "-2.5"],
-        ["5", "ZS3Net", "GAN", "—"],
-        ["9", "ZS3Net", "GAN", "—"],
+    assert [row[:5] for row in body] == [
+        ["1", "ZS3Net", "GAN", "1 of 2", "-2.5"],
+        ["5", "ZS3Net", "GAN", "0 of 2", "—"],
+        ["9", "ZS3Net", "GAN", "0 of 2", "—"],
     ]
-    assert body[0][5] == "below"
+    assert body[0][6] == "below"
 
 
 def test_a_method_that_reads_labels_of_unseen_classes_is_marked():

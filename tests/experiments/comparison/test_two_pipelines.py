@@ -86,7 +86,10 @@ def test_the_sweep_of_two_methods_has_a_curve_and_tables(report):
         ["", "SZN †", "1"],
     ]
     assert [row[3] for row in swept[0][2:]] == ["16.0", "21.0", "26.0", "31.0"]
-    assert [row[:4] for row in swept[1][2:]] == [["2", "SZN †", "FCN-JE", "+5.0"], ["3", "SZN †", "FCN-JE", "+5.0"]]
+    assert [row[:5] for row in swept[1][2:]] == [
+        ["2", "SZN †", "FCN-JE", "1", "+5.0"],
+        ["3", "SZN †", "FCN-JE", "1", "+5.0"],
+    ]
     assert "![FCN-JE, SZN against szn/params.yaml:split.train_unseen](curve.svg)" in report
 
 

@@ -40,7 +40,7 @@ def draw(data: markdown_tables.TableData) -> str | None:
             _panel(one, lines)
             one.set(xlabel=sweep.parameter, ylabel="per cent", ylim=(0, 100), title=title)
         if pairs:
-            differences = {f"{first} - {second}": _gaps(points["hIoU"], first, second) for first, second in pairs}
+            differences = {f"{first} - {second}": _gaps(data, sweep, first, second) for first, second in pairs}
             _panel(axes[-1], differences)
             axes[-1].axhline(0, color="0.7", linewidth=1)
             axes[-1].set(xlabel=sweep.parameter, ylabel="points", title="differences of hIoU")
@@ -54,14 +54,10 @@ def _points(data: markdown_tables.TableData, sweep: catalogue.Sweep, method: str
     return [(value, spread) for value, spread in spreads if spread is not None]
 
 
-def _gaps(lines: Mapping[str, _Points], first: str, second: str) -> _Points:
-    """Return the differences of the means at the values that both lines have; they have no deviation."""
-    others = dict(lines[second])
-    return [
-        (value, markdown_tables.Spread(spread.mean - others[value].mean, None))
-        for value, spread in lines[first]
-        if value in others
-    ]
+def _gaps(data: markdown_tables.TableData, sweep: catalogue.Sweep, first: str, second: str) -> _Points:
+    """Return the differences of hIoU at the values where both methods have runs; they have no deviation."""
+    differences = [(value, data.difference(first, second, sweep.k, "hIoU", value)) for value in sweep.values]
+    return [(value, markdown_tables.Spread(gap, None)) for value, gap in differences if gap is not None]
 
 
 def _panel(axes: matplotlib.axes.Axes, lines: Mapping[str, _Points]) -> None:

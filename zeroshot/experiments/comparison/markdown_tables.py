@@ -16,6 +16,7 @@ _TITLES = {"seen": "Seen", "unseen": "Unseen", "all": "Overall", "vanilla": "Van
 _DIFFERENCE = (
     "Model",
     "Compared with",
+    "n",
     "hIoU difference",
     "95 %",
     "So it is",
@@ -68,10 +69,22 @@ class TableData:
     scored: Mapping[tuple[str, int, Any], bootstrap.Scored] = dataclasses.field(default_factory=dict)
     vanilla: Mapping[tuple[str, int, Any], bootstrap.Scored] = dataclasses.field(default_factory=dict)
 
-    def runs(self, method: str, k: int, swept: Any = None) -> list[collect.Result]:
-        """Return the results of a method in the order of the seeds; a run that serves several seeds is listed once."""
-        results = [self.results.get((method, k, seed, swept)) for seed in self.comparison.seeds_at(k)]
+    def runs(self, method: str, k: int, swept: Any = None, seeds: Sequence[int] | None = None) -> list[collect.Result]:
+        """Return the results of a method in the order of the seeds; a run that serves several seeds is listed once.
+
+        Without `seeds`, the seeds are those of the comparison at this K.
+        """
+        seeds = self.comparison.seeds_at(k) if seeds is None else seeds
+        results = [self.results.get((method, k, seed, swept)) for seed in seeds]
         return list({result.experiment.rev: result for result in results if result is not None}.values())
+
+    def shared_seeds(self, method: str, other: str, k: int, swept: Any = None) -> list[int]:
+        """Return the seeds for which both methods have a result: differences are taken over these alone."""
+        return [
+            seed
+            for seed in self.comparison.seeds_at(k)
+            if (method, k, seed, swept) in self.results and (other, k, seed, swept) in self.results
+        ]
 
     def n_missing_runs(self, method: str, k: int, swept: Any = None) -> int:
         """Return the number of seeds for which a method has no result."""
@@ -86,10 +99,29 @@ class TableData:
         scored = self._images(column).get((method, k, None))
         return None if scored is None else bootstrap.interval(scored)
 
-    def difference(self, method: str, other: str, k: int, column: str, swept: Any = None) -> bootstrap.Interval | None:
-        """Return the interval of the paired difference of two methods in hIoU or `collect.VANILLA`; None if images are not at hand."""
-        scored, compared = (self._images(column).get((name, k, swept)) for name in (method, other))
+    def difference(self, method: str, other: str, k: int, column: str, swept: Any = None) -> float | None:
+        """Return the difference of the means of one column over the shared seeds of two methods; None if one has no value there."""
+        seeds = self.shared_seeds(method, other, k, swept)
+        means = [spread(run.metrics[column] for run in self.runs(name, k, swept, seeds)) for name in (method, other)]
+        return None if means[0] is None or means[1] is None else means[0].mean - means[1].mean
+
+    def difference_interval(
+        self, method: str, other: str, k: int, column: str, swept: Any = None
+    ) -> bootstrap.Interval | None:
+        """Return the interval of the paired `difference` in hIoU or `collect.VANILLA`; None if images are not at hand."""
+        seeds = self.shared_seeds(method, other, k, swept)
+        scored, compared = (self._scored(name, k, column, swept, seeds) for name in (method, other))
         return None if scored is None or compared is None else bootstrap.interval(scored, compared)
+
+    def _scored(self, method: str, k: int, column: str, swept: Any, seeds: Sequence[int]) -> bootstrap.Scored | None:
+        """Return the images of the runs of some seeds; None if there is no run, or if images are not at hand."""
+        scored = self._images(column).get((method, k, swept))
+        chosen = {run.experiment.rev for run in self.runs(method, k, swept, seeds)}
+        if scored is None or not chosen:
+            return None
+        # The counts are in the order of the runs of all seeds.
+        runs = zip(self.runs(method, k, swept), scored.counts, strict=True)
+        return dataclasses.replace(scored, counts=[counts for run, counts in runs if run.experiment.rev in chosen])
 
     def _images(self, column: str) -> Mapping[tuple[str, int, Any], bootstrap.Scored]:
         return {"hIoU": self.scored, collect.VANILLA: self.vanilla}[column]
@@ -170,15 +202,16 @@ def swept_pairs(comparison: catalogue.Comparison, sweep: catalogue.Sweep) -> lis
 
 
 def _difference(data: TableData, method: str, other: str, k: int, swept: Any = None) -> list[str]:
-    row = [data.marked(method), data.marked(other)]
+    n_shared, n_seeds = len(data.shared_seeds(method, other, k, swept)), len(data.comparison.seeds_at(k))
+    row = [data.marked(method), data.marked(other), _of(n_shared, n_seeds)]
     for column in ("hIoU", collect.VANILLA):
-        means = [data.spread(name, k, column, swept) for name in (method, other)]
-        if means[0] is None or means[1] is None:
+        difference = data.difference(method, other, k, column, swept)
+        if difference is None:
             row += [MISSING, MISSING, ""]
             continue
-        interval = data.difference(method, other, k, column, swept)
+        interval = data.difference_interval(method, other, k, column, swept)
         shown = [MISSING, ""] if interval is None else [bounds(interval), _verdict(interval)]
-        row += [f"{means[0].mean - means[1].mean:+.1f}", *shown]
+        row += [f"{difference:+.1f}", *shown]
     return row
 
 
@@ -277,7 +310,11 @@ def number(value: float | None) -> str:
 def _runs(data: TableData, method: str, k: int, swept: Any = None) -> str:
     """Return the number of runs of a row, as in `3`, or `2 of 3` if one is missing."""
     n, missing = len(data.runs(method, k, swept)), data.n_missing_runs(method, k, swept)
-    return f"{n} of {n + missing}" if missing else str(n)
+    return _of(n, n + missing)
+
+
+def _of(n: int, total: int) -> str:
+    return str(n) if n == total else f"{n} of {total}"
 
 
 def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
