@@ -6,7 +6,6 @@ import pytest
 import torch
 
 from tests.support import caches, dump_sources
-from zeroshot.base import storage
 from zeroshot.cache import dump, index, maps, rows, shard_plan
 from zeroshot.images import grids, image_files
 
@@ -93,23 +92,3 @@ def test_index_entry_of_maps_has_no_offsets(tmp_path):
     image, features, mask = caches.scene("a", 3, 4)
     maps.write(tmp_path / "s.h5", [0], [features], [mask])
     assert index.entry(tmp_path / "s.h5", "maps", 3) == caches.entry(tmp_path / "s.h5", rows=12)
-
-
-def test_publish_replaces_the_folder_when_it_is_complete(tmp_path, monkeypatch):
-    old = caches.write_rows(tmp_path / "train", [caches.table([0, 1])] * 3)
-    new = caches.write_rows(tmp_path / "new", [caches.table([0, 2], seed=1)])
-    content = (new / "shard-00000.h5").read_bytes()
-    new_index = index.read(new)
-
-    def interrupt(*arguments):
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(storage, "write_json", interrupt)
-        with pytest.raises(KeyboardInterrupt):
-            dump.publish(new, old, new_index)
-    assert len(index.read(old).shards) == 3
-    dump.publish(new, old, new_index)
-    assert index.read(old) == new_index
-    assert sorted(path.name for path in old.iterdir()) == ["index.json", "shard-00000.h5"]
-    assert (old / "shard-00000.h5").read_bytes() == content

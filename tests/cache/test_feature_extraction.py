@@ -8,7 +8,7 @@ import torch
 
 from tests.support import block_dataset, dump_sources
 from zeroshot.base import checkpoints
-from zeroshot.cache import dump, index, maps, sampling, shard_plan, sources
+from zeroshot.cache import dump, index, maps, sampling, shard_plan, shard_work, sources
 from zeroshot.datasets import splits
 from zeroshot.images import grids, image_files, views
 from zeroshot.networks import backbone
@@ -89,7 +89,7 @@ def test_predictions_from_cached_maps_match_the_network(root, tmp_path, network,
     dump.write_shard(tmp_path / "s.h5", source, dump_sources.jobs_of(source), extract, dump_sources.options())
     entry = index.entry(tmp_path / "s.h5", "maps", 4)
     cache = index.Index("maps", 256, 4, list(split.classes), [item.id for item in items], [entry], {})
-    dump.publish(tmp_path, tmp_path / "val", cache)
+    shard_work.publish(tmp_path, tmp_path / "val", cache)
     classifier = pixel_classifier.of_layer(network.classifier.weight, network.classifier.bias, split.seen)
     agreeing, predictions = [], []
     for item, read in zip(items, maps.read(tmp_path / "val"), strict=True):

@@ -9,7 +9,7 @@ import torch
 
 from tests.support import dump_sources
 from tests.support import small_vgg as small
-from zeroshot.cache import dump, graphs, held_labels, index, maps, sources
+from zeroshot.cache import dump, graphs, held_labels, index, maps, shard_work, sources
 from zeroshot.datasets import splits
 from zeroshot.images import grids, image_files, views
 from zeroshot.networks import backbone, fcn32s
@@ -127,7 +127,7 @@ def test_predictions_from_cached_maps_are_those_of_the_network_and_the_margin_is
     entry = index.entry(tmp_path / "s.h5", "maps", 4)
     ids = [item.id for item in source.items]
     cache = index.Index("maps", network.feature_dim, 32, list(split.classes), ids, [entry], {}, margin=3)
-    dump.publish(tmp_path, tmp_path / "val", cache)
+    shard_work.publish(tmp_path, tmp_path / "val", cache)
     assert index.read(tmp_path / "val").margin == 3
     classifier = pixel_classifier.of_layer(network.classifier.weight, network.classifier.bias, split.seen)
     predicted_classes = set()

@@ -4,7 +4,7 @@ import torch
 
 from tests.support import block_dataset, dumping
 from zeroshot.base import runtime
-from zeroshot.cache import dump
+from zeroshot.cache import shard_work
 from zeroshot.images import component_graphs
 from zeroshot.networks import backbone
 
@@ -66,7 +66,7 @@ def test_a_dump_killed_while_writing_graphs_resumes_to_the_same_bytes(finished, 
 
 def test_a_dump_killed_between_two_caches_resumes_to_the_same_bytes(finished, tmp_path, checkpoint, monkeypatch):
     folder = dumping.make(tmp_path, checkpoint)
-    publish = dump.publish
+    publish = shard_work.publish
 
     def publish_train_alone(scratch, out, cache):
         if out.name != "train":
@@ -74,7 +74,7 @@ def test_a_dump_killed_between_two_caches_resumes_to_the_same_bytes(finished, tm
         publish(scratch, out, cache)
 
     with monkeypatch.context() as patch:
-        patch.setattr(dump, "publish", publish_train_alone)
+        patch.setattr(shard_work, "publish", publish_train_alone)
         with pytest.raises(KeyboardInterrupt):
             dumping.run(folder, patch)
     dumping.run(folder, monkeypatch)

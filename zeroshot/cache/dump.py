@@ -7,9 +7,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 import numpy as np
 import torch
 
-from zeroshot.base import parallel, storage
+from zeroshot.base import parallel
 from zeroshot.cache import graphs, maps, rows, shard_plan, sources
-from zeroshot.cache import index as shard_index
 from zeroshot.datasets import splits
 
 # Larger magnitudes are refused. The largest finite float16 is 65504.
@@ -90,18 +89,6 @@ def write_graphs(
 
     masks = parallel.in_order(read, track(source.items), workers)
     graphs.write(path, graphs.of_masks(masks, source.stride))
-
-
-def publish(scratch: pathlib.Path, folder: pathlib.Path, index: shard_index.Index) -> None:
-    """Replace `folder` and all its files by the finished shards of the scratch folder, which keeps them; the index is written last.
-
-    Raises:
-        errors.DiskError: if the folder is on another disk than the scratch folder, and that disk is full.
-    """
-    with storage.replacing_folder(folder) as unfinished:
-        for entry in [*index.shards, *([index.graphs] if index.graphs else [])]:
-            storage.link_or_copy(scratch / entry["file"], unfinished / entry["file"])
-        shard_index.write(unfinished, index)
 
 
 def extract_maps(

@@ -2,16 +2,16 @@
 
 import dataclasses
 import functools
+import itertools
 import json
 import pathlib
-import shutil
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
 
-from zeroshot.base import endings, errors, params, progress, ranks, resuming, runtime, storage
-from zeroshot.cache import dump, graphs, index, shard_plan, sources
+from zeroshot.base import params, progress, resuming, runtime, storage
+from zeroshot.cache import dump, graphs, index, shard_plan, shard_work, sources
 from zeroshot.datasets import splits
 
 
@@ -98,42 +98,37 @@ def write(
         *(resuming.fingerprint(map(source.mask_path, source.items)) for source in listed if source.masks),
         f"{torch.__version__} {run.device} {torch.get_num_threads()}".encode(),
     )
-    pending = [
-        (work / source.name / f"shard-{number:05d}.h5", source, jobs)
-        for source, shards in zip(listed, plans, strict=True)
-        for number, jobs in enumerate(shards)
-    ]
-    expected = sum(job.bytes for path, _, jobs in pending if not path.exists() for job in jobs)
+    shards_of = {
+        folder: [
+            _shard(run, extraction, source, work / source.name / f"shard-{number:05d}.h5", jobs)
+            for number, jobs in enumerate(plan)
+        ]
+        for (folder, source), plan in zip(outs.items(), plans, strict=True)
+    }
+    pending = list(itertools.chain.from_iterable(shards_of.values()))
     advice = f"lower {run.section}.pixels_per_class" + (f" or {run.section}.scales" if run.has_scales else "")
-    progress.say(storage.check_room(work, expected, "features", advice))
-    for (folder, source), shards in zip(outs.items(), plans, strict=True):
+    progress.say(storage.check_room(work, shard_work.missing_bytes(pending), "features", advice))
+    for folder, shards in shards_of.items():
         if not storage.on_one_disk(work, folder):
-            n_bytes = sum(job.bytes for jobs in shards for job in jobs)
-            storage.check_room(folder, n_bytes, f"{run.section}/{source.name}", advice)
-    with endings.keeping(
-        lambda: (
-            f"{sum(path.exists() for path, _, _ in pending)} of {len(pending)} shards are kept in {work}; run again to go on"
-        )
-    ):
-        # As rank 0 sees it, since the others have perhaps begun to write.
-        missing = ranks.of_first([number for number, (path, _, _) in enumerate(pending) if not path.exists()])
-        done = len(pending) - len(missing)
-        what, mine = f"{run.stage} (shards)", ranks.share(missing)
-        for number in progress.track(mine, what, total=done + len(mine), initial=done):
-            path, source, jobs = pending[number]
-            dump.write_shard(path, source, jobs, extraction.extract, options, run.settings.workers, extraction.lr_key)
-        ranks.wait()
-        if ranks.rank():
-            return
-        if absent := [path for path, _, _ in pending if not path.exists()]:
-            raise errors.UserError(
-                f"{absent[0]}: another process wrote this shard, and it is not here; set runtime.scratch to a folder that all machines"
-                " share, and run again"
-            )
+            n_bytes = sum(shard.n_bytes for shard in shards)
+            storage.check_room(folder, n_bytes, f"{run.section}/{outs[folder].name}", advice)
+
+    def publish_all() -> None:
         for folder, source in outs.items():
-            shards = [path for path, owner, _ in pending if owner is source]
-            _publish(run, extraction, lists, source, shards, work / source.name, folder)
-    shutil.rmtree(work)
+            paths = [shard.path for shard in shards_of[folder]]
+            _publish(run, extraction, lists, source, paths, work / source.name, folder)
+
+    shard_work.finish(run.stage, work, pending, publish_all)
+
+
+def _shard(
+    run: Run, extraction: Extraction, source: sources.Source, path: pathlib.Path, jobs: list[sources.Job]
+) -> shard_work.Shard:
+    def write() -> None:
+        workers = run.settings.workers
+        dump.write_shard(path, source, jobs, extraction.extract, run.options, workers, extraction.lr_key)
+
+    return shard_work.Shard(path, sum(job.bytes for job in jobs), write)
 
 
 def _publish(
@@ -162,4 +157,4 @@ def _publish(
         index.presence(shards, len(source.items)) if source.name == "train" else None,
         extraction.network.margin,
     )
-    dump.publish(work, folder, cache)
+    shard_work.publish(work, folder, cache)

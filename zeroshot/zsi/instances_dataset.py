@@ -87,6 +87,10 @@ class TrainingInstances(data.Dataset[Example]):
         """Return the files of the images."""
         return [self.images_dir / image["file_name"] for image in self.images]
 
+    def n_objects(self) -> list[int]:
+        """Return the number of annotated objects of each image."""
+        return [len(self.annotations[image["id"]]) for image in self.images]
+
     def __len__(self) -> int:
         return len(self.images)
 

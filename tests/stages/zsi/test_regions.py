@@ -2,22 +2,25 @@
 
 import json
 import pathlib
+import shutil
 
 import numpy as np
+import PIL.Image
+import PIL.ImageOps
 import pytest
 import torch
 import yaml
 
 from stages import finetune_classifier, train_baseline, train_gmmn
 from stages.zsi import cut_detector, detect_regions, dump_regions
-from tests.support import disks_and_squares, quick_sections
+from tests.support import disks_and_squares, quick_sections, two_ranks
 from zeroshot.base import checkpoints, command_line
 from zeroshot.cache import index, rows
 from zeroshot.datasets import splits
 from zeroshot.evaluation.instances import detections
 from zeroshot.pixel_classifiers import pixel_classifier
 from zeroshot.zsi import detector_files, inference
-from zeroshot.zsi.regions import evaluation_regions
+from zeroshot.zsi.regions import evaluation_regions, region_shards, training_regions
 
 REGIONS = {
     "object_iou": 0.5,
@@ -91,9 +94,88 @@ def test_training_regions_show_the_object_that_they_cover_and_annotated_boxes_ar
     described = index.read("features/train", "rows")
     assert described.classes == list(disks_and_squares.CLASSES.classes) and described.dim == 32
     # The second image of a pair of equal runs gives the same bytes.
-    first = {path.name: path.read_bytes() for path in pathlib.Path("features").rglob("*.*")}
+    first = dumped()
     run(dump_regions, DUMP)
-    assert first == {path.name: path.read_bytes() for path in pathlib.Path("features").rglob("*.*")}
+    assert dumped() == first
+
+
+def dumped():
+    """Return the bytes of every file of both caches."""
+    return {str(path): path.read_bytes() for path in pathlib.Path("features").rglob("*.*")}
+
+
+@pytest.mark.usefixtures("world")
+def test_a_killed_dump_goes_on_at_its_first_missing_shard_and_writes_the_same_bytes(monkeypatch):
+    monkeypatch.setattr(region_shards, "IMAGES", 5)
+    run(dump_regions, DUMP)
+    expected = dumped()
+    assert sum("shard-" in name for name in expected) == 3 + 1
+    shutil.rmtree("features")
+    of_image, numbers = training_regions.of_image, []
+
+    def stop_at_the_seventh(*arguments):
+        numbers.append(arguments[3])
+        if len(numbers) == 7:
+            raise KeyboardInterrupt
+        return of_image(*arguments)
+
+    monkeypatch.setattr(training_regions, "of_image", stop_at_the_seventh)
+    with pytest.raises(KeyboardInterrupt) as caught:
+        run(dump_regions, DUMP)
+    (work,) = pathlib.Path("work/dump_regions").iterdir()
+    assert caught.value.__notes__ == [f"1 of 4 shards are kept in {work}; run again to go on"]
+    run(dump_regions, DUMP)
+    assert numbers == [*range(7), *range(5, 12)]
+    assert dumped() == expected and not work.exists()
+
+
+@pytest.mark.usefixtures("world")
+@pytest.mark.parametrize("change", ["regions", "image", "detector"])
+def test_a_dump_of_other_inputs_is_not_resumed(monkeypatch, change):
+    of_image, numbers = evaluation_regions.of_image, []
+
+    def stop(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(evaluation_regions, "of_image", stop)
+    with pytest.raises(KeyboardInterrupt):
+        run(dump_regions, DUMP)
+    monkeypatch.setattr(evaluation_regions, "of_image", of_image)
+    if change == "regions":
+        write_params(seed=1)
+    elif change == "image":
+        path = min(pathlib.Path("data/images/train").iterdir())
+        with PIL.Image.open(path) as image:
+            PIL.ImageOps.mirror(image).save(path)
+    else:
+        other = disks_and_squares.new_detector()
+        torch.nn.init.ones_(other.box_head.regressor.bias)
+        checkpoints.save(
+            "detector.pt",
+            detector_files.checkpoint(other, disks_and_squares.options(), disks_and_squares.CLASSES),
+        )
+    of_training_image = training_regions.of_image
+    monkeypatch.setattr(
+        training_regions,
+        "of_image",
+        lambda *arguments: numbers.append(arguments[3]) or of_training_image(*arguments),
+    )
+    run(dump_regions, DUMP)
+    assert numbers == [*range(12)]
+
+
+@pytest.mark.usefixtures("world")
+def test_two_ranks_dump_the_same_bytes_as_one(tmp_path):
+    run(dump_regions, DUMP)
+    expected = dumped()
+    shutil.rmtree("features")
+    document = yaml.safe_load(pathlib.Path("params.yaml").read_text())
+    document["runtime"]["ranks"] = 2
+    pathlib.Path("params.yaml").write_text(yaml.safe_dump(document))
+    process = two_ranks.start(tmp_path, "stages.zsi.dump_regions", dict(zip(DUMP[::2], DUMP[1::2], strict=True)))
+    _, text = process.communicate(timeout=300)
+    assert process.returncode == 0, text
+    assert dumped() == expected and not list(pathlib.Path("work").rglob("shard-*"))
 
 
 @pytest.mark.usefixtures("world")

@@ -10,7 +10,7 @@ import torch
 from zeroshot.base import errors, hdf5, storage
 from zeroshot.cache import index as shard_index
 from zeroshot.zsi import detector as zsi_detector
-from zeroshot.zsi import inference
+from zeroshot.zsi import inference, mask_head
 
 # Columns with a row for each region, and with a row for each image.
 _OF_REGIONS = {"features": np.float16, "boxes": np.float32, "mask_features": np.float16}
@@ -35,10 +35,10 @@ class EvaluationRegions:
     resized: tuple[int, int]
     size: tuple[int, int]
 
-    @property
-    def bytes(self) -> int:
-        """The size in a shard."""
-        return self.features.nbytes + self.boxes.nbytes + self.mask_features.nbytes
+
+def region_bytes(dim: int, map_dim: int) -> int:
+    """Return the size of one region in a shard, with a feature and pooled maps of these lengths."""
+    return 2 * dim + 4 * 4 + 2 * map_dim * mask_head.POOLED**2
 
 
 def check(detector: zsi_detector.Detector) -> None:

@@ -1,101 +1,98 @@
-"""Writing the cache of regions: shards of a stated size, and the index last."""
+"""The cache of regions: which images fill each shard, and its index."""
 
 import dataclasses
+import functools
 import pathlib
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, TypeVar
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
-from zeroshot.base import errors, storage
-from zeroshot.cache import index, rows
+from zeroshot.base import errors
+from zeroshot.cache import index, rows, shard_work
 from zeroshot.zsi.regions import evaluation_regions
 
-Part = TypeVar("Part")
+# Images of a shard at most: what a killed run loses, and what ranks share.
+IMAGES = 64
 
 
 @dataclasses.dataclass(frozen=True)
-class Description:
-    """What the index says of a cache of regions.
+class Cache:
+    """A cache of the regions of a list of images.
 
     Attributes:
+        kind: `rows` of training images, or `regions` of evaluation images.
         dim: length of a feature.
         classes: class names in label order.
         images: image ids.
+        sizes: for each image, a bound of the bytes of its regions.
         provenance: what made the features, as plain values.
         shard_bytes: largest size of a shard; a single larger image is a shard by itself.
+        write: writes the regions of the images of these numbers to a file, which appears as a whole.
     """
 
+    kind: str
     dim: int
     classes: Sequence[str]
     images: Sequence[str]
+    sizes: Sequence[int]
     provenance: dict[str, Any]
     shard_bytes: int
+    write: Callable[[pathlib.Path, range], None]
 
+    def shards(self, work: pathlib.Path) -> list[shard_work.Shard]:
+        """Return the plan of the shards, whose files are in `work`: consecutive images, by the bounds of their sizes."""
+        groups: list[range] = []
+        room = 0
+        for number, size in enumerate(self.sizes):
+            if size > room or not groups or len(groups[-1]) == IMAGES:
+                groups.append(range(number, number))
+                room = self.shard_bytes
+            groups[-1] = range(groups[-1].start, number + 1)
+            room -= size
+        return [self._shard(work / f"shard-{position:05d}.h5", numbers) for position, numbers in enumerate(groups)]
 
-def write_rows(folder: pathlib.Path, description: Description, tables: Iterable[rows.Rows]) -> None:
-    """Write the regions of training images as rows; `tables` has those of each image, in the order of `description.images`.
+    def _shard(self, path: pathlib.Path, numbers: range) -> shard_work.Shard:
+        n_bytes = sum(self.sizes[numbers.start : numbers.stop])
+        return shard_work.Shard(path, n_bytes, functools.partial(self.write, path, numbers))
 
-    Raises:
-        errors.UserError: if no region shows an object.
-    """
-    row_bytes = 2 * description.dim + rows.ROW_BYTES
-    sized = ((len(table["label"]) * row_bytes, table) for table in tables)
-    with storage.replacing_folder(folder) as unfinished:
-        paths = []
-        for part in _groups(sized, description.shard_bytes):
-            paths.append(unfinished / f"shard-{len(paths):05d}.h5")
-            rows.write(paths[-1], {name: np.concatenate([table[name] for table in part]) for name in part[0]})
-        presence = index.presence(paths, len(description.images))
-        if not any(max(labels, default=0) > 0 for labels in presence):
+    def publish(self, work: pathlib.Path, folder: pathlib.Path, shards: Sequence[shard_work.Shard]) -> None:
+        """Replace `folder` by the finished shards, which are in `work`, and their index.
+
+        Raises:
+            errors.UserError: if no region of a training image shows an object.
+        """
+        paths = [shard.path for shard in shards]
+        presence = index.presence(paths, len(self.images)) if self.kind == "rows" else None
+        if presence is not None and not any(max(labels, default=0) > 0 for labels in presence):
             raise errors.UserError("no training image has an object of a seen class, so there is nothing to learn from")
-        _write_index(unfinished, description, "rows", paths, presence)
+        content = index.Index(
+            kind=self.kind,
+            dim=self.dim,
+            # A region is no cell of a grid.
+            stride=1,
+            classes=list(self.classes),
+            images=list(self.images),
+            shards=[index.entry(path, self.kind, len(self.classes)) for path in paths],
+            provenance=self.provenance,
+            presence=presence,
+        )
+        shard_work.publish(work, folder, content)
+
+
+def row_bytes(dim: int) -> int:
+    """Return the size of one row of a training image, with a feature of this length."""
+    return 2 * dim + rows.ROW_BYTES
+
+
+def write_rows(of_image: Callable[[int], rows.Rows], path: pathlib.Path, numbers: range) -> None:
+    """Write one shard of rows; `of_image` computes those of the image of a number."""
+    tables = [of_image(number) for number in numbers]
+    rows.write(path, {name: np.concatenate([table[name] for table in tables]) for name in tables[0]})
 
 
 def write_evaluation(
-    folder: pathlib.Path, description: Description, images: Iterable[evaluation_regions.EvaluationRegions]
+    of_image: Callable[[int], evaluation_regions.EvaluationRegions], path: pathlib.Path, numbers: range
 ) -> None:
-    """Write the regions of evaluation images, in the order of `description.images`."""
-    with storage.replacing_folder(folder) as unfinished:
-        paths, first = [], 0
-        for part in _groups(((one.bytes, one) for one in images), description.shard_bytes):
-            paths.append(unfinished / f"shard-{len(paths):05d}.h5")
-            evaluation_regions.write(paths[-1], range(first, first + len(part)), part)
-            first += len(part)
-        _write_index(unfinished, description, "regions", paths, None)
-
-
-def _groups(sized: Iterable[tuple[int, Part]], limit: int) -> Iterator[list[Part]]:
-    """Yield consecutive items in groups of at most `limit` bytes; a larger item is alone."""
-    group: list[Part] = []
-    total = 0
-    for size, item in sized:
-        if group and total + size > limit:
-            yield group
-            group, total = [], 0
-        group.append(item)
-        total += size
-    if group:
-        yield group
-
-
-def _write_index(
-    folder: pathlib.Path,
-    description: Description,
-    kind: str,
-    paths: Sequence[pathlib.Path],
-    presence: list[list[int]] | None,
-) -> None:
-    classes = list(description.classes)
-    content = index.Index(
-        kind=kind,
-        dim=description.dim,
-        # A region is no cell of a grid.
-        stride=1,
-        classes=classes,
-        images=list(description.images),
-        shards=[index.entry(path, kind, len(classes)) for path in paths],
-        provenance=description.provenance,
-        presence=presence,
-    )
-    index.write(folder, content)
+    """Write one shard of evaluation images; `of_image` computes the regions of the image of a number."""
+    evaluation_regions.write(path, numbers, [of_image(number) for number in numbers])
