@@ -20,6 +20,14 @@ def test_every_file_has_a_line_with_its_figures_and_their_interval(tmp_path):
     assert len(set(map(len, lines[:3]))) == 1 and "boxes" in lines[3]
 
 
+def test_figures_are_rounded_once(tmp_path):
+    content = copy.deepcopy(test_instance_summary.CONTENT)
+    # To two decimals it is 62.75, which would be 62.8 to one.
+    content["gzsi"]["harmonic"]["mAP50"] = 62.7461
+    line = instance_table.table([test_instance_summary.write(tmp_path, "mix", content)]).splitlines()[1]
+    assert "62.7" in line.split()
+
+
 def test_files_of_the_other_pipelines_are_told_apart(tmp_path):
     instances, broken, other = (tmp_path / name for name in ("mix.json", "broken.json", "ale.json"))
     test_instance_summary.write(tmp_path, "mix")

@@ -84,11 +84,16 @@ def summary(contents: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, di
     """
     return {
         protocol: {
-            metric: {name: _rounded(_at(content, place)) for name, content in contents.items()}
-            for metric, place in places.items()
+            metric: {name: _rounded(figure(content, protocol, metric)) for name, content in contents.items()}
+            for metric in places
         }
         for protocol, places in FIGURES.items()
     }
+
+
+def figure(content: Mapping[str, Any], protocol: str, metric: str) -> float | None:
+    """Return a metric of `FIGURES` in per cent, as it is in the content of a metrics file."""
+    return _at(content, FIGURES[protocol][metric])
 
 
 def chart(figures: Mapping[str, Mapping[str, Mapping[str, float | None]]]) -> list[dict[str, Any]]:

@@ -42,13 +42,12 @@ def table(paths: Sequence[pathlib.Path]) -> str:
         errors.UserError: for the reasons of `instance_summary.read`.
     """
     contents = instance_summary.read(paths)
-    figures = instance_summary.summary(contents)
     width = max(24, *(len(name) + 1 for name in contents))
     lines = [["mAP at IoU 0.5, per cent".ljust(width)], *([name.ljust(width)] for name in contents)]
     for heading, protocol, metric in _COLUMNS:
-        values = figures[protocol][metric]
-        cells = [heading, *("-" if values[name] is None else f"{values[name]:.1f}" for name in contents)]
-        _append(lines, cells, len(heading) + 2)
+        values = [instance_summary.figure(content, protocol, metric) for content in contents.values()]
+        cells = ["-" if value is None else f"{value:.1f}" for value in values]
+        _append(lines, [heading, *cells], len(heading) + 2)
         if (protocol, metric) == _WITH_INTERVAL:
             intervals = [_interval(content[protocol][metric]) for content in contents.values()]
             _append(lines, ["95 %", *intervals], _INTERVAL_WIDTH)
