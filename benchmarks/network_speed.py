@@ -78,6 +78,7 @@ def _dump(root: pathlib.Path, items: tuple[splits.Item, ...], network: deeplab.D
         seed=0,
         unlabelled_views=sources.UnlabelledViews(scales=(), flip=False),
         shard_mib=1024,
+        storage="float16",
         batch_size=_BATCH,
         precision="float32",
     )

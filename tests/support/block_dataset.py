@@ -36,6 +36,7 @@ def settings(**changes: Any) -> dict[str, Any]:
         "shard_mib": 20,
         "batch_size": 2,
         "precision": "float32",
+        "storage": "float16",
         "seed": 3,
         **changes,
     }

@@ -14,6 +14,7 @@ SECTION = {
     "shard_mib": 2,
     "batch_size": 4,
     "precision": "float32",
+    "storage": "int8",
 }
 ITEMS = (splits.Item("a", "JPEGImages/a.png"),)
 LISTS = splits.Images(("background", "cow"), (0, 1), ITEMS, (), ITEMS, {"JPEGImages/a.png": "0"})
@@ -33,3 +34,4 @@ def test_the_plan_of_a_cache_has_every_image_once_and_whole():
     plan = params.build(SECTION, features.Params, "features").plan()
     assert (plan.scales, plan.flip, plan.val_short_side) == ((1.0,), False, None)
     assert (plan.pixels_per_class, plan.seed, plan.shard_mib, plan.batch_size) == (8, 3, 2, 4)
+    assert (plan.precision, plan.storage) == ("float32", "int8")

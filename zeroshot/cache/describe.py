@@ -6,7 +6,7 @@ import numpy as np
 
 from zeroshot.base import hdf5
 from zeroshot.cache import index as shard_index
-from zeroshot.cache import rows
+from zeroshot.cache import rows, stored_features
 
 MIB = 2**20
 
@@ -29,7 +29,7 @@ def describe(folder: str | pathlib.Path) -> str:
     n_bytes = sum(shard["bytes"] for shard in index.shards)
     lines = [
         f"{folder}: {index.kind}, {len(index.shards)} shards, {n_bytes / MIB:.1f} MiB, {len(index.images)} images,"
-        f" {sum(shard['rows'] for shard in index.shards)} features of {index.dim} float16",
+        f" {sum(shard['rows'] for shard in index.shards)} features of {index.dim}",
         *(f"  {key}: {value}" for key, value in index.provenance.items()),
     ]
     if index.graphs:
@@ -44,11 +44,13 @@ def describe(folder: str | pathlib.Path) -> str:
         groups = [*classes, (rows.UNLABELLED, "(no label)")]
     else:
         groups = [(None, "all")]
-    totals = {name: Moments() for _, name in groups}
+    totals, formats = {name: Moments() for _, name in groups}, set()
     for shard in index.shards:
         with hdf5.reading(shard_index.verify(folder, shard)) as file:
+            formats.add(stored_features.storage_of(file))
             for label, name in groups:
-                totals[name].add(file["features"][_rows_of(label, shard)])
+                totals[name].add(stored_features.read(file, _rows_of(label, shard)))
+    lines[0] += f" {', '.join(sorted(formats))}"
     lines += [f"  {name:24}{totals[name]}" for _, name in groups if totals[name].count]
     empty_classes = [name for label, name in groups if label not in (None, rows.UNLABELLED) and not totals[name].count]
     if empty_classes:

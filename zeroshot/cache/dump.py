@@ -48,13 +48,15 @@ def write_shard(
         maps_by_job = {number: cells.half().numpy() for number, cells in extracted}
         features = [maps_by_job[number] for number in range(len(jobs))]
         _check(features, path, lr_key)
-        maps.write(path, [job.image for job in jobs], features, [source.read_mask(job) for job in jobs])
+        maps.write(
+            path, [job.image for job in jobs], features, [source.read_mask(job) for job in jobs], options.storage
+        )
     else:
         rows_by_job = {number: _sample(source, jobs[number], cells, options) for number, cells in extracted}
         names = (*rows.COLUMNS, "features")
         table = {name: np.concatenate([rows_by_job[number].pop(name) for number in range(len(jobs))]) for name in names}
         _check([table["features"]], path, lr_key)
-        rows.write(path, table)
+        rows.write(path, table, options.storage)
 
 
 def _sample(source: sources.Source, job: sources.Job, cells: torch.Tensor, options: sources.Params) -> rows.Rows:

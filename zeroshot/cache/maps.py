@@ -8,6 +8,7 @@ import numpy as np
 
 from zeroshot.base import hdf5, storage
 from zeroshot.cache import index as shard_index
+from zeroshot.cache import stored_features
 from zeroshot.images import label_ids
 
 
@@ -20,7 +21,13 @@ class Map:
     mask: np.ndarray
 
 
-def write(path: pathlib.Path, images: list[int], features: list[np.ndarray], masks: list[np.ndarray]) -> None:
+def write(
+    path: pathlib.Path,
+    images: list[int],
+    features: list[np.ndarray],
+    masks: list[np.ndarray],
+    storage_format: stored_features.Storage = "float16",
+) -> None:
     """Write one shard.
 
     Args:
@@ -28,16 +35,16 @@ def write(path: pathlib.Path, images: list[int], features: list[np.ndarray], mas
         images: number of each image in the index.
         features: of each image, (h, w, d) float16.
         masks: of each image, (H, W) uint16.
+        storage_format: the number format of the features in the file.
     """
     shapes = [(*cells.shape[:2], *mask.shape) for cells, mask in zip(features, masks, strict=True)]
     with storage.replacing(path) as temporary:
         with hdf5.writing(temporary) as file:
-            # No variable holds these copies, so that they are freed before the file is written.
-            for name, parts, dtype in (
-                ("features", [cells.reshape(-1, cells.shape[-1]) for cells in features], np.float16),
-                ("mask", [mask.ravel() for mask in masks], label_ids.DTYPE),
-            ):
-                file.create_dataset(name, data=np.concatenate(parts), dtype=dtype, track_times=False)
+            # No variable holds the joined copies, so that they are freed before the file is written.
+            cells = [one.reshape(-1, one.shape[-1]) for one in features]
+            stored_features.write(file, np.concatenate(cells), storage_format)
+            labels = [mask.ravel() for mask in masks]
+            file.create_dataset("mask", data=np.concatenate(labels), dtype=label_ids.DTYPE, track_times=False)
             file.create_dataset("image", data=images, dtype=np.int32, track_times=False)
             file.create_dataset("shape", data=shapes, dtype=np.int32, track_times=False)
         shard_index.check_written(temporary, sum(h * w for h, w, *_ in shapes))
@@ -64,7 +71,7 @@ def read(folder: str | pathlib.Path, images: Collection[str] | None = None) -> I
             cell = 0
             for (image, mask), (h, w, *_) in zip(_masks(file, index), file["shape"][:].tolist(), strict=True):
                 if images is None or image in images:
-                    yield Map(image, file["features"][cell : cell + h * w].reshape(h, w, -1), mask)
+                    yield Map(image, stored_features.read(file, slice(cell, cell + h * w)).reshape(h, w, -1), mask)
                 cell += h * w
 
 

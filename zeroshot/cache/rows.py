@@ -8,6 +8,7 @@ import numpy as np
 
 from zeroshot.base import hdf5, storage
 from zeroshot.cache import index as shard_index
+from zeroshot.cache import stored_features
 from zeroshot.images import label_ids
 
 # Name of each column -> dtype, and shape of one row.
@@ -26,7 +27,7 @@ ROW_BYTES = sum(np.dtype(dtype).itemsize * int(np.prod(shape)) for dtype, shape 
 Rows = dict[str, np.ndarray]
 
 
-def write(path: pathlib.Path, rows: Rows) -> None:
+def write(path: pathlib.Path, rows: Rows, storage_format: stored_features.Storage = "float16") -> None:
     """Write one shard. Rows are sorted by class, and within a class they stay in the given order.
 
     Args:
@@ -34,11 +35,12 @@ def write(path: pathlib.Path, rows: Rows) -> None:
         rows: `features` (n, d) float16 and the columns of `COLUMNS`: `label` (`UNLABELLED`: none), `image` (number in the index),
             `view` (number of the augmented pass), `position` (y, x) on the feature map, `component` (connected component of equal
             labels within the image, 0: unlabelled), `weight` (number of cells of the feature map that the row represents).
+        storage_format: the number format of the features in the file.
     """
     order = np.argsort(rows["label"], kind="stable")
     with storage.replacing(path) as temporary:
         with hdf5.writing(temporary) as file:
-            file.create_dataset("features", data=rows["features"][order], dtype=np.float16, track_times=False)
+            stored_features.write(file, rows["features"][order], storage_format)
             for name, (dtype, _) in COLUMNS.items():
                 file.create_dataset(name, data=rows[name][order], dtype=dtype, track_times=False)
         shard_index.check_written(temporary, len(order))
@@ -64,7 +66,7 @@ def read(folder: str | pathlib.Path) -> Iterator[Rows]:
     folder = pathlib.Path(folder)
     for shard in shard_index.read(folder, "rows").shards:
         with hdf5.reading(shard_index.verify(folder, shard)) as file:
-            yield {name: file[name][:] for name in ("features", *COLUMNS)}
+            yield {"features": stored_features.read(file), **{name: file[name][:] for name in COLUMNS}}
 
 
 def sample(folder: str | pathlib.Path, per_class: int, seed: int, ignored: bool = False) -> Rows:
@@ -116,9 +118,9 @@ def sample(folder: str | pathlib.Path, per_class: int, seed: int, ignored: bool 
                 for name, column in columns.items():
                     result[name][target] = column[start:stop][row_numbers]
                 if len(row_numbers) == stop - start:
-                    file["features"].read_direct(result["features"], slice(start, stop), target)
+                    stored_features.read_into(file, slice(start, stop), result["features"][target])
                 else:
-                    result["features"][target] = file["features"][start:stop][row_numbers]
+                    result["features"][target] = stored_features.read(file, slice(start, stop))[row_numbers]
         # Those of the next shard would be read while these are in memory.
         del columns
     for label in np.flatnonzero(totals):

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 import numpy as np
 
 from zeroshot.base import errors, parallel
-from zeroshot.cache import rows, sampling, sources
+from zeroshot.cache import rows, sampling, sources, stored_features
 from zeroshot.datasets import splits
 from zeroshot.images import image_files, label_ids
 
@@ -56,7 +56,10 @@ def _job(source: sources.Source, image: int, view: int, options: sources.Params)
     size = source.views[view].size(height, width)
     job = sources.Job(image, view, size, rows=0, bytes=0)
     h, w = source.map_size(size)
-    feature_bytes, mask_bytes = 2 * source.dim, np.dtype(label_ids.DTYPE).itemsize
+    feature_bytes, mask_bytes = (
+        stored_features.n_bytes(options.storage) * source.dim,
+        np.dtype(label_ids.DTYPE).itemsize,
+    )
     if source.kind == "maps":
         return dataclasses.replace(
             job, rows=h * w, bytes=h * w * feature_bytes + math.prod(source.mask_size(size)) * mask_bytes

@@ -9,7 +9,7 @@ import numpy as np
 import pydantic
 
 from zeroshot.base import params
-from zeroshot.cache import rows, sampling
+from zeroshot.cache import rows, sampling, stored_features
 from zeroshot.datasets import splits
 from zeroshot.images import grids, image_files, label_ids, views
 
@@ -36,6 +36,7 @@ class Params:
     shard_mib: params.Count
     batch_size: params.Count
     precision: Literal["float32", "bfloat16"]
+    storage: stored_features.Storage
 
 
 class Network(Protocol):

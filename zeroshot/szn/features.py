@@ -5,7 +5,7 @@ import pathlib
 from typing import Literal
 
 from zeroshot.base import params
-from zeroshot.cache import sources
+from zeroshot.cache import sources, stored_features
 from zeroshot.datasets import splits
 
 SECTION = "features"
@@ -21,13 +21,14 @@ class Params:
     shard_mib: params.Count
     batch_size: params.Count
     precision: Literal["float32", "bfloat16"]
+    storage: stored_features.Storage
 
     def plan(self) -> sources.Params:
         """Return the options of a cache: every image once and whole, and no unlabelled image."""
         return sources.Params(
             pixels_per_class=self.pixels_per_class, unlabelled_pixels=1, scales=(1.0,), flip=False, val_short_side=None,
             seed=self.seed, unlabelled_views=sources.UnlabelledViews(scales=(), flip=False),
-            shard_mib=self.shard_mib, batch_size=self.batch_size, precision=self.precision,
+            shard_mib=self.shard_mib, batch_size=self.batch_size, precision=self.precision, storage=self.storage,
         )  # fmt: skip
 
 

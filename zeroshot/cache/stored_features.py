@@ -1,0 +1,65 @@
+"""The features of a shard on the disk: as float16, or as codes of 8 bits with a step for each dimension."""
+
+from typing import Literal
+
+import h5py
+import numpy as np
+
+from zeroshot.base import hdf5
+
+Storage = Literal["float16", "int8"]
+
+FEATURES, STEP = "features", "step"
+# Largest magnitude of a code.
+_LARGEST = 127
+# Rows that are converted together, so that their wider numbers stay in the processor's cache.
+_ROWS = 4096
+
+
+def n_bytes(storage: Storage) -> int:
+    """Return the size of one number."""
+    return np.dtype(storage).itemsize
+
+
+def write(file: h5py.File, features: np.ndarray, storage: Storage) -> None:
+    """Write the features (n, d) float16 of a shard.
+
+    In int8, the step of a dimension is its largest magnitude in this shard divided by 127, and codes are the nearest multiples. The
+    shard then has a dataset `step` (d,) float32 as well.
+    """
+    if storage == "float16":
+        file.create_dataset(FEATURES, data=features, dtype=np.float16, track_times=False)
+        return
+    largest = np.abs(features).max(axis=0, initial=0).astype(np.float32)
+    step = np.where(largest > 0, largest / _LARGEST, 1).astype(np.float32)
+    codes = np.empty(features.shape, np.int8)
+    for start in range(0, len(features), _ROWS):
+        codes[start : start + _ROWS] = np.rint(features[start : start + _ROWS] / step)
+    file.create_dataset(FEATURES, data=codes, track_times=False)
+    file.create_dataset(STEP, data=step, track_times=False)
+
+
+def storage_of(file: hdf5.File) -> Storage:
+    """Return the number format of an open shard."""
+    return "int8" if STEP in file else "float16"
+
+
+def read(file: hdf5.File, part: slice = slice(None)) -> np.ndarray:
+    """Return the features (m, d) float16 of consecutive rows."""
+    stored = file[FEATURES][part]
+    return stored if storage_of(file) == "float16" else _decoded(stored, file, np.empty(stored.shape, np.float16))
+
+
+def read_into(file: hdf5.File, part: slice, target: np.ndarray) -> None:
+    """Read the features of consecutive rows into `target` (m, d) float16, which is contiguous; float16 without another copy."""
+    if storage_of(file) == "float16":
+        file[FEATURES].read_direct(target, part, slice(0, len(target)))
+    else:
+        _decoded(file[FEATURES][part], file, target)
+
+
+def _decoded(codes: np.ndarray, file: hdf5.File, target: np.ndarray) -> np.ndarray:
+    step = file[STEP][:]
+    for start in range(0, len(codes), _ROWS):
+        target[start : start + _ROWS] = codes[start : start + _ROWS] * step
+    return target
