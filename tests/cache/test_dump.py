@@ -32,14 +32,16 @@ def test_masks_of_unlabelled_images_are_not_read(root, monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["train", "unlabelled", "val"])
-def test_size_and_rows_of_a_shard_match_the_plan(root, tmp_path, name):
-    source = dump_sources.source(root, name)
-    jobs = dump_sources.jobs_of(source)
-    dump.write_shard(tmp_path / "s.h5", source, jobs, constant(1.0), dump_sources.options())
+@pytest.mark.parametrize(("storage", "dataset", "size"), [("float16", "features", 2), ("int8", "codes", 1)])
+def test_size_and_rows_of_a_shard_match_the_plan(root, tmp_path, name, storage, dataset, size):
+    source, options = dump_sources.source(root, name), dump_sources.options(storage=storage)
+    (jobs,) = shard_plan.plan(source, dataclasses.replace(options, shard_mib=1000))
+    dump.write_shard(tmp_path / "s.h5", source, jobs, constant(1.0), options)
     planned = sum(job.bytes for job in jobs)
     assert planned <= (tmp_path / "s.h5").stat().st_size <= planned + 8192
     with h5py.File(tmp_path / "s.h5") as file:
-        assert len(file["features"]) == sum(job.rows for job in jobs)
+        assert len(file[dataset]) == sum(job.rows for job in jobs)
+        assert file[dataset].dtype.itemsize == size and ("features" in file) == (storage == "float16")
 
 
 @pytest.mark.filterwarnings("ignore:overflow encountered in cast")

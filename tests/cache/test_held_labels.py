@@ -34,6 +34,15 @@ def test_sample_has_the_features_of_its_classes(tmp_path):
     assert (table["weight"] == np.float32(36 / 20)).all()
 
 
+def test_a_sample_of_8_bit_features_has_the_same_rows(tmp_path):
+    for storage in ("float16", "int8"):
+        unlabelled_world.write(tmp_path / storage, storage=storage)
+    exact, rounded = (sample(tmp_path / storage) for storage in ("float16", "int8"))
+    # The largest feature of a shard is 9, in the second view.
+    np.testing.assert_allclose(rounded["features"], exact["features"], atol=9 / 127 / 2 + 0.005)
+    assert all(np.array_equal(exact[name], rounded[name]) for name in ("label", "image", "weight"))
+
+
 def test_sample_has_at_most_per_class_rows_and_depends_on_the_seed_only(tmp_path):
     unlabelled_world.write(tmp_path)
     everything, some = sample(tmp_path), sample(tmp_path, per_class=7)

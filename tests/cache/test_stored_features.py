@@ -1,5 +1,7 @@
 """Shards in both number formats, read by all that reads a cache."""
 
+import re
+
 import h5py
 import numpy as np
 import pytest
@@ -7,6 +9,7 @@ import pytest
 from tests.support import caches
 from zeroshot.base import hdf5
 from zeroshot.cache import describe, index, maps, rows, stored_features
+from zeroshot.figures import shard_contents
 
 DIM = 4
 
@@ -62,6 +65,18 @@ def test_float16_is_stored_as_it_is(tmp_path):
         assert list(file) == ["features"]
 
 
+def test_the_step_of_a_dimension_is_its_largest_magnitude_in_127_parts(tmp_path):
+    features = np.array([[2, 0, -254], [-1, 0, 5]], np.float16)
+    path = stored(tmp_path / "int8.h5", features, "int8")
+    with h5py.File(path) as file:
+        # No reader that knows float16 alone finds codes in the place of features.
+        assert sorted(file) == ["codes", "step"]
+        np.testing.assert_allclose(file["step"][:], [2 / 127, 1, 2], rtol=1e-6)
+        # -1 is -63.5 steps and 5 is 2.5 steps, between two codes.
+        np.testing.assert_array_equal(file["codes"][:, 1:], [[0, -127], [0, 2]])
+        assert file["codes"][:, 0].tolist() in ([127, -63], [127, -64])
+
+
 def test_a_shard_without_rows_can_be_stored(tmp_path):
     with hdf5.reading(stored(tmp_path / "none.h5", np.zeros((0, DIM), np.float16), "int8")) as file:
         assert stored_features.read(file).shape == (0, DIM)
@@ -104,6 +119,17 @@ def test_every_reader_reads_both_formats(both):
     (exact,), (rounded,) = (maps.read(both / storage / "maps") for storage in ("float16", "int8"))
     assert close(exact.features, rounded.features) and np.array_equal(exact.mask, rounded.mask)
     for name in ("rows", "maps"):
+        contents = [
+            shard_contents.Contents(shard_contents.select(both / storage / name, "cow", ""))
+            for storage in ("float16", "int8")
+        ]
+        assert close(contents[0].features, contents[1].features)
+        assert contents[0].counts == contents[1].counts
+        means = [
+            float(re.search(r"(?m)^  (?:all|cow) +\d+ +([\d.]+)", describe.describe(both / storage / name))[1])
+            for storage in ("float16", "int8")
+        ]
+        assert means == pytest.approx([means[0]] * 2, abs=0.01) and means[0] > 0.2
         sizes = [index.read(both / storage / name).shards[0]["bytes"] for storage in ("float16", "int8")]
         assert sizes[1] < sizes[0]
         assert "features of 4 int8" in describe.describe(both / "int8" / name)

@@ -151,6 +151,34 @@ def test_a_list_without_images_gives_an_empty_cache(tmp_path, checkpoint, monkey
     assert len(index.read(folder / "features/val").shards) == 3
 
 
+def test_8_bit_features_are_those_of_16_bits_but_for_their_steps(tmp_path, checkpoint, monkeypatch):
+    folders = [tmp_path / storage for storage in ("float16", "int8")]
+    for folder in folders:
+        # One shard, since more rows of 8 bits fit into one, and rows are sorted by class within it.
+        dumping.make(folder, checkpoint, storage=folder.name, shard_mib=10**6)
+        dumping.run(folder, monkeypatch)
+    for name in ("train", "unlabelled", "val"):
+        read = maps.read if name == "val" else rows.read
+        before, after = (_features(read(folder / "features" / name)) for folder in folders)
+        assert before.shape == after.shape
+        steps = abs(before).max(axis=0) / 127
+        assert (abs(before - after) <= 0.55 * steps).all() and (before != after).any()
+        sizes = [sum(path.stat().st_size for path in (folder / "features" / name).glob("*.h5")) for folder in folders]
+        assert sizes[1] < 0.75 * sizes[0]
+    content = dumping.content(folders[1])
+    dumping.run(folders[1], monkeypatch)
+    assert dumping.content(folders[1]) == content
+
+
+def _features(parts):
+    """Return the features (n, d) float32 of all rows, or of all maps."""
+    features = [
+        part["features"] if isinstance(part, dict) else part.features.reshape(-1, part.features.shape[-1])
+        for part in parts
+    ]
+    return np.concatenate(features).astype(np.float32)
+
+
 @pytest.mark.parametrize(
     ("key", "value", "altered"),
     [
@@ -164,6 +192,7 @@ def test_a_list_without_images_gives_an_empty_cache(tmp_path, checkpoint, monkey
         ("seed", 1, {"train", "unlabelled", "val"}),
         ("batch_size", 3, {"train", "unlabelled", "val"}),
         ("shard_mib", 60, {"train", "unlabelled", "val"}),
+        ("storage", "int8", {"train", "unlabelled", "val"}),
     ],
 )
 def test_a_change_for_one_list_does_not_change_other_caches(

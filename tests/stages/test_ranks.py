@@ -5,7 +5,6 @@ import os
 import pathlib
 import re
 import signal
-import sys
 import time
 
 import pytest
@@ -16,7 +15,6 @@ from tests.support import blocks, dumping, two_ranks
 from zeroshot.base import checkpoints, errors, ranks, resuming
 
 checkpoint = dumping.checkpoint
-TORCHRUN = (sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m")
 
 
 def set_ranks(folder, n_ranks):
@@ -40,7 +38,7 @@ def test_two_ranks_of_params_yaml_or_of_torchrun_train_one_network(tmp_path):
     folder = blocks.make(tmp_path / "blocks", epochs=2, batch_size=2)
     set_ranks(folder, 2)
     networks = []
-    for program in ((), TORCHRUN):
+    for program in ((), two_ranks.TORCHRUN):
         status, text = finish(two_ranks.start(folder, "stages.train_backbone", blocks.ARGUMENTS, *program))
         assert status == 0, text
         assert (folder / "metrics/backbone.csv").read_text().count("\n") == 3
@@ -150,7 +148,7 @@ def test_two_ranks_dump_the_same_bytes_as_one(tmp_path, checkpoint):
 
 def test_a_stage_that_does_not_share_its_work_refuses_torchrun(tmp_path):
     folder = blocks.make(tmp_path / "blocks")
-    process = two_ranks.start(folder, "stages.cut_last_layer", {"--split-path": "data/split.json"}, *TORCHRUN)
+    process = two_ranks.start(folder, "stages.cut_last_layer", {"--split-path": "data/split.json"}, *two_ranks.TORCHRUN)
     status, text = finish(process)
     assert status == 1 and "this program runs in one process; start it without torchrun" in text
 

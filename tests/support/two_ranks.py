@@ -14,6 +14,8 @@ import torch
 from zeroshot.base import ranks
 
 ROOT = pathlib.Path(__file__).parents[2]
+# Words before a module that run it in two ranks.
+TORCHRUN = (sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m")
 
 
 def results(folder: pathlib.Path, function: Callable[..., Any], *arguments: Any) -> list[Any]:

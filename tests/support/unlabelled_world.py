@@ -5,14 +5,19 @@ import pathlib
 import numpy as np
 
 from tests.support import caches, pixel_world
-from zeroshot.cache import index, rows
+from zeroshot.cache import index, rows, stored_features
 from zeroshot.images import image_files
 
 SIDE = 6
 PER_IMAGE = 20
 
 
-def write(folder: pathlib.Path, n_images: int = 12, labels: tuple[int, ...] = tuple(range(10))) -> rows.Rows:
+def write(
+    folder: pathlib.Path,
+    n_images: int = 12,
+    labels: tuple[int, ...] = tuple(range(10)),
+    storage: stored_features.Storage = "float16",
+) -> rows.Rows:
     """Write features/unlabelled and data/masks/unlabelled below `folder`, two images per shard.
 
     An image has rows of the unscaled view, followed by rows of a second view with constant features.
@@ -34,7 +39,7 @@ def write(folder: pathlib.Path, n_images: int = 12, labels: tuple[int, ...] = tu
     for shard in range(0, len(tables), 4):
         table = _joined(tables[shard : shard + 4])
         path = cache / f"shard-{len(entries):05d}.h5"
-        rows.write(path, table | {"label": np.full(len(table["label"]), rows.UNLABELLED)})
+        rows.write(path, table | {"label": np.full(len(table["label"]), rows.UNLABELLED)}, storage)
         offsets = [0] * (len(pixel_world.CLASSES) + 1)
         entries.append(caches.entry(path, rows=len(table["label"]), offsets=offsets))
     names = [f"image{number}" for number in range(n_images)]

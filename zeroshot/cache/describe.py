@@ -50,7 +50,7 @@ def describe(folder: str | pathlib.Path) -> str:
             formats.add(stored_features.storage_of(file))
             for label, name in groups:
                 totals[name].add(stored_features.read(file, _rows_of(label, shard)))
-    lines[0] += f" {', '.join(sorted(formats))}"
+    lines[0] += "".join(f" {one}" for one in sorted(formats))
     lines += [f"  {name:24}{totals[name]}" for _, name in groups if totals[name].count]
     empty_classes = [name for label, name in groups if label not in (None, rows.UNLABELLED) and not totals[name].count]
     if empty_classes:

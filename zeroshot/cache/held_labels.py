@@ -7,7 +7,7 @@ import numpy as np
 
 from zeroshot.base import hdf5
 from zeroshot.cache import index as shard_index
-from zeroshot.cache import rows, sampling
+from zeroshot.cache import rows, sampling, stored_features
 from zeroshot.images import grids, image_files, label_ids, views
 
 
@@ -85,8 +85,10 @@ def sample(folder: pathlib.Path, masks: pathlib.Path, classes: Sequence[int], pe
         first += len(shard_labels)
         with hdf5.reading(path) as file:
             cells += np.bincount(shard_labels, weights=file["weight"][:][numbers], minlength=label_ids.N_IDS)
-            for name, column in parts.items():
-                column.append(file[name][:][numbers[chosen_in_shard]])
+            rows = numbers[chosen_in_shard]
+            parts["features"].append(stored_features.read(file)[rows])
+            for name in ("image", "weight"):
+                parts[name].append(file[name][:][rows])
     order = np.argsort(labels[chosen], kind="stable")
     table = {name: np.concatenate(column)[order] for name, column in parts.items()}
     table["label"] = labels[chosen][order]

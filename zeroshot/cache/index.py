@@ -10,6 +10,7 @@ import pydantic
 import typing_extensions
 
 from zeroshot.base import checksums, errors, hdf5, storage, user_files
+from zeroshot.cache import stored_features
 from zeroshot.images import label_ids
 
 NAME = "index.json"
@@ -167,7 +168,11 @@ def _unreadable(folder: pathlib.Path, cause: str) -> ShardError:
 def entry(path: pathlib.Path, kind: str, n_classes: int) -> Shard:
     """Return the entry in `Index.shards` of a written shard of a cache of `kind`."""
     with hdf5.reading(path) as file:
-        metadata: dict[str, Any] = {"file": path.name, "rows": len(file["features"]), "bytes": path.stat().st_size}
+        metadata: dict[str, Any] = {
+            "file": path.name,
+            "rows": stored_features.n_rows(file),
+            "bytes": path.stat().st_size,
+        }
         if kind == "rows":
             metadata["offsets"] = np.searchsorted(file["label"][:], np.arange(n_classes + 1)).tolist()
     return cast(Shard, {**metadata, "sha256": storage.sha256(path)})
@@ -192,7 +197,7 @@ def check_written(path: pathlib.Path, n_rows: int) -> None:
     """
     try:
         with hdf5.reading(path) as file:
-            n_features = len(file["features"])
+            n_features = stored_features.n_rows(file)
     except errors.UserError as error:
         raise ShardError(f"{path}: cannot be read back after writing: {error}") from error
     if n_features != n_rows:

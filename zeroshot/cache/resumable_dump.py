@@ -106,7 +106,10 @@ def write(
         for (folder, source), plan in zip(outs.items(), plans, strict=True)
     }
     pending = list(itertools.chain.from_iterable(shards_of.values()))
-    advice = f"lower {run.section}.pixels_per_class" + (f" or {run.section}.scales" if run.has_scales else "")
+    keys = ["pixels_per_class", *(["scales"] if run.has_scales else [])]
+    advice = f"lower {' or '.join(f'{run.section}.{key}' for key in keys)}"
+    if options.storage == "float16":
+        advice += f", or set {run.section}.storage: int8"
     progress.say(storage.check_room(work, shard_work.missing_bytes(pending), "features", advice))
     for folder, shards in shards_of.items():
         if not storage.on_one_disk(work, folder):

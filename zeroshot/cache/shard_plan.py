@@ -56,10 +56,8 @@ def _job(source: sources.Source, image: int, view: int, options: sources.Params)
     size = source.views[view].size(height, width)
     job = sources.Job(image, view, size, rows=0, bytes=0)
     h, w = source.map_size(size)
-    feature_bytes, mask_bytes = (
-        stored_features.n_bytes(options.storage) * source.dim,
-        np.dtype(label_ids.DTYPE).itemsize,
-    )
+    feature_bytes = stored_features.bytes_of_number(options.storage) * source.dim
+    mask_bytes = np.dtype(label_ids.DTYPE).itemsize
     if source.kind == "maps":
         return dataclasses.replace(
             job, rows=h * w, bytes=h * w * feature_bytes + math.prod(source.mask_size(size)) * mask_bytes

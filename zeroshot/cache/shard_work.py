@@ -25,7 +25,7 @@ class Shard:
 
 
 def missing_bytes(shards: Sequence[Shard]) -> int:
-    """Return the size of the shards that are not finished."""
+    """Return the size of the shards that are not finished, or a bound of it."""
     return sum(shard.n_bytes for shard in shards if not shard.path.exists())
 
 

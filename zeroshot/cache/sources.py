@@ -114,6 +114,9 @@ class Source:
         byte-reproducible.
         """
         foreign = {key for name, keys in _KEYS_OF_LIST.items() if name != self.name for key in keys}
+        if options.storage == "float16":
+            # Such a cache keeps the bytes that it had before there were formats.
+            foreign.add("storage")
         return {key: value for key, value in params.to_dict(options).items() if key not in foreign}
 
     def read_image(self, job: Job) -> np.ndarray:

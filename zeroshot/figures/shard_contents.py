@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from zeroshot.base import errors, hdf5
-from zeroshot.cache import describe, maps, sampling
+from zeroshot.cache import describe, maps, sampling, stored_features
 from zeroshot.cache import index as shard_index
 from zeroshot.figures import near_names
 from zeroshot.images import label_ids
@@ -137,8 +137,9 @@ def _read_rows(selection: Selection) -> Iterator[Cells]:
             images = file["image"][part]
             chosen = np.full(len(images), True) if selection.image is None else images == selection.image
             if chosen.any():
-                columns = {name: file[name][part][chosen] for name in ("features", "label", "view", "position")}
-                yield Cells(columns["features"], columns["label"], images[chosen], columns["view"], columns["position"])
+                features = stored_features.read(file, part)[chosen]
+                label, view, position = (file[name][part][chosen] for name in ("label", "view", "position"))
+                yield Cells(features, label, images[chosen], view, position)
 
 
 def _read_maps(selection: Selection) -> Iterator[Cells]:

@@ -88,8 +88,11 @@ class TrainingInstances(data.Dataset[Example]):
         return [self.images_dir / image["file_name"] for image in self.images]
 
     def n_objects(self) -> list[int]:
-        """Return the number of annotated objects of each image."""
-        return [len(self.annotations[image["id"]]) for image in self.images]
+        """Return the number of annotated objects of each image; crowd regions do not count."""
+        return [
+            sum(not annotation.get("iscrowd", 0) for annotation in self.annotations[image["id"]])
+            for image in self.images
+        ]
 
     def __len__(self) -> int:
         return len(self.images)

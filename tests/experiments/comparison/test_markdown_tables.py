@@ -140,7 +140,7 @@ def test_differences_have_an_interval_and_a_verdict():
     assert bounds[0] < bounds[1] < 0
     assert body(high, low)[0][6] == "above"
     assert body([*low[:15], *high[15:]], [*high[:15], *low[15:]])[0][6] == "not separable"
-    assert missing == ["4", "ZS3Net", "GAN", "0 of 2", "—", "—", "", "—", "—", ""]
+    assert missing == ["4", "ZS3Net", "GAN", "0 of 2", "—", "—", "", "0 of 2", "—", "—", ""]
     # Without the images of one of them there is a difference and no verdict.
     alone = dataclasses.replace(table_data(values), scored={("GAN", 2, None): scored(high)})
     assert rows(markdown_tables.differences(alone))[2][:7] == ["2", "ZS3Net", "GAN", "1 of 2", "-2.5", "—", ""]
@@ -161,6 +161,15 @@ def test_differences_are_taken_over_the_seeds_that_both_methods_have():
     assert body[3:5] == ["1 of 2", "-2.5"] and body[6] == "below"
 
 
+def test_a_run_without_a_value_is_not_compared():
+    values = {("ZS3Net", 2, 0, None): 90.0, ("ZS3Net", 2, 1, None): 10.0}
+    values |= {("GAN", 2, 0, None): 50.0, ("GAN", 2, 1, None): 12.5}
+    data = table_data(values)
+    data.results["GAN", 2, 0, None].metrics["hIoU"] = None
+    body = rows(markdown_tables.differences(data))[2]
+    assert body[3:5] == ["1 of 2", "-2.5"] and body[7:9] == ["2", "+18.8"]
+
+
 def test_a_run_for_all_seeds_is_compared_with_the_runs_of_each():
     first, second = ("ZS3Net", 2, 0, None), ("ZS3Net", 2, 1, None)
     values = {first: 10.0, second: 10.0, ("GAN", 2, 0, None): 11.0, ("GAN", 2, 1, None): 14.0}
@@ -174,8 +183,8 @@ def test_differences_in_the_vanilla_protocol_have_their_own_images():
     vanilla = {("ZS3Net", 2, None): scored([3, 4] * 15), ("GAN", 2, None): scored([6, 7] * 15)}
     data = dataclasses.replace(table_data(values), scored=hiou, vanilla=vanilla)
     (_, _, body, *_) = rows(markdown_tables.differences(data))
-    assert (body[6], body[7], body[9]) == ("above", "-2.5", "below")
-    low, high = (float(word) for word in body[8].strip("[]").split(","))
+    assert (body[6], body[8], body[10]) == ("above", "-2.5", "below")
+    low, high = (float(word) for word in body[9].strip("[]").split(","))
     assert low < high < 0
     assert re.fullmatch(r"20\.0 \[\d+\.\d, \d+\.\d\]", table(data, "ZS3Net")[2][13])
 
@@ -254,6 +263,14 @@ def test_curves_of_several_methods_have_a_panel_for_each_metric_and_one_for_diff
     assert shown.count("GAN") == shown.count("ZS3Net") == 3 and shown.count("gmmn.seed") == 4
     alone = curve.draw(table_data(values, sweep=SEVERAL, differences=[["ZS3Net", "DeViSE"]]))
     assert "differences of hIoU" not in alone and alone.count(">gmmn.seed</text>") == 3
+
+
+def test_the_panel_of_differences_has_the_seeds_of_both_methods():
+    shared = {("ZS3Net", 2, 0, 1): 30.0, ("ZS3Net", 2, 0, 9): 35.0, ("GAN", 2, 0, 1): 20.0, ("GAN", 2, 0, 9): 33.0}
+    texts = [curve.draw(table_data(values, sweep=SEVERAL)) for values in (shared, shared | {("GAN", 2, 1, 1): 60.0})]
+    panels = [re.split(r'(?=<g id="axes_4">)', text) for text in texts]
+    assert panels[0][0] != panels[1][0]
+    assert panels[0][1] == panels[1][1]
 
 
 def test_the_table_of_a_sweep_has_a_row_for_each_value_and_method():

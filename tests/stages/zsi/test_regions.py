@@ -129,36 +129,51 @@ def test_a_killed_dump_goes_on_at_its_first_missing_shard_and_writes_the_same_by
     assert dumped() == expected and not work.exists()
 
 
+def mirror(folder):
+    """Replace an image of a folder by its mirror image."""
+    path = min(pathlib.Path(folder).iterdir())
+    with PIL.Image.open(path) as image:
+        PIL.ImageOps.mirror(image).save(path)
+
+
+def add_to(path):
+    """Write a JSON file again with one entry more."""
+    pathlib.Path(path).write_text(json.dumps({**json.loads(pathlib.Path(path).read_bytes()), "info": "another"}))
+
+
+def change_detector():
+    other = disks_and_squares.new_detector()
+    torch.nn.init.ones_(other.box_head.regressor.bias)
+    checkpoints.save(
+        "detector.pt", detector_files.checkpoint(other, disks_and_squares.options(), disks_and_squares.CLASSES)
+    )
+
+
+CHANGES = {
+    "regions": lambda: write_params(seed=1),
+    "training image": lambda: mirror("data/images/train"),
+    "evaluation image": lambda: mirror("data/images/val"),
+    "annotations": lambda: add_to("data/zsi/train.json"),
+    "list of evaluation images": lambda: add_to("data/zsi/val_images.json"),
+    "detector": change_detector,
+}
+
+
 @pytest.mark.usefixtures("world")
-@pytest.mark.parametrize("change", ["regions", "image", "detector"])
+@pytest.mark.parametrize("change", CHANGES)
 def test_a_dump_of_other_inputs_is_not_resumed(monkeypatch, change):
-    of_image, numbers = evaluation_regions.of_image, []
+    of_image, numbers = training_regions.of_image, []
 
     def stop(*arguments):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(evaluation_regions, "of_image", stop)
-    with pytest.raises(KeyboardInterrupt):
-        run(dump_regions, DUMP)
-    monkeypatch.setattr(evaluation_regions, "of_image", of_image)
-    if change == "regions":
-        write_params(seed=1)
-    elif change == "image":
-        path = min(pathlib.Path("data/images/train").iterdir())
-        with PIL.Image.open(path) as image:
-            PIL.ImageOps.mirror(image).save(path)
-    else:
-        other = disks_and_squares.new_detector()
-        torch.nn.init.ones_(other.box_head.regressor.bias)
-        checkpoints.save(
-            "detector.pt",
-            detector_files.checkpoint(other, disks_and_squares.options(), disks_and_squares.CLASSES),
-        )
-    of_training_image = training_regions.of_image
+    with monkeypatch.context() as patch:
+        patch.setattr(evaluation_regions, "of_image", stop)
+        with pytest.raises(KeyboardInterrupt):
+            run(dump_regions, DUMP)
+    CHANGES[change]()
     monkeypatch.setattr(
-        training_regions,
-        "of_image",
-        lambda *arguments: numbers.append(arguments[3]) or of_training_image(*arguments),
+        training_regions, "of_image", lambda *arguments: numbers.append(arguments[3]) or of_image(*arguments)
     )
     run(dump_regions, DUMP)
     assert numbers == [*range(12)]
@@ -169,13 +184,23 @@ def test_two_ranks_dump_the_same_bytes_as_one(tmp_path):
     run(dump_regions, DUMP)
     expected = dumped()
     shutil.rmtree("features")
-    document = yaml.safe_load(pathlib.Path("params.yaml").read_text())
-    document["runtime"]["ranks"] = 2
-    pathlib.Path("params.yaml").write_text(yaml.safe_dump(document))
-    process = two_ranks.start(tmp_path, "stages.zsi.dump_regions", dict(zip(DUMP[::2], DUMP[1::2], strict=True)))
+    # A stage that does not share its work refuses torchrun.
+    words = dict(zip(DUMP[::2], DUMP[1::2], strict=True))
+    process = two_ranks.start(tmp_path, "stages.zsi.dump_regions", words, *two_ranks.TORCHRUN)
     _, text = process.communicate(timeout=300)
     assert process.returncode == 0, text
     assert dumped() == expected and not list(pathlib.Path("work").rglob("shard-*"))
+
+
+@pytest.mark.usefixtures("world")
+def test_training_images_without_an_object_are_refused_before_the_network_runs(monkeypatch):
+    path = pathlib.Path("data/zsi/train.json")
+    document = json.loads(path.read_bytes())
+    crowds = [annotation | {"iscrowd": 1} for annotation in document["annotations"]]
+    path.write_text(json.dumps(document | {"annotations": crowds}))
+    monkeypatch.setattr(inference, "regions", lambda *_: pytest.fail("the network ran"))
+    with pytest.raises(SystemExit, match="no training image has an object of a seen class"):
+        run(dump_regions, DUMP)
 
 
 @pytest.mark.usefixtures("world")

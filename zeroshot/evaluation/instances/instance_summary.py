@@ -92,7 +92,7 @@ def summary(contents: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, di
 
 
 def figure(content: Mapping[str, Any], protocol: str, metric: str) -> float | None:
-    """Return a metric of `FIGURES` in per cent, as it is in the content of a metrics file."""
+    """Return a metric of `FIGURES` in per cent, as it is in the content of a metrics file; None where nothing could be scored."""
     return _at(content, FIGURES[protocol][metric])
 
 

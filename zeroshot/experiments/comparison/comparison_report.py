@@ -32,7 +32,7 @@ _PUBLISHED = (
 )
 
 _DIFFERENCES = (
-    "Of the means over the n seeds that both methods have, on the same evaluation images, with the 95 % interval over"
+    "Of the means over the seeds that both methods have, on the same evaluation images, with the 95 % interval over"
     f" {bootstrap.RESAMPLES:,} resampled sets of these images (percentile bootstrap, paired)."
     " *Above* or *below* needs an interval without 0. *Vanilla*: the mIoU of unseen classes where they alone compete."
 )

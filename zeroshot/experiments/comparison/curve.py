@@ -18,7 +18,8 @@ def draw(data: markdown_tables.TableData) -> str | None:
     """Return the curves of `data.comparison.sweep` as SVG: means over seeds, error bars of one standard deviation.
 
     One method has a line for each metric. Several have a panel for each metric with a line for each method, and a panel for the differences
-    of hIoU of `data.comparison.differences`. The same metrics give the same text. Return None if there is no sweep or no run of it yet.
+    of hIoU of `data.comparison.differences`, over the seeds that both methods have. The same metrics give the same text. Return None if
+    there is no sweep or no run of it yet.
     """
     sweep = data.comparison.sweep
     if sweep is None:
@@ -55,7 +56,7 @@ def _points(data: markdown_tables.TableData, sweep: catalogue.Sweep, method: str
 
 
 def _gaps(data: markdown_tables.TableData, sweep: catalogue.Sweep, first: str, second: str) -> _Points:
-    """Return the differences of hIoU at the values where both methods have runs; they have no deviation."""
+    """Return the differences of hIoU at the values where both methods have a run of one seed; they have no deviation."""
     differences = [(value, data.difference(first, second, sweep.k, "hIoU", value)) for value in sweep.values]
     return [(value, markdown_tables.Spread(gap, None)) for value, gap in differences if gap is not None]
 

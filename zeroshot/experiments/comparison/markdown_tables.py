@@ -16,10 +16,11 @@ _TITLES = {"seen": "Seen", "unseen": "Unseen", "all": "Overall", "vanilla": "Van
 _DIFFERENCE = (
     "Model",
     "Compared with",
-    "n",
+    "Seeds",
     "hIoU difference",
     "95 %",
     "So it is",
+    "Seeds",
     "Vanilla difference",
     "95 %",
     "So it is",
@@ -78,13 +79,14 @@ class TableData:
         results = [self.results.get((method, k, seed, swept)) for seed in seeds]
         return list({result.experiment.rev: result for result in results if result is not None}.values())
 
-    def shared_seeds(self, method: str, other: str, k: int, swept: Any = None) -> list[int]:
-        """Return the seeds for which both methods have a result: differences are taken over these alone."""
-        return [
-            seed
-            for seed in self.comparison.seeds_at(k)
-            if (method, k, seed, swept) in self.results and (other, k, seed, swept) in self.results
-        ]
+    def shared_seeds(self, method: str, other: str, k: int, column: str, swept: Any = None) -> list[int]:
+        """Return the seeds for which both methods have a value in a column: differences are taken over these alone."""
+
+        def has_value(name: str, seed: int) -> bool:
+            result = self.results.get((name, k, seed, swept))
+            return result is not None and result.metrics[column] is not None
+
+        return [seed for seed in self.comparison.seeds_at(k) if has_value(method, seed) and has_value(other, seed)]
 
     def n_missing_runs(self, method: str, k: int, swept: Any = None) -> int:
         """Return the number of seeds for which a method has no result."""
@@ -101,7 +103,7 @@ class TableData:
 
     def difference(self, method: str, other: str, k: int, column: str, swept: Any = None) -> float | None:
         """Return the difference of the means of one column over the shared seeds of two methods; None if one has no value there."""
-        seeds = self.shared_seeds(method, other, k, swept)
+        seeds = self.shared_seeds(method, other, k, column, swept)
         means = [spread(run.metrics[column] for run in self.runs(name, k, swept, seeds)) for name in (method, other)]
         return None if means[0] is None or means[1] is None else means[0].mean - means[1].mean
 
@@ -109,7 +111,7 @@ class TableData:
         self, method: str, other: str, k: int, column: str, swept: Any = None
     ) -> bootstrap.Interval | None:
         """Return the interval of the paired `difference` in hIoU or `collect.VANILLA`; None if images are not at hand."""
-        seeds = self.shared_seeds(method, other, k, swept)
+        seeds = self.shared_seeds(method, other, k, column, swept)
         scored, compared = (self._scored(name, k, column, swept, seeds) for name in (method, other))
         return None if scored is None or compared is None else bootstrap.interval(scored, compared)
 
@@ -202,9 +204,10 @@ def swept_pairs(comparison: catalogue.Comparison, sweep: catalogue.Sweep) -> lis
 
 
 def _difference(data: TableData, method: str, other: str, k: int, swept: Any = None) -> list[str]:
-    n_shared, n_seeds = len(data.shared_seeds(method, other, k, swept)), len(data.comparison.seeds_at(k))
-    row = [data.marked(method), data.marked(other), _of(n_shared, n_seeds)]
+    row = [data.marked(method), data.marked(other)]
     for column in ("hIoU", collect.VANILLA):
+        n_shared = len(data.shared_seeds(method, other, k, column, swept))
+        row.append(_of(n_shared, len(data.comparison.seeds_at(k))))
         difference = data.difference(method, other, k, column, swept)
         if difference is None:
             row += [MISSING, MISSING, ""]

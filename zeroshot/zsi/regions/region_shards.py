@@ -1,4 +1,4 @@
-"""The cache of regions: which images fill each shard, and its index."""
+"""A cache of regions: which images fill each shard, writing a shard, and the index of all."""
 
 import dataclasses
 import functools
@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from zeroshot.base import errors
 from zeroshot.cache import index, rows, shard_work
 from zeroshot.zsi.regions import evaluation_regions
 
@@ -57,15 +56,8 @@ class Cache:
         return shard_work.Shard(path, n_bytes, functools.partial(self.write, path, numbers))
 
     def publish(self, work: pathlib.Path, folder: pathlib.Path, shards: Sequence[shard_work.Shard]) -> None:
-        """Replace `folder` by the finished shards, which are in `work`, and their index.
-
-        Raises:
-            errors.UserError: if no region of a training image shows an object.
-        """
+        """Replace `folder` by the finished shards, which are in `work`, and their index."""
         paths = [shard.path for shard in shards]
-        presence = index.presence(paths, len(self.images)) if self.kind == "rows" else None
-        if presence is not None and not any(max(labels, default=0) > 0 for labels in presence):
-            raise errors.UserError("no training image has an object of a seen class, so there is nothing to learn from")
         content = index.Index(
             kind=self.kind,
             dim=self.dim,
@@ -75,14 +67,9 @@ class Cache:
             images=list(self.images),
             shards=[index.entry(path, self.kind, len(self.classes)) for path in paths],
             provenance=self.provenance,
-            presence=presence,
+            presence=index.presence(paths, len(self.images)) if self.kind == "rows" else None,
         )
         shard_work.publish(work, folder, content)
-
-
-def row_bytes(dim: int) -> int:
-    """Return the size of one row of a training image, with a feature of this length."""
-    return 2 * dim + rows.ROW_BYTES
 
 
 def write_rows(of_image: Callable[[int], rows.Rows], path: pathlib.Path, numbers: range) -> None:
