@@ -259,6 +259,13 @@ def test_lines_are_at_most_120_characters(path):
     assert [line for line in wide if path.name == "README.md" or not line.startswith("|")] == []
 
 
+@files
+def test_no_placeholder_is_left(path):
+    """A line of one word in capitals waits for its text."""
+    found = [line for line in lines(path) if re.fullmatch(r"[A-Z][A-Z0-9_]{3,}", line.strip())]
+    assert found == []
+
+
 def test_the_readme_is_short():
     assert len(lines(dag.ROOT / "README.md")) < 150
 
