@@ -29,6 +29,7 @@ def main(
 
     from zeroshot.base import params, progress, storage
     from zeroshot.datasets import released_vectors, splits
+    from zeroshot.images import label_ids
     from zeroshot.words import class_embeddings, embedding_sources, normalisation
 
     options = params.load("params.yaml", "embeddings", class_embeddings.Params)
@@ -37,16 +38,21 @@ def main(
     source = embedding_sources.load(split.classes, source_path, options, track)
     if options.source == "matrix":
         released_vectors.check_order(source.vectors, split.classes, str(source_path))
-    finish = functools.partial(normalisation.finish, background=options.background, normalise=options.normalise)
+    finish = functools.partial(normalisation.finish, normalise=options.normalise)
     provenance = source.provenance(options)
 
-    classes = class_embeddings.ClassEmbeddings(split.classes, finish(source.vectors, split.classes))
+    classes = class_embeddings.ClassEmbeddings(
+        split.classes, finish(source.vectors, split.classes, background=options.background)
+    )
     normalisation.check_distinct(classes.vectors, split.classes, str(source_path))
     whole = {"source_sha256": storage.sha256(source.file), "words": json.dumps(source.words)}
     class_embeddings.write(embeddings_path, classes, provenance | whole)
     # This file has no checksum of the source, because that would depend on the vectors of unseen classes.
     names = tuple(split.classes[label] for label in split.train_seen)
-    seen = class_embeddings.ClassEmbeddings(names, finish(source.vectors[list(split.train_seen)], names))
+    # Its first class is an object where the data have no background.
+    background = options.background if label_ids.BACKGROUND in split.train_seen else "vector"
+    seen_vectors = finish(source.vectors[list(split.train_seen)], names, background=background)
+    seen = class_embeddings.ClassEmbeddings(names, seen_vectors)
     seen_words = {"words": json.dumps([source.words[label] for label in split.train_seen])}
     class_embeddings.write(seen_path, seen, provenance | seen_words)
     storage.write_json(recipe_path, params.to_dict(options))

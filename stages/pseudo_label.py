@@ -34,7 +34,8 @@ def main(
     dim = index.read(features_dir, "rows").dim
     classifier, _ = pixel_classifier.load(classifier_path, split, dim)
     provenance = {"classifier_sha256": storage.sha256(classifier_path)}
-    tables = pseudo_cache.write(pseudo_dir, features_dir, classifier.to(device), options, provenance)
+    classifier = classifier.to(device)
+    tables = pseudo_cache.write(pseudo_dir, features_dir, classifier, options, provenance, split.classes)
     storage.write_csv(counts_path, pseudo_cache.counts(tables, split.classes, split.unseen))
     why = pseudo_cache.why_empty(pseudo_dir, split.unseen)
     if why:

@@ -67,9 +67,8 @@ def main(
         for number in range(1, options.rounds + 1):
             if number > 1:
                 pseudo = scratch / f"round-{number}"
-                later.append(
-                    pseudo_cache.selected_rows(pseudo_cache.write(pseudo, unlabelled_dir, model, labelling, {}))
-                )
+                tables = pseudo_cache.write(pseudo, unlabelled_dir, model, labelling, {}, split.classes)
+                later.append(pseudo_cache.selected_rows(tables))
             labelled = pseudo_cache.pool(pseudo, options.pool_per_class, options.seed)
             epochs = self_training.fit(model, real, labelled, generator, split.unseen, options)
             for row, trained in progress.track(epochs, f"self_train (round {number})", total=options.epochs):

@@ -57,7 +57,7 @@ def main(
     curve = storage.Curve(curve_path)
     for row in progress.track(generator.fit(real, context), "train_gmmn", total=options.epochs):
         curve.add(row)
-    if curve.rows[-1].get("live_kernels") == 0:
+    if curve.rows[-1].get("active_kernels") == 0:
         print(
             "no kernel is active, so the generator learnt nothing: change gmmn.bandwidths or gmmn.kernel",
             file=sys.stderr,

@@ -1,1 +1,1 @@
-"""The stages of SZN, in order: split, embed, train_embedding, cut_head, dump, train_seenmask, evaluate, pack, pictures."""
+"""The stages of SZN, in order: split, embed, train_embedding, cut_head, dump, calibrate, train_seenmask, evaluate, pack, pictures."""

@@ -48,6 +48,7 @@ def main(
     settings = params.load("params.yaml", "runtime", runtime.Params)
     device = runtime.start(settings, settings.threads)
     split = splits.read(split_path)
+    splits.check_all_learnt(split, stage)
     start, provenance = pixel_classifier.load(start_path, split)
     pseudo = index.read(pseudo_dir, "rows")
     why = pseudo_cache.why_empty(pseudo_dir, split.unseen)
@@ -65,7 +66,7 @@ def main(
         *(path.read_bytes() for path in (split_path, backbone_path, start_path, pseudo_dir / index.NAME)),
         resuming.fingerprint(masks_dir / f"{item.id}.png" for item in split.train),
         resuming.fingerprint(data_root / item.image for item in (*split.train, *split.unlabelled)),
-        str(device).encode(),
+        resuming.computed_by(device),
     )
     items = sparse_masks.write(
         work / "masks", split, data_root, masks_dir, rows.read(pseudo_dir), pseudo.images, pseudo.stride

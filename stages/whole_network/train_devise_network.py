@@ -50,6 +50,7 @@ def main(
     settings = params.load("params.yaml", "runtime", runtime.Params)
     device = runtime.start(settings, settings.threads)
     split = splits.read(split_path)
+    splits.check_all_learnt(split, stage)
     vectors = semantic_head.directions(torch.from_numpy(class_embeddings.read(embeddings_path).vectors))
 
     network = backbone.build(options, vectors.shape[1], weights_path)

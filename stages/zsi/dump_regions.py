@@ -28,8 +28,6 @@ def main(
     """
     import json
 
-    import torch
-
     from zeroshot.base import checkpoints, errors, params, progress, ranks, resuming, runtime, storage
     from zeroshot.cache import shard_work
     from zeroshot.zsi import detector_files, instances_dataset, sections
@@ -56,7 +54,7 @@ def main(
         "dump_regions",
         json.dumps(params.to_dict(options)).encode(),
         resuming.fingerprint(progress.track(inputs, "dump_regions (checksums)")),
-        f"{torch.__version__} {device} {torch.get_num_threads()}".encode(),
+        resuming.computed_by(device),
     )
     train_shards, val_shards = train.shards(work / "train"), val.shards(work / "val")
     # The bound of a training image is far above its size, so only evaluation images are counted, whose pooled maps are large.

@@ -3,7 +3,9 @@ import yaml
 
 from tests.support import train_section
 from zeroshot.base import params
-from zeroshot.networks import augmentation, backbone, semantic_head
+from zeroshot.networks import augmentation, backbone, semantic_head, weights
+from zeroshot.szn import roles
+from zeroshot.words import class_embeddings
 
 
 def build(changes="", without=()):
@@ -180,6 +182,44 @@ def test_faults_of_backbone_augmentation_have_full_key_names():
         "\n  backbone.augmentation.flop: unknown key; did you mean `backbone.augmentation.flip`, which is missing?"
         in text
     )
+
+
+@params.section
+class Nullable:
+    """A section with unions."""
+
+    kernel: train_section.Kernel | None
+    aliases: dict[str, class_embeddings.Alias]
+    classes: roles.NamesOrNumber | None
+    encoder: weights.Encoder
+
+
+@pytest.mark.parametrize(
+    ("changes", "line"),
+    [
+        (
+            {"kernel": {"kind": "gaussian", "bandwidth": [1.0]}},
+            "s.kernel.bandwidth: unknown key; did you mean `s.kernel.bandwidths`",
+        ),
+        ({"kernel": {"kind": "gaussian"}}, "s.kernel.bandwidths: missing"),
+        (
+            {"kernel": {"kind": "gaussian", "bandwidths": ["x"]}},
+            "s.kernel.bandwidths.0: Input should be a valid number",
+        ),
+        ({"aliases": {"cow": 5}}, "s.aliases.cow: Input should be a valid string (found 5)"),
+        ({"aliases": {"cow": ["ox", 5]}}, "s.aliases.cow.1: Input should be a valid string (found 5)"),
+        ({"classes": [1]}, "s.classes.0: Input should be a valid string (found 1)"),
+        ({"classes": -1}, "s.classes: Input should be greater than or equal to 0 (found -1)"),
+        ({"encoder": "resnet19"}, "s.encoder: Input should be 'resnet18', "),
+    ],
+)
+def test_a_fault_in_one_of_several_kinds_of_value_names_the_key_and_nothing_else(changes, line):
+    values = {"kernel": None, "aliases": {}, "classes": None, "encoder": "resnet18"}
+    params.build(values, Nullable, "s")
+    with pytest.raises(params.ParamsError) as caught:
+        params.build(values | changes, Nullable, "s")
+    first, *lines = str(caught.value).splitlines()
+    assert first == "params: 1 error" and lines[0].startswith(f"  {line}") and len(lines) == 1
 
 
 def test_sections_are_unchanged_by_conversion_to_plain_values_and_back():

@@ -137,6 +137,11 @@ def test_numbers_below_one_are_refused(folder, flag):
         command("gmmn.lr=1", flag, "0")
 
 
+def test_a_negative_seed_is_refused(folder):
+    with pytest.raises(SystemExit, match="^--seed: needs a number from 0, found -1$"):
+        command("gmmn.lr=1", "--seed", "-1")
+
+
 def test_all_errors_are_in_one_message(folder):
     with pytest.raises(SystemExit) as caught:
         command("gmmn.lr=-1,1", "classifier.epoch=1", "gmmn.hidden_dim=0")

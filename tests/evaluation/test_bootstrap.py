@@ -33,7 +33,9 @@ def test_hious_are_those_of_single_matrices():
     matrices[0, 2] = 0  # No true pixel of the unseen class.
     matrices[1, 1] = 0
     for absent in ("skip", "zero"):
-        expected = [metrics.summarise(matrix, SEEN, UNSEEN, absent)["hIoU"] or 0.0 for matrix in matrices]
+        summaries = [metrics.summarise(matrix, SEEN, UNSEEN, absent)["hIoU"] for matrix in matrices]
+        assert (summaries[0] is None) == (absent == "skip")
+        expected = [np.nan if hiou is None else hiou for hiou in summaries]
         np.testing.assert_allclose(metrics.hious(matrices, SEEN, UNSEEN, absent), expected)
 
 
@@ -99,6 +101,21 @@ def test_there_is_no_interval_where_no_image_shows_a_class_of_a_group(labels):
     assert bootstrap.interval(scored(one), scored(counts(5, 0.7))) is None
     # Absent classes count as 0 there, so hIoU is 0 and not missing.
     assert bootstrap.interval(scored(one, absent="zero")) == bootstrap.Interval(0.0, 0.0)
+
+
+@pytest.mark.filterwarnings("error")
+def test_sets_of_images_without_an_unseen_pixel_do_not_count():
+    one = counts(6, 0.7)
+    first = without_pixels(one[1:], 2)
+    # Only the first image shows the unseen class, so a third of the sets have none of it.
+    rare = scipy.sparse.vstack([one[:1], first]).tocsr()
+    interval = bootstrap.interval(scored(rare))
+    rng = np.random.default_rng(5)
+    values = [hiou(rare[rng.integers(0, 6, 6)]) for _ in range(4000)]
+    kept = [value for value in values if value is not None]
+    assert 0.2 < 1 - len(kept) / len(values) < 0.5
+    assert interval.low == pytest.approx(np.quantile(kept, 0.025), abs=1.5) and interval.low > 0
+    assert interval.high == pytest.approx(np.quantile(kept, 0.975), abs=1.5)
 
 
 def test_methods_with_different_images_are_not_compared():

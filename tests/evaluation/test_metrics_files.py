@@ -45,6 +45,20 @@ def test_the_checksum_does_not_depend_on_training_images_and_on_the_folder_of_th
     assert metrics_files.split_entry(other, "copy") == entry | {"dataset": "copy"}
 
 
+def test_the_results_of_szn_are_those_of_its_own_split(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    other = dataclasses.replace(SPLIT, seen=SPLIT.seen + SPLIT.unseen, unseen=())
+    (tmp_path / "metrics").mkdir()
+    write(tmp_path / "metrics/szn", "szn")
+    (tmp_path / "data/szn").mkdir(parents=True)
+    splits.write(tmp_path / "data/split.json", other)
+    splits.write(tmp_path / "data/szn/split.json", SPLIT)
+    commands.main(["results", "metrics/szn"])
+    assert capsys.readouterr().out.splitlines()[2].startswith("szn, ")
+    with pytest.raises(SystemExit, match="no metrics belong to the split of data/split.json"):
+        commands.main(["results", "metrics/szn", "--split", "data/split.json"])
+
+
 def test_the_results_are_those_of_the_present_split_and_name_the_files_of_others(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     other = dataclasses.replace(SPLIT, seen=SPLIT.seen + SPLIT.unseen, unseen=())

@@ -105,8 +105,15 @@ def test_masks_of_colours_need_a_table(tmp_path, table):
     (root / "classes.txt").write_text("\n".join(lines))
     data = check(tmp_path, root, "--unseen", "car")
     assert data["unseen"] == ["car"]
-    mask = image_files.read_mask(tmp_path / "out/SegmentationClass/p1.png")
-    np.testing.assert_array_equal(mask, np.where(labels(1) == 255, 65535, labels(1).astype(np.uint16) + 1))
+    expected = np.where(labels(1) == 255, 65535, labels(1).astype(np.uint16) + 1)
+    np.testing.assert_array_equal(image_files.read_mask(tmp_path / "out/SegmentationClass/p1.png"), expected)
+    # Colours are looked up as stored, whatever their transparency.
+    coloured = PIL.Image.open(root / "masks/p1.png")
+    alpha = np.arange(coloured.width * coloured.height).reshape(coloured.size[::-1]).astype(np.uint8)
+    coloured.putalpha(PIL.Image.fromarray(alpha))
+    coloured.save(root / "masks/p1.png")
+    check(tmp_path, root, "--unseen", "car")
+    np.testing.assert_array_equal(image_files.read_mask(tmp_path / "out/SegmentationClass/p1.png"), expected)
 
 
 def test_all_faults_are_named_together_with_the_likely_mend(tmp_path):
@@ -189,6 +196,7 @@ def test_words_without_a_vector_are_named_at_once(tmp_path):
         ("1 2 3 cow\n7: horse\n", "`cow` has a colour in masks and `horse` a value; all need the same"),
         ("cow\n", "fewer than two classes"),
         ("cow 300 0 0\nhorse 1 1 1\n", "a colour has numbers from 0 to 255"),
+        ("cow\n\nhorse\n", "an empty line stands among the names, whose values in masks are their line numbers"),
     ],
 )
 def test_faults_of_class_lists_are_named(tmp_path, text, message):
@@ -228,6 +236,10 @@ def test_the_class_list_in_the_docs_is_valid(tmp_path):
         ("sky,road,car\n".replace(",", "\n"), [("sky", 0, None), ("road", 1, None), ("car", 2, None)]),
         ("name,value\nsky,4\nroad,2\n", [("sky", 4, None), ("road", 2, None)]),
         ("0 sky\n1 road\n", [("sky", 0, None), ("road", 1, None)]),
+        ("\n0 sky\n\n1 road\n", [("sky", 0, None), ("road", 1, None)]),
+        ("\n# roads\nsky\nroad\n\n", [("sky", 0, None), ("road", 1, None)]),
+        ("red\ngreen\n", [("red", 0, None), ("green", 1, None)]),
+        ("class\nsky\nroad\n", [("sky", 0, None), ("road", 1, None)]),
         ("name r g b\n1 2 3 sky\n4 5 6 road way\n", [("sky", None, (1, 2, 3)), ("road way", None, (4, 5, 6))]),
         (
             "# label:color_rgb:parts:actions\nsky:0,0,9::\nroad:8,8,8::\n",
@@ -355,6 +367,17 @@ def test_the_parameter_file_speaks_of_the_data_set_and_not_of_voc(tmp_path):
     assert keys["backbone.weights"][1] == str(weights)
     # Of four seen classes, a third is held out.
     assert keys["classifier.calibration.held_out"][1] == keys["baseline.held_out"][1] == 1
+
+
+def test_parameters_that_are_wrong_leave_those_of_the_user(tmp_path):
+    root = make(tmp_path / "street")
+    check(tmp_path, root)
+    (tmp_path / "params.yaml").write_text(before := (tmp_path / "params.yaml").read_text() + "# mine\n")
+    (tmp_path / "it's.pth").write_bytes(b"weights")
+    with pytest.raises(SystemExit, match="(?s)params.yaml: .*backbone.weights: must not contain") as caught:
+        check(tmp_path, root, "--weights", str(tmp_path / "it's.pth"))
+    assert ".tmp" not in str(caught.value)
+    assert (tmp_path / "params.yaml").read_text() == before
 
 
 def test_weights_that_do_not_exist_are_refused_before_the_data_set_is_written(tmp_path):

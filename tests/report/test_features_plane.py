@@ -38,8 +38,15 @@ def test_at_most_so_many_classes_are_chosen():
 def test_cells_have_the_label_at_their_centre_and_are_taken_evenly():
     features = np.arange(4, dtype=np.float16).reshape(2, 2, 1)
     mask = np.kron(np.array([[1, 2], [1, 1]]), np.ones((2, 2))).astype(np.uint16)
-    cells = features_plane.of_cells([maps.Map("a", features, mask)], [1, 2, 3], stride=2, most=2)
-    assert {label: part.ravel().tolist() for label, part in cells.items()} == {1: [0, 3], 2: [1]}
+    chosen = features_plane.choose_cells([("a", mask), ("b", mask)], [1, 2, 3], stride=2, most=3)
+    # Of class 1 these are cells 0, 2 and 3 of both images, of which the first, the last and one between are taken.
+    assert {image: {label: cells.tolist() for label, cells in own.items()} for image, own in chosen.items()} == {
+        "a": {1: [0, 3], 2: [1]},
+        "b": {1: [3], 2: [1]},
+    }
+    cache = [maps.Map("a", features, mask), maps.Map("b", 10 + features, mask)]
+    cells = features_plane.of_cells(cache, chosen)
+    assert {label: part.ravel().tolist() for label, part in cells.items()} == {1: [0, 3, 13], 2: [1, 11]}
 
 
 def test_sampling_repeats():

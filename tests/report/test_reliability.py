@@ -28,7 +28,7 @@ def measured(seen_bias):
     )  # fmt: skip
     mask = np.array([[0, 0, 1, 1], [label_ids.IGNORE_INDEX, 0, 1, label_ids.IGNORE_INDEX]], np.uint16)
     item = maps.Map("a", np.array([[[0.0], [1.0]]], np.float16), mask)
-    return reliability.measure(classifier, [item], stride=2, n=4)
+    return reliability.measure({"zs3net": classifier}, [item], stride=2, n=4)["zs3net"]
 
 
 def test_confidence_is_the_softmax_of_upsampled_logits_and_ignored_pixels_do_not_count():
@@ -51,4 +51,4 @@ def test_a_classifier_of_seen_classes_has_no_unseen_pixels():
         torch.ones(1, 1), torch.zeros(1), torch.tensor([0]), torch.tensor([False])
     )
     item = maps.Map("a", np.ones((1, 1, 1), np.float16), np.zeros((2, 2), np.uint16))
-    assert list(reliability.measure(classifier, [item], stride=2)) == ["seen"]
+    assert list(reliability.measure({"seen_only": classifier}, [item], stride=2)["seen_only"]) == ["seen"]

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import pathlib
 import shutil
@@ -12,6 +13,7 @@ from stages import dump_features
 from tests.support import block_dataset, dumping
 from zeroshot.base import command_line, storage
 from zeroshot.cache import graphs, index, maps, rows, sampling
+from zeroshot.datasets import splits
 from zeroshot.images import component_graphs, image_files
 from zeroshot.networks import backbone
 
@@ -54,6 +56,20 @@ def test_every_view_of_every_image_has_rows(finished):
                 labels |= set(file["label"][:].tolist())
         assert pairs == {(image, view) for image in range(len(block_dataset.SIZES[name])) for view in views}
         assert labels == (set(block_dataset.SEEN) if name == "train" else {rows.UNLABELLED})
+
+
+def test_what_only_other_masks_show_is_not_in_the_caches_for_training(tmp_path, checkpoint, monkeypatch):
+    folder = dumping.make(tmp_path, checkpoint, scales=[1.0], flip=False)
+    images = splits.read_images(folder / "images.json")
+    dumping.run(folder, monkeypatch)
+    before = dumping.content(folder)
+    # As if a mask for evaluation showed one class more, behind all others.
+    splits.write(folder / "images.json", dataclasses.replace(images, classes=(*images.classes, "okapi")))
+    dumping.run(folder, monkeypatch)
+    after = dumping.content(folder)
+    changed = {name for name in before | after if before.get(name) != after.get(name)}
+    assert changed == {"val/index.json"}
+    assert index.read(folder / "features/val").classes[-1] == "okapi"
 
 
 def test_images_read_in_threads_give_the_same_bytes(finished, checkpoint, tmp_path, monkeypatch):

@@ -19,11 +19,28 @@ def test_a_full_disk_ends_the_stage_before_it_writes(tmp_path, checkpoint, monke
     monkeypatch.setattr(shutil, "disk_usage", lambda path: types.SimpleNamespace(free=1000))
     monkeypatch.setattr(storage, "MIB", 1000)
     names = dumping.written(monkeypatch)
-    with pytest.raises(
-        SystemExit, match="features: .* MiB to write, 1 MiB free in .*; free some disk space, or lower "
-    ):
+    with pytest.raises(SystemExit, match="features: .* MiB to write, 1 MiB free in .*; free some disk space, or set "):
         dumping.run(folder, monkeypatch)
     assert names == [] and not (folder / "features").exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "advice"),
+    [
+        (
+            {"pixels_per_class": 500},
+            "lower features.pixels_per_class or features.scales, or set features.storage: int8",
+        ),
+        ({"unlabelled_pixels": 4000}, "lower features.unlabelled_pixels or features.unlabelled_views, or set"),
+        ({"pixels_per_class": 1}, "set features.val_short_side to fewer pixels, or set features.storage: int8"),
+        ({"pixels_per_class": 1, "storage": "int8"}, "set features.val_short_side to fewer pixels"),
+    ],
+)
+def test_the_advice_of_a_full_disk_is_for_the_largest_list(tmp_path, checkpoint, monkeypatch, changes, advice):
+    folder = dumping.make(tmp_path, checkpoint, **{"scales": [1.0], "flip": False, **changes})
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: types.SimpleNamespace(free=1000))
+    with pytest.raises(SystemExit, match=f"free some disk space, or {advice}"):
+        dumping.run(folder, monkeypatch)
 
 
 @pytest.mark.parametrize("entries", [{}, {"lr_key": "self_training_network.lr"}], ids=str)

@@ -46,8 +46,8 @@ FLAGS = [
 ]
 
 
-def prepare(folder, names, unseen=(), train_unseen=(), **section):
-    seen = tuple(label for label in range(len(names)) if label not in unseen)
+def prepare(folder, names, unseen=(), train_unseen=(), has_background=True, **section):
+    seen = tuple(label for label in range(0 if has_background else 1, len(names)) if label not in unseen)
     classes = splits.Split(tuple(names), seen, tuple(unseen), "images", (), (), (), tuple(train_unseen))
     splits.write(folder / "split.json", classes)
     (folder / "params.yaml").write_text(yaml.safe_dump({"embeddings": {**SECTION, **section}}))
@@ -110,6 +110,19 @@ def test_the_file_for_the_network_has_the_classes_that_it_learns(folder):
     command_line.run(embed_classes.main, [*FLAGS, "--source-path", "matrix.npy"])
     assert class_embeddings.read("classes.h5").names == tuple(names)
     assert class_embeddings.read("seen.h5").names == ("background", "dog", "owl")
+
+
+@pytest.mark.parametrize("background", ["zero", "mean"])
+def test_without_a_background_its_rule_changes_no_seen_class(folder, background):
+    matrix = np.random.default_rng(0).normal(size=(4, 5)).astype(np.float32)
+    np.save(folder / "matrix.npy", matrix)
+    names = ["place holder", "cat", "dog", "owl"]
+    rules = {"background": background, "normalise": "none"}
+    prepare(folder, names, unseen=[2], has_background=False, source="matrix", **rules)
+    command_line.run(embed_classes.main, [*FLAGS, "--source-path", "matrix.npy"])
+    seen = class_embeddings.read("seen.h5")
+    assert seen.names == ("cat", "owl")
+    np.testing.assert_array_equal(seen.vectors, matrix[[1, 3]])
 
 
 def seen_file(folder, matrix, **section):

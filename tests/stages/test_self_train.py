@@ -100,7 +100,7 @@ def test_pseudo_labels_of_later_rounds_are_reported(world, monkeypatch):
     run(world, monkeypatch, rounds=1, lr=0.05, biases=[])
     once, _ = pixel_classifier.load("models/classifiers/zs5net.pt")
     options = quick_sections.pseudo_labels_options()
-    pseudo_cache.write(world / "again", world / "features/unlabelled", once, options, {})
+    pseudo_cache.write(world / "again", world / "features/unlabelled", once, options, {}, pixel_world.CLASSES)
     run(world, monkeypatch, "self_train", "report_pseudo_labels", rounds=3, lr=0.05, biases=[])
     later = pandas.read_csv("metrics/pseudo_labels_later.csv")
     assert later["round"].unique().tolist() == [2, 3]

@@ -87,6 +87,14 @@ def run(folder, monkeypatch, **changes):
     command_line.run(self_train_network.main, argv(ARGUMENTS))
 
 
+def test_classes_that_no_network_learns_are_refused(trained, tmp_path, monkeypatch):
+    folder = shutil.copytree(trained, tmp_path / "copy")
+    split = dataclasses.replace(splits.read(folder / "data/split.json"), train_unseen=(blocks.SEEN[-1],))
+    splits.write(folder / "data/split.json", split)
+    with pytest.raises(SystemExit, match="^self_train_network: trains a network on all seen classes"):
+        run(folder, monkeypatch)
+
+
 def content(folder):
     return {out: (folder / out).read_bytes() for out in OUTS}
 

@@ -1,5 +1,7 @@
 """The stage train_devise_network, on tests/support/blocks.py."""
 
+import dataclasses
+
 import pytest
 import torch
 
@@ -55,6 +57,16 @@ def run(folder):
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         command_line.run(train_devise_network.main, [word for pair in ARGUMENTS.items() for word in pair])
+
+
+def test_classes_that_no_network_learns_are_refused(tmp_path):
+    folder = make(tmp_path)
+    split = dataclasses.replace(blocks.split(), train_unseen=(blocks.SEEN[-1],))
+    splits.write(folder / "data/split.json", split)
+    name = blocks.CLASSES[blocks.SEEN[-1]]
+    text = rf"^train_devise_network: trains a network on all seen classes, .*\({name}\); set data.train_unseen: \[\]$"
+    with pytest.raises(SystemExit, match=text):
+        run(folder)
 
 
 def outputs(folder):

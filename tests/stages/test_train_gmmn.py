@@ -25,7 +25,7 @@ def test_writes_a_generator_a_curve_and_its_quality(tmp_path, monkeypatch):
     assert generator.options == quick_sections.gmmn_options()
     np.testing.assert_array_equal(generator.embeddings.numpy(), pixel_world.vectors())
     curve = pandas.read_csv("metrics/gmmn_curve.csv")
-    assert list(curve) == ["epoch", "loss", "live_kernels"] and len(curve) == 3
+    assert list(curve) == ["epoch", "loss", "active_kernels"] and len(curve) == 3
     assert curve["loss"].iloc[-1] < 0.5 * curve["loss"].iloc[0]
     quality = pandas.read_csv("metrics/gmmn_quality.csv")
     assert list(quality) == ["class", "features", "mmd"] and not quality.isna().any(axis=None)

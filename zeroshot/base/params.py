@@ -8,6 +8,7 @@ import difflib
 import json
 import pathlib
 import re
+import typing
 from collections.abc import Container, Sequence
 from typing import Annotated, Any, TypeVar, cast, dataclass_transform
 
@@ -107,7 +108,9 @@ def data_path(path: str | pathlib.Path, key: str) -> str:
     try:
         return pydantic.TypeAdapter(DataPath).validate_python(values, strict=True)
     except pydantic.ValidationError as error:
-        raise ParamsError(listed(str(path), [_describe(fault, values, str, key) for fault in error.errors()])) from None
+        raise ParamsError(
+            listed(str(path), [_Fault(found, values, str, key).describe() for found in error.errors()])
+        ) from None
 
 
 def read(path: str | pathlib.Path) -> dict[str, Any]:
@@ -162,15 +165,11 @@ def build(values: dict[str, Any], cls: type[Section], prefix: str, source: str =
         # In strict mode, pydantic accepts lists for tuples and mappings for dataclasses only from JSON.
         return pydantic.TypeAdapter(cls).validate_json(json.dumps(values, default=str))
     except pydantic.ValidationError as error:
-        faults = error.errors()
-        missing = {_key(fault, prefix) for fault in faults if fault["type"] in _MISSING}
+        faults = [_Fault(found, values, cls, prefix) for found in error.errors()]
+        missing = {fault.key for fault in faults if fault.is_missing}
         # The line of a misspelt key says that the right one is missing.
-        said = {_nearest(fault, cls, prefix) for fault in faults if fault["type"] in _UNKNOWN}
-        lines = [
-            _describe(fault, values, cls, prefix, missing)
-            for fault in faults
-            if fault["type"] not in _MISSING or _key(fault, prefix) not in said
-        ]
+        said = {fault.nearest() for fault in faults if fault.is_unknown}
+        lines = [fault.describe(missing) for fault in faults if not fault.is_missing or fault.key not in said]
         raise ParamsError(listed(source, lines)) from None
 
 
@@ -186,33 +185,62 @@ def to_dict(params: Any) -> dict[str, Any]:
     return pydantic.TypeAdapter(type(params)).dump_python(params, mode="json")
 
 
-def _describe(fault: Any, values: Any, cls: type, prefix: str, missing: Container[str] = ()) -> str:
-    key = _key(fault, prefix)
-    if fault["type"] in _UNKNOWN:
-        nearest = _nearest(fault, cls, prefix)
-        which = ", which is missing" if nearest and nearest in missing else ""
-        hint = f"did you mean `{nearest}`{which}?" if nearest else f"known keys: {', '.join(_known(fault, cls))}"
-        return f"{key}: unknown key; {hint}"
-    if fault["type"] in _MISSING:
-        return f"{key}: missing"
-    # A whole section as text would hide the message.
-    found = "" if isinstance(fault["input"], dict) else f" (found {fault['input']!r})"
-    return f"{key}: {fault['msg'].removeprefix('Value error, ')}{found}"
+class _Fault:
+    """A fault that pydantic found in the values of a section."""
+
+    def __init__(self, found: Any, values: Any, cls: type, prefix: str) -> None:
+        self._found, self._cls, self._prefix = found, cls, prefix
+        self.is_missing, self.is_unknown = found["type"] in _MISSING, found["type"] in _UNKNOWN
+        # pydantic adds the names of the members of a union, which are neither a key nor a place in a list.
+        self._path: list[str | int] = []
+        last = len(found["loc"]) - 1
+        for number, part in enumerate(found["loc"]):
+            places = dict(enumerate(values)) if isinstance(values, list | tuple) else values
+            if isinstance(places, dict) and (part in places or (self.is_missing and number == last)):
+                self._path.append(part)
+                values = places.get(part)
+
+    @property
+    def key(self) -> str:
+        """The key in full."""
+        return self._in_full(self._path)
+
+    def _in_full(self, path: Sequence[str | int]) -> str:
+        return ".".join([self._prefix, *map(str, path)])
+
+    def nearest(self) -> str | None:
+        """Return in full the key that an unknown one probably stands for, if one is similar."""
+        close = difflib.get_close_matches(str(self._path[-1]), self._known(), n=1)
+        return self._in_full([*self._path[:-1], close[0]]) if close else None
+
+    def describe(self, missing: Container[str] = ()) -> str:
+        """Return a line; `missing` has the keys that are missing, in full."""
+        if self.is_unknown:
+            nearest = self.nearest()
+            which = ", which is missing" if nearest and nearest in missing else ""
+            hint = f"did you mean `{nearest}`{which}?" if nearest else f"known keys: {', '.join(self._known())}"
+            return f"{self.key}: unknown key; {hint}"
+        if self.is_missing:
+            return f"{self.key}: missing"
+        # A whole section as text would hide the message.
+        value = self._found["input"]
+        found = "" if isinstance(value, dict) else f" (found {value!r})"
+        return f"{self.key}: {self._found['msg'].removeprefix('Value error, ')}{found}"
+
+    def _known(self) -> list[str]:
+        """Return the keys beside which an unknown one stands."""
+        annotation: Any = self._cls
+        for part in self._path[:-1]:
+            fields = {
+                name: field for one in _sections_of(annotation) for name, field in one.__dataclass_fields__.items()
+            }
+            # A place in a list or a mapping has the sections of the whole.
+            annotation = fields[part].type if part in fields else annotation
+        return [name for one in _sections_of(annotation) for name in one.__dataclass_fields__]
 
 
-def _key(fault: Any, prefix: str) -> str:
-    """Return the key of a fault in full."""
-    return ".".join([prefix, *map(str, fault["loc"])])
-
-
-def _known(fault: Any, cls: type) -> Sequence[str]:
-    """Return the keys beside which an unknown one stands."""
-    for part in fault["loc"][:-1]:
-        cls = cls.__dataclass_fields__[part].type
-    return list(cls.__dataclass_fields__)
-
-
-def _nearest(fault: Any, cls: type, prefix: str) -> str | None:
-    """Return in full the key that an unknown one probably stands for, if one is similar."""
-    close = difflib.get_close_matches(str(fault["loc"][-1]), _known(fault, cls), n=1)
-    return ".".join([prefix, *map(str, fault["loc"][:-1]), close[0]]) if close else None
+def _sections_of(annotation: Any) -> list[Any]:
+    """Return the dataclasses in a type, which may be a union or have annotations."""
+    if hasattr(annotation, "__dataclass_fields__"):
+        return [annotation]
+    return [one for part in typing.get_args(annotation) for one in _sections_of(part)]

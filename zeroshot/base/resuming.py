@@ -62,6 +62,11 @@ def fingerprint(paths: Iterable[pathlib.Path]) -> bytes:
     return digest.digest()
 
 
+def computed_by(device: torch.device) -> bytes:
+    """Return what decides the last bits of a result besides its inputs: the version of PyTorch, the device and the number of threads."""
+    return f"{torch.__version__} {device} {torch.get_num_threads()}".encode()
+
+
 def state_file(
     root: str, stage: str, options: Any, device: torch.device, files: Iterable[pathlib.Path]
 ) -> pathlib.Path:
@@ -79,7 +84,7 @@ def state_file(
         stage,
         json.dumps(params.to_dict(options)).encode(),
         fingerprint(files),
-        f"{torch.__version__} {device} {torch.get_num_threads()}".encode(),
+        computed_by(device),
         # The order of summation and the draws of dropout depend on it.
         *([f"{ranks.count()} ranks".encode()] if ranks.count() > 1 else []),
     )

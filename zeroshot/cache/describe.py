@@ -4,11 +4,9 @@ import pathlib
 
 import numpy as np
 
-from zeroshot.base import hdf5
+from zeroshot.base import hdf5, storage
 from zeroshot.cache import index as shard_index
 from zeroshot.cache import rows, stored_features
-
-MIB = 2**20
 
 
 def describe(folder: str | pathlib.Path) -> str:
@@ -28,7 +26,7 @@ def describe(folder: str | pathlib.Path) -> str:
     index = shard_index.read(folder)
     n_bytes = sum(shard["bytes"] for shard in index.shards)
     lines = [
-        f"{folder}: {index.kind}, {len(index.shards)} shards, {n_bytes / MIB:.1f} MiB, {len(index.images)} images,"
+        f"{folder}: {index.kind}, {len(index.shards)} shards, {n_bytes / storage.MIB:.1f} MiB, {len(index.images)} images,"
         f" {sum(shard['rows'] for shard in index.shards)} features of {index.dim}",
         *(f"  {key}: {value}" for key, value in index.provenance.items()),
     ]

@@ -85,10 +85,10 @@ def sample(folder: pathlib.Path, masks: pathlib.Path, classes: Sequence[int], pe
         first += len(shard_labels)
         with hdf5.reading(path) as file:
             cells += np.bincount(shard_labels, weights=file["weight"][:][numbers], minlength=label_ids.N_IDS)
-            rows = numbers[chosen_in_shard]
-            parts["features"].append(stored_features.read(file)[rows])
+            row_numbers = numbers[chosen_in_shard]
+            parts["features"].append(stored_features.read(file)[row_numbers])
             for name in ("image", "weight"):
-                parts[name].append(file[name][:][rows])
+                parts[name].append(file[name][:][row_numbers])
     order = np.argsort(labels[chosen], kind="stable")
     table = {name: np.concatenate(column)[order] for name, column in parts.items()}
     table["label"] = labels[chosen][order]

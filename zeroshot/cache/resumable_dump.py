@@ -96,7 +96,7 @@ def write(
         *run.inputs,
         json.dumps([source.name for source in listed]).encode(),
         *(resuming.fingerprint(map(source.mask_path, source.items)) for source in listed if source.masks),
-        f"{torch.__version__} {run.device} {torch.get_num_threads()}".encode(),
+        resuming.computed_by(run.device),
     )
     shards_of = {
         folder: [
@@ -106,10 +106,9 @@ def write(
         for (folder, source), plan in zip(outs.items(), plans, strict=True)
     }
     pending = list(itertools.chain.from_iterable(shards_of.values()))
-    keys = ["pixels_per_class", *(["scales"] if run.has_scales else [])]
-    advice = f"lower {' or '.join(f'{run.section}.{key}' for key in keys)}"
-    if options.storage == "float16":
-        advice += f", or set {run.section}.storage: int8"
+    advice = _advice(
+        run, {outs[folder].name: sum(shard.n_bytes for shard in shards) for folder, shards in shards_of.items()}
+    )
     progress.say(storage.check_room(work, shard_work.missing_bytes(pending), "features", advice))
     for folder, shards in shards_of.items():
         if not storage.on_one_disk(work, folder):
@@ -122,6 +121,19 @@ def write(
             _publish(run, extraction, lists, source, paths, work / source.name, folder)
 
     shard_work.finish(run.stage, work, pending, publish_all)
+
+
+def _advice(run: Run, bytes_of: Mapping[str, int]) -> str:
+    """Return how the user can make the features smaller, above all those of the largest list; `bytes_of` is name -> size."""
+    section, largest = run.section, max(bytes_of, key=lambda name: bytes_of[name])
+    if largest == "train" or not run.has_scales:
+        scales = f" or {section}.scales" if run.has_scales else ""
+        advice = f"lower {section}.pixels_per_class{scales}"
+    elif largest == "unlabelled":
+        advice = f"lower {section}.unlabelled_pixels or {section}.unlabelled_views"
+    else:
+        advice = f"set {section}.val_short_side to fewer pixels"
+    return advice if run.options.storage == "int8" else f"{advice}, or set {section}.storage: int8"
 
 
 def _shard(
@@ -148,13 +160,15 @@ def _publish(
     if graphs_path and not graphs_path.exists():
         track = functools.partial(progress.track, what="component graphs")
         dump.write_graphs(graphs_path, source, track, run.settings.workers)
+    # So a mask for evaluation, which may show further classes, changes nothing that is trained on.
+    classes = list(lists.classes if source.kind == "maps" else lists.classes[: 1 + max(lists.seen)])
     cache = index.Index(
         source.kind,
         extraction.network.feature_dim,
         extraction.network.stride,
-        list(lists.classes),
+        classes,
         [item.id for item in source.items],
-        [index.entry(path, source.kind, len(lists.classes)) for path in shards],
+        [index.entry(path, source.kind, len(classes)) for path in shards],
         {**extraction.provenance, "features": source.recipe(run.options)},
         graphs.describe(graphs_path) if graphs_path else None,
         index.presence(shards, len(source.items)) if source.name == "train" else None,

@@ -72,8 +72,8 @@ def read(folder: str | pathlib.Path) -> Iterator[Rows]:
 def sample(folder: str | pathlib.Path, per_class: int, seed: int, ignored: bool = False) -> Rows:
     """Sample at most `per_class` rows of every class, without replacement, from all images together.
 
-    Peak memory is the size of the result plus twice one class of one shard, and the columns of one shard without its features. It does
-    not depend on the size of the cache.
+    Peak memory is the size of the result, twice one class of one shard in float16, and the columns of one shard without its features.
+    It does not depend on the size of the cache.
 
     Args:
         folder: a cache of rows.

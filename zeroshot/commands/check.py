@@ -78,8 +78,13 @@ def main(
     # Without the first comment of the preset, which speaks of VOC.
     _, _, preset = presets.text("voc_small").partition("\n\n")
     title = f"# {out}, written by `zeroshot check {path}` over the preset voc_small, which is made for photographs on a CPU.\n\n"
-    storage.write_text(params, presets.merge(preset, title + parameters.text(changes)))
-    schema.check(params)
+    # The file of the user is replaced by one that is right, or not at all.
+    with storage.replacing(params) as unfinished:
+        unfinished.write_text(presets.merge(preset, title + parameters.text(changes)), encoding="utf-8")
+        try:
+            schema.check(unfinished)
+        except errors.UserError as error:
+            raise errors.UserError(str(error).replace(str(unfinished), str(params))) from None
     print(f"\n{out} and {params} are written")
     embeddings = sections.load(params, "embeddings", class_embeddings.Params)
     embedding_sources.load(summary.numbering.names, embeddings.path, embeddings)

@@ -58,6 +58,8 @@ def main(
     for flag, value in (("--folds", folds), ("--held-out", held_out), ("--workers", workers)):
         if value is not None and value < 1:
             raise errors.UserError(f"{flag}: needs a whole number of 1 or more, found {value}")
+    if seed < 0:
+        raise errors.UserError(f"--seed: needs a number from 0, found {seed}")
     document = params.read(params_path)
     present = {name: params.load(params_path, name, cls) for name, cls in grid.SECTIONS.items()}
     defaults = present["classifier"].calibration

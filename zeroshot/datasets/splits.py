@@ -39,12 +39,13 @@ class Split:
     """Roles of classes and images. It contains no information about the pixels of unseen classes.
 
     Attributes:
-        classes: class names in label order; label 0 is the background.
-        seen: label ids in ascending order, including the background.
+        classes: class names in label order; label 0 is the background, or a place holder where the data have none.
+        seen: label ids in ascending order, with that of the background if there is one.
         unseen: label ids in ascending order; empty for a fully supervised run.
         exclude: how unseen classes are excluded from `train`: whole `images`, or their `pixels` (ignored).
         train: training images, whose written masks contain seen classes only; sorted by id.
-        unlabelled: images of the training lists with an unseen class, sorted by id. Their masks are for reports, never for training.
+        unlabelled: images of the training lists with an unseen class, and those that are listed without masks, sorted by id. Their masks
+            are for reports, never for training.
         val: images for evaluation, with masks of all classes; sorted by id.
         train_unseen: label ids in ascending order, those of `seen` that the network is not trained on. Files of older versions lack
             this entry, and it is empty then.
@@ -61,7 +62,7 @@ class Split:
 
     @property
     def train_seen(self) -> tuple[int, ...]:
-        """The label ids of the classes that the network is trained on, in ascending order, including the background."""
+        """The label ids of the classes that the network is trained on, in ascending order, with that of the background if there is one."""
         return tuple(label for label in self.seen if label not in self.train_unseen)
 
 
@@ -94,7 +95,7 @@ class Images:
 
     Attributes:
         classes: class names in label order, up to the last class that is seen or has a pixel in a mask.
-        seen: label ids in ascending order, including the background.
+        seen: label ids in ascending order, with that of the background if there is one.
         train, unlabelled, val: as in `Split`.
         sha256: path of each image, as in `Item.image` -> the checksum of its file.
     """
@@ -139,6 +140,19 @@ def images_part(split: Split, shown: Iterable[int], sha256: Mapping[str, str]) -
     """
     n_classes = 1 + max([*split.seen, *shown])
     return Images(split.classes[:n_classes], split.seen, split.train, split.unlabelled, split.val, dict(sha256))
+
+
+def check_all_learnt(split: Split, stage: str) -> None:
+    """Check that a stage may train a network on all seen classes.
+
+    Raises:
+        errors.UserError: if the split has train_unseen classes, which no network learns.
+    """
+    if split.train_unseen:
+        raise errors.UserError(
+            f"{stage}: trains a network on all seen classes, and no network may learn those of data.train_unseen"
+            f" ({', '.join(split.classes[label] for label in split.train_unseen)}); set data.train_unseen: []"
+        )
 
 
 def read(path: str | pathlib.Path) -> Split:

@@ -1,6 +1,7 @@
 """Confidence intervals of hIoU over the evaluation images: would other images of the same kind give the same order of methods?"""
 
 import dataclasses
+import warnings
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -56,7 +57,11 @@ class Scored:
         )
 
     def hious(self, image_counts: np.ndarray) -> np.ndarray:
-        """Return the mean over runs of hIoU (b,) for b sets of images; `image_counts` (b, n) says how often each image is in a set."""
+        """Return the mean over runs of hIoU (b,) for b sets of images, nan for a set in which a group of classes has no true pixel.
+
+        Args:
+            image_counts: (b, n), how often each image is in a set.
+        """
         by_run = []
         for counts in self.counts:
             matrices = _matrices((counts.T @ image_counts.T).T)
@@ -77,8 +82,8 @@ def interval(scored: Scored, other: Scored | None = None) -> Interval | None:
     seeds are not resampled: the mean over them is scored.
 
     Returns:
-        the interval in per cent; None if there are fewer than two images, if there is no hIoU (no unseen class, or no image shows one),
-        or if `other` has other images.
+        the interval in per cent, over the resampled sets that have an hIoU; None if there are fewer than two images, if there is no
+        hIoU (no unseen class, or no image shows one), or if `other` has other images.
     """
     n_images, n_entries = scored.counts[0].shape
     compared = [scored] if other is None else [scored, other]
@@ -92,11 +97,16 @@ def interval(scored: Scored, other: Scored | None = None) -> Interval | None:
     return resampled(differences, n_images, RESAMPLES, n_entries)
 
 
-def resampled(score: Callable[[np.ndarray], np.ndarray], n_images: int, n_resamples: int, n_entries: int) -> Interval:
+def resampled(
+    score: Callable[[np.ndarray], np.ndarray], n_images: int, n_resamples: int, n_entries: int
+) -> Interval | None:
     """Return the 95 % percentile interval of a metric over images drawn with replacement (scipy.stats.bootstrap).
 
+    Sets without a score do not count: where few images show an unseen class, some sets have none of them. None if no set has a score.
+
     Args:
-        score: returns the metric (b,) in per cent of b sets of images; its argument (b, n) says how often each image is in a set.
+        score: returns the metric (b,) in per cent of b sets of images, nan for a set that has none; its argument (b, n) says how often
+            each image is in a set.
         n_images: n, two or more.
         n_resamples: number of sets.
         n_entries: numbers that `score` keeps in memory for each set.
@@ -109,9 +119,17 @@ def resampled(score: Callable[[np.ndarray], np.ndarray], n_images: int, n_resamp
         image_counts = np.stack([np.bincount(one, minlength=n_images) for one in sets])
         return score(image_counts).reshape(np.delete(index.shape, axis))
 
-    result = scipy.stats.bootstrap(
-        (np.arange(n_images),), statistic, n_resamples=n_resamples, vectorized=True,
-        batch=max(1, min(_BATCH, _BATCH_ENTRIES // n_entries)),
-        confidence_level=CONFIDENCE, method="percentile", rng=np.random.default_rng(0),
-    )  # fmt: skip
-    return Interval(float(result.confidence_interval.low), float(result.confidence_interval.high))
+    with warnings.catch_warnings():
+        # Its own interval, which is not used, warns of sets without a score.
+        warnings.simplefilter("ignore", scipy.stats.DegenerateDataWarning)
+        result = scipy.stats.bootstrap(
+            (np.arange(n_images),), statistic, n_resamples=n_resamples, vectorized=True,
+            batch=max(1, min(_BATCH, _BATCH_ENTRIES // n_entries)), method="percentile", rng=np.random.default_rng(0),
+        )  # fmt: skip
+    scores = result.bootstrap_distribution
+    scores = scores[~np.isnan(scores)]
+    if not len(scores):
+        return None
+    tail = (1 - CONFIDENCE) / 2
+    low, high = np.quantile(scores, [tail, 1 - tail])
+    return Interval(float(low), float(high))

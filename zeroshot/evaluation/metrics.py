@@ -48,15 +48,17 @@ def harmonic_mean(seen: float | None, unseen: float | None) -> float | None:
 
 
 def hious(matrices: np.ndarray, seen: Sequence[int], unseen: Sequence[int], absent: Absent = "skip") -> np.ndarray:
-    """Return the hIoU (b,) in per cent of confusion matrices (b, C, C), as `summarise` does of one; 0 where a group has no true pixel."""
+    """Return the hIoU (b,) in per cent of confusion matrices (b, C, C), as `summarise` does of one; nan for its None."""
     ious = iou(matrices)
     known = ~np.isnan(ious)
     means = []
     for labels in (list(seen), list(unseen)):
         n = np.full(len(ious), len(labels)) if absent == "zero" else known[:, labels].sum(axis=1)
-        means.append(100 * np.nan_to_num(ious[:, labels]).sum(axis=1) / np.maximum(n, 1))
+        sums = 100 * np.nan_to_num(ious[:, labels]).sum(axis=1)
+        means.append(np.divide(sums, n, out=np.full(len(ious), np.nan), where=n > 0))
     product, total = means[0] * means[1], means[0] + means[1]
-    return np.divide(2 * product, total, out=np.zeros_like(total), where=total > 0)
+    # nan stays nan, since no comparison with it holds.
+    return np.divide(2 * product, total, out=total.copy(), where=total > 0)
 
 
 def summarise(

@@ -79,11 +79,12 @@ def choose(
     """
     if not 1 <= n <= len(known):
         raise errors.UserError(f"--n: needs 1 to {len(known)}, the number of images in {folder}; found {n}")
+    shares = example_images.shares(maps.read_masks(folder), split.unseen)
     chosen: dict[str, None] = {}
     for count in range(1, n + 1):
         per_class = dataclasses.replace(options, images_per_class=count, seen_images=count)
         before = len(chosen)
-        chosen |= dict.fromkeys(example_images.choose(maps.read_masks(folder), split.unseen, per_class))
+        chosen |= dict.fromkeys(example_images.by_shares(shares, per_class))
         if len(chosen) >= n or len(chosen) == before:
             break
     return list(chosen)[:n]

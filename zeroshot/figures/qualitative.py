@@ -13,7 +13,7 @@ from matplotlib.backends import backend_agg
 
 from zeroshot.base import errors
 from zeroshot.datasets import splits
-from zeroshot.figures import colours, output, overlays
+from zeroshot.figures import colours, measured_text, output, overlays
 from zeroshot.figures.examples import Example, shown
 from zeroshot.images import label_ids
 
@@ -152,14 +152,7 @@ def _lines(texts: Sequence[str]) -> int:
 
 def _wrapped(text: str, width: float, size: float, measured: Measured) -> str:
     """Break a text of this font size into lines of at most `width` inches, if its words allow it."""
-    words, lines = text.split(), [""]
-    for word in words:
-        longer = f"{lines[-1]} {word}".lstrip()
-        if lines[-1] and measured(longer, size) > width:
-            lines.append(word)
-        else:
-            lines[-1] = longer
-    return "\n".join(lines)
+    return "\n".join(measured_text.wrapped(text, lambda line: measured(line, size) <= width))
 
 
 def _legend(

@@ -29,11 +29,15 @@ class ImageError(errors.UserError):
     """Raised if a file cannot be used as an image or a mask; the text names the file and the cause."""
 
 
-def read_image(path: str | pathlib.Path) -> np.ndarray:
+def read_image(path: str | pathlib.Path, over_white: bool = True) -> np.ndarray:
     """Read a JPEG, PNG, BMP, TIFF or WebP image; grey, palette and CMYK images are converted to RGB, and 16 bits to 8.
 
+    Args:
+        path: the file.
+        over_white: lay transparent pixels over white, as programs display them; False: return their stored colours.
+
     Returns:
-        (H, W, 3) uint8, turned by the EXIF orientation, as programs display and annotate it. Transparent pixels are laid over white.
+        (H, W, 3) uint8, turned by the EXIF orientation, as programs display and annotate it.
 
     Raises:
         ImageError: if the file is missing, broken, of another format, of 32 bits per channel, or above `MAX_PIXELS`.
@@ -43,7 +47,7 @@ def read_image(path: str | pathlib.Path) -> np.ndarray:
         raise ImageError(f"{path}: has 32 bits per channel (mode {image.mode}); convert it to 8 or 16 bits")
     if image.mode in _GREY_16:
         image = PIL.Image.fromarray((np.asarray(image).astype(np.uint16) // 257).astype(np.uint8))
-    if image.has_transparency_data:
+    if image.has_transparency_data and over_white:
         colours = image.convert("RGBA")
         image = PIL.Image.alpha_composite(PIL.Image.new("RGBA", colours.size, "white"), colours)
     return np.array(image.convert("RGB"))

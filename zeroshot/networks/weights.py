@@ -14,9 +14,9 @@ from torch import nn
 from zeroshot.base import checkpoints, errors
 from zeroshot.networks import deeplab, fcn32s, segmentation_network
 
-Encoder = deeplab.Encoder | fcn32s.Encoder
+Encoder = Literal[deeplab.Encoder, fcn32s.Encoder]
 # Encoders of any network, with those that detectors alone have.
-AnyEncoder = Encoder | Literal["mobilenet_v3_large"]
+AnyEncoder = Literal[Encoder, "mobilenet_v3_large"]
 # Entries of a training checkpoint that hold the network, best first. DINO evaluates the teacher; the others have one network.
 _ENTRIES = ("state_dict", "model", "teacher", "student")
 # Prefixes that DataParallel, DistributedDataParallel and torch.compile add.

@@ -23,8 +23,9 @@ _USUAL: dict[str, Role] = {
 }
 # Name and value of what no annotation covers, if annotations are polygons or run lengths.
 BACKGROUND, REST = "background", 0
-# Words of which the header of a table consists.
+# Words of which the header of a table consists, and those of which it has one: a list of colours is no header.
 _HEADER = {"name", "class", "label", "id", "value", "r", "g", "b", "red", "green", "blue", "colour", "color"}
+_NAMING = {"name", "class", "label"}
 _LABELMAP = re.compile(r"(.+?):(\d+),(\d+),(\d+):.*")
 _VALUE_LAST = re.compile(r"(\S.*?)\s*[,;\t]\s*(\d+)")
 _COLOUR_FIRST = re.compile(r"(\d+)[\s,;]+(\d+)[\s,;]+(\d+)[\s,;]+(\S.*)")
@@ -53,7 +54,8 @@ def read(path: pathlib.Path, complete: bool = True) -> list[Entry]:
     """Read a class list; `complete`: it has all classes, and not only some that have a role or are missing elsewhere.
 
     Lines of a text or CSV file are `name`, whose line number from 0 is the value; `3: name`; `name,3`; `64 128 64 name`;
-    `name, 64, 128, 64`; or those of a labelmap.txt. A header and comments (`#`) are skipped.
+    `name, 64, 128, 64`; or those of a labelmap.txt. A header and comments (`#`) are skipped and not counted. An empty line among mere
+    names is refused, since it may stand for a value or not.
     A YAML file is a list of names, or of mappings with `name` and optionally `value`, `colour` and `role`.
     Beside classes with colours, a mere name is a class that no mask shows, an unseen one.
 
@@ -63,13 +65,30 @@ def read(path: pathlib.Path, complete: bool = True) -> list[Entry]:
     if path.suffix in (".yaml", ".yml"):
         entries = _of_yaml(path)
     else:
-        lines = [line for line in text_files.read_lines(path) if line.strip() and not line.startswith("#")]
-        if lines and set(re.split(r"[\s,;]+", lines[0].strip().lower())) <= _HEADER:
-            lines = lines[1:]
-        entries = [_of_line(line.strip()) for line in lines]
+        lines = [line.strip() for line in text_files.read_lines(path) if not line.startswith("#")]
+        entries = [_of_line(line) for line in _without_header(lines)]
+        _check_numbered(path, lines, entries)
     entries = _completed(entries)
     _check(path, entries, 2 if complete else 0)
     return entries
+
+
+def _without_header(lines: Sequence[str]) -> list[str]:
+    """Return the lines of classes."""
+    filled = [line for line in lines if line]
+    words = set(re.split(r"[\s,;]+", filled[0].lower())) if filled else set()
+    return filled[1:] if words <= _HEADER and words & _NAMING else filled
+
+
+def _check_numbered(path: pathlib.Path, lines: Sequence[str], entries: Sequence[Entry]) -> None:
+    """Check that no line among names without values is empty; those before the first and after the last do not matter."""
+    filled = [number for number, line in enumerate(lines) if line]
+    mere = entries and all(entry.value is None and entry.colour is None for entry in entries)
+    if mere and filled[-1] - filled[0] + 1 > len(filled):
+        raise errors.UserError(
+            f"{path}: an empty line stands among the names, whose values in masks are their line numbers; delete it, or write the values"
+            " (`3: name`)"
+        )
 
 
 def _completed(entries: Sequence[Entry]) -> list[Entry]:

@@ -109,7 +109,8 @@ def read(path: pathlib.Path, numbering: Numbering) -> tuple[np.ndarray, collecti
 def _values(path: pathlib.Path, by_colour: bool) -> np.ndarray:
     """Return the values (H, W) uint8 or uint16, or the colours (H, W, 3) uint8, of a mask."""
     if by_colour:
-        return image_files.read_image(path)
+        # Without their transparency: a colour is looked up as the file has it.
+        return image_files.read_image(path, over_white=False)
     image = image_files.decode(path, _EXACT_FORMATS)
     stored_as = image.info["stored_as"]
     if stored_as in ("L;2", "L;4"):

@@ -118,16 +118,16 @@ def make(root: pathlib.Path, out: pathlib.Path, options: Options) -> report.Summ
         unseen = _unseen(numbering, {label for id in lists["train"] for label in shown[id]})
         _write_lists(unfinished, numbering, lists)
         summary = report.Summary(numbering, unseen, shown, [item.size for item in decoded.values()], lists)
-        _check_as_stages_do(unfinished, root, parameters.of(out, summary)["data"])
+        _check_as_stages_do(unfinished, root, parameters.of(out, summary)["data"], options.workers)
     return summary
 
 
-def _check_as_stages_do(unfinished: pathlib.Path, root: pathlib.Path, section: dict[str, Any]) -> None:
+def _check_as_stages_do(unfinished: pathlib.Path, root: pathlib.Path, section: dict[str, Any], workers: int) -> None:
     """Check the data set as prepare_split will; the messages name the folder of the user."""
     rest = {"root": unfinished.as_posix(), "train_unseen": [], "sbd": None, "drop_partly_labelled": False}
     settings = params.build({**section, **rest}, layout.Params, "data", str(root))
     try:
-        partition.check(unfinished, unfinished / "none", settings, workers=0)
+        partition.check(unfinished, unfinished / "none", settings, workers)
     except errors.DatasetError as error:
         raise errors.DatasetError(str(error).replace(str(unfinished), str(root))) from None
 

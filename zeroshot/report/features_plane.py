@@ -51,19 +51,45 @@ def choose(embeddings: class_embeddings.ClassEmbeddings, seen: Sequence[int], un
     return chosen or [label for label in seen if label != 0][:MAX_CLASSES]
 
 
-def of_cells(cache: Iterable[maps.Map], labels: Sequence[int], stride: int, most: int) -> dict[int, np.ndarray]:
-    """Return real features of some classes from evaluation images: at most `most` of each, taken evenly from all their cells.
+def choose_cells(
+    masks: Iterable[tuple[str, np.ndarray]], labels: Sequence[int], stride: int, most: int
+) -> dict[str, dict[int, np.ndarray]]:
+    """Choose at most `most` cells of each class, evenly from all its cells, before any feature is read.
+
+    Args:
+        masks: id and mask (H, W) uint16 of each image, in the order of the cache.
+        labels: label ids.
+        stride: pixels between neighbouring cells.
+        most: largest number of cells of a class.
 
     Returns:
-        label id -> (n, d) float32; a class that no mask shows is absent.
+        id -> label id -> numbers (m,) int64 of cells in the flat map; what has no chosen cell is absent.
     """
-    cells: dict[int, list[np.ndarray]] = {}
-    for item in cache:
-        small = grids.downsample(item.mask, stride)
+    places: dict[int, list[tuple[str, np.ndarray]]] = {label: [] for label in labels}
+    for image, mask in masks:
+        small = grids.downsample(mask, stride).ravel()
         for label in labels:
-            if (small == label).any():
-                cells.setdefault(label, []).append(item.features[small == label])
-    return {label: _evenly(np.concatenate(parts), most) for label, parts in cells.items()}
+            places[label].append((image, np.flatnonzero(small == label)))
+    chosen: dict[str, dict[int, np.ndarray]] = {}
+    for label, of_images in places.items():
+        ends = np.cumsum([len(cells) for _, cells in of_images])
+        total = int(ends[-1]) if len(ends) else 0
+        even = np.linspace(0, total - 1, min(most, total)).round().astype(np.int64)
+        for (image, cells), end in zip(of_images, ends, strict=True):
+            of_image = even[(even >= end - len(cells)) & (even < end)] - (end - len(cells))
+            if len(of_image):
+                chosen.setdefault(image, {})[label] = cells[of_image]
+    return chosen
+
+
+def of_cells(cache: Iterable[maps.Map], chosen: Mapping[str, Mapping[int, np.ndarray]]) -> dict[int, np.ndarray]:
+    """Return the features (n, d) float32 of chosen cells by label id; `chosen` is the result of `choose_cells`."""
+    parts: dict[int, list[np.ndarray]] = {}
+    for item in cache:
+        flat = item.features.reshape(-1, item.features.shape[2])
+        for label, cells in chosen[item.image].items():
+            parts.setdefault(label, []).append(flat[cells].astype(np.float32))
+    return {label: np.concatenate(features) for label, features in parts.items()}
 
 
 def of_rows(table: rows.Rows, labels: Sequence[int]) -> dict[int, np.ndarray]:
@@ -99,8 +125,3 @@ def make(real: Mapping[int, np.ndarray], synthetic: Mapping[int, np.ndarray], na
         return {names[label]: (part - centre) @ axes.T for label, part in features.items()}
 
     return Plane(project(real), project(synthetic), (float(shares[0]), float(shares[1])))
-
-
-def _evenly(features: np.ndarray, most: int) -> np.ndarray:
-    step = np.linspace(0, len(features) - 1, min(most, len(features))).round().astype(np.int64)
-    return features[step].astype(np.float32)

@@ -18,8 +18,6 @@ from zeroshot.images import label_ids
 _SIDE = 512
 # A photograph up to this side is stored without loss.
 _SMALL = 128
-# Label maps of another device differ in fewer pixels than this share, by rounding.
-_ROUNDING = 0.01
 # Share of pixels in which label maps may differ from those that metrics were computed from, by rounding on another device.
 _ROUNDING = 0.01
 

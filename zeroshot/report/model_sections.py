@@ -73,15 +73,11 @@ def confidences(found: Evaluation | None) -> blocks.Section:
         how = "`dvc repro finetune_classifier dump_features` makes this section."
         return blocks.Section("reliability", title, [how, *faults])
     images = image_browser.by_hash(found.index.images, MAX_IMAGES)
-    cache = list(maps.read(found.folder, images))
-    figures = {
-        model: class_charts.confidence(reliability.measure(classifier, cache, found.index.stride))
-        for model, classifier in progress.track(
-            found.classifiers.items(), "report (models)", total=len(found.classifiers)
-        )
-    }
+    cache = progress.track(maps.read(found.folder, images), "report (reliability)", total=len(images))
+    measured = reliability.measure(found.classifiers, cache, found.index.stride)
+    figures = {model: class_charts.confidence(sums) for model, sums in measured.items()}
     notes = [
-        f"The confidence of a pixel is the probability of its label, as in `zeroshot predict`. Pixels of {len(cache)} of"
+        f"The confidence of a pixel is the probability of its label, as in `zeroshot predict`. Pixels of {len(images)} of"
         f" {len(found.index.images)} evaluation images, chosen by a hash of their names, are sorted by it. Points on the dashed line can"
         " be trusted; points below it are too sure of themselves. The error in the legend is the expected calibration error."
     ]
@@ -119,7 +115,11 @@ def plane(
     seen, unseen = ([label for label in labels if label in role] for role in (run.split.seen, run.split.unseen))
     real = features_plane.of_rows(rows.sample(run.root / "features/train", _POINTS, seed=0), seen)
     images = image_browser.by_hash(found.index.images, 4 * MAX_IMAGES)
-    real |= features_plane.of_cells(maps.read(found.folder, images), unseen, found.index.stride, _POINTS)
+    wanted = set(images)
+    masks = ((image, mask) for image, mask in maps.read_masks(found.folder) if image in wanted)
+    chosen_cells = features_plane.choose_cells(masks, unseen, found.index.stride, _POINTS)
+    shown = [image for image in images if image in chosen_cells]
+    real |= features_plane.of_cells(maps.read(found.folder, shown), chosen_cells)
     if sum(map(len, real.values())) < 2:
         return blocks.Section(
             "plane",

@@ -1,7 +1,7 @@
 """Whether confidences can be trusted: accuracy of pixels by the confidence of their label."""
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import torch
@@ -60,31 +60,44 @@ def calibration_error(sums: Bins) -> float | None:
 
 @torch.inference_mode()
 def measure(
-    classifier: pixel_classifier.PixelClassifier, cache: Iterable[maps.Map], stride: int, n: int = N_BINS
-) -> dict[str, Bins]:
-    """Return the bins of the pixels that a classifier labels as seen, and as unseen classes.
+    classifiers: Mapping[str, pixel_classifier.PixelClassifier], cache: Iterable[maps.Map], stride: int, n: int = N_BINS
+) -> dict[str, dict[str, Bins]]:
+    """Return for each classifier the bins of the pixels that it labels as seen, and as unseen classes.
 
     The confidence is that of `zeroshot predict` (`decisions.probabilities`), with the seen bias. Pixels without a true label do not count.
 
     Args:
-        classifier: C classes.
-        cache: feature maps with masks.
+        classifiers: by name.
+        cache: feature maps with masks, of which one is in memory at a time.
         stride: pixels between neighbouring cells.
         n: the number of bins.
     """
     empty = bins(np.zeros(0), np.zeros(0, bool), n)
-    sums = {"seen": empty, "unseen": empty} if classifier.unseen.any() else {"seen": empty}
+    sums = {model: dict.fromkeys(_roles(classifier), empty) for model, classifier in classifiers.items()}
     for item in cache:
-        h, w, d = item.features.shape
-        cells = torch.from_numpy(item.features).reshape(-1, d).float().to(classifier.weight.device)
-        outputs = decisions.with_means(classifier, decisions.outputs(classifier, cells).T.reshape(-1, h, w))
-        size = (item.mask.shape[0], item.mask.shape[1])
-        pixels = grids.upsample(decisions.with_margin(classifier, outputs)[None], size, stride)[0]
-        row, best = decisions.choose(classifier, decisions.probabilities(classifier, pixels))
-        confidence, rows = best.double().cpu().numpy(), row.cpu().numpy()
-        labels, unseen = classifier.labels.cpu().numpy()[rows], classifier.unseen.cpu().numpy()[rows]
-        scored = item.mask != label_ids.IGNORE_INDEX
-        for name in sums:
-            pixels = scored & (unseen == (name == "unseen"))
-            sums[name] += bins(confidence[pixels], labels[pixels] == item.mask[pixels], n)
+        for model, classifier in classifiers.items():
+            for name, counted in _of_map(classifier, item, stride, n).items():
+                sums[model][name] += counted
+    return sums
+
+
+def _roles(classifier: pixel_classifier.PixelClassifier) -> list[str]:
+    return ["seen", "unseen"] if classifier.unseen.any() else ["seen"]
+
+
+def _of_map(classifier: pixel_classifier.PixelClassifier, item: maps.Map, stride: int, n: int) -> dict[str, Bins]:
+    """Return the bins of the pixels of one image."""
+    h, w, d = item.features.shape
+    cells = torch.from_numpy(item.features).reshape(-1, d).float().to(classifier.weight.device)
+    outputs = decisions.with_means(classifier, decisions.outputs(classifier, cells).T.reshape(-1, h, w))
+    size = (item.mask.shape[0], item.mask.shape[1])
+    pixels = grids.upsample(decisions.with_margin(classifier, outputs)[None], size, stride)[0]
+    row, best = decisions.choose(classifier, decisions.probabilities(classifier, pixels))
+    confidence, rows = best.double().cpu().numpy(), row.cpu().numpy()
+    labels, unseen = classifier.labels.cpu().numpy()[rows], classifier.unseen.cpu().numpy()[rows]
+    scored = item.mask != label_ids.IGNORE_INDEX
+    sums = {}
+    for name in _roles(classifier):
+        of_role = scored & (unseen == (name == "unseen"))
+        sums[name] = bins(confidence[of_role], labels[of_role] == item.mask[of_role], n)
     return sums

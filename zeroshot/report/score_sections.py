@@ -122,8 +122,8 @@ def pseudo_labels(run: workspace.Workspace) -> blocks.Section:
         for row in rows
     ]
     notes = [
-        "The labels from which ZS5Net learns. Precision: the per cent of them that are right. Coverage: the per cent of the class's cells"
-        " that have one. Both read unseen labels, for this table only; no stage reads it."
+        "The labels from which ZS5Net learns. Precision: the per cent of them that are right. Coverage: the per cent of the class's pixels"
+        " in unlabelled images that have the right one. Both read unseen labels, for this table only; no stage reads it."
     ]
-    table = blocks.Table(["class", "cells", "precision", "coverage"], cells)
+    table = blocks.Table(["class", "labels", "precision", "coverage"], cells)
     return blocks.Section("pseudo", title, notes, [table])

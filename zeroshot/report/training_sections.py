@@ -52,7 +52,7 @@ def similarity(run: workspace.Workspace) -> blocks.Section:
     columns = rows
     if len(rows) > charts.MAX_ROWS:
         rows = [*run.split.unseen, *seen][: min(charts.MAX_ROWS, max(len(run.split.unseen), 1))]
-        near = {other for label in rows for other in np.argsort(-cosines[label])[:6].tolist()}
+        near = {columns[place] for label in rows for place in np.argsort(-cosines[label, columns])[:6].tolist()}
         columns = sorted(near | set(rows), key=columns.index)[: charts.MAX_ROWS]
         notes.append("Of many classes, the unseen ones are shown, and the classes nearest to them.")
     chart = class_charts.similarity(cosines[np.ix_(rows, columns)], _labels(run, rows), _labels(run, columns))
@@ -81,7 +81,7 @@ def curves(run: workspace.Workspace) -> blocks.Section:
     if not figures:
         return blocks.Section("curves", "Training", ["`dvc repro` makes this section: it trains the models."])
     notes = [
-        "Loss by epoch. `live_kernels` is the share of active kernels of the generator's MMD; at 0 it learns nothing."
+        "Loss by epoch. `active_kernels` is the share of the kernels of the generator's MMD that are active; at 0 it learns nothing."
     ]
     return blocks.Section("curves", "Training", notes, [blocks.Grid(figures)])
 
@@ -126,7 +126,10 @@ def against_p(run: workspace.Workspace, current: dict[str, Any]) -> blocks.Secti
     if run_record.has_repository(run.root) and "zs5net" in run.metrics:
         own = sweeps.of_experiments(run)
         found = [own, *found] if own else found
-    notes = ["ZS5Net learns from the most confident p per cent of the pixels that ZS3Net labels as unseen classes."]
+    notes = [
+        "p is `pseudo_labels.p`: with the rules `per_image` and `per_dataset`, ZS5Net learns from the most confident p per cent of the"
+        " pixels that ZS3Net labels."
+    ]
     if not found:
         how = "`dvc exp run --queue -S pseudo_labels.p=10,25,50,75`, then `dvc queue start`, makes this section."
         return blocks.Section("p", "hIoU against p", [*notes, how])

@@ -22,6 +22,11 @@ WITHOUT_FILE = {
 }
 
 Words = Annotated[tuple[str, ...], pydantic.Field(min_length=1)]
+# With the tags, messages have the faults of one kind, not of both.
+Alias = Annotated[
+    Annotated[str, pydantic.Tag("text")] | Annotated[Words, pydantic.Tag("words")],
+    pydantic.Discriminator(lambda value: "words" if isinstance(value, list | tuple) else "text"),
+]
 
 
 @params.section
@@ -34,7 +39,7 @@ class Params:
     normalise: Literal["none", "unit", "largest"]
     dim: params.Count
     seed: params.Seed
-    aliases: dict[str, str | Words]
+    aliases: dict[str, Alias]
     background: Literal["vector", "zero", "mean"]
     window: params.Count
     min_count: params.Count

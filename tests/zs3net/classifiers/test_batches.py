@@ -4,17 +4,29 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support import pixel_world
+from zeroshot.base import errors
 from zeroshot.cache import pools
 from zeroshot.zs3net.classifiers import batches
 
 
-@given(st.lists(st.floats(0, 30), min_size=1, max_size=4), st.integers(4, 3000))
+@given(st.lists(st.floats(0, 30), min_size=1, max_size=4), st.integers(1, 3000))
 def test_sizes_are_proportional_and_the_first_is_positive(others, size):
-    sizes = batches.sizes([1.0, *others], size)
-    assert sum(sizes) == size and min(sizes) >= 0 and sizes[0] >= 1
+    wanted = 1 + sum(weight > 0 for weight in others)
+    if size < wanted:
+        with pytest.raises(errors.UserError, match=f"^classifier.batch_size: {size} has no room for {wanted} kinds"):
+            batches.sizes([1.0, *others], size, "classifier")
+        return
+    sizes = batches.sizes([1.0, *others], size, "classifier")
+    assert sum(sizes) == size and sizes[0] >= 1
     total = 1.0 + sum(others)
     for count, weight in zip(sizes[1:], others, strict=True):
-        assert abs(count - size * weight / total) <= 0.5 + len(others) + 1
+        assert (count > 0) == (weight > 0)
+        assert abs(count - size * weight / total) <= 1 + len(others) + 1
+
+
+def test_a_rare_part_has_one_feature():
+    assert batches.sizes([20.0, 1.0], 8, "classifier") == [7, 1]
+    assert batches.sizes([1.0, 500.0, 0.1], 8, "classifier") == [1, 6, 1]
 
 
 def test_pool_part_samples_classes_by_odds_with_matching_features():

@@ -18,7 +18,7 @@ def test_training_reduces_the_mmd_to_held_out_features():
         assert after[label]["generated"] < 0.25 * quality_before["generated"]
     assert [row["epoch"] for row in curve] == list(range(5))
     assert curve[-1]["loss"] < 0.3 * curve[0]["loss"]
-    assert all(0 <= row["live_kernels"] <= 1 for row in curve)
+    assert all(0 <= row["active_kernels"] <= 1 for row in curve)
     means = small_generator.draw(generator, [0, 1]).new_tensor([[1, 1, 1, 1], [4, 0, 2, 1]])
     fakes = torch.stack([small_generator.draw(generator, [label] * 500).mean(0) for label in (0, 1)])
     torch.testing.assert_close(fakes, means, atol=0.4, rtol=0)

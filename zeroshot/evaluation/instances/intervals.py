@@ -20,7 +20,8 @@ def harmonic_map(
     """Return the 95 % percentile interval of the harmonic mean of the mAP at IoU 0.5 of seen and unseen classes.
 
     Whole images are resampled. A detection is matched with the objects of its own image alone, so its match holds in every set of images,
-    and only the order of all detections by score is gone through again. A class without an object in a set does not count in its means.
+    and only the order of all detections by score is gone through again. A class without an object in a set does not count in its means,
+    and a set in which a group has no object does not count at all.
 
     Args:
         scores: label -> scores of all classes on the same images.
@@ -43,9 +44,11 @@ def harmonic_map(
         for group in groups:
             aps = np.stack([resampled_ap(matches, image_counts) for matches in group])
             known = ~np.isnan(aps)
-            means.append(np.where(known, aps, 0).sum(axis=0) / np.maximum(known.sum(axis=0), 1))
+            n, sums = known.sum(axis=0), np.where(known, aps, 0).sum(axis=0)
+            means.append(np.divide(sums, n, out=np.full(len(image_counts), np.nan), where=n > 0))
         product, total = means[0] * means[1], means[0] + means[1]
-        return 100 * np.divide(2 * product, total, out=np.zeros_like(total), where=total > 0)
+        # nan stays nan, since no comparison with it holds.
+        return 100 * np.divide(2 * product, total, out=total.copy(), where=total > 0)
 
     n_detections = max(len(matches.images) for group in groups for matches in group)
     return bootstrap.resampled(harmonic, n_images, n_resamples, max(1, n_detections))

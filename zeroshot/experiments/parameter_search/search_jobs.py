@@ -5,7 +5,7 @@ import pathlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from zeroshot.base import parallel, progress, storage
+from zeroshot.base import errors, parallel, progress, storage
 from zeroshot.experiments.parameter_search import fold_jobs, grid, search_table
 
 
@@ -62,10 +62,12 @@ def self_training_jobs(
         The arguments of `fold_jobs.self_train`, and for each setting the numbers of its jobs, one for each fold.
     """
     jobs: dict[tuple[Any, ...], int] = {}
-    jobs_of_setting = []
-    for setting, numbers, seen_bias in zip(settings, job_plan.jobs_of_setting, seen_biases, strict=True):
-        options = (setting.options["pseudo_labels"], setting.options["self_training"])
-        jobs_of_setting.append([jobs.setdefault((number, seen_bias, *options), len(jobs)) for number in numbers])
+    jobs_of_setting: list[list[int]] = [[] for _ in settings]
+    # Fold by fold, since a process keeps the images of one fold in memory.
+    for numbers in zip(*job_plan.jobs_of_setting, strict=True):
+        for number, setting, seen_bias, own in zip(numbers, settings, seen_biases, jobs_of_setting, strict=True):
+            options = (setting.options["pseudo_labels"], setting.options["self_training"])
+            own.append(jobs.setdefault((number, seen_bias, *options), len(jobs)))
     arguments = []
     for number, *rest in jobs:
         inputs, fold, _, generator, trained = job_plan.classifiers[number]
@@ -100,6 +102,11 @@ def search(
         job_plan = plan(inputs, settings, len(fold_jobs.draw_folds(inputs)), trained)
         run_all(fold_jobs.fit_generator, job_plan.generators, "generators")
         metrics = run_all(fold_jobs.fit_classifier, job_plan.classifiers, "classifiers")
+        if any(score["hIoU"] is None for scores in metrics.values() for score in scores):
+            raise errors.UserError(
+                "cross_validate: the evaluation images of a fold have no sampled pixel of the held-out classes; set a larger"
+                " classifier.pool_per_class, or another --seed"
+            )
         curves = [[metrics[job] for job in numbers] for numbers in job_plan.jobs_of_setting]
         if self_training_biases is not None:
             jobs, jobs_of_setting = self_training_jobs(

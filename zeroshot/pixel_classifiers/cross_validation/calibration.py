@@ -134,7 +134,9 @@ def choose(scores: Sequence[Sequence[float]], biases: Sequence[float]) -> float:
 
 
 def edge_warning(best: float, biases: Sequence[float], key: str, term: str = "seen bias") -> str | None:
-    """Return a warning if the best bias is at an end of `biases`, the values of parameter `key`; None otherwise. `term` is its name."""
+    """Return a warning if the best of several `biases`, the values of parameter `key`, is at an end; None otherwise. `term` is its name."""
+    if len(set(biases)) == 1:
+        return None
     for end, name, further in ((max, "largest", "larger"), (min, "smallest", "smaller")):
         if best == end(biases):
             return f"the best {term}, {best:g}, is the {name} of {key}; try {further} ones"
@@ -148,4 +150,6 @@ def _train_and_score(
     trained = train_fold(fold)
     if trained is None:
         return None
-    return [metrics["hIoU"] for metrics in trained.metrics(biases)], trained.models
+    scores = [metrics["hIoU"] for metrics in trained.metrics(biases)]
+    # None where its evaluation images have no sampled pixel of one group.
+    return None if None in scores else (scores, trained.models)

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 
 import torch
 
+from zeroshot.base import errors
 from zeroshot.cache import pools
 from zeroshot.zs3net import feature_source
 
@@ -45,9 +46,26 @@ def of_source(source: feature_source.FeatureSource, odds: dict[int, float], coun
     return Part(count, draw)
 
 
-def sizes(weights: Sequence[float], batch_size: int) -> list[int]:
-    """Return the size of each part, in proportion to `weights`; the first part takes the remainder and has at least one feature."""
-    others = [round(batch_size * weight / sum(weights)) for weight in weights[1:]]
-    for k in range(len(others)):
-        others[k] = min(others[k], batch_size - 1 - sum(others[:k]))
+def sizes(weights: Sequence[float], batch_size: int, section: str) -> list[int]:
+    """Return the size of each part, in proportion to `weights`; the first part takes the remainder.
+
+    A part with a positive weight has at least one feature, and so has the first one.
+
+    Args:
+        weights: of the parts; the first one is positive.
+        batch_size: features in a batch.
+        section: the section of the parameters that has `batch_size`, for the error.
+
+    Raises:
+        errors.UserError: if the batch is smaller than the number of parts with a positive weight.
+    """
+    least = [int(weight > 0) for weight in weights]
+    if batch_size < sum(least):
+        raise errors.UserError(
+            f"{section}.batch_size: {batch_size} has no room for {sum(least)} kinds of features; set it to {sum(least)} or more"
+        )
+    others = []
+    for k, weight in enumerate(weights[1:], 1):
+        room = batch_size - least[0] - sum(others) - sum(least[k + 1 :])
+        others.append(min(max(round(batch_size * weight / sum(weights)), least[k]), room))
     return [batch_size - sum(others), *others]

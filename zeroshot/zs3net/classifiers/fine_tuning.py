@@ -76,7 +76,7 @@ def fit(
     """
     odds = real.sizes**options.class_balance
     weights = [len(real.labels), options.synthetic_ratio * unit(real.labels, odds, options) * len(unseen)]
-    n_real, n_synthetic = batches.sizes(weights, options.batch_size)
+    n_real, n_synthetic = batches.sizes(weights, options.batch_size, "classifier")
     parts = [batches.of_pool(real, odds, n_real)]
     if n_synthetic:
         parts.append(batches.of_source(source, dict.fromkeys(unseen, 1.0), n_synthetic))

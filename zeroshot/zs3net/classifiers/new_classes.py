@@ -45,7 +45,7 @@ def add(
         len(real.labels),
         options.synthetic_ratio * fine_tuning.unit(real.labels, odds, options) * len(synthetic),
     ]
-    n_real, n_synthetic = batches.sizes(weights, options.batch_size)
+    n_real, n_synthetic = batches.sizes(weights, options.batch_size, "classifier")
     start = last_layer.extend(old, labels)
     yield from last_layer.train(
         start,

@@ -71,7 +71,7 @@ def fit(
         label: options.synthetic_ratio + (0.0 if label in labelled else options.pseudo_ratio) for label in unseen
     }
     weights = [len(real.labels), options.pseudo_ratio * len(labelled), sum(synthetic.values())]
-    n_real, n_pseudo, n_synthetic = batches.sizes(weights, options.batch_size)
+    n_real, n_pseudo, n_synthetic = batches.sizes(weights, options.batch_size, "self_training")
     parts = [batches.of_pool(real, real.sizes**options.class_balance, n_real)]
     if n_pseudo:
         parts.append(batches.of_pool(pseudo, pseudo.sizes**0, n_pseudo))

@@ -48,7 +48,7 @@ def epochs(
         options: epochs, steps, learning rate and estimator.
 
     Yields:
-        after each epoch {epoch, loss, live_kernels}: the mean loss over steps and classes, and the share of active kernels.
+        after each epoch {epoch, loss, active_kernels}: the mean loss over steps and classes, and the share of active kernels.
 
     Raises:
         training.DivergedError: at the first loss that is not finite.
@@ -65,7 +65,7 @@ def epochs(
             optimizer.step()
             if step == options.steps_per_epoch - 1:
                 active = mmd.active_share(batch.features, kernel_variances, batch.mask)
-        yield {"epoch": epoch, "loss": total / options.steps_per_epoch, "live_kernels": active}
+        yield {"epoch": epoch, "loss": total / options.steps_per_epoch, "active_kernels": active}
 
 
 def variances(real: pools.Pool, options: generator.Options) -> list[float]:

@@ -20,6 +20,7 @@ def write(
     classifier: pixel_classifier.PixelClassifier,
     options: selection.Params,
     provenance: dict[str, Any],
+    classes: Sequence[str],
 ) -> list[rows.Rows]:
     """Pseudo-label a cache of unlabelled pixels and write the selected rows as a new cache.
 
@@ -32,6 +33,7 @@ def write(
         classifier: predicts the labels.
         options: the rule that selects labels.
         provenance: plain values for the index.
+        classes: all class names in label order. The cache of unlabelled pixels may lack the last ones, which no mask shows.
 
     Returns:
         for each shard of `unlabelled` a table of all its rows: `image`, `view`, `position`, `weight`, the predicted `label`, its
@@ -55,9 +57,9 @@ def write(
                 path = unfinished / f"shard-{len(shards):05d}.h5"
                 columns = table | {"label": marked["label"]}
                 rows.write(path, {name: column[selected] for name, column in columns.items()})
-                shards.append(shard_index.entry(path, "rows", len(source.classes)))
+                shards.append(shard_index.entry(path, "rows", len(classes)))
         provenance = {**provenance, "pseudo_labels": params.to_dict(options)}
-        index = shard_index.Index("rows", source.dim, source.stride, source.classes, source.images, shards, provenance)
+        index = shard_index.Index("rows", source.dim, source.stride, list(classes), source.images, shards, provenance)
         shard_index.write(unfinished, index)
     return tables
 
