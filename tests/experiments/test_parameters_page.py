@@ -39,7 +39,7 @@ def test_allowed_values_come_from_the_schema():
     ):
         assert words in page
     page = " ".join((dag.ROOT / "docs" / "szn_parameters.md").read_text().split())
-    assert "`mobilenet_v2` or `vgg16_fcn32s`; default" in page
+    assert "`mobilenet_v2`, `vgg16_fcn32s`; default" in page
     assert "`network.augmentation`** (or null): " in page and "`network.augmentation.crop`** (whole number" in page
 
 
