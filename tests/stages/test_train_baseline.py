@@ -93,7 +93,7 @@ def test_without_unseen_classes_it_learns_the_seen_ones(tmp_path, monkeypatch, m
 
 def test_a_best_bias_at_the_end_of_the_grid_gives_a_warning(tmp_path, monkeypatch, capsys):
     pixel_world.write_training_inputs(tmp_path)
-    for biases, warned in (([0.5], True), ([0.5, 9], False)):
+    for biases, warned in (([-9, 0.5], True), ([-9, 0.5, 9], False), ([0.5], False)):
         capsys.readouterr()
         run(tmp_path, monkeypatch, "spnet", biases=biases)
         text = "the best seen bias, 0.5, is the largest of baseline.biases; try larger ones"

@@ -89,9 +89,9 @@ def test_without_calibration_a_pixel_is_seen_where_that_is_likelier(world):
 
 
 def test_a_threshold_at_an_end_of_its_list_is_named_as_such(world, capsys):
-    write_params(calibration={"thresholds": [0]})
+    write_params(calibration={"thresholds": [-9, 0]})
     command_line.run(train_seenmask.main, TRAIN)
-    text = "the best threshold, 0, is the largest of seen_mask.calibration.thresholds; try larger ones\n"
+    text = "the best threshold, -9, is the smallest of seen_mask.calibration.thresholds; try smaller ones\n"
     assert text in capsys.readouterr().err
 
 
