@@ -195,6 +195,7 @@ def test_words_without_a_vector_are_named_at_once(tmp_path):
         ("cow\nhorse\nCow\n", "`cow` and `Cow` have the same name"),
         ("1 2 3 cow\n7: horse\n", "`cow` has a colour in masks and `horse` a value; all need the same"),
         ("cow\n", "fewer than two classes"),
+        ("cow, horse\n", "fewer than two classes; write one name in a line"),
         ("cow 300 0 0\nhorse 1 1 1\n", "a colour has numbers from 0 to 255"),
         ("cow\n\nhorse\n", "an empty line stands among the names, whose values in masks are their line numbers"),
     ],
@@ -260,7 +261,7 @@ def test_forms_of_class_lists(tmp_path, name, text, expected):
         (["--side", "-5"], "--side: needs 0 or at least 32"),
         (["--seed", "-1"], "--seed: needs a number from 0"),
         (["--void", "1"], "--void: has the value of `road`"),
-        (["--unseen", "sky,road,car,tree"], "no training image is left"),
+        (["--unseen", "sky,road,car,tree"], "no training mask shows a seen class besides the background$"),
     ],
 )
 def test_options_that_cannot_work_are_refused_and_nothing_is_written(tmp_path, words, message):
@@ -322,6 +323,54 @@ def test_chosen_words_stay_when_the_folder_is_checked_again(tmp_path):
     assert yaml.safe_load((tmp_path / "params.yaml").read_text())["embeddings"]["aliases"] == {
         "traficcone": ["traffic", "cone"]
     }
+
+
+def test_what_the_user_chose_stays_when_the_folder_is_checked_again(tmp_path, capsys):
+    root = make(tmp_path / "street")
+    weights = tmp_path / "weights.pth"
+    weights.write_bytes(b"weights")
+    check(tmp_path, root, "--weights", str(weights))
+    path = tmp_path / "params.yaml"
+    assert "your values of" not in capsys.readouterr().out
+    path.write_text(path.read_text().replace("  epochs: 20\n", "  epochs: 7\n").replace("  p: 75.0", "  p: 33.0"))
+    before = yaml.safe_load(path.read_text())
+    assert check(tmp_path, root, "--unseen", "car")["unseen"] == ["car", "zebra", "bicycle"]
+    after = yaml.safe_load(path.read_text())
+    changed = [key for key in before if before[key] != after[key]]
+    assert changed == ["data"] and after["backbone"]["weights"] == str(weights)
+    said = capsys.readouterr().out
+    assert "params.yaml are written; your values of " in said and "backbone.weights" in said
+    # Of another data set nothing stays.
+    check(tmp_path, root, "--out", str(tmp_path / "data set"))
+    assert yaml.safe_load(path.read_text())["backbone"]["weights"] == "data/pretrained/IMAGENET1K_V1"
+
+
+def test_masks_of_0_and_255_are_a_fault_and_no_world_of_background(tmp_path):
+    root = make(tmp_path / "street")
+    (root / "classes.txt").write_text("background\nroad\n")
+    for path in (root / "masks").iterdir():
+        ids = np.array(PIL.Image.open(path))
+        PIL.Image.fromarray(np.where(ids % 2, 255, 0).astype(np.uint8)).save(path)
+    text = r"no training mask shows a seen class besides the background; \d+ % of the pixels of the masks are ignored: if 255"
+    with pytest.raises(SystemExit, match=text):
+        check(tmp_path, root)
+    (root / "classes.txt").write_text("0: background\n255: road\n128: sky\n")
+    assert check(tmp_path, root)["unseen"] == ["sky"]
+
+
+def test_files_that_are_not_read_are_named(tmp_path):
+    root = make(tmp_path / "street")
+    (root / "images/phone.HEIC").write_bytes(b"x")
+    mask = root / "masks/p1.png"
+    mask.rename(mask.with_suffix(".npy"))
+    PIL.Image.open(root / "masks/p2.png").save(root / "masks/p2.jpg")
+    (root / "masks/p2.png").unlink()
+    with pytest.raises(SystemExit) as caught:
+        check(tmp_path, root)
+    lines = [line.strip() for line in str(caught.value).splitlines()]
+    assert lines[0].endswith("3 faults") and lines[1].startswith("file that is not read; convert it to one of .jpg,")
+    assert lines[2].endswith("phone.HEIC") and lines[3].startswith("mask that is not read; save it as one of .png,")
+    assert [line.rpartition("/")[2] for line in lines[4:]] == ["p1.npy", "p2.jpg"]
 
 
 def test_names_beside_a_colour_table_are_classes_without_masks(tmp_path, capsys):

@@ -283,6 +283,9 @@ def test_other_word_vectors_are_refused(content):
 
 
 def test_the_commands_from_a_new_class_to_the_pictures(folder, capsys):
+    for command in ("add-class", "remove-class"):
+        with pytest.raises(SystemExit, match="^--out: models/szn.pt is the model itself, which would be replaced"):
+            cli.main([command, NEW, "--model", "models/szn.pt", "--out", "models/szn.pt"])
     cli.main(["add-class", NEW, "--model", "models/szn.pt", "--out", "more.pt"])
     table = capsys.readouterr().out
     assert table.splitlines()[0].split("  ")[0] == "new class" and NEW in table and "nearest vector" in table

@@ -33,6 +33,7 @@ def main(
     from zeroshot.prediction import accuracy_table, extension
     from zeroshot.prediction import model as model_file
 
+    extension.check_out(model, out)
     if not names:
         raise errors.UserError("add-class: name a class")
     import torch

@@ -32,7 +32,7 @@ def main(
     Args:
         path: the parameter file, or the folder.
         unseen: names of classes, parted by commas, that are treated as never annotated. Classes that no mask shows are unseen anyway.
-        void: values in masks that are ignored; 255 is, if no class has it.
+        void: values in masks that are ignored; in 8-bit masks 255 is, if no class has it.
         no_background: the class called background is an ordinary class.
         side: shrink larger images and their masks to this longest side in pixels; 0: never. 320 suits a CPU.
         val_share: share of the images with masks that go to validation, if the folder has no val.txt.
@@ -69,23 +69,23 @@ def main(
     summary = prepare.make(path, out, options)
     print(report.render(summary))
     changes = parameters.of(out, summary, weights)
-    if params.is_file():
-        # Words that the user has chosen for names stay.
-        before = sections.read(params).get("embeddings")
-        aliases = before.get("aliases") if isinstance(before, dict) else None
-        names = summary.numbering.names
-        changes["embeddings"]["aliases"] = {name: words for name, words in (aliases or {}).items() if name in names}
+    before = sections.read(params) if params.is_file() else {}
+    changes["embeddings"]["aliases"] = parameters.aliases(before, summary.numbering.names)
     # Without the first comment of the preset, which speaks of VOC.
     _, _, preset = presets.text("voc_small").partition("\n\n")
     title = f"# {out}, written by `zeroshot check {path}` over the preset voc_small, which is made for photographs on a CPU.\n\n"
+    text, kept = presets.merge(preset, title + parameters.text(changes)), []
+    if parameters.is_of(out, before):
+        # What the user chose for this data set stays.
+        text, kept = presets.keep(text, text_files.read(params), parameters.decided(changes, weights))
     # The file of the user is replaced by one that is right, or not at all.
     with storage.replacing(params) as unfinished:
-        unfinished.write_text(presets.merge(preset, title + parameters.text(changes)), encoding="utf-8")
+        unfinished.write_text(text, encoding="utf-8")
         try:
             schema.check(unfinished)
         except errors.UserError as error:
             raise errors.UserError(str(error).replace(str(unfinished), str(params))) from None
-    print(f"\n{out} and {params} are written")
+    print(f"\n{out} and {params} are written" + (f"; your values of {', '.join(kept)} stay" if kept else ""))
     embeddings = sections.load(params, "embeddings", class_embeddings.Params)
     embedding_sources.load(summary.numbering.names, embeddings.path, embeddings)
     print("next: dvc repro zs3net, then: zeroshot predict IMAGE --model models/zs3net.pt --out predictions")

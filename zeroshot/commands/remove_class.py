@@ -25,6 +25,7 @@ def main(
     from zeroshot.prediction import extension
     from zeroshot.prediction import model as model_file
 
+    extension.check_out(model, out)
     if not names:
         raise errors.UserError("remove-class: name a class")
     content = extension.remove(model_file.read(model), [text_files.normalise(name) for name in names])

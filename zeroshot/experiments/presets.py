@@ -12,7 +12,7 @@ import io
 import pathlib
 import re
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ruamel import yaml
@@ -109,6 +109,42 @@ def merge(default: str, overlay: str, source: str = "overlay") -> str:
     head, _, _ = overlay.partition("\n\n")
     opening = f"{head}\n\n" if all(line.startswith("#") for line in head.splitlines()) else ""
     return opening + _with_comments(stream.getvalue(), comments(overlay))
+
+
+def keep(text: str, before: str, decided: Mapping[str, Any]) -> tuple[str, list[str]]:
+    """Return the text of a parameter file with the values of an earlier one, except those that are decided anew.
+
+    Args:
+        text: text of a whole parameter file.
+        before: text of the earlier file; keys that `text` lacks are left out.
+        decided: the keys whose values in `text` stay.
+
+    Returns:
+        the text, and the dotted keys whose values are those of the earlier file and differ from those of `text`.
+
+    Raises:
+        params.ParamsError: if the earlier file is not valid YAML.
+    """
+    params.parse(before, "the earlier parameter file")
+    document = _round_trip().load(text)
+    kept = list(_keep(document, _round_trip().load(before), decided, ""))
+    stream = io.StringIO()
+    _round_trip().dump(document, stream)
+    return _with_comments(stream.getvalue(), {}), kept
+
+
+def _keep(document: dict[str, Any], before: dict[str, Any], decided: Mapping[str, Any], prefix: str) -> Iterator[str]:
+    """Set the values of `before` that are not decided anew; yield the keys that changed."""
+    for key, value in document.items():
+        own = before.get(key)
+        if key in decided and not isinstance(decided[key], Mapping):
+            continue
+        if isinstance(value, dict) and value:
+            if isinstance(own, dict):
+                yield from _keep(value, own, decided.get(key, {}), f"{prefix}{key}.")
+        elif key in before and own != value:
+            document[key] = own
+            yield f"{prefix}{key}"
 
 
 def comments(text: str) -> dict[str, str]:

@@ -210,7 +210,7 @@ def _seen_mask(loaded: Mapping[str, Any], data: layout.Params) -> list[str]:
         if n_unseen and enabled and held_out is not None and held_out < folds.LEAST_CLASSES:
             faults.append(
                 f"{key}: is {role}, which needs {folds.LEAST_CLASSES} {role} classes besides the background, "
-                f"and section `split` leaves {held_out}; {without}, or choose other classes"
+                f"and section `split` leaves {max(0, held_out)}; {without}, or choose other classes"
             )
     return faults
 

@@ -139,7 +139,9 @@ def _of_item(path: pathlib.Path, item: Any, number: int) -> Entry:
         return _entry(item, None, None, None)
     where = f"{path}: class {number}"
     if not isinstance(item, dict) or not isinstance(item.get("name"), str):
-        raise errors.UserError(f"{where}: needs a name")
+        found = item.get("name") if isinstance(item, dict) else item
+        quotes = "" if found is None else f"; found {found!r}, which is no text: write it in quotes"
+        raise errors.UserError(f"{where}: needs a name{quotes}")
     unknown = sorted(item.keys() - {"name", "value", "colour", "color", "role"})
     colour, value, role = item.get("colour", item.get("color")), item.get("value"), item.get("role")
     if unknown:
@@ -183,7 +185,8 @@ def _check(path: pathlib.Path, entries: Sequence[Entry], least: int) -> None:
     if coloured and valued:
         faults.append(f"`{coloured[0]}` has a colour in masks and `{valued[0]}` a value; all need the same")
     if sum(entry.role in ("seen", "unseen", "background") for entry in entries) < least:
-        faults.append("fewer than two classes")
+        one_line = len(entries) == 1 and "," in entries[0].name
+        faults.append("fewer than two classes" + ("; write one name in a line" if one_line else ""))
     if faults:
         count = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
         raise errors.UserError("\n".join([f"{path}: {count}", *(f"  {fault}" for fault in faults)]))

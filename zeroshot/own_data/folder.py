@@ -12,6 +12,23 @@ from zeroshot.own_data import annotations, class_list, coco, labelme
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 # Formats that keep label ids exactly.
 MASK_SUFFIXES = (".png", ".bmp", ".tif", ".tiff")
+# Formats of images that are not read, and of arrays.
+UNREAD_SUFFIXES = (
+    ".heic",
+    ".heif",
+    ".avif",
+    ".gif",
+    ".jfif",
+    ".jp2",
+    ".dng",
+    ".cr2",
+    ".nef",
+    ".arw",
+    ".raw",
+    ".npy",
+    ".npz",
+    ".mat",
+)
 _IMAGE_FOLDERS = ("images", "jpegimages", "image", "imgs", "img", "photos")
 _MASK_FOLDERS = ("masks", "segmentationclass", "mask", "labels", "annotations", "gt", "segmentation")
 _MASK_ENDINGS = ("_mask", "-mask", "_label", "_labels", "_gt", "_seg", "_l")
@@ -62,6 +79,7 @@ def find(root: pathlib.Path, faults: errors.Faults) -> Folder:
     images, masks = _pairs(root, faults)
     _check_any(root, images)
     if not masks:
+        faults.raise_any(str(root))
         raise errors.UserError(
             f"{root}: no masks; they are looked for in {', '.join(_MASK_FOLDERS)}, or beside the images with one of the endings "
             f"{', '.join(_MASK_ENDINGS)}, as {', '.join(MASK_SUFFIXES)}; "
@@ -131,6 +149,13 @@ def _pairs(root: pathlib.Path, faults: errors.Faults) -> tuple[dict[str, pathlib
         mask_folder = image_folder
     image_folder, mask_folder = image_folder or root, mask_folder or root
     together = mask_folder == image_folder
+    _name_unread(
+        image_folder, UNREAD_SUFFIXES, f"file that is not read; convert it to one of {_listed(IMAGE_SUFFIXES)}", faults
+    )
+    if not together:
+        lossy = set(IMAGE_SUFFIXES) - set(MASK_SUFFIXES)
+        text = f"mask that is not read; save it as one of {_listed(MASK_SUFFIXES)}, which keep its values exactly"
+        _name_unread(mask_folder, (*lossy, *UNREAD_SUFFIXES), text, faults)
     images = _by_stem(image_folder.iterdir(), IMAGE_SUFFIXES, together, faults)
     masks = images if together else _by_stem(mask_folder.iterdir(), MASK_SUFFIXES, together, faults)
     if together:
@@ -148,6 +173,17 @@ def _pairs(root: pathlib.Path, faults: errors.Faults) -> tuple[dict[str, pathlib
             if id not in images:
                 faults.add("mask without an image", f"{path}{_beside(image_folder, path.stem, list(images))}")
     return images, masks
+
+
+def _listed(suffixes: Sequence[str]) -> str:
+    return ", ".join(suffixes)
+
+
+def _name_unread(folder: pathlib.Path, suffixes: Collection[str], kind: str, faults: errors.Faults) -> None:
+    """Add a fault for each file of one of the suffixes."""
+    for path in sorted(folder.iterdir()):
+        if path.suffix.lower() in suffixes and path.is_file():
+            faults.add(f"{kind}, or move it away", str(path))
 
 
 def _named(root: pathlib.Path, names: Sequence[str]) -> pathlib.Path | None:

@@ -1,7 +1,7 @@
 """The keys of params.yaml that suit a prepared data set."""
 
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import yaml
@@ -40,6 +40,35 @@ def text(changes: Mapping[str, Any], prefix: str = "", indent: str = "") -> str:
             lines = yaml.safe_dump({key: value}, sort_keys=False, allow_unicode=True).splitlines(keepends=True)
             parts += [indent + line for line in lines]
     return "".join(parts)
+
+
+def is_of(out: pathlib.Path, before: Mapping[str, Any]) -> bool:
+    """Return whether an earlier parameter file is of this data set."""
+    data = before.get("data")
+    return isinstance(data, dict) and data.get("root") == out.as_posix()
+
+
+def aliases(before: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
+    """Return the words that a user has chosen for class names in an earlier parameter file, for those of `names`."""
+    embeddings = before.get("embeddings")
+    chosen = embeddings.get("aliases") if isinstance(embeddings, dict) else None
+    return {name: words for name, words in (chosen or {}).items() if name in names}
+
+
+def decided(changes: Mapping[str, Any], weights: pathlib.Path | None) -> dict[str, Any]:
+    """Return the keys whose values do not stay when the folder is checked again.
+
+    Args:
+        changes: the result of `of`.
+        weights: the argument of `of`.
+    """
+    return {
+        "data": changes["data"],
+        "embeddings": {"background": None, "aliases": None},
+        "classifier": changes["classifier"],
+        "baseline": changes["baseline"],
+        "backbone": {"weights": None} if weights else {},
+    }
 
 
 def of(out: pathlib.Path, summary: report.Summary, weights: pathlib.Path | None = None) -> dict[str, Any]:

@@ -4,6 +4,7 @@ import collections
 import dataclasses
 import pathlib
 import shutil
+import statistics
 from collections.abc import Collection, Sequence
 from typing import Any
 
@@ -16,6 +17,8 @@ from zeroshot.own_data import annotations, class_list, division, folder, mask_va
 
 # What a folder has that `make` wrote.
 _WRITTEN = ("JPEGImages", "SegmentationClass", parameters.LIST_FOLDER, "classes.txt")
+# Borders of objects, which are often ignored, take up less of a mask.
+_MUCH_IGNORED = 0.25
 # Shorter sides than this leave too few cells of the feature map.
 _LEAST_SIDE = 32
 
@@ -45,10 +48,14 @@ class Options:
 
 @dataclasses.dataclass(frozen=True)
 class _Decoded:
-    """One image and its mask: (height, width), pixels and cells by label id, values without a class, faults as (kind, detail)."""
+    """One image and its mask: (height, width), pixels and cells by label id, values without a class, faults as (kind, detail).
+
+    `ignored` is the share of the mask's pixels that are ignored.
+    """
 
     size: tuple[int, int] = (0, 0)
     shown: dict[int, tuple[int, int]] | None = None
+    ignored: float = 0.0
     unknown: collections.Counter = dataclasses.field(default_factory=collections.Counter)
     faults: tuple[tuple[str, str], ...] = ()
 
@@ -116,10 +123,25 @@ def make(root: pathlib.Path, out: pathlib.Path, options: Options) -> report.Summ
         faults.raise_any(str(root))
         lists = _divide(found, shown, options)
         unseen = _unseen(numbering, {label for id in lists["train"] for label in shown[id]})
+        ignored = statistics.fmean(decoded[id].ignored for id in shown) if shown else 0.0
+        _check_objects(root, numbering, unseen, ignored)
         _write_lists(unfinished, numbering, lists)
-        summary = report.Summary(numbering, unseen, shown, [item.size for item in decoded.values()], lists)
+        summary = report.Summary(numbering, unseen, shown, [item.size for item in decoded.values()], lists, ignored)
         _check_as_stages_do(unfinished, root, parameters.of(out, summary)["data"], options.workers)
     return summary
+
+
+def _check_objects(root: pathlib.Path, numbering: mask_values.Numbering, unseen: Sequence[int], ignored: float) -> None:
+    """Check that the training masks show a class that can be learnt, besides the background."""
+    if len(unseen) < len(numbering.names) - 1:
+        return
+    share = (
+        f"; {100 * ignored:.0f} % of the pixels of the masks are ignored: if 255 is a class in them, write its value into the class"
+        " list (`255: name`)"
+        if ignored > _MUCH_IGNORED and not numbering.by_colour
+        else ""
+    )
+    raise errors.DatasetError(f"{root}: no training mask shows a seen class besides the background{share}")
 
 
 def _check_as_stages_do(unfinished: pathlib.Path, root: pathlib.Path, section: dict[str, Any], workers: int) -> None:
@@ -171,8 +193,8 @@ def _write(
     mask = view.mask(mask)
     image_files.write_mask(out / f"SegmentationClass/{id}.png", mask)
     pixels, cells = (inspection.count(labels) for labels in (mask, grids.downsample(mask, grids.STRIDE)))
-    pixels.pop(label_ids.IGNORE_INDEX, None)
-    return _Decoded(size, {label: (count, cells.get(label, 0)) for label, count in pixels.items()}, unknown)
+    ignored = pixels.pop(label_ids.IGNORE_INDEX, 0) / mask.size
+    return _Decoded(size, {label: (count, cells.get(label, 0)) for label, count in pixels.items()}, ignored, unknown)
 
 
 def _divide(

@@ -20,6 +20,7 @@ class Summary:
         shown: id of each image with a mask -> pixels and cells of each label id in it.
         sizes: (height, width) of each image before it is resized.
         lists: `train`, `val` and `unlabelled` -> ids.
+        ignored: the share of the pixels of a mask that are ignored, its mean over masks.
     """
 
     numbering: mask_values.Numbering
@@ -27,6 +28,7 @@ class Summary:
     shown: Mapping[str, Mapping[int, tuple[int, int]]]
     sizes: Sequence[tuple[int, int]]
     lists: Mapping[str, Sequence[str]]
+    ignored: float = 0.0
 
 
 def render(summary: Summary) -> str:
@@ -37,6 +39,7 @@ def render(summary: Summary) -> str:
         f"{len(summary.sizes):,} images, {len(summary.shown):,} with masks; longest sides {sides.min()} to {sides.max()}, "
         f"median {int(np.median(sides))} pixels",
         f"train {len(lists['train']):,}, val {len(lists['val']):,}, unlabelled {len(lists['unlabelled']):,} images",
+        f"ignored: {100 * summary.ignored:.1f} % of the pixels of masks",
         "",
         _classes(summary),
         "",

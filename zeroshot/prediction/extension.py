@@ -67,6 +67,16 @@ class _Request:
     follow: Follow
 
 
+def check_out(path: pathlib.Path, out: pathlib.Path) -> None:
+    """Check that the new model would not replace the one that it is made from.
+
+    Raises:
+        errors.UserError: if both are one file.
+    """
+    if out.exists() and path.exists() and out.samefile(path):
+        raise errors.UserError(f"--out: {out} is the model itself, which would be replaced; give another file")
+
+
 def add(
     content: dict[str, Any],
     names: Sequence[str],

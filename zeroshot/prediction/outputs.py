@@ -64,6 +64,9 @@ def find(paths: Iterable[pathlib.Path], out: pathlib.Path, endings: Sequence[str
                 and file.is_file()
                 and left_out.isdisjoint(file.resolve().parents)
             )
+            unread = [file for file in path.rglob("*") if file.suffix.lower() in folder_scan.UNREAD_SUFFIXES]
+            if unread:
+                progress.say(f"left out {len(unread)} files of formats that are not read, such as {min(unread)}")
             if not inside:
                 raise errors.UserError(f"{path}: has no image ({', '.join(folder_scan.IMAGE_SUFFIXES)})")
             sources += [Source(file, file.relative_to(path).with_suffix("")) for file in inside]

@@ -95,7 +95,8 @@ def confusion(run: workspace.Workspace) -> blocks.Section:
         if rows:
             figures[model] = class_charts.confusion(rows)
     if not figures:
-        how = "`dvc repro` makes this section." if unseen else "The split has no unseen class."
+        how = "No evaluated image shows an unseen class." if run.metrics else "`dvc repro` makes this section."
+        how = how if unseen else "The split has no unseen class."
         return blocks.Section("confusion", title, [how])
     notes = ["Each bar is the true pixels of one unseen class, divided by the class that the model predicts there."]
     return blocks.Section(
