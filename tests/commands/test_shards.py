@@ -33,6 +33,10 @@ def test_an_intact_cache_is_described_with_exit_code_zero(folders, capsys):
     assert capsys.readouterr() == (describe.describe(folders[0]) + "\n", "")
 
 
+def test_a_folder_of_caches_names_them(folders, tmp_path):
+    assert run(tmp_path) == f"{tmp_path}: is no cache itself; name one of those in it: {tmp_path}/train {tmp_path}/val"
+
+
 def test_several_caches_are_described_in_order(folders, capsys):
     assert run(*reversed(folders)) == 0
     out = capsys.readouterr().out

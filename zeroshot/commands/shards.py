@@ -32,6 +32,10 @@ def main(
 
     if not folders:
         raise errors.UserError("shards: name a cache, such as features/train")
+    for folder in folders:
+        inside = sorted(path.parent.as_posix() for path in folder.glob(f"*/{index.NAME}"))
+        if inside and not (folder / index.NAME).exists():
+            raise errors.UserError(f"{folder}: is no cache itself; name one of those in it: {' '.join(inside)}")
     if class_name or image:
         folder, *more = folders
         if more:
