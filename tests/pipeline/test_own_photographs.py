@@ -13,10 +13,12 @@ import pytest
 import yaml
 
 from tests.support import dag, tiny
+from zeroshot.cache import index
 from zeroshot.commands import __main__ as cli
 from zeroshot.datasets import splits
 from zeroshot.images import image_files
 from zeroshot.prediction import model as model_file
+from zeroshot.zs3net.pseudo_labels import pseudo_cache
 
 # No mask shows the last two; the page declares `car` unseen, too.
 NAMES = ("sky", "road", "car", "tree", "bus", "zebra", "bicycle")
@@ -146,6 +148,17 @@ def test_python_code_of_the_page_runs_and_agrees_with_the_command(finished, monk
     exec(code.replace(", flip=True", ""), scope)
     labels = image_files.read_mask("predictions/photo.png")
     np.testing.assert_array_equal(scope["found"].labels, labels)
+
+
+def test_zs5net_can_learn_every_pseudo_label_of_classes_that_are_only_names(finished, tmp_path, monkeypatch):
+    folder = shutil.copytree(finished, tmp_path / "copy", symlinks=True)
+    monkeypatch.chdir(folder)
+    names = up_to("zs5net", folder)
+    tiny.run(folder, *names[names.index("pseudo_label") :])
+    rows = sum(shard["rows"] for shard in index.read("features/pseudo").shards)
+    assert index.read("features/pseudo").classes == list(splits.read("data/split.json").classes)
+    assert len(pseudo_cache.pool(pathlib.Path("features/pseudo"), per_class=10**6, seed=0).features) == rows > 0
+    assert model_file.load("models/zs5net.pt").names[-2:] == ("zebra", "bicycle")
 
 
 def test_added_classes_are_in_one_model_and_the_removed_one_is_not_in_the_other(finished):
