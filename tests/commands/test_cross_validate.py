@@ -6,7 +6,7 @@ import yaml
 
 from tests.support import pixel_world, quick_sections
 from zeroshot.commands import __main__ as commands
-from zeroshot.experiments.parameter_search import search_table
+from zeroshot.experiments.parameter_search import fold_jobs, search_table
 from zeroshot.pixel_classifiers.cross_validation import calibration
 
 BRIEF = {"epochs": 1, "steps_per_epoch": 5}
@@ -129,6 +129,25 @@ def test_invalid_parameters_are_refused_before_the_first_job(folder, words, faul
     with pytest.raises(SystemExit) as caught:
         command(*words)
     assert str(caught.value.code).startswith("command line: 1 error\n") and fault in str(caught.value.code)
+
+
+@pytest.mark.parametrize("key", ["gmmn.epochs=1", "pseudo_labels.p=10,100"])
+def test_folds_without_a_pixel_of_a_group_are_left_out(folder, capsys, monkeypatch, key):
+    fit, unscorable = fold_jobs.fit_classifier, {1}
+
+    def fit_classifier(inputs, number, *rest):
+        scores = fit(inputs, number, *rest)
+        return [score | {"hIoU": None} for score in scores] if number in unscorable else scores
+
+    monkeypatch.setattr(fold_jobs, "fit_classifier", fit_classifier)
+    words = (key, "--folds", "3", "--held-out", "1", "--workers", "1", "--csv-path", "table.csv")
+    command(*words)
+    said = capsys.readouterr()
+    assert "1 of 3 folds are left out, since their evaluation images have no sampled pixel" in said.err
+    assert [name for name in pandas.read_csv("table.csv") if name.startswith("fold_")] == ["fold_1", "fold_2"]
+    unscorable |= {0, 2}
+    with pytest.raises(SystemExit, match="^cross_validate: no fold can be scored, since their evaluation images"):
+        command(*words)
 
 
 @pytest.mark.parametrize("flag", ["--folds", "--held-out", "--workers"])

@@ -196,6 +196,7 @@ def test_words_without_a_vector_are_named_at_once(tmp_path):
         ("1 2 3 cow\n7: horse\n", "`cow` has a colour in masks and `horse` a value; all need the same"),
         ("cow\n", "fewer than two classes"),
         ("cow, horse\n", "fewer than two classes; write one name in a line"),
+        ("cow;horse\n", "fewer than two classes; write one name in a line"),
         ("cow 300 0 0\nhorse 1 1 1\n", "a colour has numbers from 0 to 255"),
         ("cow\n\nhorse\n", "an empty line stands among the names, whose values in masks are their line numbers"),
     ],
@@ -240,7 +241,8 @@ def test_the_class_list_in_the_docs_is_valid(tmp_path):
         ("\n0 sky\n\n1 road\n", [("sky", 0, None), ("road", 1, None)]),
         ("\n# roads\nsky\nroad\n\n", [("sky", 0, None), ("road", 1, None)]),
         ("red\ngreen\n", [("red", 0, None), ("green", 1, None)]),
-        ("class\nsky\nroad\n", [("sky", 0, None), ("road", 1, None)]),
+        ("class\n\nsky\nroad\n", [("sky", 0, None), ("road", 1, None)]),
+        ("id,r,g,b\nsky,1,2,3\nroad,4,5,6\n", [("sky", None, (1, 2, 3)), ("road", None, (4, 5, 6))]),
         ("name r g b\n1 2 3 sky\n4 5 6 road way\n", [("sky", None, (1, 2, 3)), ("road way", None, (4, 5, 6))]),
         (
             "# label:color_rgb:parts:actions\nsky:0,0,9::\nroad:8,8,8::\n",
@@ -345,21 +347,34 @@ def test_what_the_user_chose_stays_when_the_folder_is_checked_again(tmp_path, ca
     assert yaml.safe_load(path.read_text())["backbone"]["weights"] == "data/pretrained/IMAGENET1K_V1"
 
 
-def test_masks_of_0_and_255_are_a_fault_and_no_world_of_background(tmp_path):
+def test_masks_of_0_and_255_are_named(tmp_path, capsys):
     root = make(tmp_path / "street")
     (root / "classes.txt").write_text("background\nroad\n")
     for path in (root / "masks").iterdir():
         ids = np.array(PIL.Image.open(path))
         PIL.Image.fromarray(np.where(ids % 2, 255, 0).astype(np.uint8)).save(path)
-    text = r"no training mask shows a seen class besides the background; \d+ % of the pixels of the masks are ignored: if 255"
-    with pytest.raises(SystemExit, match=text):
+    advice = (
+        r"; \d+ % of the pixels of masks have the value 255 and are ignored: if they show a class, write it into the"
+    )
+    with pytest.raises(SystemExit, match=f"no training mask shows a seen class besides the background{advice}"):
         check(tmp_path, root)
+    # With a class of value 0 that is no background, the rest can be learnt, and a line says so.
+    (root / "classes.txt").write_text("sky\nroad\n")
+    check(tmp_path, root)
+    assert re.search(rf"ignored: \d+\.\d % of the pixels of masks{advice}", capsys.readouterr().out)
+    # Values that the user ignores are no riddle.
+    check(tmp_path, root, "--void", "255")
+    assert re.search(r"ignored: \d+\.\d % of the pixels of masks$", capsys.readouterr().out, re.MULTILINE)
     (root / "classes.txt").write_text("0: background\n255: road\n128: sky\n")
     assert check(tmp_path, root)["unseen"] == ["sky"]
 
 
 def test_files_that_are_not_read_are_named(tmp_path):
     root = make(tmp_path / "street")
+    # Of camera and of drawing program: they lie beside what is read.
+    for name in ("images/p3.dng", "masks/p3_overlay.jpg"):
+        (root / name).write_bytes(b"x")
+    check(tmp_path, root)
     (root / "images/phone.HEIC").write_bytes(b"x")
     mask = root / "masks/p1.png"
     mask.rename(mask.with_suffix(".npy"))
@@ -368,9 +383,36 @@ def test_files_that_are_not_read_are_named(tmp_path):
     with pytest.raises(SystemExit) as caught:
         check(tmp_path, root)
     lines = [line.strip() for line in str(caught.value).splitlines()]
-    assert lines[0].endswith("3 faults") and lines[1].startswith("file that is not read; convert it to one of .jpg,")
+    assert lines[0].endswith("3 faults") and lines[1].startswith("image that is not read; convert it to one of .jpg,")
     assert lines[2].endswith("phone.HEIC") and lines[3].startswith("mask that is not read; save it as one of .png,")
     assert [line.rpartition("/")[2] for line in lines[4:]] == ["p1.npy", "p2.jpg"]
+
+
+def test_photographs_of_a_telephone_alone_are_named(tmp_path):
+    root = make(tmp_path / "street")
+    for path in (root / "images").iterdir():
+        path.rename(path.with_suffix(".HEIC"))
+    with pytest.raises(SystemExit, match=r"(?s)image that is not read; .*p0.HEIC.*: no images; they are looked for"):
+        check(tmp_path, root)
+
+
+def test_what_one_seen_class_allowed_does_not_stay_when_there_are_three(tmp_path, capsys):
+    root = make(tmp_path / "street")
+    check(tmp_path, root, "--unseen", "road,car,tree")
+    path = tmp_path / "params.yaml"
+    alone = yaml.safe_load(path.read_text())
+    assert not alone["classifier"]["calibration"]["enabled"] and not alone["baseline"]["ale"]["calibrated"]
+    capsys.readouterr()
+    check(tmp_path, root)
+    more = yaml.safe_load(path.read_text())
+    assert more["classifier"]["calibration"]["enabled"] and more["baseline"]["ale"]["calibrated"]
+    assert "your values of" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["masks", "toy", "szn"])
+def test_folders_of_the_stages_are_refused(tmp_path, name):
+    with pytest.raises(SystemExit, match="is a folder that stages write; give another folder in --out"):
+        cli.main(["check", str(make(tmp_path / "street")), "--out", str(tmp_path / "data" / name)])
 
 
 def test_names_beside_a_colour_table_are_classes_without_masks(tmp_path, capsys):

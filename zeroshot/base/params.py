@@ -165,7 +165,11 @@ def build(values: dict[str, Any], cls: type[Section], prefix: str, source: str =
         # In strict mode, pydantic accepts lists for tuples and mappings for dataclasses only from JSON.
         return pydantic.TypeAdapter(cls).validate_json(json.dumps(values, default=str))
     except pydantic.ValidationError as error:
-        faults = [_Fault(found, values, cls, prefix) for found in error.errors()]
+        # As pydantic saw them: JSON has no keys but texts.
+        plain = json.loads(json.dumps(values, default=str))
+        faults = [_Fault(found, plain, cls, prefix) for found in error.errors()]
+        # An item that is no text, for example, is not counted either.
+        faults = [fault for fault in faults if not (fault.is_too_short and any(map(fault.is_above, faults)))]
         missing = {fault.key for fault in faults if fault.is_missing}
         # The line of a misspelt key says that the right one is missing.
         said = {fault.nearest() for fault in faults if fault.is_unknown}
@@ -191,14 +195,16 @@ class _Fault:
     def __init__(self, found: Any, values: Any, cls: type, prefix: str) -> None:
         self._found, self._cls, self._prefix = found, cls, prefix
         self.is_missing, self.is_unknown = found["type"] in _MISSING, found["type"] in _UNKNOWN
+        self.is_too_short = found["type"] == "too_short"
         # pydantic adds the names of the members of a union, which are neither a key nor a place in a list.
         self._path: list[str | int] = []
         last = len(found["loc"]) - 1
         for number, part in enumerate(found["loc"]):
             places = dict(enumerate(values)) if isinstance(values, list | tuple) else values
-            if isinstance(places, dict) and (part in places or (self.is_missing and number == last)):
+            is_named = number == last and (self.is_missing or self.is_unknown)
+            if is_named or (isinstance(places, dict) and part in places):
                 self._path.append(part)
-                values = places.get(part)
+                values = places.get(part) if isinstance(places, dict) else None
 
     @property
     def key(self) -> str:
@@ -207,6 +213,10 @@ class _Fault:
 
     def _in_full(self, path: Sequence[str | int]) -> str:
         return ".".join([self._prefix, *map(str, path)])
+
+    def is_above(self, other: "_Fault") -> bool:
+        """Return whether the place of the other fault is inside of this one's."""
+        return len(other._path) > len(self._path) and other._path[: len(self._path)] == self._path
 
     def nearest(self) -> str | None:
         """Return in full the key that an unknown one probably stands for, if one is similar."""

@@ -125,15 +125,17 @@ def write(
 
 def _advice(run: Run, bytes_of: Mapping[str, int]) -> str:
     """Return how the user can make the features smaller, above all those of the largest list; `bytes_of` is name -> size."""
-    section, largest = run.section, max(bytes_of, key=lambda name: bytes_of[name])
-    if largest == "train" or not run.has_scales:
-        scales = f" or {section}.scales" if run.has_scales else ""
-        advice = f"lower {section}.pixels_per_class{scales}"
-    elif largest == "unlabelled":
-        advice = f"lower {section}.unlabelled_pixels or {section}.unlabelled_views"
-    else:
-        advice = f"set {section}.val_short_side to fewer pixels"
-    return advice if run.options.storage == "int8" else f"{advice}, or set {section}.storage: int8"
+    # The section of SZN has neither views nor sizes.
+    section = run.section if run.has_scales else f"szn/params.yaml:{run.section}"
+    largest = max(bytes_of, key=lambda name: bytes_of[name])
+    advice = {
+        "train": [f"lower {section}.pixels_per_class" + (f" or {section}.scales" if run.has_scales else "")],
+        "unlabelled": [f"lower {section}.unlabelled_pixels or {section}.unlabelled_views"],
+        "val": [f"set {section}.val_short_side to fewer pixels"] if run.has_scales else [],
+    }[largest]
+    if run.options.storage != "int8":
+        advice.append(f"set {section}.storage: int8")
+    return ", or ".join(advice or ["list fewer images for evaluation"])
 
 
 def _shard(

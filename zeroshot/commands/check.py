@@ -73,11 +73,11 @@ def main(
     changes["embeddings"]["aliases"] = parameters.aliases(before, summary.numbering.names)
     # Without the first comment of the preset, which speaks of VOC.
     _, _, preset = presets.text("voc_small").partition("\n\n")
-    title = f"# {out}, written by `zeroshot check {path}` over the preset voc_small, which is made for photographs on a CPU.\n\n"
+    title = f"{parameters.title(out)}{path}` over the preset voc_small, which is made for photographs on a CPU.\n\n"
     text, kept = presets.merge(preset, title + parameters.text(changes)), []
-    if parameters.is_of(out, before):
+    if before and (earlier := text_files.read(params)).startswith(parameters.title(out)):
         # What the user chose for this data set stays.
-        text, kept = presets.keep(text, text_files.read(params), parameters.decided(changes, weights))
+        text, kept = presets.keep(text, earlier, parameters.decided(changes, weights))
     # The file of the user is replaced by one that is right, or not at all.
     with storage.replacing(params) as unfinished:
         unfinished.write_text(text, encoding="utf-8")

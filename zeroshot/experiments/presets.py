@@ -116,16 +116,12 @@ def keep(text: str, before: str, decided: Mapping[str, Any]) -> tuple[str, list[
 
     Args:
         text: text of a whole parameter file.
-        before: text of the earlier file; keys that `text` lacks are left out.
+        before: text of the earlier file, valid YAML; keys that `text` lacks are left out.
         decided: the keys whose values in `text` stay.
 
     Returns:
         the text, and the dotted keys whose values are those of the earlier file and differ from those of `text`.
-
-    Raises:
-        params.ParamsError: if the earlier file is not valid YAML.
     """
-    params.parse(before, "the earlier parameter file")
     document = _round_trip().load(text)
     kept = list(_keep(document, _round_trip().load(before), decided, ""))
     stream = io.StringIO()

@@ -2,6 +2,7 @@
 
 import csv
 import dataclasses
+import datetime
 import pathlib
 import re
 from collections.abc import Mapping, Sequence
@@ -23,9 +24,9 @@ _USUAL: dict[str, Role] = {
 }
 # Name and value of what no annotation covers, if annotations are polygons or run lengths.
 BACKGROUND, REST = "background", 0
-# Words of which the header of a table consists, and those of which it has one: a list of colours is no header.
+# Words of which the header of a table consists; the colours alone are names of classes.
 _HEADER = {"name", "class", "label", "id", "value", "r", "g", "b", "red", "green", "blue", "colour", "color"}
-_NAMING = {"name", "class", "label"}
+_COLOURS = {"red", "green", "blue"}
 _LABELMAP = re.compile(r"(.+?):(\d+),(\d+),(\d+):.*")
 _VALUE_LAST = re.compile(r"(\S.*?)\s*[,;\t]\s*(\d+)")
 _COLOUR_FIRST = re.compile(r"(\d+)[\s,;]+(\d+)[\s,;]+(\d+)[\s,;]+(\S.*)")
@@ -66,18 +67,21 @@ def read(path: pathlib.Path, complete: bool = True) -> list[Entry]:
         entries = _of_yaml(path)
     else:
         lines = [line.strip() for line in text_files.read_lines(path) if not line.startswith("#")]
-        entries = [_of_line(line) for line in _without_header(lines)]
-        _check_numbered(path, lines, entries)
+        lines = _without_header(lines)
+        entries = [_of_line(line) for line in lines if line]
+        if complete:
+            _check_numbered(path, lines, entries)
     entries = _completed(entries)
     _check(path, entries, 2 if complete else 0)
     return entries
 
 
 def _without_header(lines: Sequence[str]) -> list[str]:
-    """Return the lines of classes."""
-    filled = [line for line in lines if line]
-    words = set(re.split(r"[\s,;]+", filled[0].lower())) if filled else set()
-    return filled[1:] if words <= _HEADER and words & _NAMING else filled
+    """Return the lines behind a header, or all from the first that is not empty."""
+    while lines and not lines[0]:
+        lines = lines[1:]
+    words = set(re.split(r"[\s,;]+", lines[0].lower())) if lines else set()
+    return list(lines[1:] if words <= _HEADER and not words <= _COLOURS else lines)
 
 
 def _check_numbered(path: pathlib.Path, lines: Sequence[str], entries: Sequence[Entry]) -> None:
@@ -140,7 +144,8 @@ def _of_item(path: pathlib.Path, item: Any, number: int) -> Entry:
     where = f"{path}: class {number}"
     if not isinstance(item, dict) or not isinstance(item.get("name"), str):
         found = item.get("name") if isinstance(item, dict) else item
-        quotes = "" if found is None else f"; found {found!r}, which is no text: write it in quotes"
+        is_word = isinstance(found, bool | int | float | datetime.date)
+        quotes = f"; found {found!r}, which is no text: write it in quotes" if is_word else ""
         raise errors.UserError(f"{where}: needs a name{quotes}")
     unknown = sorted(item.keys() - {"name", "value", "colour", "color", "role"})
     colour, value, role = item.get("colour", item.get("color")), item.get("value"), item.get("role")
@@ -185,7 +190,7 @@ def _check(path: pathlib.Path, entries: Sequence[Entry], least: int) -> None:
     if coloured and valued:
         faults.append(f"`{coloured[0]}` has a colour in masks and `{valued[0]}` a value; all need the same")
     if sum(entry.role in ("seen", "unseen", "background") for entry in entries) < least:
-        one_line = len(entries) == 1 and "," in entries[0].name
+        one_line = len(entries) == 1 and re.search("[,;\t]", entries[0].name)
         faults.append("fewer than two classes" + ("; write one name in a line" if one_line else ""))
     if faults:
         count = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"

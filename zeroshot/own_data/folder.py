@@ -4,7 +4,7 @@ import dataclasses
 import difflib
 import os
 import pathlib
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from zeroshot.base import errors, text_files, user_files
 from zeroshot.own_data import annotations, class_list, coco, labelme
@@ -12,23 +12,9 @@ from zeroshot.own_data import annotations, class_list, coco, labelme
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 # Formats that keep label ids exactly.
 MASK_SUFFIXES = (".png", ".bmp", ".tif", ".tiff")
-# Formats of images that are not read, and of arrays.
-UNREAD_SUFFIXES = (
-    ".heic",
-    ".heif",
-    ".avif",
-    ".gif",
-    ".jfif",
-    ".jp2",
-    ".dng",
-    ".cr2",
-    ".nef",
-    ".arw",
-    ".raw",
-    ".npy",
-    ".npz",
-    ".mat",
-)
+# Formats of images that are not read.
+UNREAD_SUFFIXES = (".heic", ".heif", ".avif", ".gif", ".jfif", ".jp2", ".dng", ".cr2", ".nef", ".arw", ".raw")
+_ARRAYS = (".npy", ".npz", ".mat")
 _IMAGE_FOLDERS = ("images", "jpegimages", "image", "imgs", "img", "photos")
 _MASK_FOLDERS = ("masks", "segmentationclass", "mask", "labels", "annotations", "gt", "segmentation")
 _MASK_ENDINGS = ("_mask", "-mask", "_label", "_labels", "_gt", "_seg", "_l")
@@ -77,12 +63,11 @@ def find(root: pathlib.Path, faults: errors.Faults) -> Folder:
     if files and not _pairs(root, errors.Faults())[1]:
         return _annotated(root, files, faults)
     images, masks = _pairs(root, faults)
-    _check_any(root, images)
+    _check_any(root, images, faults)
     if not masks:
-        faults.raise_any(str(root))
         raise errors.UserError(
-            f"{root}: no masks; they are looked for in {', '.join(_MASK_FOLDERS)}, or beside the images with one of the endings "
-            f"{', '.join(_MASK_ENDINGS)}, as {', '.join(MASK_SUFFIXES)}; "
+            f"{_said(root, faults)}: no masks; they are looked for in {', '.join(_MASK_FOLDERS)}, or beside the images with one of the"
+            f" endings {', '.join(_MASK_ENDINGS)}, as {', '.join(MASK_SUFFIXES)}; "
             f"or as JSON files of COCO or labelme, in the folder or one below{_of_cvat(root)}"
         )
     classes = _class_file(root)
@@ -121,7 +106,8 @@ def _annotated(root: pathlib.Path, files: Sequence[pathlib.Path], faults: errors
     """Return a folder with annotations in JSON files and images anywhere in it, to three folders deep."""
     paths = [path for pattern in ("*", "*/*", "*/*/*") for path in root.glob(pattern)]
     images = _by_stem(paths, IMAGE_SUFFIXES, False, faults)
-    _check_any(root, images)
+    _name_unread(paths, images, faults)
+    _check_any(root, images, faults)
     is_labelme = labelme.is_one(files[0])
     found = labelme.read(files, images, faults) if is_labelme else coco.read(root, files, images, faults)
     masks: dict[str, pathlib.Path | annotations.Outlines] = {
@@ -135,10 +121,20 @@ def _annotated(root: pathlib.Path, files: Sequence[pathlib.Path], faults: errors
     return Folder(root, dict(sorted(images.items())), masks, entries, lists)
 
 
-def _check_any(root: pathlib.Path, images: Collection[str]) -> None:
+def _said(root: pathlib.Path, faults: errors.Faults) -> str:
+    """Return the faults that were found before, and the folder."""
+    try:
+        faults.raise_any(str(root))
+    except errors.DatasetError as error:
+        return f"{error}\n{root}"
+    return str(root)
+
+
+def _check_any(root: pathlib.Path, images: Collection[str], faults: errors.Faults) -> None:
     if not images:
         raise errors.UserError(
-            f"{root}: no images; they are looked for in {', '.join(_IMAGE_FOLDERS)} or in the folder itself, as {', '.join(IMAGE_SUFFIXES)}"
+            f"{_said(root, faults)}: no images; they are looked for in {', '.join(_IMAGE_FOLDERS)} or in the folder itself, as"
+            f" {', '.join(IMAGE_SUFFIXES)}"
         )
 
 
@@ -149,15 +145,14 @@ def _pairs(root: pathlib.Path, faults: errors.Faults) -> tuple[dict[str, pathlib
         mask_folder = image_folder
     image_folder, mask_folder = image_folder or root, mask_folder or root
     together = mask_folder == image_folder
-    _name_unread(
-        image_folder, UNREAD_SUFFIXES, f"file that is not read; convert it to one of {_listed(IMAGE_SUFFIXES)}", faults
-    )
-    if not together:
-        lossy = set(IMAGE_SUFFIXES) - set(MASK_SUFFIXES)
-        text = f"mask that is not read; save it as one of {_listed(MASK_SUFFIXES)}, which keep its values exactly"
-        _name_unread(mask_folder, (*lossy, *UNREAD_SUFFIXES), text, faults)
     images = _by_stem(image_folder.iterdir(), IMAGE_SUFFIXES, together, faults)
     masks = images if together else _by_stem(mask_folder.iterdir(), MASK_SUFFIXES, together, faults)
+    _name_unread(image_folder.iterdir(), images, faults)
+    if not together:
+        suffixes = (*(set(IMAGE_SUFFIXES) - set(MASK_SUFFIXES)), *UNREAD_SUFFIXES, *_ARRAYS)
+        for path in _unread(mask_folder.iterdir(), suffixes, masks):
+            kind = f"mask that is not read; save it as one of {', '.join(MASK_SUFFIXES)}, which keep its values exactly"
+            faults.add(kind, str(path))
     if together:
         masks = _apart(image_folder, images, faults)
         images = {id: path for id, path in images.items() if path not in masks.values()}
@@ -175,15 +170,22 @@ def _pairs(root: pathlib.Path, faults: errors.Faults) -> tuple[dict[str, pathlib
     return images, masks
 
 
-def _listed(suffixes: Sequence[str]) -> str:
-    return ", ".join(suffixes)
+def _unread(paths: Iterable[pathlib.Path], suffixes: Collection[str], read: Collection[str]) -> Iterator[pathlib.Path]:
+    """Yield the files of one of the suffixes, sorted, without those that belong to a file that is read, as a.dng or a_overlay.jpg do."""
+    for path in sorted(paths):
+        if path.suffix.lower() not in suffixes or not path.is_file():
+            continue
+        stem = text_files.normalise(path.stem)
+        if stem not in read and not any(stem.startswith((f"{id}_", f"{id}-")) for id in read):
+            yield path
 
 
-def _name_unread(folder: pathlib.Path, suffixes: Collection[str], kind: str, faults: errors.Faults) -> None:
-    """Add a fault for each file of one of the suffixes."""
-    for path in sorted(folder.iterdir()):
-        if path.suffix.lower() in suffixes and path.is_file():
-            faults.add(f"{kind}, or move it away", str(path))
+def _name_unread(paths: Iterable[pathlib.Path], images: Collection[str], faults: errors.Faults) -> None:
+    """Add a fault for each image of a format that is not read."""
+    for path in _unread(paths, UNREAD_SUFFIXES, images):
+        faults.add(
+            f"image that is not read; convert it to one of {', '.join(IMAGE_SUFFIXES)}, or move it away", str(path)
+        )
 
 
 def _named(root: pathlib.Path, names: Sequence[str]) -> pathlib.Path | None:

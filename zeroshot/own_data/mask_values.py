@@ -75,12 +75,12 @@ def number(entries: Sequence[class_list.Entry], void: Collection[int]) -> Number
     return Numbering(names, labels, by_colour, bool(background), unseen)
 
 
-def read(path: pathlib.Path, numbering: Numbering) -> tuple[np.ndarray, collections.Counter]:
+def read(path: pathlib.Path, numbering: Numbering) -> tuple[np.ndarray, collections.Counter, int]:
     """Read a mask.
 
     Returns:
-        label ids (H, W) uint16, turned by the EXIF orientation; and the number of pixels of each unknown value or colour, which are ignored
-        in the mask. 255 of an 8-bit index mask is ignored if no class has this value.
+        label ids (H, W) uint16, turned by the EXIF orientation; the number of pixels of each unknown value or colour, which are ignored
+        in the mask; and the number of pixels of value 255 that are ignored because the mask has 8 bits and no class has this value.
 
     Raises:
         image_files.ImageError: if the file cannot be decoded or stores neither values nor colours.
@@ -103,7 +103,9 @@ def read(path: pathlib.Path, numbering: Numbering) -> tuple[np.ndarray, collecti
             ids[position] = keys[value]
         else:
             unknown[(value >> 16, value >> 8 & 255, value & 255) if stored.ndim == 3 else value] += count
-    return ids[inverse].reshape(stored.shape[:2]), unknown
+    usual = stored.dtype == np.uint8 and stored.ndim == 2 and label_ids.IGNORE_IN_8_BITS not in numbering.labels
+    by_255 = int(counts[values == label_ids.IGNORE_IN_8_BITS].sum()) if usual else 0
+    return ids[inverse].reshape(stored.shape[:2]), unknown, by_255
 
 
 def _values(path: pathlib.Path, by_colour: bool) -> np.ndarray:

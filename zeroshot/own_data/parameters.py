@@ -42,10 +42,9 @@ def text(changes: Mapping[str, Any], prefix: str = "", indent: str = "") -> str:
     return "".join(parts)
 
 
-def is_of(out: pathlib.Path, before: Mapping[str, Any]) -> bool:
-    """Return whether an earlier parameter file is of this data set."""
-    data = before.get("data")
-    return isinstance(data, dict) and data.get("root") == out.as_posix()
+def title(out: pathlib.Path) -> str:
+    """Return how a parameter file begins that `zeroshot check` wrote for this data set."""
+    return f"# {out}, written by `zeroshot check "
 
 
 def aliases(before: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
@@ -86,10 +85,11 @@ def of(out: pathlib.Path, summary: report.Summary, weights: pathlib.Path | None 
     everywhere = any(sum(label in of_image for of_image in training) > len(training) / 2 for label in seen)
     # Cross-validation holds out one class and trains on another. Holding out more than a third would leave too little to learn from.
     held_out = max(1, min(len(summary.unseen), len(seen) // 3))
-    choices: dict[str, Any] = {"calibration": {"held_out": held_out} if len(seen) > 1 else {"enabled": False}}
-    baselines: dict[str, Any] = {"held_out": held_out}
-    if len(seen) < 2:
-        baselines = {name: {"calibrated": False} for name in ("devise", "ale", "spnet")}
+    # Both need two classes.
+    calibrated = len(seen) > 1
+    choices: dict[str, Any] = {"calibration": {"enabled": calibrated, "held_out": held_out}}
+    baselines: dict[str, Any] = {name: {"calibrated": calibrated} for name in ("devise", "ale", "spnet")}
+    baselines["held_out"] = held_out
     return {
         "data": {
             "root": out.as_posix(),

@@ -17,8 +17,8 @@ from zeroshot.own_data import annotations, class_list, division, folder, mask_va
 
 # What a folder has that `make` wrote.
 _WRITTEN = ("JPEGImages", "SegmentationClass", parameters.LIST_FOLDER, "classes.txt")
-# Borders of objects, which are often ignored, take up less of a mask.
-_MUCH_IGNORED = 0.25
+# Folders in data/ that the pipelines write or read for themselves.
+_OF_STAGES = ("toy", "labels", "masks", "shapes", "szn", "zsi", "pretrained")
 # Shorter sides than this leave too few cells of the feature map.
 _LEAST_SIDE = 32
 
@@ -50,12 +50,13 @@ class Options:
 class _Decoded:
     """One image and its mask: (height, width), pixels and cells by label id, values without a class, faults as (kind, detail).
 
-    `ignored` is the share of the mask's pixels that are ignored.
+    `ignored` is the share of the mask's pixels that are ignored, `by_255` the share that is because 255 is no class.
     """
 
     size: tuple[int, int] = (0, 0)
     shown: dict[int, tuple[int, int]] | None = None
     ignored: float = 0.0
+    by_255: float = 0.0
     unknown: collections.Counter = dataclasses.field(default_factory=collections.Counter)
     faults: tuple[tuple[str, str], ...] = ()
 
@@ -73,6 +74,8 @@ def check(root: pathlib.Path, out: pathlib.Path, options: Options) -> None:
         )
     if out.exists() and not all((out / name).exists() for name in _WRITTEN):
         raise errors.UserError(f"{out}: exists and was not written by `zeroshot check`; give another folder in --out")
+    if target.parent.name == "data" and target.name in _OF_STAGES:
+        raise errors.UserError(f"{out}: is a folder that stages write; give another folder in --out")
     if not 0 < options.val_share < 1:
         raise errors.UserError(f"--val-share: needs a number between 0 and 1, found {options.val_share}")
     if options.side and options.side < _LEAST_SIDE:
@@ -123,25 +126,24 @@ def make(root: pathlib.Path, out: pathlib.Path, options: Options) -> report.Summ
         faults.raise_any(str(root))
         lists = _divide(found, shown, options)
         unseen = _unseen(numbering, {label for id in lists["train"] for label in shown[id]})
-        ignored = statistics.fmean(decoded[id].ignored for id in shown) if shown else 0.0
-        _check_objects(root, numbering, unseen, ignored)
+        ignored, by_255 = (
+            statistics.fmean(getattr(decoded[id], share) for id in shown) for share in ("ignored", "by_255")
+        )
+        _check_objects(root, numbering, unseen, by_255)
         _write_lists(unfinished, numbering, lists)
-        summary = report.Summary(numbering, unseen, shown, [item.size for item in decoded.values()], lists, ignored)
+        summary = report.Summary(
+            numbering, unseen, shown, [item.size for item in decoded.values()], lists, ignored, by_255
+        )
         _check_as_stages_do(unfinished, root, parameters.of(out, summary)["data"], options.workers)
     return summary
 
 
-def _check_objects(root: pathlib.Path, numbering: mask_values.Numbering, unseen: Sequence[int], ignored: float) -> None:
+def _check_objects(root: pathlib.Path, numbering: mask_values.Numbering, unseen: Sequence[int], by_255: float) -> None:
     """Check that the training masks show a class that can be learnt, besides the background."""
-    if len(unseen) < len(numbering.names) - 1:
-        return
-    share = (
-        f"; {100 * ignored:.0f} % of the pixels of the masks are ignored: if 255 is a class in them, write its value into the class"
-        " list (`255: name`)"
-        if ignored > _MUCH_IGNORED and not numbering.by_colour
-        else ""
-    )
-    raise errors.DatasetError(f"{root}: no training mask shows a seen class besides the background{share}")
+    if len(unseen) == len(numbering.names) - 1:
+        raise errors.DatasetError(
+            f"{root}: no training mask shows a seen class besides the background{report.of_255(by_255)}"
+        )
 
 
 def _check_as_stages_do(unfinished: pathlib.Path, root: pathlib.Path, section: dict[str, Any], workers: int) -> None:
@@ -179,22 +181,25 @@ def _write(
         return _Decoded(size)
     if isinstance(source, annotations.Outlines):
         mask, faults = regions.paint(source, size, numbering.labels)
-        unknown = collections.Counter()
+        unknown, by_255 = collections.Counter(), 0
         if faults:
             return _Decoded(size, faults=tuple(faults))
     else:
         try:
-            mask, unknown = mask_values.read(source, numbering)
+            mask, unknown, by_255 = mask_values.read(source, numbering)
         except image_files.ImageError as error:
             return _Decoded(size, faults=(("unusable mask", str(error)),))
         if mask.shape != size:
             detail = f"{image_path} is {size[1]} x {size[0]}, {source} is {mask.shape[1]} x {mask.shape[0]}"
             return _Decoded(size, faults=(("image and mask differ in size", detail),))
+    by_255_share = by_255 / mask.size
     mask = view.mask(mask)
     image_files.write_mask(out / f"SegmentationClass/{id}.png", mask)
     pixels, cells = (inspection.count(labels) for labels in (mask, grids.downsample(mask, grids.STRIDE)))
     ignored = pixels.pop(label_ids.IGNORE_INDEX, 0) / mask.size
-    return _Decoded(size, {label: (count, cells.get(label, 0)) for label, count in pixels.items()}, ignored, unknown)
+    return _Decoded(
+        size, {label: (count, cells.get(label, 0)) for label, count in pixels.items()}, ignored, by_255_share, unknown
+    )
 
 
 def _divide(

@@ -9,6 +9,9 @@ import tabulate
 
 from zeroshot.own_data import mask_values
 
+# More of a mask than borders of objects take up.
+_MUCH = 0.25
+
 
 @dataclasses.dataclass(frozen=True)
 class Summary:
@@ -21,6 +24,7 @@ class Summary:
         sizes: (height, width) of each image before it is resized.
         lists: `train`, `val` and `unlabelled` -> ids.
         ignored: the share of the pixels of a mask that are ignored, its mean over masks.
+        by_255: the same, of those that are ignored because they have the value 255 and no class has it.
     """
 
     numbering: mask_values.Numbering
@@ -29,6 +33,17 @@ class Summary:
     sizes: Sequence[tuple[int, int]]
     lists: Mapping[str, Sequence[str]]
     ignored: float = 0.0
+    by_255: float = 0.0
+
+
+def of_255(share: float) -> str:
+    """Return what to do if so much is ignored because it has the value 255; nothing where it is as little as borders of objects."""
+    if share < _MUCH:
+        return ""
+    return (
+        f"; {100 * share:.0f} % of the pixels of masks have the value 255 and are ignored: if they show a class, write it into the class"
+        " list (`255: name`)"
+    )
 
 
 def render(summary: Summary) -> str:
@@ -39,7 +54,7 @@ def render(summary: Summary) -> str:
         f"{len(summary.sizes):,} images, {len(summary.shown):,} with masks; longest sides {sides.min()} to {sides.max()}, "
         f"median {int(np.median(sides))} pixels",
         f"train {len(lists['train']):,}, val {len(lists['val']):,}, unlabelled {len(lists['unlabelled']):,} images",
-        f"ignored: {100 * summary.ignored:.1f} % of the pixels of masks",
+        f"ignored: {100 * summary.ignored:.1f} % of the pixels of masks{of_255(summary.by_255)}",
         "",
         _classes(summary),
         "",

@@ -57,16 +57,17 @@ def find(paths: Iterable[pathlib.Path], out: pathlib.Path, endings: Sequence[str
                 progress.say(f"left out {folder}, which has results of an earlier call")
             if out.resolve() != path.resolve():
                 left_out.add(out.resolve())
-            inside = sorted(
+            searched = sorted(
                 file
                 for file in path.rglob("*")
-                if file.suffix.lower() in folder_scan.IMAGE_SUFFIXES
+                if file.suffix.lower() in (*folder_scan.IMAGE_SUFFIXES, *folder_scan.UNREAD_SUFFIXES)
                 and file.is_file()
                 and left_out.isdisjoint(file.resolve().parents)
             )
-            unread = [file for file in path.rglob("*") if file.suffix.lower() in folder_scan.UNREAD_SUFFIXES]
+            inside = [file for file in searched if file.suffix.lower() in folder_scan.IMAGE_SUFFIXES]
+            unread = [file for file in searched if file.suffix.lower() in folder_scan.UNREAD_SUFFIXES]
             if unread:
-                progress.say(f"left out {len(unread)} files of formats that are not read, such as {min(unread)}")
+                progress.say(f"left out, of formats that are not read: {len(unread)}, such as {unread[0]}")
             if not inside:
                 raise errors.UserError(f"{path}: has no image ({', '.join(folder_scan.IMAGE_SUFFIXES)})")
             sources += [Source(file, file.relative_to(path).with_suffix("")) for file in inside]

@@ -2,7 +2,7 @@
 
 import dataclasses
 import pathlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from zeroshot.base import errors, parallel, progress, storage
@@ -75,6 +75,28 @@ def self_training_jobs(
     return arguments, jobs_of_setting
 
 
+def _scorable(metrics: Mapping[int, Any], jobs_of_setting: Sequence[Sequence[int]]) -> list[list[int]]:
+    """Return the jobs of each setting without the folds that have no hIoU for some setting, and say how many those are.
+
+    Args:
+        metrics: number of a job -> {seen, unseen, hIoU} at each bias.
+        jobs_of_setting: for each setting the numbers of its jobs, one for each fold.
+
+    Raises:
+        errors.UserError: if no fold is left.
+    """
+    folds = list(zip(*jobs_of_setting, strict=True))
+    scored = [fold for fold in folds if all(score["hIoU"] is not None for job in fold for score in metrics[job])]
+    why = "their evaluation images have no sampled pixel of the held-out classes, or of the others"
+    if not scored:
+        raise errors.UserError(
+            f"cross_validate: no fold can be scored, since {why}; set a larger pool_per_class, or another --seed"
+        )
+    if len(scored) < len(folds):
+        progress.say(f"cross_validate: {len(folds) - len(scored)} of {len(folds)} folds are left out, since {why}")
+    return [list(jobs) for jobs in zip(*scored, strict=True)]
+
+
 def search(
     inputs: fold_jobs.Inputs,
     settings: Sequence[grid.Setting],
@@ -102,16 +124,13 @@ def search(
         job_plan = plan(inputs, settings, len(fold_jobs.draw_folds(inputs)), trained)
         run_all(fold_jobs.fit_generator, job_plan.generators, "generators")
         metrics = run_all(fold_jobs.fit_classifier, job_plan.classifiers, "classifiers")
-        if any(score["hIoU"] is None for scores in metrics.values() for score in scores):
-            raise errors.UserError(
-                "cross_validate: the evaluation images of a fold have no sampled pixel of the held-out classes; set a larger"
-                " classifier.pool_per_class, or another --seed"
-            )
+        job_plan = dataclasses.replace(job_plan, jobs_of_setting=_scorable(metrics, job_plan.jobs_of_setting))
         curves = [[metrics[job] for job in numbers] for numbers in job_plan.jobs_of_setting]
         if self_training_biases is not None:
             jobs, jobs_of_setting = self_training_jobs(
                 job_plan, settings, search_table.best_biases(curves, biases), self_training_biases
             )
             metrics = run_all(fold_jobs.self_train, jobs, "self-training")
+            jobs_of_setting = _scorable(metrics, jobs_of_setting)
             curves = [[metrics[job] for job in numbers] for numbers in jobs_of_setting]
     return curves
