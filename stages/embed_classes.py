@@ -49,7 +49,7 @@ def main(
     class_embeddings.write(embeddings_path, classes, provenance | whole)
     # This file has no checksum of the source, because that would depend on the vectors of unseen classes.
     names = tuple(split.classes[label] for label in split.train_seen)
-    # Its first class is an object where the data have no background.
+    # Where the data have no background, the first class that the network learns is an object.
     background = options.background if label_ids.BACKGROUND in split.train_seen else "vector"
     seen_vectors = finish(source.vectors[list(split.train_seen)], names, background=background)
     seen = class_embeddings.ClassEmbeddings(names, seen_vectors)
