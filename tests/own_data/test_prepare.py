@@ -2,7 +2,6 @@
 
 import pathlib
 import re
-import textwrap
 
 import numpy as np
 import PIL.Image
@@ -15,7 +14,7 @@ from zeroshot.commands import __main__ as cli
 from zeroshot.datasets import layout, partition
 from zeroshot.experiments import presets
 from zeroshot.images import image_files
-from zeroshot.own_data import class_list, folder, prepare
+from zeroshot.own_data import folder, prepare
 
 NAMES = ("sky", "road", "car", "tree", "zebra", "bicycle")
 COLOURS = {
@@ -189,26 +188,6 @@ def test_words_without_a_vector_are_named_at_once(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("cow\ncow\n", "`cow` and `cow` have the same name"),
-        ("cow\nhorse\nCow\n", "`cow` and `Cow` have the same name"),
-        ("1 2 3 cow\n7: horse\n", "`cow` has a colour in masks and `horse` a value; all need the same"),
-        ("cow\n", "fewer than two classes"),
-        ("cow, horse\n", "fewer than two classes; write one name in a line"),
-        ("cow;horse\n", "fewer than two classes; write one name in a line"),
-        ("cow 300 0 0\nhorse 1 1 1\n", "a colour has numbers from 0 to 255"),
-        ("cow\n\nhorse\n", "an empty line stands among the names, whose values in masks are their line numbers"),
-    ],
-)
-def test_faults_of_class_lists_are_named(tmp_path, text, message):
-    path = tmp_path / "classes.txt"
-    path.write_text(text)
-    with pytest.raises(errors.UserError, match=message):
-        class_list.read(path)
-
-
-@pytest.mark.parametrize(
     ("missing", "message"), [("images", "no images"), ("masks", "no masks"), ("classes.txt", "no class list")]
 )
 def test_what_is_missing_is_named_with_what_was_looked_for(tmp_path, missing, message):
@@ -223,37 +202,6 @@ def test_the_folder_itself_is_never_replaced(tmp_path):
     with pytest.raises(SystemExit, match="would be replaced"):
         cli.main(["check", str(root), "--out", str(root)])
     assert prepare.Options().side == 320 and (root / "images").is_dir()
-
-
-def test_the_class_list_in_the_docs_is_valid(tmp_path):
-    text = (dag.ROOT / "docs/own_data.md").read_text(encoding="utf-8")
-    (block,) = re.findall(r"^  ```yaml\n(.*?)^  ```$", text, re.MULTILINE | re.DOTALL)
-    (tmp_path / "classes.yaml").write_text(textwrap.dedent(block))
-    assert [entry.role for entry in class_list.read(tmp_path / "classes.yaml")] == ["seen", "void", "unseen"]
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("sky,road,car\n".replace(",", "\n"), [("sky", 0, None), ("road", 1, None), ("car", 2, None)]),
-        ("name,value\nsky,4\nroad,2\n", [("sky", 4, None), ("road", 2, None)]),
-        ("0 sky\n1 road\n", [("sky", 0, None), ("road", 1, None)]),
-        ("\n0 sky\n\n1 road\n", [("sky", 0, None), ("road", 1, None)]),
-        ("\n# roads\nsky\nroad\n\n", [("sky", 0, None), ("road", 1, None)]),
-        ("red\ngreen\n", [("red", 0, None), ("green", 1, None)]),
-        ("class\n\nsky\nroad\n", [("sky", 0, None), ("road", 1, None)]),
-        ("id,r,g,b\nsky,1,2,3\nroad,4,5,6\n", [("sky", None, (1, 2, 3)), ("road", None, (4, 5, 6))]),
-        ("name r g b\n1 2 3 sky\n4 5 6 road way\n", [("sky", None, (1, 2, 3)), ("road way", None, (4, 5, 6))]),
-        (
-            "# label:color_rgb:parts:actions\nsky:0,0,9::\nroad:8,8,8::\n",
-            [("sky", None, (0, 0, 9)), ("road", None, (8, 8, 8))],
-        ),
-    ],
-)
-@pytest.mark.parametrize("name", ["classes.txt", "classes.csv"])
-def test_forms_of_class_lists(tmp_path, name, text, expected):
-    (tmp_path / name).write_text(text)
-    assert [(entry.name, entry.value, entry.colour) for entry in class_list.read(tmp_path / name)] == expected
 
 
 @pytest.mark.parametrize(
@@ -314,39 +262,6 @@ def test_listed_images_are_obeyed(tmp_path):
         check(tmp_path, root)
 
 
-def test_chosen_words_stay_when_the_folder_is_checked_again(tmp_path):
-    root = make(tmp_path / "street")
-    (root / "classes.txt").write_text("\n".join([*NAMES[:-1], "traficcone"]))
-    with pytest.raises(SystemExit, match="no vector"):
-        check(tmp_path, root)
-    text = (tmp_path / "params.yaml").read_text()
-    (tmp_path / "params.yaml").write_text(text.replace("  aliases: {}", "  aliases:\n    traficcone: [traffic, cone]"))
-    check(tmp_path, root)
-    assert yaml.safe_load((tmp_path / "params.yaml").read_text())["embeddings"]["aliases"] == {
-        "traficcone": ["traffic", "cone"]
-    }
-
-
-def test_what_the_user_chose_stays_when_the_folder_is_checked_again(tmp_path, capsys):
-    root = make(tmp_path / "street")
-    weights = tmp_path / "weights.pth"
-    weights.write_bytes(b"weights")
-    check(tmp_path, root, "--weights", str(weights))
-    path = tmp_path / "params.yaml"
-    assert "your values of" not in capsys.readouterr().out
-    path.write_text(path.read_text().replace("  epochs: 20\n", "  epochs: 7\n").replace("  p: 75.0", "  p: 33.0"))
-    before = yaml.safe_load(path.read_text())
-    assert check(tmp_path, root, "--unseen", "car")["unseen"] == ["car", "zebra", "bicycle"]
-    after = yaml.safe_load(path.read_text())
-    changed = [key for key in before if before[key] != after[key]]
-    assert changed == ["data"] and after["backbone"]["weights"] == str(weights)
-    said = capsys.readouterr().out
-    assert "params.yaml are written; your values of " in said and "backbone.weights" in said
-    # Of another data set nothing stays.
-    check(tmp_path, root, "--out", str(tmp_path / "data set"))
-    assert yaml.safe_load(path.read_text())["backbone"]["weights"] == "data/pretrained/IMAGENET1K_V1"
-
-
 def test_masks_of_0_and_255_are_named(tmp_path, capsys):
     root = make(tmp_path / "street")
     (root / "classes.txt").write_text("background\nroad\n")
@@ -394,19 +309,6 @@ def test_photographs_of_a_telephone_alone_are_named(tmp_path):
         path.rename(path.with_suffix(".HEIC"))
     with pytest.raises(SystemExit, match=r"(?s)image that is not read; .*p0.HEIC.*: no images; they are looked for"):
         check(tmp_path, root)
-
-
-def test_what_one_seen_class_allowed_does_not_stay_when_there_are_three(tmp_path, capsys):
-    root = make(tmp_path / "street")
-    check(tmp_path, root, "--unseen", "road,car,tree")
-    path = tmp_path / "params.yaml"
-    alone = yaml.safe_load(path.read_text())
-    assert not alone["classifier"]["calibration"]["enabled"] and not alone["baseline"]["ale"]["calibrated"]
-    capsys.readouterr()
-    check(tmp_path, root)
-    more = yaml.safe_load(path.read_text())
-    assert more["classifier"]["calibration"]["enabled"] and more["baseline"]["ale"]["calibrated"]
-    assert "your values of" not in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("name", ["masks", "toy", "szn"])
@@ -458,17 +360,6 @@ def test_the_parameter_file_speaks_of_the_data_set_and_not_of_voc(tmp_path):
     assert keys["backbone.weights"][1] == str(weights)
     # Of four seen classes, a third is held out.
     assert keys["classifier.calibration.held_out"][1] == keys["baseline.held_out"][1] == 1
-
-
-def test_parameters_that_are_wrong_leave_those_of_the_user(tmp_path):
-    root = make(tmp_path / "street")
-    check(tmp_path, root)
-    (tmp_path / "params.yaml").write_text(before := (tmp_path / "params.yaml").read_text() + "# mine\n")
-    (tmp_path / "it's.pth").write_bytes(b"weights")
-    with pytest.raises(SystemExit, match="(?s)params.yaml: .*backbone.weights: must not contain") as caught:
-        check(tmp_path, root, "--weights", str(tmp_path / "it's.pth"))
-    assert ".tmp" not in str(caught.value)
-    assert (tmp_path / "params.yaml").read_text() == before
 
 
 def test_weights_that_do_not_exist_are_refused_before_the_data_set_is_written(tmp_path):
